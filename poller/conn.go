@@ -1,0 +1,279 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLoopStopped is the reason given to handlers whose connection ends because
+// its loop does, and the error of adding something to a loop that is closed.
+var ErrLoopStopped = errors.New("poller: loop stopped")
+
+// maxVectors is the most buffers one SendVectors passes to the kernel.
+const maxVectors = 64
+
+// Handler is told what happens on a connection, always by its loop's
+// goroutine.
+type Handler interface {
+	// Received is given bytes in the loop's read buffer, valid (and free to
+	// be changed) during the call only.
+	Received(p []byte)
+	// PeerClosed reports the peer's FIN after all its bytes were received.
+	// Nothing more will be received; sending still works. The handler closes
+	// the connection when it has no more to say.
+	PeerClosed()
+	// Writable reports room in the send buffer, asked for by WantWrite.
+	Writable()
+	// Swept is called once per sweep interval.
+	Swept()
+	// Closed is called exactly once, at the end of the turn in which the
+	// connection was closed; the descriptor is gone. err is what was given to
+	// Close.
+	Closed(err error)
+}
+
+// connState is the life of a connection. It only moves down this list; see
+// moveTo.
+type connState uint8
+
+const (
+	stateNew        connState = iota // not registered yet
+	stateConnecting                  // a dial is under way
+	stateOpen                        // bytes may flow
+	stateClosing                     // given up; closed at the end of the turn
+	stateClosed                      // the descriptor is gone
+)
+
+// Conn is one socket of a loop. It is embedded in what its handler keeps per
+// connection; it is registered with Loop.Register or Loop.Dial and belongs to
+// the loop's goroutine.
+type Conn struct {
+	loop       *Loop
+	handler    Handler
+	fd         int32
+	slot       int32
+	interest   uint32 // what epoll reports now; 0: the socket is not in epoll at all
+	state      connState
+	paused     bool // by PauseReading
+	peerClosed bool // the FIN was read
+	wantWrite  bool
+}
+
+// Register makes fd, a non-blocking stream socket, a connection of the loop
+// that is reported to handler. On an error, [ErrLoopStopped] if the loop is
+// closed, the caller still owns fd.
+func (l *Loop) Register(c *Conn, fd int, handler Handler) error {
+	if l.closed {
+		return fmt.Errorf("register socket: %w", ErrLoopStopped)
+	}
+	l.attach(c, fd, handler)
+	c.moveTo(stateOpen)
+	if err := c.updateInterest(); err != nil {
+		l.detach(c)
+		return fmt.Errorf("register socket: %w", err)
+	}
+	return nil
+}
+
+func (l *Loop) attach(c *Conn, fd int, handler Handler) {
+	if l.Conns() == 0 {
+		// The clock may have stood still: the time without connections does
+		// not count towards anyone's sweep.
+		l.sweep.last = l.now
+	}
+	*c = Conn{loop: l, handler: handler, fd: int32(fd)}
+	c.slot = l.takeSlot(c)
+}
+
+// detach undoes attach for a connection that never came to be.
+func (l *Loop) detach(c *Conn) {
+	l.conns[c.slot] = nil
+	l.freeSlots = append(l.freeSlots, c.slot)
+	*c = Conn{}
+}
+
+// moveTo is the one place where a connection's state changes.
+func (c *Conn) moveTo(next connState) {
+	if next <= c.state {
+		panic(fmt.Sprintf("poller: connection goes from state %d to %d", c.state, next))
+	}
+	c.state = next
+}
+
+// Loop returns the loop that the connection belongs to.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Open tells whether the connection is established and not given up.
+func (c *Conn) Open() bool { return c.state == stateOpen }
+
+// PeerClosed tells whether the peer's FIN was read.
+func (c *Conn) PeerClosed() bool { return c.peerClosed }
+
+// Send writes p once, without waiting, and returns how many bytes the kernel
+// took: 0 when its buffer is full. After an error the connection is of no use;
+// the caller closes it.
+func (c *Conn) Send(p []byte) (int, error) {
+	return sent(send(int(c.fd), p))
+}
+
+// SendVectors is Send for several buffers in one call; those past the 64th
+// non-empty one are left out.
+func (c *Conn) SendVectors(buffers [][]byte) (int, error) {
+	return sent(c.loop.gather.send(int(c.fd), buffers))
+}
+
+// sent makes a full buffer a short count. ENOBUFS and ENOMEM mean the same
+// for the moment: the kernel has no room.
+func sent(n int, err error) (int, error) {
+	switch err {
+	case nil:
+		return n, nil
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return 0, nil
+	}
+	return 0, os.NewSyscallError("send", err)
+}
+
+// PauseReading stops the reports of received bytes: the peer is pushed back
+// by TCP. A paused connection does not notice that its peer is gone, unless it
+// has something to send.
+func (c *Conn) PauseReading() {
+	c.paused = true
+	c.applyInterest()
+}
+
+// ResumeReading undoes PauseReading.
+func (c *Conn) ResumeReading() {
+	c.paused = false
+	c.applyInterest()
+}
+
+// WantWrite turns the reports of room in the send buffer on or off.
+func (c *Conn) WantWrite(want bool) {
+	c.wantWrite = want
+	c.applyInterest()
+}
+
+// CloseWrite sends a FIN behind what was sent; receiving goes on.
+func (c *Conn) CloseWrite() {
+	if c.state == stateOpen {
+		// It fails only if the peer is gone, which reading will tell.
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
+	}
+}
+
+// Reset makes the close that follows drop what is unsent and send an RST.
+func (c *Conn) Reset() {
+	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
+// Close gives the connection up: it gets no more reports but Closed, at the
+// end of the turn, with err. Further calls do nothing.
+func (c *Conn) Close(err error) {
+	if c.state >= stateClosing {
+		return
+	}
+	c.moveTo(stateClosing)
+	c.loop.closing = append(c.loop.closing, ending{c, err})
+}
+
+// RemoteAddr asks the kernel for the peer's address; it is not kept, to save
+// memory. It is the zero value once the peer is gone.
+func (c *Conn) RemoteAddr() netip.AddrPort {
+	name, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(name)
+}
+
+// finish closes the descriptor. It leaves epoll explicitly, because closing
+// alone does not remove it while a copy is open elsewhere (a dup, or a child
+// between fork and exec), and epoll would go on reporting the slot.
+func (c *Conn) finish(err error) {
+	c.moveTo(stateClosed)
+	if c.interest != 0 {
+		_ = c.loop.epoll.remove(int(c.fd))
+	}
+	unix.Close(int(c.fd))
+	c.fd = -1 // the number may be another's at once; a late Send must fail
+	c.handler.Closed(err)
+}
+
+// applyInterest brings epoll in line with what the connection wants. epoll_ctl
+// fails only for want of memory; then the connection cannot go on.
+func (c *Conn) applyInterest() {
+	if c.state != stateOpen {
+		return
+	}
+	if err := c.updateInterest(); err != nil {
+		c.Close(err)
+	}
+}
+
+// updateInterest registers, changes or removes the socket. One without any
+// interest leaves epoll altogether, because errors and hang-ups are reported
+// whether asked for or not and would make a paused loop spin.
+func (c *Conn) updateInterest() error {
+	var want uint32
+	if !c.paused && !c.peerClosed && c.state != stateConnecting {
+		want |= interestRead
+	}
+	if c.wantWrite || c.state == stateConnecting {
+		want |= interestWrite
+	}
+	if want == c.interest {
+		return nil
+	}
+	var err error
+	switch {
+	case c.interest == 0:
+		err = c.loop.epoll.add(int(c.fd), want, c.slot)
+	case want == 0:
+		err = c.loop.epoll.remove(int(c.fd))
+	default:
+		err = c.loop.epoll.modify(int(c.fd), want, c.slot)
+	}
+	if err == nil {
+		c.interest = want
+	}
+	return err
+}
+
+// ready serves one report: room first, so that what waits leaves before new
+// requests add to it, then bytes. A hang-up or an error is reported as both;
+// the send or receive that follows tells what it is, after the bytes that
+// arrived before it.
+func (c *Conn) ready(events uint32) {
+	if c.state == stateConnecting {
+		c.connected()
+		return
+	}
+	if events&(interestWrite|hangup) != 0 && c.wantWrite && c.state == stateOpen {
+		c.handler.Writable()
+	}
+	if events&(interestRead|hangup) != 0 && c.interest&interestRead != 0 && c.state == stateOpen {
+		c.read()
+	}
+}
+
+// read takes one buffer's worth; what is left is reported again by the next
+// wait, so that one busy socket cannot hold the others up.
+func (c *Conn) read() {
+	n, err := receive(int(c.fd), c.loop.buffer)
+	switch {
+	case n > 0:
+		c.handler.Received(c.loop.buffer[:n])
+	case err == nil:
+		c.peerClosed = true
+		c.applyInterest()
+		c.handler.PeerClosed()
+	case err == unix.EAGAIN || err == unix.EINTR:
+	default:
+		c.Close(os.NewSyscallError("receive", err))
+	}
+}

@@ -1,0 +1,30 @@
+// Package poller is the Linux reactor under the gateway, the echo server and
+// the load harness: event loops over non-blocking TCP sockets. It knows bytes
+// and file descriptors; it knows nothing of WebSocket, JSON or channels.
+//
+// # The model
+//
+// A [Loop] is one goroutine and one epoll instance. It runs, in this order and
+// for ever: wait for ready sockets, serve each of them, give its [Owner] a turn
+// (mailbox, queued work), tick the coarse clock, close what was given up. A
+// [Conn] is one socket of a loop; its [Handler] is told of bytes, of the peer's
+// FIN, of room to send, of the sweep and, exactly once, of its end. A
+// [Listener] feeds a loop with accepted sockets. A [Mailbox] is the only way
+// into a loop from another goroutine.
+//
+// # Who owns what
+//
+// A loop owns its sockets, its listeners and its one read buffer. Everything
+// reachable from a Loop belongs to the goroutine in [Loop.Run] and is touched
+// by no other, with these exceptions, safe from any goroutine: [Loop.Wake],
+// [Loop.Stop] and [Mailbox.Post]. Before Run is called, the goroutine that made
+// the loop may add listeners to it.
+//
+// # System calls
+//
+// Epoll is level-triggered and every epoll call is in epoll.go. Socket calls
+// that cannot block go through RawSyscall (socket_raw.go), which spares the
+// runtime's bookkeeping for blocking calls on each send; under the race
+// detector the same calls take the annotated road (socket_race.go). Only the
+// epoll_wait that may sleep is announced to the scheduler.
+package poller

@@ -1,0 +1,265 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// listenBacklog is the accept queue asked for; the kernel caps it at
+	// net.core.somaxconn.
+	listenBacklog = 4096
+	// acceptsPerTurn bounds how long a storm of new clients can hold up the
+	// connected ones.
+	acceptsPerTurn = 64
+	// acceptRest is how long a listener rests when the kernel has no
+	// descriptor or memory for another socket.
+	acceptRest = 500 * time.Millisecond
+)
+
+type listenerState uint8
+
+const (
+	listenerIdle      listenerState = iota // not in a loop yet
+	listenerAccepting                      // in epoll
+	listenerResting                        // out of epoll until its time comes
+	listenerClosed
+)
+
+// Listener is one listening socket. Several may share an address, one for
+// each loop; the kernel then spreads new connections over them.
+type Listener struct {
+	fd    int
+	addr  netip.AddrPort
+	loop  *Loop
+	token int32
+	state listenerState
+	wake  time.Duration // when a rest ends
+	burst bool          // failures since the last accepted socket were reported
+}
+
+// Listen opens count sockets that share addr (SO_REUSEPORT), with TCP_NODELAY
+// for the sockets that they accept. The first is bound without sharing, so
+// that a port which another process listens on is noticed, even by a process
+// of the same user that shares its ports too; it shares only once it listens,
+// so that of two processes that start at the same time one fails. Port 0 is
+// resolved once. On an
+// error nothing stays open; a port in use gives an error that is
+// [unix.EADDRINUSE].
+func Listen(addr netip.AddrPort, count int) ([]*Listener, error) {
+	var listeners []*Listener
+	for i := range count {
+		l, err := listen(addr, i == 0)
+		if err != nil {
+			CloseListeners(listeners)
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		addr = l.addr
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// CloseListeners closes listeners that were not given to a loop.
+func CloseListeners(listeners []*Listener) {
+	for _, l := range listeners {
+		l.close()
+	}
+}
+
+func listen(addr netip.AddrPort, probe bool) (*Listener, error) {
+	family := unix.AF_INET
+	if !addr.Addr().Is4() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	l := &Listener{fd: fd}
+	if err := l.bind(addr, probe); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Listener) bind(addr netip.AddrPort, probe bool) error {
+	set := func(level, option, value int) error {
+		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(l.fd, level, option, value))
+	}
+	err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if !probe {
+		err = errors.Join(err, set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	}
+	// Accepted sockets inherit it, which saves a call for each.
+	err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(l.fd, sockaddr(addr)); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(l.fd, listenBacklog); err != nil {
+		return os.NewSyscallError("listen", err)
+	}
+	if probe {
+		// Alone up to here, also in listen, which checks the port again: two
+		// sockets with SO_REUSEADDR may be bound to one port while neither
+		// listens. From here on the sockets of our other loops may join.
+		if err := set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return err
+		}
+	}
+	name, err := unix.Getsockname(l.fd)
+	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	l.addr = addrPort(name)
+	return nil
+}
+
+// Addr is the address that the socket is bound to.
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
+
+// AddListener gives a listener to the loop, which accepts from it and closes
+// it in the end. On an error, [ErrLoopStopped] if the loop is closed, the
+// caller still owns the listener.
+func (l *Loop) AddListener(listener *Listener) error {
+	if l.closed {
+		return fmt.Errorf("watch listener %s: %w", listener.addr, ErrLoopStopped)
+	}
+	listener.loop = l
+	listener.token = firstListenerToken - int32(len(l.listeners))
+	if err := listener.watch(); err != nil {
+		return fmt.Errorf("watch listener %s: %w", listener.addr, err)
+	}
+	l.listeners = append(l.listeners, listener)
+	return nil
+}
+
+// CloseListeners stops accepting: clients that the kernel has already
+// connected are still taken, then the listening sockets close.
+func (l *Loop) CloseListeners() {
+	for _, listener := range l.listeners {
+		if listener.state == listenerClosed {
+			continue
+		}
+		// The bound covers all that is queued now; those who keep coming
+		// cannot hold the end up.
+		for range listenBacklog + 1 {
+			fd, err := accept(listener.fd)
+			if err == nil {
+				l.owner.Accepted(listener, fd)
+			} else if !passing(err) {
+				break
+			}
+		}
+		listener.close()
+	}
+}
+
+func (l *Listener) watch() error {
+	if err := l.loop.epoll.add(l.fd, interestRead, l.token); err != nil {
+		return err
+	}
+	l.state = listenerAccepting
+	return nil
+}
+
+// ready accepts what waits, up to a bound.
+func (l *Listener) ready() {
+	for range acceptsPerTurn {
+		if l.state != listenerAccepting {
+			return
+		}
+		fd, err := accept(l.fd)
+		switch {
+		case err == nil:
+			l.burst = false
+			l.loop.owner.Accepted(l, fd)
+		case err == unix.EAGAIN:
+			return
+		case passing(err):
+		default:
+			l.rest(os.NewSyscallError("accept", err))
+			return
+		}
+	}
+}
+
+// passing tells of errors that concern only the connection that was being
+// accepted (see accept(2) on network errors). Any other may come again at
+// once.
+func passing(err error) bool {
+	switch err {
+	case unix.ECONNABORTED, unix.ECONNRESET, unix.EINTR, unix.EPROTO, unix.ETIMEDOUT,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET,
+		unix.ENOPROTOOPT, unix.EOPNOTSUPP:
+		return true
+	}
+	return false
+}
+
+// rest takes the listener out of epoll, because a full descriptor table would
+// otherwise be reported again and again at once.
+func (l *Listener) rest(err error) {
+	if removeErr := l.loop.epoll.remove(l.fd); removeErr != nil {
+		err = errors.Join(err, removeErr)
+	}
+	l.state = listenerResting
+	l.wake = l.loop.now + acceptRest
+	if !l.burst {
+		l.burst = true
+		l.loop.owner.AcceptFailed(l, err)
+	}
+}
+
+func (l *Listener) tick() {
+	if l.state != listenerResting || l.loop.now < l.wake {
+		return
+	}
+	if err := l.watch(); err != nil {
+		l.wake = l.loop.now + acceptRest
+	}
+}
+
+func (l *Listener) close() {
+	if l.state != listenerClosed {
+		if l.state == listenerAccepting {
+			// See Conn.finish: a copy of the descriptor may live elsewhere.
+			_ = l.loop.epoll.remove(l.fd)
+		}
+		l.state = listenerClosed
+		unix.Close(l.fd)
+	}
+}
+
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	if addr.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	}
+	sa := &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
+	if zone := addr.Addr().Zone(); zone != "" {
+		if itf, err := net.InterfaceByName(zone); err == nil {
+			sa.ZoneId = uint32(itf.Index)
+		}
+	}
+	return sa
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,285 @@
+package poller
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TickInterval is the grain of a loop's clock-driven work: deadlines, the
+// sweep, listeners that rest.
+const TickInterval = 100 * time.Millisecond
+
+// DefaultReadBuffer is the size of a loop's read buffer in bytes, and so the
+// most that one socket is read per turn.
+const DefaultReadBuffer = 64 << 10
+
+// Owner is what a loop works for. The loop calls it from its own goroutine.
+type Owner interface {
+	// Accepted takes over a socket from one of the loop's listeners:
+	// non-blocking, not yet registered.
+	Accepted(l *Listener, fd int)
+	// AcceptFailed is told once per burst of failures that a listener rests
+	// for a while, for want of descriptors or memory.
+	AcceptFailed(l *Listener, err error)
+	// Turn runs after the ready sockets were served. It takes the mail and
+	// does a bounded amount of work; busy tells that more waits, so that the
+	// loop polls its sockets and comes back without sleeping.
+	Turn() (busy bool)
+	// Pending tells whether mail has arrived since Turn looked.
+	Pending() bool
+	// Tick runs about every TickInterval while the loop has connections.
+	Tick()
+}
+
+// LoopConfig sets a loop up.
+type LoopConfig struct {
+	// ReadBuffer is the size of the read buffer in bytes; 0 means
+	// DefaultReadBuffer.
+	ReadBuffer int
+	// SweepInterval is the time in which every connection's Swept is called
+	// once; 0 means never.
+	SweepInterval time.Duration
+}
+
+// Loop is one goroutine with one epoll instance, its sockets, its listeners
+// and one read buffer.
+type Loop struct {
+	owner  Owner
+	epoll  *epoll
+	buffer []byte
+	gather gather
+
+	conns     []*Conn // by slot; nil is free
+	freeSlots []int32
+	closing   []ending // given up in this turn
+	listeners []*Listener
+
+	start    time.Time
+	now      time.Duration
+	nextTick time.Duration
+	sweep    sweep
+
+	asleep  atomic.Bool // true exactly while a wait that may block is entered or about to be
+	stopped atomic.Bool
+	closed  bool // by Close: nothing may be added any more
+}
+
+// ending is a connection that is closed at the end of the turn.
+type ending struct {
+	conn *Conn
+	err  error
+}
+
+// NewLoop opens a loop. Run must be called for it to do anything, or Close to
+// give its descriptors back.
+func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
+	e, err := openEpoll()
+	if err != nil {
+		return nil, err
+	}
+	size := config.ReadBuffer
+	if size == 0 {
+		size = DefaultReadBuffer
+	}
+	return &Loop{
+		owner:  owner,
+		epoll:  e,
+		buffer: make([]byte, size),
+		start:  time.Now(),
+		sweep:  sweep{interval: config.SweepInterval},
+	}, nil
+}
+
+// Run runs the loop until Stop. Sockets and listeners that are left are then
+// closed; their handlers are told.
+func (l *Loop) Run() {
+	busy := false
+	for !l.stopped.Load() {
+		l.dispatch(l.epoll.wait(l.prepareWait(busy)))
+		busy = l.owner.Turn()
+		l.tick()
+		// The owner gets a turn after an end, which may be what it waits for.
+		busy = l.closeEnded() || busy
+	}
+	l.Close()
+}
+
+// Stop makes Run return after its current turn. Any goroutine may call it.
+func (l *Loop) Stop() {
+	l.stopped.Store(true)
+	l.Wake()
+}
+
+// Close closes all sockets, listeners and the loop's own descriptors. Run
+// calls it; it is for a loop that was never run. Further calls do nothing, and
+// a Run that follows returns at once.
+func (l *Loop) Close() {
+	if l.closed {
+		return
+	}
+	// From here on nothing can be added: a handler that dials again when told
+	// of an end would leave a socket behind.
+	l.closed = true
+	l.stopped.Store(true)
+	for _, c := range l.conns {
+		if c != nil {
+			c.Close(ErrLoopStopped)
+		}
+	}
+	l.closeEnded()
+	for _, listener := range l.listeners {
+		listener.close()
+	}
+	l.epoll.close()
+}
+
+// Wake makes the loop take a turn soon. Any goroutine may call it, after it
+// has posted. It costs a system call only if the loop is asleep, and then only
+// the first caller pays.
+func (l *Loop) Wake() {
+	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+		l.epoll.wake()
+	}
+}
+
+// Now is the loop's clock: monotonic, since the loop was made, read once per
+// turn.
+func (l *Loop) Now() time.Duration { return l.now }
+
+// Refresh reads the clock again within a turn and returns it.
+func (l *Loop) Refresh() time.Duration {
+	l.now = time.Since(l.start)
+	return l.now
+}
+
+// Conns returns the number of registered connections.
+func (l *Loop) Conns() int { return len(l.conns) - len(l.freeSlots) }
+
+// EachConn calls visit with the handler of every connection that is not about
+// to close.
+func (l *Loop) EachConn(visit func(Handler)) {
+	for _, c := range l.conns {
+		if c != nil && c.state != stateClosing {
+			visit(c.handler)
+		}
+	}
+}
+
+// prepareWait declares the loop asleep if it may block, then looks for mail
+// once more: a poster either sees the flag and wakes the loop, or posted early
+// enough to be seen here.
+func (l *Loop) prepareWait(busy bool) (timeout time.Duration) {
+	if busy || len(l.closing) > 0 {
+		return 0
+	}
+	l.asleep.Store(true)
+	if l.owner.Pending() || l.stopped.Load() {
+		l.asleep.Store(false)
+		return 0
+	}
+	if !l.ticking() {
+		return -1
+	}
+	return max(l.nextTick-l.Refresh(), 0)
+}
+
+func (l *Loop) dispatch(events []unix.EpollEvent) {
+	l.asleep.Store(false)
+	l.Refresh()
+	for i := range events {
+		event := &events[i]
+		switch {
+		case event.Fd >= 0:
+			// A slot's connection cannot change within a turn: sockets close,
+			// and slots come free, only at its end.
+			l.conns[event.Fd].ready(event.Events)
+		case event.Fd == wakeToken:
+			l.epoll.drainWake()
+		default:
+			l.listeners[firstListenerToken-event.Fd].ready()
+		}
+	}
+}
+
+// ticking tells whether anything depends on the clock.
+func (l *Loop) ticking() bool {
+	if l.Conns() > 0 {
+		return true
+	}
+	for _, listener := range l.listeners {
+		if listener.state == listenerResting {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Loop) tick() {
+	if l.now < l.nextTick {
+		return
+	}
+	l.nextTick = l.now + TickInterval
+	for _, listener := range l.listeners {
+		listener.tick()
+	}
+	l.sweep.advance(l.conns, l.now)
+	l.owner.Tick()
+}
+
+// closeEnded closes what was given up in this turn and tells whether that was any. A handler that closes
+// other connections when told of an end adds to the list while it is walked.
+func (l *Loop) closeEnded() (some bool) {
+	for i := 0; i < len(l.closing); i++ {
+		e := l.closing[i]
+		l.conns[e.conn.slot] = nil
+		l.freeSlots = append(l.freeSlots, e.conn.slot)
+		e.conn.finish(e.err)
+	}
+	some = len(l.closing) > 0
+	clear(l.closing)
+	l.closing = l.closing[:0]
+	return some
+}
+
+// takeSlot finds a place for a connection.
+func (l *Loop) takeSlot(c *Conn) int32 {
+	if n := len(l.freeSlots); n > 0 {
+		slot := l.freeSlots[n-1]
+		l.freeSlots = l.freeSlots[:n-1]
+		l.conns[slot] = c
+		return slot
+	}
+	l.conns = append(l.conns, c)
+	return int32(len(l.conns) - 1)
+}
+
+// sweep walks over the connections' slots at a steady pace, so that each is
+// seen once per interval and the work is spread evenly over it.
+type sweep struct {
+	interval time.Duration
+	cursor   int
+	last     time.Duration
+	owed     float64 // visits due and not yet made
+}
+
+func (s *sweep) advance(conns []*Conn, now time.Duration) {
+	if s.interval == 0 || len(conns) == 0 {
+		s.last = now
+		return
+	}
+	s.owed += float64(len(conns)) * float64(now-s.last) / float64(s.interval)
+	s.last = now
+	// After a stall there is no point in seeing anyone twice.
+	s.owed = min(s.owed, float64(len(conns)))
+	for ; s.owed >= 1; s.owed-- {
+		if s.cursor >= len(conns) {
+			s.cursor = 0
+		}
+		if c := conns[s.cursor]; c != nil && c.state == stateOpen {
+			c.handler.Swept()
+		}
+		s.cursor++
+	}
+}
