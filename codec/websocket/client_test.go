@@ -1,0 +1,154 @@
+package websocket_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"fleetcast/codec/websocket"
+
+	"github.com/gobwas/ws"
+)
+
+var sampleKey = websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ=="))
+
+func TestAppendRequest(t *testing.T) {
+	b := websocket.AppendRequest([]byte("before"), "example.com:8080", "/ws?a=b", sampleKey, []string{v1, "other"},
+		websocket.Header{Name: "Origin", Value: "http://example.com:8080"}, websocket.Header{Name: "X", Value: "y"})
+	b = bytes.TrimPrefix(b, []byte("before"))
+	if n := websocket.HeadLength(b); n != len(b) {
+		t.Errorf("the head has %d bytes of %d", n, len(b))
+	}
+	q, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Method != "GET" || q.Host != "example.com:8080" || q.URL.String() != "/ws?a=b" || q.Header.Get("X") != "y" ||
+		q.Header.Get("Sec-WebSocket-Key") != string(sampleKey[:]) {
+		t.Errorf("%+v", q)
+	}
+	if _, hs, err := upgrader.Upgrade(nil, b); err != nil || hs.Subprotocol != v1 {
+		t.Errorf("%+v, %v", hs, err)
+	}
+}
+
+func TestNewKey(t *testing.T) {
+	a, b := websocket.NewKey(), websocket.NewKey()
+	if a == b {
+		t.Error("two keys are equal")
+	}
+	for _, key := range []websocket.Key{a, b} {
+		if _, _, err := upgrader.Upgrade(nil, websocket.AppendRequest(nil, "a", "/ws", key, nil)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHandshakeWithGobwasUpgrader lets another server answer.
+func TestHandshakeWithGobwasUpgrader(t *testing.T) {
+	key := websocket.NewKey()
+	request := websocket.AppendRequest(nil, "localhost:8080", "/ws", key, []string{"x", v1})
+	var answer bytes.Buffer
+	u := ws.Upgrader{Protocol: func(name []byte) bool { return string(name) == v1 }}
+	if _, err := u.Upgrade(struct {
+		io.Reader
+		io.Writer
+	}{bytes.NewReader(request), &answer}); err != nil {
+		t.Fatal(err)
+	}
+	hs, err := websocket.CheckResponse(answer.Bytes(), key, []string{"x", v1})
+	if err != nil || hs.Subprotocol != v1 {
+		t.Errorf("%+v, %v", hs, err)
+	}
+}
+
+// answer is the good response to sampleKey, with a line put in the place of
+// the one of the same name, or added.
+func answer(lines ...string) string {
+	s := "HTTP/1.1 101 Switching Protocols\r\n"
+	for _, line := range []string{"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="} {
+		name, _, _ := strings.Cut(line, ":")
+		if !containsField(lines, name) {
+			s += line + "\r\n"
+		}
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "-") {
+			s += line + "\r\n"
+		}
+	}
+	return s + "\r\n"
+}
+
+func TestCheckResponse(t *testing.T) {
+	accept := "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+	tests := []struct {
+		name, response string
+		subprotocol    string
+		status         int    // of the error
+		message        string // part of the error; empty: none
+	}{
+		{"good", answer(), "", 0, ""},
+		{"frames behind it", answer() + "\x81\x05hello", "", 0, ""},
+		{"any case", answer("upgrade: WebSocket", "connection: x, UPGRADE"), "", 0, ""},
+		{"without a phrase", strings.Replace(answer(), "101 Switching Protocols", "101 ", 1), "", 0, ""},
+		{"subprotocol", answer("Sec-WebSocket-Protocol: fleetcast.v1"), v1, 0, ""},
+		{"empty extensions", answer("Sec-WebSocket-Extensions:"), "", 0, ""},
+		{"empty", "", "", 0, "not an HTTP"},
+		{"incomplete", strings.TrimSuffix(answer(), "\r\n"), "", 0, "not an HTTP"},
+		{"not HTTP", "SSH-2.0-x\r\n\r\n", "", 0, `"SSH-2.0-x"`},
+		{"HTTP/1.0", strings.Replace(answer(), "1.1", "1.0", 1), "", 0, "HTTP/1.1"},
+		{"bad status", strings.Replace(answer(), "101", "1x1", 1), "", 0, "HTTP/1.1"},
+		{"long status", strings.Replace(answer(), "101", "1010", 1), "", 0, "HTTP/1.1"},
+		{"refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n", "", 403, `"HTTP/1.1 403 Forbidden": "no"`},
+		{"redirected", "HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", "", 302, `"HTTP/1.1 302 Found"`},
+		{"terminal codes", "HTTP/1.1 500 \x1b[31m\r\n\r\n", "", 500, `\x1b[31m`},
+		{"bare LF", strings.ReplaceAll(answer(), "\r\n", "\n"), "", 0, "not an HTTP"},
+		{"one bare LF", answer("X: y\nZ: z"), "", 101, "CR LF"},
+		{"malformed line", answer("X : y"), "", 101, "malformed"},
+		{"no Upgrade", answer("-Upgrade"), "", 101, "does not switch"},
+		{"other Upgrade", answer("Upgrade: h2c"), "", 101, "does not switch"},
+		{"two Upgrades", answer("Upgrade: h2c", "Upgrade: websocket"), "", 101, "does not switch"},
+		{"no Connection", answer("-Connection"), "", 101, "does not switch"},
+		{"no accept", answer("-Sec-WebSocket-Accept"), "", 101, "Sec-WebSocket-Accept"},
+		{"wrong accept", answer("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOa="), "", 101, "Sec-WebSocket-Accept"},
+		{"two accepts", answer(accept, accept), "", 101, "Sec-WebSocket-Accept"},
+		{"extension", answer("Sec-WebSocket-Extensions: permessage-deflate"), "", 101, "extension"},
+		{"subprotocol not offered", answer("Sec-WebSocket-Protocol: x"), "", 101, "subprotocol"},
+		{"two subprotocols in one", answer("Sec-WebSocket-Protocol: fleetcast.v1, other"), "", 101, "subprotocol"},
+		{"two subprotocols", answer("Sec-WebSocket-Protocol: other", "Sec-WebSocket-Protocol: fleetcast.v1"), "", 101, "subprotocol"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			hs, err := websocket.CheckResponse([]byte(tt.response), sampleKey, []string{"other", v1})
+			if tt.message == "" {
+				if err != nil || hs.Subprotocol != tt.subprotocol {
+					t.Errorf("%+v, %v", hs, err)
+				}
+				return
+			}
+			var failed *websocket.ResponseError
+			if !errors.As(err, &failed) || failed.Status != tt.status || !strings.Contains(err.Error(), tt.message) {
+				t.Errorf("got %v, want %d and %q", err, tt.status, tt.message)
+			}
+		})
+	}
+}
+
+func TestClientAllocations(t *testing.T) {
+	offered := []string{v1}
+	dst := make([]byte, 0, 1024)
+	response := []byte(answer("Sec-WebSocket-Protocol: " + v1))
+	if n := testing.AllocsPerRun(1000, func() {
+		dst = websocket.AppendRequest(dst[:0], "localhost:8080", "/ws", sampleKey, offered)
+		if _, err := websocket.CheckResponse(response, sampleKey, offered); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("a client's handshake allocates %v times", n)
+	}
+}

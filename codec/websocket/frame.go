@@ -1,0 +1,118 @@
+package websocket
+
+import (
+	"encoding/binary"
+
+	"github.com/gobwas/ws"
+)
+
+// Frames are appended to dst; if dst has room, nothing is allocated. A control
+// frame's payload ends at 125 bytes (RFC 6455, 5.5): what is beyond is left
+// out, because a longer frame would make the peer fail the connection.
+
+// AppendFrame appends a server's frame: whole (FIN) and unmasked.
+func AppendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
+	return AppendFragment(dst, op, true, payload)
+}
+
+// AppendFragment appends a server's frame that is a message's last, or its only
+// one, if fin is set. The first frame of a message carries its opcode, those
+// after it OpContinuation (RFC 6455, 5.4).
+func AppendFragment(dst []byte, op ws.OpCode, fin bool, payload []byte) []byte {
+	payload = fit(op, payload)
+	dst = appendHeader(dst, op, fin, len(payload), 0)
+	return append(dst, payload...)
+}
+
+// AppendMaskedFrame appends a client's frame: whole (FIN) and masked. A mask
+// must not be predictable (RFC 6455, 5.3): ws.NewMask makes one.
+func AppendMaskedFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
+	return AppendMaskedFragment(dst, op, true, payload, mask)
+}
+
+// AppendMaskedFragment is [AppendFragment] for a client.
+func AppendMaskedFragment(dst []byte, op ws.OpCode, fin bool, payload []byte, mask [4]byte) []byte {
+	payload = fit(op, payload)
+	dst = appendHeader(dst, op, fin, len(payload), maskBit)
+	dst = append(dst, mask[0], mask[1], mask[2], mask[3])
+	start := len(dst)
+	dst = append(dst, payload...)
+	ws.Cipher(dst[start:], mask, 0)
+	return dst
+}
+
+// AppendHeader appends the header of a server's whole frame whose payload of
+// length bytes the caller puts behind it.
+func AppendHeader(dst []byte, op ws.OpCode, length int) []byte {
+	return appendHeader(dst, op, true, length, 0)
+}
+
+// HeaderSize is the size in bytes of a server's frame header for a payload of
+// length bytes: 2, 4 or 10.
+func HeaderSize(length int) int {
+	return ws.HeaderSize(ws.Header{Length: int64(length)})
+}
+
+// reserved is what BeginText sets aside: the header of a text of 126 to 65535
+// bytes. Others are moved by EndText.
+const reserved = 4
+
+// BeginText sets room for a header aside at the end of dst. The caller appends
+// the text behind it and then calls [EndText] with the length that dst had:
+//
+//	start := len(dst)
+//	dst = websocket.BeginText(dst)
+//	dst = append(dst, `{"type":"pong"}`...)
+//	dst = websocket.EndText(dst, start)
+func BeginText(dst []byte) []byte {
+	return append(dst, 0, 0, 0, 0)
+}
+
+// EndText completes the server's text frame that was begun at start and returns
+// dst with its new length.
+func EndText(dst []byte, start int) []byte {
+	length := len(dst) - start - reserved
+	size := HeaderSize(length)
+	if size > reserved {
+		dst = append(dst, 0, 0, 0, 0, 0, 0)
+	}
+	if size != reserved {
+		copy(dst[start+size:], dst[start+reserved:start+reserved+length])
+	}
+	appendHeader(dst[:start], ws.OpText, true, length, 0)
+	return dst[:start+size+length]
+}
+
+// appendHeader appends a header up to its mask. masked is maskBit or 0.
+func appendHeader(dst []byte, op ws.OpCode, fin bool, length int, masked byte) []byte {
+	first := byte(op) & 0xf
+	if fin {
+		first |= finBit
+	}
+	switch {
+	case length <= maxLength7:
+		return append(dst, first, masked|byte(length))
+	case length <= maxLength16:
+		return append(dst, first, masked|length16, byte(length>>8), byte(length))
+	}
+	dst = append(dst, first, masked|length64)
+	return binary.BigEndian.AppendUint64(dst, uint64(length))
+}
+
+// putShortHeader writes the header of the control frame that frame holds, its
+// two header bytes and maskSize bytes of mask included.
+func putShortHeader(frame []byte, op ws.OpCode, maskSize int) {
+	frame[0] = finBit | byte(op)
+	frame[1] = byte(len(frame) - ws.MinHeaderSize - maskSize)
+	if maskSize > 0 {
+		frame[1] |= maskBit
+	}
+}
+
+// fit cuts a control frame's payload to what such a frame may hold.
+func fit(op ws.OpCode, payload []byte) []byte {
+	if op.IsControl() && len(payload) > ws.MaxControlFramePayloadSize {
+		return payload[:ws.MaxControlFramePayloadSize]
+	}
+	return payload
+}

@@ -1,0 +1,205 @@
+package websocket
+
+import (
+	"bytes"
+)
+
+// MaxHandshake is how long a request or response head may be, in bytes. The
+// functions here do not enforce it: who gathers the bytes stops gathering.
+const MaxHandshake = 8 << 10
+
+// HeadLength returns the length of the request or response head at the start of
+// b, its empty line included, and 0 if b does not hold all of it. A line that
+// ends in a bare LF counts here, so that whoever sends such a head is refused
+// at once and not when the time for the handshake is up.
+func HeadLength(b []byte) int {
+	for start := 0; ; {
+		i := bytes.IndexByte(b[start:], '\n')
+		if i < 0 {
+			return 0
+		}
+		if i == 0 || i == 1 && b[start] == '\r' {
+			return start + i + 1
+		}
+		start += i + 1
+	}
+}
+
+// cutLine splits the first line off b. ok is false if it does not end in CRLF.
+func cutLine(b []byte) (line, rest []byte, ok bool) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 1 || b[i-1] != '\r' {
+		return nil, b, false
+	}
+	return b[:i-1], b[i+1:], true
+}
+
+// field is a header field that the handshake knows.
+type field int
+
+const (
+	fieldOther field = iota
+	fieldHost
+	fieldOrigin
+	fieldUpgrade
+	fieldConnection
+	fieldKey
+	fieldVersion
+	fieldAccept
+	fieldProtocol
+	fieldExtensions
+	fieldContentLength
+	fieldTransferEncoding
+	fieldCount
+)
+
+// fieldNames are in lower case.
+var fieldNames = [fieldCount]string{
+	fieldHost:             "host",
+	fieldOrigin:           "origin",
+	fieldUpgrade:          "upgrade",
+	fieldConnection:       "connection",
+	fieldKey:              "sec-websocket-key",
+	fieldVersion:          "sec-websocket-version",
+	fieldAccept:           "sec-websocket-accept",
+	fieldProtocol:         "sec-websocket-protocol",
+	fieldExtensions:       "sec-websocket-extensions",
+	fieldContentLength:    "content-length",
+	fieldTransferEncoding: "transfer-encoding",
+}
+
+// fieldOf finds the field that a name stands for, whatever its case.
+func fieldOf(name []byte) field {
+	for f := fieldHost; f < fieldCount; f++ {
+		if equalFold(name, fieldNames[f]) {
+			return f
+		}
+	}
+	return fieldOther
+}
+
+// parseField splits a header line (RFC 9112, 5). It refuses a folded line, a
+// space before the colon, and control bytes in the value.
+func parseField(line []byte) (name, value []byte, ok bool) {
+	i := bytes.IndexByte(line, ':')
+	if i < 0 || !isToken(line[:i]) {
+		return nil, nil, false
+	}
+	value = trimSpace(line[i+1:])
+	if len(value) > 0 && !consistsOf(value, &valueBytes) {
+		return nil, nil, false
+	}
+	return line[:i], value, true
+}
+
+// isToken tells whether b is a token (RFC 9110, 5.6.2).
+func isToken(b []byte) bool { return consistsOf(b, &tokenBytes) }
+
+var tokenBytes = byteSet("!#$%&'*+-.^_`|~" + alphanumeric)
+
+// valueBytes are those of a field value (RFC 9110, 5.5).
+var valueBytes = func() (set [256]bool) {
+	for c := range set {
+		set[c] = c >= ' ' && c != 0x7f || c == '\t'
+	}
+	return set
+}()
+
+const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// consistsOf tells whether b has members of set only, and at least one.
+func consistsOf(b []byte, set *[256]bool) bool {
+	for _, c := range b {
+		if !set[c] {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func byteSet(members string) (set [256]bool) {
+	for i := range len(members) {
+		set[members[i]] = true
+	}
+	return set
+}
+
+// trimSpace takes optional white space (RFC 9110, 5.6.3) off both ends. What is
+// left of an empty value is not nil, unlike with bytes.Trim: a field that is
+// there and empty differs from one that is absent.
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// nextElement splits the first element off a comma-separated list.
+func nextElement(list []byte) (element, rest []byte) {
+	if i := bytes.IndexByte(list, ','); i >= 0 {
+		return trimSpace(list[:i]), list[i+1:]
+	}
+	return trimSpace(list), nil
+}
+
+// hasToken tells whether a list has the element token (in lower case), whatever
+// its case there.
+func hasToken(list []byte, token string) bool {
+	for len(list) > 0 {
+		var element []byte
+		if element, list = nextElement(list); equalFold(element, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// equalFold compares b with lower, which is in lower case, without regard to
+// the case of ASCII letters. Other folding would let look-alikes of ASCII pass.
+func equalFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if lowerByte(c) != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// parseVersion reads "HTTP/1.1" (RFC 9112, 2.3).
+func parseVersion(b []byte) (major, minor byte, ok bool) {
+	const form = "HTTP/d.d"
+	if len(b) != len(form) || string(b[:5]) != form[:5] || b[6] != '.' || !isDigit(b[5]) || !isDigit(b[7]) {
+		return 0, 0, false
+	}
+	return b[5] - '0', b[7] - '0', true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// Handshake is what a completed handshake agreed on, and what the request said
+// that decisions are based on. Only Subprotocol outlives the head: the slices
+// lie in it.
+type Handshake struct {
+	Subprotocol string // one of those configured here; empty: none
+	Host        []byte // the request's authority (server side only)
+	Origin      []byte // nil without an Origin field (server side only)
+	Query       []byte // what follows the target's question mark (server side only)
+}
+
+// websocketVersion is the only version there is (RFC 6455, 4.1).
+const websocketVersion = "13"

@@ -1,0 +1,221 @@
+package websocket
+
+import (
+	"math/bits"
+	"sync"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+)
+
+// state says what a partial waits for.
+//
+//	betweenFrames -> inData | inControl    a header is complete
+//	inData        -> betweenFrames         a fragment is complete, more follow
+//	inData        -> delivered             a message is complete
+//	inControl     -> betweenFrames         complete, inside a fragmented message
+//	inControl     -> delivered             complete, outside of one
+//	any           -> failed                the peer broke a rule
+//
+// A Reader without a partial is between frames and keeps nothing.
+type state uint8
+
+const (
+	betweenFrames state = iota // bytes of a header, or fragments, are kept
+	inData                     // payload of a data frame is arriving
+	inControl                  // payload of a control frame is arriving
+	delivered                  // the caller has the message and must give it back
+	failed                     // nothing more is taken
+)
+
+// partial is what a Reader keeps of a half-received frame or message. It comes
+// from a pool and goes back as soon as nothing is kept.
+type partial struct {
+	state  state
+	op     ws.OpCode // of the message that is gathered; OpContinuation: none is
+	header struct {  // bytes of a header that is not complete
+		bytes [ws.MaxHeaderSize]byte
+		n     int
+	}
+	frame   ws.Header // the frame whose payload is arriving
+	arrived int       // bytes of that payload
+	// message holds the gathered payload of a data message, unmasked. It is nil
+	// until the first byte of payload.
+	message *bytebufferpool.ByteBuffer
+	checked int // bytes of message that are known to be valid UTF-8
+	// control is apart from message because a control frame may arrive in the
+	// middle of a fragmented message (RFC 6455, 5.4).
+	control [ws.MaxControlFramePayloadSize]byte
+	failure *CloseError // why, if failed
+}
+
+var partials = sync.Pool{New: func() any { return new(partial) }}
+
+// payloads is a pool of this package's own, so that its buffers have the sizes
+// of half-received messages. Larger ones than maxPooledPayload are left to the
+// collector: else the buffer of one 16 MiB message could end up behind a few
+// bytes that a slow client keeps for hours.
+var payloads bytebufferpool.Pool
+
+const maxPooledPayload = 256 << 10
+
+// free gives p and its buffer back to their pools.
+func (p *partial) free() {
+	p.dropMessage()
+	*p = partial{}
+	partials.Put(p)
+}
+
+func (p *partial) dropMessage() {
+	if p.message != nil && cap(p.message.B) <= maxPooledPayload {
+		payloads.Put(p.message)
+	}
+	p.message = nil
+}
+
+// enter is where the state changes.
+func (p *partial) enter(next state) {
+	switch next {
+	case inData, inControl:
+		p.arrived = 0
+	case failed:
+		p.dropMessage()
+	}
+	p.state = next
+}
+
+// gathering tells whether fragments of a message are kept.
+func (p *partial) gathering() bool { return p.op != ws.OpContinuation }
+
+// gathered is the size of what is kept of the message in bytes.
+func (p *partial) gathered() int {
+	if p.message == nil {
+		return 0
+	}
+	return len(p.message.B)
+}
+
+// takeHeader completes a header whose first bytes are kept. n is what it took
+// of b: all of it if complete is false.
+func (p *partial) takeHeader(b []byte) (h ws.Header, n int, complete bool, refused *CloseError) {
+	kept := p.header.n
+	n = copy(p.header.bytes[kept:], b)
+	h, size, refused := parseHeader(p.header.bytes[:kept+n])
+	if refused != nil {
+		return h, n, false, refused
+	}
+	if size == 0 {
+		p.header.n = kept + n
+		return h, n, false, nil
+	}
+	p.header.n = 0
+	return h, size - kept, true, nil
+}
+
+// begin starts the frame h, which was checked.
+func (p *partial) begin(h ws.Header) {
+	p.frame = h
+	if h.OpCode.IsControl() {
+		p.enter(inControl)
+		return
+	}
+	if h.OpCode != ws.OpContinuation {
+		p.op = h.OpCode
+	}
+	p.enter(inData)
+}
+
+// takePayload takes the frame's payload from b as far as it is there. n is
+// less than len(b) only if the frame is complete; ok tells that msg is too.
+func (p *partial) takePayload(b []byte) (msg Message, n int, ok bool, refused *CloseError) {
+	n = int(min(p.frame.Length-int64(p.arrived), int64(len(b))))
+	var arrived []byte
+	if p.state == inControl {
+		arrived = p.control[p.arrived : p.arrived+n]
+		copy(arrived, b)
+	} else {
+		arrived = p.gather(b[:n])
+	}
+	if p.frame.Masked {
+		ws.Cipher(arrived, p.frame.Mask, p.arrived)
+	}
+	p.arrived += n
+
+	if p.state == inData && p.op == ws.OpText {
+		if refused = p.checkText(); refused != nil {
+			return msg, n, false, refused
+		}
+	}
+	if int64(p.arrived) < p.frame.Length {
+		return msg, n, false, nil
+	}
+	msg, ok, refused = p.endFrame()
+	return msg, n, ok, refused
+}
+
+// gather appends b to the message and returns where it went.
+func (p *partial) gather(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	if p.message == nil {
+		p.message = payloads.Get()
+	}
+	start := len(p.message.B)
+	p.message.B = append(grow(p.message.B, len(b)), b...)
+	return p.message.B[start:]
+}
+
+// grow makes room for n more bytes. Capacities are powers of two: those are the
+// classes by which bytebufferpool decides what to keep, and it would drop the
+// larger ones that append makes.
+func grow(b []byte, n int) []byte {
+	const smallest = 64
+	need := len(b) + n
+	if need <= cap(b) {
+		return b
+	}
+	grown := make([]byte, len(b), max(smallest, 1<<bits.Len(uint(need-1))))
+	copy(grown, b)
+	return grown
+}
+
+// checkText goes on where the last check ended, so that a message is checked
+// once however many reads bring it.
+func (p *partial) checkText() *CloseError {
+	if p.message == nil {
+		return nil
+	}
+	n, valid := checkText(p.message.B[p.checked:])
+	if !valid {
+		return ErrTextNotUTF8
+	}
+	p.checked += n
+	return nil
+}
+
+// endFrame goes on from a frame whose payload is complete.
+func (p *partial) endFrame() (msg Message, ok bool, refused *CloseError) {
+	if p.state == inControl {
+		msg, refused = control(p.frame.OpCode, p.control[:p.arrived:p.arrived])
+		if p.gathering() {
+			p.enter(betweenFrames)
+		} else {
+			p.enter(delivered)
+		}
+		return msg, refused == nil, refused
+	}
+	if !p.frame.Fin {
+		p.enter(betweenFrames)
+		return msg, false, nil
+	}
+	if p.op == ws.OpText && p.checked != p.gathered() {
+		return msg, false, ErrTextNotUTF8
+	}
+	msg.Op = p.op
+	if p.message != nil {
+		msg.Payload = p.message.B
+	}
+	p.enter(delivered)
+	return msg, true, nil
+}

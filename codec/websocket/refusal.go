@@ -1,0 +1,104 @@
+package websocket
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Labels of refused handshakes, for counters. The last three are for callers:
+// only who gathers the head knows its size, its age and what is free.
+const (
+	ReasonMalformedRequest = "malformed_request" // 400
+	ReasonBadHTTPVersion   = "bad_http_version"  // 505
+	ReasonBadMethod        = "bad_method"        // 405
+	ReasonNotFound         = "not_found"         // 404
+	ReasonBadHost          = "bad_host"          // 400
+	ReasonNoUpgrade        = "no_upgrade"        // 426
+	ReasonBadVersion       = "bad_version"       // 426
+	ReasonBadKey           = "bad_key"           // 400
+	ReasonUnexpectedBody   = "unexpected_body"   // 400
+	ReasonForbiddenOrigin  = "forbidden_origin"  // 403
+	ReasonHeadTooLarge     = "head_too_large"    // 431
+	ReasonTooSlow          = "too_slow"          // 408
+	ReasonFull             = "full"              // 503
+)
+
+// HandshakeError is a refused handshake. Values must not be changed: those of
+// this package are shared.
+type HandshakeError struct {
+	Status  int    // of the HTTP response
+	Reason  string // a short stable label, one of the Reason constants or the caller's own
+	Message string // one line for a person: why, and what would be right
+}
+
+// Error implements error.
+func (e *HandshakeError) Error() string {
+	return fmt.Sprintf("websocket: handshake refused with %d (%s): %s", e.Status, e.Reason, e.Message)
+}
+
+// Refusals for callers of [AppendRefusal].
+var (
+	ErrHeadTooLarge = &HandshakeError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLarge,
+		"the request head is longer than " + strconv.Itoa(MaxHandshake) + " bytes; send fewer or shorter header fields (cookies)"}
+	ErrTooSlow = &HandshakeError{http.StatusRequestTimeout, ReasonTooSlow,
+		"the request head did not arrive in time; send it whole, ended by an empty line"}
+	ErrFull = &HandshakeError{http.StatusServiceUnavailable, ReasonFull,
+		"no room for more clients; try again later"}
+)
+
+var (
+	errNotHTTP = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"the first line is not an HTTP request line; send 'GET /path HTTP/1.1'"}
+	errBadLineEnd = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"a line of the request head does not end in CR LF"}
+	errBadField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"a header line is malformed; send 'Name: value' without folding, control bytes or a space before the colon"}
+	errBadTarget = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"the request target is malformed; send a path that starts with '/' or an http URL"}
+	errRepeatedField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"Sec-WebSocket-Key or Sec-WebSocket-Version is there more than once; send each once"}
+	errBadHTTPVersion = &HandshakeError{http.StatusHTTPVersionNotSupported, ReasonBadHTTPVersion,
+		"the WebSocket handshake needs HTTP/1.1"}
+	errBadMethod = &HandshakeError{http.StatusMethodNotAllowed, ReasonBadMethod,
+		"the WebSocket handshake is a GET request"}
+	errBadHost = &HandshakeError{http.StatusBadRequest, ReasonBadHost,
+		"the request needs exactly one Host field, with a valid host and port"}
+	errNoUpgrade = &HandshakeError{http.StatusUpgradeRequired, ReasonNoUpgrade,
+		"this is a WebSocket endpoint; connect with a WebSocket client ('Upgrade: websocket' and 'Connection: Upgrade' are missing)"}
+	errBadVersion = &HandshakeError{http.StatusUpgradeRequired, ReasonBadVersion,
+		"only WebSocket version 13 is spoken here; send 'Sec-WebSocket-Version: 13'"}
+	errBadKey = &HandshakeError{http.StatusBadRequest, ReasonBadKey,
+		"Sec-WebSocket-Key is missing or is not 16 bytes in base64"}
+	errUnexpectedBody = &HandshakeError{http.StatusBadRequest, ReasonUnexpectedBody,
+		"the WebSocket handshake has no body; leave out Content-Length and Transfer-Encoding"}
+	errForbiddenOrigin = &HandshakeError{http.StatusForbidden, ReasonForbiddenOrigin,
+		"pages of this origin may not connect; the Origin must be that of the host that is connected to, or be allowed in the server's configuration"}
+)
+
+// AppendRefusal appends the whole HTTP response that refuses a handshake: the
+// status, the fields that RFC 9110 wants with it, and the message as the body.
+// The connection is to be closed behind it.
+func AppendRefusal(dst []byte, e *HandshakeError) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(e.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, http.StatusText(e.Status)...)
+	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(refusalBodySize(e)), 10)
+	switch e.Status {
+	case http.StatusMethodNotAllowed:
+		dst = append(dst, "\r\nAllow: GET\r\nConnection: close"...)
+	case http.StatusUpgradeRequired:
+		// Who sends Upgrade names it in Connection (RFC 9110, 7.8).
+		dst = append(dst, "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: close, Upgrade"...)
+	default:
+		dst = append(dst, "\r\nConnection: close"...)
+	}
+	dst = append(dst, "\r\n\r\n"...)
+	dst = append(dst, e.Message...)
+	return append(dst, '\n')
+}
+
+// refusalBodySize is the length of e's message and its line feed, in bytes.
+func refusalBodySize(e *HandshakeError) int { return len(e.Message) + 1 }

@@ -1,0 +1,133 @@
+package websocket
+
+import "bytes"
+
+// request is the head of an HTTP request, taken apart. Its slices lie in the
+// head.
+type request struct {
+	method       []byte
+	target       []byte
+	major, minor byte
+
+	count     [fieldCount]int // how often each field is there
+	host      []byte          // of the target if that is absolute, else of the Host field
+	origin    []byte
+	key       []byte
+	version   []byte
+	upgrade   bool // an Upgrade field names websocket
+	connected bool // a Connection field names upgrade
+	body      bool // a field announces a body
+	offered   int  // index of the preferred subprotocol among those offered; len(supported): none
+}
+
+// parse reads the head and judges its syntax only. supported are the
+// subprotocols in the order in which they are preferred.
+func (q *request) parse(head []byte, supported []string) *HandshakeError {
+	q.offered = len(supported)
+	line, rest, ok := cutLine(head)
+	if !ok {
+		return errBadLineEnd
+	}
+	if !q.parseLine(line) {
+		return errNotHTTP
+	}
+	for {
+		if line, rest, ok = cutLine(rest); !ok {
+			return errBadLineEnd
+		}
+		if len(line) == 0 {
+			break
+		}
+		name, value, ok := parseField(line)
+		if !ok {
+			return errBadField
+		}
+		q.take(fieldOf(name), value, supported)
+	}
+	if len(rest) > 0 {
+		return errBadLineEnd
+	}
+	return nil
+}
+
+// parseLine reads "GET /ws HTTP/1.1" (RFC 9112, 3).
+func (q *request) parseLine(line []byte) (ok bool) {
+	first, last := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ' ')
+	if first < 0 || last == first {
+		return false
+	}
+	q.method, q.target = line[:first], line[first+1:last]
+	if q.major, q.minor, ok = parseVersion(line[last+1:]); !ok || !isToken(q.method) || len(q.target) == 0 {
+		return false
+	}
+	for _, c := range q.target {
+		if c <= ' ' || c >= 0x7f || c == '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// take notes one field of the head.
+func (q *request) take(f field, value []byte, supported []string) {
+	q.count[f]++
+	switch f {
+	case fieldHost:
+		q.host = value
+	case fieldOrigin:
+		q.origin = value
+	case fieldKey:
+		q.key = value
+	case fieldVersion:
+		q.version = value
+	case fieldUpgrade:
+		q.upgrade = q.upgrade || hasToken(value, "websocket")
+	case fieldConnection:
+		q.connected = q.connected || hasToken(value, "upgrade")
+	case fieldProtocol:
+		q.offered = preferred(value, supported, q.offered)
+	case fieldContentLength:
+		q.body = q.body || string(value) != "0"
+	case fieldTransferEncoding:
+		q.body = true
+	}
+}
+
+// preferred returns the smallest index, below best, of the supported
+// subprotocols that are in list; best if there is none. Names of subprotocols
+// are compared byte for byte.
+func preferred(list []byte, supported []string, best int) int {
+	for len(list) > 0 && best > 0 {
+		var name []byte
+		name, list = nextElement(list)
+		for i, s := range supported[:best] {
+			if string(name) == s {
+				best = i
+				break
+			}
+		}
+	}
+	return best
+}
+
+// splitTarget takes the target apart. An absolute one brings an authority that
+// stands above the Host field (RFC 9112, 3.2.2); without one authority is nil.
+func splitTarget(target []byte) (authority, path, query []byte, ok bool) {
+	path = target
+	if target[0] != '/' {
+		scheme, rest, found := bytes.Cut(target, []byte("://"))
+		if !found || !equalFold(scheme, "http") && !equalFold(scheme, "https") {
+			return nil, nil, nil, false
+		}
+		end := bytes.IndexAny(rest, "/?")
+		if end < 0 {
+			end = len(rest)
+		}
+		authority, path = rest[:end], rest[end:]
+		if _, _, valid := splitHostPort(authority); !valid {
+			return nil, nil, nil, false
+		}
+	}
+	path, query, _ = bytes.Cut(path, []byte("?"))
+	return authority, path, query, true
+}

@@ -1,0 +1,22 @@
+package websocket
+
+import "unicode/utf8"
+
+// checkText checks as much of b as can be judged. n bytes are complete
+// characters; what follows them, at most three bytes, is the beginning of a
+// character that may still become valid. ok is false as soon as no bytes to
+// come could make b valid UTF-8 (RFC 6455, 8.1).
+func checkText(b []byte) (n int, ok bool) {
+	n = len(b)
+	for back := 1; back < utf8.UTFMax && back <= len(b); back++ {
+		if start := len(b) - back; utf8.RuneStart(b[start]) {
+			// FullRune holds bytes that are wrong already to be a full
+			// (erroneous) character, so they stay for Valid to refuse.
+			if !utf8.FullRune(b[start:]) {
+				n = start
+			}
+			break
+		}
+	}
+	return n, utf8.Valid(b[:n])
+}

@@ -1,0 +1,110 @@
+package websocket
+
+import "net/http"
+
+// Upgrader is the server's side of the opening handshake. It is read-only once
+// in use and may be shared.
+type Upgrader struct {
+	// Path is where clients connect, such as "/ws". Requests may add a query.
+	Path string
+	// Subprotocols are those spoken here, the preferred one first. A request
+	// that offers none of them is accepted without a subprotocol.
+	Subprotocols []string
+	// CheckOrigin decides whether pages of origin may connect to host. origin
+	// is nil if the request has no Origin field; both lie in the head. nil
+	// stands for [SameOrigin].
+	CheckOrigin func(origin, host []byte) bool
+}
+
+// Upgrade answers the request head, which is exactly as long as [HeadLength]
+// says, by appending the whole HTTP response to dst: 101, or a refusal whose
+// body says why. err is then a [*HandshakeError], and the connection is to be
+// closed behind the response. An accepted request allocates nothing if dst has
+// room. (RFC 6455, 4.2)
+func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err error) {
+	var q request
+	refused := q.parse(head, u.Subprotocols)
+	if refused == nil {
+		hs, refused = u.check(&q)
+	}
+	if refused != nil {
+		dst = AppendRefusal(dst, refused)
+		if string(q.method) == http.MethodHead {
+			dst = dst[:len(dst)-refusalBodySize(refused)] // RFC 9110, 9.3.2
+		}
+		return dst, Handshake{}, refused
+	}
+
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	dst = appendAccept(dst, Key(q.key))
+	if hs.Subprotocol != "" {
+		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
+		dst = append(dst, hs.Subprotocol...)
+	}
+	return append(dst, "\r\n\r\n"...), hs, nil
+}
+
+// check judges a well-formed request: first what it is for, then what it says.
+func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
+	switch {
+	case q.major != 1 || q.minor < 1:
+		return hs, errBadHTTPVersion
+	case string(q.method) != http.MethodGet:
+		return hs, errBadMethod
+	}
+	authority, path, query, ok := splitTarget(q.target)
+	switch {
+	case !ok:
+		return hs, errBadTarget
+	case string(path) != u.Path:
+		return hs, &HandshakeError{http.StatusNotFound, ReasonNotFound,
+			"nothing is here; WebSocket clients connect to " + u.Path}
+	}
+	if refused = q.checkFields(); refused != nil {
+		return hs, refused
+	}
+
+	hs = Handshake{Host: q.host, Origin: q.origin, Query: query}
+	if authority != nil {
+		hs.Host = authority
+	}
+	if !u.allows(q, hs.Host) {
+		return hs, errForbiddenOrigin
+	}
+	if q.offered < len(u.Subprotocols) {
+		hs.Subprotocol = u.Subprotocols[q.offered]
+	}
+	return hs, nil
+}
+
+// checkFields judges what the handshake demands of the header fields.
+func (q *request) checkFields() *HandshakeError {
+	if _, _, ok := splitHostPort(q.host); !ok || q.count[fieldHost] != 1 {
+		return errBadHost
+	}
+	switch {
+	case !q.upgrade || !q.connected:
+		return errNoUpgrade
+	case q.count[fieldVersion] > 1 || q.count[fieldKey] > 1:
+		return errRepeatedField
+	case string(q.version) != websocketVersion:
+		return errBadVersion
+	case !isKey(q.key):
+		return errBadKey
+	case q.body:
+		return errUnexpectedBody
+	}
+	return nil
+}
+
+// allows asks whether the request's origin may connect. More than one Origin is
+// no origin that a browser sends.
+func (u *Upgrader) allows(q *request, host []byte) bool {
+	switch {
+	case q.count[fieldOrigin] > 1:
+		return false
+	case u.CheckOrigin != nil:
+		return u.CheckOrigin(q.origin, host)
+	}
+	return SameOrigin(q.origin, host)
+}
