@@ -1,0 +1,181 @@
+package command_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"fleetcast/codec/command"
+)
+
+// outcome is what a parsed command comes to, in a form that is easy to compare.
+type outcome struct {
+	typ      command.Type
+	id       string // "" if not set
+	channels []string
+	since    string // "" if none, else epoch@offset
+	data     string
+	code     command.Code // "" if accepted
+}
+
+func parse(c *command.Command, payload string) (o outcome, err error) {
+	err = c.Parse([]byte(payload))
+	if c.ID.Set {
+		o.id = fmt.Sprint(c.ID.Value)
+	}
+	if err != nil {
+		var refusal *command.Error
+		if !errors.As(err, &refusal) || refusal.Message == "" {
+			return o, fmt.Errorf("%T without code or message: %w", err, err)
+		}
+		o.code = refusal.Code
+		return o, nil
+	}
+	o.typ = c.Type
+	for _, name := range c.Channels {
+		o.channels = append(o.channels, string(name))
+	}
+	if c.HasSince {
+		o.since = fmt.Sprintf("%s@%d", c.Since.Epoch, c.Since.Offset)
+	}
+	o.data = string(c.Data)
+	return o, nil
+}
+
+func names(n int) string {
+	return `["a"` + strings.Repeat(`,"a"`, n-1) + `]`
+}
+
+var commandTests = []struct {
+	payload string
+	want    outcome
+}{
+	{`{"type":"subscribe","id":1,"channel":"news"}`, outcome{typ: command.Subscribe, id: "1", channels: []string{"news"}}},
+	{`{"type":"subscribe","channels":["a","b"]}`, outcome{typ: command.Subscribe, channels: []string{"a", "b"}}},
+	{`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`, outcome{typ: command.Subscribe, id: "1", channels: []string{"news"}, since: "Zx3k@17"}},
+	{`{"since":{"x":[],"offset":0,"epoch":"\u0041"},"channel":"n\u00e9\n","type":"sub\u0073cribe"}`, outcome{typ: command.Subscribe, channels: []string{"né\n"}, since: "A@0"}},
+	{`{"type":"unsubscribe","id":2,"channel":"news"}`, outcome{typ: command.Unsubscribe, id: "2", channels: []string{"news"}}},
+	{`{"type":"unsubscribe","channels":["\n",""]}`, outcome{typ: command.Unsubscribe, channels: []string{"\n", ""}}},
+	{`{"type":"publish","id":3,"channel":"chat","data": {"a": 1} }`, outcome{typ: command.Publish, id: "3", channels: []string{"chat"}, data: `{"a": 1}`}},
+	{`{"type":"publish","channel":"chat","data":null}`, outcome{typ: command.Publish, channels: []string{"chat"}, data: `null`}},
+	{`{"type":"ping","id":4}`, outcome{typ: command.Ping, id: "4"}},
+	{` { "type" : "ping" , "\u0069d" : 0 } `, outcome{typ: command.Ping, id: "0"}},
+	{`{"type":"ping","id":9007199254740991,"Type":1,"ID":"x","extra":{"type":1,"type":2}}`, outcome{typ: command.Ping, id: "9007199254740991"}},
+	{`{"type":"ping","x":1,"x":2}`, outcome{typ: command.Ping}},
+	{`{"type":"subscribe","channels":` + names(command.MaxChannels) + `}`, outcome{typ: command.Subscribe, channels: strings.Split(strings.Repeat("a", command.MaxChannels), "")}},
+	{`{"type":"subscribe","id":6,"channels":` + names(command.MaxChannels+1) + `}`, outcome{id: "6", code: command.LimitExceeded}},
+
+	{`{"type":"dance","id":5}`, outcome{id: "5", code: command.UnknownType}},
+	{`{"type":"Ping"}`, outcome{code: command.UnknownType}},
+	{`{"type":"","id":5}`, outcome{id: "5", code: command.UnknownType}},
+	{`{"id":5}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"Type":"ping","id":5}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":1,"id":5}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"ping","id":5,"type":"ping"}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"ping","id":5,"\u0074ype":"ping"}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"ping","id":5,"id":5}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":-1}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":-0}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":1.0}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":1e3}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":"1"}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":null}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":9007199254740992}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","id":5}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"subscribe","id":5,"channel":1}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"subscribe","channel":null,"id":5}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","channel":"a"}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","channels":["a"]}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channels":[]}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channels":"a"}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channels":["a",1]}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channels":["a"],"since":{"epoch":"e","offset":1}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":{"epoch":"e"}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":{"offset":1}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":{"epoch":1,"offset":1}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":{"epoch":"e","offset":-1}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":{"epoch":"e","offset":1,"offset":1}}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":null}`, outcome{code: command.BadRequest}},
+	{`{"type":"subscribe","channel":"a","since":[]}`, outcome{code: command.BadRequest}},
+	{`{"type":"publish","channel":"a"}`, outcome{code: command.BadRequest}},
+	{`{"type":"publish","channel":"a","data":1,"data":1}`, outcome{code: command.BadRequest}},
+	{`{"type":"publish","data":1}`, outcome{code: command.BadRequest}},
+	{`{"id":5,"type":"dance"`, outcome{id: "5", code: command.BadRequest}},
+	{`{"id":5,"type":"ping"} x`, outcome{id: "5", code: command.BadRequest}},
+	{`{"id":5,"type":"ping","x":"` + "\xff" + `"}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"id":5,"type":"ping","x":01}`, outcome{id: "5", code: command.BadRequest}},
+	{``, outcome{code: command.BadRequest}},
+	{`hello`, outcome{code: command.BadRequest}},
+	{`null`, outcome{code: command.BadRequest}},
+	{`["type"]`, outcome{code: command.BadRequest}},
+	{`"ping"`, outcome{code: command.BadRequest}},
+}
+
+func TestParse(t *testing.T) {
+	var c command.Command // one for all: nothing may be left over from the message before
+	for _, tt := range commandTests {
+		got, err := parse(&c, tt.payload)
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%.120s:\n got %.200v, %v\nwant %.200v", tt.payload, got, err, tt.want)
+		}
+	}
+}
+
+func TestEveryPrefixOfACommandIsRefused(t *testing.T) {
+	var c command.Command
+	for _, tt := range commandTests {
+		if tt.want.code != "" || len(tt.payload) > 200 {
+			continue
+		}
+		payload := strings.TrimSpace(tt.payload)
+		for n := range len(payload) {
+			if got, err := parse(&c, payload[:n]); err != nil || got.code != command.BadRequest {
+				t.Errorf("%s: %v, %v, want bad_request", payload[:n], got, err)
+			}
+		}
+	}
+}
+
+func TestCheckChannel(t *testing.T) {
+	long := strings.Repeat("a", command.MaxChannel)
+	for _, name := range []string{"a", "news", "é", "日本", "a.b:c/d*", "\u200b", long, strings.Repeat("é", 127) + "a", `"\`} {
+		if err := command.CheckChannel([]byte(name)); err != nil {
+			t.Errorf("CheckChannel(%q): %v", name, err)
+		}
+	}
+	for _, name := range []string{
+		"", " ", "a b", "a\tb", "a\n", "\x00", "a\x1f", "a\x7f", "é\x7f", "é b", "a\u0085", "a\u009f", "a\u00a0b", "a\u2028", "a\u3000",
+		"\xff", "a\xc3", "\xed\xa0\x80", long + "a", strings.Repeat("é", 128),
+	} {
+		var refusal *command.Error
+		if err := command.CheckChannel([]byte(name)); !errors.As(err, &refusal) || refusal.Code != command.BadChannel {
+			t.Errorf("CheckChannel(%q) = %v, want bad_channel", name, err)
+		}
+	}
+}
+
+func TestParsingAllocatesNothing(t *testing.T) {
+	payloads := [][]byte{
+		[]byte(`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`),
+		[]byte(`{"type":"subscribe","channels":["a","b\u0041","c"]}`),
+		[]byte(`{"type":"publish","id":3,"channel":"ch\u00e9","data":{"a":"\n"}}`),
+		[]byte(`{"type":"ping","id":4}`),
+		[]byte(`{"type":"dance","id":4}`),
+	}
+	event := command.AppendEvent(nil, command.EventPrefix("n\"s"), 18, []byte(`{"a":1}`))
+	var c command.Command
+	var m command.ServerMessage
+	allocs := testing.AllocsPerRun(100, func() {
+		for _, payload := range payloads {
+			_ = c.Parse(payload)
+		}
+		if err := m.Parse(event); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per run, want 0", allocs)
+	}
+}

@@ -1,0 +1,104 @@
+package command
+
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"fleetcast/codec/jsonscan"
+)
+
+const (
+	// MaxChannel is the length of the longest channel name, in bytes.
+	MaxChannel = 255
+	// MaxChannels is the number of names that one message may carry.
+	MaxChannels = 1024
+)
+
+// ID is the number by which a client matches a reply to its command. The zero value is none.
+type ID struct {
+	Value uint64 // 0 to 2^53-1
+	Set   bool
+}
+
+// NewID returns the ID with the given value, at most 2^53-1.
+func NewID(value uint64) ID { return ID{Value: value, Set: true} }
+
+// ParseID reads an id member's raw value. The error is bad_request.
+func ParseID(raw []byte) (ID, *Error) {
+	n, ok := jsonscan.Uint(raw)
+	if !ok {
+		return ID{}, errBadID
+	}
+	return NewID(n), nil
+}
+
+// AppendChannel appends the name in raw, a channel member's value, to names. It does not check the
+// name. The error is bad_request.
+func AppendChannel(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte, *Error) {
+	name, ok := u.Text(raw)
+	if !ok {
+		return names, errChannelType
+	}
+	return append(names, name), nil
+}
+
+// AppendChannels appends the names in raw, a channels member's value, to names. It does not check them.
+// The error is bad_request if raw is not an array of at least one string, and limit_exceeded
+// if there are more than MaxChannels.
+func AppendChannels(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte, *Error) {
+	array := jsonscan.NewArray(raw)
+	var element []byte
+	count := 0
+	for ; array.Next(&element); count++ {
+		if count == MaxChannels {
+			return names, errTooMany
+		}
+		name, ok := u.Text(element)
+		if !ok {
+			return names, errChannelsType
+		}
+		names = append(names, name)
+	}
+	if array.Err() != nil {
+		return names, errChannelsType
+	}
+	if count == 0 {
+		return names, errNoChannels
+	}
+	return names, nil
+}
+
+// CheckChannel reports why name cannot be a channel's: it is to have 1 to MaxChannel bytes of
+// UTF-8 without control characters and without white space (Unicode's Cc and White_Space). The
+// error is an *Error with bad_channel.
+func CheckChannel(name []byte) error {
+	if len(name) == 0 {
+		return errChannelEmpty
+	}
+	if len(name) > MaxChannel {
+		return errChannelLong
+	}
+	for i, c := range name {
+		if c >= utf8.RuneSelf {
+			return checkUnicodeChannel(name[i:])
+		}
+		if c <= ' ' || c == 0x7f {
+			return errChannelControl
+		}
+	}
+	return nil
+}
+
+func checkUnicodeChannel(name []byte) error {
+	if !utf8.Valid(name) {
+		return errChannelUTF8
+	}
+	for i := 0; i < len(name); {
+		r, size := utf8.DecodeRune(name[i:])
+		if unicode.IsControl(r) || unicode.IsSpace(r) {
+			return errChannelControl
+		}
+		i += size
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package command_test
+
+import (
+	"testing"
+
+	"fleetcast/codec/command"
+)
+
+var (
+	one  = command.NewID(1)
+	none command.ID
+)
+
+// messages are all the messages of the protocol that this package writes, byte for byte.
+var messages = []struct {
+	name string
+	got  []byte
+	want string
+}{
+	{"welcome", command.AppendWelcome(nil, "5f0c", 25000), `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`},
+	{"subscribed", command.AppendSubscribed(nil, one, "news", "Zx3k", 17), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17}`},
+	{"subscribed without id", command.AppendSubscribed(nil, none, []byte("news"), "Zx3k", 0), `{"type":"subscribed","channel":"news","epoch":"Zx3k","offset":0}`},
+	{"unsubscribed", command.AppendUnsubscribed(nil, command.NewID(2), "news"), `{"type":"unsubscribed","id":2,"channel":"news"}`},
+	{"published", command.AppendPublished(nil, command.NewID(3), "chat", 18), `{"type":"published","id":3,"channel":"chat","offset":18}`},
+	{"pong", command.AppendPong(nil, command.NewID(4)), `{"type":"pong","id":4}`},
+	{"pong without id", command.AppendPong(nil, none), `{"type":"pong"}`},
+	{"pong to id 0", command.AppendPong(nil, command.NewID(0)), `{"type":"pong","id":0}`},
+	{"event", command.AppendEvent(nil, command.EventPrefix("news"), 18, []byte(`{"a":1}`)), `{"type":"event","channel":"news","offset":18,"data":{"a":1}}`},
+	{"event of an odd channel", command.AppendEvent(nil, command.EventPrefix([]byte(`a"é`)), 1, []byte(`null`)), `{"type":"event","channel":"a\"é","offset":1,"data":null}`},
+	{"gap", command.AppendGap(nil, "news", 19, 40), `{"type":"gap","channel":"news","from":19,"to":40}`},
+	{"error", command.AppendError(nil, one, command.PermissionDenied, `not "here"`), `{"type":"error","id":1,"code":"permission_denied","message":"not \"here\""}`},
+	{"error without id", command.AppendError(nil, none, command.BadRequest, "no"), `{"type":"error","code":"bad_request","message":"no"}`},
+	{"goodbye", command.AppendGoodbye(nil, "draining", 1234), `{"type":"goodbye","reason":"draining","retry_after_ms":1234}`},
+
+	{"subscribe", command.AppendSubscribe(nil, one, "news"), `{"type":"subscribe","id":1,"channel":"news"}`},
+	{"unsubscribe", command.AppendUnsubscribe(nil, command.NewID(2), "news"), `{"type":"unsubscribe","id":2,"channel":"news"}`},
+	{"publish", command.AppendPublish(nil, command.NewID(3), "chat", []byte(`{"a":[1]}`)), `{"type":"publish","id":3,"channel":"chat","data":{"a":[1]}}`},
+	{"ping", command.AppendPing(nil, command.NewID(4)), `{"type":"ping","id":4}`},
+	{"ping without id", command.AppendPing(nil, none), `{"type":"ping"}`},
+}
+
+func TestMessages(t *testing.T) {
+	for _, tt := range messages {
+		if string(tt.got) != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestErrorCodes(t *testing.T) {
+	codes := map[command.Code]string{
+		command.BadRequest: "bad_request", command.UnknownType: "unknown_type", command.BadChannel: "bad_channel",
+		command.AlreadySubscribed: "already_subscribed", command.NotSubscribed: "not_subscribed",
+		command.PermissionDenied: "permission_denied", command.LimitExceeded: "limit_exceeded",
+		command.RateLimited: "rate_limited", command.NotAvailable: "not_available", command.Internal: "internal",
+	}
+	if len(codes) != 10 {
+		t.Errorf("%d distinct codes, want 10", len(codes))
+	}
+	for code, want := range codes {
+		message := string(command.AppendError(nil, none, code, "x"))
+		if message != `{"type":"error","code":"`+want+`","message":"x"}` {
+			t.Errorf("%s: %s", want, message)
+		}
+	}
+}
+
+func TestEventLength(t *testing.T) {
+	data := []byte(`{"a":1}`)
+	for _, channel := range []string{"n", "news", `q"é`} {
+		prefix := command.EventPrefix(channel)
+		for _, offset := range []uint64{0, 1, 9, 10, 99, 100, 12345678, 1<<53 - 1, 1<<64 - 1} {
+			got := command.EventLength(prefix, offset, data)
+			if want := len(command.AppendEvent(nil, prefix, offset, data)); got != want {
+				t.Errorf("EventLength(%q, %d) = %d, want %d", channel, offset, got, want)
+			}
+		}
+	}
+}
+
+func TestAppendingAllocatesNothing(t *testing.T) {
+	dst := make([]byte, 0, 1024)
+	channel, prefix, data := []byte("news"), command.EventPrefix("news"), []byte(`{"a":1}`)
+	allocs := testing.AllocsPerRun(100, func() {
+		dst = command.AppendWelcome(dst[:0], "5f0c", 25000)
+		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17)
+		dst = command.AppendUnsubscribed(dst, one, channel)
+		dst = command.AppendPublished(dst, one, channel, 18)
+		dst = command.AppendPong(dst, one)
+		dst = command.AppendGap(dst, channel, 19, 40)
+		dst = command.AppendError(dst, one, command.BadRequest, "no")
+		dst = command.AppendGoodbye(dst, "draining", 1234)
+		dst = command.AppendSubscribe(dst, one, channel)
+		dst = command.AppendUnsubscribe(dst, one, channel)
+		dst = command.AppendPublish(dst, one, channel, data)
+		dst = command.AppendPing(dst, one)
+		dst = command.AppendEvent(dst, prefix, 18, data)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per run, want 0", allocs)
+	}
+}

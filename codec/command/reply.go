@@ -1,0 +1,89 @@
+package command
+
+import (
+	"strconv"
+
+	"fleetcast/codec/jsonscan"
+)
+
+// The functions of this file append one message from the gateway to dst. Texts must be valid
+// UTF-8; an ID that is not set is left out.
+
+// AppendWelcome appends the first message of a connection: the client's id and the interval
+// between the gateway's pings in milliseconds.
+func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64) []byte {
+	dst = append(dst, `{"type":"welcome","client":`...)
+	dst = jsonscan.AppendString(dst, client)
+	return appendLast(dst, `,"ping_interval_ms":`, pingIntervalMS)
+}
+
+// AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.
+func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, offset uint64) []byte {
+	dst = appendHead(dst, `{"type":"subscribed"`, id)
+	dst = appendText(dst, `,"channel":`, channel)
+	dst = appendText(dst, `,"epoch":`, epoch)
+	return appendLast(dst, `,"offset":`, offset)
+}
+
+// AppendUnsubscribed appends the answer to unsubscribe.
+func AppendUnsubscribed[C jsonscan.Text](dst []byte, id ID, channel C) []byte {
+	dst = appendHead(dst, `{"type":"unsubscribed"`, id)
+	dst = appendText(dst, `,"channel":`, channel)
+	return append(dst, '}')
+}
+
+// AppendPublished appends the answer to publish: the offset that the event got.
+func AppendPublished[C jsonscan.Text](dst []byte, id ID, channel C, offset uint64) []byte {
+	dst = appendHead(dst, `{"type":"published"`, id)
+	dst = appendText(dst, `,"channel":`, channel)
+	return appendLast(dst, `,"offset":`, offset)
+}
+
+// AppendPong appends the answer to ping.
+func AppendPong(dst []byte, id ID) []byte {
+	return append(appendHead(dst, `{"type":"pong"`, id), '}')
+}
+
+// AppendGap appends the notice that the events from one offset to another, both included, will not
+// reach this client.
+func AppendGap[C jsonscan.Text](dst []byte, channel C, from, to uint64) []byte {
+	dst = appendText(dst, `{"type":"gap","channel":`, channel)
+	dst = append(dst, `,"from":`...)
+	dst = strconv.AppendUint(dst, from, 10)
+	return appendLast(dst, `,"to":`, to)
+}
+
+// AppendError appends the refusal of a command.
+func AppendError(dst []byte, id ID, code Code, message string) []byte {
+	dst = appendHead(dst, `{"type":"error"`, id)
+	dst = appendText(dst, `,"code":`, string(code))
+	dst = appendText(dst, `,"message":`, message)
+	return append(dst, '}')
+}
+
+// AppendGoodbye appends the last message before the gateway closes the connection, with the time in
+// milliseconds after which the client may come back.
+func AppendGoodbye(dst []byte, reason string, retryAfterMS uint64) []byte {
+	dst = appendText(dst, `{"type":"goodbye","reason":`, reason)
+	return appendLast(dst, `,"retry_after_ms":`, retryAfterMS)
+}
+
+// appendHead appends the opening of a message and its id.
+func appendHead(dst []byte, head string, id ID) []byte {
+	dst = append(dst, head...)
+	if id.Set {
+		dst = append(dst, `,"id":`...)
+		dst = strconv.AppendUint(dst, id.Value, 10)
+	}
+	return dst
+}
+
+func appendText[T jsonscan.Text](dst []byte, key string, text T) []byte {
+	return jsonscan.AppendString(append(dst, key...), text)
+}
+
+// appendLast appends a number and closes the object.
+func appendLast(dst []byte, key string, n uint64) []byte {
+	dst = append(dst, key...)
+	return append(strconv.AppendUint(dst, n, 10), '}')
+}

@@ -1,0 +1,203 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"fleetcast/codec/jsonscan"
+)
+
+// Kind says what a message from the gateway is.
+type Kind uint8
+
+// The messages from the gateway. KindUnknown is one of a later version, which a client
+// ignores.
+const (
+	KindUnknown Kind = iota
+	KindWelcome
+	KindSubscribed
+	KindUnsubscribed
+	KindPublished
+	KindPong
+	KindEvent
+	KindGap
+	KindError
+	KindGoodbye
+)
+
+// ServerMessage is one message from the gateway. Which fields are valid depends on its Kind;
+// slices point into the parsed payload or into the message's own buffer and are valid until
+// either is reused.
+type ServerMessage struct {
+	Kind           Kind
+	ID             ID     // of the command that is answered, if it had one
+	Client         []byte // welcome
+	PingIntervalMS uint64 // welcome
+	Channel        []byte // subscribed, unsubscribed, published, event, gap
+	Epoch          []byte // subscribed
+	Offset         uint64 // subscribed, published, event
+	From, To       uint64 // gap: first and last missing offset
+	Data           []byte // event: raw JSON
+	Code           []byte // error
+	Message        []byte // error
+	Reason         []byte // goodbye
+	RetryAfterMS   uint64 // goodbye
+
+	seen  fields
+	texts jsonscan.Unquoter
+}
+
+// fields is a set of a message's members.
+type fields uint16
+
+const (
+	fieldType fields = 1 << iota
+	fieldID
+	fieldClient
+	fieldPingInterval
+	fieldChannel
+	fieldEpoch
+	fieldOffset
+	fieldFrom
+	fieldTo
+	fieldData
+	fieldCode
+	fieldMessage
+	fieldReason
+	fieldRetryAfter
+)
+
+// required lists what a message of each kind must have.
+var required = [...]fields{
+	KindUnknown:      0,
+	KindWelcome:      fieldClient | fieldPingInterval,
+	KindSubscribed:   fieldChannel | fieldEpoch | fieldOffset,
+	KindUnsubscribed: fieldChannel,
+	KindPublished:    fieldChannel | fieldOffset,
+	KindPong:         0,
+	KindEvent:        fieldChannel | fieldOffset | fieldData,
+	KindGap:          fieldChannel | fieldFrom | fieldTo,
+	KindError:        fieldCode | fieldMessage,
+	KindGoodbye:      fieldReason | fieldRetryAfter,
+}
+
+// Faults of a message from the gateway.
+var (
+	errField       = errors.New("a known key is repeated or has the wrong kind of value")
+	errNoField     = errors.New("a required key is missing")
+	errTypeMissing = errors.New("type is missing")
+)
+
+// Parse reads one message and overwrites m with it. A message of unknown type is no error:
+// its Kind is KindUnknown.
+func (m *ServerMessage) Parse(payload []byte) error {
+	m.texts.Reset()
+	*m = ServerMessage{texts: m.texts}
+	object := jsonscan.NewObject(payload)
+	var member jsonscan.Member
+	for object.Next(&member) {
+		if !m.take(&member) {
+			return fmt.Errorf("reading a server message: %q: %w", member.Key, errField)
+		}
+	}
+	if err := object.Err(); err != nil {
+		return fmt.Errorf("reading a server message at byte %d: %w", object.Offset(), err)
+	}
+	if m.seen&fieldType == 0 {
+		return fmt.Errorf("reading a server message: %w", errTypeMissing)
+	}
+	if need := required[m.Kind]; m.seen&need != need {
+		return fmt.Errorf("reading a server message: %w", errNoField)
+	}
+	return nil
+}
+
+// take stores one member; it returns false if it is repeated or of the wrong kind.
+func (m *ServerMessage) take(member *jsonscan.Member) bool {
+	field, text, number := m.field(member.Key)
+	if field == 0 {
+		return true
+	}
+	if m.seen&field != 0 {
+		return false
+	}
+	m.seen |= field
+	var ok bool
+	switch {
+	case text != nil:
+		*text, ok = m.texts.Text(member.Value)
+	case number != nil:
+		*number, ok = jsonscan.Uint(member.Value)
+	case field == fieldType:
+		m.Kind, ok = parseKind(member.Value, &m.texts)
+	case field == fieldID:
+		m.ID.Value, ok = jsonscan.Uint(member.Value)
+		m.ID.Set = ok
+	case field == fieldData:
+		m.Data, ok = member.Value, true
+	}
+	return ok
+}
+
+// field returns the field that a key names and, if it is a text or a number, where it goes.
+func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *uint64) {
+	switch string(key) {
+	case "type":
+		return fieldType, nil, nil
+	case "id":
+		return fieldID, nil, nil
+	case "data":
+		return fieldData, nil, nil
+	case "client":
+		return fieldClient, &m.Client, nil
+	case "ping_interval_ms":
+		return fieldPingInterval, nil, &m.PingIntervalMS
+	case "channel":
+		return fieldChannel, &m.Channel, nil
+	case "epoch":
+		return fieldEpoch, &m.Epoch, nil
+	case "offset":
+		return fieldOffset, nil, &m.Offset
+	case "from":
+		return fieldFrom, nil, &m.From
+	case "to":
+		return fieldTo, nil, &m.To
+	case "code":
+		return fieldCode, &m.Code, nil
+	case "message":
+		return fieldMessage, &m.Message, nil
+	case "reason":
+		return fieldReason, &m.Reason, nil
+	case "retry_after_ms":
+		return fieldRetryAfter, nil, &m.RetryAfterMS
+	}
+	return 0, nil, nil
+}
+
+func parseKind(raw []byte, u *jsonscan.Unquoter) (kind Kind, ok bool) {
+	text, ok := u.Text(raw)
+	if !ok {
+		return KindUnknown, false
+	}
+	switch string(text) {
+	case "welcome":
+		return KindWelcome, true
+	case "subscribed":
+		return KindSubscribed, true
+	case "unsubscribed":
+		return KindUnsubscribed, true
+	case "published":
+		return KindPublished, true
+	case "pong":
+		return KindPong, true
+	case "event":
+		return KindEvent, true
+	case "gap":
+		return KindGap, true
+	case "error":
+		return KindError, true
+	case "goodbye":
+		return KindGoodbye, true
+	}
+	return KindUnknown, true
+}

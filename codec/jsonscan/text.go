@@ -1,0 +1,136 @@
+package jsonscan
+
+import (
+	"bytes"
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/bytedance/sonic/unquote"
+)
+
+// MaxUint is the largest integer that every JSON implementation keeps exact: 2^53-1
+// (RFC 8259, section 6).
+const MaxUint = 1<<53 - 1
+
+// Text is what AppendString takes.
+type Text interface{ ~string | ~[]byte }
+
+// AppendString appends s as a JSON string. s must be valid UTF-8 for the result to be JSON;
+// it is written as it is but for quotes, backslashes and control bytes, which are escaped.
+func AppendString[T Text](dst []byte, s T) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		if len(s)-i >= 8 {
+			m := specials(load8(s, i))
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) >> 3
+		}
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			dst = append(dst, s[from:i]...)
+			dst = appendEscape(dst, c)
+			from = i + 1
+		}
+		i++
+	}
+	dst = append(dst, s[from:]...)
+	return append(dst, '"')
+}
+
+// load8 is binary.LittleEndian.Uint64 for both kinds of Text; it compiles to one load.
+func load8[T Text](s T, i int) uint64 {
+	t := s[i : i+8]
+	return uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+		uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	const hex = "0123456789abcdef"
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// IsString reports whether raw, a scanned value, is a string.
+func IsString(raw []byte) bool {
+	return len(raw) >= 2 && raw[0] == '"'
+}
+
+// Unquote returns the text of raw, a scanned string: a slice of it, or a copy if it holds an escape.
+// The error is ErrSyntax if raw is not a string.
+func Unquote(raw []byte) ([]byte, error) {
+	if !IsString(raw) {
+		return nil, ErrSyntax
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
+	}
+	return AppendUnquoted(nil, raw), nil
+}
+
+// Unquoter unquotes strings without allocating, once its buffer has grown to what a message
+// needs. It keeps that buffer: at most the length of the longest message seen.
+type Unquoter struct{ buf []byte }
+
+// Reset gives the buffer back: texts handed out earlier are no longer valid.
+func (u *Unquoter) Reset() { u.buf = u.buf[:0] }
+
+// Text returns the text of raw, a scanned string: a slice of it, or of the buffer if it holds
+// an escape. ok is false if raw is not a string.
+func (u *Unquoter) Text(raw []byte) (text []byte, ok bool) {
+	if !IsString(raw) {
+		return nil, false
+	}
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner, true
+	}
+	n := len(u.buf)
+	// Growing moves the buffer and leaves the texts handed out before in the old one.
+	u.buf = AppendUnquoted(u.buf, raw)
+	return u.buf[n:len(u.buf):len(u.buf)], true
+}
+
+// AppendUnquoted appends the text of raw, a scanned string, to dst. Escapes of lone
+// surrogates become U+FFFD, as in encoding/json.
+func AppendUnquoted(dst, raw []byte) []byte {
+	inner := raw[1 : len(raw)-1]
+	n := len(dst)
+	dst = slices.Grow(dst, len(inner))
+	tail := dst[n:n:cap(dst)]
+	// sonic reads the string and keeps no reference to it.
+	if unquote.IntoBytes(unsafe.String(unsafe.SliceData(inner), len(inner)), &tail) != 0 {
+		panic("jsonscan: AppendUnquoted of a string that was not scanned")
+	}
+	return dst[:n+len(tail)]
+}
+
+// Uint returns the integer that raw, a scanned value, spells: digits only, 0 to MaxUint. A
+// sign, a fraction or an exponent is not taken, even if the value is whole.
+func Uint(raw []byte) (n uint64, ok bool) {
+	if len(raw) == 0 || len(raw) > len("9007199254740991") || raw[0] == '0' && len(raw) > 1 {
+		return 0, false
+	}
+	for _, c := range raw {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, n <= MaxUint
+}

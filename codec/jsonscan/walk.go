@@ -1,0 +1,137 @@
+package jsonscan
+
+import (
+	"bytes"
+
+	"github.com/bytedance/sonic/utf8"
+)
+
+// Member is one member of an object.
+type Member struct {
+	Key   []byte // without quotes and escapes; a copy only if it held an escape
+	Value []byte // the raw value, without white space around it
+}
+
+// Object walks the members of one JSON object, scanning each byte once:
+//
+//	o := jsonscan.NewObject(text)
+//	var m jsonscan.Member
+//	for o.Next(&m) { ... }
+//	if err := o.Err(); err != nil { ... }
+//
+// The text is valid only once Next has returned false and Err nil. Repeated keys are
+// handed out as they come.
+type Object struct{ list }
+
+// NewObject returns a walk over text, which is to be one object with nothing but white space
+// around it.
+func NewObject(text []byte) Object {
+	return Object{list{text: text}}
+}
+
+// Next scans the next member into m; m's slices point into the text. It returns false behind
+// the last one and on error.
+func (o *Object) Next(m *Member) bool {
+	if !o.advance('{', '}') {
+		return false
+	}
+	keyEnd, value, high, err := scanKey(o.text, o.at, 0)
+	if err != nil {
+		return o.fail(value, err)
+	}
+	key := o.text[o.at+1 : keyEnd-1]
+	if high&highBits != 0 && !utf8.Validate(key) {
+		return o.fail(o.at, ErrUTF8)
+	}
+	if bytes.IndexByte(key, '\\') >= 0 {
+		key = AppendUnquoted(nil, o.text[o.at:keyEnd])
+	}
+	m.Key = key
+	return o.value(value, &m.Value)
+}
+
+// Array walks the elements of one JSON array, as Object does the members of an object.
+type Array struct{ list }
+
+// NewArray returns a walk over text, which is to be one array with nothing but white space
+// around it.
+func NewArray(text []byte) Array {
+	return Array{list{text: text}}
+}
+
+// Next scans the next element; raw points into the text. It returns false behind the last one
+// and on error.
+func (a *Array) Next(raw *[]byte) bool {
+	return a.advance('[', ']') && a.value(a.at, raw)
+}
+
+// list is what Object and Array have in common: a place in a comma-separated list.
+type list struct {
+	text  []byte
+	at    int // where the walk goes on; on error, where it stopped
+	state listState
+	err   error
+}
+
+type listState uint8
+
+const (
+	listStart listState = iota // nothing scanned
+	listOpen                   // behind an element
+	listDone                   // behind the end of the list, or failed
+)
+
+// Err returns why the walk ended early: ErrSyntax, ErrEnd, ErrDepth, ErrUTF8, or nil.
+func (l *list) Err() error { return l.err }
+
+// Offset returns the number of bytes scanned; after an error, the place of the fault, in bytes
+// from the start of the text.
+func (l *list) Offset() int { return l.at }
+
+// advance moves to the next element or, if there is none, over the end of the text.
+func (l *list) advance(open, end byte) bool {
+	first := l.state == listStart
+	if l.state == listDone || first && !l.expect(open) {
+		return false
+	}
+	l.state = listOpen
+	l.at = skipSpace(l.text, l.at)
+	if l.at < len(l.text) && l.text[l.at] == end {
+		l.at = skipSpace(l.text, l.at+1)
+		l.state = listDone
+		if l.at < len(l.text) {
+			l.err = ErrSyntax
+		}
+		return false
+	}
+	return first || l.expect(',')
+}
+
+// expect moves over the byte c, which comes next, and the white space around it.
+func (l *list) expect(c byte) bool {
+	i := skipSpace(l.text, l.at)
+	if i >= len(l.text) {
+		return l.fail(i, ErrEnd)
+	}
+	if l.text[i] != c {
+		return l.fail(i, ErrSyntax)
+	}
+	l.at = skipSpace(l.text, i+1)
+	return true
+}
+
+// value scans the element at text[i]; the list around it counts towards MaxDepth.
+func (l *list) value(i int, raw *[]byte) bool {
+	start, end, err := scanValue(l.text, i, MaxDepth-1)
+	if err != nil {
+		return l.fail(end, err)
+	}
+	*raw = l.text[start:end:end]
+	l.at = end
+	return true
+}
+
+func (l *list) fail(at int, err error) bool {
+	l.at, l.err, l.state = at, err, listDone
+	return false
+}

@@ -1,0 +1,107 @@
+package publish
+
+import "bytes"
+
+// Status is the outcome of Lines.Next.
+type Status uint8
+
+const (
+	// Incomplete: no whole line is there; call again with more bytes behind what was not consumed.
+	Incomplete Status = iota
+	// Line: a line was found.
+	Line
+	// TooLong: a line exceeds the limit; it is skipped to its end by this call and those that follow.
+	TooLong
+)
+
+// Lines splits one connection's bytes into lines ended by LF or CRLF, whatever the pieces in
+// which they arrive. It holds no bytes: the caller keeps what was not consumed, at most the limit and one.
+// The zero value is ready but for Limit.
+type Lines struct {
+	// Limit is the length of the longest line, in bytes, without its end.
+	Limit int
+
+	number   uint64 // of the line returned last
+	scanned  int    // bytes at the start of the next input that are known to hold no LF
+	skipping bool   // inside a line that was reported as TooLong
+}
+
+// Number returns the number of the line that Next returned last, counted from 1. Blank lines
+// count.
+func (l *Lines) Number() uint64 { return l.number }
+
+// Discarded counts the lines that end in b: bytes that the caller dropped before the first
+// call of Next, as Sniff allows.
+func (l *Lines) Discarded(b []byte) {
+	l.number += uint64(bytes.Count(b, []byte{'\n'}))
+}
+
+// Next looks for the next line that is not blank and returns it without its end. n bytes are
+// consumed, whatever the status. b[n:] must be the start of the next call's b: no byte is looked at
+// twice, also if they arrive one by one.
+func (l *Lines) Next(b []byte) (line []byte, n int, status Status) {
+	for {
+		end := bytes.IndexByte(b[n+l.scanned:], '\n')
+		if end < 0 {
+			return l.unfinished(b, n)
+		}
+		line = b[n : n+l.scanned+end]
+		n += len(line) + 1
+		l.scanned = 0
+		if l.skipping {
+			l.skipping = false
+			continue
+		}
+		l.number++
+		line = bytes.TrimSuffix(line, []byte{'\r'})
+		if len(line) > l.Limit {
+			return nil, n, TooLong
+		}
+		if !blank(line) {
+			return line, n, Line
+		}
+	}
+}
+
+// unfinished handles b[n:], in which no line ends.
+func (l *Lines) unfinished(b []byte, n int) ([]byte, int, Status) {
+	if l.skipping {
+		l.scanned = 0
+		return nil, len(b), Incomplete
+	}
+	if len(b)-n > l.Limit+1 { // one more may be a CR
+		l.number++
+		l.scanned, l.skipping = 0, true
+		return nil, len(b), TooLong
+	}
+	l.scanned = len(b) - n
+	return nil, n, Incomplete
+}
+
+// End returns what is left when the stream has ended: b, which Next left unconsumed, is then a line even
+// without an LF. The status is Incomplete if nothing but blanks is left.
+func (l *Lines) End(b []byte) (line []byte, status Status) {
+	l.scanned = 0
+	if l.skipping {
+		return nil, Incomplete
+	}
+	line = bytes.TrimSuffix(b, []byte{'\r'})
+	switch {
+	case len(line) > l.Limit:
+		l.number++
+		return nil, TooLong
+	case blank(line):
+		return nil, Incomplete
+	}
+	l.number++
+	return line, Line
+}
+
+func blank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,33 @@
+package publish
+
+import (
+	"unicode/utf8"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
+)
+
+var errPayloadUTF8 = &command.Error{Code: command.BadRequest, Message: "payload is not valid UTF-8"}
+
+// DataFromPayload turns the payload of a RESP PUBLISH into an event's data. Valid JSON is
+// returned as it is; other UTF-8 text becomes a JSON string, which is appended to scratch[:0]:
+// keep the returned slice as the next scratch if it is to be reused. The data may have up to maxData bytes.
+//
+// The error is a *command.Error with bad_request (not UTF-8) or limit_exceeded.
+func DataFromPayload(scratch, payload []byte, maxData int) (data []byte, err error) {
+	if len(payload) > maxData {
+		return nil, dataTooLong(maxData)
+	}
+	if jsonscan.Valid(payload) {
+		return payload, nil
+	}
+	if !utf8.Valid(payload) {
+		return nil, errPayloadUTF8
+	}
+	// Escapes make up to six bytes of one, so that the length is known only afterwards.
+	data = jsonscan.AppendString(scratch[:0], payload)
+	if len(data) > maxData {
+		return nil, dataTooLong(maxData)
+	}
+	return data, nil
+}

@@ -1,0 +1,78 @@
+package publish
+
+import (
+	"strconv"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
+)
+
+// The functions of this file append one line of NDJSON, its LF included. Texts must be valid
+// UTF-8.
+
+// AppendResultsBegin appends the opening of the answer to the request id. One AppendResult per
+// channel and an AppendResultsEnd follow.
+func AppendResultsBegin(dst []byte, id command.ID) []byte {
+	dst = append(dst, '{')
+	if id.Set {
+		dst = append(dst, `"id":`...)
+		dst = strconv.AppendUint(dst, id.Value, 10)
+		dst = append(dst, ',')
+	}
+	return append(dst, `"results":[`...)
+}
+
+// AppendResult appends the result for one channel: the event's position, and how many
+// subscribers it went to, approximately while people come and go.
+func AppendResult[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, subscribers uint64) []byte {
+	if dst[len(dst)-1] != '[' {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `{"channel":`...)
+	dst = jsonscan.AppendString(dst, channel)
+	dst = append(dst, `,"epoch":`...)
+	dst = jsonscan.AppendString(dst, epoch)
+	dst = append(dst, `,"offset":`...)
+	dst = strconv.AppendUint(dst, offset, 10)
+	dst = append(dst, `,"subscribers":`...)
+	dst = strconv.AppendUint(dst, subscribers, 10)
+	return append(dst, '}')
+}
+
+// AppendResultsEnd appends the end of the answer.
+func AppendResultsEnd(dst []byte) []byte { return append(dst, "]}\n"...) }
+
+// Result is the outcome for one channel of a request.
+type Result struct {
+	Channel     []byte
+	Epoch       string
+	Offset      uint64
+	Subscribers uint64
+}
+
+// AppendResults appends a whole answer.
+func AppendResults(dst []byte, id command.ID, results []Result) []byte {
+	dst = AppendResultsBegin(dst, id)
+	for i := range results {
+		r := &results[i]
+		dst = AppendResult(dst, r.Channel, r.Epoch, r.Offset, r.Subscribers)
+	}
+	return AppendResultsEnd(dst)
+}
+
+// AppendError appends the refusal of a request, which it identifies by its id or, if that is not set, by
+// the number of its line in the connection, counted from 1.
+func AppendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
+	if id.Set {
+		dst = append(dst, `{"id":`...)
+		dst = strconv.AppendUint(dst, id.Value, 10)
+	} else {
+		dst = append(dst, `{"line":`...)
+		dst = strconv.AppendUint(dst, line, 10)
+	}
+	dst = append(dst, `,"error":{"code":`...)
+	dst = jsonscan.AppendString(dst, string(code))
+	dst = append(dst, `,"message":`...)
+	dst = jsonscan.AppendString(dst, message)
+	return append(dst, "}}\n"...)
+}

@@ -1,0 +1,152 @@
+package publish
+
+import (
+	"strconv"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
+)
+
+// Request is one NDJSON request: publish Data to every one of Channels. Its slices point into
+// the parsed line or into the Request's own buffer; they are valid until either is reused.
+type Request struct {
+	ID       command.ID // none: answered only if it fails
+	Channels [][]byte   // one or more, checked
+	Data     []byte     // raw JSON, byte for byte
+
+	seen  keys
+	texts jsonscan.Unquoter
+}
+
+// keys is the set of known keys that a request has shown so far.
+type keys uint8
+
+const (
+	keyID keys = 1 << iota
+	keyChannel
+	keyChannels
+	keyData
+)
+
+// Refusals whose text never varies.
+var (
+	errRepeatedKey  = &command.Error{Code: command.BadRequest, Message: "a key is repeated"}
+	errBothChannels = &command.Error{Code: command.BadRequest, Message: "channel and channels exclude each other"}
+	errNoChannel    = &command.Error{Code: command.BadRequest, Message: "channel is missing"}
+	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
+)
+
+// Parse reads one line and overwrites r with it; data may have up to maxData bytes. Keys are
+// case-sensitive and unknown ones ignored.
+//
+// The error is a *command.Error with bad_request, bad_channel (the message names it) or
+// limit_exceeded (too much data, or more than command.MaxChannels names); r.ID is set if an id could be
+// read before it, so that the answer can carry it.
+func (r *Request) Parse(line []byte, maxData int) error {
+	r.texts.Reset()
+	*r = Request{Channels: r.Channels[:0], texts: r.texts}
+	object := jsonscan.NewObject(line)
+	var member jsonscan.Member
+	var refusal *command.Error
+	for object.Next(&member) {
+		// The walk goes on after a refusal: invalid JSON behind it matters more, and an id may follow.
+		if err := r.take(&member); err != nil && refusal == nil {
+			refusal = err
+		}
+	}
+	if err := object.Err(); err != nil {
+		return command.SyntaxError(line, err, object.Offset())
+	}
+	if refusal == nil {
+		refusal = r.check(maxData)
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+// take stores one member.
+func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
+	key := requestKey(m.Key)
+	if r.seen&key != 0 {
+		if key == keyID {
+			r.ID = command.ID{} // two ids identify nothing
+		}
+		return errRepeatedKey
+	}
+	r.seen |= key
+	switch key {
+	case keyID:
+		r.ID, err = command.ParseID(m.Value)
+	case keyChannel:
+		r.Channels, err = command.AppendChannel(r.Channels, m.Value, &r.texts)
+	case keyChannels:
+		r.Channels, err = command.AppendChannels(r.Channels, m.Value, &r.texts)
+	case keyData:
+		r.Data = m.Value
+	}
+	return err
+}
+
+func requestKey(key []byte) keys {
+	switch string(key) {
+	case "id":
+		return keyID
+	case "channel":
+		return keyChannel
+	case "channels":
+		return keyChannels
+	case "data":
+		return keyData
+	}
+	return 0
+}
+
+// check looks at what the members amount to together.
+func (r *Request) check(maxData int) *command.Error {
+	const bothChannels = keyChannel | keyChannels
+	switch {
+	case r.seen&bothChannels == bothChannels:
+		return errBothChannels
+	case r.seen&bothChannels == 0:
+		return errNoChannel
+	case r.seen&keyData == 0:
+		return errNoData
+	case len(r.Data) > maxData:
+		return dataTooLong(maxData)
+	}
+	for _, name := range r.Channels {
+		if err := command.CheckChannel(name); err != nil {
+			return badChannel(name, err)
+		}
+	}
+	return nil
+}
+
+func dataTooLong(maxData int) *command.Error {
+	return &command.Error{
+		Code:    command.LimitExceeded,
+		Message: "data is longer than " + strconv.Itoa(maxData) + " bytes",
+	}
+}
+
+// badChannel names the channel, cut to a length that is good to read.
+func badChannel(name []byte, err error) *command.Error {
+	const shown = 64
+	text, more := name, ""
+	if len(text) > shown {
+		text, more = text[:shown], "..."
+	}
+	return &command.Error{
+		Code:    command.BadChannel,
+		Message: "channel " + strconv.QuoteToASCII(string(text)) + more + ": " + reason(err),
+	}
+}
+
+func reason(err error) string {
+	if refusal, ok := err.(*command.Error); ok {
+		return refusal.Message
+	}
+	return err.Error()
+}

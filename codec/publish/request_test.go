@@ -1,0 +1,228 @@
+package publish_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+)
+
+const maxData = 20
+
+// outcome is what a parsed request comes to.
+type outcome struct {
+	id       string // "" if not set
+	channels []string
+	data     string
+	code     command.Code // "" if accepted
+}
+
+func parse(r *publish.Request, line string, maxData int) (o outcome, message string, err error) {
+	err = r.Parse([]byte(line), maxData)
+	if r.ID.Set {
+		o.id = fmt.Sprint(r.ID.Value)
+	}
+	if err != nil {
+		var refusal *command.Error
+		if !errors.As(err, &refusal) || refusal.Message == "" {
+			return o, "", fmt.Errorf("%T without code or message: %w", err, err)
+		}
+		o.code = refusal.Code
+		return o, refusal.Message, nil
+	}
+	for _, name := range r.Channels {
+		o.channels = append(o.channels, string(name))
+	}
+	o.data = string(r.Data)
+	return o, "", nil
+}
+
+func names(n int) string { return `["a"` + strings.Repeat(`,"a"`, n-1) + `]` }
+
+var requestTests = []struct {
+	line    string
+	want    outcome
+	message string // part of it
+}{
+	{`{"id":1,"channel":"news","data":{"a":1}}`, outcome{id: "1", channels: []string{"news"}, data: `{"a":1}`}, ""},
+	{`{"channel":"news","data":{"a":1}}`, outcome{channels: []string{"news"}, data: `{"a":1}`}, ""},
+	{`{"channels":["a","b"],"data":null}`, outcome{channels: []string{"a", "b"}, data: `null`}, ""},
+	{` { "data" : { "a" : 1 } , "channel" : "n\u00e9" } `, outcome{channels: []string{"né"}, data: `{ "a" : 1 }`}, ""},
+	{`{"channel":"news","data":1,"extra":{"id":[]},"extra":2,"ID":"x"}`, outcome{channels: []string{"news"}, data: `1`}, ""},
+	{`{"channel":"news","data":"123456789012345678"}`, outcome{channels: []string{"news"}, data: `"123456789012345678"`}, ""},
+	{`{"channels":` + names(command.MaxChannels) + `,"data":1}`, outcome{channels: strings.Split(strings.Repeat("a", command.MaxChannels), ""), data: `1`}, ""},
+
+	{`{"id":1,"channel":"news","data":"1234567890123456789"}`, outcome{id: "1", code: command.LimitExceeded}, "20 bytes"},
+	{`{"id":1,"channels":` + names(command.MaxChannels+1) + `,"data":1}`, outcome{id: "1", code: command.LimitExceeded}, "1024"},
+	{`{"id":1,"channel":"a b","data":1}`, outcome{id: "1", code: command.BadChannel}, `"a b"`},
+	{`{"channel":"","data":1}`, outcome{code: command.BadChannel}, `""`},
+	{`{"channels":["ok","no\n"],"data":1}`, outcome{code: command.BadChannel}, `"no\n"`},
+	{`{"channel":"` + strings.Repeat("x", 256) + `","data":1}`, outcome{code: command.BadChannel}, `xxx"...: `},
+	{`{"id":1,"data":1}`, outcome{id: "1", code: command.BadRequest}, "channel is missing"},
+	{`{"id":1,"channel":"a"}`, outcome{id: "1", code: command.BadRequest}, "data is missing"},
+	{`{"channel":"a","channels":["a"],"data":1}`, outcome{code: command.BadRequest}, "exclude"},
+	{`{"channel":1,"data":1}`, outcome{code: command.BadRequest}, "string"},
+	{`{"channels":[],"data":1}`, outcome{code: command.BadRequest}, "empty"},
+	{`{"channels":{},"data":1}`, outcome{code: command.BadRequest}, "array"},
+	{`{"channels":["a",null],"data":1}`, outcome{code: command.BadRequest}, "array of strings"},
+	{`{"channel":"a","data":1,"id":1.5}`, outcome{code: command.BadRequest}, "id"},
+	{`{"channel":"a","data":1,"data":1,"id":7}`, outcome{id: "7", code: command.BadRequest}, "repeated"},
+	{`{"channel":"a","data":1,"id":7,"id":8}`, outcome{code: command.BadRequest}, "repeated"},
+	{`{"channel":"a","data":1,"ch\u0061nnel":"b"}`, outcome{code: command.BadRequest}, "repeated"},
+	{`{"id":7,"channel":"a","data":01}`, outcome{id: "7", code: command.BadRequest}, "byte 30"},
+	{`{"id":7,"channel":"a","data":"\x"}`, outcome{id: "7", code: command.BadRequest}, "invalid JSON"},
+	{`{"id":7,"channel":"a","data":"` + "\xff" + `"}`, outcome{id: "7", code: command.BadRequest}, "UTF-8"},
+	{`{"id":7,"channel":"a","data":"` + "\x01" + `"}`, outcome{id: "7", code: command.BadRequest}, "invalid JSON"},
+	{`{"id":7,"channel":"a","data":1`, outcome{id: "7", code: command.BadRequest}, "end of JSON"},
+	{`{"id":7,"channel":"a","data":1}{}`, outcome{id: "7", code: command.BadRequest}, "invalid JSON"},
+	{`[]`, outcome{code: command.BadRequest}, "object"},
+	{`hello`, outcome{code: command.BadRequest}, "object"},
+	{``, outcome{code: command.BadRequest}, "end"},
+}
+
+func TestRequest(t *testing.T) {
+	var r publish.Request // one for all: nothing may be left over from the line before
+	for _, tt := range requestTests {
+		got, message, err := parse(&r, tt.line, maxData)
+		if err != nil || !reflect.DeepEqual(got, tt.want) || !strings.Contains(message, tt.message) {
+			t.Errorf("%.120s:\n got %.200v, %q, %v\nwant %.200v, %q", tt.line, got, message, err, tt.want, tt.message)
+		}
+	}
+}
+
+func TestReplies(t *testing.T) {
+	one := command.NewID(1)
+	results := []publish.Result{
+		{Channel: []byte("news"), Epoch: "Zx3k", Offset: 18, Subscribers: 1200},
+		{Channel: []byte(`q"é`), Epoch: "a", Offset: 1},
+	}
+	tests := []struct {
+		got  []byte
+		want string
+	}{
+		{publish.AppendResults(nil, one, results[:1]), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200}]}`},
+		{publish.AppendResults(nil, one, results), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200},{"channel":"q\"é","epoch":"a","offset":1,"subscribers":0}]}`},
+		{publish.AppendError(nil, one, 7, command.BadRequest, "no\nway"), `{"id":1,"error":{"code":"bad_request","message":"no\nway"}}`},
+		{publish.AppendError(nil, command.ID{}, 7, command.LimitExceeded, "x"), `{"line":7,"error":{"code":"limit_exceeded","message":"x"}}`},
+		{publish.AppendError(nil, command.NewID(0), 7, command.BadChannel, "x"), `{"id":0,"error":{"code":"bad_channel","message":"x"}}`},
+	}
+	for _, tt := range tests {
+		if string(tt.got) != tt.want+"\n" || !json.Valid(tt.got) {
+			t.Errorf("\n got %s\nwant %s", tt.got, tt.want)
+		}
+	}
+}
+
+func TestDataFromPayload(t *testing.T) {
+	tests := []struct {
+		payload, want string
+		code          command.Code
+	}{
+		{payload: `{"a":1}`, want: `{"a":1}`},
+		{payload: ` [1] `, want: ` [1] `},
+		{payload: `7`, want: `7`},
+		{payload: `hello`, want: `"hello"`},
+		{payload: ``, want: `""`},
+		{payload: `01`, want: `"01"`},
+		{payload: `{"a":`, want: `"{\"a\":"`},
+		{payload: "a\nb\x00é", want: `"a\nb\u0000é"`},
+		{payload: "\xff", code: command.BadRequest},
+		{payload: "{\"a\":\"\xff\"}", code: command.BadRequest},
+		{payload: strings.Repeat("1", maxData), want: strings.Repeat("1", maxData)},
+		{payload: strings.Repeat("1", maxData+1), code: command.LimitExceeded},
+		{payload: strings.Repeat("a", maxData-2), want: `"` + strings.Repeat("a", maxData-2) + `"`},
+		{payload: strings.Repeat("a", maxData-1), code: command.LimitExceeded},
+		{payload: "\x00\x01\x02\x03", code: command.LimitExceeded},
+	}
+	var scratch []byte
+	for _, tt := range tests {
+		data, err := publish.DataFromPayload(scratch, []byte(tt.payload), maxData)
+		var refusal *command.Error
+		switch {
+		case tt.code == "" && (err != nil || string(data) != tt.want):
+			t.Errorf("%q: %s, %v, want %s", tt.payload, data, err, tt.want)
+		case tt.code != "" && (!errors.As(err, &refusal) || refusal.Code != tt.code):
+			t.Errorf("%q: %s, %v, want %s", tt.payload, data, err, tt.code)
+		}
+	}
+}
+
+// oracle reads a request slowly, with encoding/json; ok says whether it is to be accepted.
+func oracle(line []byte) (o outcome, ok bool) {
+	if !json.Valid(line) || !utf8.Valid(line) || bytes.TrimLeft(line, " \t\r\n")[0] != '{' {
+		return o, false
+	}
+	members := map[string]json.RawMessage{}
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	_, _ = decoder.Token()
+	for decoder.More() {
+		token, _ := decoder.Token()
+		key := token.(string)
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return o, false
+		}
+		known := slices.Contains([]string{"id", "channel", "channels", "data"}, key)
+		if _, repeated := members[key]; repeated && known {
+			return o, false
+		}
+		members[key] = value
+	}
+	if raw, has := members["id"]; has {
+		o.id = string(raw)
+		if n, err := strconv.ParseUint(o.id, 10, 53); err != nil || strconv.FormatUint(n, 10) != o.id {
+			return o, false
+		}
+	}
+	channel, hasChannel := members["channel"]
+	list, hasChannels := members["channels"]
+	if hasChannel == hasChannels {
+		return o, false
+	}
+	if hasChannel {
+		list = slices.Concat([]byte{'['}, channel, []byte{']'})
+	}
+	var values []any
+	if json.Unmarshal(list, &values) != nil || len(values) == 0 || len(values) > command.MaxChannels {
+		return o, false
+	}
+	for _, value := range values {
+		name, isText := value.(string)
+		if !isText || command.CheckChannel([]byte(name)) != nil {
+			return o, false
+		}
+		o.channels = append(o.channels, name)
+	}
+	data, hasData := members["data"]
+	o.data = string(data)
+	return o, hasData && len(data) <= maxData
+}
+
+func FuzzRequest(f *testing.F) {
+	for _, tt := range requestTests {
+		f.Add([]byte(tt.line))
+	}
+	var r publish.Request
+	f.Fuzz(func(t *testing.T, line []byte) {
+		got, _, err := parse(&r, string(line), maxData)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, ok := oracle(line)
+		if ok != (got.code == "") {
+			t.Fatalf("%q: refused with %q, the oracle accepts: %v", line, got.code, ok)
+		}
+		if ok && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q:\n got %+v\nwant %+v", line, got, want)
+		}
+	})
+}
