@@ -1,0 +1,80 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrClosed is matched by the errors of calls on a closed Publisher, and of
+	// calls whose reply had not come when it was closed.
+	ErrClosed = errors.New("publisher is closed")
+
+	// ErrDisconnected is matched by the errors of events that were in flight
+	// when the connection broke. They may or may not have been sequenced, unless
+	// the error matches ErrNotSent too.
+	ErrDisconnected = errors.New("disconnected from the gateway")
+
+	// ErrNotSent is matched, beside the cause, by the error of an event that
+	// never left the process: it is safe to publish it again.
+	ErrNotSent = errors.New("event was not sent")
+
+	// ErrProtocol is matched by the cause of a disconnection when the gateway
+	// answered something that is not a reply of the publish protocol.
+	ErrProtocol = errors.New("reply not understood")
+)
+
+// Codes of Error that this package also gives by itself, for an event that it
+// refuses before it is sent. The gateway may answer with others.
+const (
+	CodeBadRequest    = "bad_request"    // the data is not valid JSON
+	CodeBadChannel    = "bad_channel"    // the channel's name is not allowed
+	CodeLimitExceeded = "limit_exceeded" // the event is larger than allowed
+)
+
+// Error is the refusal of a request. The event was not sequenced.
+type Error struct {
+	Code    string // for programs, as in the publish protocol: "bad_request", ...
+	Message string // for people
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// SendError tells Config.OnError of events given to Send that were refused or
+// lost. Events are named by their ordinal: 1 is the first event that Send or
+// Batch.Send of this Publisher accepted.
+type SendError struct {
+	First, Last uint64 // ordinals of the events, both included
+	Err         error  // *Error if refused; else matches ErrDisconnected or ErrClosed
+}
+
+// Error implements error.
+func (e *SendError) Error() string {
+	if e.First == e.Last {
+		return fmt.Sprintf("sent event %d: %v", e.First, e.Err)
+	}
+	return fmt.Sprintf("sent events %d to %d: %v", e.First, e.Last, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// FlushError is the error of Flush and Close when events given to Send since
+// the previous Flush were not sequenced, or may not have been.
+type FlushError struct {
+	Refused uint64     // events that the gateway refused
+	Lost    uint64     // events in flight when the connection broke or was closed
+	First   *SendError // the first of either
+}
+
+// Error implements error.
+func (e *FlushError) Error() string {
+	return fmt.Sprintf("%d events refused, %d lost, first: %v", e.Refused, e.Lost, e.First)
+}
+
+// Unwrap returns First.
+func (e *FlushError) Unwrap() error { return e.First }
+
+// notSent marks cause as the reason why an event never left the process.
+func notSent(cause error) error { return fmt.Errorf("%w: %w", ErrNotSent, cause) }
