@@ -1,0 +1,131 @@
+package echo
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+// batchSize is the most that a shard gathers for one write, in bytes. Frames
+// that do not fit in it go out beside it, uncopied.
+const batchSize = 16 << 10
+
+// shard is one loop with its sessions. All but draining belongs to the loop's
+// goroutine.
+type shard struct {
+	loop   *poller.Loop
+	reader websocket.ReaderConfig
+	logger *slog.Logger
+
+	// batch holds the replies to what is being handled. It never grows and is
+	// empty whenever no session is being served.
+	batch []byte
+
+	handshakes *poller.Deadlines[*session]
+	flushes    *poller.Deadlines[flush]
+	lingers    *poller.Deadlines[*session]
+
+	draining atomic.Bool // asked for, by any goroutine
+	drained  bool        // begun
+}
+
+// flush is a session whose last words wait, and how many bytes of them did
+// when it was looked at last.
+type flush struct {
+	session *session
+	left    int
+}
+
+func newShard(config *Config, after timeouts) (*shard, error) {
+	sh := &shard{
+		reader:     websocket.ReaderConfig{MaxMessage: config.MaxMessage},
+		logger:     config.Logger,
+		batch:      make([]byte, 0, batchSize),
+		handshakes: poller.NewDeadlines[*session](after.handshake),
+		flushes:    poller.NewDeadlines[flush](after.close),
+		lingers:    poller.NewDeadlines[*session](after.close),
+	}
+	loop, err := poller.NewLoop(sh, poller.LoopConfig{ReadBuffer: readBuffer})
+	if err != nil {
+		return nil, err
+	}
+	sh.loop = loop
+	return sh, nil
+}
+
+// Accepted implements poller.Owner.
+func (sh *shard) Accepted(_ *poller.Listener, fd int) {
+	s := &session{shard: sh}
+	if err := sh.loop.Register(&s.conn, fd, s); err != nil {
+		unix.Close(fd)
+		sh.logger.Warn("echo: cannot take a connection", "error", err)
+		return
+	}
+	sh.handshakes.Add(s, sh.loop.Now())
+}
+
+// AcceptFailed implements poller.Owner.
+func (sh *shard) AcceptFailed(l *poller.Listener, err error) {
+	sh.logger.Warn("echo: cannot accept for now", "address", l.Addr(), "error", err)
+}
+
+// Turn implements poller.Owner.
+func (sh *shard) Turn() (busy bool) {
+	if sh.Pending() {
+		sh.drain()
+	}
+	return false
+}
+
+// Pending implements poller.Owner.
+func (sh *shard) Pending() bool { return sh.draining.Load() && !sh.drained }
+
+// drain says goodbye to everyone. The loop ends with its last connection.
+func (sh *shard) drain() {
+	sh.drained = true
+	sh.loop.CloseListeners()
+	sh.loop.EachConn(func(h poller.Handler) { h.(*session).goAway() })
+	sh.stopIfDrained()
+}
+
+func (sh *shard) stopIfDrained() {
+	if sh.drained && sh.loop.Conns() == 0 {
+		sh.loop.Stop()
+	}
+}
+
+// Tick implements poller.Owner. Entries whose session has moved on are stale.
+func (sh *shard) Tick() {
+	now := sh.loop.Now()
+	for {
+		s, _, due := sh.handshakes.Due(now)
+		if !due {
+			break
+		}
+		if s.phase == handshaking {
+			s.refuse(websocket.ErrTooSlow)
+		}
+	}
+	for {
+		f, _, due := sh.flushes.Due(now)
+		if !due {
+			break
+		}
+		if f.session.phase == flushing {
+			f.session.checkProgress(f.left)
+		}
+	}
+	for {
+		s, _, due := sh.lingers.Due(now)
+		if !due {
+			break
+		}
+		if s.phase == lingering {
+			s.end(errPeerStays)
+		}
+	}
+}
