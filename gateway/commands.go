@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+)
+
+// command handles one text message of the client. The answers go to the reply
+// buffer.
+func (c *session) command(payload []byte) {
+	s := c.shard
+	cmd := &s.command
+	if err := cmd.Parse(payload); err != nil {
+		c.refuse(err, cmd.ID)
+		return
+	}
+	switch cmd.Type {
+	case command.Subscribe:
+		for _, name := range cmd.Channels {
+			c.subscribe(name, cmd.ID)
+		}
+	case command.Unsubscribe:
+		for _, name := range cmd.Channels {
+			c.unsubscribe(name, cmd.ID)
+		}
+	case command.Publish:
+		c.publish(cmd, payload)
+	case command.Ping:
+		start := s.beginReply()
+		s.replies = command.AppendPong(s.replies, cmd.ID)
+		s.endReply(start)
+	}
+}
+
+// subscribe starts deliveries behind the position that the reply names.
+func (c *session) subscribe(name []byte, id command.ID) {
+	s := c.shard
+	if err := command.CheckChannel(name); err != nil {
+		c.refuse(fmt.Errorf("subscribe %q: %w", name, err), id)
+		return
+	}
+	ch := s.channels[string(name)]
+	switch {
+	case ch != nil && c.find(ch) >= 0:
+		c.refuseChannel(command.AlreadySubscribed, "subscribe %q: already subscribed", name, id)
+		return
+	case len(c.subscriptions) >= s.gateway.config.ClientChannels:
+		c.refuseChannel(command.LimitExceeded, "subscribe %q: too many channels on one connection", name, id)
+		return
+	case ch == nil:
+		var err error
+		if ch, err = s.openChannel(name); err != nil {
+			c.refuse(fmt.Errorf("subscribe: %w", err), id)
+			return
+		}
+	}
+	place := ch.roster.add(c, len(c.subscriptions))
+	c.subscriptions = append(c.subscriptions, subscription{ch, place})
+	ch.subscribers.Store(int32(len(ch.roster.entries)))
+	s.counters.subscriptions++
+
+	start := s.beginReply()
+	s.replies = command.AppendSubscribed(s.replies, id, name, ch.epoch[:], ch.begun)
+	s.endReply(start)
+}
+
+func (c *session) unsubscribe(name []byte, id command.ID) {
+	s := c.shard
+	if err := command.CheckChannel(name); err != nil {
+		c.refuse(fmt.Errorf("unsubscribe %q: %w", name, err), id)
+		return
+	}
+	number := -1
+	if ch := s.channels[string(name)]; ch != nil {
+		number = c.find(ch)
+	}
+	if number < 0 {
+		c.refuseChannel(command.NotSubscribed, "unsubscribe %q: not subscribed", name, id)
+		return
+	}
+	c.leave(number)
+	start := s.beginReply()
+	s.replies = command.AppendUnsubscribed(s.replies, id, name)
+	s.endReply(start)
+}
+
+// publish sequences a client's event where the configuration allows it. Without
+// credit the command waits and the client is not read.
+func (c *session) publish(cmd *command.Command, payload []byte) {
+	s := c.shard
+	config, name := &s.gateway.config, cmd.Channels[0]
+	switch {
+	case len(cmd.Channels) > 1:
+		c.refuse(&command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}, cmd.ID)
+		return
+	case command.CheckChannel(name) != nil:
+		c.refuse(fmt.Errorf("publish %q: %w", name, command.CheckChannel(name)), cmd.ID)
+		return
+	case !config.ClientPublish.Match(name):
+		c.refuseChannel(command.PermissionDenied, "publish %q: clients may not publish to this channel", name, cmd.ID)
+		return
+	case len(cmd.Data) > config.MaxEvent:
+		c.refuseChannel(command.LimitExceeded, "publish %q: data is too long", name, cmd.ID)
+		return
+	}
+	cost := eventCost(name, cmd.Data)
+	if !s.gateway.credits.take(cost) {
+		c.starve(payload)
+		return
+	}
+	p, err := s.gateway.streams.publish(name, cmd.Data, cost, &s.wakes)
+	if err != nil {
+		c.refuse(fmt.Errorf("publish: %w", err), cmd.ID)
+		return
+	}
+	s.counters.published++
+	start := s.beginReply()
+	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.offset)
+	s.endReply(start)
+}
+
+// starve lets a command wait for credit. TCP pushes the client back.
+func (c *session) starve(payload []byte) {
+	s := c.shard
+	c.held = &heldInput{starved: append([]byte(nil), payload...)}
+	c.conn.PauseReading()
+	s.starved = append(s.starved, c)
+}
+
+// resume handles the command that waited, then what was read behind it.
+func (c *session) resume() {
+	if c.state != sessionOpen || c.held == nil || c.held.starved == nil {
+		return // it ended meanwhile
+	}
+	held := c.held
+	c.held = nil
+	c.lastSeen = c.shard.loop.Now() // it was us who did not read
+	c.command(held.starved)
+	if held.rest != nil {
+		c.read(held.rest.B)
+		bytebufferpool.Put(held.rest)
+	}
+	c.flushReplies()
+	if c.held == nil && c.backlog == nil {
+		c.conn.ResumeReading()
+	}
+}
+
+// refuse answers a command with an error. err is or wraps a *command.Error,
+// whose code it carries.
+func (c *session) refuse(err error, id command.ID) {
+	s := c.shard
+	code := command.Internal
+	message := err.Error()
+	var refusal *command.Error
+	if errors.As(err, &refusal) {
+		code = refusal.Code
+		if err == error(refusal) {
+			message = refusal.Message
+		}
+	}
+	s.counters.commandErrors++
+	start := s.beginReply()
+	s.replies = command.AppendError(s.replies, id, code, message)
+	s.endReply(start)
+}
+
+func (c *session) refuseChannel(code command.Code, format string, name []byte, id command.ID) {
+	c.refuse(&command.Error{Code: code, Message: fmt.Sprintf(format, name)}, id)
+}
+
+// find returns the number of the session's subscription to ch, or -1.
+func (c *session) find(ch *channel) int {
+	for i := range c.subscriptions {
+		if c.subscriptions[i].channel == ch {
+			return i
+		}
+	}
+	return -1
+}
+
+// leave ends the subscription of that number. The last one takes its number.
+func (c *session) leave(number int) {
+	sub := c.subscriptions[number]
+	sub.channel.roster.remove(sub.place)
+	last := len(c.subscriptions) - 1
+	if number != last {
+		moved := c.subscriptions[last]
+		c.subscriptions[number] = moved
+		moved.channel.roster.entries[moved.place].number = uint32(number)
+	}
+	c.subscriptions[last] = subscription{}
+	c.subscriptions = c.subscriptions[:last]
+
+	s := c.shard
+	s.counters.subscriptions--
+	sub.channel.subscribers.Store(int32(len(sub.channel.roster.entries)))
+	if len(sub.channel.roster.entries) == 0 {
+		s.closeChannel(sub.channel)
+	}
+}
+
+func (c *session) leaveAll() {
+	for len(c.subscriptions) > 0 {
+		c.leave(len(c.subscriptions) - 1)
+	}
+	c.subscriptions = nil
+}
+
+// openChannel makes the channel for its first subscriber on this shard.
+func (s *shard) openChannel(name []byte) (*channel, error) {
+	c := &channel{name: string(name), shard: s}
+	p, err := s.gateway.streams.join(c)
+	if err != nil {
+		return nil, err
+	}
+	c.epoch, c.begun = p.epoch, p.offset
+	s.channels[c.name] = c
+	return c, nil
+}
+
+// closeChannel lets go of a channel without subscribers. Events that are still
+// on their way to it find nobody and are released in its turn.
+func (s *shard) closeChannel(c *channel) {
+	s.gateway.streams.leave(c)
+	delete(s.channels, c.name)
+}

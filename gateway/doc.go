@@ -1,0 +1,30 @@
+// Package gateway is the data plane of fleetcast: sessions of WebSocket
+// clients, channels and their subscribers, the publish port, and what moves an
+// event from the one to the other.
+//
+// # Flow
+//
+// A publisher's bytes are parsed on an ingest loop (ingest.go). Each request
+// becomes an event: under the lock of its channel's stripe it gets its offset,
+// its frame is laid out once, and it is posted to the mailbox of every shard
+// that has subscribers (stream.go). A shard takes its mail, groups what
+// belongs to the same channel and writes each group with one send per
+// subscriber, in slices, so that no channel holds up another (fanout.go).
+// What a socket does not take becomes the session's backlog (backlog.go).
+//
+// A client's bytes are framed in place by its session (session.go); each
+// message is a command (commands.go) that changes the shard's channels
+// (channel.go) and is answered at once.
+//
+// # Who owns what
+//
+// A shard is one poller.Loop with its sessions, its channel table and its
+// counters; nothing else touches them. Ingest loops own the connections of
+// publishers. What is shared between goroutines is: the streams, each guarded
+// by its stripe's lock; events, immutable once sequenced and counted by
+// reference; the credits, which are atomic; and the mailboxes, which are the
+// only way into a loop. Everything else asks a loop by posting to it a
+// function that the loop calls.
+//
+// Of [Gateway], all methods may be called from any goroutine.
+package gateway

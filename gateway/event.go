@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// event is one published message with its place in the stream. It is immutable
+// from the moment it is posted; its frame is the same bytes for every
+// subscriber. Frames are pooled: whoever holds an event releases it, and the
+// last one gives it back.
+type event struct {
+	offset uint64
+	frame  []byte // whole WebSocket frame; lies in buffer
+	buffer *bytebufferpool.ByteBuffer
+	cost   int64 // credits to give back when every shard has served it
+
+	unserved atomic.Int32 // shards that have yet to serve it
+	holders  atomic.Int32 // those shards, and backlog entries
+}
+
+var (
+	eventPool  = sync.Pool{New: func() any { return new(event) }}
+	framesPool bytebufferpool.Pool
+)
+
+// newEvent lays the frame out for the given number of shards.
+func newEvent(prefix []byte, offset uint64, data []byte, cost int64, shards int) *event {
+	e := eventPool.Get().(*event)
+	e.offset, e.cost = offset, cost
+	e.buffer = framesPool.Get()
+	frame := websocket.AppendHeader(e.buffer.B[:0], ws.OpText, command.EventLength(prefix, offset, data))
+	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
+	e.frame = e.buffer.B
+	e.unserved.Store(int32(shards))
+	e.holders.Store(int32(shards))
+	return e
+}
+
+// served is called by each shard once it is done with the event. It returns the
+// credits that come free with it: those of the whole event for the last shard.
+func (e *event) served() (freed int64) {
+	if e.unserved.Add(-1) == 0 {
+		freed = e.cost
+	}
+	e.release()
+	return freed
+}
+
+// hold adds a holder; the caller is one already.
+func (e *event) hold() { e.holders.Add(1) }
+
+// release gives the event back to the pool with its last holder. The caller
+// must not touch it afterwards.
+func (e *event) release() {
+	switch left := e.holders.Add(-1); {
+	case left > 0:
+	case left < 0:
+		panic("gateway: event released more often than held")
+	default:
+		framesPool.Put(e.buffer)
+		e.frame, e.buffer = nil, nil
+		eventPool.Put(e)
+	}
+}

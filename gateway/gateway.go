@@ -1,0 +1,261 @@
+package gateway
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+// Path is where clients connect.
+const Path = "/ws"
+
+// ErrStopped is returned by calls on a gateway that has stopped.
+var ErrStopped = errors.New("gateway has stopped")
+
+// Gateway is a whole gateway: its shards, its publish port and what they
+// share. All methods may be called from any goroutine.
+type Gateway struct {
+	config       Config
+	logger       *slog.Logger
+	readerConfig websocket.ReaderConfig
+	upgrader     websocket.Upgrader
+
+	shards      []*shard
+	ingests     []*ingest
+	streams     *streams
+	credits     *credits
+	connections atomic.Int64 // of clients, over all shards
+	publishers  atomic.Int64 // connections to the publish port
+	// publisherIDs counts the numbers given to RESP connections.
+	publisherIDs atomic.Uint64
+
+	clientAddrs, publishAddrs []netip.AddrPort
+
+	ready   atomic.Bool // runs, and neither drains nor has stopped
+	stop    context.CancelFunc
+	running context.Context
+	stopped chan struct{}
+}
+
+// New opens a gateway: it binds its addresses, so that clients and publishers
+// may connect, and serves them once Run is called. The error names the address
+// or the option at fault.
+func New(config Config, logger *slog.Logger) (*Gateway, error) {
+	if err := config.check(); err != nil {
+		return nil, fmt.Errorf("configure gateway: %w", err)
+	}
+	g := &Gateway{
+		config:       config,
+		logger:       logger,
+		readerConfig: websocket.ReaderConfig{MaxMessage: config.MaxMessage},
+		upgrader:     newUpgrader(config.AllowedOrigins),
+		stopped:      make(chan struct{}),
+	}
+	g.running, g.stop = context.WithCancel(context.Background())
+	g.credits = newCredits(config.Credits, g.wakeLoops)
+	g.streams = newStreams(config.MaxChannels, g.credits)
+	if err := g.open(); err != nil {
+		g.closeLoops()
+		return nil, err
+	}
+	return g, nil
+}
+
+// open makes the loops and gives them their listeners.
+func (g *Gateway) open() error {
+	var shardLoops, ingestLoops []*poller.Loop
+	for i := range g.config.Shards {
+		s, err := newShard(g, i)
+		if err != nil {
+			return fmt.Errorf("open shard: %w", err)
+		}
+		g.shards = append(g.shards, s)
+		shardLoops = append(shardLoops, s.loop)
+	}
+	if len(g.config.Publish) > 0 {
+		for range g.config.IngestLoops {
+			in, err := newIngest(g)
+			if err != nil {
+				return fmt.Errorf("open ingest loop: %w", err)
+			}
+			g.ingests = append(g.ingests, in)
+			ingestLoops = append(ingestLoops, in.loop)
+		}
+	}
+	var err error
+	if g.clientAddrs, err = listenAll(g.config.Listen, shardLoops); err != nil {
+		return fmt.Errorf("open the client port: %w", err)
+	}
+	if g.publishAddrs, err = listenAll(g.config.Publish, ingestLoops); err != nil {
+		return fmt.Errorf("open the publish port: %w", err)
+	}
+	return nil
+}
+
+// listenAll binds every address once for each loop. Addresses with port 0 get
+// the same port, chosen with the first of them.
+func listenAll(addrs []netip.AddrPort, loops []*poller.Loop) (bound []netip.AddrPort, err error) {
+	for _, addr := range addrs {
+		if addr.Port() == 0 && len(bound) > 0 {
+			addr = netip.AddrPortFrom(addr.Addr(), bound[0].Port())
+		}
+		listeners, err := poller.Listen(addr, len(loops))
+		if err != nil {
+			return nil, err
+		}
+		for i, l := range listeners {
+			if err := loops[i].AddListener(l); err != nil {
+				poller.CloseListeners(listeners[i:])
+				return nil, err
+			}
+		}
+		bound = append(bound, listeners[0].Addr())
+	}
+	return bound, nil
+}
+
+// ClientAddrs are the addresses for clients, as bound.
+func (g *Gateway) ClientAddrs() []netip.AddrPort { return g.clientAddrs }
+
+// PublishAddrs are the addresses of the publish port, as bound; none if it is
+// off.
+func (g *Gateway) PublishAddrs() []netip.AddrPort { return g.publishAddrs }
+
+// Ready tells whether the gateway serves and is not about to stop.
+func (g *Gateway) Ready() bool { return g.ready.Load() }
+
+// Run serves until Close or the end of a Drain. It is called once.
+func (g *Gateway) Run() {
+	var loops sync.WaitGroup
+	for _, loop := range g.loops() {
+		loops.Go(loop.Run)
+	}
+	loops.Go(g.sweepStreams)
+	g.ready.Store(true)
+	loops.Wait()
+	g.ready.Store(false)
+	close(g.stopped)
+}
+
+// Close stops at once: clients and publishers are cut off. It returns when
+// they are, if Run was called.
+func (g *Gateway) Close() {
+	g.stop()
+	for _, loop := range g.loops() {
+		loop.Stop()
+	}
+}
+
+// Drain stops in good order: publishers first, once what they sent is
+// sequenced and answered; then the clients, once they have their events, with
+// a goodbye, close code 1001 and what waits for them. When all are gone, or
+// ctx ends, the gateway closes and Run returns. The error is that of ctx.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.ready.Store(false)
+	defer g.Close()
+	starts := make([]func(done func()), 0, len(g.ingests))
+	for _, in := range g.ingests {
+		starts = append(starts, func(done func()) { in.post(func() { in.startDrain(done) }) })
+	}
+	if err := g.await(ctx, starts); err != nil {
+		return fmt.Errorf("drain publishers: %w", err)
+	}
+	starts = starts[:0]
+	for _, s := range g.shards {
+		starts = append(starts, func(done func()) { s.post(func() { s.startDrain(done) }) })
+	}
+	if err := g.await(ctx, starts); err != nil {
+		return fmt.Errorf("drain clients: %w", err)
+	}
+	return nil
+}
+
+// await starts several things and waits until all are done.
+func (g *Gateway) await(ctx context.Context, starts []func(done func())) error {
+	done := make(chan struct{}, len(starts))
+	for _, start := range starts {
+		start(func() { done <- struct{}{} })
+	}
+	for range starts {
+		select {
+		case <-done:
+		case <-g.stopped:
+			return ErrStopped
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) loops() (loops []*poller.Loop) {
+	for _, in := range g.ingests {
+		loops = append(loops, in.loop)
+	}
+	for _, s := range g.shards {
+		loops = append(loops, s.loop)
+	}
+	return loops
+}
+
+// wakeLoops makes every loop look whether its paused publishers may go on.
+func (g *Gateway) wakeLoops() {
+	for _, in := range g.ingests {
+		in.loop.Wake()
+	}
+	for _, s := range g.shards {
+		s.loop.Wake()
+	}
+}
+
+// closeLoops gives the descriptors of loops back that were never run.
+func (g *Gateway) closeLoops() {
+	for _, loop := range g.loops() {
+		loop.Close()
+	}
+}
+
+// sweepStreams forgets channels that nobody uses, one stripe at a time.
+func (g *Gateway) sweepStreams() {
+	ticker := time.NewTicker(max(g.config.ChannelRetention/stripeCount, time.Millisecond))
+	defer ticker.Stop()
+	for i := 0; ; i = (i + 1) % stripeCount {
+		select {
+		case <-ticker.C:
+			g.streams.sweep(i)
+		case <-g.running.Done():
+			return
+		}
+	}
+}
+
+func newUpgrader(origins []string) websocket.Upgrader {
+	u := websocket.Upgrader{Path: Path, Subprotocols: []string{subprotocol}}
+	if len(origins) > 0 {
+		allowed := make(map[string]bool, len(origins))
+		for _, origin := range origins {
+			allowed[origin] = true
+		}
+		u.CheckOrigin = func(origin, host []byte) bool {
+			return allowed["*"] || allowed[string(origin)] || websocket.SameOrigin(origin, host)
+		}
+	}
+	return u
+}
+
+// newRandom returns a generator for identifiers, one for each loop.
+func newRandom() *rand.ChaCha8 {
+	var seed [32]byte
+	crand.Read(seed[:])
+	return rand.NewChaCha8(seed)
+}

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// subprotocol is the client protocol's name in the handshake.
+const subprotocol = "fleetcast.v1"
+
+var errDraining = &websocket.HandshakeError{
+	Status: 503, Reason: "draining", Message: "the gateway is stopping; connect again",
+}
+
+// handshake gathers the request's head and answers it. What follows the head
+// are frames already.
+func (c *session) handshake(p []byte) {
+	if c.held != nil {
+		c.hold(p)
+		p = c.held.rest.B
+	}
+	n := websocket.HeadLength(p)
+	if n > websocket.MaxHandshake || n == 0 && len(p) > websocket.MaxHandshake {
+		c.refuseHandshake(websocket.ErrHeadTooLarge)
+		return
+	}
+	if n == 0 {
+		if c.held == nil {
+			c.hold(p)
+		}
+		return
+	}
+	gathered := c.held
+	c.held = nil
+	c.upgrade(p[:n])
+	c.read(p[n:])
+	if gathered != nil {
+		bytebufferpool.Put(gathered.rest)
+	}
+}
+
+func (c *session) upgrade(head []byte) {
+	s := c.shard
+	out, _, err := s.gateway.upgrader.Upgrade(s.replies, head)
+	s.replies = out
+	if err != nil {
+		var refused *websocket.HandshakeError
+		errors.As(err, &refused)
+		c.handshakeRefused(refused)
+		return
+	}
+	c.moveTo(sessionOpen)
+	c.id = s.random.Uint64()
+	var id [16]byte
+	start := s.beginReply()
+	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(s.gateway.config.PingInterval.Milliseconds()))
+	s.endReply(start)
+}
+
+// refuseHandshake answers a request that the codec does not get to see.
+func (c *session) refuseHandshake(refused *websocket.HandshakeError) {
+	c.shard.replies = websocket.AppendRefusal(c.shard.replies, refused)
+	c.handshakeRefused(refused)
+}
+
+// handshakeRefused ends a session whose refusal is in the reply buffer.
+func (c *session) handshakeRefused(refused *websocket.HandshakeError) {
+	c.shard.counters.handshakeFailures[refused.Reason]++
+	c.lastWords(handshakeFailed)
+}
+
+// appendClientID appends a client's id as clients see it: 16 hexadecimal
+// digits.
+func appendClientID(dst []byte, id uint64) []byte {
+	var digits [16]byte
+	hex := strconv.AppendUint(digits[:0], id, 16)
+	for range 16 - len(hex) {
+		dst = append(dst, '0')
+	}
+	return append(dst, hex...)
+}

@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+	"fleetcast/poller"
+)
+
+// ingestReadBuffer is larger than a shard's: publishers pipeline, and each read
+// is a batch that wakes every shard once.
+const ingestReadBuffer = 256 << 10
+
+// ingest is one loop of the publish port. It owns the connections of its
+// publishers and is its loop's Owner; everything below runs on the loop's
+// goroutine, but for post.
+type ingest struct {
+	gateway *Gateway
+	loop    *poller.Loop
+	mailbox *poller.Mailbox[func()]
+	starved []*publisher // that wait for credits
+	turn    uint64       // counts turns
+	closing *poller.Deadlines[*publisher]
+	drained func() // set while draining: to be called when all are gone
+
+	counters ingestCounters
+
+	// Scratch, empty between the handling of two sockets.
+	request publish.Request
+	resp    publish.RESPCommand
+	payload []byte
+	replies []byte
+	wakes   wakeSet
+}
+
+type ingestCounters struct {
+	publishers int64
+	requests   uint64
+	events     uint64
+	bytesIn    uint64
+	bytesOut   uint64
+	errors     map[command.Code]uint64
+}
+
+func newIngest(g *Gateway) (*ingest, error) {
+	in := &ingest{
+		gateway:  g,
+		mailbox:  poller.NewMailbox[func()](),
+		counters: ingestCounters{errors: make(map[command.Code]uint64)},
+		closing:  poller.NewDeadlines[*publisher](publisherPatience),
+		wakes:    newWakeSet(g.config.Shards),
+	}
+	var err error
+	in.loop, err = poller.NewLoop(in, poller.LoopConfig{ReadBuffer: ingestReadBuffer})
+	return in, err
+}
+
+// post has the loop's goroutine call f soon. Any goroutine may call it.
+func (in *ingest) post(f func()) {
+	in.mailbox.Post(f)
+	in.loop.Wake()
+}
+
+// Accepted implements poller.Owner.
+func (in *ingest) Accepted(_ *poller.Listener, fd int) {
+	g := in.gateway
+	if in.drained != nil || g.publishers.Load() >= int64(g.config.MaxPublishers) {
+		_ = unix.Sendto(fd, []byte("-ERR max number of clients reached\r\n"), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+		unix.Close(fd)
+		return
+	}
+	// A publisher that vanishes without a FIN is found out by the kernel.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	p := newPublisher(in)
+	if err := in.loop.Register(&p.conn, fd, p); err != nil {
+		unix.Close(fd)
+		g.logger.Warn("a publisher was dropped", "error", err)
+		return
+	}
+	g.publishers.Add(1)
+	in.counters.publishers++
+}
+
+// AcceptFailed implements poller.Owner.
+func (in *ingest) AcceptFailed(l *poller.Listener, err error) {
+	in.gateway.logger.Warn("cannot accept publishers for the moment; those connected are not affected",
+		"listener", l.Addr(), "error", err)
+}
+
+// Turn implements poller.Owner.
+func (in *ingest) Turn() (busy bool) {
+	for {
+		f, ok := in.mailbox.Take()
+		if !ok {
+			break
+		}
+		f()
+	}
+	in.feedStarved()
+	in.wakes.wake()
+	in.continueDrain()
+	in.turn++
+	return false
+}
+
+// Pending implements poller.Owner.
+func (in *ingest) Pending() bool {
+	return !in.mailbox.Empty() || len(in.starved) > 0 && in.gateway.credits.ready()
+}
+
+// Tick implements poller.Owner.
+func (in *ingest) Tick() {
+	for {
+		p, _, ok := in.closing.Due(in.loop.Now())
+		if !ok {
+			return
+		}
+		p.conn.Close(errImpatient)
+	}
+}
+
+// feedStarved lets publishers go on that found no credit, in the order in which
+// they began to wait.
+func (in *ingest) feedStarved() {
+	if len(in.starved) == 0 || in.gateway.credits.await() {
+		return
+	}
+	waiting := in.starved
+	in.starved = nil
+	for _, p := range waiting {
+		p.resume()
+	}
+}
+
+// refused counts an error that a publisher is told.
+func (in *ingest) refused(code command.Code) { in.counters.errors[code]++ }
+
+// startDrain lets publishers finish and then closes their connections. done is
+// called when the last one is gone.
+func (in *ingest) startDrain(done func()) {
+	in.drained = done
+	in.loop.CloseListeners()
+}
+
+// continueDrain closes the connections that are through: a publisher that was
+// not readable in this turn has nothing more on the way that we know of.
+func (in *ingest) continueDrain() {
+	if in.drained == nil {
+		return
+	}
+	in.loop.EachConn(func(h poller.Handler) {
+		if p := h.(*publisher); p.idle() && p.readIn != in.turn {
+			p.conn.Close(nil)
+		}
+	})
+	if in.loop.Conns() == 0 {
+		in.drained()
+		in.drained = func() {}
+	}
+}
+
+// addStats adds the loop's counters; the loop calls it.
+func (in *ingest) addStats(stats *PublishStats) {
+	c := &in.counters
+	stats.Publishers += c.publishers
+	stats.Paused += int64(len(in.starved))
+	stats.Requests += c.requests
+	stats.Events += c.events
+	stats.BytesIn += c.bytesIn
+	stats.BytesOut += c.bytesOut
+	for code, n := range c.errors {
+		stats.Errors[string(code)] += n
+	}
+}

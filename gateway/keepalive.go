@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+)
+
+var (
+	errSilent    = errors.New("client is silent")
+	errImpatient = errors.New("client did not close in time")
+)
+
+// Swept implements poller.Handler: once per ping interval, spread evenly over
+// all sessions.
+func (c *session) Swept() {
+	if c.state != sessionOpen {
+		return
+	}
+	if c.backlog == nil {
+		c.write(entryPing, pingFrame)
+		return
+	}
+	// A ping behind a backlog leaves when the client reads, and that it reads
+	// is the sign of life that a ping asks for. One that reads nothing for a
+	// whole interval and the time for a pong is gone.
+	config := &c.shard.gateway.config
+	if c.shard.loop.Now()-c.backlog.progress >= config.PingInterval+config.PongTimeout {
+		c.silent()
+	}
+}
+
+// pinged is called when a ping has left.
+func (c *session) pinged() { c.shard.pongs.Add(c, c.shard.loop.Now()) }
+
+// pongDue judges a client some time after it was pinged. Any byte that came or
+// went since counts as life; and whom we do not read cannot show any.
+func (c *session) pongDue(pinged time.Duration) {
+	if c.state == sessionOpen && c.held == nil && c.backlog == nil && c.lastSeen <= pinged {
+		c.silent()
+	}
+}
+
+func (c *session) silent() {
+	c.reason = pingTimeout
+	c.conn.Close(errSilent)
+}

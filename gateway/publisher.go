@@ -1,0 +1,271 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+	"fleetcast/poller"
+)
+
+const (
+	// requestRoom is what a request may have beyond its data, in bytes: the
+	// channels' names and the rest of the text.
+	requestRoom = 64 << 10
+	// repliesUnsent is how much in replies may wait for a publisher before it
+	// is no longer read, in bytes.
+	repliesUnsent = 64 << 10
+	// publisherPatience is how long a publisher may take to read our last
+	// words and to close its side.
+	publisherPatience = 10 * time.Second
+)
+
+// verdict is what became of one step through a publisher's input.
+type verdict uint8
+
+const (
+	stepDone  verdict = iota // a request was handled; on to the next
+	stepShort                // the input ends inside a request
+	stepWait                 // no credit: the same step again later
+	stepClose                // the connection is to end behind the replies
+)
+
+// publisher is one connection to the publish port. Its ingest loop owns it.
+type publisher struct {
+	conn     poller.Conn
+	ingest   *ingest
+	protocol publish.Protocol
+	lines    publish.Lines              // of NDJSON
+	resp     respState                  // of RESP
+	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil
+	unsent   poller.Unsent              // replies
+	readIn   uint64                     // the loop's turn in which bytes last came
+	starving bool                       // waits for credit
+	ended    bool                       // its FIN was seen, what it sent is not all handled
+	closing  bool                       // closes when its replies have left
+}
+
+func newPublisher(in *ingest) *publisher {
+	return &publisher{
+		ingest: in,
+		lines:  publish.Lines{Limit: in.gateway.config.MaxEvent + requestRoom},
+		resp:   respState{version: publish.RESP2},
+	}
+}
+
+// Received implements poller.Handler.
+func (p *publisher) Received(b []byte) {
+	p.readIn = p.ingest.turn
+	p.ingest.counters.bytesIn += uint64(len(b))
+	if p.closing {
+		return
+	}
+	if p.held != nil {
+		p.held.B = append(p.held.B, b...)
+		if len(p.held.B) < p.resp.need {
+			return
+		}
+		b = p.held.B
+	}
+	p.handle(b)
+}
+
+// PeerClosed implements poller.Handler. Everything that came before the FIN is
+// handled and answered, a last line without its end included.
+func (p *publisher) PeerClosed() {
+	p.ended = true
+	switch {
+	case p.starving: // resume will see to it
+	case !p.closing:
+		p.endInput()
+	case p.unsent.Len() == 0:
+		p.conn.Close(nil)
+	}
+}
+
+// Writable implements poller.Handler.
+func (p *publisher) Writable() {
+	if err := p.unsent.Flush(&p.conn); err != nil {
+		p.conn.Close(err)
+		return
+	}
+	switch {
+	case p.unsent.Len() > 0:
+	case p.closing:
+		p.said()
+	case !p.starving:
+		p.conn.ResumeReading()
+	}
+}
+
+// Swept implements poller.Handler; publishers may be idle for as long as they
+// like.
+func (p *publisher) Swept() {}
+
+// Closed implements poller.Handler.
+func (p *publisher) Closed(err error) {
+	if p.held != nil {
+		bytebufferpool.Put(p.held)
+		p.held = nil
+	}
+	p.unsent.Release()
+	p.closing = true
+	p.ingest.counters.publishers--
+	p.ingest.gateway.publishers.Add(-1)
+	p.ingest.gateway.logger.Debug("publisher gone", "error", err)
+}
+
+// idle tells whether everything that came is handled and answered.
+func (p *publisher) idle() bool { return !p.starving && p.unsent.Len() == 0 }
+
+// handle works through b, which is all input that is not handled yet, sends the
+// answers in one write, and keeps what is left.
+func (p *publisher) handle(b []byte) {
+	rest, outcome := p.steps(b)
+	p.keep(rest)
+	p.sendReplies()
+	switch {
+	case outcome == stepClose:
+		p.close()
+	case outcome == stepWait:
+		p.starve()
+	case p.unsent.Len() > repliesUnsent:
+		p.conn.PauseReading() // until they have left
+	}
+}
+
+// starve lets the publisher wait for credit. TCP pushes it back.
+func (p *publisher) starve() {
+	p.starving = true
+	p.conn.PauseReading()
+	p.ingest.starved = append(p.ingest.starved, p)
+}
+
+// steps handles request after request and returns what is left of b.
+func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
+	if p.protocol == publish.Undecided {
+		if b, outcome = p.sniff(b); outcome != stepDone {
+			return b, outcome
+		}
+	}
+	for len(b) > 0 {
+		var n int
+		if p.protocol == publish.NDJSON {
+			n, outcome = p.stepLine(b)
+		} else {
+			n, outcome = p.stepRESP(b)
+		}
+		b = b[n:]
+		if outcome != stepDone {
+			return b, outcome
+		}
+		if len(p.ingest.replies) > repliesUnsent {
+			p.sendReplies()
+		}
+	}
+	return nil, stepShort
+}
+
+// sniff decides which protocol is spoken.
+func (p *publisher) sniff(b []byte) (rest []byte, outcome verdict) {
+	protocol, skip := publish.Sniff(b)
+	p.protocol = protocol
+	p.lines.Discarded(b[:skip])
+	switch protocol {
+	case publish.Undecided:
+		return nil, stepShort
+	case publish.Unknown:
+		p.ingest.replies = publish.AppendError(p.ingest.replies, command.ID{}, p.lines.Number()+1,
+			command.BadRequest, "send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}")
+		p.ingest.refused(command.BadRequest)
+		return nil, stepClose
+	}
+	return b[skip:], stepDone
+}
+
+// keep stores rest, which may lie in what is kept already.
+func (p *publisher) keep(rest []byte) {
+	switch {
+	case len(rest) == 0:
+		if p.held != nil {
+			bytebufferpool.Put(p.held)
+			p.held = nil
+		}
+	case p.held == nil:
+		p.held = bytebufferpool.Get()
+		p.held.B = append(p.held.B, rest...)
+	default:
+		p.held.B = p.held.B[:copy(p.held.B, rest)]
+	}
+}
+
+// resume tries again the step that found no credit.
+func (p *publisher) resume() {
+	if p.closing {
+		return
+	}
+	p.starving = false
+	if p.held != nil {
+		p.handle(p.held.B)
+	}
+	switch {
+	case p.starving || p.closing:
+	case p.ended:
+		p.endInput()
+	case p.unsent.Len() <= repliesUnsent:
+		p.conn.ResumeReading()
+	}
+}
+
+// endInput handles a last line that has no end, and closes behind the replies.
+func (p *publisher) endInput() {
+	if p.protocol == publish.NDJSON && p.held != nil {
+		before := p.lines
+		line, status := p.lines.End(p.held.B)
+		if status != publish.Incomplete && p.line(line, status) == stepWait {
+			p.lines = before
+			p.starve()
+			return
+		}
+	}
+	p.sendReplies()
+	p.close()
+}
+
+// sendReplies sends what the loop's reply buffer gathered for this publisher.
+func (p *publisher) sendReplies() {
+	in := p.ingest
+	if len(in.replies) == 0 {
+		return
+	}
+	in.counters.bytesOut += uint64(len(in.replies))
+	if err := p.unsent.Send(&p.conn, in.replies); err != nil {
+		p.conn.Close(err)
+	}
+	in.replies = in.replies[:0]
+}
+
+// close ends the connection once the replies have left. Until then what comes
+// in is dropped.
+func (p *publisher) close() {
+	if p.closing {
+		return
+	}
+	p.closing = true
+	p.ingest.closing.Add(p, p.ingest.loop.Now())
+	p.conn.ResumeReading()
+	if p.unsent.Len() == 0 {
+		p.said()
+	}
+}
+
+// said is called when the last words have left.
+func (p *publisher) said() {
+	if p.ended {
+		p.conn.Close(nil)
+	} else {
+		p.conn.CloseWrite()
+	}
+}

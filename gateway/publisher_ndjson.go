@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+)
+
+// stepLine handles the next line of NDJSON.
+func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
+	before := p.lines
+	line, n, status := p.lines.Next(b)
+	if status == publish.Incomplete {
+		return n, stepShort
+	}
+	if p.line(line, status) == stepWait {
+		p.lines = before
+		return 0, stepWait
+	}
+	return n, stepDone
+}
+
+// line handles one line: it is published or refused, or must wait for credit.
+func (p *publisher) line(line []byte, status publish.Status) verdict {
+	in := p.ingest
+	if status == publish.TooLong {
+		p.refuseLine(command.ID{}, &command.Error{
+			Code:    command.LimitExceeded,
+			Message: fmt.Sprintf("the line is longer than %d bytes", p.lines.Limit),
+		})
+		return stepDone
+	}
+	r := &in.request
+	if err := r.Parse(line, in.gateway.config.MaxEvent); err != nil {
+		p.refuseLine(r.ID, err)
+		return stepDone
+	}
+	var cost int64
+	for _, name := range r.Channels {
+		cost += eventCost(name, r.Data)
+	}
+	if !in.gateway.credits.take(cost) {
+		return stepWait
+	}
+	in.counters.requests++
+	if err := p.publishRequest(r); err != nil {
+		p.refuseLine(r.ID, err)
+	}
+	return stepDone
+}
+
+// publishRequest publishes to each channel of a request that has its credits.
+// An id asks for an answer.
+func (p *publisher) publishRequest(r *publish.Request) error {
+	in := p.ingest
+	start := len(in.replies)
+	if r.ID.Set {
+		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
+	}
+	var failure error
+	for _, name := range r.Channels {
+		at, err := in.gateway.streams.publish(name, r.Data, eventCost(name, r.Data), &in.wakes)
+		if err != nil {
+			failure = err // the others of a request do not suffer
+			continue
+		}
+		in.counters.events++
+		if r.ID.Set {
+			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))
+		}
+	}
+	if failure != nil {
+		in.replies = in.replies[:start]
+		return failure
+	}
+	if r.ID.Set {
+		in.replies = publish.AppendResultsEnd(in.replies)
+	}
+	return nil
+}
+
+// refuseLine answers a request with an error, which is or wraps a
+// *command.Error.
+func (p *publisher) refuseLine(id command.ID, err error) {
+	in := p.ingest
+	code, message := command.Internal, err.Error()
+	var refusal *command.Error
+	if errors.As(err, &refusal) {
+		code, message = refusal.Code, refusal.Message
+	}
+	in.refused(code)
+	in.replies = publish.AppendError(in.replies, id, p.lines.Number(), code, message)
+}

@@ -1,0 +1,48 @@
+package gateway
+
+// ring is a first-in first-out queue whose memory is used over and over. The
+// zero value is empty.
+type ring[T any] struct {
+	places []T // a power of two of them
+	head   int
+	length int
+}
+
+// ringKeep is the most places that an empty ring keeps; a burst gives its
+// memory back.
+const ringKeep = 16
+
+func (r *ring[T]) len() int { return r.length }
+
+func (r *ring[T]) push(v T) {
+	if r.length == len(r.places) {
+		r.grow()
+	}
+	r.places[(r.head+r.length)&(len(r.places)-1)] = v
+	r.length++
+}
+
+// at returns the entry with i before it.
+func (r *ring[T]) at(i int) *T {
+	return &r.places[(r.head+i)&(len(r.places)-1)]
+}
+
+func (r *ring[T]) pop() T {
+	var zero T
+	place := r.at(0)
+	v := *place
+	*place = zero
+	r.head = (r.head + 1) & (len(r.places) - 1)
+	r.length--
+	if r.length == 0 && len(r.places) > ringKeep {
+		*r = ring[T]{}
+	}
+	return v
+}
+
+func (r *ring[T]) grow() {
+	places := make([]T, max(2*len(r.places), 4))
+	n := copy(places, r.places[r.head:])
+	copy(places[n:], r.places[:r.head])
+	r.places, r.head = places, 0
+}

@@ -1,0 +1,352 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+// sessionState is the life of a session. It only moves down this list; see
+// session.moveTo.
+type sessionState uint8
+
+const (
+	sessionHandshaking sessionState = iota // gathering the request's head
+	sessionOpen                            // frames flow
+	sessionClosing                         // our last bytes are queued or sent; what comes in is ignored
+	sessionClosed                          // the socket is gone
+)
+
+// disconnect is why a session ended; it is counted.
+type disconnect uint8
+
+const (
+	undecided       disconnect = iota
+	clientClosed               // with a close frame, as it should
+	clientVanished             // its FIN or reset came without a close frame
+	handshakeFailed            // it never became a WebSocket
+	protocolError              // it violated RFC 6455
+	messageTooBig              // its message was over the limit
+	slowConsumer               // its backlog was over the limit
+	pingTimeout                // it did not answer
+	draining                   // the gateway stops
+	disconnectCount
+)
+
+var disconnectNames = [disconnectCount]string{
+	clientClosed:    "client_closed",
+	clientVanished:  "client_vanished",
+	handshakeFailed: "handshake_failed",
+	protocolError:   "protocol_error",
+	messageTooBig:   "message_too_big",
+	slowConsumer:    "slow_consumer",
+	pingTimeout:     "ping_timeout",
+	draining:        "draining",
+}
+
+var errClientClosed = errors.New("client closed")
+
+// session is one client. It is plain data, kept small: there is one for every
+// socket. Its shard's goroutine owns it.
+type session struct {
+	// What a delivery looks at comes first, on one cache line.
+	conn    poller.Conn
+	state   sessionState
+	reason  disconnect
+	backlog *backlog // what the socket has not taken; nil while it keeps up
+	shard   *shard
+
+	subscriptions []subscription
+	reader        websocket.Reader
+	held          *heldInput    // input that cannot be handled yet, or nil
+	lastSeen      time.Duration // when bytes last came or left; the loop's time
+	id            uint64
+}
+
+// heldInput is input that waits: the start of a handshake's head; or, of a
+// client whose publish found no credit, that command and what followed it.
+type heldInput struct {
+	starved []byte // the command's payload; nil if none waits for credit
+	rest    *bytebufferpool.ByteBuffer
+}
+
+// moveTo is the one place where a session's state changes.
+func (c *session) moveTo(next sessionState) {
+	if next <= c.state {
+		panic("gateway: a session cannot go back to an earlier state")
+	}
+	if c.state == sessionOpen {
+		c.shard.counters.clients--
+		c.leaveAll()
+	}
+	if next == sessionOpen {
+		c.shard.counters.clients++
+	}
+	c.state = next
+}
+
+// Received implements poller.Handler.
+func (c *session) Received(p []byte) {
+	c.lastSeen = c.shard.loop.Now()
+	c.shard.counters.bytesIn += uint64(len(p))
+	switch c.state {
+	case sessionHandshaking:
+		c.handshake(p)
+	case sessionOpen:
+		c.read(p)
+	}
+	c.flushReplies()
+}
+
+// PeerClosed implements poller.Handler. All that the client sent was handled;
+// it may still read what waits for it.
+func (c *session) PeerClosed() {
+	if c.backlog == nil {
+		c.conn.Close(errClientClosed)
+		return
+	}
+	if c.state != sessionClosing {
+		c.reason = clientVanished
+		c.moveTo(sessionClosing)
+		c.shard.closing.Add(c, c.shard.loop.Now())
+	}
+}
+
+// Closed implements poller.Handler: the only end of a session.
+func (c *session) Closed(err error) {
+	s := c.shard
+	if c.reason == undecided {
+		switch {
+		case errors.Is(err, poller.ErrLoopStopped):
+			c.reason = draining
+		case c.state == sessionHandshaking:
+			c.reason = handshakeFailed
+		default:
+			c.reason = clientVanished
+		}
+	}
+	c.moveTo(sessionClosed)
+	c.reader.Release()
+	c.releaseHeld()
+	if c.backlog != nil {
+		c.backlog.release()
+		c.backlog = nil
+	}
+	s.counters.connections--
+	s.gateway.connections.Add(-1)
+	s.counters.disconnects[c.reason]++
+	s.gateway.logger.Debug("client gone", "client", c.id, "reason", disconnectNames[c.reason], "error", err)
+}
+
+// read handles frames until p is used up or the session cannot go on.
+func (c *session) read(p []byte) {
+	s := c.shard
+	for len(p) > 0 && c.state == sessionOpen {
+		if c.held != nil {
+			c.hold(p)
+			return
+		}
+		message, n, ok, err := c.reader.Next(p, &s.gateway.readerConfig)
+		if err != nil {
+			c.violate(err)
+			return
+		}
+		p = p[n:]
+		if !ok {
+			return
+		}
+		c.handle(message)
+		c.reader.Recycle()
+		if len(s.replies) >= repliesHeld {
+			c.flushReplies()
+		}
+	}
+}
+
+func (c *session) handle(m websocket.Message) {
+	s := c.shard
+	switch m.Op {
+	case ws.OpText:
+		s.counters.messagesIn++
+		c.command(m.Payload)
+	case ws.OpBinary:
+		s.counters.messagesIn++
+		c.refuse(&command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}, command.ID{})
+	case ws.OpPing:
+		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
+	case ws.OpClose:
+		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
+		c.finish(clientClosed, code, "")
+	}
+}
+
+// violate fails the connection as RFC 6455, section 7.1.7 says.
+func (c *session) violate(err error) {
+	var refused *websocket.CloseError
+	if !errors.As(err, &refused) {
+		c.finish(protocolError, ws.StatusProtocolError, "")
+		return
+	}
+	reason := protocolError
+	if refused.Code == ws.StatusMessageTooBig {
+		reason = messageTooBig
+	}
+	c.finish(reason, refused.Code, refused.Reason)
+}
+
+// finish ends the conversation: a close frame goes out behind what waits, then
+// a FIN; the socket closes with the client's FIN, or when patience ends.
+func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
+	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
+	c.lastWords(reason)
+	if c.backlog != nil {
+		c.shard.closing.Add(c, c.shard.loop.Now())
+	}
+}
+
+// lastWords makes what is in the shard's reply buffer the last that this
+// session sends.
+func (c *session) lastWords(reason disconnect) {
+	c.reason = reason
+	c.moveTo(sessionClosing)
+	c.releaseHeld()
+	c.reader.Release()
+	c.flushReplies()
+	// What still comes in is read and dropped, so that the close that follows
+	// does not become a reset, which would take our last bytes with it.
+	c.conn.ResumeReading()
+	if c.backlog == nil {
+		c.said()
+	}
+}
+
+// said is called when the last words have left.
+func (c *session) said() {
+	if c.conn.PeerClosed() {
+		c.conn.Close(errClientClosed)
+		return
+	}
+	c.conn.CloseWrite()
+	c.shard.closing.Add(c, c.shard.loop.Now())
+}
+
+// flushReplies sends what the shard's reply buffer gathered for this session
+// in one write.
+func (c *session) flushReplies() {
+	s := c.shard
+	if len(s.replies) > 0 {
+		c.write(entryOwn, s.replies)
+		s.replies = s.replies[:0]
+	}
+	if c.backlog != nil && c.backlog.own > repliesHeld && c.state == sessionOpen {
+		c.conn.PauseReading() // until the backlog is gone
+	}
+}
+
+// write is the one outbound path for bytes of the session's own: behind the
+// backlog if there is one, else to the socket.
+func (c *session) write(kind entryKind, p []byte) {
+	if c.backlog == nil {
+		n, ok := c.send(p)
+		if !ok {
+			return
+		}
+		if n == len(p) {
+			if kind == entryPing {
+				c.pinged()
+			}
+			return
+		}
+		p = p[n:]
+		c.lag()
+	}
+	c.backlog.pushOwn(kind, p)
+}
+
+// send tries the socket; ok is false if the client turns out to be gone.
+func (c *session) send(p []byte) (n int, ok bool) {
+	n, err := c.conn.Send(p)
+	if err != nil {
+		c.vanish(err)
+		return 0, false
+	}
+	c.shard.counters.writes++
+	c.shard.counters.bytesOut += uint64(n)
+	return n, true
+}
+
+// vanish ends a session whose socket has failed.
+func (c *session) vanish(err error) {
+	c.conn.Close(err)
+}
+
+// lag starts a backlog.
+func (c *session) lag() {
+	c.backlog = &backlog{total: &c.shard.counters.backlogBytes, progress: c.shard.loop.Now()}
+	c.conn.WantWrite(true)
+}
+
+// Writable implements poller.Handler: it sends what waits.
+func (c *session) Writable() {
+	s := c.shard
+	for sent := 0; c.backlog != nil && sent < flushPerTurn; {
+		b := c.backlog
+		s.vectors = b.vectors(s.vectors[:0])
+		n, err := c.conn.SendVectors(s.vectors)
+		clear(s.vectors)
+		if err != nil {
+			c.vanish(err)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		sent += n
+		b.progress, c.lastSeen = s.loop.Now(), s.loop.Now()
+		s.counters.writes++
+		s.counters.bytesOut += uint64(n)
+		if b.took(n) > 0 {
+			c.pinged()
+		}
+		if b.bytes == 0 {
+			c.caughtUp()
+		}
+	}
+}
+
+// caughtUp ends the backlog.
+func (c *session) caughtUp() {
+	c.backlog = nil
+	c.conn.WantWrite(false)
+	if c.state == sessionClosing {
+		c.said()
+		return
+	}
+	if c.held == nil {
+		c.conn.ResumeReading()
+	}
+}
+
+// hold keeps p behind what is held already.
+func (c *session) hold(p []byte) {
+	if c.held == nil {
+		c.held = new(heldInput)
+	}
+	if c.held.rest == nil {
+		c.held.rest = bytebufferpool.Get()
+	}
+	c.held.rest.B = append(c.held.rest.B, p...)
+}
+
+func (c *session) releaseHeld() {
+	if c.held != nil && c.held.rest != nil {
+		bytebufferpool.Put(c.held.rest)
+	}
+	c.held = nil
+}

@@ -1,0 +1,203 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+// closePatience is how long a client may take to read our last words and to
+// close its side, before the connection is reset.
+const closePatience = 2 * time.Second
+
+// mail is what other goroutines send to a shard: an event for one of its
+// channels, or a function to call.
+type mail struct {
+	event   *event
+	channel *channel
+	call    func()
+}
+
+// shard is one loop with the clients that the kernel gave to its listener: it
+// owns their sessions and its side of their channels. It is the loop's Owner;
+// everything below runs on the loop's goroutine, but for post.
+type shard struct {
+	gateway *Gateway
+	index   int
+	loop    *poller.Loop
+	mailbox *poller.Mailbox[mail]
+
+	channels map[string]*channel
+	active   ring[*channel] // that have events to fan out, in turn
+	starved  []*session     // whose publish waits for credits
+	drain    drainState
+	drained  func()
+
+	handshakes *poller.Deadlines[*session] // heads that must be complete
+	pongs      *poller.Deadlines[*session] // clients that must show life
+	closing    *poller.Deadlines[*session] // clients that must be gone
+
+	counters counters
+	random   *rand.ChaCha8
+
+	// Scratch, empty between the handling of two sockets.
+	command command.Command
+	replies []byte
+	vectors [][]byte
+	wakes   wakeSet
+	jobs    []*job // unused ones
+}
+
+func newShard(g *Gateway, index int) (*shard, error) {
+	s := &shard{
+		gateway:    g,
+		index:      index,
+		mailbox:    poller.NewMailbox[mail](),
+		channels:   make(map[string]*channel),
+		handshakes: poller.NewDeadlines[*session](g.config.HandshakeTimeout),
+		pongs:      poller.NewDeadlines[*session](g.config.PongTimeout),
+		closing:    poller.NewDeadlines[*session](closePatience),
+		counters:   newCounters(),
+		random:     newRandom(),
+		vectors:    make([][]byte, 0, flushVectors),
+		wakes:      newWakeSet(g.config.Shards),
+	}
+	var err error
+	s.loop, err = poller.NewLoop(s, poller.LoopConfig{SweepInterval: g.config.PingInterval})
+	return s, err
+}
+
+// post has the shard's goroutine call f soon. Any goroutine may call it.
+func (s *shard) post(f func()) {
+	s.mailbox.Post(mail{call: f})
+	s.loop.Wake()
+}
+
+// Accepted implements poller.Owner.
+func (s *shard) Accepted(_ *poller.Listener, fd int) {
+	g := s.gateway
+	if g.connections.Add(1) > int64(g.config.MaxClients) {
+		g.connections.Add(-1)
+		s.turnAway(fd)
+		return
+	}
+	c := &session{shard: s}
+	if err := s.loop.Register(&c.conn, fd, c); err != nil {
+		g.connections.Add(-1)
+		unix.Close(fd)
+		g.logger.Warn("a client was dropped", "error", err)
+		return
+	}
+	s.counters.connections++
+	s.counters.accepted++
+	if s.drain != drainNot {
+		c.refuseHandshake(errDraining)
+		return
+	}
+	s.handshakes.Add(c, s.loop.Now())
+}
+
+// turnAway answers a client for whom there is no room, at the least cost. The
+// answer is lost if the request has not arrived in full, which is no loss that
+// a client cannot bear.
+func (s *shard) turnAway(fd int) {
+	s.counters.handshakeFailures[websocket.ErrFull.Reason]++
+	refusal := websocket.AppendRefusal(s.replies[:0], websocket.ErrFull)
+	_ = unix.Sendto(fd, refusal, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	unix.Close(fd)
+}
+
+// AcceptFailed implements poller.Owner.
+func (s *shard) AcceptFailed(l *poller.Listener, err error) {
+	s.gateway.logger.Warn("cannot accept clients for the moment; those connected are not affected",
+		"listener", l.Addr(), "error", err, "connections", s.counters.connections)
+}
+
+// Turn implements poller.Owner.
+func (s *shard) Turn() (busy bool) {
+	s.takeMail()
+	s.feedStarved()
+	s.wakes.wake()
+	busy = s.fanOut()
+	s.continueDrain()
+	return busy
+}
+
+// Pending implements poller.Owner.
+func (s *shard) Pending() bool {
+	return !s.mailbox.Empty() || len(s.starved) > 0 && s.gateway.credits.ready()
+}
+
+// Tick implements poller.Owner.
+func (s *shard) Tick() {
+	now := s.loop.Now()
+	for {
+		c, _, ok := s.handshakes.Due(now)
+		if !ok {
+			break
+		}
+		if c.state == sessionHandshaking {
+			c.refuseHandshake(websocket.ErrTooSlow)
+		}
+	}
+	for {
+		c, pinged, ok := s.pongs.Due(now)
+		if !ok {
+			break
+		}
+		c.pongDue(pinged)
+	}
+	for {
+		c, _, ok := s.closing.Due(now)
+		if !ok {
+			break
+		}
+		if c.state == sessionClosing {
+			c.conn.Reset()
+			c.conn.Close(errImpatient)
+		}
+	}
+}
+
+// takeMail sorts what has arrived: events wait with their channel.
+func (s *shard) takeMail() {
+	for {
+		m, ok := s.mailbox.Take()
+		if !ok {
+			return
+		}
+		if m.call != nil {
+			m.call()
+			continue
+		}
+		s.counters.events++
+		s.enqueue(m.channel, m.event)
+	}
+}
+
+// feedStarved lets clients go on whose publish found no credit.
+func (s *shard) feedStarved() {
+	if len(s.starved) == 0 || s.gateway.credits.await() {
+		return
+	}
+	waiting := s.starved
+	s.starved = nil
+	for _, c := range waiting {
+		c.resume()
+	}
+}
+
+// beginReply and endReply enclose the text of one reply in a frame in the
+// reply buffer.
+func (s *shard) beginReply() (start int) {
+	start = len(s.replies)
+	s.replies = websocket.BeginText(s.replies)
+	return start
+}
+
+func (s *shard) endReply(start int) { s.replies = websocket.EndText(s.replies, start) }

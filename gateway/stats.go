@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"maps"
+)
+
+// counters are what a loop counts. Plain integers: only the loop touches them,
+// and who wants to know asks it for a copy.
+type counters struct {
+	connections   int64 // sockets, those in their handshake included
+	clients       int64 // sessions that are open
+	subscriptions int64
+	backlogBytes  int64
+
+	accepted      uint64
+	messagesIn    uint64
+	bytesIn       uint64
+	bytesOut      uint64
+	writes        uint64
+	published     uint64 // events sequenced here
+	events        uint64 // events received for local subscribers
+	deliveries    uint64 // events times subscribers, handed to the socket or the backlog
+	commandErrors uint64
+
+	disconnects       [disconnectCount]uint64
+	handshakeFailures map[string]uint64 // by the codec's reason
+}
+
+func newCounters() counters {
+	return counters{handshakeFailures: make(map[string]uint64)}
+}
+
+// Stats is a snapshot of one shard, or the sum of all. Counts run from the
+// start of the process.
+type Stats struct {
+	Connections       int64             `json:"connections"` // client sockets, those in their handshake included
+	Clients           int64             `json:"clients"`
+	Subscriptions     int64             `json:"subscriptions"`
+	Channels          int64             `json:"channels"` // with a subscriber; in the sum, once per shard
+	Events            uint64            `json:"events"`   // taken for local subscribers; in the sum, once per shard
+	Deliveries        uint64            `json:"deliveries"`
+	Writes            uint64            `json:"writes"`
+	ClientMessages    uint64            `json:"client_messages"`
+	ClientPublished   uint64            `json:"client_published"`
+	CommandErrors     uint64            `json:"command_errors"`
+	BytesIn           uint64            `json:"bytes_in"`
+	BytesOut          uint64            `json:"bytes_out"`
+	BacklogBytes      int64             `json:"backlog_bytes"`
+	Accepted          uint64            `json:"accepted"`
+	Disconnects       map[string]uint64 `json:"disconnects"`
+	HandshakeFailures map[string]uint64 `json:"handshake_failures"`
+}
+
+// PublishStats is a snapshot of the publish port, all its loops together.
+type PublishStats struct {
+	Publishers  int64             `json:"publishers"`
+	Paused      int64             `json:"paused"` // that wait for credit
+	Requests    uint64            `json:"requests"`
+	Events      uint64            `json:"events"` // sequenced
+	BytesIn     uint64            `json:"bytes_in"`
+	BytesOut    uint64            `json:"bytes_out"`
+	Errors      map[string]uint64 `json:"errors"` // by code
+	CreditsUsed int64             `json:"credits_used_bytes"`
+	Streams     int64             `json:"streams"`
+}
+
+// GatewayStats is what /api/stats answers.
+type GatewayStats struct {
+	Total   Stats        `json:"total"`
+	Shards  []Stats      `json:"shards"`
+	Publish PublishStats `json:"publish"`
+}
+
+// Stats asks every loop for its counters. It fails if ctx ends before all have
+// answered, or the gateway has stopped.
+func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
+	stats := GatewayStats{Total: newStats()}
+	for _, s := range g.shards {
+		var shard Stats
+		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
+			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.index, err)
+		}
+		stats.Shards = append(stats.Shards, shard)
+		stats.Total.add(&shard)
+	}
+	stats.Publish.Errors = make(map[string]uint64)
+	for _, in := range g.ingests {
+		if err := g.ask(ctx, in.post, func() { in.addStats(&stats.Publish) }); err != nil {
+			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
+		}
+	}
+	stats.Publish.CreditsUsed = g.credits.inUse()
+	stats.Publish.Streams = g.streams.count.Load()
+	return stats, nil
+}
+
+// ask has a loop call f and waits for it.
+func (g *Gateway) ask(ctx context.Context, post func(func()), f func()) error {
+	done := make(chan struct{})
+	post(func() { f(); close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-g.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func newStats() Stats {
+	return Stats{Disconnects: make(map[string]uint64), HandshakeFailures: make(map[string]uint64)}
+}
+
+// stats copies the shard's counters; the shard calls it.
+func (s *shard) stats() Stats {
+	c := &s.counters
+	stats := Stats{
+		Connections:       c.connections,
+		Clients:           c.clients,
+		Subscriptions:     c.subscriptions,
+		Channels:          int64(len(s.channels)),
+		Events:            c.events,
+		Deliveries:        c.deliveries,
+		Writes:            c.writes,
+		ClientMessages:    c.messagesIn,
+		ClientPublished:   c.published,
+		CommandErrors:     c.commandErrors,
+		BytesIn:           c.bytesIn,
+		BytesOut:          c.bytesOut,
+		BacklogBytes:      c.backlogBytes,
+		Accepted:          c.accepted,
+		Disconnects:       make(map[string]uint64),
+		HandshakeFailures: maps.Clone(c.handshakeFailures),
+	}
+	for reason, n := range c.disconnects {
+		if n > 0 {
+			stats.Disconnects[disconnectNames[reason]] = n
+		}
+	}
+	return stats
+}
+
+func (t *Stats) add(s *Stats) {
+	t.Connections += s.Connections
+	t.Clients += s.Clients
+	t.Subscriptions += s.Subscriptions
+	t.Channels += s.Channels
+	t.Events += s.Events
+	t.Deliveries += s.Deliveries
+	t.Writes += s.Writes
+	t.ClientMessages += s.ClientMessages
+	t.ClientPublished += s.ClientPublished
+	t.CommandErrors += s.CommandErrors
+	t.BytesIn += s.BytesIn
+	t.BytesOut += s.BytesOut
+	t.BacklogBytes += s.BacklogBytes
+	t.Accepted += s.Accepted
+	addCounts(t.Disconnects, s.Disconnects)
+	addCounts(t.HandshakeFailures, s.HandshakeFailures)
+}
+
+func addCounts(to, from map[string]uint64) {
+	for name, n := range from {
+		to[name] += n
+	}
+}

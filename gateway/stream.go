@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"fleetcast/codec/command"
+)
+
+// stripeCount is the number of independently locked parts of the streams.
+const stripeCount = 256
+
+// epochSize is the length of an epoch's text in bytes.
+const epochSize = 8
+
+// epoch names one life of a stream: an offset means nothing in another.
+type epoch [epochSize]byte
+
+func newEpoch() (e epoch) {
+	var random [epochSize * 6 / 8]byte
+	rand.Read(random[:])
+	base64.RawURLEncoding.Encode(e[:], random[:])
+	return e
+}
+
+// position is where an event stands, and how many clients it went to.
+type position struct {
+	epoch       epoch
+	offset      uint64
+	subscribers int // approximate while clients come and go
+}
+
+// stream is a channel as publishers see it: the sequence of its events, and
+// the shards that want them. Its stripe's lock guards it.
+type stream struct {
+	name       string
+	epoch      epoch
+	offset     uint64     // of the last event; the first one gets 1
+	prefix     []byte     // of event messages; made with the first interest
+	interested []*channel // one per shard with subscribers
+	usedIn     uint64     // the stripe's sweep count when it was last used
+}
+
+// streams holds every stream of the process. All methods may be called from
+// any goroutine.
+type streams struct {
+	seed    maphash.Seed
+	stripes [stripeCount]stripe
+	count   atomic.Int64
+	limit   int64
+	credits *credits
+}
+
+// stripe is the part of the streams that one lock guards. Sequencing an event
+// and posting it to the shards is one critical section, so that all shards see
+// a channel's events in the same order.
+type stripe struct {
+	mu     sync.Mutex
+	byName map[string]*stream
+	sweeps uint64
+	_      [40]byte // keeps neighbours' locks off this cache line
+}
+
+func newStreams(limit int, credits *credits) *streams {
+	s := &streams{seed: maphash.MakeSeed(), limit: int64(limit), credits: credits}
+	for i := range s.stripes {
+		s.stripes[i].byName = make(map[string]*stream)
+	}
+	return s
+}
+
+// publish sequences an event, for which the caller has taken cost credits, and
+// posts it to the interested shards, which it adds to wakes: the caller wakes
+// them when its batch is through. The credits go back when the shards have
+// served the event, or at once if no one wants it. The error is a
+// *command.Error.
+func (s *streams) publish(name, data []byte, cost int64, wakes *wakeSet) (position, error) {
+	stripe := s.stripe(name)
+	stripe.mu.Lock()
+	st, err := s.find(stripe, name)
+	if err != nil {
+		stripe.mu.Unlock()
+		s.credits.give(cost)
+		return position{}, err
+	}
+	st.offset++
+	st.usedIn = stripe.sweeps
+	p := position{epoch: st.epoch, offset: st.offset}
+	if len(st.interested) == 0 {
+		stripe.mu.Unlock()
+		s.credits.give(cost)
+		return p, nil
+	}
+	e := newEvent(st.prefix, st.offset, data, cost, len(st.interested))
+	for _, c := range st.interested {
+		c.shard.mailbox.Post(mail{event: e, channel: c})
+		p.subscribers += int(c.subscribers.Load())
+		wakes.add(c.shard)
+	}
+	stripe.mu.Unlock()
+	return p, nil
+}
+
+// join registers a shard's interest, with its channel's first subscriber. Every
+// event after the returned position is posted to c, none before. The error is a
+// *command.Error.
+func (s *streams) join(c *channel) (position, error) {
+	stripe := s.stripe([]byte(c.name))
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	st, err := s.find(stripe, []byte(c.name))
+	if err != nil {
+		return position{}, err
+	}
+	if st.prefix == nil {
+		st.prefix = command.EventPrefix(st.name)
+	}
+	st.interested = append(st.interested, c)
+	c.name = st.name // one copy of the name for all shards
+	return position{epoch: st.epoch, offset: st.offset}, nil
+}
+
+// leave ends a shard's interest, with its channel's last subscriber.
+func (s *streams) leave(c *channel) {
+	stripe := s.stripe([]byte(c.name))
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	st := stripe.byName[c.name]
+	i := slices.Index(st.interested, c)
+	st.interested = slices.Delete(st.interested, i, i+1)
+	st.usedIn = stripe.sweeps
+}
+
+// sweep forgets the streams of one stripe that were not used since the sweep
+// before the last. Called for each stripe once per retention time, it keeps an
+// unused stream for at least that time and at most twice as long.
+func (s *streams) sweep(i int) {
+	stripe := &s.stripes[i]
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	for name, st := range stripe.byName {
+		if len(st.interested) == 0 && st.usedIn < stripe.sweeps {
+			delete(stripe.byName, name)
+			s.count.Add(-1)
+		}
+	}
+	stripe.sweeps++
+}
+
+func (s *streams) stripe(name []byte) *stripe {
+	return &s.stripes[maphash.Bytes(s.seed, name)%stripeCount]
+}
+
+// find returns the stream of that name and makes it if need be. The caller
+// holds the stripe's lock.
+func (s *streams) find(stripe *stripe, name []byte) (*stream, error) {
+	if st := stripe.byName[string(name)]; st != nil {
+		return st, nil
+	}
+	if s.count.Add(1) > s.limit {
+		s.count.Add(-1)
+		return nil, &command.Error{
+			Code:    command.LimitExceeded,
+			Message: fmt.Sprintf("channel %q: the gateway holds %d channels, which is its limit", name, s.limit),
+		}
+	}
+	st := &stream{name: string(name), epoch: newEpoch(), usedIn: stripe.sweeps}
+	stripe.byName[st.name] = st
+	return st, nil
+}
+
+// wakeSet gathers the shards to which a batch was posted. It belongs to one
+// goroutine.
+type wakeSet struct {
+	shards []*shard
+	listed []bool // by shard index
+}
+
+func newWakeSet(shards int) wakeSet {
+	return wakeSet{shards: make([]*shard, 0, shards), listed: make([]bool, shards)}
+}
+
+func (w *wakeSet) add(s *shard) {
+	if !w.listed[s.index] {
+		w.listed[s.index] = true
+		w.shards = append(w.shards, s)
+	}
+}
+
+// wake wakes them all.
+func (w *wakeSet) wake() {
+	for _, s := range w.shards {
+		w.listed[s.index] = false
+		s.loop.Wake()
+	}
+	w.shards = w.shards[:0]
+}
