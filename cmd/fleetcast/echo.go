@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"fleetcast/gateway/echo"
+)
+
+// echoCommand runs the echo server.
+type echoCommand struct {
+	Listen     endpoint `default:"localhost:9001" placeholder:"HOST:PORT" help:"Where to listen (${default})."`
+	Loops      int      `default:"${shards}" placeholder:"N" help:"Event loops (one for each processor: ${default})."`
+	MaxMessage size     `default:"16MiB" placeholder:"SIZE" help:"Longest message that is echoed (${default})."`
+}
+
+// echoDrain is how long clients of a stopping echo server have to close.
+const echoDrain = 3 * time.Second
+
+// Run serves until ctx ends.
+func (c *echoCommand) Run(ctx context.Context, std streams) error {
+	if c.Listen.off {
+		return fmt.Errorf("--listen cannot be off")
+	}
+	if _, err := raiseDescriptorLimit(c.Loops); err != nil {
+		return err
+	}
+	giveLoopsProcessors(c.Loops)
+	server, err := echo.New(echo.Config{
+		Listen:     c.Listen.addrs,
+		Loops:      c.Loops,
+		MaxMessage: int(c.MaxMessage),
+		Logger:     slog.New(slog.NewTextHandler(std.err, nil)),
+	})
+	if err != nil {
+		return withCure(err)
+	}
+	fmt.Fprintf(std.out, "fleetcast echo is running at ws://%s/\n", c.Listen.shown(server.Addrs()))
+	ended := make(chan struct{})
+	go func() { server.Run(); close(ended) }()
+	select {
+	case <-ctx.Done():
+		drain, cancel := context.WithTimeout(context.Background(), echoDrain)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil {
+			fmt.Fprintf(std.err, "fleetcast echo: stopped before every client had closed: %v\n", err)
+		}
+	case <-ended:
+	}
+	<-ended
+	return nil
+}

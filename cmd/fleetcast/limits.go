@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// reservedDescriptors are kept from clients and publishers: listeners, epoll
+// instances, the admin port, files.
+const reservedDescriptors = 64
+
+// raiseDescriptorLimit raises the soft limit to the hard one and returns how
+// many connections that leaves room for.
+func raiseDescriptorLimit(loops int) (connections int, err error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("read the descriptor limit: %w", err)
+	}
+	if limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return 0, fmt.Errorf("raise the descriptor limit to %d: %w", limit.Max, err)
+		}
+	}
+	const mostUseful = 1 << 30 // "unlimited" must not overflow
+	reserved := reservedDescriptors + 8*loops
+	connections = int(min(limit.Cur, mostUseful)) - reserved
+	if connections < 16 {
+		return 0, fmt.Errorf("the descriptor limit of %d leaves no room for connections; raise it (ulimit -n, or LimitNOFILE= in a systemd unit)", limit.Cur)
+	}
+	return connections, nil
+}
+
+// giveLoopsProcessors makes sure that the scheduler has a slot for every loop
+// and one for the rest. A loop that wakes from epoll_wait must find one free:
+// else it waits until the monitor thread takes one from a loop that sleeps,
+// which can be milliseconds. It does not make the process use more processors
+// than it may.
+func giveLoopsProcessors(loops int) {
+	if need := loops + 1; runtime.GOMAXPROCS(0) < need {
+		runtime.GOMAXPROCS(need)
+	}
+}
