@@ -30,16 +30,17 @@ type serveCommand struct {
 	AllowOrigin   []string `placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all. May be repeated."`
 	ClientPublish []string `placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters. Off by default. May be repeated."`
 
-	MaxClients      int           `default:"0" placeholder:"N" help:"Connections of clients; more get 503 (what the descriptor limit allows)."`
-	MaxPublishers   int           `default:"0" placeholder:"N" help:"Connections of publishers (an eighth of what the descriptor limit allows, at most 10,000)."`
-	MaxChannels     int           `default:"1000000" placeholder:"N" help:"Channels kept in all (${default})."`
-	ClientChannels  int           `default:"128" placeholder:"N" help:"Channels that one client may subscribe to (${default})."`
-	MaxMessage      size          `default:"64KiB" placeholder:"SIZE" help:"Longest message from a client (${default})."`
-	MaxEvent        size          `default:"64KiB" placeholder:"SIZE" help:"Longest data of an event (${default})."`
-	Backlog         size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for a client that does not keep up, before it is disconnected (${default})."`
-	BacklogMessages int           `default:"1024" placeholder:"N" help:"Events that may wait for a client (${default})."`
-	Credits         size          `default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back (${default})."`
-	Retention       time.Duration `default:"5m" placeholder:"TIME" help:"How long the position of an unused channel is kept (${default})."`
+	MaxClients       int           `default:"0" placeholder:"N" help:"Connections of clients; more get 503 (what the descriptor limit allows)."`
+	MaxPublishers    int           `default:"0" placeholder:"N" help:"Connections of publishers (an eighth of what the descriptor limit allows, at most 10,000)."`
+	MaxChannels      int           `default:"1000000" placeholder:"N" help:"Channels kept in all (${default})."`
+	ClientChannels   int           `default:"128" placeholder:"N" help:"Channels that one client may subscribe to (${default})."`
+	MaxMessage       size          `default:"64KiB" placeholder:"SIZE" help:"Longest message from a client (${default})."`
+	MaxEvent         size          `default:"64KiB" placeholder:"SIZE" help:"Longest data of an event (${default})."`
+	Backlog          size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for a client that does not keep up, before it is disconnected (${default})."`
+	BacklogMessages  int           `default:"1024" placeholder:"N" help:"Events that may wait for a client (${default})."`
+	Credits          size          `default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back (${default})."`
+	PublisherCredits size          `default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back (${default})."`
+	Retention        time.Duration `default:"5m" placeholder:"TIME" help:"How long the position of an unused channel is kept (${default})."`
 
 	HandshakeTimeout time.Duration `default:"10s" placeholder:"TIME" help:"Time for a client's handshake (${default})."`
 	PingInterval     time.Duration `default:"25s" placeholder:"TIME" help:"Time between pings to a client (${default})."`
@@ -132,7 +133,8 @@ func (c *serveCommand) config(connections int) (gateway.Config, error) {
 	config.MaxChannels, config.ClientChannels = c.MaxChannels, c.ClientChannels
 	config.MaxMessage, config.MaxEvent = int(c.MaxMessage), int(c.MaxEvent)
 	config.BacklogBytes, config.BacklogMessages = int(c.Backlog), c.BacklogMessages
-	config.Credits, config.ChannelRetention = int64(c.Credits), c.Retention
+	config.Credits, config.PublisherCredits = int64(c.Credits), int64(c.PublisherCredits)
+	config.ChannelRetention = c.Retention
 	config.HandshakeTimeout = c.HandshakeTimeout
 	config.PingInterval, config.PongTimeout = c.PingInterval, c.PongTimeout
 	config.RetryWindow = c.RetryWindow
