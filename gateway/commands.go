@@ -107,12 +107,15 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 		c.refuseChannel(command.LimitExceeded, "publish %q: data is too long", name, cmd.ID)
 		return
 	}
+	if c.account == nil {
+		c.account = s.gateway.newAccount(&s.starved)
+	}
 	cost := eventCost(name, cmd.Data)
-	if !s.gateway.credits.take(cost) {
+	if !c.account.take(cost) {
 		c.starve(payload)
 		return
 	}
-	p, err := s.gateway.streams.publish(name, cmd.Data, cost, &s.wakes)
+	p, err := s.gateway.streams.publish(name, cmd.Data, c.account, cost, &s.wakes)
 	if err != nil {
 		c.refuse(fmt.Errorf("publish: %w", err), cmd.ID)
 		return
@@ -125,13 +128,15 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 
 // starve lets a command wait for credit. TCP pushes the client back.
 func (c *session) starve(payload []byte) {
-	s := c.shard
 	c.held = &heldInput{starved: append([]byte(nil), payload...)}
 	c.conn.PauseReading()
-	s.starved = append(s.starved, c)
+	c.shard.starved.add(c)
 }
 
-// resume handles the command that waited, then what was read behind it.
+// creditAccount implements starver.
+func (c *session) creditAccount() *account { return c.account }
+
+// resume implements starver: it handles the command that waited, then what was read behind it.
 func (c *session) resume() {
 	if c.state != sessionOpen || c.held == nil || c.held.starved == nil {
 		return // it ended meanwhile

@@ -41,6 +41,8 @@ type Config struct {
 	// Credits is how many bytes of events may be under way in the process,
 	// published and not yet served by every shard.
 	Credits int64
+	// PublisherCredits is how many of them one connection may use.
+	PublisherCredits int64
 	// ChannelRetention is how long the position of a channel that nobody
 	// uses is kept.
 	ChannelRetention time.Duration
@@ -62,6 +64,7 @@ const (
 	DefaultBacklogBytes     = 1 << 20
 	DefaultBacklogMessages  = 1024
 	DefaultCredits          = 64 << 20
+	DefaultPublisherCredits = 1 << 20
 	DefaultChannelRetention = 5 * time.Minute
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 25 * time.Second
@@ -89,6 +92,7 @@ func DefaultConfig(maxConnections int) Config {
 		BacklogBytes:     DefaultBacklogBytes,
 		BacklogMessages:  DefaultBacklogMessages,
 		Credits:          DefaultCredits,
+		PublisherCredits: DefaultPublisherCredits,
 		ChannelRetention: DefaultChannelRetention,
 		HandshakeTimeout: DefaultHandshakeTimeout,
 		PingInterval:     DefaultPingInterval,
@@ -119,6 +123,7 @@ func (c *Config) check() error {
 	atLeast("backlog bytes", int64(c.BacklogBytes), 1)
 	atLeast("backlog messages", int64(c.BacklogMessages), 1)
 	atLeast("credits", c.Credits, 1)
+	atLeast("publisher credits", c.PublisherCredits, 1)
 	for name, d := range map[string]time.Duration{
 		"channel retention": c.ChannelRetention, "handshake timeout": c.HandshakeTimeout,
 		"ping interval": c.PingInterval, "pong timeout": c.PongTimeout,

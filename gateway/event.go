@@ -20,6 +20,7 @@ type event struct {
 	frame  []byte // whole WebSocket frame; lies in buffer
 	buffer *bytebufferpool.ByteBuffer
 	cost   int64 // credits to give back when every shard has served it
+	from   *account
 
 	unserved atomic.Int32 // shards that have yet to serve it
 	holders  atomic.Int32 // those shards, and backlog entries
@@ -31,9 +32,9 @@ var (
 )
 
 // newEvent lays the frame out for the given number of shards.
-func newEvent(prefix []byte, offset uint64, data []byte, cost int64, shards int) *event {
+func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int64, shards int) *event {
 	e := eventPool.Get().(*event)
-	e.offset, e.cost = offset, cost
+	e.offset, e.from, e.cost = offset, from, cost
 	e.buffer = framesPool.Get()
 	frame := websocket.AppendHeader(e.buffer.B[:0], ws.OpText, command.EventLength(prefix, offset, data))
 	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
@@ -43,14 +44,13 @@ func newEvent(prefix []byte, offset uint64, data []byte, cost int64, shards int)
 	return e
 }
 
-// served is called by each shard once it is done with the event. It returns the
-// credits that come free with it: those of the whole event for the last shard.
-func (e *event) served() (freed int64) {
+// served is called by each shard once it is done with the event. With the last
+// one, its credits go back.
+func (e *event) served() {
 	if e.unserved.Add(-1) == 0 {
-		freed = e.cost
+		e.from.give(e.cost)
 	}
 	e.release()
-	return freed
 }
 
 // hold adds a holder; the caller is one already.
@@ -65,7 +65,7 @@ func (e *event) release() {
 		panic("gateway: event released more often than held")
 	default:
 		framesPool.Put(e.buffer)
-		e.frame, e.buffer = nil, nil
+		e.frame, e.buffer, e.from = nil, nil, nil
 		eventPool.Put(e)
 	}
 }

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// slice is how long a turn fans out before the loop looks at its sockets
-	// and its mail again. It bounds what a channel of any size adds to the
-	// latency of everything else on the shard.
-	slice = 500 * time.Microsecond
+	// fanOutSlice is how long a turn fans out before the loop looks at its
+	// sockets and its mail again. It bounds what a channel of any size adds to
+	// the latency of everything else on the shard.
+	fanOutSlice = 500 * time.Microsecond
 	// sendsPerClockRead keeps reading the clock cheap beside the sends.
 	sendsPerClockRead = 16
 	// groupLimit is how many bytes of events go out in one write.
@@ -42,7 +42,7 @@ func (s *shard) fanOut() (busy bool) {
 	if s.active.len() == 0 {
 		return false
 	}
-	end := s.loop.Refresh() + slice
+	end := s.loop.Refresh() + s.slice
 	for s.active.len() > 0 {
 		c := s.active.pop()
 		done := s.serve(c, end)
@@ -105,12 +105,8 @@ func (s *shard) endJob(c *channel) {
 	j := c.job
 	c.job = nil
 	c.roster.end()
-	var freed int64
 	for _, e := range j.events {
-		freed += e.served()
-	}
-	if freed > 0 {
-		s.gateway.credits.give(freed)
+		e.served()
 	}
 	s.keepJob(j)
 }

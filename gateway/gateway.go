@@ -62,8 +62,8 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		stopped:      make(chan struct{}),
 	}
 	g.running, g.stop = context.WithCancel(context.Background())
-	g.credits = newCredits(config.Credits, g.wakeLoops)
-	g.streams = newStreams(config.MaxChannels, g.credits)
+	g.credits = newCredits(config.Credits, g.feedStarved)
+	g.streams = newStreams(config.MaxChannels)
 	if err := g.open(); err != nil {
 		g.closeLoops()
 		return nil, err
@@ -208,14 +208,19 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 	return loops
 }
 
-// wakeLoops makes every loop look whether its paused publishers may go on.
-func (g *Gateway) wakeLoops() {
+// feedStarved makes every loop look whether its paused publishers may go on.
+func (g *Gateway) feedStarved() {
 	for _, in := range g.ingests {
-		in.loop.Wake()
+		in.starved.feed()
 	}
 	for _, s := range g.shards {
-		s.loop.Wake()
+		s.starved.feed()
 	}
+}
+
+// newAccount opens an account for a connection of the loop that st belongs to.
+func (g *Gateway) newAccount(st *starved) *account {
+	return &account{credits: g.credits, limit: g.config.PublisherCredits, starved: st}
 }
 
 // closeLoops gives the descriptors of loops back that were never run.

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/command"
@@ -12,6 +14,10 @@ import (
 // is a batch that wakes every shard once.
 const ingestReadBuffer = 256 << 10
 
+// drainPatience bounds how long a drain waits for publishers: those that go on
+// sending, that do not read their replies, or that do not close their side.
+const drainPatience = 500 * time.Millisecond
+
 // ingest is one loop of the publish port. It owns the connections of its
 // publishers and is its loop's Owner; everything below runs on the loop's
 // goroutine, but for post.
@@ -19,10 +25,11 @@ type ingest struct {
 	gateway *Gateway
 	loop    *poller.Loop
 	mailbox *poller.Mailbox[func()]
-	starved []*publisher // that wait for credits
-	turn    uint64       // counts turns
+	starved starved // publishers that wait for credit
+	turn    uint64  // counts turns
 	closing *poller.Deadlines[*publisher]
-	drained func() // set while draining: to be called when all are gone
+	drained func()        // set while draining: to be called when all are gone
+	drainBy time.Duration // the loop's time at which a drain waits for nobody any more
 
 	counters ingestCounters
 
@@ -53,6 +60,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 	}
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{ReadBuffer: ingestReadBuffer})
+	in.starved.loop = in.loop
 	return in, err
 }
 
@@ -97,7 +105,7 @@ func (in *ingest) Turn() (busy bool) {
 		}
 		f()
 	}
-	in.feedStarved()
+	in.starved.resume()
 	in.wakes.wake()
 	in.continueDrain()
 	in.turn++
@@ -106,7 +114,7 @@ func (in *ingest) Turn() (busy bool) {
 
 // Pending implements poller.Owner.
 func (in *ingest) Pending() bool {
-	return !in.mailbox.Empty() || len(in.starved) > 0 && in.gateway.credits.ready()
+	return !in.mailbox.Empty() || in.starved.pending()
 }
 
 // Tick implements poller.Owner.
@@ -120,43 +128,35 @@ func (in *ingest) Tick() {
 	}
 }
 
-// feedStarved lets publishers go on that found no credit, in the order in which
-// they began to wait.
-func (in *ingest) feedStarved() {
-	if len(in.starved) == 0 || in.gateway.credits.await() {
-		return
-	}
-	waiting := in.starved
-	in.starved = nil
-	for _, p := range waiting {
-		p.resume()
-	}
-}
-
 // refused counts an error that a publisher is told.
 func (in *ingest) refused(code command.Code) { in.counters.errors[code]++ }
 
 // startDrain lets publishers finish and then closes their connections. done is
 // called when the last one is gone.
 func (in *ingest) startDrain(done func()) {
-	in.drained = done
+	in.drained, in.drainBy = done, in.loop.Now()+drainPatience
 	in.loop.CloseListeners()
 }
 
-// continueDrain closes the connections that are through: a publisher that was
-// not readable in this turn has nothing more on the way that we know of.
+// continueDrain ends the connections that are through: a publisher that was
+// not readable in this turn has nothing more on the way that we know of. It
+// ends with a FIN, because closing would take replies back that have not
+// arrived if the publisher sends more.
 func (in *ingest) continueDrain() {
 	if in.drained == nil {
 		return
 	}
 	in.loop.EachConn(func(h poller.Handler) {
-		if p := h.(*publisher); p.idle() && p.readIn != in.turn {
-			p.conn.Close(nil)
+		switch p := h.(*publisher); {
+		case in.loop.Now() >= in.drainBy:
+			p.conn.Close(errImpatient)
+		case p.idle() && p.readIn != in.turn:
+			p.close()
 		}
 	})
 	if in.loop.Conns() == 0 {
 		in.drained()
-		in.drained = func() {}
+		in.drained = nil
 	}
 }
 
@@ -164,7 +164,7 @@ func (in *ingest) continueDrain() {
 func (in *ingest) addStats(stats *PublishStats) {
 	c := &in.counters
 	stats.Publishers += c.publishers
-	stats.Paused += int64(len(in.starved))
+	stats.Paused += int64(len(in.starved.queue))
 	stats.Requests += c.requests
 	stats.Events += c.events
 	stats.BytesIn += c.bytesIn

@@ -36,6 +36,7 @@ const (
 type publisher struct {
 	conn     poller.Conn
 	ingest   *ingest
+	account  *account
 	protocol publish.Protocol
 	lines    publish.Lines              // of NDJSON
 	resp     respState                  // of RESP
@@ -49,9 +50,10 @@ type publisher struct {
 
 func newPublisher(in *ingest) *publisher {
 	return &publisher{
-		ingest: in,
-		lines:  publish.Lines{Limit: in.gateway.config.MaxEvent + requestRoom},
-		resp:   respState{version: publish.RESP2},
+		ingest:  in,
+		account: in.gateway.newAccount(&in.starved),
+		lines:   publish.Lines{Limit: in.gateway.config.MaxEvent + requestRoom},
+		resp:    respState{version: publish.RESP2},
 	}
 }
 
@@ -140,8 +142,11 @@ func (p *publisher) handle(b []byte) {
 func (p *publisher) starve() {
 	p.starving = true
 	p.conn.PauseReading()
-	p.ingest.starved = append(p.ingest.starved, p)
+	p.ingest.starved.add(p)
 }
+
+// creditAccount implements starver.
+func (p *publisher) creditAccount() *account { return p.account }
 
 // steps handles request after request and returns what is left of b.
 func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
@@ -201,7 +206,7 @@ func (p *publisher) keep(rest []byte) {
 	}
 }
 
-// resume tries again the step that found no credit.
+// resume implements starver: it tries again the step that found no credit.
 func (p *publisher) resume() {
 	if p.closing {
 		return

@@ -41,7 +41,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	for _, name := range r.Channels {
 		cost += eventCost(name, r.Data)
 	}
-	if !in.gateway.credits.take(cost) {
+	if !p.account.take(cost) {
 		return stepWait
 	}
 	in.counters.requests++
@@ -61,7 +61,7 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 	}
 	var failure error
 	for _, name := range r.Channels {
-		at, err := in.gateway.streams.publish(name, r.Data, eventCost(name, r.Data), &in.wakes)
+		at, err := in.gateway.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), &in.wakes)
 		if err != nil {
 			failure = err // the others of a request do not suffer
 			continue

@@ -125,11 +125,11 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 		in.payload = data[:0] // the scratch, possibly grown
 	}
 	cost := eventCost(channel, data)
-	if !in.gateway.credits.take(cost) {
+	if !p.account.take(cost) {
 		return stepWait
 	}
 	in.counters.requests++
-	at, err := in.gateway.streams.publish(channel, data, cost, &in.wakes)
+	at, err := in.gateway.streams.publish(channel, data, p.account, cost, &in.wakes)
 	if err != nil {
 		return p.respRefuse(err)
 	}

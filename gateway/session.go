@@ -66,6 +66,7 @@ type session struct {
 	reader        websocket.Reader
 	held          *heldInput    // input that cannot be handled yet, or nil
 	lastSeen      time.Duration // when bytes last came or left; the loop's time
+	account       *account      // of its publishes; nil before the first
 	id            uint64
 }
 
@@ -252,21 +253,22 @@ func (c *session) flushReplies() {
 // write is the one outbound path for bytes of the session's own: behind the
 // backlog if there is one, else to the socket.
 func (c *session) write(kind entryKind, p []byte) {
+	sent := 0
 	if c.backlog == nil {
-		n, ok := c.send(p)
-		if !ok {
+		var ok bool
+		if sent, ok = c.send(p); !ok {
 			return
 		}
-		if n == len(p) {
+		if sent == len(p) {
 			if kind == entryPing {
 				c.pinged()
 			}
 			return
 		}
-		p = p[n:]
 		c.lag()
 	}
 	c.backlog.pushOwn(kind, p)
+	c.backlog.took(sent) // so that a frame which is half out counts as that
 }
 
 // send tries the socket; ok is false if the client turns out to be gone.

@@ -15,6 +15,12 @@ import (
 // close its side, before the connection is reset.
 const closePatience = 2 * time.Second
 
+// kernelQueue is how many unsent bytes a client's socket holds before it takes
+// no more. Without it the kernel would hold megabytes: events would go stale
+// where no policy reaches them, and a client that reads slowly would show no
+// progress for longer than the keep-alive waits for a sign of life.
+const kernelQueue = 64 << 10
+
 // mail is what other goroutines send to a shard: an event for one of its
 // channels, or a function to call.
 type mail struct {
@@ -34,7 +40,8 @@ type shard struct {
 
 	channels map[string]*channel
 	active   ring[*channel] // that have events to fan out, in turn
-	starved  []*session     // whose publish waits for credits
+	slice    time.Duration  // how long a turn fans out
+	starved  starved        // clients whose publish waits for credit
 	drain    drainState
 	drained  func()
 
@@ -59,6 +66,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		index:      index,
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
+		slice:      fanOutSlice,
 		handshakes: poller.NewDeadlines[*session](g.config.HandshakeTimeout),
 		pongs:      poller.NewDeadlines[*session](g.config.PongTimeout),
 		closing:    poller.NewDeadlines[*session](closePatience),
@@ -69,6 +77,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 	}
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{SweepInterval: g.config.PingInterval})
+	s.starved.loop = s.loop
 	return s, err
 }
 
@@ -86,6 +95,8 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 		s.turnAway(fd)
 		return
 	}
+	// It fails on no socket that TCP accepted; the client can be served anyway.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, kernelQueue)
 	c := &session{shard: s}
 	if err := s.loop.Register(&c.conn, fd, c); err != nil {
 		g.connections.Add(-1)
@@ -121,7 +132,7 @@ func (s *shard) AcceptFailed(l *poller.Listener, err error) {
 // Turn implements poller.Owner.
 func (s *shard) Turn() (busy bool) {
 	s.takeMail()
-	s.feedStarved()
+	s.starved.resume()
 	s.wakes.wake()
 	busy = s.fanOut()
 	s.continueDrain()
@@ -130,7 +141,7 @@ func (s *shard) Turn() (busy bool) {
 
 // Pending implements poller.Owner.
 func (s *shard) Pending() bool {
-	return !s.mailbox.Empty() || len(s.starved) > 0 && s.gateway.credits.ready()
+	return !s.mailbox.Empty() || s.starved.pending()
 }
 
 // Tick implements poller.Owner.
@@ -177,18 +188,6 @@ func (s *shard) takeMail() {
 		}
 		s.counters.events++
 		s.enqueue(m.channel, m.event)
-	}
-}
-
-// feedStarved lets clients go on whose publish found no credit.
-func (s *shard) feedStarved() {
-	if len(s.starved) == 0 || s.gateway.credits.await() {
-		return
-	}
-	waiting := s.starved
-	s.starved = nil
-	for _, c := range waiting {
-		c.resume()
 	}
 }
 

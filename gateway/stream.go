@@ -53,7 +53,6 @@ type streams struct {
 	stripes [stripeCount]stripe
 	count   atomic.Int64
 	limit   int64
-	credits *credits
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -66,26 +65,26 @@ type stripe struct {
 	_      [40]byte // keeps neighbours' locks off this cache line
 }
 
-func newStreams(limit int, credits *credits) *streams {
-	s := &streams{seed: maphash.MakeSeed(), limit: int64(limit), credits: credits}
+func newStreams(limit int) *streams {
+	s := &streams{seed: maphash.MakeSeed(), limit: int64(limit)}
 	for i := range s.stripes {
 		s.stripes[i].byName = make(map[string]*stream)
 	}
 	return s
 }
 
-// publish sequences an event, for which the caller has taken cost credits, and
+// publish sequences an event, for which cost credits were taken from an account, and
 // posts it to the interested shards, which it adds to wakes: the caller wakes
 // them when its batch is through. The credits go back when the shards have
 // served the event, or at once if no one wants it. The error is a
 // *command.Error.
-func (s *streams) publish(name, data []byte, cost int64, wakes *wakeSet) (position, error) {
+func (s *streams) publish(name, data []byte, from *account, cost int64, wakes *wakeSet) (position, error) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	st, err := s.find(stripe, name)
 	if err != nil {
 		stripe.mu.Unlock()
-		s.credits.give(cost)
+		from.give(cost)
 		return position{}, err
 	}
 	st.offset++
@@ -93,10 +92,10 @@ func (s *streams) publish(name, data []byte, cost int64, wakes *wakeSet) (positi
 	p := position{epoch: st.epoch, offset: st.offset}
 	if len(st.interested) == 0 {
 		stripe.mu.Unlock()
-		s.credits.give(cost)
+		from.give(cost)
 		return p, nil
 	}
-	e := newEvent(st.prefix, st.offset, data, cost, len(st.interested))
+	e := newEvent(st.prefix, st.offset, data, from, cost, len(st.interested))
 	for _, c := range st.interested {
 		c.shard.mailbox.Post(mail{event: e, channel: c})
 		p.subscribers += int(c.subscribers.Load())

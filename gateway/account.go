@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"sync/atomic"
+
+	"fleetcast/poller"
+)
+
+// account is what one publisher, or one client that publishes, has under way.
+// Its own limit, far below the process-wide budget, keeps one that floods from
+// using up what the others need, and its events from growing old in queues.
+//
+// The loop of its connection takes; any goroutine gives.
+type account struct {
+	credits *credits
+	limit   int64
+	inUse   atomic.Int64
+	waiting atomic.Bool
+	starved *starved // of the connection's loop
+}
+
+// take takes n bytes if neither the account nor the budget is used up. Either
+// may be overdrawn by one request.
+func (a *account) take(n int64) bool {
+	if a.inUse.Load() >= a.limit || !a.credits.take(n) {
+		return false
+	}
+	a.inUse.Add(n)
+	return true
+}
+
+// give returns n bytes.
+func (a *account) give(n int64) {
+	a.inUse.Add(-n)
+	if a.waiting.Load() && a.ready() && a.waiting.Swap(false) {
+		a.starved.feed()
+	}
+	a.credits.give(n)
+}
+
+// await tells whether the connection must go on waiting, and then sees to it
+// that its loop is told when it need not. Either the giver sees that someone
+// waits, or it gave early enough to be seen here.
+func (a *account) await() bool {
+	a.waiting.Store(true)
+	return a.credits.await() || !a.ready()
+}
+
+// ready tells whether the account itself has enough to go on.
+func (a *account) ready() bool { return a.inUse.Load() <= a.limit/2 }
+
+// starved are the connections of one loop that wait for credit.
+type starved struct {
+	loop  *poller.Loop
+	queue []starver
+	fed   atomic.Bool // set by givers: some of the queue may go on
+}
+
+// starver is a connection that waits.
+type starver interface {
+	resume()
+	creditAccount() *account
+}
+
+// add lets s wait, behind those that wait already.
+func (st *starved) add(s starver) {
+	st.queue = append(st.queue, s)
+	if !s.creditAccount().await() {
+		st.fed.Store(true) // credit came meanwhile
+	}
+}
+
+// feed has the loop look at its queue. Any goroutine may call it.
+func (st *starved) feed() {
+	st.fed.Store(true)
+	st.loop.Wake()
+}
+
+// pending tells whether resume has something to do.
+func (st *starved) pending() bool { return len(st.queue) > 0 && st.fed.Load() }
+
+// resume lets those go on that need not wait, in the order in which they began
+// to.
+func (st *starved) resume() {
+	if !st.pending() {
+		return
+	}
+	st.fed.Store(false)
+	waiting := st.queue
+	st.queue = nil
+	for _, s := range waiting {
+		if s.creditAccount().await() {
+			st.queue = append(st.queue, s)
+		} else {
+			s.resume()
+		}
+	}
+}
