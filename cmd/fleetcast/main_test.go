@@ -1,0 +1,353 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asCommand makes the test binary behave as the command itself, for tests that
+// need a process of their own.
+const asCommand = "FLEETCAST_TEST_AS_COMMAND"
+
+const patience = 20 * time.Second
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// output is a stream that a test reads while a command writes it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	grew chan struct{}
+}
+
+func newOutput() *output { return &output{grew: make(chan struct{}, 1)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	select {
+	case o.grew <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// await waits until the output matches and returns the match's groups.
+func (o *output) await(t *testing.T, pattern string) []string {
+	t.Helper()
+	expression := regexp.MustCompile(pattern)
+	timeout := time.After(patience)
+	for {
+		if match := expression.FindStringSubmatch(o.String()); match != nil {
+			return match
+		}
+		select {
+		case <-o.grew:
+		case <-timeout:
+			t.Fatalf("no %q in the output:\n%s", pattern, o)
+		}
+	}
+}
+
+// invocation is a command line that runs in the background.
+type invocation struct {
+	out, err *output
+	stop     context.CancelFunc
+	code     chan int
+}
+
+func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &invocation{out: newOutput(), err: newOutput(), stop: cancel, code: make(chan int, 1)}
+	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}) }()
+	t.Cleanup(cancel)
+	return c
+}
+
+func (c *invocation) wait(t *testing.T) (code int) {
+	t.Helper()
+	select {
+	case code = <-c.code:
+	case <-time.After(patience):
+		t.Fatalf("the command does not end; output:\n%s%s", c.out, c.err)
+	}
+	return code
+}
+
+// startGateway runs serve on free ports.
+func startGateway(t *testing.T, args ...string) (c *invocation, url, publish, admin string) {
+	t.Helper()
+	c = start(t, nil, append([]string{"--listen=localhost:0", "--publish=localhost:0", "--admin=localhost:0"}, args...)...)
+	url = c.out.await(t, `clients connect to +(ws://\S+)`)[1]
+	publish = c.out.await(t, `publish to +(\S+)`)[1]
+	admin = c.out.await(t, `look inside at +http://([^/]+)/`)[1]
+	c.out.await(t, `stop with`)
+	return c, url, publish, admin
+}
+
+func TestCommandLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	inUse := taken.Addr().String()
+	free := "--admin=off"
+
+	tests := []struct {
+		name string
+		args []string
+		code int
+		want string // in the output
+	}{
+		{"version", []string{"version"}, 0, "fleetcast "},
+		{"help", []string{"--help"}, 0, "Usage: fleetcast <command>"},
+		{"help serve", []string{"serve", "--help"}, 0, "--client-publish"},
+		{"help publish", []string{"publish", "--help"}, 0, "--text"},
+		{"help subscribe", []string{"subscribe", "--help"}, 0, "--url"},
+		{"help echo", []string{"echo", "--help"}, 0, "--max-message"},
+		{"help version", []string{"version", "--help"}, 0, "Usage: fleetcast version"},
+		{"unknown flag", []string{"serve", "--colour"}, exitUsage, "unknown flag --colour"},
+		{"unknown flag of the default command", []string{"--colour"}, exitUsage, "fleetcast --help"},
+		{"unknown command", []string{"surf"}, exitUsage, "unexpected argument surf"},
+		{"missing argument", []string{"publish", "news"}, exitUsage, "json"},
+		{"bad size", []string{"--max-event=big"}, exitUsage, "write for example 65536, 64KiB or 1MiB"},
+		{"bad duration", []string{"--ping-interval=soon"}, exitUsage, "--ping-interval"},
+		{"bad address", []string{"--listen=8080"}, exitUsage, "not host:port; write for example localhost:8080"},
+		{"bad port", []string{"--listen=localhost:99999"}, exitUsage, "the port must be a number from 0 to 65535"},
+		{"bad pattern", []string{free, "--client-publish=a b"}, exitFailure, `channel pattern "a b"`},
+		{"out of range", []string{free, "--listen=localhost:0", "--publish=off", "--shards=0"}, exitFailure, "shards is 0, must be at least 1"},
+		{"listen off", []string{free, "--listen=off"}, exitFailure, "--listen cannot be off"},
+		{"too many clients", []string{free, "--max-clients=1000000000"}, exitFailure, "descriptor limit"},
+		{"client port in use", []string{free, "--publish=off", "--listen=" + inUse}, exitFailure, "choose other ports with --listen"},
+		{"publish port in use", []string{free, "--listen=localhost:0", "--publish=" + inUse}, exitFailure, "open the publish port"},
+		{"admin port in use", []string{"--listen=localhost:0", "--publish=off", "--admin=" + inUse}, exitFailure, "open the admin port"},
+		{"echo port in use", []string{"echo", "--listen=" + inUse}, exitFailure, "Another process listens there"},
+		{"no such address", []string{free, "--publish=off", "--listen=192.0.2.1:0"}, exitFailure, "no such address"},
+		{"no gateway to publish to", []string{"publish", "--to=127.0.0.1:1", "news", "1"}, exitFailure, "Is a gateway running there?"},
+		{"bad channel to subscribe to", []string{"subscribe", "a b"}, exitFailure, `channel "a b"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := start(t, nil, test.args...)
+			if code := c.wait(t); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if got := c.out.String() + c.err.String(); !strings.Contains(got, test.want) {
+				t.Errorf("output does not say %q:\n%s", test.want, got)
+			}
+		})
+	}
+}
+
+func TestPublishReachesSubscriber(t *testing.T) {
+	gateway, url, publish, _ := startGateway(t)
+	subscriber := start(t, nil, "subscribe", "--url="+url, "news", "chat")
+	subscriber.err.await(t, "subscribed to chat")
+
+	one := start(t, nil, "publish", "--to="+publish, "news", `{"a": 1}`)
+	if code := one.wait(t); code != 0 {
+		t.Fatalf("publish: exit code %d: %s", code, one.err)
+	}
+	one.out.await(t, `offset 1 of news \(epoch \S+\), to 1 subscribers`)
+
+	lines := start(t, strings.NewReader("1\n\n{bad\n\"x\"\n"), "publish", "--to="+publish, "news", "-")
+	if code := lines.wait(t); code != exitFailure {
+		t.Errorf("publish with a bad line: exit code %d, want %d", code, exitFailure)
+	}
+	lines.err.await(t, `line 3: .*bad_request`)
+	lines.err.await(t, `published 2 events`)
+
+	text := start(t, strings.NewReader("he said \"no\"\n"), "publish", "--to="+publish, "--text", "chat", "-")
+	if code := text.wait(t); code != 0 {
+		t.Errorf("publish --text: exit code %d: %s", code, text.err)
+	}
+
+	conn, err := net.Dial("tcp", publish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "{\"channel\":\"news\",\"data\":\"by hand\"}\n")
+	conn.Close()
+
+	subscriber.out.await(t, "by hand")
+	want := `{"type":"event","channel":"news","offset":1,"data":{"a": 1}}
+{"type":"event","channel":"news","offset":2,"data":1}
+{"type":"event","channel":"news","offset":3,"data":"x"}
+{"type":"event","channel":"chat","offset":1,"data":"he said \"no\""}
+{"type":"event","channel":"news","offset":4,"data":"by hand"}
+`
+	if got := subscriber.out.String(); got != want {
+		t.Errorf("the subscriber printed\n%s\nwant\n%s", got, want)
+	}
+	subscriber.stop()
+	if code := subscriber.wait(t); code != 0 {
+		t.Errorf("subscribe: exit code %d after it was stopped", code)
+	}
+	gateway.stop()
+	if code := gateway.wait(t); code != 0 {
+		t.Errorf("serve: exit code %d after it was stopped: %s", code, gateway.err)
+	}
+}
+
+func TestSubscribeReconnects(t *testing.T) {
+	gateway, url, publish, _ := startGateway(t, "--retry-window=0s")
+	port := url[strings.LastIndex(url, ":")+1 : strings.LastIndex(url, "/")]
+	subscriber := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	gateway.stop()
+	if code := gateway.wait(t); code != 0 {
+		t.Fatalf("serve: exit code %d: %s", code, gateway.err)
+	}
+	subscriber.err.await(t, `1001 draining; connecting again`)
+
+	again := start(t, nil, "--listen=localhost:"+port, "--publish="+publish, "--admin=off")
+	again.out.await(t, "stop with")
+	subscriber.err.await(t, `(?s)connecting again.*subscribed to news`)
+	if code := start(t, nil, "publish", "--to="+publish, "news", `"back"`).wait(t); code != 0 {
+		t.Fatalf("publish: exit code %d", code)
+	}
+	subscriber.out.await(t, `(?m)^"back"$`)
+}
+
+func TestSubscribeGivesUpWhenRefused(t *testing.T) {
+	_, url, _, _ := startGateway(t, "--client-channels=1")
+	subscriber := start(t, nil, "subscribe", "--url="+url, "a", "b")
+	if code := subscriber.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	subscriber.err.await(t, "limit_exceeded")
+}
+
+func TestPortsOpenToOthersAreLogged(t *testing.T) {
+	c := start(t, nil, "--listen=0.0.0.0:0", "--publish=off", "--admin=off")
+	c.err.await(t, `nothing authenticates.*--listen`)
+}
+
+// process is the command in a process of its own.
+type process struct {
+	cmd      *exec.Cmd
+	out, err *output
+}
+
+func startProcess(t *testing.T, args ...string) *process {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(binary, args...), out: newOutput(), err: newOutput()}
+	p.cmd.Env = append(os.Environ(), asCommand+"=1")
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *process) exitCode(t *testing.T) int {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("the process does not end; output:\n%s%s", p.out, p.err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func TestSignals(t *testing.T) {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			p := startProcess(t, "--listen=localhost:0", "--publish=localhost:0", "--admin=off")
+			url := p.out.await(t, `clients connect to +(ws://\S+)`)[1]
+			subscriber := start(t, nil, "subscribe", "--url="+url, "news")
+			subscriber.err.await(t, "subscribed")
+			p.signal(t, s)
+			if code := p.exitCode(t); code != 0 {
+				t.Errorf("exit code %d, want 0; %s", code, p.err)
+			}
+			subscriber.err.await(t, "1001 draining")
+		})
+	}
+	t.Run("twice", func(t *testing.T) {
+		p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=off", "--drain-timeout=1h")
+		url := p.out.await(t, `clients connect to +ws://(\S+)/ws`)[1]
+		// A client that answers nothing keeps the drain waiting.
+		conn, err := net.Dial("tcp", url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\n", url)
+		p.signal(t, syscall.SIGTERM)
+		p.err.await(t, "stopping")
+		p.signal(t, syscall.SIGTERM)
+		if code := p.exitCode(t); code != exitFailure {
+			t.Errorf("exit code %d, want %d", code, exitFailure)
+		}
+		p.err.await(t, "second signal")
+	})
+}
+
+// TestSecondGateway starts a real second process on the ports of a first.
+func TestSecondGateway(t *testing.T) {
+	_, url, publish, _ := startGateway(t)
+	listen := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/ws")
+	for _, args := range [][]string{
+		{"--listen=" + listen, "--publish=off", "--admin=off"},
+		{"--listen=localhost:0", "--publish=" + publish, "--admin=off"},
+	} {
+		p := startProcess(t, args...)
+		if code := p.exitCode(t); code != exitFailure {
+			t.Errorf("%v: exit code %d, want %d", args, code, exitFailure)
+		}
+		p.err.await(t, "address already in use")
+	}
+}
+
+func TestEcho(t *testing.T) {
+	c := start(t, nil, "echo", "--listen=localhost:0")
+	url := c.out.await(t, `running at (ws://\S+)`)[1]
+	if got := roundTrip(t, url, "hello"); got != "hello" {
+		t.Errorf("echo of hello is %q", got)
+	}
+	c.stop()
+	if code := c.wait(t); code != 0 {
+		t.Errorf("exit code %d after it was stopped", code)
+	}
+}
