@@ -42,7 +42,7 @@ func (d *Deadlines[T]) Due(now time.Duration) (what T, added time.Duration, ok b
 	return entry.what, entry.added, true
 }
 
-// Len returns the number of entries not yet due.
+// Len returns the number of entries not yet taken.
 func (d *Deadlines[T]) Len() int { return len(d.queue) - d.head }
 
 // compact gives the room of due entries back once they are at least half the

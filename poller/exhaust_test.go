@@ -52,9 +52,9 @@ func TestDescriptorsExhausted(t *testing.T) {
 	if _, err := fmt.Sscan(server.expect("measured"), &turns, &milliseconds); err != nil {
 		t.Fatal(err)
 	}
-	// In 1.2 s: 12 ticks, 2 or 3 attempts, and signals of the runtime.
-	if turns > 60 || milliseconds > 300 {
-		t.Errorf("a process without descriptors took %d turns and %d ms of CPU in 1.2 s", turns, milliseconds)
+	// In 0.7 s: 7 ticks, 1 or 2 attempts, and signals of the runtime.
+	if turns > 50 || milliseconds > 200 {
+		t.Errorf("a process without descriptors took %d turns and %d ms of CPU in 0.7 s", turns, milliseconds)
 	}
 	server.tell("failures") // one burst, one report
 	if n := server.expect("failures"); n != "1" {
@@ -171,9 +171,9 @@ func exhaust() int {
 	return 0
 }
 
-// measure reports the turns and the CPU time, in milliseconds, of 12 ticks.
+// measure reports the turns and the CPU time, in milliseconds, of 7 ticks.
 func (o *childOwner) measure() {
-	turns, cpu, end := o.turns, processCPU(), o.ticks+12
+	turns, cpu, end := o.turns, processCPU(), o.ticks+7
 	o.onTick = func() {
 		if o.ticks == end {
 			fmt.Println("measured", o.turns-turns, (processCPU() - cpu).Milliseconds())

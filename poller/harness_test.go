@@ -160,16 +160,14 @@ func (tl *testLoop) Tick() {
 	}
 }
 
+// Turn runs one task, so that the sockets are served between any two.
 func (tl *testLoop) Turn() (busy bool) {
 	tl.turns.Add(1)
-	for {
-		task, ok := tl.tasks.Take()
-		if !ok {
-			break
-		}
+	if task, ok := tl.tasks.Take(); ok {
 		task()
 	}
-	return tl.turn != nil && tl.turn()
+	busy = tl.turn != nil && tl.turn()
+	return busy || tl.Pending()
 }
 
 // testConn is a connection whose reports go to functions, each of which may be

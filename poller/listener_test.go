@@ -258,7 +258,8 @@ type child struct {
 func startChild(t testing.TB, role, argument string) *child {
 	t.Helper()
 	command := exec.Command(must[string](t)(os.Executable()))
-	command.Env = append(os.Environ(), childEnv+"="+role, childEnv+"_ARG="+argument)
+	command.Env = append(os.Environ(), childEnv+"="+role, childEnv+"_ARG="+argument,
+		"GORACE=atexit_sleep_ms=0") // the race detector would wait a second
 	command.Stderr = os.Stderr
 	in := must[io.WriteCloser](t)(command.StdinPipe())
 	out := must[io.ReadCloser](t)(command.StdoutPipe())

@@ -106,7 +106,7 @@ func TestPauseAndResumeReading(t *testing.T) {
 	before := received.Load()
 
 	data := patternOf(total)
-	if err := peer.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+	if err := peer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	written, err := peer.Write(data)

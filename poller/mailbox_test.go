@@ -115,7 +115,7 @@ func TestMailboxAllocatesOncePerSegment(t *testing.T) {
 func TestNoWakeUpIsMissed(t *testing.T) {
 	for _, producers := range []int{1, 3} {
 		tl := startLoop(t, poller.LoopConfig{})
-		const rounds = 3_000
+		const rounds = 2_000
 		var group sync.WaitGroup
 		for range producers {
 			group.Go(func() {

@@ -2,6 +2,8 @@ package poller
 
 import (
 	"encoding/binary"
+	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -111,4 +113,31 @@ func openAt(t *testing.T, number int) int {
 	}
 	t.Cleanup(func() { unix.Close(number) })
 	return number
+}
+
+// A copy of a closed listener, as a child process has between fork and exec,
+// still takes clients; the loop must not hear of them for ever.
+func TestCopyOfAClosedListener(t *testing.T) {
+	l := newIdleLoop(t, LoopConfig{})
+	listeners, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	duplicate, err := unix.FcntlInt(uintptr(listeners[0].fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(duplicate)
+	if err := l.AddListener(listeners[0]); err != nil {
+		t.Fatal(err)
+	}
+	l.CloseListeners()
+	client, err := net.Dial("tcp4", listeners[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if events := l.epoll.wait(0); len(events) != 0 {
+		t.Errorf("a closed listener is reported: %v", events)
+	}
 }
