@@ -1,9 +1,11 @@
 package poller
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -13,6 +15,10 @@ import (
 // maxEvents bounds how many ready sockets one wait reports; the rest are
 // reported by the next, so a turn's length stays bounded.
 const maxEvents = 512
+
+// briefWait is how long a thread may sleep in epoll_wait: less than the time
+// after which the runtime takes its slot away.
+const briefWait = 5 * time.Millisecond
 
 // Interests of a socket in its loop's epoll instance.
 const (
@@ -31,11 +37,16 @@ const (
 
 // epoll is one epoll instance with the eventfd that interrupts its wait.
 type epoll struct {
-	fd     int
-	wakeFD int
-	waking sync.Mutex // a wake never meets a closed wakeFD, whose number may be another's
-	closed bool       // under waking
-	events [maxEvents]unix.EpollEvent
+	fd       int
+	file     *os.File        // owns fd, for the runtime's poller
+	conn     syscall.RawConn // of file
+	wakeFD   int
+	waking   sync.Mutex // a wake never meets a closed wakeFD, whose number may be another's
+	closed   bool       // under waking
+	deadline time.Time  // that is set on file; zero: none
+	ready    int        // events that the last look found
+	brisk    bool       // events came lately
+	events   [maxEvents]unix.EpollEvent
 }
 
 func openEpoll() (*epoll, error) {
@@ -48,12 +59,30 @@ func openEpoll() (*epoll, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	e := &epoll{fd: fd, wakeFD: wakeFD}
-	if err := e.add(wakeFD, interestRead, wakeToken); err != nil {
+	// os.NewFile leaves descriptors alone that may block.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		unix.Close(wakeFD)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	e := &epoll{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), wakeFD: wakeFD}
+	if err := e.register(); err != nil {
 		e.close()
-		return nil, err
+		return nil, fmt.Errorf("register epoll instance: %w", err)
 	}
 	return e, nil
+}
+
+// register connects the parts: the eventfd with the instance, the instance with
+// the runtime's poller.
+func (e *epoll) register() (err error) {
+	if err := e.add(e.wakeFD, interestRead, wakeToken); err != nil {
+		return err
+	}
+	if e.conn, err = e.file.SyscallConn(); err != nil {
+		return err
+	}
+	return e.file.SetReadDeadline(time.Time{}) // fails if the runtime cannot wait for it
 }
 
 func (e *epoll) add(fd int, interest uint32, token int32) error {
@@ -78,42 +107,82 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 	return nil
 }
 
-// wait returns the ready events. A timeout of 0 polls; below 0 waits without
-// end. Any failure other than an interruption is a broken invariant (a bad
-// descriptor or address), so it panics.
+// wait returns the ready events. Below 0, the timeout has no end; at 0, wait
+// only polls. Any failure other than an interruption is a broken invariant (a
+// bad descriptor or address), so it panics.
+//
+// There are two ways to wait. While events come, the thread sleeps in
+// epoll_wait: nothing wakes up sooner. But it keeps a slot of the scheduler
+// meanwhile, and after some 10 ms the runtime's monitor thread takes that away,
+// with tens of wake-ups of its own each time. So when nothing came for
+// briefWait, the goroutine parks in the runtime's own poller, in which this
+// instance is registered like a socket. (docs/design.md has figures.)
 func (e *epoll) wait(timeout time.Duration) []unix.EpollEvent {
-	var n int
-	var err error
-	if timeout == 0 {
-		n, err = e.poll()
-	} else {
-		n, err = unix.EpollWait(e.fd, e.events[:], milliseconds(timeout))
+	if e.poll(0) || timeout == 0 {
+		e.brisk = true
+		return e.events[:e.ready]
 	}
-	if err == unix.EINTR {
-		return nil
+	if e.brisk {
+		e.brisk = e.sleep(timeout)
+		return e.events[:e.ready]
 	}
-	if err != nil {
+	e.setDeadline(timeout)
+	err := e.conn.Read(e.poll)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		panic(fmt.Sprintf("poller: wait for events: %v", err))
+	}
+	e.brisk = e.ready > 0
+	return e.events[:e.ready]
+}
+
+// sleep waits for briefWait at most and tells whether events came.
+func (e *epoll) sleep(timeout time.Duration) bool {
+	if timeout < 0 || timeout > briefWait {
+		timeout = briefWait
+	}
+	// Rounded up, so that a wait never ends before its time and spins.
+	n, err := unix.EpollWait(e.fd, e.events[:], int((timeout+time.Millisecond-1)/time.Millisecond))
+	if err != nil && err != unix.EINTR {
 		panic(fmt.Sprintf("poller: epoll_wait: %v", err))
 	}
-	return e.events[:n]
+	e.ready = max(n, 0)
+	return n > 0
 }
 
-// poll cannot block, so the scheduler need not hear of it.
-func (e *epoll) poll() (int, error) {
+// poll looks for ready events and tells whether there are any. It cannot block,
+// so the scheduler need not hear of it.
+func (e *epoll) poll(uintptr) bool {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT,
 		uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents, 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
+	switch errno {
+	case 0:
+		e.ready = int(n)
+	case unix.EINTR:
+		e.ready = 0
+	default:
+		panic(fmt.Sprintf("poller: epoll_wait: %v", errno))
 	}
-	return int(n), nil
+	return e.ready > 0
 }
 
-// milliseconds rounds up, so that a wait never ends before its time and spins.
-func milliseconds(d time.Duration) int {
-	if d < 0 {
-		return -1
+// setDeadline makes a wait end in time. One that is set already and is earlier
+// stays: to end a wait for nothing now and then costs less than to set a
+// deadline for each.
+func (e *epoll) setDeadline(timeout time.Duration) {
+	var deadline time.Time
+	if timeout > 0 {
+		now := time.Now()
+		deadline = now.Add(timeout)
+		if e.deadline.After(now) && !e.deadline.After(deadline) {
+			return
+		}
+	} else if e.deadline.IsZero() {
+		return
 	}
-	return int((d + time.Millisecond - 1) / time.Millisecond)
+	e.deadline = deadline
+	if err := e.file.SetReadDeadline(deadline); err != nil {
+		panic(fmt.Sprintf("poller: set the deadline of a wait: %v", err))
+	}
 }
 
 // wake makes a wait return. It may be called from any goroutine, also after
@@ -139,5 +208,5 @@ func (e *epoll) close() {
 	defer e.waking.Unlock()
 	e.closed = true
 	unix.Close(e.wakeFD)
-	unix.Close(e.fd)
+	e.file.Close()
 }

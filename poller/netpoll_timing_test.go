@@ -11,10 +11,8 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
@@ -46,9 +44,17 @@ func serveNetpoll(b *testing.B, request netpoll.OnRequest, options ...netpoll.Op
 	return addr
 }
 
-// discard is the netpoll handler of connections that nothing is expected from.
-func discard(_ context.Context, c netpoll.Connection) error {
-	return c.Reader().Skip(c.Reader().Len())
+// greeting is what the idle servers answer to anything.
+const greeting = `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`
+
+func greetNetpoll(_ context.Context, c netpoll.Connection) error {
+	if err := c.Reader().Skip(c.Reader().Len()); err != nil {
+		return err
+	}
+	if _, err := c.Writer().WriteString(greeting); err != nil {
+		return err
+	}
+	return errors.Join(c.Reader().Release(), c.Writer().Flush())
 }
 
 // announce has netpoll report each new connection.
@@ -82,15 +88,15 @@ func dropMemory() {
 // idleConn is the least that a handler keeps per connection.
 type idleConn struct{ poller.Conn }
 
-func (*idleConn) Received([]byte) {}
-func (c *idleConn) PeerClosed()   { c.Close(nil) }
-func (*idleConn) Writable()       {}
-func (*idleConn) Swept()          {}
-func (*idleConn) Closed(error)    {}
+func (c *idleConn) Received([]byte) { _, _ = c.Send([]byte(greeting)) }
+func (c *idleConn) PeerClosed()     { c.Close(nil) }
+func (*idleConn) Writable()         {}
+func (*idleConn) Swept()            {}
+func (*idleConn) Closed(error)      {}
 
-// serveIdle counts the connections that the poller accepts.
-func serveIdle(b *testing.B, accepted *atomic.Int64) netip.AddrPort {
-	tl := startLoop(b, poller.LoopConfig{})
+// serveIdle starts a poller that accepts idle connections and reports each.
+func serveIdle(b *testing.B, tl *testLoop, accepted func(c *poller.Conn, fd int)) netip.AddrPort {
+	b.Helper()
 	listeners := must[[]*poller.Listener](b)(poller.Listen(loopback, 1))
 	tl.do(func() {
 		tl.accepted = func(_ *poller.Listener, fd int) {
@@ -98,7 +104,7 @@ func serveIdle(b *testing.B, accepted *atomic.Int64) netip.AddrPort {
 			if err := tl.Register(&c.Conn, fd, c); err != nil {
 				b.Error(err)
 			}
-			accepted.Add(1)
+			accepted(&c.Conn, fd)
 		}
 		if err := tl.AddListener(listeners[0]); err != nil {
 			b.Error(err)
@@ -107,80 +113,106 @@ func serveIdle(b *testing.B, accepted *atomic.Int64) netip.AddrPort {
 	return listeners[0].Addr()
 }
 
-// serveIdleNetpoll counts those that netpoll accepts, without the goroutine
-// that its OnConnect would take.
-func serveIdleNetpoll(b *testing.B, accepted *atomic.Int64) netip.AddrPort {
-	return serveNetpoll(b, discard, netpoll.WithOnPrepare(func(netpoll.Connection) context.Context {
-		accepted.Add(1)
-		return context.Background()
-	}))
+// A role of its own, taken before TestMain looks for the others.
+func init() {
+	if os.Getenv(childEnv) == "request" {
+		os.Exit(request())
+	}
 }
 
-// BenchmarkNetpollIdleMemory is the resident memory that an idle accepted
-// connection costs the process that accepts it: the slope between 2,000 and
-// 7,000 of them, with the collector at its default and not forced. The clients
-// are other processes. Each sub-benchmark is best run in a process of its own.
+// request connects the given number of times to the address on the first line
+// of its standard input, sends 200 bytes on each connection, and keeps them
+// until its standard input ends.
+func request() int {
+	var line string
+	_, err := fmt.Scanln(&line)
+	addr := netip.MustParseAddrPort(line)
+	to := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	for i := 0; i < childArgument() && err == nil; i++ {
+		var fd int
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err == nil {
+			err = unix.Connect(fd, to)
+		}
+		if err == nil {
+			_, err = unix.Write(fd, make([]byte, 200))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "request:", err)
+		return 1
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
+// BenchmarkNetpollIdleMemory is the resident memory that an idle connection
+// costs the process that accepted it: the slope between 2,000 and 7,000 of
+// them, with the collector at its default and not forced. The clients are
+// other processes; they have sent nothing, or one request that was answered.
+// The sub-benchmarks disturb each other: run each in a process of its own.
 func BenchmarkNetpollIdleMemory(b *testing.B) {
+	for _, client := range []struct{ name, role string }{{"silent", "drain"}, {"answered", "request"}} {
+		b.Run("poller/"+client.name, func(b *testing.B) {
+			var accepted atomic.Int64
+			tl := startLoop(b, poller.LoopConfig{})
+			addr := serveIdle(b, tl, func(*poller.Conn, int) { accepted.Add(1) })
+			reportIdleMemory(b, addr, client.role, &accepted)
+		})
+		b.Run("netpoll/"+client.name, func(b *testing.B) {
+			var accepted atomic.Int64
+			// OnConnect would take a goroutine.
+			addr := serveNetpoll(b, greetNetpoll, netpoll.WithOnPrepare(func(netpoll.Connection) context.Context {
+				accepted.Add(1)
+				return context.Background()
+			}))
+			reportIdleMemory(b, addr, client.role, &accepted)
+		})
+	}
+}
+
+func reportIdleMemory(b *testing.B, addr netip.AddrPort, role string, accepted *atomic.Int64) {
+	b.Helper()
 	const (
 		base   = 2_000
 		more   = 5_000
 		settle = 600 * time.Millisecond
 	)
-	servers := []struct {
-		name  string
-		serve func(*testing.B, *atomic.Int64) netip.AddrPort
-	}{
-		{"poller", serveIdle},
-		{"netpoll", serveIdleNetpoll},
-	}
-	for _, server := range servers {
-		b.Run(server.name, func(b *testing.B) {
-			var accepted atomic.Int64
-			addr := server.serve(b, &accepted)
-			connect := func(count int) {
-				want := accepted.Load() + int64(count)
-				startChild(b, "drain", fmt.Sprint(count)).tell(addr.String())
-				for end := time.Now().Add(patience); accepted.Load() < want; time.Sleep(time.Millisecond) {
-					if time.Now().After(end) {
-						b.Fatalf("%d connections are missing", want-accepted.Load())
-					}
-				}
-				time.Sleep(settle)
+	connect := func(count int) {
+		want := accepted.Load() + int64(count)
+		startChild(b, role, fmt.Sprint(count)).tell(addr.String())
+		for end := time.Now().Add(patience); accepted.Load() < want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				b.Fatalf("%d connections are missing", want-accepted.Load())
 			}
-			dropMemory()
-			var grown int64
-			for b.Loop() {
-				connect(base)
-				before := residentBytes(b)
-				connect(more)
-				grown += residentBytes(b) - before
-			}
-			b.ReportMetric(float64(grown)/float64(b.N)/more, "B/conn")
-			b.ReportMetric(0, "ns/op")
-		})
+		}
+		time.Sleep(settle)
 	}
+	dropMemory()
+	var grown int64
+	for b.Loop() {
+		connect(base)
+		before := residentBytes(b)
+		connect(more)
+		grown += residentBytes(b) - before
+	}
+	b.ReportMetric(float64(grown)/float64(b.N)/more, "B/conn")
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkNetpollSlowPeer is 16 MiB sent to a peer that does not read: how
-// long the call takes, and how much of it the kernel took.
+// long the call keeps its caller, and whether it ended for want of time.
 func BenchmarkNetpollSlowPeer(b *testing.B) {
 	message := make([]byte, 16<<20)
-	report := func(b *testing.B, blocked, worst time.Duration) {
-		b.ReportMetric(blocked.Seconds()*1e3/float64(b.N), "blocked-ms")
-		b.ReportMetric(worst.Seconds()*1e3, "worst-ms")
-		b.ReportMetric(0, "ns/op")
-	}
 	b.Run("poller", func(b *testing.B) {
 		tl := startLoop(b, poller.LoopConfig{})
-		var blocked, worst time.Duration
+		var blocked time.Duration
 		taken := 0
 		for b.Loop() {
 			c, peer := tl.connect(nil)
 			tl.do(func() {
 				start := time.Now()
 				n, err := c.Send(message)
-				d := time.Since(start)
-				blocked, worst, taken = blocked+d, max(worst, d), taken+n
+				blocked, taken = blocked+time.Since(start), taken+n
 				if err != nil || n == len(message) {
 					b.Errorf("Send: %d, %v; want a short count", n, err)
 				}
@@ -189,31 +221,31 @@ func BenchmarkNetpollSlowPeer(b *testing.B) {
 			})
 			peer.Close()
 		}
-		report(b, blocked, worst)
+		b.ReportMetric(blocked.Seconds()*1e3/float64(b.N), "blocked-ms")
 		b.ReportMetric(float64(taken)/float64(b.N)/(1<<20), "taken-MiB")
+		b.ReportMetric(0, "ns/op")
 	})
 	for _, timeout := range []time.Duration{100 * time.Millisecond, 400 * time.Millisecond} {
 		b.Run(fmt.Sprint("netpoll/timeout=", timeout), func(b *testing.B) {
 			conns, announced := announce()
-			addr := serveNetpoll(b, discard, announced, netpoll.WithWriteTimeout(timeout))
-			var blocked, worst time.Duration
+			addr := serveNetpoll(b, greetNetpoll, announced, netpoll.WithWriteTimeout(timeout))
+			var blocked time.Duration
 			timeouts := 0
 			for b.Loop() {
 				peer := dialPeer(b, addr)
 				c := await(b, conns, "a connection")
 				must[int](b)(c.Writer().WriteBinary(message))
 				start := time.Now()
-				err := c.Writer().Flush()
-				d := time.Since(start)
-				blocked, worst = blocked+d, max(worst, d)
-				if errors.Is(err, netpoll.ErrWriteTimeout) {
+				if err := c.Writer().Flush(); errors.Is(err, netpoll.ErrWriteTimeout) {
 					timeouts++
 				}
+				blocked += time.Since(start)
 				c.Close()
 				peer.Close()
 			}
-			report(b, blocked, worst)
+			b.ReportMetric(blocked.Seconds()*1e3/float64(b.N), "blocked-ms")
 			b.ReportMetric(float64(timeouts)/float64(b.N), "timeouts/call")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
@@ -290,6 +322,7 @@ func BenchmarkNetpollBlockedHandler(b *testing.B) {
 			release <- struct{}{}
 			await(b, done, "the handler")
 			peer.Close()
+			time.Sleep(100 * time.Millisecond) // netpoll lets go of the buffers
 		}
 		report(b)
 	})
@@ -334,17 +367,10 @@ func serveRepliesNetpoll(b *testing.B, delay time.Duration) netip.AddrPort {
 // BenchmarkNetpollHalfClose is a client that sends a request and a FIN, then
 // waits for the reply: the share of the replies that arrive.
 func BenchmarkNetpollHalfClose(b *testing.B) {
-	servers := []struct {
-		name  string
-		serve func(*testing.B, time.Duration) netip.AddrPort
-	}{
-		{"poller", serveReplies},
-		{"netpoll", serveRepliesNetpoll},
-	}
-	for _, server := range servers {
-		for _, delay := range []time.Duration{0, 5 * time.Millisecond} {
-			b.Run(fmt.Sprintf("%s/delay=%v", server.name, delay), func(b *testing.B) {
-				addr := server.serve(b, delay)
+	for _, delay := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
+		run := func(server string, serve func(*testing.B, time.Duration) netip.AddrPort) {
+			b.Run(fmt.Sprintf("%s/delay=%v", server, delay), func(b *testing.B) {
+				addr := serve(b, delay)
 				replies := 0
 				for b.Loop() {
 					if askAndHalfClose(b, addr) == "reply" {
@@ -355,6 +381,8 @@ func BenchmarkNetpollHalfClose(b *testing.B) {
 				b.ReportMetric(0, "ns/op")
 			})
 		}
+		run("poller", serveReplies)
+		run("netpoll", serveRepliesNetpoll)
 	}
 }
 
@@ -374,85 +402,4 @@ func askAndHalfClose(b *testing.B, addr netip.AddrPort) string {
 		b.Fatal(err)
 	}
 	return string(reply)
-}
-
-// BenchmarkRawSyscallSend is one 176-byte send to each of 500 loopback
-// sockets, which another process reads: through the poller's raw calls, and
-// through calls that announce themselves to the scheduler. Syscall6 is Send's
-// very call, announced.
-func BenchmarkRawSyscallSend(b *testing.B) {
-	const sockets = 500
-	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	message := patternOf(176)
-	tests := []struct {
-		name string
-		send func(c *poller.Conn, fd int) (int, error)
-	}{
-		{"Send", func(c *poller.Conn, _ int) (int, error) { return c.Send(message) }},
-		{"Syscall6", func(_ *poller.Conn, fd int) (int, error) { return announcedSend(fd, message, flags) }},
-		{"Sendto", func(_ *poller.Conn, fd int) (int, error) {
-			return len(message), unix.Sendto(fd, message, flags, nil)
-		}},
-		{"Write", func(_ *poller.Conn, fd int) (int, error) { return syscall.Write(fd, message) }},
-	}
-	for _, test := range tests {
-		b.Run(test.name, func(b *testing.B) {
-			tl := startLoop(b, poller.LoopConfig{})
-			conns, fds := connectDescriptors(b, tl, sockets)
-			b.ReportAllocs()
-			short, cpu := 0, processCPU()
-			benchmarkOnLoop(b, tl, func() {
-				for i, c := range conns {
-					n, err := test.send(c, fds[i])
-					if err != nil && err != unix.EAGAIN {
-						b.Error(err)
-						return
-					}
-					if n < len(message) || err != nil {
-						short++ // its reader is behind
-					}
-				}
-			})
-			sends := float64(b.N) * sockets
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/sends, "ns/send")
-			b.ReportMetric(float64((processCPU()-cpu).Nanoseconds())/sends, "cpu-ns/send")
-			b.ReportMetric(float64(short)/sends, "short/send")
-			b.ReportMetric(0, "ns/op")
-		})
-	}
-}
-
-func announcedSend(fd int, p []byte, flags uintptr) (int, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDTO,
-		uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
-// connectDescriptors is connectDrain for callers that also need the
-// descriptors.
-func connectDescriptors(b *testing.B, tl *testLoop, count int) (conns []*poller.Conn, fds []int) {
-	b.Helper()
-	complete := make(chan struct{})
-	listeners := must[[]*poller.Listener](b)(poller.Listen(loopback, 1))
-	tl.do(func() {
-		tl.accepted = func(_ *poller.Listener, fd int) {
-			c := new(idleConn)
-			if err := tl.Register(&c.Conn, fd, c); err != nil {
-				b.Error(err)
-			}
-			conns, fds = append(conns, &c.Conn), append(fds, fd)
-			if len(fds) == count {
-				close(complete)
-			}
-		}
-		if err := tl.AddListener(listeners[0]); err != nil {
-			b.Error(err)
-		}
-	})
-	startChild(b, "drain", fmt.Sprint(count)).tell(listeners[0].Addr().String())
-	await(b, complete, "the other process's connections")
-	return conns, fds
 }
