@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/bytedance/sonic/decoder"
 	"github.com/bytedance/sonic/encoder"
+	sonicutf8 "github.com/bytedance/sonic/utf8"
 )
 
 // benchTexts are event data as publishers send them: small records, and long strings in and
@@ -65,4 +67,19 @@ func BenchmarkSonicValid(b *testing.B) {
 		ok, _ := encoder.Valid(text)
 		return ok
 	})
+}
+
+// The UTF-8 checks that values with bytes outside ASCII could go through.
+func BenchmarkUTF8(b *testing.B) {
+	text := benchTexts()["unicode/100B"]
+	for name, valid := range map[string]func([]byte) bool{"sonic": sonicutf8.Validate, "standard": utf8.Valid} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if !valid(text) {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
 }

@@ -107,7 +107,8 @@ func (u *Unquoter) Text(raw []byte) (text []byte, ok bool) {
 }
 
 // AppendUnquoted appends the text of raw, a scanned string, to dst. Escapes of lone
-// surrogates become U+FFFD, as in encoding/json.
+// surrogates become U+FFFD, as in encoding/json. A raw that is not a string as Value returned it
+// is the caller's error and may panic, here as in Unquote and Unquoter.Text.
 func AppendUnquoted(dst, raw []byte) []byte {
 	inner := raw[1 : len(raw)-1]
 	n := len(dst)

@@ -90,34 +90,38 @@ func (l *list) Offset() int { return l.at }
 
 // advance moves to the next element or, if there is none, over the end of the text.
 func (l *list) advance(open, end byte) bool {
-	first := l.state == listStart
-	if l.state == listDone || first && !l.expect(open) {
+	if l.state == listDone {
 		return false
 	}
-	l.state = listOpen
-	l.at = skipSpace(l.text, l.at)
-	if l.at < len(l.text) && l.text[l.at] == end {
-		l.at = skipSpace(l.text, l.at+1)
-		l.state = listDone
-		if l.at < len(l.text) {
-			l.err = ErrSyntax
+	i := skipSpace(l.text, l.at)
+	if l.state == listStart {
+		if i >= len(l.text) || l.text[i] != open {
+			return l.fail(i, unexpected(l.text, i))
 		}
-		return false
+		l.state = listOpen
+		l.at = skipSpace(l.text, i+1)
+		if l.at < len(l.text) && l.text[l.at] == end {
+			return l.finish(l.at + 1)
+		}
+		return true
 	}
-	return first || l.expect(',')
+	if i < len(l.text) && l.text[i] == ',' {
+		l.at = skipSpace(l.text, i+1)
+		return true
+	}
+	if i < len(l.text) && l.text[i] == end {
+		return l.finish(i + 1)
+	}
+	return l.fail(i, unexpected(l.text, i))
 }
 
-// expect moves over the byte c, which comes next, and the white space around it.
-func (l *list) expect(c byte) bool {
-	i := skipSpace(l.text, l.at)
-	if i >= len(l.text) {
-		return l.fail(i, ErrEnd)
+// finish checks that nothing but white space follows the list, which ends at text[i].
+func (l *list) finish(i int) bool {
+	l.at, l.state = skipSpace(l.text, i), listDone
+	if l.at < len(l.text) {
+		l.err = ErrSyntax
 	}
-	if l.text[i] != c {
-		return l.fail(i, ErrSyntax)
-	}
-	l.at = skipSpace(l.text, i+1)
-	return true
+	return false
 }
 
 // value scans the element at text[i]; the list around it counts towards MaxDepth.
