@@ -44,18 +44,32 @@ type Listener struct {
 	burst bool          // failures since the last accepted socket were reported
 }
 
-// Listen opens count sockets that share addr (SO_REUSEPORT), with TCP_NODELAY
-// for the sockets that they accept. The first is bound without sharing, so
-// that a port which another process listens on is noticed, even by a process
-// of the same user that shares its ports too; it shares only once it listens,
-// so that of two processes that start at the same time one fails. Port 0 is
-// resolved once. On an
-// error nothing stays open; a port in use gives an error that is
-// [unix.EADDRINUSE].
+// ListenConfig is how listening sockets are set up. The sockets that they
+// accept inherit all of it, and TCP_NODELAY, which saves calls for each. The
+// zero value sets nothing else.
+type ListenConfig struct {
+	// UnsentLowWater is how many unsent bytes a socket holds before it takes
+	// no more (TCP_NOTSENT_LOWAT); 0 means as many as its send buffer.
+	UnsentLowWater int
+	// KeepAlive has the kernel find out peers that vanish (SO_KEEPALIVE).
+	KeepAlive bool
+}
+
+// Listen opens count sockets as the zero ListenConfig does.
 func Listen(addr netip.AddrPort, count int) ([]*Listener, error) {
+	return ListenConfig{}.Listen(addr, count)
+}
+
+// Listen opens count sockets that share addr (SO_REUSEPORT). The first is bound
+// without sharing, so that a port which another process listens on is noticed,
+// even by a process of the same user that shares its ports too; it shares only
+// once it listens, so that of two processes that start at the same time one
+// fails. Port 0 is resolved once. On an error nothing stays open; a port in use
+// gives an error that is [unix.EADDRINUSE].
+func (c ListenConfig) Listen(addr netip.AddrPort, count int) ([]*Listener, error) {
 	var listeners []*Listener
 	for i := range count {
-		l, err := listen(addr, i == 0)
+		l, err := c.listen(addr, i == 0)
 		if err != nil {
 			CloseListeners(listeners)
 			return nil, fmt.Errorf("listen on %s: %w", addr, err)
@@ -73,7 +87,7 @@ func CloseListeners(listeners []*Listener) {
 	}
 }
 
-func listen(addr netip.AddrPort, probe bool) (*Listener, error) {
+func (c ListenConfig) listen(addr netip.AddrPort, probe bool) (*Listener, error) {
 	family := unix.AF_INET
 	if !addr.Addr().Is4() {
 		family = unix.AF_INET6
@@ -83,14 +97,14 @@ func listen(addr netip.AddrPort, probe bool) (*Listener, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	l := &Listener{fd: fd}
-	if err := l.bind(addr, probe); err != nil {
+	if err := l.bind(c, addr, probe); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *Listener) bind(addr netip.AddrPort, probe bool) error {
+func (l *Listener) bind(config ListenConfig, addr netip.AddrPort, probe bool) error {
 	set := func(level, option, value int) error {
 		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(l.fd, level, option, value))
 	}
@@ -98,8 +112,13 @@ func (l *Listener) bind(addr netip.AddrPort, probe bool) error {
 	if !probe {
 		err = errors.Join(err, set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 	}
-	// Accepted sockets inherit it, which saves a call for each.
 	err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	if config.UnsentLowWater > 0 {
+		err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, config.UnsentLowWater))
+	}
+	if config.KeepAlive {
+		err = errors.Join(err, set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
+	}
 	if err != nil {
 		return err
 	}
