@@ -9,6 +9,16 @@ import (
 	"fleetcast/codec/command"
 )
 
+// Refusals of commands that are well formed.
+var (
+	errAlreadySubscribed = &command.Error{Code: command.AlreadySubscribed, Message: "already subscribed"}
+	errNotSubscribed     = &command.Error{Code: command.NotSubscribed, Message: "not subscribed"}
+	errTooManyChannels   = &command.Error{Code: command.LimitExceeded, Message: "too many channels on one connection"}
+	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
+	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
+	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
+)
+
 // command handles one text message of the client. The answers go to the reply
 // buffer.
 func (c *session) command(payload []byte) {
@@ -40,21 +50,21 @@ func (c *session) command(payload []byte) {
 func (c *session) subscribe(name []byte, id command.ID) {
 	s := c.shard
 	if err := command.CheckChannel(name); err != nil {
-		c.refuse(fmt.Errorf("subscribe %q: %w", name, err), id)
+		c.refuseChannel("subscribe", name, err, id)
 		return
 	}
 	ch := s.channels[string(name)]
 	switch {
 	case ch != nil && c.find(ch) >= 0:
-		c.refuseChannel(command.AlreadySubscribed, "subscribe %q: already subscribed", name, id)
+		c.refuseChannel("subscribe", name, errAlreadySubscribed, id)
 		return
 	case len(c.subscriptions) >= s.gateway.config.ClientChannels:
-		c.refuseChannel(command.LimitExceeded, "subscribe %q: too many channels on one connection", name, id)
+		c.refuseChannel("subscribe", name, errTooManyChannels, id)
 		return
 	case ch == nil:
 		var err error
 		if ch, err = s.openChannel(name); err != nil {
-			c.refuse(fmt.Errorf("subscribe: %w", err), id)
+			c.refuseChannel("subscribe", name, err, id)
 			return
 		}
 	}
@@ -71,7 +81,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 func (c *session) unsubscribe(name []byte, id command.ID) {
 	s := c.shard
 	if err := command.CheckChannel(name); err != nil {
-		c.refuse(fmt.Errorf("unsubscribe %q: %w", name, err), id)
+		c.refuseChannel("unsubscribe", name, err, id)
 		return
 	}
 	number := -1
@@ -79,7 +89,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 		number = c.find(ch)
 	}
 	if number < 0 {
-		c.refuseChannel(command.NotSubscribed, "unsubscribe %q: not subscribed", name, id)
+		c.refuseChannel("unsubscribe", name, errNotSubscribed, id)
 		return
 	}
 	c.leave(number)
@@ -95,16 +105,16 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	config, name := &s.gateway.config, cmd.Channels[0]
 	switch {
 	case len(cmd.Channels) > 1:
-		c.refuse(&command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}, cmd.ID)
+		c.refuse(errOneChannel, cmd.ID)
 		return
 	case command.CheckChannel(name) != nil:
-		c.refuse(fmt.Errorf("publish %q: %w", name, command.CheckChannel(name)), cmd.ID)
+		c.refuseChannel("publish", name, command.CheckChannel(name), cmd.ID)
 		return
 	case !config.ClientPublish.Match(name):
-		c.refuseChannel(command.PermissionDenied, "publish %q: clients may not publish to this channel", name, cmd.ID)
+		c.refuseChannel("publish", name, errMayNotPublish, cmd.ID)
 		return
 	case len(cmd.Data) > config.MaxEvent:
-		c.refuseChannel(command.LimitExceeded, "publish %q: data is too long", name, cmd.ID)
+		c.refuseChannel("publish", name, errDataTooLong, cmd.ID)
 		return
 	}
 	if c.account == nil {
@@ -117,7 +127,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	}
 	p, err := s.gateway.streams.publish(name, cmd.Data, c.account, cost, &s.wakes)
 	if err != nil {
-		c.refuse(fmt.Errorf("publish: %w", err), cmd.ID)
+		c.refuseChannel("publish", name, err, cmd.ID)
 		return
 	}
 	s.counters.published++
@@ -155,27 +165,30 @@ func (c *session) resume() {
 	}
 }
 
-// refuse answers a command with an error. err is or wraps a *command.Error,
-// whose code it carries.
+// refuse answers a command with an error, which is a *command.Error.
 func (c *session) refuse(err error, id command.ID) {
 	s := c.shard
-	code := command.Internal
-	message := err.Error()
-	var refusal *command.Error
-	if errors.As(err, &refusal) {
-		code = refusal.Code
-		if err == error(refusal) {
-			message = refusal.Message
-		}
-	}
+	refusal := refusalOf(err)
 	s.counters.commandErrors++
 	start := s.beginReply()
-	s.replies = command.AppendError(s.replies, id, code, message)
+	s.replies = command.AppendError(s.replies, id, refusal.Code, refusal.Message)
 	s.endReply(start)
 }
 
-func (c *session) refuseChannel(code command.Code, format string, name []byte, id command.ID) {
-	c.refuse(&command.Error{Code: code, Message: fmt.Sprintf(format, name)}, id)
+// refuseChannel is refuse with a message that says what was asked for: a
+// command may name many channels.
+func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
+	refusal := refusalOf(err)
+	c.refuse(&command.Error{Code: refusal.Code, Message: fmt.Sprintf("%s %q: %s", verb, name, refusal.Message)}, id)
+}
+
+// refusalOf returns what a client or publisher is told of err.
+func refusalOf(err error) *command.Error {
+	var refusal *command.Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return &command.Error{Code: command.Internal, Message: err.Error()}
 }
 
 // find returns the number of the session's subscription to ch, or -1.

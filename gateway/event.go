@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,9 +27,12 @@ type event struct {
 	holders  atomic.Int32 // those shards, and backlog entries
 }
 
+// Groups of frames have a pool of their own: their large buffers must not end up
+// under single frames, which may wait in backlogs for long.
 var (
 	eventPool  = sync.Pool{New: func() any { return new(event) }}
 	framesPool bytebufferpool.Pool
+	groupsPool bytebufferpool.Pool
 )
 
 // newEvent lays the frame out for the given number of shards.
@@ -36,7 +40,9 @@ func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int
 	e := eventPool.Get().(*event)
 	e.offset, e.from, e.cost = offset, from, cost
 	e.buffer = framesPool.Get()
-	frame := websocket.AppendHeader(e.buffer.B[:0], ws.OpText, command.EventLength(prefix, offset, data))
+	length := command.EventLength(prefix, offset, data)
+	frame := slices.Grow(e.buffer.B[:0], websocket.HeaderSize(length)+length)
+	frame = websocket.AppendHeader(frame, ws.OpText, length)
 	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
 	e.frame = e.buffer.B
 	e.unserved.Store(int32(shards))

@@ -93,10 +93,11 @@ func (g *Gateway) open() error {
 		}
 	}
 	var err error
-	if g.clientAddrs, err = listenAll(g.config.Listen, shardLoops); err != nil {
+	clients := poller.ListenConfig{UnsentLowWater: kernelQueue}
+	if g.clientAddrs, err = listenAll(clients, g.config.Listen, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
-	if g.publishAddrs, err = listenAll(g.config.Publish, ingestLoops); err != nil {
+	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, g.config.Publish, ingestLoops); err != nil {
 		return fmt.Errorf("open the publish port: %w", err)
 	}
 	return nil
@@ -104,12 +105,12 @@ func (g *Gateway) open() error {
 
 // listenAll binds every address once for each loop. Addresses with port 0 get
 // the same port, chosen with the first of them.
-func listenAll(addrs []netip.AddrPort, loops []*poller.Loop) (bound []netip.AddrPort, err error) {
+func listenAll(config poller.ListenConfig, addrs []netip.AddrPort, loops []*poller.Loop) (bound []netip.AddrPort, err error) {
 	for _, addr := range addrs {
 		if addr.Port() == 0 && len(bound) > 0 {
 			addr = netip.AddrPortFrom(addr.Addr(), bound[0].Port())
 		}
-		listeners, err := poller.Listen(addr, len(loops))
+		listeners, err := config.Listen(addr, len(loops))
 		if err != nil {
 			return nil, err
 		}
@@ -147,8 +148,8 @@ func (g *Gateway) Run() {
 	close(g.stopped)
 }
 
-// Close stops at once: clients and publishers are cut off. It returns when
-// they are, if Run was called.
+// Close stops at once: clients and publishers are cut off. It does not wait; Run
+// returns when they are.
 func (g *Gateway) Close() {
 	g.stop()
 	for _, loop := range g.loops() {

@@ -14,8 +14,9 @@ import (
 // is a batch that wakes every shard once.
 const ingestReadBuffer = 256 << 10
 
-// drainPatience bounds how long a drain waits for publishers: those that go on
-// sending, that do not read their replies, or that do not close their side.
+// drainPatience is how long a drain goes on serving publishers that do not
+// cease to send, and then how long all may take to read their replies and to
+// close their side.
 const drainPatience = 500 * time.Millisecond
 
 // ingest is one loop of the publish port. It owns the connections of its
@@ -29,7 +30,7 @@ type ingest struct {
 	turn    uint64  // counts turns
 	closing *poller.Deadlines[*publisher]
 	drained func()        // set while draining: to be called when all are gone
-	drainBy time.Duration // the loop's time at which a drain waits for nobody any more
+	drainBy time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters ingestCounters
 
@@ -78,8 +79,6 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		unix.Close(fd)
 		return
 	}
-	// A publisher that vanishes without a FIN is found out by the kernel.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	p := newPublisher(in)
 	if err := in.loop.Register(&p.conn, fd, p); err != nil {
 		unix.Close(fd)
@@ -148,9 +147,9 @@ func (in *ingest) continueDrain() {
 	}
 	in.loop.EachConn(func(h poller.Handler) {
 		switch p := h.(*publisher); {
-		case in.loop.Now() >= in.drainBy:
+		case in.loop.Now() >= in.drainBy+drainPatience:
 			p.conn.Close(errImpatient)
-		case p.idle() && p.readIn != in.turn:
+		case in.loop.Now() >= in.drainBy || p.idle() && p.readIn != in.turn:
 			p.close()
 		}
 	})

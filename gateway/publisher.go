@@ -14,8 +14,8 @@ const (
 	// requestRoom is what a request may have beyond its data, in bytes: the
 	// channels' names and the rest of the text.
 	requestRoom = 64 << 10
-	// repliesUnsent is how much in replies may wait for a publisher before it
-	// is no longer read, in bytes.
+	// repliesUnsent is how much in replies may wait for a publisher before
+	// nothing more of it is handled or read, in bytes.
 	repliesUnsent = 64 << 10
 	// publisherPatience is how long a publisher may take to read our last
 	// words and to close its side.
@@ -29,6 +29,7 @@ const (
 	stepDone  verdict = iota // a request was handled; on to the next
 	stepShort                // the input ends inside a request
 	stepWait                 // no credit: the same step again later
+	stepFull                 // too many replies wait: the next step when they have left
 	stepClose                // the connection is to end behind the replies
 )
 
@@ -98,7 +99,7 @@ func (p *publisher) Writable() {
 	case p.closing:
 		p.said()
 	case !p.starving:
-		p.conn.ResumeReading()
+		p.resume()
 	}
 }
 
@@ -168,6 +169,9 @@ func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
 		}
 		if len(p.ingest.replies) > repliesUnsent {
 			p.sendReplies()
+			if p.unsent.Len() > repliesUnsent {
+				return b, stepFull
+			}
 		}
 	}
 	return nil, stepShort
@@ -258,7 +262,7 @@ func (p *publisher) close() {
 	if p.closing {
 		return
 	}
-	p.closing = true
+	p.closing, p.starving = true, false
 	p.ingest.closing.Add(p, p.ingest.loop.Now())
 	p.conn.ResumeReading()
 	if p.unsent.Len() == 0 {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 
 	"fleetcast/codec/command"
@@ -81,15 +80,10 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 	return nil
 }
 
-// refuseLine answers a request with an error, which is or wraps a
-// *command.Error.
+// refuseLine answers a request with an error, which is a *command.Error.
 func (p *publisher) refuseLine(id command.ID, err error) {
 	in := p.ingest
-	code, message := command.Internal, err.Error()
-	var refusal *command.Error
-	if errors.As(err, &refusal) {
-		code, message = refusal.Code, refusal.Message
-	}
-	in.refused(code)
-	in.replies = publish.AppendError(in.replies, id, p.lines.Number(), code, message)
+	refusal := refusalOf(err)
+	in.refused(refusal.Code)
+	in.replies = publish.AppendError(in.replies, id, p.lines.Number(), refusal.Code, refusal.Message)
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -59,7 +58,8 @@ func (p *publisher) respCommand(args [][]byte) verdict {
 	var lower [16]byte
 	name := appendLower(lower[:0], args[0])
 	if arity, ok := respArity[string(name)]; ok && (len(args) < arity.least || len(args) > arity.most) {
-		return p.respError(fmt.Sprintf("ERR wrong number of arguments for '%s' command", name))
+		// A copy, so that the scratch above stays on the stack.
+		return p.respError(fmt.Sprintf("ERR wrong number of arguments for '%s' command", string(name)))
 	}
 	switch string(name) {
 	case "publish":
@@ -239,13 +239,10 @@ func (p *publisher) respUnknown(args [][]byte) verdict {
 // respRefuse answers with an error of the gateway's own, which is a
 // *command.Error.
 func (p *publisher) respRefuse(err error) verdict {
-	var refusal *command.Error
-	if errors.As(err, &refusal) {
-		p.ingest.refused(refusal.Code)
-		p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+refusal.Message)
-		return stepDone
-	}
-	return p.respError("ERR " + err.Error())
+	refusal := refusalOf(err)
+	p.ingest.refused(refusal.Code)
+	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+refusal.Message)
+	return stepDone
 }
 
 func (p *publisher) respError(message string) verdict {

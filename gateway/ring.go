@@ -8,9 +8,9 @@ type ring[T any] struct {
 	length int
 }
 
-// ringKeep is the most places that an empty ring keeps; a burst gives its
-// memory back.
-const ringKeep = 16
+// ringKeep is the most places that an empty ring keeps: enough for the bursts of
+// a busy channel to allocate nothing. A larger one gives its memory back.
+const ringKeep = 64
 
 func (r *ring[T]) len() int { return r.length }
 

@@ -95,8 +95,6 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 		s.turnAway(fd)
 		return
 	}
-	// It fails on no socket that TCP accepted; the client can be served anyway.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, kernelQueue)
 	c := &session{shard: s}
 	if err := s.loop.Register(&c.conn, fd, c); err != nil {
 		g.connections.Add(-1)

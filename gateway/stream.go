@@ -165,7 +165,7 @@ func (s *streams) find(stripe *stripe, name []byte) (*stream, error) {
 		s.count.Add(-1)
 		return nil, &command.Error{
 			Code:    command.LimitExceeded,
-			Message: fmt.Sprintf("channel %q: the gateway holds %d channels, which is its limit", name, s.limit),
+			Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", s.limit),
 		}
 	}
 	st := &stream{name: string(name), epoch: newEpoch(), usedIn: stripe.sweeps}

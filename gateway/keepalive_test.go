@@ -1,0 +1,168 @@
+package gateway_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/gateway"
+)
+
+// TestPingsAreSpread has every client pinged once per interval, and not all of
+// them at once.
+func TestPingsAreSpread(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	const clients, interval = 40, time.Second
+	s := start(t, oneShard, func(c *gateway.Config) { c.PingInterval = interval })
+	peers := make([]*peer, clients)
+	for i := range peers {
+		peers[i] = s.connect()
+	}
+	var mu sync.Mutex
+	var all []time.Time
+	var waiting sync.WaitGroup
+	for _, p := range peers {
+		waiting.Go(func() {
+			var pings []time.Time
+			for len(pings) < 3 {
+				f, err := readFrame(p.in)
+				if err != nil || f.Header.OpCode != ws.OpPing || len(f.Payload) > 0 {
+					t.Errorf("received opcode %#x with %q and %v, want a ping", f.Header.OpCode, f.Payload, err)
+					return
+				}
+				pings = append(pings, time.Now())
+				if _, err := p.Write([]byte(clientFrame(ws.OpPong, true, ""))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			// The sweep goes by ticks of a tenth of a second; a busy machine
+			// may be late.
+			for i := range pings[1:] {
+				if gap := pings[i+1].Sub(pings[i]); gap < interval/2 || gap > 2*interval {
+					t.Errorf("%v lie between two pings", gap)
+				}
+			}
+			mu.Lock()
+			all = append(all, pings[0])
+			mu.Unlock()
+		})
+	}
+	waiting.Wait()
+	if len(all) != clients {
+		return
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	most := 0
+	for i, from := range all {
+		n := 0
+		for _, at := range all[i:] {
+			if at.Sub(from) < interval/4 {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	if most > clients*3/4 {
+		t.Errorf("%d of %d clients were pinged within a quarter of the interval", most, clients)
+	}
+	if total := s.stats().Total; total.Clients != clients {
+		t.Errorf("%d of %d clients are left", total.Clients, clients)
+	}
+}
+
+// impatient pings often and soon gives up.
+func impatient(c *gateway.Config) {
+	c.Shards, c.PingInterval, c.PongTimeout = 1, 300*time.Millisecond, 200*time.Millisecond
+}
+
+func TestSilentClientIsClosed(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, impatient)
+	p := s.connect()
+	p.subscribe("news")
+	f := p.frame()
+	pinged := time.Now()
+	if f.Header.OpCode != ws.OpPing {
+		t.Fatalf("received opcode %#x, want a ping", f.Header.OpCode)
+	}
+	p.ends()
+	if patience := time.Since(pinged); patience < 150*time.Millisecond {
+		t.Errorf("the client was given up %v after the ping", patience)
+	}
+	stats := s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
+	if stats.Total.Disconnects["ping_timeout"] != 1 || stats.Total.Subscriptions != 0 || stats.Total.Channels != 0 {
+		t.Errorf("the counters are %+v", stats.Total)
+	}
+}
+
+// Any byte is a sign of life: here that of a frame which is never complete.
+func TestAnyByteIsLife(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, impatient)
+	p := s.connect()
+	p.sends("\x81\xfd")
+	for range 5 {
+		if f := p.frame(); f.Header.OpCode != ws.OpPing {
+			t.Fatalf("received opcode %#x, want a ping", f.Header.OpCode)
+		}
+		p.sends("x")
+	}
+	silent := s.connect()
+	silent.frame()
+	s.eventually("the end of both", func(g gateway.GatewayStats) bool { return g.Total.Disconnects["ping_timeout"] == 2 })
+}
+
+// TestSlowReaderIsLife has a client that says nothing for many intervals, but
+// takes its backlog little by little.
+func TestSlowReaderIsLife(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, impatient, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 64<<20, 10_000 })
+	p := s.connectNarrow()
+	p.subscribe("news")
+	upstream := s.publisher()
+	data := `"` + strings.Repeat("x", 60<<10) + `"`
+	published := 0
+	for s.stats().Total.BacklogBytes < 2<<20 {
+		upstream.publishes("news", data)
+		published++
+	}
+
+	// Ten reads per pong timeout; all in all several intervals long.
+	const duration = 1500 * time.Millisecond
+	pace := time.NewTicker(20 * time.Millisecond)
+	defer pace.Stop()
+	chunk := make([]byte, 24<<10)
+	read := 0
+	for from := time.Now(); time.Since(from) < duration; <-pace.C {
+		n, err := p.in.Read(chunk)
+		if err != nil {
+			t.Fatalf("reading: %v after %d bytes", err, read)
+		}
+		read += n
+	}
+	if total := s.stats().Total; total.Clients != 1 || total.BacklogBytes == 0 {
+		t.Errorf("the counters are %+v", total)
+	}
+}
+
+// A client with a backlog that does not read at all is gone for what we know.
+func TestStalledReaderIsClosed(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, impatient, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 64<<20, 10_000 })
+	p := s.connectNarrow()
+	p.subscribe("news")
+	upstream := s.publisher()
+	data := `"` + strings.Repeat("x", 60<<10) + `"`
+	for s.stats().Total.BacklogBytes == 0 {
+		upstream.publishes("news", data)
+	}
+	stats := s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
+	if stats.Total.Disconnects["ping_timeout"] != 1 || stats.Total.BacklogBytes != 0 {
+		t.Errorf("the counters are %+v", stats.Total)
+	}
+}

@@ -1,0 +1,240 @@
+package gateway_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/gateway"
+)
+
+func TestClientChannels(t *testing.T) {
+	eachLibrary(t, func(t *testing.T, open func(*server, ...string) *client) {
+		s := start(t)
+		c := open(s)
+		c.welcome()
+		for i := range 128 {
+			c.subscribe(fmt.Sprint("channel-", i))
+		}
+		c.says(`{"type":"subscribe","id":1,"channel":"one-more"}`)
+		c.wants(`{"type":"error","id":1,"code":"limit_exceeded","message":"subscribe \"one-more\": too many channels on one connection"}`)
+		c.says(`{"type":"subscribe","id":2,"channel":"channel-5"}`)
+		c.wants(`{"type":"error","id":2,"code":"already_subscribed","message":"subscribe \"channel-5\": already subscribed"}`)
+		c.says(`{"type":"unsubscribe","channel":"channel-5"}`)
+		c.wants(`{"type":"unsubscribed","channel":"channel-5"}`)
+		c.subscribe("one-more")
+		if total := s.stats().Total; total.Subscriptions != 128 || total.Channels != 128 {
+			t.Errorf("the counters are %+v", total)
+		}
+	})
+}
+
+func TestMaxChannels(t *testing.T) {
+	patterns, err := gateway.ParsePatterns([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = 2, patterns })
+	p, upstream := s.connect(), s.publisher()
+	p.subscribe("a")
+	upstream.publishes("b", "1") // a channel also without subscribers
+
+	const full = `the gateway holds 2 channels, which is its limit`
+	p.says(`{"type":"subscribe","id":1,"channel":"c"}`)
+	p.wants(`{"type":"error","id":1,"code":"limit_exceeded","message":"subscribe \"c\": ` + full + `"}`)
+	p.says(`{"type":"publish","id":2,"channel":"c","data":1}`)
+	p.wants(`{"type":"error","id":2,"code":"limit_exceeded","message":"publish \"c\": ` + full + `"}`)
+	upstream.sends(`{"id":3,"channel":"c","data":1}` + "\n")
+	if got, want := upstream.line(), `{"id":3,"error":{"code":"limit_exceeded","message":"`+full+`"}}`; got != want {
+		t.Errorf("received %s, want %s", got, want)
+	}
+	resp := s.publisher()
+	resp.sends("PUBLISH c 1\r\n")
+	resp.receives("-ERR " + strings.ReplaceAll(full, `\"`, `"`) + "\r\n")
+
+	// The channels that are there go on, those of a request that fails in part too.
+	upstream.sends(`{"channels":["a","c","b"],"data":5}` + "\n")
+	if a := decode[answer](t, upstream.line()); a.Error == nil || a.Error.Code != "limit_exceeded" || *a.Line != 3 {
+		t.Errorf("received %+v", a)
+	}
+	p.wants(event("a", 1, "5"))
+	if r := upstream.publishes("b", "1"); r.Offset != 3 {
+		t.Errorf("published with %+v", r)
+	}
+	if streams := s.stats().Publish; streams.Streams != 2 || streams.CreditsUsed != 0 {
+		t.Errorf("the counters are %+v", streams)
+	}
+}
+
+// TestSlowConsumer has a client that does not read, beside one that does, for
+// each of the two bounds of a backlog.
+func TestSlowConsumer(t *testing.T) {
+	for name, test := range map[string]struct {
+		messages, bytes int
+		data            string
+	}{
+		"messages": {20, 64 << 20, `"` + strings.Repeat("x", 50_000) + `"`},
+		"bytes":    {1 << 20, 300_000, `"` + strings.Repeat("x", 50_000) + `"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, oneShard, func(c *gateway.Config) { c.BacklogMessages, c.BacklogBytes = test.messages, test.bytes })
+			slow, healthy, upstream := s.connectNarrow(), s.connect(), s.publisher()
+			epoch, _ := slow.subscribe("news")
+			healthy.subscribe("news")
+			published := uint64(0)
+			for {
+				total := s.stats().Total
+				if total.Disconnects["slow_consumer"]+uint64(2-total.Clients) > 0 {
+					break
+				}
+				if most := int64(test.messages) * int64(len(test.data)+100); total.BacklogBytes > min(most, int64(test.bytes)) {
+					t.Fatalf("the backlog has %d bytes", total.BacklogBytes)
+				}
+				published++
+				if r := upstream.publishes("news", test.data); r.Offset != published || r.Epoch != epoch {
+					t.Fatalf("published with %+v", r)
+				}
+				healthy.wants(event("news", published, test.data))
+			}
+			// The session is over, its socket may live on for the last words.
+			if total := s.stats().Total; total.Clients != 1 || total.Subscriptions != 1 || total.BacklogBytes > int64(len(test.data)+100) {
+				t.Errorf("the counters are %+v", total)
+			}
+
+			// What the client finds is whole frames in order, then the reason.
+			slow.in = bufio.NewReaderSize(slow.TCPConn, 1<<20)
+			received := uint64(0)
+			for {
+				f := slow.frame()
+				if f.Header.OpCode == ws.OpClose {
+					if code, reason := ws.ParseCloseFrameData(f.Payload); code != 1013 || reason != "slow consumer" {
+						t.Errorf("closed with %d %q", code, reason)
+					}
+					break
+				}
+				received++
+				if got := string(f.Payload); got != event("news", received, test.data) {
+					t.Fatalf("event %d is %.80q", received, got)
+				}
+			}
+			slow.ends()
+			slow.Close()
+			if received >= published {
+				t.Errorf("received %d of %d events", received, published)
+			}
+			stats := s.eventually("the end of the slow client", func(g gateway.GatewayStats) bool { return g.Total.Connections == 1 })
+			if stats.Total.Disconnects["slow_consumer"] != 1 || stats.Total.BacklogBytes != 0 || stats.Publish.CreditsUsed != 0 {
+				t.Errorf("the counters are %+v", stats)
+			}
+			upstream.publishes("news", "0")
+			healthy.wants(event("news", published+1, "0"))
+		})
+	}
+}
+
+// stall fills the socket of a client that does not read.
+func (s *server) stall(upstream *peer, channel string) {
+	s.Helper()
+	data := `"` + strings.Repeat("x", 60_000) + `"`
+	for s.stats().Total.BacklogBytes == 0 {
+		upstream.publishes(channel, data)
+	}
+}
+
+// One that never reads is reset when its time for the last words is over.
+func TestSlowConsumerIsReset(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, func(c *gateway.Config) { c.BacklogMessages = 1 })
+	p, upstream := s.connectNarrow(), s.publisher()
+	p.subscribe("news")
+	s.stall(upstream, "news")
+	upstream.publishes("news", "1")
+	stats := s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
+	if stats.Total.Disconnects["slow_consumer"] != 1 || stats.Total.BacklogBytes != 0 {
+		t.Errorf("the counters are %+v", stats.Total)
+	}
+	if _, err := io.Copy(io.Discard, p.in); err == nil {
+		t.Error("the connection ended with a FIN, want a reset")
+	}
+}
+
+// TestOversizedEvent has an event that is larger than the whole bound: a client
+// without a backlog gets it.
+func TestOversizedEvent(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.MaxEvent, c.BacklogBytes, c.BacklogMessages = 1<<20, 1000, 1000 })
+	p, upstream := s.connectNarrow(), s.publisher()
+	p.subscribe("news")
+	p.in = bufio.NewReaderSize(p.TCPConn, 1<<20)
+	data := `"` + strings.Repeat("x", 512<<10) + `"`
+	for offset := uint64(1); offset <= 2; offset++ {
+		upstream.publishes("news", data)
+		s.eventually("a backlog", func(g gateway.GatewayStats) bool { return g.Total.BacklogBytes > 1000 })
+		p.wants(event("news", offset, data))
+		s.eventually("its end", func(g gateway.GatewayStats) bool { return g.Total.BacklogBytes == 0 })
+	}
+	upstream.publishes("news", data)
+	s.eventually("a backlog", func(g gateway.GatewayStats) bool { return g.Total.BacklogBytes > 1000 })
+	upstream.publishes("news", "1") // small, but the backlog is not empty
+	s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Clients == 0 })
+	p.wants(event("news", 3, data)) // half out already, so it is completed
+	p.closes(1013, "slow consumer")
+}
+
+// pings are as many commands, with the replies to them.
+func pings(n int) (commands string, replies []string) {
+	var all strings.Builder
+	for id := range n {
+		all.WriteString(clientFrame(ws.OpText, true, fmt.Sprintf(`{"type":"ping","id":%d}`, id)))
+		replies = append(replies, fmt.Sprintf(`{"type":"pong","id":%d}`, id))
+	}
+	return all.String(), replies
+}
+
+// TestUnreadReplies has a client that sends commands and reads no reply: it is
+// no longer read, and loses nothing when it reads again.
+func TestUnreadReplies(t *testing.T) {
+	s := start(t)
+	p := s.connectNarrow()
+	if err := p.SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	commands, replies := pings(50_000)
+	go io.WriteString(p.TCPConn, commands) // the replies will tell
+	s.stops("the reading", func(g gateway.GatewayStats) uint64 { return g.Total.BytesIn })
+	if total := s.stats().Total; total.BytesIn >= uint64(len(commands)) || total.BacklogBytes == 0 || total.BacklogBytes > 256<<10 {
+		t.Errorf("the counters are %+v", total)
+	}
+	p.in = bufio.NewReaderSize(p.TCPConn, 1<<20)
+	p.wants(replies...)
+}
+
+// TestSlowConsumerAmidReplies overruns a backlog whose first frame is a reply
+// that is half out: its end must follow before the close frame.
+func TestSlowConsumerAmidReplies(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.BacklogMessages = 1 })
+	p, upstream := s.connectNarrow(), s.publisher()
+	p.subscribe("news")
+	commands, _ := pings(30_000)
+	go io.WriteString(p.TCPConn, commands) // until the end
+	s.stops("the reading", func(g gateway.GatewayStats) uint64 { return g.Total.BytesIn })
+	upstream.publishes("news", "1")
+	upstream.publishes("news", "2")
+	s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Clients == 0 })
+	for id := 0; ; id++ {
+		f := p.frame()
+		if f.Header.OpCode == ws.OpClose {
+			if code, reason := ws.ParseCloseFrameData(f.Payload); code != 1013 || reason != "slow consumer" {
+				t.Errorf("closed with %d %q", code, reason)
+			}
+			break
+		}
+		if got, want := string(f.Payload), fmt.Sprintf(`{"type":"pong","id":%d}`, id); got != want {
+			t.Fatalf("received %.80q, want %s", got, want)
+		}
+	}
+	p.ends()
+}
