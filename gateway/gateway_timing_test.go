@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"fleetcast/codec/command"
+)
+
+var timedData = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`) // 128 bytes
+
+// BenchmarkPublishUnheard sequences events that nobody subscribes to.
+func BenchmarkPublishUnheard(b *testing.B) {
+	s, from, wakes := newStreams(1_000), unlimited(), newWakeSet(2)
+	var names [1_000][]byte
+	for i := range names {
+		names[i] = fmt.Appendf(nil, "channel-%d", i)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		name := names[i%len(names)]
+		i++
+		cost := eventCost(name, timedData)
+		from.take(cost)
+		if _, err := s.publish(name, timedData, from, cost, &wakes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEncodeEvent lays out one event's frame and gives it back.
+func BenchmarkEncodeEvent(b *testing.B) {
+	prefix, from := command.EventPrefix("news"), unlimited()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(timedData)))
+	offset := uint64(0)
+	for b.Loop() {
+		offset++
+		newEvent(prefix, offset, timedData, from, 0, 1).served()
+	}
+}
+
+const crowd = 100_000
+
+// BenchmarkRoster adds an entry to 100,000 and removes one of them.
+func BenchmarkRoster(b *testing.B) {
+	ch := &channel{name: "news"}
+	sessions := make([]*session, 0, crowd)
+	add := func() {
+		c := &session{}
+		c.subscriptions = []subscription{{ch, ch.roster.add(c, 0)}}
+		sessions = append(sessions, c)
+	}
+	for range crowd {
+		add()
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	b.ReportAllocs()
+	for b.Loop() {
+		c := sessions[random.IntN(crowd)]
+		ch.roster.remove(c.subscriptions[0].place)
+		c.subscriptions[0].place = ch.roster.add(c, 0)
+	}
+}
+
+// BenchmarkSubscribeLeave is the same as clients do it: both commands, with
+// their replies.
+func BenchmarkSubscribeLeave(b *testing.B) {
+	s := newTestShard(b)
+	sessions := make([]*session, crowd)
+	name := []byte("news")
+	for i := range sessions {
+		sessions[i] = &session{shard: s, state: sessionOpen}
+		subscribeSilently(sessions[i], name)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	leave := command.AppendUnsubscribe(nil, command.NewID(1), name)
+	join := command.AppendSubscribe(nil, command.NewID(2), name)
+	b.ReportAllocs()
+	for b.Loop() {
+		c := sessions[random.IntN(crowd)]
+		c.command(leave)
+		c.command(join)
+		s.replies = s.replies[:0]
+	}
+	if n := len(s.channels["news"].roster.entries); n != crowd {
+		b.Fatalf("%d subscribers are left", n)
+	}
+}

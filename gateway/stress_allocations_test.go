@@ -1,0 +1,82 @@
+package gateway_test
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fleetcast/gateway"
+)
+
+// TestEventPathAllocatesNothing counts what the whole way of an event
+// allocates, from the publisher's socket to those of its subscribers. A mailbox
+// makes one segment for 256 events; nothing else is left once all scratch space
+// has grown.
+func TestEventPathAllocatesNothing(t *testing.T) {
+	if raceDetected() {
+		t.Skip("pools and sends allocate under the race detector")
+	}
+	const subscribers, burst, rounds = 50, 64, 100
+	for _, test := range []struct{ name, request string }{
+		{"NDJSON", `{"channel":"news","data":{"a":"0123456789"}}` + "\n"},
+		{"RESP", "*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n$18\r\n{\"a\":\"0123456789\"}\r\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, oneShard, func(c *gateway.Config) {
+				c.PingInterval = time.Hour
+				c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+			})
+			clients := startSwarm(t, s.ClientAddrs()[0], "news")
+			var received atomic.Int64
+			clients.received = func(_ *swarmClient, p []byte) { received.Add(int64(len(p))) }
+			clients.grow(subscribers, func(want int64) {
+				until(t, "every client is subscribed", func() bool { return clients.subscribed.Load() == want })
+			})
+			publisher := s.publisher()
+			if test.name == "RESP" {
+				go func() { _, _ = publisher.in.WriteTo(discard{}) }()
+			}
+			requests := []byte(strings.Repeat(test.request, burst))
+			perEvent := int64(len(event("news", 1_000, `{"a":"0123456789"}`)) + 2)
+			publish := func() {
+				if _, err := publisher.Write(requests); err != nil {
+					t.Error(err)
+				}
+			}
+			sent := int64(0)
+			await := func() { // the offset has one to four digits
+				for received.Load() < sent*subscribers*(perEvent-4) {
+					runtime.Gosched()
+				}
+			}
+			for range 20 {
+				publish()
+			}
+			s.eventually("the first bursts", func(g gateway.GatewayStats) bool {
+				return g.Total.Deliveries == 20*burst*subscribers && g.Publish.CreditsUsed == 0
+			})
+			received.Store(0)
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range rounds {
+				publish()
+				sent += burst
+				await()
+			}
+			runtime.ReadMemStats(&after)
+			perEventAllocated := float64(after.Mallocs-before.Mallocs) / (rounds * burst)
+			t.Logf("%.4f allocations per event to %d subscribers", perEventAllocated, subscribers)
+			if perEventAllocated > 0.1 {
+				t.Errorf("%.3f allocations per event, want next to none", perEventAllocated)
+			}
+		})
+	}
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }

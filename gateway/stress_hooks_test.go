@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/command"
+)
+
+var noID command.ID
+
+// newTestShard returns the only shard of a gateway that does not run, so that
+// the test's goroutine may call what belongs to the shard.
+func newTestShard(tb testing.TB, set ...func(*Config)) *shard {
+	tb.Helper()
+	config := DefaultConfig(1_000)
+	config.Shards = 1
+	for _, f := range set {
+		f(&config)
+	}
+	g, err := New(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(g.closeLoops)
+	return g.shards[0]
+}
+
+// newTestSession returns an open session of s on one end of a socket pair whose
+// other end reads nothing.
+func newTestSession(tb testing.TB, s *shard) *session {
+	tb.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { unix.Close(pair[1]) })
+	c := &session{shard: s}
+	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
+		tb.Fatal(err)
+	}
+	s.counters.connections++
+	s.gateway.connections.Add(1)
+	c.moveTo(sessionOpen)
+	return c
+}
+
+// The hooks below are what tests of the running whole need beyond its public
+// surface. Any goroutine may call them.
+
+// onShards has every shard call f and waits.
+func (g *Gateway) onShards(f func(*shard)) {
+	for _, s := range g.shards {
+		done := make(chan struct{})
+		s.post(func() { f(s); close(done) })
+		<-done
+	}
+}
+
+// CutFanOuts cuts every fan-out after the least number of sends.
+func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard) { s.slice = 0 }) }
+
+// JobsUnderWay counts the fan-outs that are cut at this moment.
+func (g *Gateway) JobsUnderWay() (jobs int) {
+	g.onShards(func(s *shard) {
+		for _, c := range s.channels {
+			if c.job != nil {
+				jobs++
+			}
+		}
+	})
+	return jobs
+}
+
+// StallShards makes every shard wait until goOn is called.
+func (g *Gateway) StallShards() (goOn func()) {
+	stalled := make(chan struct{})
+	release := make(chan struct{})
+	for _, s := range g.shards {
+		s.post(func() {
+			stalled <- struct{}{}
+			<-release
+		})
+		<-stalled
+	}
+	return func() { close(release) }
+}
+
+// CreditsInUse is how many credits events under way hold, in bytes.
+func (g *Gateway) CreditsInUse() int64 { return g.credits.inUse() }
+
+// PublishersPaused counts the publishers that wait for credit. It asks the
+// ingest loops alone, so it answers while the shards are stalled.
+func (g *Gateway) PublishersPaused() int64 {
+	var stats PublishStats
+	stats.Errors = make(map[string]uint64)
+	for _, in := range g.ingests {
+		done := make(chan struct{})
+		in.post(func() { in.addStats(&stats); close(done) })
+		<-done
+	}
+	return stats.Paused
+}
+
+// StreamsWithInterest counts the streams that some shard wants.
+func (g *Gateway) StreamsWithInterest() (n int) {
+	for i := range g.streams.stripes {
+		stripe := &g.streams.stripes[i]
+		stripe.mu.Lock()
+		for _, st := range stripe.byName {
+			if len(st.interested) > 0 {
+				n++
+			}
+		}
+		stripe.mu.Unlock()
+	}
+	return n
+}
+
+// Feed publishes events to a channel and waits until every shard has served
+// them.
+func (g *Gateway) Feed(channel, data []byte, events int) {
+	wakes := newWakeSet(len(g.shards))
+	from := g.newAccount(&g.shards[0].starved)
+	for range events {
+		cost := eventCost(channel, data)
+		if !from.take(cost) {
+			panic("gateway: more events than credits")
+		}
+		if _, err := g.streams.publish(channel, data, from, cost, &wakes); err != nil {
+			panic(err)
+		}
+	}
+	wakes.wake()
+	for g.credits.inUse() > 0 {
+		time.Sleep(20 * time.Microsecond) // much less than a fan-out takes
+	}
+}

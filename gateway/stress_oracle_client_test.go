@@ -1,0 +1,283 @@
+package gateway_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// oracleClient is one connection. One goroutine acts, another one reads and
+// compares: replies come in the order of the commands and are what the state of
+// the subscriptions, known on this side too, makes them. Events come for
+// channels between their subscribed and unsubscribed only, from the offset
+// behind the one that subscribed named, without holes or repetition.
+type oracleClient struct {
+	run  *oracleRun
+	conn *net.TCPConn
+	name string
+
+	// The acting side's.
+	joined   map[string]bool
+	buffer   []byte
+	commands uint64
+
+	mu       sync.Mutex
+	expected []expectation
+	position map[string]uint64 // last offset received, of what is subscribed to
+	leaving  bool              // an abrupt end is this side's doing
+
+	read chan struct{} // closed when the reader has ended
+}
+
+// expectation is a command that was sent.
+type expectation struct {
+	kind    command.Kind
+	code    command.Code // of an error
+	id      uint64
+	channel string
+	data    string // of a publish
+}
+
+func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
+	conn, err := net.Dial("tcp", o.clientAddr())
+	if err != nil {
+		return nil, err
+	}
+	conn.SetDeadline(time.Now().Add(3 * patience))
+	c := &oracleClient{
+		run: o, conn: conn.(*net.TCPConn), name: name,
+		joined: make(map[string]bool), position: make(map[string]uint64), read: make(chan struct{}),
+	}
+	in := bufio.NewReader(conn)
+	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+		return nil, err
+	}
+	for line := ""; line != "\r\n"; {
+		if line, err = in.ReadString('\n'); err != nil {
+			return nil, fmt.Errorf("handshake: %w", err)
+		}
+	}
+	go func() {
+		defer close(c.read)
+		err := c.receive(in)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.leaving {
+			o.check(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+	return c, nil
+}
+
+// act does something at random.
+func (c *oracleClient) act(random *rand.Rand) {
+	channel := c.run.anyChannel(random)
+	switch random.IntN(10) {
+	case 0, 1, 2, 3:
+		c.command(command.Subscribe, channel)
+	case 4, 5:
+		c.command(command.Unsubscribe, channel)
+	case 6:
+		if c.joined[channel] {
+			c.catchUp(channel)
+		}
+		c.command(command.Unsubscribe, channel)
+	case 7, 8:
+		for range random.IntN(20) + 1 {
+			c.command(command.Publish, channel)
+		}
+	case 9:
+		c.command(command.Ping, "")
+	}
+	if random.IntN(3) > 0 { // otherwise several go out together
+		c.flush()
+	}
+}
+
+// command sends a command with the next act that flushes.
+func (c *oracleClient) command(kind command.Type, channel string) {
+	c.commands++
+	id := c.commands
+	want := expectation{id: id, channel: channel}
+	var text []byte
+	switch kind {
+	case command.Subscribe:
+		want.kind = command.KindSubscribed
+		if c.joined[channel] {
+			want.kind, want.code = command.KindError, command.AlreadySubscribed
+		}
+		c.joined[channel] = true
+		text = command.AppendSubscribe(nil, command.NewID(id), channel)
+	case command.Unsubscribe:
+		want.kind = command.KindUnsubscribed
+		if !c.joined[channel] {
+			want.kind, want.code = command.KindError, command.NotSubscribed
+		}
+		delete(c.joined, channel)
+		text = command.AppendUnsubscribe(nil, command.NewID(id), channel)
+	case command.Publish:
+		want.kind, want.data = command.KindPublished, fmt.Sprintf(`"%s %d"`, c.name, id)
+		text = command.AppendPublish(nil, command.NewID(id), channel, []byte(want.data))
+	case command.Ping:
+		want.kind = command.KindPong
+		text = command.AppendPing(nil, command.NewID(id))
+	}
+	c.mu.Lock()
+	c.expected = append(c.expected, want)
+	c.mu.Unlock()
+	c.buffer = websocket.AppendMaskedFrame(c.buffer, ws.OpText, text, ws.NewMask())
+}
+
+func (c *oracleClient) flush() {
+	_, err := c.conn.Write(c.buffer)
+	c.run.check(err)
+	c.buffer = c.buffer[:0]
+}
+
+// catchUp waits until everything has come that a publisher was told of.
+func (c *oracleClient) catchUp(channel string) {
+	c.flush()
+	last := c.run.history.lastTold(channel)
+	c.await(fmt.Sprintf("offset %d of %s", last, channel), func() bool { return c.position[channel] >= last })
+}
+
+// await waits for a condition on what the reader knows.
+func (c *oracleClient) await(what string, condition func() bool) {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(2 * patience); ; <-poll.C {
+		c.mu.Lock()
+		ok := condition()
+		c.mu.Unlock()
+		if ok || c.run.failed.Load() {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.run.check(fmt.Errorf("%s does not get %s", c.name, what))
+			return
+		}
+	}
+}
+
+// disconnect ends the connection in one of the ways in which clients do.
+func (c *oracleClient) disconnect(random *rand.Rand) {
+	c.flush()
+	c.mu.Lock()
+	c.leaving = true
+	c.mu.Unlock()
+	switch random.IntN(4) {
+	case 0: // a reset
+		c.conn.SetLinger(0)
+		c.conn.Close()
+	case 1: // a FIN, and nobody reads
+		c.conn.Close()
+	case 2: // a FIN behind everything
+		c.conn.CloseWrite()
+	case 3:
+		c.conn.Write(websocket.AppendMaskedClose(nil, ws.StatusNormalClosure, "", ws.NewMask()))
+	}
+	<-c.read
+	c.conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.expected {
+		if e.kind == command.KindPublished {
+			c.run.history.count(e.channel, 0, 1)
+		}
+	}
+}
+
+// leaveInPeace waits for the last event of every channel subscribed to, leaves
+// them all, and sees nothing come behind.
+func (c *oracleClient) leaveInPeace() {
+	for channel := range c.joined {
+		c.catchUp(channel)
+	}
+	for channel := range c.joined {
+		c.command(command.Unsubscribe, channel)
+	}
+	c.flush()
+	c.await("its last replies", func() bool { return len(c.expected) == 0 })
+	c.mu.Lock()
+	c.leaving = true
+	c.mu.Unlock()
+	c.conn.Write(websocket.AppendMaskedClose(nil, ws.StatusNormalClosure, "", ws.NewMask()))
+	<-c.read
+	c.conn.Close()
+}
+
+var errClosed = errors.New("closed by the gateway")
+
+// receive compares messages until the connection ends.
+func (c *oracleClient) receive(in *bufio.Reader) error {
+	var message command.ServerMessage
+	for {
+		f, err := nextFrame(in)
+		if err != nil {
+			return err
+		}
+		switch f.Header.OpCode {
+		case ws.OpClose:
+			if n, err := io.Copy(io.Discard, in); n > 0 && err == nil {
+				c.run.check(fmt.Errorf("%s: %d bytes behind the close frame", c.name, n))
+			}
+			return errClosed
+		case ws.OpPing:
+			continue
+		}
+		if err := message.Parse(f.Payload); err != nil {
+			return fmt.Errorf("message %q: %w", f.Payload, err)
+		}
+		if err := c.compare(&message); err != nil {
+			c.run.check(fmt.Errorf("%s received %s: %w", c.name, f.Payload, err))
+			return err
+		}
+	}
+}
+
+func (c *oracleClient) compare(m *command.ServerMessage) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch m.Kind {
+	case command.KindWelcome:
+		return nil
+	case command.KindEvent:
+		last, ok := c.position[string(m.Channel)]
+		if !ok {
+			return errors.New("it is not subscribed to")
+		}
+		if m.Offset != last+1 {
+			return fmt.Errorf("the last offset was %d", last)
+		}
+		c.position[string(m.Channel)] = m.Offset
+		return c.run.history.saw(string(m.Channel), m.Offset, string(m.Data))
+	}
+	if len(c.expected) == 0 {
+		return errors.New("there was no command")
+	}
+	want := c.expected[0]
+	c.expected = c.expected[1:]
+	if m.Kind != want.kind || m.ID.Value != want.id || string(m.Code) != string(want.code) {
+		return fmt.Errorf("the command was %+v", want)
+	}
+	switch m.Kind {
+	case command.KindSubscribed:
+		c.position[want.channel] = m.Offset
+		return c.run.history.sawEpoch(want.channel, string(m.Epoch))
+	case command.KindUnsubscribed:
+		delete(c.position, want.channel)
+	case command.KindPublished:
+		return c.run.history.told(want.channel, m.Offset, want.data)
+	}
+	return nil
+}

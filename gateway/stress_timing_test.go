@@ -1,0 +1,107 @@
+package gateway_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fleetcast/gateway"
+)
+
+// timedEvent is 128 bytes of data.
+var timedEvent = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`)
+
+// BenchmarkFanOut sends 1 or 32 events at once to 1,000 sockets that another
+// process drains. CPU is that of this process, system calls included.
+func BenchmarkFanOut(b *testing.B) {
+	for _, events := range []int{1, 32} {
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) { fanOut(b, events) })
+	}
+}
+
+func fanOut(b *testing.B, events int) {
+	const subscribers = 1_000
+	s := start(b, oneShard, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30 })
+	swarm := startChild(b, "swarm")
+	swarm.tell("%s news", s.ClientAddrs()[0])
+	swarm.tell("%d", subscribers)
+	swarm.hear()
+	channel := []byte("news")
+	s.Feed(channel, timedEvent, events)
+	b.ReportAllocs()
+	b.SetBytes(int64(subscribers * events * len(timedEvent)))
+	cpu, n := processCPU(b), 0
+	for b.Loop() {
+		s.Feed(channel, timedEvent, events)
+		n++
+	}
+	deliveries := float64(n * subscribers * events)
+	b.ReportMetric(float64(processCPU(b)-cpu)/deliveries, "cpu-ns/delivery")
+	b.ReportMetric(float64(b.Elapsed())/deliveries, "ns/delivery")
+}
+
+func processCPU(tb testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkIdleConnections measures the memory of a connection with one
+// subscription that does nothing: what is resident, as the slope between 5,000
+// and 15,000 of them, whose other ends are in another process. It means
+// something once: run it with -benchtime=1x.
+func BenchmarkIdleConnections(b *testing.B) {
+	const few, many = 5_000, 15_000
+	for b.Loop() {
+		s := start(b, func(c *gateway.Config) { c.MaxClients = many + 1 })
+		swarm := startChild(b, "swarm")
+		swarm.tell("%s news", s.ClientAddrs()[0])
+		base := memoryOf(b)
+		swarm.tell("%d", few)
+		swarm.hear()
+		atFew := memoryOf(b)
+		swarm.tell("%d", many-few)
+		swarm.hear()
+		atMany := memoryOf(b)
+		if n := s.stats().Total.Subscriptions; n != many {
+			b.Fatalf("%d subscriptions, want %d", n, many)
+		}
+		perConnection := func(from, to float64) float64 { return (to - from) / (many - few) / 1024 }
+		b.ReportMetric(perConnection(atFew.resident, atMany.resident), "KB/conn")
+		b.ReportMetric(perConnection(atFew.live, atMany.live), "live-KB/conn")
+		b.ReportMetric(base.resident/1024, "base-KB")
+		b.ReportMetric(atMany.resident/1024, "all-KB")
+	}
+}
+
+// memory is what the process uses, in bytes.
+type memory struct {
+	resident float64 // of the system's memory, not backed by files
+	live     float64 // heap and stacks after a collection
+}
+
+func memoryOf(b *testing.B) (m memory) {
+	b.Helper()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	m.live = float64(stats.HeapAlloc + stats.StackInuse)
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, line, _ := bytes.Cut(status, []byte("RssAnon:"))
+	var kilobytes float64
+	if _, err := fmt.Sscanf(string(line), "%f kB", &kilobytes); err != nil {
+		b.Fatal(err)
+	}
+	m.resident = kilobytes * 1024
+	return m
+}
