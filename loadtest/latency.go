@@ -1,0 +1,54 @@
+package loadtest
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	// maxLatency is the longest time that a histogram tells apart; what is
+	// longer counts as this long.
+	maxLatency = int64(10 * time.Minute)
+	// latencyGrain is the finest difference that is kept, in nanoseconds.
+	latencyGrain = 1000
+	// latencyDigits is the precision of larger values, in decimal digits.
+	latencyDigits = 3
+)
+
+// histogram counts latencies. It belongs to one goroutine.
+type histogram struct{ counts *hdrhistogram.Histogram }
+
+func newHistogram() histogram {
+	return histogram{hdrhistogram.New(latencyGrain, maxLatency, latencyDigits)}
+}
+
+// record counts one latency in nanoseconds.
+func (h histogram) record(nanoseconds int64) {
+	// It fails only on values out of range, which are brought into it.
+	_ = h.counts.RecordValue(min(max(nanoseconds, 0), maxLatency))
+}
+
+// merge adds the counts of other, which is of the same shape.
+func (h histogram) merge(other histogram) { h.counts.Merge(other.counts) }
+
+// Percentiles are latencies in milliseconds; all 0 if there were none.
+type Percentiles struct {
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+func (h histogram) percentiles() Percentiles {
+	if h.counts.TotalCount() == 0 {
+		return Percentiles{}
+	}
+	at := func(percent float64) float64 {
+		return milliseconds(h.counts.ValueAtQuantile(percent))
+	}
+	return Percentiles{at(50), at(90), at(99), at(99.9), milliseconds(h.counts.Max())}
+}
+
+func milliseconds(nanoseconds int64) float64 { return float64(nanoseconds) / 1e6 }

@@ -1,0 +1,135 @@
+package loadtest
+
+import "slices"
+
+// maxHoles bounds what a subscriber remembers of missing events, in runs of
+// consecutive ones. Beyond it the oldest run is given up as lost for good; if
+// one of its events still arrives it counts as duplicated.
+const maxHoles = 1024
+
+// sequence is what one subscriber has got of its channel, whose events are
+// counted by index from 0. It is pure data.
+type sequence struct {
+	next  int64  // the index that is to come next
+	holes *holes // nil as long as nothing was ever missing
+}
+
+// holes are the indices below next that have not arrived.
+type holes struct {
+	spans   []span // ascending and disjoint
+	givenUp int64  // indices dropped from spans for want of room
+}
+
+// span is a run of indices: from, from+1, ... to-1.
+type span struct{ from, to int64 }
+
+func (s span) size() int64 { return max(s.to-s.from, 0) }
+
+// arrival says how an event fits in with those before it.
+type arrival uint8
+
+const (
+	arrivalFresh    arrival = iota // later than all before it
+	arrivalLate                    // missing until now: it came out of order
+	arrivalRepeated                // it had arrived before
+)
+
+// take notes the arrival of index. skipped are those that must have come before
+// it and did not.
+func (q *sequence) take(index int64) (a arrival, skipped span) {
+	if index >= q.next {
+		skipped = span{q.next, index}
+		q.miss(skipped)
+		q.next = index + 1
+		return arrivalFresh, skipped
+	}
+	if q.fill(span{index, index + 1}) == 1 {
+		return arrivalLate, span{}
+	}
+	return arrivalRepeated, span{}
+}
+
+// tell notes that the server has told of a gap: events which it will not send.
+// told is how many of them had not arrived; passed are the indices that need
+// not be waited for any more.
+func (q *sequence) tell(gap span) (told int64, passed span) {
+	if gap.size() == 0 {
+		return 0, span{}
+	}
+	told = q.fill(span{gap.from, min(gap.to, q.next)})
+	if gap.to <= q.next {
+		return told, span{}
+	}
+	passed = span{q.next, gap.to}
+	begin := max(gap.from, q.next)
+	q.miss(span{q.next, begin})
+	q.next = gap.to
+	return told + gap.to - begin, passed
+}
+
+// lost is how many of the first published indices never arrived.
+func (q *sequence) lost(published int64) int64 {
+	lost := max(published-q.next, 0)
+	if q.holes != nil {
+		lost += q.holes.givenUp
+		for _, s := range q.holes.spans {
+			lost += s.size()
+		}
+	}
+	return lost
+}
+
+// firstLost returns the lowest index that never arrived.
+func (q *sequence) firstLost() int64 {
+	if q.holes != nil && len(q.holes.spans) > 0 {
+		return q.holes.spans[0].from
+	}
+	return q.next
+}
+
+// miss adds indices at or above next.
+func (q *sequence) miss(s span) {
+	if s.size() == 0 {
+		return
+	}
+	if q.holes == nil {
+		q.holes = new(holes)
+	}
+	h := q.holes
+	if len(h.spans) == maxHoles {
+		h.givenUp += h.spans[0].size()
+		h.spans = slices.Delete(h.spans, 0, 1)
+	}
+	h.spans = append(h.spans, s)
+}
+
+// fill removes the indices of s from the holes and returns how many there were.
+func (q *sequence) fill(s span) (filled int64) {
+	if q.holes == nil || s.size() == 0 {
+		return 0
+	}
+	h := q.holes
+	for i := 0; i < len(h.spans); i++ {
+		hole := h.spans[i]
+		common := span{max(hole.from, s.from), min(hole.to, s.to)}
+		if common.size() == 0 {
+			continue
+		}
+		filled += common.size()
+		before, after := span{hole.from, common.from}, span{common.to, hole.to}
+		switch {
+		case before.size() > 0 && after.size() > 0:
+			h.spans[i] = before
+			h.spans = slices.Insert(h.spans, i+1, after)
+			i++
+		case before.size() > 0:
+			h.spans[i] = before
+		case after.size() > 0:
+			h.spans[i] = after
+		default:
+			h.spans = slices.Delete(h.spans, i, i+1)
+			i--
+		}
+	}
+	return filled
+}

@@ -1,0 +1,107 @@
+package loadtest
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// naive is what a sequence stands for.
+type naive struct {
+	next    int64
+	missing map[int64]bool
+}
+
+func (n *naive) take(index int64) (arrival, span) {
+	if index >= n.next {
+		skipped := span{n.next, index}
+		for i := n.next; i < index; i++ {
+			n.missing[i] = true
+		}
+		n.next = index + 1
+		return arrivalFresh, skipped
+	}
+	if n.missing[index] {
+		delete(n.missing, index)
+		return arrivalLate, span{}
+	}
+	return arrivalRepeated, span{}
+}
+
+func (n *naive) tell(gap span) (told int64) {
+	for i := gap.from; i < gap.to; i++ {
+		if i >= n.next || n.missing[i] {
+			told++
+		}
+		delete(n.missing, i)
+	}
+	if gap.size() > 0 && gap.to > n.next {
+		for i := n.next; i < gap.from; i++ {
+			n.missing[i] = true
+		}
+		n.next = gap.to
+	}
+	return told
+}
+
+func TestSequenceAgainstNaive(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for round := range 200 {
+		var q sequence
+		n := naive{missing: make(map[int64]bool)}
+		for range 100 {
+			index := max(q.next+int64(random.IntN(12))-8, 0)
+			if random.IntN(8) == 0 {
+				gap := span{index, index + int64(random.IntN(6))}
+				told, _ := q.tell(gap)
+				if want := n.tell(gap); told != want {
+					t.Fatalf("round %d: tell %v gives %d, want %d", round, gap, told, want)
+				}
+			} else {
+				a, skipped := q.take(index)
+				wantA, wantSkipped := n.take(index)
+				if a != wantA || skipped.size() != wantSkipped.size() || skipped.size() > 0 && skipped != wantSkipped {
+					t.Fatalf("round %d: take %d gives %v %v, want %v %v", round, index, a, skipped, wantA, wantSkipped)
+				}
+			}
+			if q.next != n.next || q.lost(q.next+3) != int64(len(n.missing))+3 {
+				t.Fatalf("round %d: next %d lost %d, want %d %d", round, q.next, q.lost(q.next+3), n.next, len(n.missing)+3)
+			}
+		}
+	}
+}
+
+func TestSequenceBound(t *testing.T) {
+	var q sequence
+	const holes = maxHoles + 500
+	for i := range int64(holes) {
+		q.take(2*i + 1) // 0, 2, 4 ... never come
+	}
+	if got := len(q.holes.spans); got != maxHoles {
+		t.Errorf("%d runs are kept, want %d", got, maxHoles)
+	}
+	if got := q.lost(2 * holes); got != holes {
+		t.Errorf("lost %d, want %d", got, holes)
+	}
+	if a, _ := q.take(0); a != arrivalRepeated {
+		t.Errorf("an event given up long ago is %v", a)
+	}
+}
+
+func TestLayout(t *testing.T) {
+	for _, channels := range []int64{1, 2, 3, 7} {
+		l := layout{channels}
+		counts := make([]int64, channels)
+		for seq := range int64(50) {
+			for channel := range channels {
+				if got := l.count(int32(channel), seq); got != counts[channel] {
+					t.Fatalf("channel %d of %d has %d of %d events, want %d", channel, channels, got, seq, counts[channel])
+				}
+			}
+			channel, index := l.place(seq)
+			if index != counts[channel] || l.seq(channel, index) != seq {
+				t.Fatalf("event %d is %d of channel %d", seq, index, channel)
+			}
+			counts[channel]++
+		}
+	}
+}
