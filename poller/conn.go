@@ -161,8 +161,7 @@ func (c *Conn) WantWrite(want bool) {
 // CloseWrite sends a FIN behind what was sent; receiving goes on.
 func (c *Conn) CloseWrite() {
 	if c.state == stateOpen {
-		// It fails only if the peer is gone, which reading will tell.
-		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
+		shutdownWrite(int(c.fd))
 	}
 }
 
@@ -199,7 +198,7 @@ func (c *Conn) finish(err error) {
 	if c.interest != 0 {
 		_ = c.loop.epoll.remove(int(c.fd))
 	}
-	unix.Close(int(c.fd))
+	closeSocket(int(c.fd))
 	c.fd = -1 // the number may be another's at once; a late Send must fail
 	c.handler.Closed(err)
 }

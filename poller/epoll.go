@@ -16,10 +16,6 @@ import (
 // reported by the next, so a turn's length stays bounded.
 const maxEvents = 512
 
-// briefWait is how long a thread may sleep in epoll_wait: less than the time
-// after which the runtime takes its slot away.
-const briefWait = 5 * time.Millisecond
-
 // Interests of a socket in its loop's epoll instance.
 const (
 	interestRead  = unix.EPOLLIN
@@ -45,7 +41,6 @@ type epoll struct {
 	closed   bool       // under waking
 	deadline time.Time  // that is set on file; zero: none
 	ready    int        // events that the last look found
-	brisk    bool       // events came lately
 	events   [maxEvents]unix.EpollEvent
 }
 
@@ -111,19 +106,16 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 // only polls. Any failure other than an interruption is a broken invariant (a
 // bad descriptor or address), so it panics.
 //
-// There are two ways to wait. While events come, the thread sleeps in
-// epoll_wait: nothing wakes up sooner. But it keeps a slot of the scheduler
-// meanwhile, and after some 10 ms the runtime's monitor thread takes that away,
-// with tens of wake-ups of its own each time. So when nothing came for
-// briefWait, the goroutine parks in the runtime's own poller, in which this
-// instance is registered like a socket. (docs/design.md has figures.)
+// Waiting is left to the runtime's own poller, in which this instance is
+// registered like a socket: the goroutine parks. A thread that slept in
+// epoll_wait would keep its scheduler slot until the runtime's monitor thread
+// came to take it away, which costs tens of wake-ups of that thread each time.
+// Where no call is announced to the scheduler, the monitor itself sleeps.
+// (docs/design.md has figures.)
 func (e *epoll) wait(timeout time.Duration) []unix.EpollEvent {
-	if e.poll(0) || timeout == 0 {
-		e.brisk = true
-		return e.events[:e.ready]
-	}
-	if e.brisk {
-		e.brisk = e.sleep(timeout)
+	e.ready = 0
+	if timeout == 0 {
+		e.poll(0)
 		return e.events[:e.ready]
 	}
 	e.setDeadline(timeout)
@@ -131,22 +123,7 @@ func (e *epoll) wait(timeout time.Duration) []unix.EpollEvent {
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		panic(fmt.Sprintf("poller: wait for events: %v", err))
 	}
-	e.brisk = e.ready > 0
 	return e.events[:e.ready]
-}
-
-// sleep waits for briefWait at most and tells whether events came.
-func (e *epoll) sleep(timeout time.Duration) bool {
-	if timeout < 0 || timeout > briefWait {
-		timeout = briefWait
-	}
-	// Rounded up, so that a wait never ends before its time and spins.
-	n, err := unix.EpollWait(e.fd, e.events[:], int((timeout+time.Millisecond-1)/time.Millisecond))
-	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("poller: epoll_wait: %v", err))
-	}
-	e.ready = max(n, 0)
-	return n > 0
 }
 
 // poll looks for ready events and tells whether there are any. It cannot block,
@@ -195,12 +172,12 @@ func (e *epoll) wake() {
 	}
 	one := [8]byte{1}
 	// EAGAIN means that the counter is full, so the loop will wake anyway.
-	_, _ = unix.Write(e.wakeFD, one[:])
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(e.wakeFD), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
 func (e *epoll) drainWake() {
 	var counter [8]byte
-	_, _ = unix.Read(e.wakeFD, counter[:])
+	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(e.wakeFD), uintptr(unsafe.Pointer(&counter)), uintptr(len(counter)))
 }
 
 func (e *epoll) close() {

@@ -35,3 +35,7 @@ func accept(fd int) (int, error) {
 	accepted, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	return accepted, err
 }
+
+func shutdownWrite(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) }
+
+func closeSocket(fd int) { _ = unix.Close(fd) }

@@ -70,3 +70,14 @@ func accept(fd int) (int, error) {
 	}
 	return int(accepted), nil
 }
+
+func shutdownWrite(fd int) {
+	// It fails only if the peer is gone, which reading will tell.
+	_, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+}
+
+// closeSocket does not wait for what is unsent: no socket lingers but to be
+// reset.
+func closeSocket(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
