@@ -161,11 +161,11 @@ func (c *client) takeResponse(p []byte) (rest []byte) {
 func (c *client) subscribe() {
 	w := c.worker
 	w.scratch = w.profile.appendSubscribe(w.scratch[:0], w.swarm.channels[c.channel])
-	if len(w.scratch) == 0 {
+	if w.profile.confirms() {
+		c.enter(clientSubscribing)
+	} else {
 		c.enter(clientLive)
-		return
 	}
-	c.enter(clientSubscribing)
 	c.sendFrame(ws.OpText, w.scratch)
 }
 

@@ -23,9 +23,11 @@ type profile interface {
 	// checkResponse checks the response head that b begins with; what is behind
 	// it may be quoted in an error.
 	checkResponse(b []byte, key websocket.Key) error
-	// appendSubscribe appends the text message that subscribes to channel; none
-	// if the handshake is enough.
+	// appendSubscribe appends the text message that subscribes to channel.
 	appendSubscribe(dst []byte, channel string) []byte
+	// confirms tells whether the server answers it. Where not, clients are live
+	// once it is sent.
+	confirms() bool
 	// read says what a message from the server is.
 	read(payload []byte) incoming
 	// newDoor makes the way by which events are published.

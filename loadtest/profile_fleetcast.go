@@ -24,6 +24,8 @@ func (*fleetcastProfile) appendSubscribe(dst []byte, channel string) []byte {
 	return command.AppendSubscribe(dst, command.ID{}, channel)
 }
 
+func (*fleetcastProfile) confirms() bool { return true }
+
 func (p *fleetcastProfile) read(payload []byte) incoming {
 	m := &p.message
 	if m.Parse(payload) != nil {

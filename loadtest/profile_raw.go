@@ -25,7 +25,14 @@ func (*rawProfile) checkResponse(b []byte, _ websocket.Key) error {
 	return nil
 }
 
-func (*rawProfile) appendSubscribe(dst []byte, _ string) []byte { return dst }
+// appendSubscribe appends a message that a raw server reads and ignores, as it
+// would read a subscription: so a comparison is of the same exchange, but for
+// the answer.
+func (*rawProfile) appendSubscribe(dst []byte, channel string) []byte {
+	return append(append(dst, "subscribe "...), channel...)
+}
+
+func (*rawProfile) confirms() bool { return false }
 
 func (*rawProfile) read(payload []byte) incoming {
 	if len(payload) == 0 || payload[0] != rawMark {
