@@ -45,7 +45,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		if _, err := unix.Write(fds[1], message); err != nil {
 			t.Fatal(err)
 		}
-		l.dispatch(l.epoll.wait(l.prepareWait(false)))
+		l.dispatch(l.epoll.wait(l.mayBlock(false)))
 		if n, err := h.conn.SendVectors(vectors); n != len(message) || err != nil {
 			t.Fatalf("SendVectors: %d, %v", n, err)
 		}
@@ -58,11 +58,11 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		run  func()
 	}{
 		{"a turn that receives and sends", exchange},
-		{"a tick with a sweep", func() { l.now += TickInterval; l.tick() }},
+		{"a tick with a sweep", func() { l.now += TickInterval; l.tickDue = true; l.tick() }},
 		{"a wake-up", func() {
 			l.asleep.Store(true)
 			l.Wake()
-			l.dispatch(l.epoll.wait(0))
+			l.dispatch(l.epoll.wait(false))
 		}},
 		{"interests", func() {
 			h.conn.PauseReading()

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -28,52 +27,63 @@ const (
 // is not negative; listeners count down from firstListenerToken.
 const (
 	wakeToken          int32 = -1
-	firstListenerToken int32 = -2
+	timerToken         int32 = -2
+	firstListenerToken int32 = -3
 )
 
-// epoll is one epoll instance with the eventfd that interrupts its wait.
+// epoll is one epoll instance with the eventfd that interrupts its wait and the
+// timer that makes it tick.
 type epoll struct {
-	fd       int
-	file     *os.File        // owns fd, for the runtime's poller
-	conn     syscall.RawConn // of file
-	wakeFD   int
-	waking   sync.Mutex // a wake never meets a closed wakeFD, whose number may be another's
-	closed   bool       // under waking
-	deadline time.Time  // that is set on file; zero: none
-	ready    int        // events that the last look found
-	events   [maxEvents]unix.EpollEvent
+	fd      int
+	file    *os.File           // owns fd, for the runtime's poller
+	conn    syscall.RawConn    // of file
+	look    func(uintptr) bool // poll; made once, because making it allocates
+	wakeFD  int
+	waking  sync.Mutex // a wake never meets a closed wakeFD, whose number may be another's
+	closed  bool       // under waking
+	timerFD int
+	ticking bool // timerFD is armed
+	ready   int  // events that the last look found
+	events  [maxEvents]unix.EpollEvent
 }
 
-func openEpoll() (*epoll, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+func openEpoll() (e *epoll, err error) {
+	e = &epoll{fd: -1, wakeFD: -1, timerFD: -1}
+	e.look = e.poll
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	wakeFD, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	if err != nil {
-		unix.Close(fd)
+	if e.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	// os.NewFile leaves descriptors alone that may block.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		unix.Close(wakeFD)
-		return nil, os.NewSyscallError("fcntl", err)
+	if e.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("timerfd_create", err)
 	}
-	e := &epoll{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), wakeFD: wakeFD}
 	if err := e.register(); err != nil {
-		e.close()
 		return nil, fmt.Errorf("register epoll instance: %w", err)
 	}
 	return e, nil
 }
 
-// register connects the parts: the eventfd with the instance, the instance with
-// the runtime's poller.
+// register connects the parts: eventfd and timer with the instance, the
+// instance with the runtime's poller.
 func (e *epoll) register() (err error) {
 	if err := e.add(e.wakeFD, interestRead, wakeToken); err != nil {
 		return err
 	}
+	if err := e.add(e.timerFD, interestRead, timerToken); err != nil {
+		return err
+	}
+	// os.NewFile leaves descriptors alone that may block.
+	if err := unix.SetNonblock(e.fd, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	e.file = os.NewFile(uintptr(e.fd), "epoll")
 	if e.conn, err = e.file.SyscallConn(); err != nil {
 		return err
 	}
@@ -102,9 +112,8 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 	return nil
 }
 
-// wait returns the ready events. Below 0, the timeout has no end; at 0, wait
-// only polls. Any failure other than an interruption is a broken invariant (a
-// bad descriptor or address), so it panics.
+// wait returns the ready events; if it may block, it waits until there are any.
+// A failure is a broken invariant (a bad descriptor or address), so it panics.
 //
 // Waiting is left to the runtime's own poller, in which this instance is
 // registered like a socket: the goroutine parks. A thread that slept in
@@ -112,15 +121,10 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 // came to take it away, which costs tens of wake-ups of that thread each time.
 // Where no call is announced to the scheduler, the monitor itself sleeps.
 // (docs/design.md has figures.)
-func (e *epoll) wait(timeout time.Duration) []unix.EpollEvent {
-	e.ready = 0
-	if timeout == 0 {
+func (e *epoll) wait(mayBlock bool) []unix.EpollEvent {
+	if !mayBlock {
 		e.poll(0)
-		return e.events[:e.ready]
-	}
-	e.setDeadline(timeout)
-	err := e.conn.Read(e.poll)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	} else if err := e.conn.Read(e.look); err != nil {
 		panic(fmt.Sprintf("poller: wait for events: %v", err))
 	}
 	return e.events[:e.ready]
@@ -142,23 +146,24 @@ func (e *epoll) poll(uintptr) bool {
 	return e.ready > 0
 }
 
-// setDeadline makes a wait end in time. One that is set already and is earlier
-// stays: to end a wait for nothing now and then costs less than to set a
-// deadline for each.
-func (e *epoll) setDeadline(timeout time.Duration) {
-	var deadline time.Time
-	if timeout > 0 {
-		now := time.Now()
-		deadline = now.Add(timeout)
-		if e.deadline.After(now) && !e.deadline.After(deadline) {
-			return
-		}
-	} else if e.deadline.IsZero() {
+// tick makes waits return every TickInterval, or no more.
+//
+// A timer descriptor does this, and not a deadline of the runtime's: for those
+// the monitor thread wakes up too.
+func (e *epoll) tick(on bool) {
+	if on == e.ticking {
 		return
 	}
-	e.deadline = deadline
-	if err := e.file.SetReadDeadline(deadline); err != nil {
-		panic(fmt.Sprintf("poller: set the deadline of a wait: %v", err))
+	e.ticking = on
+	var every unix.ItimerSpec
+	if on {
+		interval := unix.NsecToTimespec(int64(TickInterval))
+		every = unix.ItimerSpec{Interval: interval, Value: interval}
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME,
+		uintptr(e.timerFD), 0, uintptr(unsafe.Pointer(&every)), 0, 0, 0)
+	if errno != 0 {
+		panic(fmt.Sprintf("poller: timerfd_settime: %v", errno))
 	}
 }
 
@@ -175,15 +180,26 @@ func (e *epoll) wake() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(e.wakeFD), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
-func (e *epoll) drainWake() {
+// drain empties the counter of the eventfd or the timer, which is ready until
+// then.
+func drain(fd int) {
 	var counter [8]byte
-	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(e.wakeFD), uintptr(unsafe.Pointer(&counter)), uintptr(len(counter)))
+	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&counter)), uintptr(len(counter)))
 }
 
 func (e *epoll) close() {
 	e.waking.Lock()
 	defer e.waking.Unlock()
 	e.closed = true
-	unix.Close(e.wakeFD)
-	e.file.Close()
+	for _, fd := range []int{e.wakeFD, e.timerFD} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	switch {
+	case e.file != nil:
+		e.file.Close()
+	case e.fd >= 0:
+		unix.Close(e.fd)
+	}
 }

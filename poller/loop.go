@@ -56,10 +56,10 @@ type Loop struct {
 	closing   []ending // given up in this turn
 	listeners []*Listener
 
-	start    time.Time
-	now      time.Duration
-	nextTick time.Duration
-	sweep    sweep
+	start   time.Time
+	now     time.Duration
+	tickDue bool // the timer has fired in this turn
+	sweep   sweep
 
 	asleep  atomic.Bool // true exactly while a wait that may block is entered or about to be
 	stopped atomic.Bool
@@ -97,7 +97,7 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 func (l *Loop) Run() {
 	busy := false
 	for !l.stopped.Load() {
-		l.dispatch(l.epoll.wait(l.prepareWait(busy)))
+		l.dispatch(l.epoll.wait(l.mayBlock(busy)))
 		busy = l.owner.Turn()
 		l.tick()
 		// The owner gets a turn after an end, which may be what it waits for.
@@ -167,22 +167,20 @@ func (l *Loop) EachConn(visit func(Handler)) {
 	}
 }
 
-// prepareWait declares the loop asleep if it may block, then looks for mail
-// once more: a poster either sees the flag and wakes the loop, or posted early
+// mayBlock declares the loop asleep if it may block, then looks for mail once
+// more: a poster either sees the flag and wakes the loop, or posted early
 // enough to be seen here.
-func (l *Loop) prepareWait(busy bool) (timeout time.Duration) {
+func (l *Loop) mayBlock(busy bool) bool {
+	l.epoll.tick(l.ticking())
 	if busy || len(l.closing) > 0 {
-		return 0
+		return false
 	}
 	l.asleep.Store(true)
 	if l.owner.Pending() || l.stopped.Load() {
 		l.asleep.Store(false)
-		return 0
+		return false
 	}
-	if !l.ticking() {
-		return -1
-	}
-	return max(l.nextTick-l.Refresh(), 0)
+	return true
 }
 
 func (l *Loop) dispatch(events []unix.EpollEvent) {
@@ -196,7 +194,10 @@ func (l *Loop) dispatch(events []unix.EpollEvent) {
 			// and slots come free, only at its end.
 			l.conns[event.Fd].ready(event.Events)
 		case event.Fd == wakeToken:
-			l.epoll.drainWake()
+			drain(l.epoll.wakeFD)
+		case event.Fd == timerToken:
+			drain(l.epoll.timerFD)
+			l.tickDue = true
 		default:
 			l.listeners[firstListenerToken-event.Fd].ready()
 		}
@@ -217,10 +218,10 @@ func (l *Loop) ticking() bool {
 }
 
 func (l *Loop) tick() {
-	if l.now < l.nextTick {
+	if !l.tickDue {
 		return
 	}
-	l.nextTick = l.now + TickInterval
+	l.tickDue = false
 	for _, listener := range l.listeners {
 		listener.tick()
 	}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,16 +58,16 @@ func TestWakeUpsCoalesce(t *testing.T) {
 	if n := wakeUps(t, l); n != 0 {
 		t.Errorf("a loop that is awake was woken %d times", n)
 	}
-	if timeout := l.prepareWait(false); timeout >= 0 {
-		t.Errorf("a loop without anything to do waits for %v only", timeout)
+	if !l.mayBlock(false) || l.epoll.ticking {
+		t.Error("a loop without anything to do does not sleep, or ticks")
 	}
 	wakeOften()
 	if n := wakeUps(t, l); n != 1 {
 		t.Errorf("4,000 wake-ups of a sleeping loop wrote to the eventfd %d times", n)
 	}
-	l.prepareWait(false)
+	l.mayBlock(false)
 	l.Wake()
-	if events := l.epoll.wait(time.Minute); len(events) != 1 || events[0].Fd != wakeToken {
+	if events := l.epoll.wait(true); len(events) != 1 || events[0].Fd != wakeToken {
 		t.Errorf("a woken wait reports %v", events)
 	}
 }
@@ -77,7 +76,7 @@ func TestWakeUpsCoalesce(t *testing.T) {
 func TestWakeAfterClose(t *testing.T) {
 	l := newIdleLoop(t, LoopConfig{})
 	number := l.epoll.wakeFD
-	l.prepareWait(false)
+	l.mayBlock(false)
 	l.Close()
 	counter := openAt(t, number)
 	l.Wake()
@@ -137,7 +136,7 @@ func TestCopyOfAClosedListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if events := l.epoll.wait(0); len(events) != 0 {
+	if events := l.epoll.wait(false); len(events) != 0 {
 		t.Errorf("a closed listener is reported: %v", events)
 	}
 }
