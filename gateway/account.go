@@ -43,7 +43,11 @@ func (a *account) give(n int64) {
 // waits, or it gave early enough to be seen here.
 func (a *account) await() bool {
 	a.waiting.Store(true)
-	return a.credits.await() || !a.ready()
+	if !a.ready() {
+		return true
+	}
+	a.waiting.Store(false) // it waits for the budget, if at all
+	return a.credits.await()
 }
 
 // ready tells whether the account itself has enough to go on.

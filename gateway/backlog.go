@@ -1,9 +1,8 @@
 package gateway
 
 import (
+	"slices"
 	"time"
-
-	"github.com/valyala/bytebufferpool"
 )
 
 const (
@@ -30,21 +29,19 @@ const (
 type entry struct {
 	kind  entryKind
 	event *event
-	own   *bytebufferpool.ByteBuffer
+	own   []byte
 }
 
 func (e *entry) frame() []byte {
 	if e.kind == entryEvent {
 		return e.event.frame
 	}
-	return e.own.B
+	return e.own
 }
 
 func (e *entry) release() {
 	if e.kind == entryEvent {
 		e.event.release()
-	} else {
-		bytebufferpool.Put(e.own)
 	}
 }
 
@@ -67,9 +64,7 @@ func (b *backlog) pushEvent(e *event, sent int) {
 }
 
 func (b *backlog) pushOwn(kind entryKind, p []byte) {
-	own := bytebufferpool.Get()
-	own.B = append(own.B, p...)
-	b.push(entry{kind: kind, own: own}, 0)
+	b.push(entry{kind: kind, own: slices.Clone(p)}, 0)
 	b.own += len(p)
 }
 
@@ -127,7 +122,7 @@ func (b *backlog) drop() {
 	if e.kind == entryEvent {
 		b.events--
 	} else {
-		b.own -= len(e.own.B)
+		b.own -= len(e.own)
 	}
 	e.release()
 }
@@ -146,7 +141,7 @@ func (b *backlog) cut() {
 		if half.kind == entryEvent {
 			b.events++
 		} else {
-			b.own += len(half.own.B)
+			b.own += len(half.own)
 		}
 	}
 }

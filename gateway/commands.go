@@ -2,9 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
-
-	"github.com/valyala/bytebufferpool"
 
 	"fleetcast/codec/command"
 )
@@ -16,6 +13,7 @@ var (
 	errTooManyChannels   = &command.Error{Code: command.LimitExceeded, Message: "too many channels on one connection"}
 	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
 	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
+	errStopping          = &command.Error{Code: command.NotAvailable, Message: "the gateway is stopping"}
 	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
 )
 
@@ -113,6 +111,9 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	case !config.ClientPublish.Match(name):
 		c.refuseChannel("publish", name, errMayNotPublish, cmd.ID)
 		return
+	case s.drain != drainNot:
+		c.refuseChannel("publish", name, errStopping, cmd.ID)
+		return
 	case len(cmd.Data) > config.MaxEvent:
 		c.refuseChannel("publish", name, errDataTooLong, cmd.ID)
 		return
@@ -146,18 +147,21 @@ func (c *session) starve(payload []byte) {
 // creditAccount implements starver.
 func (c *session) creditAccount() *account { return c.account }
 
-// resume implements starver: it handles the command that waited, then what was read behind it.
+// resume handles what was held: the command that waited, if one did, then what
+// was read behind it. It implements starver.
 func (c *session) resume() {
-	if c.state != sessionOpen || c.held == nil || c.held.starved == nil {
+	held := c.held
+	if c.state != sessionOpen || held == nil {
 		return // it ended meanwhile
 	}
-	held := c.held
 	c.held = nil
 	c.lastSeen = c.shard.loop.Now() // it was us who did not read
-	c.command(held.starved)
+	if held.starved != nil {
+		c.command(held.starved)
+	}
 	if held.rest != nil {
 		c.read(held.rest.B)
-		bytebufferpool.Put(held.rest)
+		giveBuffer(held.rest)
 	}
 	c.flushReplies()
 	if c.held == nil && c.backlog == nil {
@@ -179,7 +183,7 @@ func (c *session) refuse(err error, id command.ID) {
 // command may name many channels.
 func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
 	refusal := refusalOf(err)
-	c.refuse(&command.Error{Code: refusal.Code, Message: fmt.Sprintf("%s %q: %s", verb, name, refusal.Message)}, id)
+	c.refuse(&command.Error{Code: refusal.Code, Message: verb + " " + command.QuoteChannel(name) + ": " + refusal.Message}, id)
 }
 
 // refusalOf returns what a client or publisher is told of err.

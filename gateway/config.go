@@ -124,12 +124,17 @@ func (c *Config) check() error {
 	atLeast("backlog messages", int64(c.BacklogMessages), 1)
 	atLeast("credits", c.Credits, 1)
 	atLeast("publisher credits", c.PublisherCredits, 1)
-	for name, d := range map[string]time.Duration{
-		"channel retention": c.ChannelRetention, "handshake timeout": c.HandshakeTimeout,
-		"ping interval": c.PingInterval, "pong timeout": c.PongTimeout,
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"channel retention", c.ChannelRetention},
+		{"handshake timeout", c.HandshakeTimeout},
+		{"ping interval", c.PingInterval},
+		{"pong timeout", c.PongTimeout},
 	} {
-		if d <= 0 {
-			errs = append(errs, fmt.Errorf("%s is %v, must be positive", name, d))
+		if d.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s is %v, must be positive", d.name, d.value))
 		}
 	}
 	if c.RetryWindow < 0 {

@@ -66,5 +66,8 @@ func (c *credits) ready() bool { return c.free.Load() >= c.resumeAt() }
 // every event.
 func (c *credits) resumeAt() int64 { return c.budget / 2 }
 
+// exhausted tells whether nothing can be taken now.
+func (c *credits) exhausted() bool { return c.free.Load() <= 0 }
+
 // inUse is what events under way have taken.
 func (c *credits) inUse() int64 { return c.budget - c.free.Load() }

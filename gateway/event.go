@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,22 +26,15 @@ type event struct {
 	holders  atomic.Int32 // those shards, and backlog entries
 }
 
-// Groups of frames have a pool of their own: their large buffers must not end up
-// under single frames, which may wait in backlogs for long.
-var (
-	eventPool  = sync.Pool{New: func() any { return new(event) }}
-	framesPool bytebufferpool.Pool
-	groupsPool bytebufferpool.Pool
-)
+var eventPool = sync.Pool{New: func() any { return new(event) }}
 
 // newEvent lays the frame out for the given number of shards.
 func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int64, shards int) *event {
 	e := eventPool.Get().(*event)
 	e.offset, e.from, e.cost = offset, from, cost
-	e.buffer = framesPool.Get()
 	length := command.EventLength(prefix, offset, data)
-	frame := slices.Grow(e.buffer.B[:0], websocket.HeaderSize(length)+length)
-	frame = websocket.AppendHeader(frame, ws.OpText, length)
+	e.buffer = takeBuffer(websocket.HeaderSize(length) + length)
+	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
 	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
 	e.frame = e.buffer.B
 	e.unserved.Store(int32(shards))
@@ -70,7 +62,7 @@ func (e *event) release() {
 	case left < 0:
 		panic("gateway: event released more often than held")
 	default:
-		framesPool.Put(e.buffer)
+		giveBuffer(e.buffer)
 		e.frame, e.buffer, e.from = nil, nil, nil
 		eventPool.Put(e)
 	}

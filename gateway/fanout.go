@@ -90,7 +90,7 @@ func (s *shard) beginJob(c *channel) {
 	if len(j.events) == 1 {
 		j.bytes = j.events[0].frame
 	} else {
-		j.joined = groupsPool.Get()
+		j.joined = takeBuffer(size)
 		for _, e := range j.events {
 			j.joined.B = append(j.joined.B, e.frame...)
 		}
@@ -122,7 +122,7 @@ func (s *shard) takeJob() *job {
 
 func (s *shard) keepJob(j *job) {
 	if j.joined != nil {
-		groupsPool.Put(j.joined)
+		giveBuffer(j.joined)
 	}
 	clear(j.events)
 	*j = job{events: j.events[:0]}

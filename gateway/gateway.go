@@ -41,10 +41,11 @@ type Gateway struct {
 
 	clientAddrs, publishAddrs []netip.AddrPort
 
-	ready   atomic.Bool // runs, and neither drains nor has stopped
-	stop    context.CancelFunc
-	running context.Context
-	stopped chan struct{}
+	serving  atomic.Bool // Run has begun and not ended
+	draining atomic.Bool
+	stop     context.CancelFunc
+	running  context.Context
+	stopped  chan struct{}
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers
@@ -133,18 +134,18 @@ func (g *Gateway) ClientAddrs() []netip.AddrPort { return g.clientAddrs }
 func (g *Gateway) PublishAddrs() []netip.AddrPort { return g.publishAddrs }
 
 // Ready tells whether the gateway serves and is not about to stop.
-func (g *Gateway) Ready() bool { return g.ready.Load() }
+func (g *Gateway) Ready() bool { return g.serving.Load() && !g.draining.Load() }
 
 // Run serves until Close or the end of a Drain. It is called once.
 func (g *Gateway) Run() {
+	g.serving.Store(true)
 	var loops sync.WaitGroup
 	for _, loop := range g.loops() {
 		loops.Go(loop.Run)
 	}
 	loops.Go(g.sweepStreams)
-	g.ready.Store(true)
 	loops.Wait()
-	g.ready.Store(false)
+	g.serving.Store(false)
 	close(g.stopped)
 }
 
@@ -162,23 +163,37 @@ func (g *Gateway) Close() {
 // a goodbye, close code 1001 and what waits for them. When all are gone, or
 // ctx ends, the gateway closes and Run returns. The error is that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
-	g.ready.Store(false)
+	g.draining.Store(true)
 	defer g.Close()
 	starts := make([]func(done func()), 0, len(g.ingests))
 	for _, in := range g.ingests {
 		starts = append(starts, func(done func()) { in.post(func() { in.startDrain(done) }) })
 	}
-	if err := g.await(ctx, starts); err != nil {
-		return fmt.Errorf("drain publishers: %w", err)
-	}
+	// Whatever becomes of the publishers, the clients are to have their time.
+	publishersCtx, cancel := halfOf(ctx)
+	defer cancel()
+	publishersErr := g.await(publishersCtx, starts)
 	starts = starts[:0]
 	for _, s := range g.shards {
 		starts = append(starts, func(done func()) { s.post(func() { s.startDrain(done) }) })
 	}
-	if err := g.await(ctx, starts); err != nil {
-		return fmt.Errorf("drain clients: %w", err)
+	clientsErr := g.await(ctx, starts)
+	if publishersErr != nil {
+		publishersErr = fmt.Errorf("drain publishers: %w", publishersErr)
 	}
-	return nil
+	if clientsErr != nil {
+		clientsErr = fmt.Errorf("drain clients: %w", clientsErr)
+	}
+	return errors.Join(publishersErr, clientsErr)
+}
+
+// halfOf returns a context that ends after half of the time that ctx has left.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // await starts several things and waits until all are done.

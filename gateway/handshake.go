@@ -4,14 +4,15 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/valyala/bytebufferpool"
-
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 )
 
 // subprotocol is the client protocol's name in the handshake.
 const subprotocol = "fleetcast.v1"
+
+// reasonVanished counts handshakes that ended before the head was complete.
+const reasonVanished = "vanished"
 
 var errDraining = &websocket.HandshakeError{
 	Status: 503, Reason: "draining", Message: "the gateway is stopping; connect again",
@@ -40,7 +41,7 @@ func (c *session) handshake(p []byte) {
 	c.upgrade(p[:n])
 	c.read(p[n:])
 	if gathered != nil {
-		bytebufferpool.Put(gathered.rest)
+		giveBuffer(gathered.rest)
 	}
 }
 

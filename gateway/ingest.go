@@ -14,6 +14,10 @@ import (
 // is a batch that wakes every shard once.
 const ingestReadBuffer = 256 << 10
 
+// starvedRead is how much a publisher is read at a time while the budget is used
+// up, in bytes.
+const starvedRead = 4 << 10
+
 // drainPatience is how long a drain goes on serving publishers that do not
 // cease to send, and then how long all may take to read their replies and to
 // close their side.
@@ -27,12 +31,12 @@ type ingest struct {
 	loop    *poller.Loop
 	mailbox *poller.Mailbox[func()]
 	starved starved // publishers that wait for credit
-	turn    uint64  // counts turns
 	closing *poller.Deadlines[*publisher]
 	drained func()        // set while draining: to be called when all are gone
 	drainBy time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters ingestCounters
+	warned   time.Duration // when an HTTP request was last logged; the loop's time
 
 	// Scratch, empty between the handling of two sockets.
 	request publish.Request
@@ -74,19 +78,30 @@ func (in *ingest) post(f func()) {
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
-	if in.drained != nil || g.publishers.Load() >= int64(g.config.MaxPublishers) {
-		_ = unix.Sendto(fd, []byte("-ERR max number of clients reached\r\n"), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
-		unix.Close(fd)
+	if g.publishers.Add(1) > int64(g.config.MaxPublishers) {
+		in.turnAway(fd, "-ERR max number of clients reached\r\n")
+		return
+	}
+	if in.drained != nil {
+		in.turnAway(fd, "-ERR the gateway is stopping\r\n")
 		return
 	}
 	p := newPublisher(in)
 	if err := in.loop.Register(&p.conn, fd, p); err != nil {
+		g.publishers.Add(-1)
 		unix.Close(fd)
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	g.publishers.Add(1)
 	in.counters.publishers++
+}
+
+// turnAway closes a connection that was counted but cannot be served. Which
+// protocol it speaks is not known; the words are for both a person and RESP.
+func (in *ingest) turnAway(fd int, words string) {
+	in.gateway.publishers.Add(-1)
+	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	unix.Close(fd)
 }
 
 // AcceptFailed implements poller.Owner.
@@ -106,9 +121,19 @@ func (in *ingest) Turn() (busy bool) {
 	}
 	in.starved.resume()
 	in.wakes.wake()
+	in.limitReads()
 	in.continueDrain()
-	in.turn++
 	return false
+}
+
+// limitReads keeps what publishers without credit make us hold small: once the
+// budget is used up, whoever is read next can publish nothing of what it sent.
+func (in *ingest) limitReads() {
+	limit := 0
+	if in.gateway.credits.exhausted() {
+		limit = starvedRead
+	}
+	in.loop.LimitReads(limit)
 }
 
 // Pending implements poller.Owner.
@@ -149,7 +174,7 @@ func (in *ingest) continueDrain() {
 		switch p := h.(*publisher); {
 		case in.loop.Now() >= in.drainBy+drainPatience:
 			p.conn.Close(errImpatient)
-		case in.loop.Now() >= in.drainBy || p.idle() && p.readIn != in.turn:
+		case in.loop.Now() >= in.drainBy || p.idle() && in.loop.Now()-p.readAt > poller.TickInterval:
 			p.close()
 		}
 	})

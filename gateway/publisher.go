@@ -43,7 +43,7 @@ type publisher struct {
 	resp     respState                  // of RESP
 	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil
 	unsent   poller.Unsent              // replies
-	readIn   uint64                     // the loop's turn in which bytes last came
+	readAt   time.Duration              // when bytes last came; the loop's time
 	starving bool                       // waits for credit
 	ended    bool                       // its FIN was seen, what it sent is not all handled
 	closing  bool                       // closes when its replies have left
@@ -60,13 +60,13 @@ func newPublisher(in *ingest) *publisher {
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
-	p.readIn = p.ingest.turn
+	p.readAt = p.ingest.loop.Now()
 	p.ingest.counters.bytesIn += uint64(len(b))
 	if p.closing {
 		return
 	}
 	if p.held != nil {
-		p.held.B = append(p.held.B, b...)
+		p.held = appendBuffer(p.held, b)
 		if len(p.held.B) < p.resp.need {
 			return
 		}
@@ -109,10 +109,7 @@ func (p *publisher) Swept() {}
 
 // Closed implements poller.Handler.
 func (p *publisher) Closed(err error) {
-	if p.held != nil {
-		bytebufferpool.Put(p.held)
-		p.held = nil
-	}
+	p.keep(nil)
 	p.unsent.Release()
 	p.closing = true
 	p.ingest.counters.publishers--
@@ -129,6 +126,7 @@ func (p *publisher) handle(b []byte) {
 	rest, outcome := p.steps(b)
 	p.keep(rest)
 	p.sendReplies()
+	p.ingest.wakes.wake()
 	switch {
 	case outcome == stepClose:
 		p.close()
@@ -199,12 +197,11 @@ func (p *publisher) keep(rest []byte) {
 	switch {
 	case len(rest) == 0:
 		if p.held != nil {
-			bytebufferpool.Put(p.held)
+			giveBuffer(p.held)
 			p.held = nil
 		}
 	case p.held == nil:
-		p.held = bytebufferpool.Get()
-		p.held.B = append(p.held.B, rest...)
+		p.held = appendBuffer(nil, rest)
 	default:
 		p.held.B = p.held.B[:copy(p.held.B, rest)]
 	}
@@ -263,6 +260,7 @@ func (p *publisher) close() {
 		return
 	}
 	p.closing, p.starving = true, false
+	p.keep(nil)
 	p.ingest.closing.Add(p, p.ingest.loop.Now())
 	p.conn.ResumeReading()
 	if p.unsent.Len() == 0 {

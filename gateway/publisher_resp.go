@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
@@ -40,8 +41,8 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	case len(c.Args) == 0:
 		return n, stepDone
 	case c.Inline && publish.IsHTTP(b[:n]):
-		in.gateway.logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
-			"from", p.conn.RemoteAddr())
+		in.refused(command.PermissionDenied)
+		in.warnOfHTTP(p)
 		return n, stepClose
 	}
 	outcome = p.respCommand(c.Args)
@@ -49,6 +50,17 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 		return 0, stepWait
 	}
 	return n, outcome
+}
+
+// httpWarnInterval keeps whoever reaches the port from filling the log.
+const httpWarnInterval = time.Minute
+
+func (in *ingest) warnOfHTTP(p *publisher) {
+	if now := in.loop.Now(); in.warned == 0 || now-in.warned >= httpWarnInterval {
+		in.warned = now
+		in.gateway.logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
+			"from", p.conn.RemoteAddr(), "next_warning_in", httpWarnInterval)
+	}
 }
 
 // respCommand executes one command. Errors are in Redis's own words: client

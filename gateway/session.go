@@ -70,8 +70,9 @@ type session struct {
 	id            uint64
 }
 
-// heldInput is input that waits: the start of a handshake's head; or, of a
-// client whose publish found no credit, that command and what followed it.
+// heldInput is input that waits: the start of a handshake's head; what follows
+// commands whose replies the client does not read; or, of a client whose publish
+// found no credit, that command and what followed it.
 type heldInput struct {
 	starved []byte // the command's payload; nil if none waits for credit
 	rest    *bytebufferpool.ByteBuffer
@@ -128,6 +129,7 @@ func (c *session) Closed(err error) {
 			c.reason = draining
 		case c.state == sessionHandshaking:
 			c.reason = handshakeFailed
+			s.counters.handshakeFailures[reasonVanished]++
 		default:
 			c.reason = clientVanished
 		}
@@ -166,6 +168,10 @@ func (c *session) read(p []byte) {
 		c.reader.Recycle()
 		if len(s.replies) >= repliesHeld {
 			c.flushReplies()
+		}
+		if c.backlog != nil && c.backlog.own > repliesHeld && len(p) > 0 {
+			c.hold(p) // until the replies have left
+			return
 		}
 	}
 }
@@ -330,8 +336,11 @@ func (c *session) caughtUp() {
 		c.said()
 		return
 	}
-	if c.held == nil {
+	switch {
+	case c.held == nil:
 		c.conn.ResumeReading()
+	case c.held.starved == nil:
+		c.resume()
 	}
 }
 
@@ -340,15 +349,12 @@ func (c *session) hold(p []byte) {
 	if c.held == nil {
 		c.held = new(heldInput)
 	}
-	if c.held.rest == nil {
-		c.held.rest = bytebufferpool.Get()
-	}
-	c.held.rest.B = append(c.held.rest.B, p...)
+	c.held.rest = appendBuffer(c.held.rest, p)
 }
 
 func (c *session) releaseHeld() {
 	if c.held != nil && c.held.rest != nil {
-		bytebufferpool.Put(c.held.rest)
+		giveBuffer(c.held.rest)
 	}
 	c.held = nil
 }

@@ -134,6 +134,9 @@ func (s *shard) Turn() (busy bool) {
 	s.wakes.wake()
 	busy = s.fanOut()
 	s.continueDrain()
+	if s.loop.Conns() == 0 {
+		s.forget()
+	}
 	return busy
 }
 
@@ -171,6 +174,14 @@ func (s *shard) Tick() {
 			c.conn.Close(errImpatient)
 		}
 	}
+}
+
+// forget drops the deadlines of sessions that are gone: without connections the
+// loop does not tick, and they would be kept alive.
+func (s *shard) forget() {
+	s.handshakes.Clear()
+	s.pongs.Clear()
+	s.closing.Clear()
 }
 
 // takeMail sorts what has arrived: events wait with their channel.

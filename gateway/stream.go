@@ -1,8 +1,8 @@
 package gateway
 
 import (
-	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -21,10 +21,18 @@ const epochSize = 8
 // epoch names one life of a stream: an offset means nothing in another.
 type epoch [epochSize]byte
 
-func newEpoch() (e epoch) {
-	var random [epochSize * 6 / 8]byte
-	rand.Read(random[:])
-	base64.RawURLEncoding.Encode(e[:], random[:])
+// newEpoch makes the epoch of a stream in the given life of its stripe. A stream
+// that was forgotten without ever having had an event gets the same one again:
+// nothing of it was lost.
+func newEpoch(seed maphash.Seed, name string, life uint64) (e epoch) {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	h.WriteString(name)
+	var number [8]byte
+	binary.LittleEndian.PutUint64(number[:], life)
+	h.Write(number[:])
+	binary.LittleEndian.PutUint64(number[:], h.Sum64())
+	base64.RawURLEncoding.Encode(e[:], number[:epochSize*6/8])
 	return e
 }
 
@@ -62,7 +70,8 @@ type stripe struct {
 	mu     sync.Mutex
 	byName map[string]*stream
 	sweeps uint64
-	_      [40]byte // keeps neighbours' locks off this cache line
+	life   uint64   // counts the sweeps that forgot events' positions
+	_      [32]byte // keeps neighbours' locks off this cache line
 }
 
 func newStreams(limit int) *streams {
@@ -133,6 +142,12 @@ func (s *streams) leave(c *channel) {
 	i := slices.Index(st.interested, c)
 	st.interested = slices.Delete(st.interested, i, i+1)
 	st.usedIn = stripe.sweeps
+	if st.offset == 0 && len(st.interested) == 0 {
+		// There is no position to keep; and whoever subscribes to one new name
+		// after the other must not fill the table.
+		delete(stripe.byName, c.name)
+		s.count.Add(-1)
+	}
 }
 
 // sweep forgets the streams of one stripe that were not used since the sweep
@@ -146,6 +161,7 @@ func (s *streams) sweep(i int) {
 		if len(st.interested) == 0 && st.usedIn < stripe.sweeps {
 			delete(stripe.byName, name)
 			s.count.Add(-1)
+			stripe.life = stripe.sweeps + 1
 		}
 	}
 	stripe.sweeps++
@@ -168,7 +184,7 @@ func (s *streams) find(stripe *stripe, name []byte) (*stream, error) {
 			Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", s.limit),
 		}
 	}
-	st := &stream{name: string(name), epoch: newEpoch(), usedIn: stripe.sweeps}
+	st := &stream{name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), usedIn: stripe.sweeps}
 	stripe.byName[st.name] = st
 	return st, nil
 }

@@ -134,6 +134,7 @@ func TestStreamSweep(t *testing.T) {
 	if n := s.count.Load(); n != 1 {
 		t.Fatalf("%d streams, want the one that a shard wants", n)
 	}
+	publishTo(t, s, from, &wakes, "kept")
 	s.leave(kept)
 	sweep() // it was used since the last one
 	if n := s.count.Load(); n != 1 {
@@ -142,6 +143,22 @@ func TestStreamSweep(t *testing.T) {
 	sweep()
 	if n := s.count.Load(); n != 0 {
 		t.Fatalf("%d streams are left", n)
+	}
+}
+
+// A stream to which nobody published has no position to keep. Who subscribes to
+// one new name after the other must not fill the table with them.
+func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
+	s := newStreams(1)
+	for _, name := range []string{"a", "b", "c"} {
+		c := &channel{name: name, shard: mailShard(0)}
+		if _, err := s.join(c); err != nil {
+			t.Fatalf("join %s: %v", name, err)
+		}
+		s.leave(c)
+	}
+	if n := s.count.Load(); n != 0 {
+		t.Errorf("%d streams are left", n)
 	}
 }
 

@@ -263,7 +263,7 @@ func (c *Conn) ready(events uint32) {
 // read takes one buffer's worth; what is left is reported again by the next
 // wait, so that one busy socket cannot hold the others up.
 func (c *Conn) read() {
-	n, err := receive(int(c.fd), c.loop.buffer)
+	n, err := receive(int(c.fd), c.loop.buffer[:c.loop.readLimit])
 	switch {
 	case n > 0:
 		c.handler.Received(c.loop.buffer[:n])

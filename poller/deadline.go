@@ -42,6 +42,14 @@ func (d *Deadlines[T]) Due(now time.Duration) (what T, added time.Duration, ok b
 	return entry.what, entry.added, true
 }
 
+// Clear removes all entries: for an owner without connections, to which none of
+// them can matter any more.
+func (d *Deadlines[T]) Clear() {
+	if len(d.queue) > 0 {
+		d.queue, d.head = nil, 0
+	}
+}
+
 // Len returns the number of entries not yet taken.
 func (d *Deadlines[T]) Len() int { return len(d.queue) - d.head }
 

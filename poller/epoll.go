@@ -47,27 +47,28 @@ type epoll struct {
 	events  [maxEvents]unix.EpollEvent
 }
 
-func openEpoll() (e *epoll, err error) {
-	e = &epoll{fd: -1, wakeFD: -1, timerFD: -1}
-	e.look = e.poll
-	defer func() {
-		if err != nil {
-			e.close()
-		}
-	}()
-	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if e.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
-	}
-	if e.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("timerfd_create", err)
-	}
-	if err := e.register(); err != nil {
-		return nil, fmt.Errorf("register epoll instance: %w", err)
+func openEpoll() (*epoll, error) {
+	e := &epoll{fd: -1, wakeFD: -1, timerFD: -1}
+	if err := e.open(); err != nil {
+		e.close()
+		return nil, fmt.Errorf("open epoll instance: %w", err)
 	}
 	return e, nil
+}
+
+// open opens the descriptors; those it did open are closed by close.
+func (e *epoll) open() (err error) {
+	e.look = e.poll
+	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if e.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	if e.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	return e.register()
 }
 
 // register connects the parts: eventfd and timer with the instance, the
@@ -140,6 +141,7 @@ func (e *epoll) poll(uintptr) bool {
 		e.ready = int(n)
 	case unix.EINTR:
 		e.ready = 0
+		return true // or what has become ready meanwhile would not end the wait
 	default:
 		panic(fmt.Sprintf("poller: epoll_wait: %v", errno))
 	}

@@ -23,6 +23,14 @@ const (
 	acceptRest = 500 * time.Millisecond
 )
 
+// Of sockets with KeepAlive: seconds of silence before the first probe, seconds
+// between probes, and how many may stay unanswered.
+const (
+	keepAliveIdle     = 60
+	keepAliveInterval = 15
+	keepAliveProbes   = 4
+)
+
 type listenerState uint8
 
 const (
@@ -51,7 +59,8 @@ type ListenConfig struct {
 	// UnsentLowWater is how many unsent bytes a socket holds before it takes
 	// no more (TCP_NOTSENT_LOWAT); 0 means as many as its send buffer.
 	UnsentLowWater int
-	// KeepAlive has the kernel find out peers that vanish (SO_KEEPALIVE).
+	// KeepAlive has the kernel find out peers that vanish, within some two
+	// minutes of silence (SO_KEEPALIVE).
 	KeepAlive bool
 }
 
@@ -117,7 +126,11 @@ func (l *Listener) bind(config ListenConfig, addr netip.AddrPort, probe bool) er
 		err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, config.UnsentLowWater))
 	}
 	if config.KeepAlive {
-		err = errors.Join(err, set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
+		err = errors.Join(err,
+			set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
+			set(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes))
 	}
 	if err != nil {
 		return err

@@ -56,10 +56,13 @@ type Loop struct {
 	closing   []ending // given up in this turn
 	listeners []*Listener
 
-	start   time.Time
-	now     time.Duration
-	tickDue bool // the timer has fired in this turn
-	sweep   sweep
+	start     time.Time
+	now       time.Duration
+	tickDue   bool // the timer has fired since the last tick
+	full      bool // the last wait reported as many sockets as it can
+	postponed int  // turns for which the tick was put off
+	readLimit int  // bytes of the buffer that one read may use
+	sweep     sweep
 
 	asleep  atomic.Bool // true exactly while a wait that may block is entered or about to be
 	stopped atomic.Bool
@@ -84,11 +87,12 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 		size = DefaultReadBuffer
 	}
 	return &Loop{
-		owner:  owner,
-		epoll:  e,
-		buffer: make([]byte, size),
-		start:  time.Now(),
-		sweep:  sweep{interval: config.SweepInterval},
+		owner:     owner,
+		epoll:     e,
+		buffer:    make([]byte, size),
+		start:     time.Now(),
+		readLimit: size,
+		sweep:     sweep{interval: config.SweepInterval},
 	}, nil
 }
 
@@ -154,6 +158,16 @@ func (l *Loop) Refresh() time.Duration {
 	return l.now
 }
 
+// LimitReads makes reads take n bytes at most; 0 or more than the buffer holds
+// means the whole buffer. An owner that must keep what it reads for a while
+// limits how much that can be.
+func (l *Loop) LimitReads(n int) {
+	if n <= 0 || n > len(l.buffer) {
+		n = len(l.buffer)
+	}
+	l.readLimit = n
+}
+
 // Conns returns the number of registered connections.
 func (l *Loop) Conns() int { return len(l.conns) - len(l.freeSlots) }
 
@@ -184,6 +198,7 @@ func (l *Loop) mayBlock(busy bool) bool {
 }
 
 func (l *Loop) dispatch(events []unix.EpollEvent) {
+	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
 	l.Refresh()
 	for i := range events {
@@ -217,11 +232,22 @@ func (l *Loop) ticking() bool {
 	return false
 }
 
+// behind tells whether a tick is to be put off because not every ready socket
+// has been looked at: after a stall, signs of life may lie unread. The delay is
+// bounded by the turns that it takes to look at all.
+func (l *Loop) behind() bool {
+	if !l.full || l.postponed > l.Conns()/maxEvents {
+		return false
+	}
+	l.postponed++
+	return true
+}
+
 func (l *Loop) tick() {
-	if !l.tickDue {
+	if !l.tickDue || l.behind() {
 		return
 	}
-	l.tickDue = false
+	l.tickDue, l.postponed = false, 0
 	for _, listener := range l.listeners {
 		listener.tick()
 	}
@@ -256,6 +282,9 @@ func (l *Loop) takeSlot(c *Conn) int32 {
 	return int32(len(l.conns) - 1)
 }
 
+// sweepCatchUp is how many times its pace a sweep makes at most after a stall.
+const sweepCatchUp = 4
+
 // sweep walks over the connections' slots at a steady pace, so that each is
 // seen once per interval and the work is spread evenly over it.
 type sweep struct {
@@ -272,8 +301,9 @@ func (s *sweep) advance(conns []*Conn, now time.Duration) {
 	}
 	s.owed += float64(len(conns)) * float64(now-s.last) / float64(s.interval)
 	s.last = now
-	// After a stall there is no point in seeing anyone twice.
-	s.owed = min(s.owed, float64(len(conns)))
+	// What a stall has delayed is made up for in steps, not in a burst.
+	share := float64(len(conns)) * float64(TickInterval) / float64(s.interval)
+	s.owed = min(s.owed, 1+sweepCatchUp*share, float64(len(conns)))
 	for ; s.owed >= 1; s.owed-- {
 		if s.cursor >= len(conns) {
 			s.cursor = 0

@@ -2,6 +2,9 @@ package poller
 
 import "github.com/valyala/bytebufferpool"
 
+// maxPooled is the capacity in bytes of the largest buffer that is pooled.
+const maxPooled = 64 << 10
+
 // Unsent is the outbound path of a connection whose output is its own: what
 // the kernel does not take at once waits here, in order, in a pooled buffer.
 // It does not bound itself: its owner stops producing while Len is large. The
@@ -62,7 +65,10 @@ func (u *Unsent) Flush(c *Conn) error {
 // ends.
 func (u *Unsent) Release() {
 	if u.buffer != nil {
-		bytebufferpool.Put(u.buffer)
+		// A large buffer would end up under a few bytes for long.
+		if cap(u.buffer.B) <= maxPooled {
+			bytebufferpool.Put(u.buffer)
+		}
 		*u = Unsent{}
 	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -101,4 +102,14 @@ func checkUnicodeChannel(name []byte) error {
 		i += size
 	}
 	return nil
+}
+
+// QuoteChannel returns the name for a message to a person: in ASCII, in quotes,
+// cut to a length that is good to read. It may be any bytes.
+func QuoteChannel(name []byte) string {
+	const shown = 64
+	if len(name) > shown {
+		return strconv.QuoteToASCII(string(name[:shown])) + "..."
+	}
+	return strconv.QuoteToASCII(string(name))
 }

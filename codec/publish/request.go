@@ -131,16 +131,10 @@ func dataTooLong(maxData int) *command.Error {
 	}
 }
 
-// badChannel names the channel, cut to a length that is good to read.
 func badChannel(name []byte, err error) *command.Error {
-	const shown = 64
-	text, more := name, ""
-	if len(text) > shown {
-		text, more = text[:shown], "..."
-	}
 	return &command.Error{
 		Code:    command.BadChannel,
-		Message: "channel " + strconv.QuoteToASCII(string(text)) + more + ": " + reason(err),
+		Message: "channel " + command.QuoteChannel(name) + ": " + reason(err),
 	}
 }
 

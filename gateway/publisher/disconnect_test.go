@@ -1,8 +1,10 @@
 package publisher_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -176,7 +178,6 @@ func TestRepliesNotUnderstoodCloseTheConnection(t *testing.T) {
 		{"results and error", `{"id":1,"results":[` + good + `],"error":{"code":"internal"}}` + "\n"},
 		{"error without code", `{"id":1,"error":{"message":"m"}}` + "\n"},
 		{"error about no request", `{"error":{"code":"bad_request","message":"m"}}` + "\n"},
-		{"error about a line with an id", lineError(1, "bad_request")},
 		{"error about a line to come", lineError(2, "bad_request")},
 		{"id and line", `{"id":1,"line":1,"error":{"code":"internal"}}` + "\n"},
 		{"something behind", `{"id":1,"results":[` + good + "]} x\n"},
@@ -198,6 +199,72 @@ func TestRepliesNotUnderstoodCloseTheConnection(t *testing.T) {
 				t.Errorf("on the next connection: %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+// The gateway cannot read the id of a line that is too long, so that its refusal
+// names the line.
+func TestOversizedRequestFailsAlone(t *testing.T) {
+	const limit = 1000
+	g := newGateway(t, func(g *gateway) {
+		g.answer = func(r request) (string, bool) {
+			return lineError(r.line, "limit_exceeded"), len(r.raw) > limit
+		}
+		// The first three replies come together, so that the requests are in
+		// flight together.
+		var held []byte
+		replies := 0
+		g.write = func(c net.Conn, b []byte) error {
+			held = append(held, b...)
+			if replies += bytes.Count(b, []byte("\n")); replies < 3 {
+				return nil
+			}
+			_, err := c.Write(held)
+			held = held[:0]
+			return err
+		}
+	})
+	p := dial(t, g, publisher.Config{})
+	ctx := testContext(t)
+	large := []byte(`"` + strings.Repeat("x", limit) + `"`)
+	results := make(chan error)
+	calls := []struct {
+		channel string
+		data    []byte
+	}{{"before", []byte(`1`)}, {"large", large}, {"after", []byte(`2`)}}
+	for i, call := range calls {
+		if err := p.Send(ctx, "sent", []byte(`0`)); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			got, err := p.Publish(ctx, call.channel, call.data)
+			var refused *publisher.Error
+			switch {
+			case call.channel == "large" && (!errors.As(err, &refused) || refused.Code != "limit_exceeded"):
+				results <- fmt.Errorf("large: error %w, want limit_exceeded", err)
+			case call.channel != "large" && (err != nil || got.Offset != 1):
+				results <- fmt.Errorf("%s: %+v, %w", call.channel, got, err)
+			default:
+				results <- nil
+			}
+		}()
+		g.awaitRequests(2*i + 2)
+	}
+	if err := p.Send(ctx, "sent", []byte(`0`)); err != nil {
+		t.Fatal(err)
+	}
+	for range calls {
+		if err := receive(t, results, "the calls"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Errorf("Flush: %v", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.accepted != 1 || g.offsets["sent"] != 4 {
+		t.Errorf("%d connections, %d events sent, want 1 and 4", g.accepted, g.offsets["sent"])
 	}
 }
 

@@ -27,12 +27,13 @@ var (
 // Codes of Error that this package also gives by itself, for an event that it
 // refuses before it is sent. The gateway may answer with others.
 const (
-	CodeBadRequest    = "bad_request"    // the data is not valid JSON
+	CodeBadRequest    = "bad_request"    // the data is not valid JSON in UTF-8
 	CodeBadChannel    = "bad_channel"    // the channel's name is not allowed
 	CodeLimitExceeded = "limit_exceeded" // the event is larger than allowed
 )
 
-// Error is the refusal of a request. The event was not sequenced.
+// Error is the refusal of a request. An event to one channel was not sequenced;
+// of one to several, see Publisher.PublishMany.
 type Error struct {
 	Code    string // for programs, as in the publish protocol: "bad_request", ...
 	Message string // for people

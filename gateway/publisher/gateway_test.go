@@ -42,6 +42,7 @@ type gateway struct {
 	reading <-chan struct{}
 
 	mu       sync.Mutex
+	stopped  bool
 	listener net.Listener
 	conns    map[net.Conn]int
 	accepted int
@@ -73,7 +74,7 @@ func (g *gateway) start() {
 		g.t.Fatalf("listening: %v", err)
 	}
 	g.mu.Lock()
-	g.listener, g.addr = listener, listener.Addr().String()
+	g.listener, g.addr, g.stopped = listener, listener.Addr().String(), false
 	g.mu.Unlock()
 	g.running.Go(func() {
 		for {
@@ -82,6 +83,12 @@ func (g *gateway) start() {
 				return
 			}
 			g.mu.Lock()
+			if g.listener != listener || g.stopped {
+				// Accepted just before the port was closed.
+				g.mu.Unlock()
+				c.Close()
+				return
+			}
 			g.accepted++
 			number := g.accepted
 			g.conns[c] = number
@@ -95,6 +102,7 @@ func (g *gateway) start() {
 // stop closes the port and all connections; start opens the same port again.
 func (g *gateway) stop() {
 	g.mu.Lock()
+	g.stopped = true
 	g.listener.Close()
 	g.mu.Unlock()
 	g.cut()

@@ -277,12 +277,18 @@ func (l *link) handle(line []byte) error {
 	if l.ended {
 		return nil
 	}
-	if r.ID == 0 {
-		return l.refuseSend(r)
+	var oldest uint64 // line of the oldest request that awaits a reply; 0 if none does
+	if l.inFlight.len() > 0 {
+		oldest = l.inFlight.front().line
 	}
-	if l.inFlight.len() == 0 || l.inFlight.front().line != r.ID {
+	switch {
+	case r.ID == 0 && r.Line != oldest:
+		return l.refuseSend(r)
+	case r.ID != 0 && r.ID != oldest:
 		return fmt.Errorf("%w: id %d is not that of the oldest request", ErrProtocol, r.ID)
 	}
+	// The refusal of a request names its line if the gateway could not read the
+	// id, as in a line that is too long.
 	head := *l.inFlight.front()
 	if err := head.call.answer(head.index, r, &l.epochs); err != nil {
 		return err

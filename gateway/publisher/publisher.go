@@ -164,8 +164,12 @@ func (p *Publisher) Publish(ctx context.Context, channel string, data []byte) (R
 
 // PublishMany publishes data to each of the channels, in one request, and waits
 // until the gateway has sequenced it in all. The results are in the order of
-// channels. The gateway takes or refuses the request as a whole; errors are
-// those of Publish.
+// channels; errors are those of Publish.
+//
+// An error says nothing of the single channels: one of them may refuse the event
+// ("limit_exceeded") when others have sequenced it. Only an error that matches
+// [ErrNotSent] says for certain that none has. Where that matters, publish to
+// each channel in a [Batch].
 func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []byte) ([]Result, error) {
 	data, size, err := p.checkEventMany(channels, data)
 	if err != nil {

@@ -62,6 +62,11 @@ func TestPublishRefusesBeforeSending(t *testing.T) {
 		{"two values", "news", "1\n2", "bad_request"},
 		{"newline in a string", "news", "\"a\nb\"", "bad_request"},
 		{"open string", "news", `"a\`, "bad_request"},
+		{"no such escape", "news", `"\x"`, "bad_request"},
+		{"short escape", "news", `"\u12"`, "bad_request"},
+		{"control byte in a string", "news", "\"a\x01b\"", "bad_request"},
+		{"data not UTF-8", "news", "\"\xff\"", "bad_request"},
+		{"lines not UTF-8", "news", "[\"\xff\",\n1]", "bad_request"},
 		{"nested without end", "news", strings.Repeat("[", 500_000), "bad_request"},
 		{"too large", "news", `"` + strings.Repeat("x", 1<<20) + `"`, "limit_exceeded"},
 	}
@@ -319,15 +324,18 @@ func TestDialFails(t *testing.T) {
 func TestSendAllocatesNothing(t *testing.T) {
 	p := dialQuick(t)
 	ctx := context.Background()
+	long := strings.Repeat("größe", 20) // more than a conversion keeps on the stack
 	send := func() {
-		if err := p.Send(ctx, "news", benchData); err != nil {
-			t.Fatal(err)
+		for _, channel := range [...]string{"news", `a"b`, long} {
+			if err := p.Send(ctx, channel, benchData); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	for range 20_000 { // until the buffers have grown
+	for range 10_000 { // until the buffers have grown
 		send()
 	}
-	if n := testing.AllocsPerRun(20_000, send); n != 0 {
+	if n := testing.AllocsPerRun(10_000, send); n != 0 {
 		t.Errorf("%v allocations per Send", n)
 	}
 }

@@ -22,10 +22,12 @@ func FuzzRequest(f *testing.F) {
 	f.Add("news", []byte("\"a\nb\""), uint64(2))
 	f.Add("a\nb", []byte("1"), uint64(2))
 	f.Add("news", []byte(`"\"`), uint64(2))
+	f.Add("news", []byte(`"\x\u12"`), uint64(2))
+	f.Add("news", []byte("[\"\xff\",\n1]"), uint64(2))
 	f.Fuzz(func(t *testing.T, channel string, data []byte, id uint64) {
 		checked, err := checkData(data)
 		if err != nil || checkChannel(channel) != nil {
-			if json.Valid(data) && err != nil && !deep(data) {
+			if json.Valid(data) && utf8.Valid(data) && err != nil {
 				t.Fatalf("valid data was refused: %v", err)
 			}
 			return
@@ -44,17 +46,12 @@ func FuzzRequest(f *testing.F) {
 			if bytes.IndexByte(line, '\n') != len(line)-1 {
 				t.Fatalf("more than one line: %q", line)
 			}
-			// What is lax in strings is the gateway's to refuse.
-			if json.Valid(data) && utf8.Valid(data) {
-				checkRequest(t, line, channel, data, id)
+			if !json.Valid(line) || !utf8.Valid(line) {
+				t.Fatalf("not JSON in UTF-8: %q", line)
 			}
+			checkRequest(t, line, channel, data, id)
 		}
 	})
-}
-
-// deep reports whether data may be nested deeper than sonic accepts.
-func deep(data []byte) bool {
-	return bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > 1000
 }
 
 // checkRequest parses line as encoding/json does and compares.
@@ -97,6 +94,7 @@ func FuzzReplies(f *testing.F) {
 	result := `{"id":%d,"results":[{"channel":"news","epoch":"e","offset":1,"subscribers":2}]}` + "\n"
 	f.Add([]byte(fmt.Sprintf(result+result, 2, 4)), uint8(1))
 	f.Add([]byte(`{"line":1,"error":{"code":"bad_request","message":"m"}}`+"\n"+fmt.Sprintf(result, 2)), uint8(7))
+	f.Add([]byte(`{"line":2,"error":{"code":"limit_exceeded","message":"m"}}`+"\n"), uint8(9))
 	f.Add([]byte(`{"id":2,"error":{"code":"internal","message":"a\u00e9"}}`+"\n"), uint8(3))
 	f.Add([]byte(`{"id":2,"line":1,"results":null,"error":{}}`+"\n"), uint8(5))
 	f.Add([]byte("{\"id\":1e1}\n\n"), uint8(2))
@@ -224,7 +222,8 @@ func TestReplyAllocatesNothing(t *testing.T) {
 }
 
 // Replies come in order: an error about a line behind an unanswered request, or
-// before one that is settled, is none of ours.
+// before one that is settled, is none of ours. One about the oldest unanswered
+// request is its reply.
 func TestLineErrorsComeInOrder(t *testing.T) {
 	lineError := func(line int) string {
 		return fmt.Sprintf(`{"line":%d,"error":{"code":"internal","message":"m"}}`+"\n", line)
@@ -236,11 +235,18 @@ func TestLineErrorsComeInOrder(t *testing.T) {
 	}{
 		{lineError(1), true},
 		{lineError(1) + lineError(1), false},
-		{lineError(2), false},
+		{lineError(2), true},
+		{lineError(1) + lineError(2), true},
+		{lineError(2) + lineError(2), false},
+		{lineError(2) + answer, false},
+		{lineError(2) + lineError(1), false},
+		{lineError(2) + lineError(3) + lineError(4) + lineError(5), true},
 		{lineError(3), false},
+		{lineError(4), false},
 		{lineError(6), false},
 		{answer + lineError(3), true},
 		{answer + lineError(1), false},
+		{answer + lineError(2), false},
 		{answer + lineError(5), false},
 	}
 	for _, tt := range tests {
