@@ -22,9 +22,11 @@
 //
 // # System calls
 //
-// Epoll is level-triggered and every epoll call is in epoll.go. Socket calls
-// that cannot block go through RawSyscall (socket_raw.go), which spares the
-// runtime's bookkeeping for blocking calls on each send; under the race
-// detector the same calls take the annotated road (socket_race.go). Only the
-// epoll_wait that may sleep is announced to the scheduler.
+// Epoll is level-triggered and every epoll call is in epoll.go. Calls that
+// cannot block go through RawSyscall, which spares the runtime's bookkeeping for
+// blocking calls on each send; those on client sockets are in
+// socket_raw.go and, under the race detector, take the annotated road
+// (socket_race.go). A loop that waits parks in the runtime's own poller: there
+// must be a scheduler slot (GOMAXPROCS) for each busy loop and one more, or a
+// loop that parks is woken only by the runtime's monitor, up to 10 ms late.
 package poller

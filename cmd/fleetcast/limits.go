@@ -34,10 +34,9 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 }
 
 // giveLoopsProcessors makes sure that the scheduler has a slot for every loop
-// and one for the rest. A loop that wakes from epoll_wait must find one free:
-// else it waits until the monitor thread takes one from a loop that sleeps,
-// which can be milliseconds. It does not make the process use more processors
-// than it may.
+// and one more. A busy loop never enters the scheduler: without a free slot, a
+// loop that is parked would be noticed only by the runtime's monitor thread, up
+// to 10 ms late. It does not make the process use more processors than it may.
 func giveLoopsProcessors(loops int) {
 	if need := loops + 1; runtime.GOMAXPROCS(0) < need {
 		runtime.GOMAXPROCS(need)
