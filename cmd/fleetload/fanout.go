@@ -45,7 +45,7 @@ func (c *fanoutCommand) Validate() error {
 // Run makes the run and prints its result.
 func (c *fanoutCommand) Run(ctx context.Context) error {
 	// A busy loop does not share its scheduler slot, and pinning the process may have left the
-	// runtime a single processor, which a blocked loop would hold for a while.
+	// runtime a single one.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), c.Loops+2))
 
 	result, err := loadtest.RunFanout(ctx, loadtest.Fanout{

@@ -2,7 +2,6 @@ package echo
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -49,23 +48,6 @@ func FuzzSession(f *testing.F) {
 		}
 		if len(whole.shard.batch)+len(chunked.shard.batch) > 0 {
 			t.Error("replies were left behind")
-		}
-	})
-}
-
-// FuzzRequestPath checks that no request is refused for its path.
-func FuzzRequestPath(f *testing.F) {
-	for _, target := range []string{"/", "/a?b/c", "*", "?", "http://h", "HTTP://h:80/p?q", "http://h?q://x/y", "/a://b/c", "x://y", "/ /"} {
-		f.Add(fuzzRequest(target))
-	}
-	f.Add([]byte("GET  HTTP/1.1\r\n\r\n"))
-	f.Fuzz(func(t *testing.T, head []byte) {
-		head = head[:websocket.HeadLength(head)]
-		upgrader := websocket.Upgrader{Path: requestPath(head), CheckOrigin: anyOrigin}
-		_, _, err := upgrader.Upgrade(nil, head)
-		var refused *websocket.HandshakeError
-		if errors.As(err, &refused) && refused.Reason == websocket.ReasonNotFound {
-			t.Errorf("path %q: %v", upgrader.Path, err)
 		}
 	})
 }

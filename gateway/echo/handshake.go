@@ -1,7 +1,6 @@
 package echo
 
 import (
-	"bytes"
 	"net/http"
 
 	"fleetcast/codec/websocket"
@@ -14,6 +13,10 @@ var errShuttingDown = &websocket.HandshakeError{
 	Reason:  "shutting_down",
 	Message: "the server is shutting down; try again later",
 }
+
+// upgrader lets every path and every origin in: an echo server has nothing to
+// protect.
+var upgrader = websocket.Upgrader{CheckOrigin: anyOrigin}
 
 // shakeHands gathers the request head and answers it. It returns the bytes of p
 // that follow the head.
@@ -41,7 +44,6 @@ func (s *session) shakeHands(p []byte) (rest []byte) {
 
 // upgrade answers a complete request head.
 func (s *session) upgrade(head []byte) {
-	upgrader := websocket.Upgrader{Path: requestPath(head), CheckOrigin: anyOrigin}
 	response, _, err := upgrader.Upgrade(s.shard.batch, head)
 	s.shard.batch = response
 	if err != nil {
@@ -60,23 +62,3 @@ func (s *session) refuse(e *websocket.HandshakeError) {
 }
 
 func anyOrigin(_, _ []byte) bool { return true }
-
-// requestPath returns the path of the request's target, whatever that is: an
-// echo server has no paths of its own, and the upgrader wants one to compare
-// with. What it cannot make out the upgrader refuses.
-func requestPath(head []byte) string {
-	line, _, _ := bytes.Cut(head, []byte("\r\n"))
-	first, last := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ' ')
-	if first < 0 || first == last {
-		return "/"
-	}
-	target, _, _ := bytes.Cut(line[first+1:last], []byte("?"))
-	if len(target) > 0 && target[0] == '/' {
-		return string(target)
-	}
-	_, rest, _ := bytes.Cut(target, []byte("://"))
-	if slash := bytes.IndexByte(rest, '/'); slash >= 0 {
-		return string(rest[slash:])
-	}
-	return ""
-}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,19 @@ func TestHangUpBeforeTheRequest(t *testing.T) {
 	c.send([]byte("GET / HT"))
 	c.CloseWrite()
 	c.expectEnd()
+}
+
+// The addresses that stand for one name must share a port.
+func TestOnePortForAllAddresses(t *testing.T) {
+	other := netip.MustParseAddrPort("127.0.0.2:0")
+	server, err := echo.New(echo.Config{Listen: []addrPort{loopback, other}, Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if addrs := server.Addrs(); len(addrs) != 2 || addrs[0].Port() != addrs[1].Port() || addrs[1].Addr() != other.Addr() {
+		t.Errorf("bound to %v, want one port", addrs)
+	}
 }
 
 func TestConfig(t *testing.T) {

@@ -36,7 +36,7 @@ const readBuffer = 256 << 10
 // Config sets a server up.
 type Config struct {
 	// Listen are the addresses to listen on, at least one. Port 0 lets the
-	// kernel choose.
+	// kernel choose; behind the first address it stands for the first's port.
 	Listen []netip.AddrPort
 	// Loops is the number of loops; 0 stands for one per usable CPU.
 	Loops int
@@ -124,6 +124,9 @@ func (c *Config) complete() error {
 
 // listen opens one listening socket per shard on addr.
 func (s *Server) listen(addr netip.AddrPort) error {
+	if addr.Port() == 0 && len(s.addrs) > 0 {
+		addr = netip.AddrPortFrom(addr.Addr(), s.addrs[0].Port())
+	}
 	listeners, err := poller.Listen(addr, len(s.shards))
 	if err != nil {
 		return err

@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/websocket"
+)
+
+// TestCommandRepliesAreBounded hands a client that reads nothing one read's
+// worth of commands whose answers are many times as long: the rest of them waits
+// until the answers leave, and none is lost.
+func TestCommandRepliesAreBounded(t *testing.T) {
+	s := newTestShard(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	c := &session{shard: s}
+	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
+		t.Fatal(err)
+	}
+	s.gateway.connections.Add(1)
+	s.counters.connections++
+	c.moveTo(sessionOpen)
+
+	// Each of these is refused a thousand times.
+	const names, commands = 1000, 15
+	text := []byte(`{"type":"subscribe","channels":[""` + strings.Repeat(`,""`, names-1) + `]}`)
+	var input []byte
+	for range commands {
+		input = websocket.AppendMaskedFrame(input, ws.OpText, text, [4]byte{1, 2, 3, 4})
+	}
+	perCommand := names * 100 // bytes of answers, about
+	most := repliesHeld + 2*perCommand
+	c.Received(input)
+	if c.held == nil || c.backlog == nil {
+		t.Fatal("nothing of the commands waits")
+	}
+	if c.backlog.own > most {
+		t.Errorf("%d bytes of answers wait, want at most %d", c.backlog.own, most)
+	}
+
+	// The loop does not run: what it would report is called here.
+	var answers strings.Builder
+	buffer := make([]byte, 1<<20)
+	for {
+		n, err := unix.Read(pair[1], buffer)
+		if err == unix.EAGAIN {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers.Write(buffer[:n])
+		c.Writable()
+		if c.backlog != nil && c.backlog.own > most {
+			t.Fatalf("%d bytes of answers wait, want at most %d", c.backlog.own, most)
+		}
+	}
+	if c.held != nil || c.backlog != nil {
+		t.Error("something still waits")
+	}
+	if n := strings.Count(answers.String(), `"code":"bad_channel"`); n != names*commands {
+		t.Errorf("received %d answers, want %d", n, names*commands)
+	}
+}
