@@ -251,8 +251,9 @@ func (l *Loop) tick() {
 	for _, listener := range l.listeners {
 		listener.tick()
 	}
-	l.sweep.advance(l.conns, l.now)
+	// Whoever has run out of time is found before the sweep sees it again.
 	l.owner.Tick()
+	l.sweep.advance(l.conns, l.now)
 }
 
 // closeEnded closes what was given up in this turn and tells whether that was any. A handler that closes
