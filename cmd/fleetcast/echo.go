@@ -35,7 +35,7 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		Logger:     slog.New(slog.NewTextHandler(std.err, nil)),
 	})
 	if err != nil {
-		return withCure(err)
+		return withCure(err, "another port with --listen")
 	}
 	fmt.Fprintf(std.out, "fleetcast echo is running at ws://%s/\n", c.Listen.shown(server.Addrs()))
 	ended := make(chan struct{})

@@ -2,16 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/bytedance/sonic"
 
+	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/publisher"
 )
 
@@ -25,18 +26,25 @@ type publishCommand struct {
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect and, for one event, to get the answer (${default})."`
 }
 
-// maxInputLine is the longest line that publish - takes, in bytes; the gateway
-// has a limit of its own.
-const maxInputLine = 16 << 20
+const (
+	// maxInputLine is the longest line that publish - takes, in bytes; the
+	// gateway has a limit of its own.
+	maxInputLine = 1 << 20
+	// publishBuffer has room for the request of such a line, also if --text
+	// has every byte of it escaped (\u001b).
+	publishBuffer = 6*maxInputLine + 4<<10
+	// publishCloseTimeout is short: all that matters has been answered before.
+	publishCloseTimeout = time.Second
+)
 
 // Run publishes.
 func (c *publishCommand) Run(ctx context.Context, std streams) error {
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	config := publisher.Config{
-		Logger:      logger,
-		DialTimeout: c.Timeout,
-		// Close waits for what was sent: all of the input must arrive.
-		CloseTimeout: c.Timeout,
+		Logger:       logger,
+		DialTimeout:  c.Timeout,
+		CloseTimeout: publishCloseTimeout,
+		WriteBuffer:  publishBuffer,
 	}
 	p, err := config.Dial(ctx, c.To)
 	if err != nil {
@@ -58,7 +66,7 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	}
 	result, err := p.Publish(ctx, c.Channel, data)
 	if err != nil {
-		return err
+		return c.withHint(err, data)
 	}
 	if !c.Quiet {
 		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d subscribers\n", result.Offset, result.Channel, result.Epoch, result.Subscribers)
@@ -66,51 +74,132 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	return nil
 }
 
-// publishLines publishes line by line without waiting for each answer. Events
-// that are refused are reported as they become known and do not stop the rest.
+// publishLines publishes line by line without waiting for each answer, until
+// the input or ctx ends. Events that are refused are reported as they become
+// known and do not stop the rest.
 func (c *publishCommand) publishLines(ctx context.Context, p *publisher.Publisher, std streams) error {
-	// A read of a terminal cannot be interrupted otherwise.
-	stop := context.AfterFunc(ctx, func() {
-		if f, ok := std.in.(*os.File); ok {
-			f.Close()
+	sent, refused, err := c.sendLines(ctx, p, std)
+	flushCtx, cancel := outlive(ctx, c.Timeout)
+	defer cancel()
+	if flushErr := p.Flush(flushCtx); flushErr != nil {
+		return errors.Join(err, fmt.Errorf("of %d events: %w", sent, flushErr))
+	}
+	if !c.Quiet {
+		fmt.Fprintf(std.err, "published %d events to %s\n", sent, c.Channel)
+	}
+	if err == nil && refused > 0 {
+		return errSilentFailure
+	}
+	return err
+}
+
+// sendLines sends the lines of the standard input and returns how many, and how
+// many were refused before they were sent. That ctx ends is no error.
+func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, std streams) (sent, refused int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := readLines(ctx, std.in)
+	for number := 1; ; number++ {
+		var line inputLine
+		var more bool
+		select {
+		case <-ctx.Done():
+			return sent, refused, nil
+		case line, more = <-lines:
 		}
-	})
-	defer stop()
-	lines := bufio.NewScanner(std.in)
-	lines.Buffer(make([]byte, 64<<10), maxInputLine)
-	sent, refused := 0, 0
-	for number := 1; lines.Scan(); number++ {
-		if len(lines.Bytes()) == 0 {
+		if !more {
+			return sent, refused, nil
+		}
+		if line.err == nil && len(line.text) == 0 {
 			continue
 		}
-		data, err := c.data(lines.Bytes())
+		err := line.err
+		var data []byte
+		if err == nil {
+			data, err = c.data(line.text)
+		}
 		if err == nil {
 			err = p.Send(ctx, c.Channel, data)
 		}
 		var refusal *publisher.Error
 		switch {
+		case err == nil:
+			sent++
+		case ctx.Err() != nil:
+			return sent, refused, nil
 		case errors.As(err, &refusal):
 			refused++
-			fmt.Fprintf(std.err, "fleetcast publish: line %d: %v\n", number, err)
-			continue
-		case err != nil:
-			return fmt.Errorf("line %d: %w", number, err)
+			fmt.Fprintf(std.err, "fleetcast publish: line %d: %v\n", number, c.withHint(err, data))
+		default:
+			return sent, refused, fmt.Errorf("line %d: %w", number, err)
 		}
-		sent++
 	}
-	if err := lines.Err(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("read the standard input: %w", err)
+}
+
+// inputLine is a line of the standard input, or what ended it too early.
+type inputLine struct {
+	text []byte
+	err  error
+}
+
+// readLines reads in in a goroutine of its own, because a read of a terminal or
+// a pipe cannot be interrupted: after ctx has ended the goroutine may stay in
+// its read until the process ends. The channel is closed behind the last line.
+func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
+	lines := make(chan inputLine, 16)
+	hand := func(line inputLine) bool {
+		select {
+		case lines <- line:
+			return true
+		case <-ctx.Done():
+			return false
+		}
 	}
-	if err := p.Flush(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("of %d events: %w", sent, err)
+	go func() {
+		defer close(lines)
+		scanner := bufio.NewScanner(in)
+		scanner.Buffer(make([]byte, 64<<10), maxInputLine+len("\r\n"))
+		for scanner.Scan() {
+			if len(scanner.Bytes()) > maxInputLine {
+				hand(inputLine{err: errLineTooLong})
+				return
+			}
+			if !hand(inputLine{text: bytes.Clone(scanner.Bytes())}) {
+				return
+			}
+		}
+		switch err := scanner.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			hand(inputLine{err: errLineTooLong})
+		case err != nil:
+			hand(inputLine{err: fmt.Errorf("read the standard input: %w", err)})
+		}
+	}()
+	return lines
+}
+
+var errLineTooLong = fmt.Errorf("longer than %d bytes; it and what follows was not published", maxInputLine)
+
+// outlive returns a context that ends some time after ctx, or when it is
+// cancelled.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel()
+		case <-late.Done():
+		}
+	})
+	return late, func() { stop(); cancel() }
+}
+
+// withHint adds the cure to the refusal of data that is not JSON.
+func (c *publishCommand) withHint(err error, data []byte) error {
+	if c.Text || jsonscan.Valid(data) {
+		return err
 	}
-	if !c.Quiet {
-		fmt.Fprintf(std.err, "published %d events to %s\n", sent, c.Channel)
-	}
-	if refused > 0 {
-		return errSilentFailure
-	}
-	return nil
+	return fmt.Errorf("%w (to publish plain text, use --text)", err)
 }
 
 // data turns what the user gave into an event's data.

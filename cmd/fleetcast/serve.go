@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,8 @@ type serveCommand struct {
 	Shards      int `default:"${shards}" placeholder:"N" help:"Event loops that serve clients (one for each processor: ${default})."`
 	IngestLoops int `default:"1" placeholder:"N" help:"Event loops that serve publishers (${default})."`
 
-	AllowOrigin   []string `placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all. May be repeated."`
-	ClientPublish []string `placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters. Off by default. May be repeated."`
+	AllowOrigin   []origin `sep:"none" placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all. May be repeated."`
+	ClientPublish []string `sep:"none" placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters. Off by default. May be repeated."`
 
 	MaxClients       int           `default:"0" placeholder:"N" help:"Connections of clients; more get 503 (what the descriptor limit allows)."`
 	MaxPublishers    int           `default:"0" placeholder:"N" help:"Connections of publishers (an eighth of what the descriptor limit allows, at most 10,000)."`
@@ -70,7 +71,10 @@ const adminHeaderTimeout = 10 * time.Second
 // Run serves until ctx ends, then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: c.LogLevel}))
-	loops := c.Shards + c.IngestLoops
+	loops := c.Shards
+	if !c.Publish.off {
+		loops += c.IngestLoops
+	}
 	connections, err := raiseDescriptorLimit(loops)
 	if err != nil {
 		return err
@@ -82,12 +86,12 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	g, err := gateway.New(config, logger)
 	if err != nil {
-		return withCure(err)
+		return withCure(err, servePorts)
 	}
 	admin, adminAddr, err := c.startAdmin(g, logger)
 	if err != nil {
 		g.Close()
-		return withCure(err)
+		return withCure(err, servePorts)
 	}
 	c.warnOfOpenPorts(logger)
 	c.announce(std.out, g, adminAddr, config.MaxClients)
@@ -118,17 +122,12 @@ func (c *serveCommand) config(connections int) (gateway.Config, error) {
 	config := gateway.DefaultConfig(connections)
 	config.Listen, config.Publish = c.Listen.addrs, c.Publish.addrs
 	config.Shards, config.IngestLoops = c.Shards, c.IngestLoops
-	config.AllowedOrigins, config.ClientPublish = c.AllowOrigin, patterns
-	if c.MaxPublishers > 0 {
-		config.MaxPublishers = c.MaxPublishers
-		config.MaxClients = connections - c.MaxPublishers
+	config.ClientPublish = patterns
+	for _, o := range c.AllowOrigin {
+		config.AllowedOrigins = append(config.AllowedOrigins, string(o))
 	}
-	if c.MaxClients > 0 {
-		if c.MaxClients+config.MaxPublishers > connections {
-			return gateway.Config{}, fmt.Errorf("--max-clients %d and %d publishers are more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
-				c.MaxClients, config.MaxPublishers, humanize.Comma(int64(connections)))
-		}
-		config.MaxClients = c.MaxClients
+	if err := c.shareConnections(&config, connections); err != nil {
+		return gateway.Config{}, err
 	}
 	config.MaxChannels, config.ClientChannels = c.MaxChannels, c.ClientChannels
 	config.MaxMessage, config.MaxEvent = int(c.MaxMessage), int(c.MaxEvent)
@@ -139,6 +138,32 @@ func (c *serveCommand) config(connections int) (gateway.Config, error) {
 	config.PingInterval, config.PongTimeout = c.PingInterval, c.PongTimeout
 	config.RetryWindow = c.RetryWindow
 	return config, nil
+}
+
+// shareConnections divides the connections that the descriptor limit allows
+// between clients and publishers.
+func (c *serveCommand) shareConnections(config *gateway.Config, connections int) error {
+	allowed := humanize.Comma(int64(connections))
+	switch {
+	case c.Publish.off:
+		config.MaxPublishers = 0
+	case c.MaxPublishers >= connections:
+		return fmt.Errorf("--max-publishers %d leaves clients none of the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			c.MaxPublishers, allowed)
+	case c.MaxPublishers > 0:
+		config.MaxPublishers = c.MaxPublishers
+	}
+	room := connections - config.MaxPublishers
+	switch {
+	case c.MaxClients <= room:
+		config.MaxClients = cmp.Or(c.MaxClients, room)
+		return nil
+	case config.MaxPublishers == 0:
+		return fmt.Errorf("--max-clients %d is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			c.MaxClients, allowed)
+	}
+	return fmt.Errorf("--max-clients %d and %d publishers (--max-publishers) are more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+		c.MaxClients, config.MaxPublishers, allowed)
 }
 
 // startAdmin serves the admin port in the background.
@@ -217,12 +242,16 @@ func (c *serveCommand) announce(w io.Writer, g *gateway.Gateway, admin []netip.A
 	fmt.Fprintln(w, "  stop with            Ctrl-C")
 }
 
-// withCure adds to an error what its reader can do about it.
-func withCure(err error) error {
+// servePorts are the flags that choose ports, for withCure.
+const servePorts = "other ports with --listen, --publish and --admin"
+
+// withCure adds to an error what its reader can do about it. choice says which
+// ports the command lets one choose, and how.
+func withCure(err error, choice string) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("%w\nAnother process listens there, perhaps another fleetcast (see: ss -ltnp). "+
-			"Stop it, or choose other ports with --listen, --publish and --admin", err)
+			"Stop it, or choose %s", err, choice)
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w\nPorts below 1024 need a privilege: choose a higher one, or allow it with CAP_NET_BIND_SERVICE", err)
 	case errors.Is(err, unix.EADDRNOTAVAIL):

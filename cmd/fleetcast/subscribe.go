@@ -18,7 +18,7 @@ import (
 // subscribeCommand prints the events of channels until it is stopped.
 type subscribeCommand struct {
 	Channels []string      `arg:"" name:"channel" help:"Channels to subscribe to."`
-	URL      string        `default:"ws://localhost:8080/ws" placeholder:"URL" help:"Where the gateway takes clients (${default})."`
+	URL      gatewayURL    `default:"ws://localhost:8080/ws" placeholder:"URL" help:"Where the gateway takes clients (${default})."`
 	Data     bool          `short:"d" help:"Print only the data of each event."`
 	Timeout  time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect (${default})."`
 }
@@ -109,8 +109,16 @@ func (s *subscriber) follow(ctx context.Context) error {
 
 // connect performs the handshake; early is what came right behind it.
 func (s *subscriber) connect(ctx context.Context) (early []byte, err error) {
-	dialer := ws.Dialer{Protocols: []string{"fleetcast.v1"}, Timeout: s.command.Timeout}
-	conn, buffered, _, err := dialer.Dial(ctx, s.command.URL)
+	var refused error
+	dialer := ws.Dialer{
+		Protocols:     []string{"fleetcast.v1"},
+		Timeout:       s.command.Timeout,
+		OnStatusError: func(status int, _ []byte, response io.Reader) { refused = refusal(status, response) },
+	}
+	conn, buffered, _, err := dialer.Dial(ctx, string(s.command.URL))
+	if refused != nil {
+		return nil, refused
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -181,15 +189,12 @@ func (s *subscriber) print(payload []byte) error {
 	}
 	switch m.Kind {
 	case command.KindEvent:
-		line := payload
 		if s.command.Data {
-			line = m.Data
+			return s.printLine(m.Data)
 		}
-		_, err := fmt.Fprintf(s.std.out, "%s\n", line)
-		return err
+		return s.printLine(payload)
 	case command.KindGap:
-		_, err := fmt.Fprintf(s.std.out, "%s\n", payload)
-		return err
+		return s.printLine(payload)
 	case command.KindWelcome:
 		s.welcomed = true
 		s.silence = silenceFactor * time.Duration(m.PingIntervalMS) * time.Millisecond
@@ -205,4 +210,17 @@ func (s *subscriber) print(payload []byte) error {
 		return refusedError{string(m.Code), string(m.Message)}
 	}
 	return nil
+}
+
+// printLine prints a JSON value as one line. Line ends in it can only be white
+// space between its tokens: in strings they are escaped (RFC 8259, 7). Spaces
+// take their place, in value itself.
+func (s *subscriber) printLine(value []byte) error {
+	for i, c := range value {
+		if c == '\n' || c == '\r' {
+			value[i] = ' '
+		}
+	}
+	_, err := fmt.Fprintf(s.std.out, "%s\n", value)
+	return err
 }

@@ -5,7 +5,8 @@ import "net/http"
 // Upgrader is the server's side of the opening handshake. It is read-only once
 // in use and may be shared.
 type Upgrader struct {
-	// Path is where clients connect, such as "/ws". Requests may add a query.
+	// Path is where clients connect, such as "/ws"; "" lets them connect
+	// anywhere. Requests may add a query.
 	Path string
 	// Subprotocols are those spoken here, the preferred one first. A request
 	// that offers none of them is accepted without a subprotocol.
@@ -56,7 +57,7 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	switch {
 	case !ok:
 		return hs, errBadTarget
-	case string(path) != u.Path:
+	case u.Path != "" && string(path) != u.Path:
 		return hs, &HandshakeError{http.StatusNotFound, ReasonNotFound,
 			"nothing is here; WebSocket clients connect to " + u.Path}
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"net/netip"
+	"testing"
+
+	"fleetcast/gateway"
+)
+
+func TestOrigin(t *testing.T) {
+	for text, want := range map[string]origin{
+		"*":                           "*",
+		"https://example.com":         "https://example.com",
+		"HTTPS://Example.COM:8443":    "https://example.com:8443",
+		"http://[::1]:3000":           "http://[::1]:3000",
+		"chrome-extension://abcdefg":  "chrome-extension://abcdefg",
+		"":                            "",
+		"null":                        "",
+		"example.com":                 "",
+		"localhost:3000":              "",
+		"https://":                    "",
+		"https://:80":                 "",
+		"https://example.com:":        "",
+		"https://example.com/":        "",
+		"https://example.com/app":     "",
+		"https://example.com?q":       "",
+		"https://example.com#f":       "",
+		"https://me@example.com":      "",
+		"https://a.com,https://b.com": "",
+		"https://*.example.com:x":     "",
+	} {
+		var got origin
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, error %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+func TestGatewayURL(t *testing.T) {
+	for text, good := range map[string]bool{
+		"ws://localhost:8080/ws":   true,
+		"wss://example.com/ws?a=b": true,
+		"ws://[::1]:8080/ws":       true,
+		"ws://example.com":         true,
+		"":                         false,
+		"localhost:8080":           false,
+		"http://localhost:8080/ws": false,
+		"ws:///ws":                 false,
+		"ws://:8080/ws":            false,
+		"ws://localhost:/ws":       false,
+		"ws://localhost:0/ws":      false,
+		"ws://localhost:99999/ws":  false,
+		"ws://localhost/ws#part":   false,
+	} {
+		if err := new(gatewayURL).UnmarshalText([]byte(text)); (err == nil) != good {
+			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+func TestShareConnections(t *testing.T) {
+	on := endpoint{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+	off := endpoint{off: true}
+	tests := []struct {
+		name                        string
+		publish                     endpoint
+		clients, publishers         int
+		wantClients, wantPublishers int
+		refused                     bool
+	}{
+		{"defaults", on, 0, 0, 700, 100, false},
+		{"no publish port", off, 0, 0, 800, 0, false},
+		{"no publish port, all clients", off, 800, 50, 800, 0, false},
+		{"no publish port, too many", off, 801, 0, 0, 0, true},
+		{"publishers", on, 0, 300, 500, 300, false},
+		{"nearly all publishers", on, 0, 799, 1, 799, false},
+		{"all publishers", on, 0, 800, 0, 0, true},
+		{"clients", on, 10, 0, 10, 100, false},
+		{"too many together", on, 701, 0, 0, 0, true},
+		{"both", on, 750, 50, 750, 50, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := serveCommand{Publish: test.publish, MaxClients: test.clients, MaxPublishers: test.publishers}
+			config := gateway.DefaultConfig(800)
+			err := c.shareConnections(&config, 800)
+			if test.refused != (err != nil) {
+				t.Fatalf("error %v", err)
+			}
+			if err == nil && (config.MaxClients != test.wantClients || config.MaxPublishers != test.wantPublishers) {
+				t.Errorf("%d clients and %d publishers, want %d and %d", config.MaxClients, config.MaxPublishers, test.wantClients, test.wantPublishers)
+			}
+		})
+	}
+}

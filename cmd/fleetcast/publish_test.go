@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A read of the standard input that never returns must not hold the command.
+func TestPublishLinesStopsInsideARead(t *testing.T) {
+	_, url, publish, _ := startGateway(t)
+	subscriber := start(t, nil, "subscribe", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	stdin, input := io.Pipe()
+	defer input.Close()
+	c := start(t, stdin, "publish", "--to="+publish, "news", "-")
+	fmt.Fprintln(input, "1")
+	subscriber.out.await(t, `"data":1`)
+	c.stop()
+	if code := c.wait(t); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.err)
+	}
+	c.err.await(t, "published 1 events to news")
+}
+
+// A gateway that never answers holds a stopped command for --timeout only.
+func TestPublishLinesStopsWaitingForAnswers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	received := make(chan string, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		received <- line
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	c := start(t, strings.NewReader("1\n"), "publish", "--timeout=200ms", "--to="+listener.Addr().String(), "news", "-")
+	select {
+	case <-received:
+	case <-time.After(patience):
+		t.Fatal("nothing was sent")
+	}
+	select {
+	case <-c.code:
+		t.Fatal("did not wait for the answer")
+	case <-time.After(400 * time.Millisecond):
+	}
+	c.stop()
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, "of 1 events")
+}
+
+func TestPublishLongLines(t *testing.T) {
+	_, _, publish, _ := startGateway(t, "--max-event=8MiB", "--publisher-credits=16MiB")
+	longest := `"` + strings.Repeat("x", maxInputLine-2) + `"`
+	tests := []struct {
+		name, input string
+		args        []string
+		code        int
+		want        string
+	}{
+		{"longest", longest + "\r\n1\n", nil, 0, "published 2 events"},
+		{"longest, without a line end", longest, nil, 0, "published 1 events"},
+		{"longest text to escape", strings.Repeat("\x1b", maxInputLine) + "\n", []string{"--text"}, 0, "published 1 events"},
+		{"too long by one", "1\n\n" + longest + " \n2\n", nil, exitFailure, "line 3: longer than 1048576 bytes"},
+		{"far too long", "1\n" + longest + longest, nil, exitFailure, "line 2: longer than 1048576 bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"publish", "--to=" + publish}, test.args...)
+			c := start(t, strings.NewReader(test.input), append(args, "news", "-")...)
+			if code := c.wait(t); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if got := c.err.String(); !strings.Contains(got, test.want) {
+				t.Errorf("no %q in %.500s", test.want, got)
+			}
+		})
+	}
+}
+
+func TestPublishHintsAtText(t *testing.T) {
+	_, _, publish, _ := startGateway(t)
+	c := start(t, nil, "publish", "--to="+publish, "news", "hello")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, "not valid JSON.*use --text")
+
+	c = start(t, nil, "publish", "--to="+publish, "a b", "1")
+	c.wait(t)
+	if got := c.err.String(); strings.Contains(got, "--text") {
+		t.Errorf("a bad channel is blamed on the data: %s", got)
+	}
+}

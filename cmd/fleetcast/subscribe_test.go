@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+func TestSubscribePrintsOneLineAMessage(t *testing.T) {
+	const message = "{\"type\":\"event\",\r\n\"channel\":\"news\",\"offset\":1,\n\"data\":{\r\"a\" :\t\"b\\n\"}}"
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_ = wsutil.WriteServerText(conn, []byte(message))
+		_, _ = io.Copy(io.Discard, conn)
+	}))
+	defer gateway.Close()
+	url := "ws" + strings.TrimPrefix(gateway.URL, "http")
+	for _, test := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "{\"type\":\"event\",  \"channel\":\"news\",\"offset\":1, \"data\":{ \"a\" :\t\"b\\n\"}}\n"},
+		{[]string{"--data"}, "{ \"a\" :\t\"b\\n\"}\n"},
+	} {
+		c := start(t, nil, append([]string{"subscribe", "--url=" + url, "news"}, test.flags...)...)
+		c.out.await(t, `b\\n"\}+\n`)
+		if got := c.out.String(); got != test.want {
+			t.Errorf("%v: printed %q, want %q", test.flags, got, test.want)
+		}
+		c.stop()
+		c.wait(t)
+	}
+}
+
+func TestSubscribeGivesUpOnAnHTTPRefusal(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		final  bool
+	}{{400, true}, {403, true}, {404, true}, {408, false}, {429, false}, {500, false}, {503, false}} {
+		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				w.WriteHeader(test.status)
+				fmt.Fprint(w, "no \x1b[31mentry\nand more\n")
+			}))
+			defer gateway.Close()
+			c := start(t, nil, "subscribe", "--url=ws"+strings.TrimPrefix(gateway.URL, "http"), "news")
+			said := fmt.Sprintf(`%d %s: no \[31mentry`, test.status, http.StatusText(test.status))
+			if !test.final {
+				c.err.await(t, `(?s)`+said+`; connecting again.*`+said+`; connecting again`)
+				return
+			}
+			if code := c.wait(t); code != exitFailure {
+				t.Errorf("exit code %d, want %d", code, exitFailure)
+			}
+			c.err.await(t, said)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%d requests, want 1", n)
+			}
+		})
+	}
+}
+
+// The body of a refusal may never end; its status still counts.
+func TestSubscribeRefusalWithoutEnd(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		fmt.Fprint(conn, "HTTP/1.1 404 Nothing\r\nContent-Length: 100\r\n\r\nnot here")
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	c := start(t, nil, "subscribe", "--timeout=300ms", "--url=ws://"+listener.Addr().String(), "news")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, "404 Not Found: not here")
+}
