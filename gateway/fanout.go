@@ -68,6 +68,7 @@ func (s *shard) serve(c *channel, end time.Duration) (done bool) {
 		r.cursor++ // first, because a delivery may end the subscription
 		subscriber.deliver(j)
 		if r.cursor%sendsPerClockRead == 0 && s.loop.Refresh() >= end && r.cursor < r.limit {
+			s.counters.fanOutCuts++
 			return false
 		}
 	}

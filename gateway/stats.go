@@ -23,6 +23,7 @@ type counters struct {
 	events        uint64 // events received for local subscribers
 	deliveries    uint64 // events times subscribers, handed to the socket or the backlog
 	commandErrors uint64
+	fanOutCuts    uint64 // fan-outs interrupted because their slice was over
 
 	disconnects       [disconnectCount]uint64
 	handshakeFailures map[string]uint64 // by the codec's reason
@@ -42,6 +43,7 @@ type Stats struct {
 	Events            uint64            `json:"events"`   // taken for local subscribers; in the sum, once per shard
 	Deliveries        uint64            `json:"deliveries"`
 	Writes            uint64            `json:"writes"`
+	FanOutCuts        uint64            `json:"fan_out_cuts"` // times a fan-out was interrupted to let others have their turn
 	ClientMessages    uint64            `json:"client_messages"`
 	ClientPublished   uint64            `json:"client_published"`
 	CommandErrors     uint64            `json:"command_errors"`
@@ -125,6 +127,7 @@ func (s *shard) stats() Stats {
 		Events:            c.events,
 		Deliveries:        c.deliveries,
 		Writes:            c.writes,
+		FanOutCuts:        c.fanOutCuts,
 		ClientMessages:    c.messagesIn,
 		ClientPublished:   c.published,
 		CommandErrors:     c.commandErrors,
@@ -151,6 +154,7 @@ func (t *Stats) add(s *Stats) {
 	t.Events += s.Events
 	t.Deliveries += s.Deliveries
 	t.Writes += s.Writes
+	t.FanOutCuts += s.FanOutCuts
 	t.ClientMessages += s.ClientMessages
 	t.ClientPublished += s.ClientPublished
 	t.CommandErrors += s.CommandErrors

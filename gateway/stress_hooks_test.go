@@ -63,18 +63,6 @@ func (g *Gateway) onShards(f func(*shard)) {
 // CutFanOuts cuts every fan-out after the least number of sends.
 func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard) { s.slice = 0 }) }
 
-// JobsUnderWay counts the fan-outs that are cut at this moment.
-func (g *Gateway) JobsUnderWay() (jobs int) {
-	g.onShards(func(s *shard) {
-		for _, c := range s.channels {
-			if c.job != nil {
-				jobs++
-			}
-		}
-	})
-	return jobs
-}
-
 // StallShards makes every shard wait until goOn is called.
 func (g *Gateway) StallShards() (goOn func()) {
 	stalled := make(chan struct{})

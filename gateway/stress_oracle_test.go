@@ -200,7 +200,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 			o.publishRESP(rand.New(rand.NewPCG(seed, 2_000+uint64(i))), fmt.Sprintf("resp%d", i), setup.events)
 		})
 	}
-	cuts := o.countCuts(&moving)
+	moving.Wait()
 	publisher := o.publisher()
 	for _, name := range o.channels {
 		p := publisher.publishes(name, `"end 1"`)
@@ -210,7 +210,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	close(o.settled)
 	clients.Wait()
 	o.history.check(t)
-	if setup.cut && cuts == 0 {
+	if setup.cut && o.stats().Total.FanOutCuts == 0 {
 		t.Error("no fan-out was cut")
 	}
 	o.eventually("an empty gateway", func(s gateway.GatewayStats) bool {
@@ -219,23 +219,6 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	})
 	if n := o.StreamsWithInterest(); n != 0 {
 		t.Errorf("%d streams are still wanted by a shard", n)
-	}
-}
-
-// countCuts samples how many fan-outs are under way between turns, until all
-// have moved.
-func (o *oracleRun) countCuts(moving *sync.WaitGroup) (cuts int) {
-	done := make(chan struct{})
-	go func() { moving.Wait(); close(done) }()
-	sample := time.NewTicker(time.Millisecond)
-	defer sample.Stop()
-	for {
-		select {
-		case <-done:
-			return cuts
-		case <-sample.C:
-			cuts += o.JobsUnderWay()
-		}
 	}
 }
 
