@@ -6,7 +6,8 @@
 //
 // A [Loop] is one goroutine and one epoll instance. It runs, in this order and
 // for ever: wait for ready sockets, serve each of them, give its [Owner] a turn
-// (mailbox, queued work), tick the coarse clock, close what was given up. A
+// (mailbox, queued work), tick the coarse clock, close what was given up. An
+// owner that must act at an exact moment asks for a turn with [Loop.WakeAt]. A
 // [Conn] is one socket of a loop; its [Handler] is told of bytes, of the peer's
 // FIN, of room to send, of the sweep and, exactly once, of its end. A
 // [Listener] feeds a loop with accepted sockets. A [Mailbox] is the only way

@@ -28,27 +28,31 @@ const (
 const (
 	wakeToken          int32 = -1
 	timerToken         int32 = -2
-	firstListenerToken int32 = -3
+	alarmToken         int32 = -3
+	firstListenerToken int32 = -4
 )
 
-// epoll is one epoll instance with the eventfd that interrupts its wait and the
-// timer that makes it tick.
+// epoll is one epoll instance with the eventfd that interrupts its wait, the
+// timer that makes it tick and, once it was asked for, the timer that ends a
+// wait at a given moment.
 type epoll struct {
 	fd      int
 	file    *os.File           // owns fd, for the runtime's poller
 	conn    syscall.RawConn    // of file
-	look    func(uintptr) bool // poll; made once, because making it allocates
+	look    func(uintptr) bool // poll for conn; made once, because making it allocates
+	parked  bool               // the wait has found nothing ready and parked the goroutine
 	wakeFD  int
 	waking  sync.Mutex // a wake never meets a closed wakeFD, whose number may be another's
 	closed  bool       // under waking
 	timerFD int
 	ticking bool // timerFD is armed
+	alarmFD int  // -1 until first used
 	ready   int  // events that the last look found
 	events  [maxEvents]unix.EpollEvent
 }
 
 func openEpoll() (*epoll, error) {
-	e := &epoll{fd: -1, wakeFD: -1, timerFD: -1}
+	e := &epoll{fd: -1, wakeFD: -1, timerFD: -1, alarmFD: -1}
 	if err := e.open(); err != nil {
 		e.close()
 		return nil, fmt.Errorf("open epoll instance: %w", err)
@@ -58,7 +62,11 @@ func openEpoll() (*epoll, error) {
 
 // open opens the descriptors; those it did open are closed by close.
 func (e *epoll) open() (err error) {
-	e.look = e.poll
+	e.look = func(uintptr) bool {
+		ready := e.poll()
+		e.parked = e.parked || !ready
+		return ready
+	}
 	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
@@ -123,17 +131,21 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 // Where no call is announced to the scheduler, the monitor itself sleeps.
 // (docs/design.md has figures.)
 func (e *epoll) wait(mayBlock bool) []unix.EpollEvent {
+	e.parked = false
 	if !mayBlock {
-		e.poll(0)
+		e.poll()
 	} else if err := e.conn.Read(e.look); err != nil {
 		panic(fmt.Sprintf("poller: wait for events: %v", err))
 	}
 	return e.events[:e.ready]
 }
 
+// hasParked tells whether the last wait had to wait.
+func (e *epoll) hasParked() bool { return e.parked }
+
 // poll looks for ready events and tells whether there are any. It cannot block,
 // so the scheduler need not hear of it.
-func (e *epoll) poll(uintptr) bool {
+func (e *epoll) poll() bool {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT,
 		uintptr(e.fd), uintptr(unsafe.Pointer(&e.events[0])), maxEvents, 0, 0, 0)
 	switch errno {
@@ -162,8 +174,41 @@ func (e *epoll) tick(on bool) {
 		interval := unix.NsecToTimespec(int64(TickInterval))
 		every = unix.ItimerSpec{Interval: interval, Value: interval}
 	}
+	setTimer(e.timerFD, &every)
+}
+
+// alarm makes a wait return after a time, once, and not at the time given
+// before; 0 means never. It fails if there is no descriptor for the timer.
+func (e *epoll) alarm(after time.Duration) error {
+	if e.alarmFD < 0 {
+		if err := e.openAlarm(); err != nil {
+			return err
+		}
+	}
+	once := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(after))}
+	setTimer(e.alarmFD, &once)
+	return nil
+}
+
+// openAlarm makes the second timer: most loops never need it.
+func (e *epoll) openAlarm() error {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if err := e.add(fd, interestRead, alarmToken); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	e.alarmFD = fd
+	return nil
+}
+
+// setTimer arms a timer relative to now, or disarms it if value is 0, and
+// forgets that it has expired.
+func setTimer(fd int, value *unix.ItimerSpec) {
 	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME,
-		uintptr(e.timerFD), 0, uintptr(unsafe.Pointer(&every)), 0, 0, 0)
+		uintptr(fd), 0, uintptr(unsafe.Pointer(value)), 0, 0, 0)
 	if errno != 0 {
 		panic(fmt.Sprintf("poller: timerfd_settime: %v", errno))
 	}
@@ -182,18 +227,19 @@ func (e *epoll) wake() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(e.wakeFD), uintptr(unsafe.Pointer(&one)), uintptr(len(one)))
 }
 
-// drain empties the counter of the eventfd or the timer, which is ready until
-// then.
-func drain(fd int) {
+// drain empties the counter of the eventfd or a timer, which is ready until
+// then, and tells whether there was anything in it.
+func drain(fd int) bool {
 	var counter [8]byte
-	_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&counter)), uintptr(len(counter)))
+	_, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&counter)), uintptr(len(counter)))
+	return errno == 0
 }
 
 func (e *epoll) close() {
 	e.waking.Lock()
 	defer e.waking.Unlock()
 	e.closed = true
-	for _, fd := range []int{e.wakeFD, e.timerFD} {
+	for _, fd := range []int{e.wakeFD, e.timerFD, e.alarmFD} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,10 @@ type Loop struct {
 	postponed int  // turns for which the tick was put off
 	readLimit int  // bytes of the buffer that one read may use
 	sweep     sweep
+	alarm     alarm
+
+	busySince time.Duration // when the loop last came back from parking
+	shared    bool          // another thread waits in the runtime's poller since then
 
 	asleep  atomic.Bool // true exactly while a wait that may block is entered or about to be
 	stopped atomic.Bool
@@ -102,6 +107,7 @@ func (l *Loop) Run() {
 	busy := false
 	for !l.stopped.Load() {
 		l.dispatch(l.epoll.wait(l.mayBlock(busy)))
+		l.shareWaiting()
 		busy = l.owner.Turn()
 		l.tick()
 		// The owner gets a turn after an end, which may be what it waits for.
@@ -185,8 +191,9 @@ func (l *Loop) EachConn(visit func(Handler)) {
 // more: a poster either sees the flag and wakes the loop, or posted early
 // enough to be seen here.
 func (l *Loop) mayBlock(busy bool) bool {
+	busy = busy || len(l.closing) > 0 || l.setAlarm()
 	l.epoll.tick(l.ticking())
-	if busy || len(l.closing) > 0 {
+	if busy {
 		return false
 	}
 	l.asleep.Store(true)
@@ -200,7 +207,7 @@ func (l *Loop) mayBlock(busy bool) bool {
 func (l *Loop) dispatch(events []unix.EpollEvent) {
 	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
-	l.Refresh()
+	l.alarm.passed(l.Refresh())
 	for i := range events {
 		event := &events[i]
 		switch {
@@ -213,15 +220,38 @@ func (l *Loop) dispatch(events []unix.EpollEvent) {
 		case event.Fd == timerToken:
 			drain(l.epoll.timerFD)
 			l.tickDue = true
+		case event.Fd == alarmToken:
+			if drain(l.epoll.alarmFD) {
+				l.alarm.armed = 0
+			}
 		default:
 			l.listeners[firstListenerToken-event.Fd].ready()
 		}
 	}
 }
 
+// shareAfter is how long a loop works before it has another thread wait for
+// the sockets of all who are parked.
+const shareAfter = 500 * time.Microsecond
+
+// shareWaiting makes sure that other loops hear of their sockets while this one
+// is busy. The thread that waits in the runtime's poller is the one that runs
+// the goroutine which it finds ready; nobody takes its place until the scheduler
+// is entered, which a busy loop never does, and the runtime's monitor sleeps.
+// So a loop that goes on working enters it once, which wakes another thread.
+func (l *Loop) shareWaiting() {
+	switch {
+	case l.epoll.hasParked():
+		l.busySince, l.shared = l.now, false
+	case !l.shared && l.now-l.busySince > shareAfter:
+		l.shared = true
+		runtime.Gosched()
+	}
+}
+
 // ticking tells whether anything depends on the clock.
 func (l *Loop) ticking() bool {
-	if l.Conns() > 0 {
+	if l.Conns() > 0 || l.alarm.coarse {
 		return true
 	}
 	for _, listener := range l.listeners {

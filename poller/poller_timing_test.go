@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -181,4 +183,37 @@ func BenchmarkOpenAndClose(b *testing.B) {
 		unix.Close(fd)
 		<-ends
 	}
+}
+
+// BenchmarkWakeAt tells how late wake-ups are, one per millisecond, on a loop
+// that sleeps in between.
+func BenchmarkWakeAt(b *testing.B) {
+	const wakeUps, spacing = 1_000, time.Millisecond
+	late := make([]float64, 0, wakeUps)
+	for b.Loop() {
+		late = late[:0]
+		tl := newLoop(b, poller.LoopConfig{})
+		var at time.Duration
+		tl.turn = func() bool {
+			switch now := tl.Refresh(); {
+			case at == 0:
+				at = now
+			case now < at:
+				return false
+			default:
+				late = append(late, float64((now-at).Nanoseconds())/1e3)
+			}
+			if at += spacing; len(late) == wakeUps {
+				tl.Stop()
+			}
+			tl.WakeAt(at)
+			return false
+		}
+		tl.WakeAt(1)
+		tl.Run()
+	}
+	slices.Sort(late)
+	b.ReportMetric(late[wakeUps/2], "p50-late-µs")
+	b.ReportMetric(late[wakeUps*99/100], "p99-late-µs")
+	b.ReportMetric(late[wakeUps-1], "max-late-µs")
 }
