@@ -12,7 +12,8 @@ import (
 const statsPatience = 5 * time.Second
 
 // AdminHandler serves the admin port: /healthz (the process runs), /readyz (it
-// takes clients), /api/stats and /debug/pprof. It does not authenticate.
+// takes clients), /api/stats, /metrics (for Prometheus) and /debug/pprof. It does
+// not authenticate.
 func (g *Gateway) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -26,6 +27,7 @@ func (g *Gateway) AdminHandler() http.Handler {
 		}
 	})
 	mux.HandleFunc("GET /api/stats", g.serveStats)
+	mux.Handle("GET /metrics", newMetricsHandler(g, statsPatience))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// The names below are an interface: dashboards and alerts are built on them.
+// docs/operations.md says what to watch. Labels take values from short fixed
+// sets only; neither channels nor clients are among them.
+
+// plainMetric is a metric of one series.
+type plainMetric struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*statsCollector) float64
+}
+
+// labelledMetric is a counter with one series per value of its label.
+type labelledMetric struct {
+	desc   *prometheus.Desc
+	known  []string // exported also while they are 0, so that a first increase shows
+	counts func(*statsCollector) map[string]uint64
+}
+
+var plainMetrics = []plainMetric{
+	gauge("client_connections", "Sockets of clients, those in their handshake included.",
+		func(c *statsCollector) int64 { return c.stats.Total.Connections }),
+	gauge("client_connections_limit", "The most sockets of clients that are accepted.",
+		func(c *statsCollector) int64 { return int64(c.config.MaxClients) }),
+	gauge("clients", "Clients past their handshake.",
+		func(c *statsCollector) int64 { return c.stats.Total.Clients }),
+	gauge("subscriptions", "Subscriptions of all clients.",
+		func(c *statsCollector) int64 { return c.stats.Total.Subscriptions }),
+	gauge("shard_channels", "Channels with a subscriber, once for each shard that has one.",
+		func(c *statsCollector) int64 { return c.stats.Total.Channels }),
+	gauge("streams", "Channels whose offsets the gateway keeps, with or without subscribers.",
+		func(c *statsCollector) int64 { return c.stats.Publish.Streams }),
+	gauge("streams_limit", "The most channels that the gateway keeps.",
+		func(c *statsCollector) int64 { return int64(c.config.MaxChannels) }),
+	gauge("backlog_bytes", "Bytes that wait for clients which lag.",
+		func(c *statsCollector) int64 { return c.stats.Total.BacklogBytes }),
+	counter("client_connections_accepted_total", "Sockets of clients that were accepted and found room.",
+		func(c *statsCollector) uint64 { return c.stats.Total.Accepted }),
+	counter("client_received_bytes_total", "Bytes received from clients.",
+		func(c *statsCollector) uint64 { return c.stats.Total.BytesIn }),
+	counter("client_sent_bytes_total", "Bytes that the sockets of clients have taken.",
+		func(c *statsCollector) uint64 { return c.stats.Total.BytesOut }),
+	counter("client_messages_total", "Messages received from clients.",
+		func(c *statsCollector) uint64 { return c.stats.Total.ClientMessages }),
+	counter("client_published_events_total", "Events published by clients.",
+		func(c *statsCollector) uint64 { return c.stats.Total.ClientPublished }),
+	counter("client_command_errors_total", "Commands of clients that were answered with an error.",
+		func(c *statsCollector) uint64 { return c.stats.Total.CommandErrors }),
+	counter("shard_events_total", "Events taken by shards for their subscribers, once for each such shard.",
+		func(c *statsCollector) uint64 { return c.stats.Total.Events }),
+	counter("deliveries_total", "Events times subscribers, handed to the socket or to the backlog.",
+		func(c *statsCollector) uint64 { return c.stats.Total.Deliveries }),
+	counter("writes_total", "Sends to sockets of clients, replies and pings included.",
+		func(c *statsCollector) uint64 { return c.stats.Total.Writes }),
+	counter("fan_out_cuts_total", "Fan-outs interrupted to let other channels and sockets have their turn.",
+		func(c *statsCollector) uint64 { return c.stats.Total.FanOutCuts }),
+	gauge("publishers", "Connections to the publish port.",
+		func(c *statsCollector) int64 { return c.stats.Publish.Publishers }),
+	gauge("publishers_paused", "Connections to the publish port that wait for credit.",
+		func(c *statsCollector) int64 { return c.stats.Publish.Paused }),
+	gauge("publishers_limit", "The most connections to the publish port that are accepted.",
+		func(c *statsCollector) int64 { return int64(c.config.MaxPublishers) }),
+	gauge("credits_used_bytes", "Credits that events under way hold.",
+		func(c *statsCollector) int64 { return c.stats.Publish.CreditsUsed }),
+	gauge("credits_limit_bytes", "Credits in all; publishers wait when they are used up.",
+		func(c *statsCollector) int64 { return c.config.Credits }),
+	counter("publish_requests_total", "Well-formed requests on the publish port that found credit.",
+		func(c *statsCollector) uint64 { return c.stats.Publish.Requests }),
+	counter("publish_events_total", "Events sequenced for the publish port.",
+		func(c *statsCollector) uint64 { return c.stats.Publish.Events }),
+	counter("publish_received_bytes_total", "Bytes received on the publish port.",
+		func(c *statsCollector) uint64 { return c.stats.Publish.BytesIn }),
+	counter("publish_reply_bytes_total", "Bytes of replies on the publish port, those that still wait included.",
+		func(c *statsCollector) uint64 { return c.stats.Publish.BytesOut }),
+}
+
+var labelledMetrics = []labelledMetric{
+	{
+		desc:   describe("client_disconnects_total", "Ends of clients' connections, by reason.", "reason"),
+		known:  disconnectNames[undecided+1:],
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.Disconnects },
+	},
+	{
+		desc: describe("handshake_failures_total", "Handshakes of clients that were refused or broken off, by reason.", "reason"),
+		known: []string{
+			websocket.ReasonMalformedRequest, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
+			websocket.ReasonNotFound, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
+			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin,
+			websocket.ReasonHeadTooLarge, websocket.ReasonTooSlow, websocket.ReasonFull,
+			errDraining.Reason, reasonVanished,
+		},
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.HandshakeFailures },
+	},
+	{
+		desc: describe("publish_errors_total", "Requests on the publish port that were refused, by code.", "code"),
+		known: []string{
+			string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
+			string(command.PermissionDenied), string(command.Internal),
+		},
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Errors },
+	},
+}
+
+func gauge(name, help string, value func(*statsCollector) int64) plainMetric {
+	return plainMetric{describe(name, help), prometheus.GaugeValue,
+		func(c *statsCollector) float64 { return float64(value(c)) }}
+}
+
+func counter(name, help string, value func(*statsCollector) uint64) plainMetric {
+	return plainMetric{describe(name, help), prometheus.CounterValue,
+		func(c *statsCollector) float64 { return float64(value(c)) }}
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName("fleetcast", "", name), help, labels, nil)
+}
