@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/web"
+	"fleetcast/gateway/web/browsertest"
+)
+
+// page makes a client by the given expression and writes down what it hears.
+const page = `<!doctype html><title>test</title>%s
+const seen = window.seen = [];
+const client = %s(%q, {
+  onState: ({ state }) => seen.push(state),
+  onGap: ({ channel, from, to }) => seen.push(["gap", channel, from, to].join(" ")),
+});
+client.subscribe("news", (data, { offset }) => seen.push(["event", offset, JSON.stringify(data)].join(" ")));
+</script>`
+
+// Both forms of the client work in a browser, on a page of another origin, and
+// come back when the connection is cut.
+func TestInBrowser(t *testing.T) {
+	ctx, console := browsertest.Start(t, "the client in a browser is")
+	for name, begin := range map[string][2]string{
+		"module":  {`<script type="module">import { connect } from "/fleetcast.js";`, "connect"},
+		"classic": {`<script src="/fleetcast.classic.js"></script><script>`, "new Fleetcast"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := startGateway(t)
+			line := newProxy(t, g.ClientAddrs()[0].String())
+			site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/fleetcast.js":
+					w.Header().Set("Content-Type", "text/javascript")
+					w.Write(web.JavaScript)
+				case "/fleetcast.classic.js":
+					w.Header().Set("Content-Type", "text/javascript")
+					w.Write(web.Classic)
+				case "/":
+					w.Header().Set("Content-Type", "text/html")
+					fmt.Fprintf(w, page, begin[0], begin[1], "ws://"+line.addr()+gateway.Path)
+				}
+			}))
+			defer site.Close()
+			if err := chromedp.Do(ctx, chromedp.Navigate(site.URL)); err != nil {
+				t.Fatal(err)
+			}
+			awaitSubscribers(t, g, 1)
+			publish(t, g, `{"wörld":1}`)
+			expectSeen(t, ctx, `event 1 {"wörld":1}`)
+			line.cut()
+			publish(t, g, `2`)
+			line.route(g.ClientAddrs()[0].String())
+			expectSeen(t, ctx, "gap news 2 2")
+			publish(t, g, `3`)
+			expectSeen(t, ctx, "event 3 3")
+			for _, complaint := range console.Take() {
+				// That a connection failed is said by the browser itself.
+				if !strings.Contains(complaint, "WebSocket") && !strings.Contains(complaint, "favicon") {
+					t.Errorf("the console says: %s", complaint)
+				}
+			}
+		})
+	}
+}
+
+// awaitSubscribers waits until the gateway has that many subscriptions.
+func awaitSubscribers(t *testing.T, g *gateway.Gateway, want int64) {
+	t.Helper()
+	await(t, fmt.Sprintf("%d subscriptions", want), func() bool {
+		stats, err := g.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stats.Total.Subscriptions == want
+	})
+}
+
+// expectSeen waits until the page has heard what is wanted.
+func expectSeen(t *testing.T, ctx context.Context, want string) {
+	t.Helper()
+	var seen []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("the page has seen %q", seen)
+		}
+	}()
+	await(t, fmt.Sprintf("%q", want), func() bool {
+		var err error
+		if seen, err = chromedp.Run(ctx, chromedp.Evaluate[[]string]("window.seen ?? []")); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Contains(seen, want)
+	})
+}
+
+// await asks again and again until the answer is yes.
+func await(t *testing.T, what string, answer func() bool) {
+	t.Helper()
+	for start := time.Now(); !answer(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatalf("%s did not come within %v", what, patience)
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/publisher"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+// TestEndToEnd takes a client through a cut connection and a drained gateway.
+func TestEndToEnd(t *testing.T) {
+	path := node(t)
+	first := startGateway(t)
+	line := newProxy(t, first.ClientAddrs()[0].String())
+	client := startClient(t, path, "ws://"+line.addr()+gateway.Path)
+
+	client.expect("open", "error bad_channel no channel")
+	// The refusal is the last reply, so both channels are subscribed.
+	publish(t, first, `{"echo":"wörld"}`)
+	client.expect(`event news 1 {"echo":"wörld"}`)
+	// The event and the answer of the same publish may come in either order.
+	client.expectAnyOrder(`event chat 1 {"echo":"wörld"}`, "published 1")
+	client.expect("refused permission_denied secret")
+
+	line.cut()
+	publish(t, first, `2`)
+	publish(t, first, `3`)
+	line.route(first.ClientAddrs()[0].String())
+	client.expect("open", "gap news 2 3 missed", "error bad_channel no channel")
+	publish(t, first, `4`)
+	client.expect("event news 4 4")
+
+	second := startGateway(t)
+	line.route(second.ClientAddrs()[0].String())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := first.Drain(ctx); err != nil {
+		t.Fatalf("draining: %v", err)
+	}
+	client.expect("waiting 1001 draining", "open", "gap news 1 0 reset", "gap chat 1 0 reset", "error bad_channel no channel")
+	publish(t, second, `"new"`)
+	client.expect(`event news 1 "new"`)
+	client.end()
+}
+
+func startGateway(t *testing.T) *gateway.Gateway {
+	t.Helper()
+	config := gateway.DefaultConfig(1000)
+	config.Shards = 1
+	config.ClientPublish = gateway.Patterns{"chat"}
+	config.RetryWindow = 50 * time.Millisecond
+	config.AllowedOrigins = []string{"*"} // pages of these tests come from servers of their own
+	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("starting a gateway: %v", err)
+	}
+	var running sync.WaitGroup
+	running.Go(g.Run)
+	t.Cleanup(func() {
+		g.Close()
+		running.Wait()
+	})
+	return g
+}
+
+func publish(t *testing.T, g *gateway.Gateway, data string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	p, err := publisher.Dial(ctx, g.PublishAddrs()[0].String())
+	if err != nil {
+		t.Fatalf("connecting to publish: %v", err)
+	}
+	defer p.Close()
+	if _, err := p.Publish(ctx, "news", []byte(data)); err != nil {
+		t.Fatalf("publishing %s: %v", data, err)
+	}
+}
+
+// nodeClient is a process that runs testdata/endtoend.mjs.
+type nodeClient struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr *bufferedLines
+	lines  chan string // closed at the end of its output
+}
+
+// bufferedLines collects what a process complains of.
+type bufferedLines struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (b *bufferedLines) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p...)
+	return len(p), nil
+}
+
+func (b *bufferedLines) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.text)
+}
+
+func startClient(t *testing.T, node, url string) *nodeClient {
+	t.Helper()
+	c := &nodeClient{t: t, stderr: &bufferedLines{}, lines: make(chan string, 100)}
+	c.cmd = exec.CommandContext(t.Context(), node, "--experimental-websocket", "--no-warnings", "testdata/endtoend.mjs", url)
+	c.cmd.Stderr = c.stderr
+	stdin, err := c.cmd.StdinPipe()
+	if err != nil {
+		t.Fatalf("opening the client's input: %v", err)
+	}
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatalf("opening the client's output: %v", err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatalf("starting the client: %v", err)
+	}
+	c.stdin = stdin
+	go func() {
+		defer close(c.lines)
+		for s := bufio.NewScanner(stdout); s.Scan(); {
+			c.lines <- s.Text()
+		}
+	}()
+	return c
+}
+
+func (c *nodeClient) next() string {
+	c.t.Helper()
+	select {
+	case line, ok := <-c.lines:
+		if !ok {
+			c.t.Fatalf("the client has ended; it says %q", c.stderr)
+		}
+		return line
+	case <-time.After(patience):
+		c.t.Fatalf("the client is silent; it says %q", c.stderr)
+	}
+	return ""
+}
+
+func (c *nodeClient) expect(want ...string) {
+	c.t.Helper()
+	for _, line := range want {
+		if got := c.next(); got != line {
+			c.t.Fatalf("the client wrote %q, want %q", got, line)
+		}
+	}
+}
+
+func (c *nodeClient) expectAnyOrder(want ...string) {
+	c.t.Helper()
+	missing := map[string]bool{}
+	for _, line := range want {
+		missing[line] = true
+	}
+	for range want {
+		got := c.next()
+		if !missing[got] {
+			c.t.Fatalf("the client wrote %q, want one of %v", got, missing)
+		}
+		delete(missing, got)
+	}
+}
+
+// end closes the client, which must leave nothing that keeps its process.
+func (c *nodeClient) end() {
+	c.t.Helper()
+	c.stdin.Close()
+	c.expect("closed")
+	select {
+	case line, ok := <-c.lines:
+		if ok {
+			c.t.Fatalf("the client wrote %q after it was closed", line)
+		}
+	case <-time.After(patience):
+		c.t.Fatal("the client does not end")
+	}
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Errorf("the client failed: %v: %s", err, c.stderr)
+	}
+}
+
+// proxy is a line between client and gateway that can be cut. Its methods may be
+// called from any goroutine.
+type proxy struct {
+	listener net.Listener
+
+	mu     sync.Mutex
+	target string // none: connections are closed at once
+	conns  []net.Conn
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listening: %v", err)
+	}
+	p := &proxy{listener: listener, target: target}
+	t.Cleanup(func() {
+		listener.Close()
+		p.cut()
+	})
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			p.join(client)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) addr() string { return p.listener.Addr().String() }
+
+// route leads connections to come to target.
+func (p *proxy) route(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+// cut ends all connections, and those to come until route is called.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = ""
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+}
+
+func (p *proxy) join(client net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.target == "" {
+		client.Close()
+		return
+	}
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p.conns = append(p.conns, client, server)
+	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
+		go func() {
+			defer way[0].Close()
+			defer way[1].Close()
+			_, _ = io.Copy(way[0], way[1]) // its end is the end of the connection
+		}()
+	}
+}

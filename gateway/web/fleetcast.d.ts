@@ -1,0 +1,142 @@
+/** A place in a channel's stream: the event of that offset, within that epoch. */
+export interface Position {
+  epoch: string;
+  offset: number;
+}
+
+/** Where an event came from. */
+export interface EventInfo extends Position {
+  channel: string;
+}
+
+/**
+ * Events that this subscription will not get: from..to, both included. With reset the stream
+ * began anew: they are those of the new epoch (none if to is 0), and nobody knows how many of
+ * the old one were missed.
+ */
+export interface Gap {
+  channel: string;
+  from: number;
+  to: number;
+  reset: boolean;
+}
+
+/**
+ * Where the connection stands. retryAt is the time of the next attempt as Date.now() counts, or
+ * null until the network is back. code and reason are those of the WebSocket's close; code 0
+ * means that the client itself gave the connection up.
+ */
+export type State =
+  | { state: "connecting" }
+  | { state: "open"; client: string }
+  | { state: "waiting"; retryAt: number | null; code?: number; reason?: string }
+  | { state: "closed" };
+
+/** The client's own codes; the others are the protocol's. */
+export type ErrorCode =
+  | "not_connected"
+  | "connection_lost"
+  | "closed"
+  | "connect"
+  | "bad_message"
+  | "callback"
+  | "no_websocket"
+  | "bad_request"
+  | "unknown_type"
+  | "bad_channel"
+  | "already_subscribed"
+  | "not_subscribed"
+  | "permission_denied"
+  | "limit_exceeded"
+  | "not_available"
+  | "rate_limited"
+  | "internal";
+
+export interface FleetcastError extends Error {
+  readonly name: "FleetcastError";
+  /** Later gateways may send codes that are not listed. */
+  readonly code: ErrorCode | (string & {});
+  readonly channel?: string;
+  readonly cause?: unknown;
+}
+
+export const FleetcastError: {
+  new (code: string, message: string, details?: { channel?: string; cause?: unknown }): FleetcastError;
+  readonly prototype: FleetcastError;
+};
+
+export interface Clock {
+  /** Milliseconds; must go on during sleep, as Date.now() does. */
+  now(): number;
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+/** The part of a page's window that the client listens to. */
+export interface PageWindow {
+  addEventListener?(name: string, listener: () => void): void;
+  removeEventListener?(name: string, listener: () => void): void;
+  readonly navigator?: { readonly onLine?: boolean };
+  readonly document?: {
+    readonly visibilityState?: string;
+    addEventListener(name: string, listener: () => void): void;
+    removeEventListener(name: string, listener: () => void): void;
+  };
+}
+
+/** What the client uses of a WebSocket; browsers', Node's and that of package ws fit. */
+export interface WebSocketLike {
+  onmessage: ((event: any) => any) | null;
+  onclose: ((event: any) => any) | null;
+  onerror: ((event: any) => any) | null;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface Options {
+  /** Every change of the connection's state. */
+  onState?(state: State): void;
+  /** Every gap of every subscription, after the subscription's own onGap. */
+  onGap?(gap: Gap): void;
+  /** Refused subscriptions and what callbacks throw. Without it: console.error. */
+  onError?(error: FleetcastError): void;
+  /** The runtime's own by default. */
+  WebSocket?: new (url: string, protocols: string[]) => WebSocketLike;
+  /** The page, for online, offline and visibility; null ignores them. globalThis by default. */
+  window?: PageWindow | null;
+  /** For tests. */
+  clock?: Clock;
+  /** For tests: a number from 0 up to, not including, 1. */
+  random?(): number;
+}
+
+export interface SubscribeOptions {
+  /** The last event already seen. What came since is delivered or told as a gap. */
+  since?: Position | null;
+  onGap?(gap: Gap): void;
+}
+
+export interface Subscription {
+  readonly channel: string;
+  /** The last event seen; null until the gateway has answered. A copy. */
+  readonly position: Position | null;
+  /** No handler is called after it. May be called twice. */
+  unsubscribe(): void;
+}
+
+export class Fleetcast {
+  /** Connects at once and stays connected. Relative URLs and http(s) ones are allowed. */
+  constructor(url: string | URL, options?: Options);
+  readonly state: State;
+  subscribe<T = unknown>(
+    channel: string,
+    handler: (data: T, info: EventInfo) => void,
+    options?: SubscribeOptions,
+  ): Subscription;
+  /** Rejected with a FleetcastError. Never sent twice. */
+  publish(channel: string, data: unknown): Promise<{ offset: number }>;
+  close(): void;
+}
+
+/** Same as new Fleetcast(url, options). */
+export function connect(url: string | URL, options?: Options): Fleetcast;

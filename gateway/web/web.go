@@ -1,0 +1,28 @@
+// Package web holds the client of a fleetcast gateway for browsers and Node.
+//
+// fleetcast.js is the source, an ES module without dependencies.
+// fleetcast.classic.js is the same for pages that load plain scripts: it sets the
+// global Fleetcast. It is written from the source by
+//
+//	go test ./gateway/web -run Classic -update
+//
+// The package's variables are the files' bytes. Any goroutine may read them; nobody
+// may change them.
+package web
+
+import _ "embed"
+
+// JavaScript is the client as an ES module.
+//
+//go:embed fleetcast.js
+var JavaScript []byte
+
+// Classic is the client as a classic script.
+//
+//go:embed fleetcast.classic.js
+var Classic []byte
+
+// Types are the TypeScript declarations of JavaScript.
+//
+//go:embed fleetcast.d.ts
+var Types []byte
