@@ -2,9 +2,11 @@ package loadtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
 	"fleetcast/poller"
 
 	"github.com/gobwas/ws"
@@ -13,71 +15,95 @@ import (
 // client is one simulated subscriber. It belongs to its worker's goroutine.
 type client struct {
 	poller.Conn
-	worker     *worker
-	number     int32 // in the swarm
-	channel    int32
-	state      clientState
-	subscribed bool // it was live once, so events were due to it
-	reader     websocket.Reader
-	sequence   sequence
-	offset     uint64 // of the channel's latest event when it subscribed
-	unsent     poller.Unsent
-	key        websocket.Key
-	response   []byte // the head of the response as far as it has arrived
+	cohort    *cohort
+	number    int32 // in its group
+	channel   int32 // of its flow
+	state     clientState
+	expected  bool // an order waits for it
+	awaited   bool // events are in flight until it has them
+	anywhere  bool // which event it gets first cannot be known
+	owed      bool // whatever was published since it subscribed is due to it
+	told      bool // the server has sent a close frame
+	returning bool // it comes back when it has left
+	queued    bool // it is about to be dialled
+	attempts  int8 // in a row, that failed
+	life      uint32
+	dialled   int64 // time of the clock
+	reader    websocket.Reader
+	sequence  sequence
+	unsent    poller.Unsent
+	opening   *opening // while it is opening
+	echo      *echo    // in the scenario echo
 }
 
-// clientState is the life of a client. It only moves down this list; see enter.
+// opening is what a client needs until its handshake is done.
+type opening struct {
+	key      websocket.Key
+	response []byte // the head of the response as far as it has arrived
+}
+
+// clientState is the life of a client; see enter.
 type clientState uint8
 
 const (
-	clientConnecting  clientState = iota // dialled, or not yet
-	clientShaking                        // the handshake's answer is awaited
-	clientSubscribing                    // the subscription's answer is awaited
+	clientAbsent      clientState = iota // has no connection
+	clientDialling                       // waits for the connection
+	clientShaking                        // waits for the handshake's answer
+	clientGreeting                       // waits for the answer to its hello
+	clientSubscribing                    // waits for the subscription's answer
 	clientLive                           // events are due to it
-	clientEnded
+	clientLeaving                        // has sent a close frame
+)
+
+// underWay tells whether the client is to become live.
+func (s clientState) underWay() bool { return clientDialling <= s && s < clientLive }
+
+var (
+	errOverdue     = fmt.Errorf("no subscription within %v", patience)
+	errNoGoodbye   = fmt.Errorf("the server did not close within %v of the client's close frame", patience)
+	errPeerClosed  = errors.New("the server closed the connection")
+	errLongHead    = errors.New("handshake: the response is longer than it may be")
+	errVanished    = errors.New("vanished")
+	errLeft        = errors.New("left")
+	errDone        = errors.New("done")
+	errNotEvenDial = errors.New("could not be dialled")
 )
 
 // enter is the one place where a client's state changes.
 func (c *client) enter(next clientState) {
-	before := c.state
+	h, before := c.cohort, c.state
 	c.state = next
-	switch {
-	case next == clientLive:
-		c.subscribed = true
-		c.worker.swarm.live.Add(1)
-		c.worker.connectEnded()
-	case next == clientEnded && before < clientLive:
-		c.worker.tally.refused++
-		c.worker.connectEnded()
-	case next == clientEnded:
-		c.worker.tally.closed++
-		c.worker.swarm.live.Add(-1)
-		c.abandon()
+	if before.underWay() != next.underWay() {
+		if next.underWay() {
+			h.worker.underWay++
+		} else {
+			h.worker.underWay--
+		}
+	}
+	if (before == clientLive) != (next == clientLive) {
+		step := 1
+		if before == clientLive {
+			step = -1
+		}
+		h.live += step
+		h.worker.swarm.board.counters[h.worker.place].live.Add(int64(step))
 	}
 }
 
-// refuse ends a client that could not be dialled.
-func (c *client) refuse(err error) {
-	c.worker.tally.note("client %d: %v", c.number, err)
-	c.enter(clientEnded)
-}
-
-// abandon stops the waiting for everything that the client has not got.
-func (c *client) abandon() {
-	w := c.worker
-	if w.tracks == nil {
-		return
+// name is what notes call the client.
+func (c *client) name() string {
+	if c.cohort.plan.Name == "" {
+		return fmt.Sprintf("client %d", c.number)
 	}
-	all := w.swarm.layout.count(c.channel, int64(len(w.tracks)))
-	w.passAll(c.channel, span{c.sequence.next, all}, w.swarm.clock.now())
+	return fmt.Sprintf("%s client %d", c.cohort.plan.Name, c.number)
 }
 
 // Connected implements poller.DialHandler.
 func (c *client) Connected() {
 	c.enter(clientShaking)
-	c.key = websocket.NewKey()
-	w := c.worker
-	w.scratch = websocket.AppendRequest(w.scratch[:0], w.swarm.target.host, w.swarm.target.path, c.key, nil)
+	c.opening = &opening{key: websocket.NewKey()}
+	w := c.cohort.worker
+	w.scratch = websocket.AppendRequest(w.scratch[:0], w.swarm.plan.Target.Host, w.swarm.plan.Target.Path, c.opening.key, w.swarm.subprotocols)
 	c.send(w.scratch)
 }
 
@@ -99,8 +125,7 @@ func (c *client) Received(p []byte) {
 			return
 		}
 	}
-	w := c.worker
-	now := w.swarm.clock.now()
+	now := c.cohort.worker.swarm.clock.now()
 	for len(p) > 0 && c.Open() {
 		if n := c.takeReferenced(p, now); n > 0 {
 			p = p[n:]
@@ -123,50 +148,43 @@ func (c *client) Received(p []byte) {
 // event that the client is to get next. It returns the frame's size; 0 means
 // that p must be looked at more closely. It runs once per delivery.
 func (c *client) takeReferenced(p []byte, now int64) int {
-	w := c.worker
-	seq := w.swarm.layout.seq(c.channel, c.sequence.next)
-	known := w.references.of(seq)
-	if known == nil || !bytes.HasPrefix(p, known.frame) || c.reader.Pending() {
+	f := c.cohort.flow
+	if f == nil || !f.counting || c.state != clientLive {
+		return 0
+	}
+	seq := f.layout.seq(c.channel, c.sequence.next)
+	known := f.references.of(seq)
+	if known == nil || !bytes.HasPrefix(p, known.frame) || c.reader.Pending() || c.anywhere {
 		return 0
 	}
 	c.sequence.next++
-	w.tally.delivered++
-	w.tally.frameBytes += int64(len(known.frame) - known.header)
-	w.arrived(seq, w.swarm.schedule.dues[seq].Load(), now)
+	c.cohort.tally.Delivered++
+	c.cohort.tally.FrameBytes += int64(len(known.frame) - known.header)
+	c.arrived(f, seq, f.schedule.dues[seq].Load(), now)
 	return len(known.frame)
 }
 
 // takeResponse takes the handshake's answer and returns what follows it.
 func (c *client) takeResponse(p []byte) (rest []byte) {
-	if len(c.response) > 0 || websocket.HeadLength(p) == 0 {
-		c.response = append(c.response, p...)
-		p = c.response
+	o, s := c.opening, c.cohort.worker.swarm
+	if len(o.response) > 0 || websocket.HeadLength(p) == 0 {
+		o.response = append(o.response, p...)
+		p = o.response
 	}
 	n := websocket.HeadLength(p)
 	if n == 0 {
 		if len(p) > websocket.MaxHandshake {
-			c.Close(errLongResponse)
+			c.Close(errLongHead)
 		}
 		return nil
 	}
-	c.response = nil
-	if err := c.worker.profile.checkResponse(p, c.key); err != nil {
+	c.opening = nil
+	if err := s.checkResponse(p, o.key); err != nil {
 		c.Close(err)
 		return nil
 	}
-	c.subscribe()
+	c.begin()
 	return p[n:]
-}
-
-func (c *client) subscribe() {
-	w := c.worker
-	w.scratch = w.profile.appendSubscribe(w.scratch[:0], w.swarm.channels[c.channel])
-	if w.profile.confirms() {
-		c.enter(clientSubscribing)
-	} else {
-		c.enter(clientLive)
-	}
-	c.sendFrame(ws.OpText, w.scratch)
 }
 
 // take takes one message from the server.
@@ -176,51 +194,89 @@ func (c *client) take(message websocket.Message, now int64) {
 		c.sendFrame(ws.OpPong, message.Payload)
 	case ws.OpPong:
 	case ws.OpClose:
-		code, reason, _ := websocket.ParseClose(message.Payload)
-		c.Close(fmt.Errorf("%w: %d %q", errPeerClosed, code, reason))
+		c.takeClose(message.Payload)
 	default:
-		c.takeMessage(message.Payload, now)
+		switch {
+		case c.state == clientLeaving: // what is still under way does not matter
+		case c.echo != nil:
+			c.takeEcho(message, now)
+		default:
+			c.takeMessages(message.Payload, now)
+		}
 	}
 }
 
-func (c *client) takeMessage(payload []byte, now int64) {
-	m := c.worker.profile.read(payload)
-	if len(m.channel) > 0 && string(m.channel) != c.worker.swarm.channels[c.channel] {
-		c.unexpected(payload)
+// takeClose takes a close frame: the answer to the client's own, after which
+// the server closes the connection, or the server's wish.
+func (c *client) takeClose(payload []byte) {
+	c.told = true
+	if c.state == clientLeaving {
 		return
 	}
-	switch m.kind {
-	case incomingNotice:
-	case incomingSubscribed:
-		if c.state != clientSubscribing {
-			c.unexpected(payload)
+	code, reason, _ := websocket.ParseClose(payload)
+	c.Close(fmt.Errorf("%w: %d %q", errPeerClosed, code, reason))
+}
+
+func (c *client) takeMessages(payload []byte, now int64) {
+	for whole := true; c.Open(); {
+		m, rest := c.cohort.worker.codec.Next(payload)
+		whole = whole && len(rest) == 0
+		c.takeMessage(&m, payload[:len(payload)-len(rest)], whole, now)
+		if payload = rest; len(rest) == 0 {
 			return
 		}
-		c.offset = m.offset
-		c.enter(clientLive)
-	case incomingEvent:
-		c.takeEvent(m.data, payload, now)
-	case incomingGap:
-		c.takeGap(m.gap, now)
-	case incomingRefusal:
-		if c.state == clientSubscribing {
-			c.Close(fmt.Errorf("the subscription was refused: %s", m.text))
-			return
+	}
+}
+
+// takeMessage takes one message. whole tells that text is a frame's whole payload.
+func (c *client) takeMessage(m *profile.Message, text []byte, whole bool, now int64) {
+	f := c.cohort.flow
+	if len(m.Channel) > 0 && string(m.Channel) != f.plan.Channels[c.channel] {
+		c.unexpected(text)
+		return
+	}
+	switch {
+	case m.Kind == profile.Notice:
+	case m.Kind == profile.Ping:
+		if len(m.Answer) > 0 {
+			c.sendFrame(ws.OpText, m.Answer)
 		}
-		c.unexpected(payload)
+	case m.Kind == profile.Greeted && c.state == clientGreeting:
+		c.subscribe()
+	case m.Kind == profile.Subscribed && c.state == clientSubscribing:
+		c.startAt(m.Offset, m.HasOffset)
+		c.becomeLive()
+	case m.Kind == profile.Refused && c.state.underWay():
+		c.Close(fmt.Errorf("the server refused: %s", m.Text))
+	case m.Kind == profile.Event:
+		c.takeEvent(m, text, whole, now)
+	case m.Kind == profile.Gap:
+		c.takeGap(m, now)
+	case m.Kind == profile.Unknown:
+		// A mutilated event looks like this. If one is due, it was this.
+		c.takeCorrupted(text, now)
 	default:
-		// A mutilated event looks like this too. If one is due, it was this.
-		c.takeCorrupted(payload, now)
+		c.unexpected(text)
 	}
 }
 
 // PeerClosed implements poller.Handler.
-func (c *client) PeerClosed() { c.Close(errPeerClosed) }
+func (c *client) PeerClosed() {
+	if c.state == clientLeaving && c.told {
+		c.Close(errLeft)
+		return
+	}
+	c.Close(errPeerClosed)
+}
 
 // Writable implements poller.Handler.
 func (c *client) Writable() {
 	if err := c.unsent.Flush(&c.Conn); err != nil {
 		c.Close(err)
+		return
+	}
+	if c.echo != nil {
+		c.sendEchoes()
 	}
 }
 
@@ -228,13 +284,4 @@ func (c *client) Writable() {
 func (c *client) Swept() {}
 
 // Closed implements poller.Handler.
-func (c *client) Closed(err error) {
-	c.reader.Release()
-	c.unsent.Release()
-	c.response = nil
-	if err == errDone || err == poller.ErrLoopStopped {
-		return
-	}
-	c.worker.tally.note("client %d: %v", c.number, err)
-	c.enter(clientEnded)
-}
+func (c *client) Closed(err error) { c.ended(err) }

@@ -3,64 +3,67 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"fleetcast/loadtest/profile"
 )
 
-// Limits and defaults of a Fanout.
+// Limits and defaults.
 const (
-	MaxClients  = 1 << 20
-	MaxChannels = 1 << 16
-	MaxEvents   = 1 << 23
-	MaxWindow   = 1 << 16
-	MaxLoops    = 64
+	MaxClients   = 1 << 20
+	MaxChannels  = 1 << 16
+	MaxEvents    = 1 << 23
+	MaxWindow    = 1 << 16
+	MaxLoops     = 64
+	MaxProcesses = 64
 
+	DefaultProfile    = "fleetcast"
 	DefaultConnecting = 128
 	DefaultSettle     = time.Second
 	DefaultStall      = 5 * time.Second
+	DefaultPayload    = 128
+	DefaultDuration   = 10 * time.Second
 )
 
-// Fanout describes a run: clients that subscribe, and events that are published
-// to them. Client i subscribes to channel i modulo Channels, and event e goes
-// to channel e modulo Channels.
-type Fanout struct {
-	URL     string // where clients connect: ws://HOST:PORT/PATH
-	Publish string // host:port of the publish port, if the profile has one
-	Profile string // ProfileFleetcast (the default) or ProfileRaw
+// NoProcess as PID means that the server's cost is not measured.
+const NoProcess = -1
 
-	Clients  int // subscribers, 1 to MaxClients; default 1
-	Channels int // 1 to MaxChannels, not more than Clients; default 1
-	Payload  int // bytes of an event's data, MinPayload to MaxPayload; default 128
+// Common is what every scenario is told: where the server is, how it is spoken
+// to, and what the harness may use.
+type Common struct {
+	URL     string // where clients connect: ws://HOST:PORT/PATH; without a path, the profile's
+	Publish string // where events are published, host:port or an http URL, if the profile has such a port
+	Profile string // a built-in target profile's name or a file's path; default DefaultProfile
+	Via     string // ndjson or resp: how the publish port is spoken to, instead of what the profile says
 
-	Events   int           // how many, 1 to MaxEvents; from Rate and Duration if those are given
-	Window   int           // events in flight at most, 1 to MaxWindow; default 1; means nothing with Rate
-	Rate     float64       // events per second, open loop; 0: by Window
-	Duration time.Duration // with Rate; default 10 s
+	PID     int          // of the server; 0: whoever listens on the URL's port, if on this machine
+	Sources []netip.Addr // where clients connect from, in turn; none: the kernel chooses, or several if the server is on loopback and there are many
 
-	PID        int           // of the server, if it is on this machine; 0: its cost is not measured
-	Loops      int           // of the harness, 1 to MaxLoops; default 1
+	Processes  int           // of the harness, 1 to MaxProcesses; default 1
+	Loops      int           // of each process, 1 to MaxLoops; default 1
 	Connecting int           // clients of a loop on their way at a time; default DefaultConnecting
-	Settle     time.Duration // idle time before memory is read; 0 means DefaultSettle
+	Settle     time.Duration // idle time before memory is read; default DefaultSettle
 	Stall      time.Duration // time without a delivery after which events are given up; default DefaultStall
+
+	// Member is the command that starts one more process of the harness: it must
+	// call ServeMember. Without it there is one process.
+	Member []string
+	// Command is the command line that asked for the run, for the report.
+	Command []string
+	// Observe is told every sample of the timeline, by one goroutine; it must
+	// return soon.
+	Observe func(Sample)
 }
 
-// complete returns a checked copy with the defaults filled in.
-func (f Fanout) complete() (*Fanout, error) {
-	setDefault(&f.Profile, ProfileFleetcast)
-	setDefault(&f.Clients, 1)
-	setDefault(&f.Channels, 1)
-	setDefault(&f.Payload, 128)
-	setDefault(&f.Window, 1)
-	setDefault(&f.Loops, 1)
-	setDefault(&f.Connecting, DefaultConnecting)
-	setDefault(&f.Settle, DefaultSettle)
-	setDefault(&f.Stall, DefaultStall)
-	if f.Rate > 0 {
-		setDefault(&f.Duration, 10*time.Second)
-		// A product past the limit must not wrap on its way into an int.
-		f.Events = int(min(f.Rate*f.Duration.Seconds()+0.5, MaxEvents+1))
-	}
-	setDefault(&f.Events, 1000)
-	return &f, f.check()
+// Traffic says which events are published. Event e goes to channel e modulo
+// Channels.
+type Traffic struct {
+	Channels int     // 1 to MaxChannels; default 1
+	Payload  int     // bytes of an event's data, MinPayload to MaxPayload; default 128
+	Events   int     // how many, 1 to MaxEvents; with Rate it follows from the time
+	Window   int     // events in flight at most, 1 to MaxWindow; default 1; means nothing with Rate
+	Rate     float64 // events per second, open loop; 0: by Window
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -70,30 +73,81 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func (f *Fanout) check() error {
-	within := func(name string, value, least, most int) error {
-		if value < least || value > most {
-			return fmt.Errorf("%s is %d: want %d to %d", name, value, least, most)
-		}
-		return nil
+func (c *Common) complete() {
+	setDefault(&c.Profile, DefaultProfile)
+	setDefault(&c.Processes, 1)
+	setDefault(&c.Loops, 1)
+	setDefault(&c.Connecting, DefaultConnecting)
+	setDefault(&c.Settle, DefaultSettle)
+	setDefault(&c.Stall, DefaultStall)
+}
+
+func (t *Traffic) complete() {
+	setDefault(&t.Channels, 1)
+	setDefault(&t.Payload, DefaultPayload)
+	setDefault(&t.Window, 1)
+}
+
+// ofRate is how many events a rate makes in a time, at least one. A product past
+// the limit must not wrap on its way into an int.
+func ofRate(rate float64, duration time.Duration) int {
+	return int(max(min(rate*duration.Seconds()+0.5, MaxEvents+1), 1))
+}
+
+// checks gathers what is wrong with a configuration.
+type checks []error
+
+func (c *checks) within(name string, value, least, most int) {
+	if value < least || value > most {
+		*c = append(*c, fmt.Errorf("%s is %d: want %d to %d", name, value, least, most))
 	}
-	err := errors.Join(
-		within("clients", f.Clients, 1, MaxClients),
-		within("channels", f.Channels, 1, MaxChannels),
-		within("payload", f.Payload, MinPayload, MaxPayload),
-		within("events", f.Events, 1, MaxEvents),
-		within("window", f.Window, 1, MaxWindow),
-		within("loops", f.Loops, 1, MaxLoops),
-		within("connecting", f.Connecting, 1, MaxClients),
-	)
-	if f.Channels > f.Clients {
-		err = errors.Join(err, fmt.Errorf("%d channels need as many clients, not %d", f.Channels, f.Clients))
+}
+
+func (c *checks) notNegative(name string, value float64) {
+	if !(value >= 0) {
+		*c = append(*c, fmt.Errorf("%s is %v: must not be negative", name, value))
 	}
-	if f.Profile == ProfileRaw && f.Channels > 1 {
-		err = errors.Join(err, fmt.Errorf("a %s server has no channels: want 1, not %d", ProfileRaw, f.Channels))
+}
+
+func (c *checks) common(config *Common) {
+	c.within("loops", config.Loops, 1, MaxLoops)
+	c.within("processes", config.Processes, 1, MaxProcesses)
+	c.within("connecting", config.Connecting, 1, MaxClients)
+	c.notNegative("settle", config.Settle.Seconds())
+	c.notNegative("stall", config.Stall.Seconds())
+	if config.Processes > 1 && len(config.Member) == 0 {
+		*c = append(*c, errors.New("several processes need the command that starts one"))
 	}
-	if !(f.Rate >= 0) || f.Settle < 0 || f.Stall < 0 || f.Duration < 0 || f.PID < 0 {
-		err = errors.Join(err, errors.New("rate, duration, settle, stall and pid must not be negative"))
+	if config.Via != "" && config.Via != "ndjson" && config.Via != "resp" {
+		*c = append(*c, fmt.Errorf("via is %q: want ndjson or resp", config.Via))
 	}
-	return err
+}
+
+func (c *checks) traffic(t *Traffic) {
+	c.within("channels", t.Channels, 1, MaxChannels)
+	c.within("payload", t.Payload, MinPayload, MaxPayload)
+	if t.Rate > 0 && t.Events > MaxEvents {
+		*c = append(*c, fmt.Errorf("%v events a second, for as long as that, are more than %d: choose a lower rate or less time", t.Rate, MaxEvents))
+	} else {
+		c.within("events", t.Events, 1, MaxEvents)
+	}
+	c.within("window", t.Window, 1, MaxWindow)
+	c.notNegative("rate", t.Rate)
+}
+
+func (c *checks) err() error { return errors.Join(*c...) }
+
+// loadProfile loads the profile and adapts it.
+func (c *Common) loadProfile() (*profile.Profile, error) {
+	p, err := profile.Load(c.Profile)
+	if err != nil {
+		return nil, err
+	}
+	switch c.Via {
+	case "ndjson":
+		return p.WithPort(profile.NDJSON), nil
+	case "resp":
+		return p.WithPort(profile.RESP), nil
+	}
+	return p, nil
 }

@@ -15,25 +15,33 @@ import (
 // bench is a worker with live clients whose frames come from memory.
 type bench struct {
 	worker *worker
+	cohort *cohort
 	frames [][]byte // of each event
 }
 
 // newBench makes clients that wait for events, all of which are published.
 func newBench(tb testing.TB, clients, events int) *bench {
 	tb.Helper()
-	config, err := Fanout{URL: "ws://127.0.0.1:1/ws", Publish: "127.0.0.1:2", Clients: clients, Events: events}.complete()
+	clock := newClock()
+	p := &plan{
+		Profile: DefaultProfile, Base: clock.base,
+		Processes: 1, Loops: 1, Connecting: 1,
+		Flows:  []flowPlan{{Channels: channelNames(1), Payload: DefaultPayload, Events: events}},
+		Groups: []groupPlan{{Clients: clients, Awaited: true}},
+	}
+	board, file, err := newBoard(p.shape())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := newSwarm(config)
+	file.Close()
+	s, err := newSwarm(p, board, func([]completion) {})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(s.discard)
-	b := &bench{worker: s.workers[0]}
-	b.worker.publisher = newPublisher(b.worker, config)
-	for i := range b.worker.clients {
-		c := &b.worker.clients[i]
+	tb.Cleanup(func() { s.discard(); board.close() })
+	b := &bench{worker: s.workers[0], cohort: s.workers[0].cohorts[0]}
+	for i := range b.cohort.clients {
+		c := &b.cohort.clients[i]
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			tb.Fatal(err)
@@ -42,14 +50,16 @@ func newBench(tb testing.TB, clients, events int) *bench {
 		if err := b.worker.loop.Register(&c.Conn, pair[0], c); err != nil {
 			tb.Fatal(err)
 		}
-		c.enter(clientLive)
+		c.startAt(0, true)
+		c.becomeLive()
 	}
 	b.worker.prepare()
-	prefix := command.EventPrefix(s.channels[0])
+	flow := b.cohort.flow
+	prefix := command.EventPrefix(flow.plan.Channels[0])
 	for range events {
 		due := s.clock.now()
-		seq := s.schedule.publish(due)
-		data := appendData(nil, seq, s.clock.toUnix(due), config.Payload)
+		seq := flow.schedule.publish(due)
+		data := appendData(nil, seq, s.clock.toUnix(due), DefaultPayload)
 		payload := command.AppendEvent(nil, prefix, uint64(seq+1), data)
 		b.frames = append(b.frames, websocket.AppendFrame(nil, ws.OpText, payload))
 	}
@@ -57,7 +67,7 @@ func newBench(tb testing.TB, clients, events int) *bench {
 }
 
 // deliver hands event seq to client i.
-func (b *bench) deliver(i, seq int) { b.worker.clients[i].Received(b.frames[seq]) }
+func (b *bench) deliver(i, seq int) { b.cohort.clients[i].Received(b.frames[seq]) }
 
 func TestDeliveryAllocatesNothing(t *testing.T) {
 	if raceDetected() {
@@ -71,8 +81,8 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 		b.deliver(1, seq) // by the reference
 		// In two pieces: by the reader, and then in full.
 		cut := len(b.frames[seq]) / 2
-		b.worker.clients[2].Received(b.frames[seq][:cut])
-		b.worker.clients[2].Received(b.frames[seq][cut:])
+		b.cohort.clients[2].Received(b.frames[seq][:cut])
+		b.cohort.clients[2].Received(b.frames[seq][cut:])
 		seq++
 	}
 	for range warm {
@@ -81,8 +91,8 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 	if allocated := testing.AllocsPerRun(runs, each); allocated != 0 {
 		t.Errorf("three deliveries allocate %v times", allocated)
 	}
-	if got, want := b.worker.tally.delivered, int64(3*seq); got != want {
-		t.Errorf("delivered %d, want %d: %q", got, want, b.worker.tally.notes)
+	if got, want := b.cohort.tally.Delivered, int64(3*seq); got != want {
+		t.Errorf("delivered %d, want %d: %q", got, want, b.cohort.tally.Notes)
 	}
 }
 
@@ -94,14 +104,14 @@ func TestDeliveryInPieces(t *testing.T) {
 		for _, frame := range b.frames {
 			stream = append(stream, websocket.AppendFrame(frame[:len(frame):len(frame)], ws.OpPing, []byte("x"))...)
 		}
-		for i := range b.worker.clients {
+		for i := range b.cohort.clients {
 			for from := 0; from < len(stream); from += size {
 				piece := append([]byte(nil), stream[from:min(from+size, len(stream))]...)
-				b.worker.clients[i].Received(piece)
+				b.cohort.clients[i].Received(piece)
 			}
 		}
-		if got := b.worker.tally.delivered; got != 40 {
-			t.Errorf("pieces of %d bytes: delivered %d, want 40: %q", size, got, b.worker.tally.notes)
+		if got := b.cohort.tally.Delivered; got != 40 {
+			t.Errorf("pieces of %d bytes: delivered %d, want 40: %q", size, got, b.cohort.tally.Notes)
 		}
 	}
 }
@@ -113,15 +123,15 @@ func FuzzClient(f *testing.F) {
 	f.Add(websocket.AppendClose(nil, ws.StatusGoingAway, "bye"), 5)
 	f.Fuzz(func(t *testing.T, stream []byte, size int) {
 		b := newBench(t, 1, 4)
-		c := &b.worker.clients[0]
+		c := &b.cohort.clients[0]
 		for size = max(size, 1); len(stream) > 0 && c.Open(); {
 			n := min(size, len(stream))
 			c.Received(stream[:n:n])
 			stream = stream[n:]
 		}
-		b.worker.collect()
-		got := &b.worker.tally
-		if got.delivered+got.lost+got.told+got.corrupted != 4 {
+		b.cohort.finish()
+		got := &b.cohort.tally
+		if got.Delivered+got.Lost+got.Told+got.Corrupted != 4 {
 			t.Fatalf("4 events are %+v", got)
 		}
 	})

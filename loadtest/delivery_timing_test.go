@@ -12,10 +12,10 @@ func BenchmarkDelivery(b *testing.B) {
 	b.ReportAllocs()
 	i := 1
 	for b.Loop() {
-		c := &bench.worker.clients[i]
+		c := &bench.cohort.clients[i]
 		c.Received(bench.frames[0])
 		c.sequence.next = 0
-		bench.worker.tracks[0].remaining = clients
+		bench.cohort.flow.tracks[0].remaining = clients
 		if i++; i == clients {
 			i = 1
 		}
@@ -27,11 +27,11 @@ func BenchmarkDeliveryVerified(b *testing.B) {
 	bench := newBench(b, 2, 1)
 	b.SetBytes(int64(len(bench.frames[0])))
 	b.ReportAllocs()
-	c := &bench.worker.clients[0]
+	c := &bench.cohort.clients[0]
 	for b.Loop() {
 		c.Received(bench.frames[0])
 		c.sequence.next = 0
-		bench.worker.tracks[0].remaining = 2
-		bench.worker.references.slots[0].seq = -1
+		bench.cohort.flow.tracks[0].remaining = 2
+		bench.cohort.flow.references.slots[0].seq = -1
 	}
 }

@@ -1,32 +1,50 @@
 // Package loadtest is the load harness's library: swarms of WebSocket clients
 // that verify every event which they receive, publishers that know when each
 // event was due, latency histograms, and the cost of the server under test as
-// the kernel accounts for it. It drives any server that it has a profile for,
-// over sockets only.
+// the kernel accounts for it. It drives any server that there is a target
+// profile for (package profile), over sockets only.
 //
 // # The model
 //
-// A scenario ([RunFanout]) is a sequence of phases run by its caller's
-// goroutine. The work is done by a swarm: a few workers, each of them the owner
-// of one poller loop with its share of the clients. The first worker also owns
-// the publisher and its door, the connection through which events enter the
-// server. The scenario speaks to a worker only by mail, and workers tell the
-// publisher by mail which events all of their clients have.
+// A scenario ([RunFanout], [RunStorm] ...) is a sequence of phases, played by
+// its caller's goroutine with the means of a run (run.go):
+//
+//	scenario -> order -> crew -> swarm of each process -> worker -> cohorts -> clients
+//	         -> publishing loop -> publisher of each flow -> door -> server
+//	clients -> completion -> publisher; clients -> answer -> samples -> result
+//
+// A plan says what a run consists of: flows (streams of events, each over some
+// channels) and groups of clients. A swarm is the clients of one process, spread
+// over a few workers, each of them the owner of one poller loop; a cohort is
+// the clients of one group that one worker has. The scenario gives orders, which
+// are plain data: connect, drop, pause, sample. A run of several processes has
+// one that leads, and members ([ServeMember]) that get the same orders.
+//
+// The publishers have a loop to themselves, so that an event gets out when it is
+// due. With a window they wait for completions: a worker tells when all of its
+// clients that are awaited have an event.
 //
 // # Who owns what
 //
-// Everything reachable from a worker (clients, tally, histograms, tracks)
-// belongs to its loop's goroutine. What workers share is read-only once they
-// run, except the schedule, which is atomic: the publisher writes it, all read.
+// Everything reachable from a worker belongs to its loop's goroutine, everything
+// reachable from the publishing loop to that loop's; others send mail. What all
+// processes see at any moment is the board: shared memory with atomic words,
+// each of which has one writer. A goroutine of samples asks the swarms for what
+// they have counted, every quarter of a second, and keeps the timeline.
 //
 // # Verification
 //
 // The data of an event is {"s":sequence,"t":due time,"p":padding}: the sequence
-// number of the event in the run, the time at which it was due in nanoseconds
+// number of the event in its flow, the time at which it was due in nanoseconds
 // of Unix time, and padding that follows from the sequence number. So every
 // byte of it is known in advance. The first client of a worker to get an event
-// takes it apart; the frame then serves as reference, and for all other clients
-// the verification is a comparison with it, byte for byte, header included.
+// takes it apart, its offset included; the frame then serves as reference, and
+// for all other clients the verification is a comparison with it, byte for byte.
+//
+// A client that comes back goes on where its subscription's answer says that the
+// channel is. What it missed while it was away of its own will is not lost; what
+// it missed because the server had ended the connection is. If the server tells
+// no offsets, the first event that such a client gets is taken for its first.
 //
 // # Latency
 //

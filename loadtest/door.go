@@ -1,76 +1,247 @@
 package loadtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
+	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
 	"fleetcast/poller"
+
+	"github.com/gobwas/ws"
 )
 
-// doorProtocol is what differs between the ways to publish.
-type doorProtocol interface {
-	// address is where the door connects.
-	address() netip.AddrPort
-	// greet begins the conversation; the protocol calls door.opened when events
-	// may go out.
-	greet(*door)
-	// appendEvent appends one event in the form in which it goes out.
-	appendEvent(dst []byte, channel string, data []byte) []byte
-	// received takes what the server says.
-	received(d *door, p []byte)
-}
-
-// door is the connection through which events are published. It belongs to the
-// loop of the publisher.
-type door struct {
-	poller.Conn
-	protocol  doorProtocol
-	publisher *publisher
-	unsent    poller.Unsent
-	copies    int64 // events that came back because the server sends them to everyone
+// door is the way by which a publisher's events enter the server. It belongs to
+// the goroutine of the publishing loop.
+type door interface {
+	// open begins to open it; p.doorOpened or p.doorClosed is told of the outcome.
+	open(p *publisher) error
+	// publish adds an event to the batch, batched says how many bytes that has,
+	// flush sends it.
+	publish(channel string, data []byte)
+	batched() int
+	flush()
+	// unsent is how many bytes were flushed and wait to be sent.
+	unsent() int
+	// copies is how many events came back because the server sends them to
+	// everyone. Any goroutine may ask.
+	copies() int64
+	// close ends it; the publisher hears of it if it is open.
+	close()
 }
 
 var errDoorClosed = errors.New("the server closed the connection")
 
-// open starts to connect; the publisher is told of the outcome.
-func (d *door) open(l *poller.Loop) error {
-	if err := l.Dial(&d.Conn, d.protocol.address(), netip.AddrPort{}, d); err != nil {
-		return fmt.Errorf("publishing: %w", err)
+// newDoor makes the door that the profile says. port is the address of the
+// publish port, for those that have one.
+func (l *publishing) newDoor(port string) (door, error) {
+	via := l.profile.PublishVia()
+	if via == profile.Socket {
+		return &socketDoor{streamDoor: streamDoor{publishing: l, addr: l.plan.Target.Addr}}, nil
 	}
-	return nil
+	if port == "" {
+		return nil, fmt.Errorf("profile %s publishes on a port of its own: the address of the publish port is missing", l.profile.Name())
+	}
+	if via == profile.HTTP {
+		return newHTTPDoor(l, port)
+	}
+	addr, err := resolve(port)
+	if err != nil {
+		return nil, fmt.Errorf("publish port: %w", err)
+	}
+	return &portDoor{streamDoor: streamDoor{publishing: l, addr: addr}}, nil
 }
 
-// opened is called by the protocol when events may go out.
-func (d *door) opened() { d.publisher.doorOpened() }
+// streamDoor is what doors with a socket of the loop have in common.
+type streamDoor struct {
+	poller.Conn
+	publishing *publishing
+	publisher  *publisher
+	addr       netip.AddrPort
+	batch      []byte
+	waiting    poller.Unsent
+	returned   atomic.Int64
+}
 
-func (d *door) send(p []byte) {
-	if err := d.unsent.Send(&d.Conn, p); err != nil {
+func (d *streamDoor) dial(p *publisher, handler poller.DialHandler) error {
+	d.publisher = p
+	return d.publishing.loop.Dial(&d.Conn, d.addr, netip.AddrPort{}, handler)
+}
+
+func (d *streamDoor) batched() int { return len(d.batch) }
+
+func (d *streamDoor) flush() {
+	if len(d.batch) > 0 {
+		d.send(d.batch)
+		d.batch = d.batch[:0]
+	}
+}
+
+func (d *streamDoor) unsent() int { return d.waiting.Len() }
+
+func (d *streamDoor) copies() int64 { return d.returned.Load() }
+
+func (d *streamDoor) send(p []byte) {
+	if err := d.waiting.Send(&d.Conn, p); err != nil {
 		d.Close(err)
 	}
 }
 
-// Connected implements poller.DialHandler.
-func (d *door) Connected() { d.protocol.greet(d) }
-
-// Received implements poller.Handler.
-func (d *door) Received(p []byte) { d.protocol.received(d, p) }
+func (d *streamDoor) close() {
+	if d.Open() {
+		d.Close(errDone)
+	}
+}
 
 // PeerClosed implements poller.Handler.
-func (d *door) PeerClosed() { d.Close(errDoorClosed) }
+func (d *streamDoor) PeerClosed() { d.Close(errDoorClosed) }
 
 // Writable implements poller.Handler.
-func (d *door) Writable() {
-	if err := d.unsent.Flush(&d.Conn); err != nil {
+func (d *streamDoor) Writable() {
+	if err := d.waiting.Flush(&d.Conn); err != nil {
 		d.Close(err)
 	}
 }
 
 // Swept implements poller.Handler.
-func (d *door) Swept() {}
+func (d *streamDoor) Swept() {}
 
 // Closed implements poller.Handler.
-func (d *door) Closed(err error) {
-	d.unsent.Release()
-	d.publisher.doorClosed(fmt.Errorf("publishing: %w", err))
+func (d *streamDoor) Closed(err error) {
+	d.waiting.Release()
+	d.publisher.doorClosed(fmt.Errorf("%s: %w", d.addr, err))
+}
+
+// portDoor publishes on a port that takes NDJSON or RESP.
+type portDoor struct {
+	streamDoor
+	replies replies
+}
+
+func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
+
+// Connected implements poller.DialHandler. There is nothing to say first: the
+// first request decides the protocol.
+func (d *portDoor) Connected() { d.publisher.doorOpened() }
+
+func (d *portDoor) publish(channel string, data []byte) {
+	d.batch = d.publishing.profile.AppendPublish(d.batch, channel, data)
+}
+
+// Received implements poller.Handler.
+func (d *portDoor) Received(p []byte) { d.replies.take(p, d.publisher.refused) }
+
+// replies takes the lines that a publish port answers.
+type replies struct {
+	line  []byte // one that has arrived in part
+	good  int64  // integers of RESP
+	lines int64
+}
+
+// maxReply bounds what is kept of an answer, in bytes.
+const maxReply = 4 << 10
+
+// take takes what the port has answered. In NDJSON without ids each answer is a
+// failure; in RESP those that are not an integer are.
+func (r *replies) take(p []byte, refused func(text string)) {
+	for len(p) > 0 {
+		line, rest, whole := bytes.Cut(p, []byte("\n"))
+		if len(r.line) > 0 || !whole {
+			r.line = append(r.line, line[:min(len(line), maxReply-len(r.line))]...)
+			line = r.line
+		}
+		if whole {
+			r.lines++
+			if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 && line[0] == ':' {
+				r.good++
+			} else {
+				refused(string(line))
+			}
+			r.line = r.line[:0]
+		}
+		p = rest
+	}
+}
+
+// socketDoor publishes on a WebSocket of its own. It gets every event back as
+// any client does; those are counted and not verified.
+type socketDoor struct {
+	streamDoor
+	key      websocket.Key
+	shaken   bool
+	response []byte // the head of the response as far as it has arrived
+	reader   websocket.Reader
+	message  []byte // scratch
+}
+
+func (d *socketDoor) open(p *publisher) error { return d.dial(p, d) }
+
+// Connected implements poller.DialHandler.
+func (d *socketDoor) Connected() {
+	d.key = websocket.NewKey()
+	to, profile := &d.publishing.plan.Target, d.publishing.profile
+	d.send(websocket.AppendRequest(nil, to.Host, to.Path, d.key, subprotocols(profile)))
+}
+
+func (d *socketDoor) publish(channel string, data []byte) {
+	d.message = d.publishing.profile.AppendPublish(d.message[:0], channel, data)
+	d.batch = websocket.AppendMaskedFrame(d.batch, ws.OpText, d.message, ws.NewMask())
+}
+
+// Received implements poller.Handler.
+func (d *socketDoor) Received(p []byte) {
+	if !d.shaken {
+		if p = d.takeResponse(p); !d.shaken {
+			return
+		}
+	}
+	for len(p) > 0 && d.Open() {
+		message, n, ok, err := d.reader.Next(p, &clientReader)
+		if err != nil {
+			d.Close(err)
+			return
+		}
+		if ok {
+			d.take(message)
+			d.reader.Recycle()
+		}
+		p = p[n:]
+	}
+}
+
+func (d *socketDoor) take(message websocket.Message) {
+	switch message.Op {
+	case ws.OpText:
+		d.returned.Add(1)
+	case ws.OpPing:
+		d.send(websocket.AppendMaskedFrame(nil, ws.OpPong, message.Payload, ws.NewMask()))
+	}
+}
+
+// Closed implements poller.Handler.
+func (d *socketDoor) Closed(err error) {
+	d.reader.Release()
+	d.streamDoor.Closed(err)
+}
+
+// takeResponse takes the handshake's answer and returns what follows it.
+func (d *socketDoor) takeResponse(p []byte) (rest []byte) {
+	d.response = append(d.response, p...)
+	n := websocket.HeadLength(d.response)
+	if n == 0 {
+		if len(d.response) > websocket.MaxHandshake {
+			d.Close(errLongHead)
+		}
+		return nil
+	}
+	if err := checkResponse(d.publishing.profile, d.response, d.key); err != nil {
+		d.Close(err)
+		return nil
+	}
+	rest, d.response, d.shaken = d.response[n:], nil, true
+	d.publisher.doorOpened()
+	return rest
 }

@@ -12,6 +12,8 @@ const (
 	MinPayload = 64
 	// MaxPayload is the largest size of an event's data in bytes.
 	MaxPayload = 60 << 10
+	// MaxEcho is the largest size of a message of the scenario echo in bytes.
+	MaxEcho = 16 << 20
 
 	// paddings is how many different paddings there are. Events that are mixed
 	// up with one another within less than that are told apart by padding too.
@@ -39,7 +41,7 @@ func newPaddingSource() []byte {
 }
 
 // appendData appends the data of event seq, due at the given Unix time in
-// nanoseconds: JSON of exactly size bytes, MinPayload to MaxPayload.
+// nanoseconds: JSON of exactly size bytes, MinPayload to MaxEcho.
 func appendData(dst []byte, seq, due int64, size int) []byte {
 	start := len(dst)
 	dst = append(dst, sequenceKey...)
@@ -48,8 +50,11 @@ func appendData(dst []byte, seq, due int64, size int) []byte {
 	dst = strconv.AppendInt(dst, due, 10)
 	dst = append(dst, paddingKey...)
 	padding := size - (len(dst) - start) - len(dataEnd)
-	from := int(seq % paddings)
-	dst = append(dst, paddingSource[from:from+padding]...)
+	for from := int(seq % paddings); padding > 0; from = 0 {
+		n := min(padding, len(paddingSource)-from)
+		dst = append(dst, paddingSource[from:from+n]...)
+		padding -= n
+	}
 	return append(dst, dataEnd...)
 }
 

@@ -20,12 +20,9 @@ func run(t *testing.T, s *faultyServer, change func(*loadtest.Fanout)) *loadtest
 	t.Helper()
 	startFaulty(t, s)
 	fanout := loadtest.Fanout{
-		URL: s.url(), Publish: s.publish.Addr().String(),
-		Clients: 10, Events: 203, Window: 8, Payload: 100,
-		Settle: time.Millisecond, Stall: 250 * time.Millisecond,
-	}
-	if s.raw {
-		fanout.Profile = loadtest.ProfileRaw
+		Common:  common(s),
+		Traffic: loadtest.Traffic{Events: 203, Window: 8, Payload: 100},
+		Clients: 10,
 	}
 	if change != nil {
 		change(&fanout)
@@ -37,6 +34,18 @@ func run(t *testing.T, s *faultyServer, change func(*loadtest.Fanout)) *loadtest
 		t.Fatal(err)
 	}
 	return r
+}
+
+// common is how s is reached.
+func common(s *faultyServer) loadtest.Common {
+	c := loadtest.Common{
+		URL: s.url(), Publish: s.publish.Addr().String(), PID: loadtest.NoProcess,
+		Settle: time.Millisecond, Stall: 250 * time.Millisecond,
+	}
+	if s.raw {
+		c.Profile = "raw"
+	}
+	return c
 }
 
 // counts is what verification is about.
@@ -205,7 +214,7 @@ func TestFaultsDoNotStall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			r := run(t, &faultyServer{fault: fault}, func(f *loadtest.Fanout) { f.Window, f.Stall = 2, stall })
+			r := run(t, &faultyServer{fault: fault}, func(f *loadtest.Fanout) { f.Window, f.Common.Stall = 2, stall })
 			if took := time.Since(start); took > stall/2 || r.Events != 203 {
 				t.Errorf("%d events took %v", r.Events, took)
 			}
@@ -286,8 +295,8 @@ func TestNoWayToPublish(t *testing.T) {
 	t.Parallel()
 	s := startFaulty(t, &faultyServer{fault: faithful})
 	s.publish.Close()
-	_, err := loadtest.RunFanout(t.Context(), loadtest.Fanout{URL: s.url(), Publish: s.publish.Addr().String()})
-	if err == nil || !strings.Contains(err.Error(), "publishing: connect") {
+	_, err := loadtest.RunFanout(t.Context(), loadtest.Fanout{Common: common(s)})
+	if err == nil || !strings.Contains(err.Error(), ": connect: connection refused") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -308,7 +317,7 @@ func TestCoordinatedOmission(t *testing.T) {
 	}
 	s := &faultyServer{fault: fault}
 	r := run(t, s, func(f *loadtest.Fanout) {
-		f.Rate, f.Duration, f.Stall = 200, 1500*time.Millisecond, 5*time.Second
+		f.Rate, f.Duration, f.Common.Stall = 200, 1500*time.Millisecond, 5*time.Second
 	})
 	check(t, r, counts{clients: 10, delivered: 3000})
 	// 100 of 300 events are due while the server stops: a third of all wait, 500 ms
@@ -382,16 +391,16 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestConfigErrors(t *testing.T) {
-	good := loadtest.Fanout{URL: "ws://127.0.0.1:1/ws", Publish: "127.0.0.1:2"}
+	good := loadtest.Fanout{Common: loadtest.Common{URL: "ws://127.0.0.1:1/ws", Publish: "127.0.0.1:2"}}
 	cases := map[string]func(*loadtest.Fanout){
 		"is 63":         func(f *loadtest.Fanout) { f.Payload = 63 },
 		"2 channels":    func(f *loadtest.Fanout) { f.Channels = 2 },
-		"no channels":   func(f *loadtest.Fanout) { f.Profile, f.Channels, f.Clients = loadtest.ProfileRaw, 2, 2 },
+		"no channels":   func(f *loadtest.Fanout) { f.Profile, f.Channels, f.Clients = "raw", 2, 2 },
 		"want ws://":    func(f *loadtest.Fanout) { f.URL = "http://127.0.0.1" },
 		"no profile":    func(f *loadtest.Fanout) { f.Profile = "other" },
 		"publish port":  func(f *loadtest.Fanout) { f.Publish = "" },
 		"clients is -1": func(f *loadtest.Fanout) { f.Clients = -1 },
-		"events is":     func(f *loadtest.Fanout) { f.Rate, f.Duration = 1e300, time.Hour },
+		"lower rate":    func(f *loadtest.Fanout) { f.Rate, f.Duration = 1e300, time.Hour },
 		"process":       func(f *loadtest.Fanout) { f.PID = 1 << 30 },
 		"negative":      func(f *loadtest.Fanout) { f.Rate = -1 },
 	}
@@ -410,7 +419,7 @@ func TestCancelledRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := loadtest.RunFanout(ctx, loadtest.Fanout{
-		URL: s.url(), Publish: s.publish.Addr().String(), Clients: 3, Rate: 10, Duration: time.Minute,
+		Common: common(s), Clients: 3, Traffic: loadtest.Traffic{Rate: 10}, Duration: time.Minute,
 	})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)

@@ -2,7 +2,11 @@ package loadtest_test
 
 import (
 	"bufio"
+	"bytes"
+	"fmt"
+	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +27,15 @@ type faultyServer struct {
 	reject  bool // answers events with an error
 	fault   fault
 
+	late    time.Duration // between a subscription and its answer
+	refuses int           // every so many events one is refused, which takes its offset all the same; 0: none
+	hangUp  int           // after so many events the publisher's connection is closed; 0: never
+	// connected is told of every client's connection; nil: nobody is.
+	connected func(net.Conn)
+
 	mu          sync.Mutex
 	subscribers []*subscriber
+	subscribed  int // that ever were
 	offsets     map[string]uint64
 }
 
@@ -72,31 +83,42 @@ func accept(l net.Listener, serve func(net.Conn)) {
 func (s *faultyServer) url() string { return "ws://" + s.clients.Addr().String() + "/ws" }
 
 func (s *faultyServer) serveClient(conn net.Conn) {
-	buffer := make([]byte, 64<<10)
-	n := 0
-	for websocket.HeadLength(buffer[:n]) == 0 {
-		more, err := conn.Read(buffer[n:])
-		if err != nil {
-			return
-		}
-		n += more
+	if s.connected != nil {
+		s.connected(conn)
 	}
-	upgrader := websocket.Upgrader{Path: "/ws"}
-	answer, _, err := upgrader.Upgrade(nil, buffer[:websocket.HeadLength(buffer[:n])])
-	conn.Write(answer)
-	if err != nil {
+	if !upgrade(conn, "/ws") {
 		return
 	}
+	defer s.unsubscribe(conn)
 	if s.raw {
 		s.subscribe(conn, "", nil)
 	} else {
 		conn.Write(text(command.AppendWelcome(nil, "test", 25000)))
 	}
-	s.readClient(conn, buffer)
+	readMessages(conn, func(m websocket.Message) { s.takeMessage(conn, m.Payload) })
 }
 
-func (s *faultyServer) readClient(conn net.Conn, buffer []byte) {
+// upgrade answers a client's handshake, behind which the client must wait.
+func upgrade(conn net.Conn, path string) bool {
+	buffer := make([]byte, 4<<10)
+	n := 0
+	for websocket.HeadLength(buffer[:n]) == 0 {
+		more, err := conn.Read(buffer[n:])
+		if err != nil {
+			return false
+		}
+		n += more
+	}
+	upgrader := websocket.Upgrader{Path: path}
+	answer, _, err := upgrader.Upgrade(nil, buffer[:websocket.HeadLength(buffer[:n])])
+	conn.Write(answer)
+	return err == nil
+}
+
+// readMessages reads until the client goes; its goodbye is answered.
+func readMessages(conn net.Conn, take func(websocket.Message)) {
 	var reader websocket.Reader
+	buffer := make([]byte, 64<<10)
 	config := websocket.ReaderConfig{MaxMessage: 64 << 10}
 	for {
 		n, err := conn.Read(buffer)
@@ -109,8 +131,12 @@ func (s *faultyServer) readClient(conn net.Conn, buffer []byte) {
 				return
 			}
 			b = b[took:]
-			if ok {
-				s.takeMessage(conn, message.Payload)
+			switch {
+			case ok && message.Op == ws.OpClose:
+				conn.Write(websocket.AppendClose(nil, ws.StatusNormalClosure, ""))
+				return
+			case ok:
+				take(message)
 				reader.Recycle()
 			}
 		}
@@ -119,8 +145,8 @@ func (s *faultyServer) readClient(conn net.Conn, buffer []byte) {
 
 func (s *faultyServer) takeMessage(conn net.Conn, payload []byte) {
 	if s.raw {
-		if len(payload) > 0 && payload[0] == 'P' {
-			s.broadcast("", func(uint64) []byte { return payload })
+		if len(payload) > 0 && payload[0] == 'P' && !s.broadcast("", func(uint64) []byte { return payload }) {
+			conn.Close()
 		}
 		return
 	}
@@ -132,6 +158,7 @@ func (s *faultyServer) takeMessage(conn net.Conn, payload []byte) {
 		conn.Write(text(command.AppendError(nil, c.ID, command.PermissionDenied, "no")))
 		return
 	}
+	time.Sleep(s.late)
 	channel := string(c.Channels[0])
 	s.subscribe(conn, channel, func(offset uint64) []byte {
 		return text(command.AppendSubscribed(nil, c.ID, channel, "epoch", offset))
@@ -141,52 +168,137 @@ func (s *faultyServer) takeMessage(conn net.Conn, payload []byte) {
 func (s *faultyServer) subscribe(conn net.Conn, channel string, answer func(offset uint64) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.offsets[channel] == 0 {
-		s.offsets[channel] = 40 // as if events had been before
-	}
+	s.open(channel)
 	if answer != nil {
 		conn.Write(answer(s.offsets[channel]))
 	}
-	s.subscribers = append(s.subscribers, &subscriber{conn: conn, number: len(s.subscribers), channel: channel})
+	s.subscribers = append(s.subscribers, &subscriber{conn: conn, number: s.subscribed, channel: channel})
+	s.subscribed++
 }
 
+func (s *faultyServer) unsubscribe(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscribers = slices.DeleteFunc(s.subscribers, func(sub *subscriber) bool { return sub.conn == conn })
+}
+
+// servePublisher takes NDJSON, or RESP if the first byte says so.
 func (s *faultyServer) servePublisher(conn net.Conn) {
-	lines := bufio.NewScanner(conn)
-	for lines.Scan() {
-		if s.reject {
-			conn.Write(publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no"))
+	in := bufio.NewReader(conn)
+	first, err := in.Peek(1)
+	if err != nil {
+		return
+	}
+	next := nextLine
+	if first[0] == '*' {
+		next = nextCommand
+	}
+	for {
+		event, err := next(in)
+		if err != nil {
+			return
+		}
+		if s.reject || s.refused(event.channel) {
+			conn.Write(event.refusal)
 			continue
 		}
-		var request publish.Request
-		if err := request.Parse(lines.Bytes(), 64<<10); err != nil {
-			conn.Write(publish.AppendError(nil, command.ID{}, 1, command.BadRequest, err.Error()))
-			continue
-		}
-		channel := string(request.Channels[0])
-		s.broadcast(channel, func(offset uint64) []byte {
-			return command.AppendEvent(nil, command.EventPrefix(channel), offset, request.Data)
+		whole := s.broadcast(event.channel, func(offset uint64) []byte {
+			return command.AppendEvent(nil, command.EventPrefix(event.channel), offset, event.data)
 		})
+		if !whole {
+			return
+		}
+		conn.Write(event.answer)
 	}
 }
 
-// broadcast delivers an event. Offsets that faults see count from 1.
-func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []byte) {
+// request is an event as it was published, and what is answered.
+type request struct {
+	channel         string
+	data            []byte
+	answer, refusal []byte
+}
+
+func nextLine(in *bufio.Reader) (r request, err error) {
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		return r, err
+	}
+	var p publish.Request
+	if err := p.Parse(bytes.TrimSpace(line), 64<<10); err != nil {
+		return r, err
+	}
+	return request{string(p.Channels[0]), p.Data, nil, publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no")}, nil
+}
+
+// nextCommand reads PUBLISH with its two arguments.
+func nextCommand(in *bufio.Reader) (r request, err error) {
+	var parts [3]string
+	var count int
+	if _, err := fmt.Fscanf(in, "*%d\r\n", &count); err != nil || count != len(parts) {
+		return r, fmt.Errorf("a command of %d parts: %w", count, err)
+	}
+	for i := range parts {
+		var size int
+		if _, err := fmt.Fscanf(in, "$%d\r\n", &size); err != nil {
+			return r, err
+		}
+		part := make([]byte, size+len("\r\n"))
+		if _, err := io.ReadFull(in, part); err != nil {
+			return r, err
+		}
+		parts[i] = string(part[:size])
+	}
+	return request{parts[1], []byte(parts[2]), []byte(":1\r\n"), []byte("-ERR rate_limited no\r\n")}, nil
+}
+
+// refused tells whether the next event is one that is refused.
+func (s *faultyServer) refused(channel string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.open(channel)
+	if s.refuses == 0 || (s.offsets[channel]-offsetBefore+1)%uint64(s.refuses) != 0 {
+		return false
+	}
+	s.offsets[channel]++
+	return true
+}
+
+// offsetBefore is every channel's offset before the first event of a run, as if
+// there had been others.
+const offsetBefore = 40
+
+// open makes a channel that is new.
+func (s *faultyServer) open(channel string) {
+	if s.offsets[channel] == 0 {
+		s.offsets[channel] = offsetBefore
+	}
+}
+
+// broadcast delivers an event; false means that it was the publisher's last.
+// Offsets that faults see count from 1.
+func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open(channel)
 	s.offsets[channel]++
 	offset := s.offsets[channel]
+	if s.hangUp > 0 && offset-offsetBefore > uint64(s.hangUp) {
+		return false
+	}
 	p := payload(offset)
 	for _, sub := range s.subscribers {
 		if sub.channel != channel {
 			continue
 		}
 		var out []byte
-		for _, one := range s.fault(sub, offset-40, p) {
+		for _, one := range s.fault(sub, offset-offsetBefore, p) {
 			out = append(out, text(one)...)
 		}
 		sub.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
 		sub.conn.Write(out)
 	}
+	return offset-offsetBefore != uint64(s.hangUp)
 }
 
 func text(payload []byte) []byte { return websocket.AppendFrame(nil, ws.OpText, payload) }

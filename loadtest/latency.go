@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -16,7 +17,7 @@ const (
 	latencyDigits = 3
 )
 
-// histogram counts latencies. It belongs to one goroutine.
+// histogram counts latencies. It belongs to one goroutine at a time.
 type histogram struct{ counts *hdrhistogram.Histogram }
 
 func newHistogram() histogram {
@@ -30,7 +31,37 @@ func (h histogram) record(nanoseconds int64) {
 }
 
 // merge adds the counts of other, which is of the same shape.
-func (h histogram) merge(other histogram) { h.counts.Merge(other.counts) }
+func (h histogram) merge(other histogram) {
+	if other.counts != nil && other.counts.TotalCount() > 0 {
+		h.counts.Merge(other.counts)
+	}
+}
+
+// reset forgets all counts.
+func (h histogram) reset() { h.counts.Reset() }
+
+// GobEncode implements gob.GobEncoder: histograms travel between the processes
+// of a run, and what arrives is the same as what was sent.
+func (h histogram) GobEncode() ([]byte, error) {
+	if h.counts == nil || h.counts.TotalCount() == 0 {
+		return []byte{}, nil
+	}
+	return h.counts.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+}
+
+// GobDecode implements gob.GobDecoder.
+func (h *histogram) GobDecode(encoded []byte) error {
+	*h = newHistogram()
+	if len(encoded) == 0 {
+		return nil
+	}
+	counts, err := hdrhistogram.Decode(encoded)
+	if err != nil {
+		return fmt.Errorf("decoding a histogram: %w", err)
+	}
+	h.counts.Merge(counts)
+	return nil
+}
 
 // Percentiles are latencies in milliseconds; all 0 if there were none.
 type Percentiles struct {
@@ -42,7 +73,7 @@ type Percentiles struct {
 }
 
 func (h histogram) percentiles() Percentiles {
-	if h.counts.TotalCount() == 0 {
+	if h.counts == nil || h.counts.TotalCount() == 0 {
 		return Percentiles{}
 	}
 	at := func(percent float64) float64 {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"fleetcast/poller"
 )
 
 const (
@@ -16,13 +14,18 @@ const (
 	maxUnsent = 1 << 20
 )
 
-// publisher lets the events out: with a window, as many as may be in flight; at
-// a rate, when each is due. It belongs to the first worker's goroutine.
+// publisher lets the events of one flow out: with a window, as many as may be
+// in flight; at a rate, when each is due. It belongs to the goroutine of the
+// publishing loop.
 type publisher struct {
-	worker *worker
-	door   door
-	state  publisherState
-	result chan error // told once of each: the door is open, the last event is done
+	publishing *publishing
+	flow       int
+	plan       *flowPlan
+	schedule   *schedule
+	layout     layout
+	door       door
+	state      publisherState
+	result     chan error // told once of each: the door is open, the last event is done
 
 	events   int64
 	window   int64   // 0: at a rate
@@ -30,16 +33,19 @@ type publisher struct {
 	start    int64   // when the first event was due, time of the clock
 	end      int64   // when the last event had reached everyone
 
+	handed   int64 // bytes given to the door
 	inFlight int64
 	oldest   int64   // no event below it is in flight
+	absent   []int32 // by channel, how many workers have no client for it any more
 	waiting  []int32 // by sequence number: workers whose clients do not all have it
 	firsts   []int64 // by sequence number: when the first client had it; 0: none yet
+	lasts    []int64 // by sequence number: when the last client so far had it
 	first    histogram
 	last     histogram
 
-	buffer   []byte // the batch
 	data     []byte // one event's
 	rejected int64  // events that the server refused
+	notes    []string
 	stall    stall
 }
 
@@ -56,28 +62,31 @@ const (
 
 var errNobodyLeft = errors.New("no client is left")
 
-// abandoned marks an event that is not waited for any longer.
-const abandoned = -1 << 30
+// givenUp marks an event that is not waited for any longer.
+const givenUp = -1 << 30
 
-func newPublisher(w *worker, config *Fanout) *publisher {
+func newPublisher(l *publishing, flow int, t Traffic, d door) *publisher {
+	plan := &l.plan.Flows[flow]
 	p := &publisher{
-		worker:  w,
-		result:  make(chan error, 2),
-		events:  int64(config.Events),
-		window:  int64(config.Window),
-		waiting: make([]int32, config.Events),
-		firsts:  make([]int64, config.Events),
-		first:   newHistogram(),
-		last:    newHistogram(),
-		stall:   stall{limit: int64(config.Stall)},
+		publishing: l,
+		flow:       flow,
+		plan:       plan,
+		schedule:   &l.board.schedules[flow],
+		layout:     layout{int64(len(plan.Channels))},
+		door:       d,
+		result:     make(chan error, 2),
+		events:     int64(plan.Events),
+		window:     int64(t.Window),
+		waiting:    make([]int32, plan.Events),
+		firsts:     make([]int64, plan.Events),
+		lasts:      make([]int64, plan.Events),
+		first:      newHistogram(),
+		last:       newHistogram(),
+		stall:      stall{limit: int64(l.plan.Stall)},
 	}
-	if config.Rate > 0 {
-		p.window, p.interval = 0, float64(time.Second)/config.Rate
+	if t.Rate > 0 {
+		p.window, p.interval = 0, float64(time.Second)/t.Rate
 	}
-	for seq := range p.waiting {
-		p.waiting[seq] = int32(len(w.swarm.workers))
-	}
-	p.door = door{protocol: w.profile.newDoor(), publisher: p}
 	return p
 }
 
@@ -92,70 +101,74 @@ func (p *publisher) enter(next publisherState, err error) {
 	}
 }
 
-// open connects the door.
-func (p *publisher) open(l *poller.Loop) {
+// open opens the door.
+func (p *publisher) open() {
 	p.enter(publisherOpening, nil)
-	if err := p.door.open(l); err != nil {
-		p.enter(publisherDone, err)
+	if err := p.door.open(p); err != nil {
+		p.doorClosed(err)
 	}
 }
 
 func (p *publisher) doorOpened() { p.enter(publisherReady, nil) }
 
-func (p *publisher) doorClosed(err error) { p.enter(publisherDone, err) }
+func (p *publisher) doorClosed(err error) { p.enter(publisherDone, fmt.Errorf("publishing: %w", err)) }
 
 // refused counts an event that the server did not take.
-func (p *publisher) refused(answer string) {
+func (p *publisher) refused(text string) {
 	p.rejected++
-	p.worker.tally.note("the publish port answered %.200q", answer)
+	if len(p.notes) < maxNotes {
+		p.notes = append(p.notes, fmt.Sprintf("publishing was answered %.200q", text))
+	}
 }
 
-// run begins. absent says, by channel, how many workers have no client for it.
-func (p *publisher) run(absent []int32) {
-	for seq := range p.waiting {
-		channel, _ := p.worker.swarm.layout.place(int64(seq))
-		p.waiting[seq] -= absent[channel]
-	}
-	p.start = p.worker.swarm.clock.now()
+// run begins.
+func (p *publisher) run() {
+	p.start = p.publishing.clock.now()
 	p.end = p.start
 	p.stall.idle(p.start)
 	p.enter(publisherRunning, nil)
-	if p.window == 0 {
-		go p.pace()
-	}
 }
+
+// finish makes what is published the last.
+func (p *publisher) finish() { p.events = p.published() }
 
 // turn publishes what may go out, in one send; busy tells that more may.
 func (p *publisher) turn() (busy bool) {
-	p.buffer = p.buffer[:0]
-	for len(p.buffer) < maxBatch && p.mayPublish() {
+	for p.door.batched() < maxBatch && p.mayPublish() {
 		p.publish()
 	}
-	if len(p.buffer) > 0 {
-		p.door.send(p.buffer)
-	}
+	p.handed += int64(p.door.batched())
+	p.door.flush()
 	if p.state == publisherRunning {
 		switch {
-		case p.worker.swarm.live.Load() == 0:
+		case p.publishing.board.live() == 0:
 			p.enter(publisherDone, errNobodyLeft)
-		case p.published() == p.events && p.inFlight == 0:
+		case p.published() == p.events && p.inFlight == 0 && p.door.unsent() == 0:
 			p.enter(publisherDone, nil)
 		}
 	}
 	return p.mayPublish()
 }
 
-func (p *publisher) published() int64 { return p.worker.swarm.schedule.published.Load() }
+func (p *publisher) published() int64 { return p.schedule.published.Load() }
 
 // mayPublish tells whether an event may go out now.
 func (p *publisher) mayPublish() bool {
-	if p.state != publisherRunning || p.published() == p.events || p.door.unsent.Len() > maxUnsent {
+	if p.state != publisherRunning || p.published() == p.events || p.door.unsent() > maxUnsent {
 		return false
 	}
 	if p.window > 0 {
 		return p.inFlight < p.window
 	}
-	return p.dueAt(p.published()) <= p.worker.swarm.clock.now()
+	return p.dueAt(p.published()) <= p.publishing.clock.now()
+}
+
+// nextDue is when the next event at a rate is due; 0 if none is.
+func (p *publisher) nextDue() int64 {
+	if p.state != publisherRunning || p.window > 0 || p.published() == p.events || p.door.unsent() > maxUnsent {
+		return 0
+	}
+	return p.dueAt(p.published())
 }
 
 // dueAt is when event seq is due at a rate. It is computed from the start, so
@@ -166,39 +179,54 @@ func (p *publisher) dueAt(seq int64) int64 {
 
 // publish adds the next event to the batch.
 func (p *publisher) publish() {
-	s := p.worker.swarm
-	due := s.clock.now()
+	clock := &p.publishing.clock
+	due := clock.now()
 	if p.window == 0 {
 		due = p.dueAt(p.published())
 	}
-	seq := s.schedule.publish(due)
-	channel, _ := s.layout.place(seq)
-	p.data = appendData(p.data[:0], seq, s.clock.toUnix(due), s.config.Payload)
-	p.buffer = p.door.protocol.appendEvent(p.buffer, s.channels[channel], p.data)
-	if p.waiting[seq] > 0 {
+	seq := p.schedule.publish(due)
+	channel, _ := p.layout.place(seq)
+	p.data = appendData(p.data[:0], seq, clock.toUnix(due), p.plan.Payload)
+	p.door.publish(p.plan.Channels[channel], p.data)
+	if p.waiting[seq] = int32(p.publishing.plan.allWorkers()) - p.absent[channel]; p.waiting[seq] > 0 {
 		p.inFlight++
 	}
 }
 
-// completed notes that all clients of one worker have an event. Clients that
-// leave complete events before they are published.
+// completed notes that all awaited clients of one worker have an event.
 func (p *publisher) completed(c completion) {
+	if c.first == nobodyLeft {
+		p.abandoned(int32(c.last), c.seq)
+		return
+	}
 	if c.first > 0 && (p.firsts[c.seq] == 0 || c.first < p.firsts[c.seq]) {
 		p.firsts[c.seq] = c.first
 	}
+	p.lasts[c.seq] = max(p.lasts[c.seq], c.last)
 	p.end = max(p.end, c.last)
 	p.waiting[c.seq]--
 	if p.waiting[c.seq] != 0 {
 		return
 	}
-	due, published := p.worker.swarm.schedule.due(c.seq)
-	if !published {
-		return
-	}
+	due, _ := p.schedule.due(c.seq)
 	p.inFlight--
 	if p.firsts[c.seq] > 0 {
 		p.first.record(p.firsts[c.seq] - due)
-		p.last.record(c.last - due)
+		p.last.record(p.lasts[c.seq] - due)
+	}
+}
+
+// abandoned notes that a worker has nobody any more to wait for the events of a
+// channel, from number from on.
+func (p *publisher) abandoned(channel int32, from int64) {
+	p.absent[channel]++
+	for seq, all := from, p.published(); seq < all; seq++ {
+		if of, _ := p.layout.place(seq); of != channel {
+			continue
+		}
+		if p.waiting[seq]--; p.waiting[seq] == 0 {
+			p.inFlight--
+		}
 	}
 }
 
@@ -207,28 +235,33 @@ func (p *publisher) tick() {
 	if p.state != publisherRunning {
 		return
 	}
-	now := p.worker.swarm.clock.now()
+	now := p.publishing.clock.now()
+	progress := p.publishing.board.delivered(p.flow)
 	if p.inFlight == 0 {
-		p.stall.idle(now)
-		return
+		unsent := p.door.unsent()
+		if unsent == 0 {
+			p.stall.idle(now)
+			return
+		}
+		progress = p.handed - int64(unsent) // nobody waits but the door: for the server to take events
 	}
-	switch p.stall.check(p.worker.swarm.delivered(), now) {
+	switch p.stall.check(progress, now) {
 	case stallNone:
 	case stallOnce:
-		p.abandon()
+		p.giveUp()
 	case stallForGood:
-		p.abandon()
-		p.enter(publisherDone, fmt.Errorf("no event has arrived for %v, twice in a row: the run ends after %d events",
+		p.giveUp()
+		p.enter(publisherDone, fmt.Errorf("no event was taken or has arrived for %v, twice in a row: the run ends after %d events",
 			time.Duration(p.stall.limit), p.published()))
 	}
 }
 
-// abandon stops the waiting for everything in flight.
-func (p *publisher) abandon() {
+// giveUp stops the waiting for everything in flight.
+func (p *publisher) giveUp() {
 	published := p.published()
 	for seq := p.oldest; seq < published; seq++ {
 		if p.waiting[seq] > 0 {
-			p.waiting[seq] = abandoned
+			p.waiting[seq] = givenUp
 		}
 	}
 	p.oldest, p.inFlight = published, 0

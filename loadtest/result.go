@@ -3,90 +3,165 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Result is what a run found. Its JSON form is what scripts rely on.
 type Result struct {
-	Clients    int   `json:"clients"`    // that were connected and subscribed
-	Events     int64 `json:"events"`     // published
-	Delivered  int64 `json:"delivered"`  // arrivals of intact events, each event once per subscriber
-	Lost       int64 `json:"lost"`       // events that a subscriber never got
-	Duplicated int64 `json:"duplicated"` // arrivals of an event that had arrived before
-	Reordered  int64 `json:"reordered"`  // events that came after a later one of their channel
-	Corrupted  int64 `json:"corrupted"`  // events whose data is not what was published
-	Gaps       int64 `json:"gaps"`       // events that the server said it would not deliver; these are not lost
+	Scenario   string `json:"scenario"`
+	Clients    int    `json:"clients"`    // that were connected and subscribed
+	Events     int64  `json:"events"`     // published; messages sent, in the scenario echo
+	Delivered  int64  `json:"delivered"`  // arrivals of intact events, each event once per subscriber
+	Lost       int64  `json:"lost"`       // events that a subscriber never got
+	Duplicated int64  `json:"duplicated"` // arrivals of an event that had arrived before
+	Reordered  int64  `json:"reordered"`  // events that came after a later one of their channel
+	Corrupted  int64  `json:"corrupted"`  // events whose data or offset is not what was published
+	Gaps       int64  `json:"gaps"`       // events that the server said it would not deliver; these are not lost
 
-	Seconds             float64     `json:"seconds"` // from the first event's due time to the last arrival
+	Seconds             float64     `json:"seconds"` // from the first event's due time to the last arrival, of the whole run
+	EventsPerSecond     float64     `json:"events_per_second"`
 	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
-	Latency             Percentiles `json:"latency_ms"` // of all deliveries
+	Latency             Percentiles `json:"latency_ms"`   // of all deliveries to the clients that the scenario measures
+	Handshake           Percentiles `json:"handshake_ms"` // from dialling to the subscription's answer, of all connections made
 	Server              ServerCost  `json:"server"`
 	Harness             HarnessCost `json:"harness"`
+	Phases              []Phase     `json:"phases"` // of a scenario that compares several; empty otherwise
+	Missed              []string    `json:"missed"` // thresholds that were asked for and missed; the caller of the scenario fills it in
 	Detail              Detail      `json:"detail"`
+	Run                 RunInfo     `json:"run"`
+	Timeline            []Sample    `json:"timeline"`
 }
 
 // ServerCost is what the server used; nil where it was not measured.
 type ServerCost struct {
-	CPUPerDelivery          *float64 `json:"cpu_us_per_delivery"`   // over the event phase
-	CPUPerConnection        *float64 `json:"cpu_us_per_connection"` // over the connect phase, subscription included
+	PID                     int      `json:"pid"`                   // 0: none was found or told
+	CPUPerDelivery          *float64 `json:"cpu_us_per_delivery"`   // while events flowed
+	CPUPerEvent             *float64 `json:"cpu_us_per_event"`      // the same, by events published meanwhile, on all channels
+	CPUPerConnection        *float64 `json:"cpu_us_per_connection"` // while clients connected, subscription included
 	ResidentKB              *int64   `json:"rss_kb"`                // with all clients connected and nothing going on
+	ResidentBaseKB          *int64   `json:"rss_base_kb"`           // before the first client
+	ResidentPeakKB          *int64   `json:"rss_peak_kb"`           // the largest of all samples
 	ResidentKBPerConnection *float64 `json:"rss_kb_per_connection"` // slope from a third of the clients to all of them
+	// SocketKBPerConnection is what the kernel holds in TCP buffers per
+	// connection, both ends if both are on this machine, while nothing goes on.
+	SocketKBPerConnection *float64 `json:"kernel_socket_kb_per_connection"`
+	// SocketPeakKB is the most that all TCP buffers of the machine held.
+	SocketPeakKB *int64 `json:"kernel_socket_peak_kb"`
 }
 
-// HarnessCost is what the harness itself used.
+// HarnessCost is what the harness itself used, all of its processes together.
 type HarnessCost struct {
 	CPUPerDelivery float64 `json:"cpu_us_per_delivery"`
+}
+
+// Phase is one of the parts of a run that are compared with one another.
+type Phase struct {
+	Name                string      `json:"name"`
+	Seconds             float64     `json:"seconds"`
+	Delivered           int64       `json:"delivered"` // to the clients that are measured, as in DeliveriesPerSecond
+	Latency             Percentiles `json:"latency_ms"`
+	Handshake           Percentiles `json:"handshake_ms"`     // of connections made in it
+	ServerBusy          *float64    `json:"server_cpu_share"` // of one processor
+	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
 }
 
 // Detail is what a reader of the figures may want to know beside them.
 type Detail struct {
 	ClientsWanted     int         `json:"clients_wanted"`
-	Disconnected      int64       `json:"disconnected"`        // clients whose connection ended early
+	Connected         int64       `json:"connected"`           // connections made in all: more than clients if some came back
+	Refused           int64       `json:"refused"`             // attempts to connect that failed
+	Disconnected      int64       `json:"disconnected"`        // clients whose connection the server ended unasked
 	Unexpected        int64       `json:"unexpected"`          // messages that nobody asked for or published
 	Rejected          int64       `json:"rejected"`            // answers of the publish port, each a failure
 	FramePayloadBytes float64     `json:"frame_payload_bytes"` // mean, of delivered events
 	FirstLatency      Percentiles `json:"latency_first_ms"`    // of each event's first subscriber
 	LastLatency       Percentiles `json:"latency_last_ms"`     // of each event's last subscriber
-	ServerBusy        *float64    `json:"server_cpu_share"`    // of one processor, in the event phase
-	HarnessBusy       float64     `json:"harness_cpu_share"`   // of one processor, in the event phase
-	ServerBaseKB      *int64      `json:"server_base_rss_kb"`  // before the first client
-	Ended             string      `json:"ended"`               // why the run ended before its last event; empty if it did not
+	ServerBusy        *float64    `json:"server_cpu_share"`    // of one processor, while events flowed
+	HarnessBusy       float64     `json:"harness_cpu_share"`   // of one processor, while events flowed
+	Figures           []Figure    `json:"figures"`             // of the scenario's own
+	Ended             string      `json:"ended"`               // why the run ended early; empty if it did not
 	Notes             []string    `json:"notes"`               // the first few faults
 	Warnings          []string    `json:"warnings"`            // reasons to doubt the figures
+}
+
+// Figure is one more figure of a scenario: the time to full service, say.
+type Figure struct {
+	Name  string  `json:"name"` // as thresholds name it: seconds_to_full_service
+	Title string  `json:"title"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
+
+// RunInfo says what was run, for readers who were not there.
+type RunInfo struct {
+	Command    []string    `json:"command"` // the command line; empty if the library was called
+	Started    time.Time   `json:"started"`
+	URL        string      `json:"url"`
+	Profile    string      `json:"profile"`
+	Parameters []Parameter `json:"parameters"`
+	Machine    string      `json:"machine"` // processors, kernel
+}
+
+// Parameter is one setting of a run.
+type Parameter struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Sample is what was seen at one moment of a run. Counts are cumulative, the
+// rest is of the time since the sample before.
+type Sample struct {
+	At         float64     `json:"at"` // seconds since the run's start
+	Phase      string      `json:"phase"`
+	Clients    int         `json:"clients"` // that are connected and subscribed
+	Wanted     int         `json:"wanted"`  // that should be
+	Events     int64       `json:"events"`
+	Planned    int64       `json:"planned"` // events in all; 0 if not known
+	Delivered  int64       `json:"delivered"`
+	Faults     int64       `json:"faults"`     // duplicated, reordered, corrupted, unexpected, disconnected
+	Missing    int64       `json:"missing"`    // skipped so far: lost, unless they come late
+	Latency    Percentiles `json:"latency_ms"` // all 0 if nothing was delivered
+	ServerBusy float64     `json:"server_cpu_share"`
+	ServerKB   int64       `json:"server_rss_kb"`
+	SocketKB   int64       `json:"kernel_socket_kb"`
+	OwnBusy    float64     `json:"harness_cpu_share"`
 }
 
 // Fault returns an error that says what is wrong with what arrived; nil if
 // every event reached every subscriber once, in order and intact, or was told of.
 func (r *Result) Fault() error {
 	var faults []error
-	add := func(count int64, what string) {
-		if count > 0 {
-			faults = append(faults, fmt.Errorf("%d %s", count, what))
-		}
+	for _, f := range r.Faults() {
+		faults = append(faults, fmt.Errorf("%d %s", f.Count, f.What))
 	}
-	add(int64(r.Detail.ClientsWanted-r.Clients), "clients not connected")
-	add(r.Detail.Disconnected, "clients disconnected")
-	add(r.Lost, "events lost")
-	add(r.Duplicated, "events duplicated")
-	add(r.Reordered, "events reordered")
-	add(r.Corrupted, "events corrupted")
-	add(r.Detail.Unexpected, "messages unexpected")
-	add(r.Detail.Rejected, "events rejected by the publish port")
 	if r.Detail.Ended != "" {
 		faults = append(faults, errors.New(r.Detail.Ended))
 	}
 	return errors.Join(faults...)
 }
 
-// busyShare is the share of a processor beyond which the harness may have been
-// what limited the run.
-const busyShare = 0.9
+// FaultCount is a kind of fault that occurred.
+type FaultCount struct {
+	Name  string // as thresholds name it
+	Count int64
+	What  string // for people
+}
 
-// judge adds warnings.
-func (r *Result) judge(loops int) {
-	d := &r.Detail
-	if d.HarnessBusy > busyShare*float64(loops) && (d.ServerBusy == nil || *d.ServerBusy < d.HarnessBusy) {
-		d.Warnings = append(d.Warnings, fmt.Sprintf(
-			"the harness used %.0f %% of a processor: it may have been the bottleneck, and latencies hold its own delays",
-			100*d.HarnessBusy))
+// Faults lists the kinds of faults that occurred.
+func (r *Result) Faults() (faults []FaultCount) {
+	for _, f := range []FaultCount{
+		{"missing_clients", int64(r.Detail.ClientsWanted - r.Clients), "clients not connected"},
+		{"disconnected", r.Detail.Disconnected, "clients disconnected"},
+		{"lost", r.Lost, "events lost"},
+		{"duplicated", r.Duplicated, "events duplicated"},
+		{"reordered", r.Reordered, "events reordered"},
+		{"corrupted", r.Corrupted, "events corrupted"},
+		{"unexpected", r.Detail.Unexpected, "messages unexpected"},
+		{"rejected", r.Detail.Rejected, "events rejected by the publish port"},
+	} {
+		if f.Count > 0 {
+			faults = append(faults, f)
+		}
 	}
+	return faults
 }

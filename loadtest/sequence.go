@@ -67,16 +67,21 @@ func (q *sequence) tell(gap span) (told int64, passed span) {
 	return told + gap.to - begin, passed
 }
 
+// missing is how many indices below next have not arrived.
+func (q *sequence) missing() (count int64) {
+	if q.holes == nil {
+		return 0
+	}
+	count = q.holes.givenUp
+	for _, s := range q.holes.spans {
+		count += s.size()
+	}
+	return count
+}
+
 // lost is how many of the first published indices never arrived.
 func (q *sequence) lost(published int64) int64 {
-	lost := max(published-q.next, 0)
-	if q.holes != nil {
-		lost += q.holes.givenUp
-		for _, s := range q.holes.spans {
-			lost += s.size()
-		}
-	}
-	return lost
+	return q.missing() + max(published-q.next, 0)
 }
 
 // firstLost returns the lowest index that never arrived.

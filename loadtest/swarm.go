@@ -1,47 +1,41 @@
 package loadtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
 	"sync"
-	"sync/atomic"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/proc"
+	"fleetcast/loadtest/profile"
 )
 
-// swarm is the workers of a run and what they share.
+// swarm is the clients of one process: its workers and what they share.
 type swarm struct {
-	config   *Fanout
-	target   target
-	clock    clock
-	layout   layout
-	channels []string // names, by number
-	schedule *schedule
-	workers  []*worker
-	arrivals []atomic.Int64 // by worker: deliveries as of its last tick
-	live     atomic.Int64   // clients to which events are due
-	stopped  atomic.Bool
-	running  sync.WaitGroup // the workers' goroutines
+	plan         *plan
+	profile      *profile.Profile
+	subprotocols []string
+	clock        clock
+	board        *board
+	workers      []*worker
+	running      sync.WaitGroup     // the workers' goroutines
+	completed    func([]completion) // tells the publishers, and keeps nothing; any worker calls it
 }
 
-// newSwarm makes the workers; start sets them going.
-func newSwarm(config *Fanout) (*swarm, error) {
-	to, err := parseTarget(config.URL)
-	if err != nil {
+// newSwarm makes the workers; start sets them going. It takes the board over.
+func newSwarm(p *plan, b *board, completed func([]completion)) (*swarm, error) {
+	s := &swarm{plan: p, clock: clockAt(p.Base), board: b, completed: completed}
+	var err error
+	if s.profile, err = profile.Load(p.Profile); err != nil {
 		return nil, err
 	}
-	s := &swarm{
-		config:   config,
-		target:   to,
-		clock:    newClock(),
-		layout:   layout{int64(config.Channels)},
-		channels: channelNames(config.Channels),
-		schedule: newSchedule(config.Events),
-		arrivals: make([]atomic.Int64, config.Loops),
+	s.subprotocols = subprotocols(s.profile)
+	if err := raiseDescriptorLimit(p.ownClients(), p.workers(), p.Processes); err != nil {
+		return nil, err
 	}
-	clients, loops := int64(config.Clients), int64(config.Loops)
-	for i := range loops {
-		w, err := newWorker(s, int(i), span{clients * i / loops, clients * (i + 1) / loops})
+	for i := range p.workers() {
+		w, err := newWorker(s, i)
 		if err != nil {
 			s.discard()
 			return nil, err
@@ -58,83 +52,126 @@ func (s *swarm) discard() {
 	}
 }
 
-// channelNames makes names that no other run uses, so that what is left of an
-// earlier run cannot be mistaken for this one's.
-func channelNames(count int) []string {
-	run := strconv.FormatUint(uint64(rand.Uint32())|1<<31, 36)
-	names := make([]string, count)
-	for i := range names {
-		names[i] = "load-" + run + "-" + strconv.Itoa(i)
-	}
-	return names
-}
-
 func (s *swarm) start() {
 	for _, w := range s.workers {
-		s.running.Go(w.loop.Run)
+		s.running.Go(w.run)
 	}
 }
 
 // stop ends the workers and waits for them.
 func (s *swarm) stop() {
-	s.stopped.Store(true)
 	for _, w := range s.workers {
-		w.call(w.leave)
+		w.call(w.close)
 		w.loop.Stop()
 	}
 	s.running.Wait()
 }
 
-// connect makes the first count clients connect and waits until each of them
-// has or has failed.
-func (s *swarm) connect(ctx context.Context, count int) error {
+// checkResponse checks the head of the handshake's answer.
+func (s *swarm) checkResponse(head []byte, key websocket.Key) error {
+	return checkResponse(s.profile, head, key)
+}
+
+// do has all workers carry an order out and adds up what they say.
+func (s *swarm) do(ctx context.Context, o order) (*answer, error) {
+	var waits []chan struct{}
 	for _, w := range s.workers {
-		share := len(w.clients) * count / s.config.Clients
-		w.call(func() { w.connect(share) })
+		done := make(chan struct{})
+		w.call(func() {
+			if !w.obey(o, done) {
+				close(done)
+			}
+		})
+		waits = append(waits, done)
 	}
-	for _, w := range s.workers {
+	for _, done := range waits {
 		select {
-		case <-w.connects.targetMet:
+		case <-done:
 		case <-ctx.Done():
-			return fmt.Errorf("connecting: %w", ctx.Err())
+			return nil, context.Cause(ctx)
 		}
+	}
+	if o.What != orderPrepare && o.What != orderSample {
+		return &answer{}, nil
+	}
+	total := &answer{}
+	for _, w := range s.workers {
+		w.call(func() { total.add(w.answer(o)) })
+	}
+	total.OwnTime = proc.OwnCPU()
+	return total, nil
+}
+
+// obey does what o says. done is closed in the end if it takes longer.
+func (w *worker) obey(o order, done chan struct{}) (waits bool) {
+	if len(w.cohorts) == 0 {
+		return false
+	}
+	h := w.cohorts[o.Group]
+	switch o.What {
+	case orderConnect:
+		h.connect(o.Count, o.Rate)
+		h.await(done)
+		return true
+	case orderReturn:
+		h.comeBack(o.Over)
+		h.await(done)
+		return true
+	case orderLeave:
+		h.leave()
+		h.await(done)
+		return true
+	case orderEcho:
+		w.startEcho(done)
+		return true
+	case orderDrop:
+		h.drop()
+	case orderChurn:
+		h.startChurn(o.Rate)
+	case orderPause, orderResume:
+		h.pause(o.What == orderPause)
+	case orderFinish:
+		for _, h := range w.cohorts {
+			h.finish()
+		}
+	}
+	return false
+}
+
+// answer says what the worker has counted.
+func (w *worker) answer(o order) *answer {
+	a := &answer{}
+	if o.What == orderPrepare {
+		a.Absent = w.prepare()
+	}
+	for _, h := range w.cohorts {
+		if o.What == orderSample {
+			a.Last = w.last
+			a.Groups = append(a.Groups, h.sample())
+		} else {
+			a.Groups = append(a.Groups, groupAnswer{Live: h.live, Latency: newHistogram(), Handshake: newHistogram()})
+		}
+	}
+	return a
+}
+
+// subprotocols are those that clients of the profile offer.
+func subprotocols(p *profile.Profile) []string {
+	if name := p.Subprotocol(); name != "" {
+		return []string{name}
 	}
 	return nil
 }
 
-// delivered is how many events have arrived, as of the workers' last ticks.
-func (s *swarm) delivered() (count int64) {
-	for i := range s.arrivals {
-		count += s.arrivals[i].Load()
+// checkResponse checks the head of a handshake's answer as the profile says.
+func checkResponse(p *profile.Profile, head []byte, key websocket.Key) error {
+	if p.StrictAccept() {
+		_, err := websocket.CheckResponse(head, key, subprotocols(p))
+		return err
 	}
-	return count
-}
-
-// prepare makes the workers ready for events and returns, by channel, how many
-// of them have no client for it.
-func (s *swarm) prepare() (absent []int32) {
-	absent = make([]int32, len(s.channels))
-	for _, w := range s.workers {
-		w.call(func() {
-			for channel, live := range w.prepare() {
-				if live == 0 {
-					absent[channel]++
-				}
-			}
-		})
+	if bytes.HasPrefix(head, []byte("HTTP/1.1 101")) {
+		return nil
 	}
-	return absent
-}
-
-// collect counts what is missing and adds everything up.
-func (s *swarm) collect() (total tally, latency histogram) {
-	latency = newHistogram()
-	for _, w := range s.workers {
-		w.call(func() {
-			w.collect()
-			total.add(&w.tally)
-			latency.merge(w.latency)
-		})
-	}
-	return total, latency
+	line, _, _ := bytes.Cut(head, []byte("\r\n"))
+	return fmt.Errorf("handshake: the server answered %.100q", line)
 }

@@ -15,35 +15,75 @@ func (r *Result) WriteTable(to io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
 	d := &r.Detail
-	row("clients", "%s of %s", humanize.Comma(int64(r.Clients)), humanize.Comma(int64(d.ClientsWanted)))
-	row("events", "%s, frame payload %.1f bytes", humanize.Comma(r.Events), d.FramePayloadBytes)
-	row("delivered", "%s in %.3f s, %s a second", humanize.Comma(r.Delivered), r.Seconds,
-		humanize.Comma(int64(r.DeliveriesPerSecond)))
-	row("verified", "lost %d, duplicated %d, reordered %d, corrupted %d, unexpected %d, told as gaps %d",
-		r.Lost, r.Duplicated, r.Reordered, r.Corrupted, d.Unexpected, r.Gaps)
-	row("latency, all", "%s", r.Latency)
-	row("latency, first subscriber", "%s", d.FirstLatency)
-	row("latency, last subscriber", "%s", d.LastLatency)
+	if d.ClientsWanted > 0 {
+		row("clients", "%s of %s", humanize.Comma(int64(r.Clients)), humanize.Comma(int64(d.ClientsWanted)))
+		row("handshake", "%s", r.Handshake)
+	}
+	if r.Events > 0 {
+		row("events", "%s in %.3f s, %s a second", humanize.Comma(r.Events), r.Seconds, humanize.Comma(int64(r.EventsPerSecond)))
+	}
+	if r.Delivered > 0 {
+		row("delivered", "%s, %s a second, frame payload %.1f bytes", humanize.Comma(r.Delivered),
+			humanize.Comma(int64(r.DeliveriesPerSecond)), d.FramePayloadBytes)
+	}
+	row("verified", "lost %d, duplicated %d, reordered %d, corrupted %d, unexpected %d, disconnected %d, told as gaps %d",
+		r.Lost, r.Duplicated, r.Reordered, r.Corrupted, d.Unexpected, d.Disconnected, r.Gaps)
+	r.latencyRows(row)
+	for _, f := range d.Figures {
+		row(f.Title, "%s %s", humanize.FtoaWithDigits(f.Value, 3), f.Unit)
+	}
 	r.Server.rows(row, d)
-	row("harness", "%.2f µs a delivery, %.0f %% of a processor", r.Harness.CPUPerDelivery, 100*d.HarnessBusy)
+	r.harnessRow(row)
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return d.writeNotes(to)
 }
 
+func (r *Result) latencyRows(row func(name, format string, values ...any)) {
+	if r.Latency != (Percentiles{}) && len(r.Phases) == 0 {
+		row("latency, all", "%s", r.Latency)
+	}
+	if d := &r.Detail; len(r.Phases) == 0 && d.FirstLatency != (Percentiles{}) {
+		row("latency, first subscriber", "%s", d.FirstLatency)
+		row("latency, last subscriber", "%s", d.LastLatency)
+	}
+	for _, p := range r.Phases {
+		row("latency, "+p.Name, "%s", p.Latency)
+	}
+}
+
 func (s *ServerCost) rows(row func(name, format string, values ...any), d *Detail) {
-	if s.CPUPerDelivery == nil {
-		row("server", "not measured: give its --pid")
+	if s.PID == 0 {
+		row("server", "not measured: it is not on this machine, or give its --pid")
 		return
 	}
-	row("server, events", "%.2f µs a delivery, %.0f %% of a processor", *s.CPUPerDelivery, 100**d.ServerBusy)
-	row("server, connecting", "%.1f µs a connection", *s.CPUPerConnection)
-	row("server, memory", "%s kB resident, %s kB before the first client",
-		humanize.Comma(*s.ResidentKB), humanize.Comma(*d.ServerBaseKB))
+	if *s.CPUPerDelivery > 0 {
+		row("server, events", "%.2f µs a delivery, %.2f µs an event, %.0f %% of a processor",
+			*s.CPUPerDelivery, *s.CPUPerEvent, 100**d.ServerBusy)
+	} else if *s.CPUPerEvent > 0 {
+		row("server, events", "%.3f µs an event, %.0f %% of a processor", *s.CPUPerEvent, 100**d.ServerBusy)
+	}
+	if s.CPUPerConnection != nil {
+		row("server, connecting", "%.1f µs a connection", *s.CPUPerConnection)
+		row("server, memory", "%s kB resident, %s kB before the first client, %s kB at most",
+			humanize.Comma(*s.ResidentKB), humanize.Comma(*s.ResidentBaseKB), humanize.Comma(*s.ResidentPeakKB))
+	}
 	if s.ResidentKBPerConnection != nil {
 		row("", "%.3f kB a connection, from a third of them to all", *s.ResidentKBPerConnection)
 	}
+	if s.SocketKBPerConnection != nil {
+		row("kernel, sockets", "%.3f kB a connection, %s kB at most, of the whole machine", *s.SocketKBPerConnection,
+			humanize.Comma(*s.SocketPeakKB))
+	}
+}
+
+func (r *Result) harnessRow(row func(name, format string, values ...any)) {
+	if r.Harness.CPUPerDelivery > 0 {
+		row("harness", "%.2f µs a delivery, %.0f %% of a processor", r.Harness.CPUPerDelivery, 100*r.Detail.HarnessBusy)
+		return
+	}
+	row("harness", "%.0f %% of a processor", 100*r.Detail.HarnessBusy)
 }
 
 func (d *Detail) writeNotes(to io.Writer) error {
@@ -62,5 +102,8 @@ func (d *Detail) writeNotes(to io.Writer) error {
 
 // String implements fmt.Stringer.
 func (p Percentiles) String() string {
+	if p == (Percentiles{}) {
+		return "none: nothing was measured"
+	}
 	return fmt.Sprintf("p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  max %.3f ms", p.P50, p.P90, p.P99, p.P999, p.Max)
 }

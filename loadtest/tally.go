@@ -2,43 +2,59 @@ package loadtest
 
 import "fmt"
 
-// maxNotes is how many faults a worker describes; it counts them all.
+// maxNotes is how many faults are described; all are counted.
 const maxNotes = 8
 
-// tally counts what the clients of one worker saw.
+// tally counts what the clients of one cohort saw. Its fields are exported for
+// the way between processes.
 type tally struct {
-	delivered  int64 // events that arrived intact, each once per subscriber
-	lost       int64 // events that a subscriber never got
-	duplicated int64 // arrivals of an event that had arrived before
-	reordered  int64 // events that came after a later one
-	corrupted  int64 // events whose data is not what was published
-	unexpected int64 // messages that no client asked for or nobody published
-	told       int64 // events that the server said it would not deliver
-	closed     int64 // clients whose connection ended before the run did
-	refused    int64 // clients that never got as far as a subscription
+	Connected    int64 // connections that got as far as a subscription
+	Refused      int64 // attempts that did not
+	Delivered    int64 // events that arrived intact, each once per subscriber
+	Missing      int64 // events that were skipped and have not come since
+	Lost         int64 // events that a subscriber never got; known only in the end
+	Duplicated   int64 // arrivals of an event that had arrived before
+	Reordered    int64 // events that came after a later one
+	Corrupted    int64 // events that are not what was published
+	Misplaced    int64 // of those delivered: events whose offset is not theirs, if none was refused
+	Unexpected   int64 // messages that no client asked for or nobody published
+	Told         int64 // events that the server said it would not deliver
+	Disconnected int64 // connections that the server ended unasked
+	CutOff       int64 // connections that the server ended because the client lagged
+	CutUntold    int64 // of those, the ones that got no close frame
 
-	frameBytes int64 // payload of the frames of delivered events
-	notes      []string
+	FrameBytes int64 // payload of the frames of delivered events
+	Notes      []string
 }
 
 // note describes a fault, as long as there is room.
 func (t *tally) note(format string, arguments ...any) {
-	if len(t.notes) < maxNotes {
-		t.notes = append(t.notes, fmt.Sprintf(format, arguments...))
+	if len(t.Notes) < maxNotes {
+		t.Notes = append(t.Notes, fmt.Sprintf(format, arguments...))
 	}
+}
+
+// faults are those that are known as they occur.
+func (t *tally) faults() int64 {
+	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected
 }
 
 // add adds the counts of other.
 func (t *tally) add(other *tally) {
-	t.delivered += other.delivered
-	t.lost += other.lost
-	t.duplicated += other.duplicated
-	t.reordered += other.reordered
-	t.corrupted += other.corrupted
-	t.unexpected += other.unexpected
-	t.told += other.told
-	t.closed += other.closed
-	t.refused += other.refused
-	t.frameBytes += other.frameBytes
-	t.notes = append(t.notes, other.notes[:min(len(other.notes), maxNotes-len(t.notes))]...)
+	t.Connected += other.Connected
+	t.Refused += other.Refused
+	t.Delivered += other.Delivered
+	t.Missing += other.Missing
+	t.Lost += other.Lost
+	t.Duplicated += other.Duplicated
+	t.Reordered += other.Reordered
+	t.Corrupted += other.Corrupted
+	t.Misplaced += other.Misplaced
+	t.Unexpected += other.Unexpected
+	t.Told += other.Told
+	t.Disconnected += other.Disconnected
+	t.CutOff += other.CutOff
+	t.CutUntold += other.CutUntold
+	t.FrameBytes += other.FrameBytes
+	t.Notes = append(t.Notes, other.Notes[:min(len(other.Notes), maxNotes-len(t.Notes))]...)
 }

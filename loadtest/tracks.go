@@ -6,17 +6,61 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// track is how far one event has come among the clients of one worker.
-type track struct {
-	first     int64 // when the first of them had it, time of the clock; 0: none has
-	remaining int32 // clients that are still to get it
+// flow is what a worker keeps of one stream of events.
+type flow struct {
+	index      int // in the plan
+	plan       *flowPlan
+	layout     layout
+	schedule   *schedule
+	bases      []int64 // by channel: its offset before the first event; unknownBase
+	counting   bool    // orderPrepare was given: events are due to clients
+	awaited    []int32 // by channel: clients that events wait for
+	tracks     []track // by sequence number; made by prepare
+	references references
 }
 
-// completion says that all clients of a worker have an event.
+// unknownBase stands for the offset of a channel to which no client of this
+// worker had subscribed before the first event.
+const unknownBase = -1
+
+func newFlow(index int, plan *flowPlan, schedule *schedule) *flow {
+	f := &flow{
+		index:      index,
+		plan:       plan,
+		layout:     layout{int64(len(plan.Channels))},
+		schedule:   schedule,
+		bases:      make([]int64, len(plan.Channels)),
+		references: newReferences(plan.Payload),
+	}
+	for i := range f.bases {
+		f.bases[i] = unknownBase
+	}
+	return f
+}
+
+// published is how many events of a channel are on their way.
+func (f *flow) published(channel int32) int64 {
+	return f.layout.count(channel, f.schedule.published.Load())
+}
+
+// track is how far one event has come among the clients of one worker that are
+// awaited.
+type track struct {
+	first     int64 // when the first of them had it, time of the clock; 0: none has
+	remaining int32 // clients that are still to get it, once it is begun
+	begun     bool
+}
+
+// completion says that all awaited clients of a worker have an event.
 type completion struct {
+	flow        int32
 	seq         int64
 	first, last int64 // times of the clock; first is 0 if it reached none of them
 }
+
+// nobodyLeft as a completion's first says that the worker has nobody any more
+// who waits for the channel whose number is last, from event seq on.
+const nobodyLeft = -1
 
 // reference is the frame of an event that was verified in full. The frames of
 // the same event to other clients are compared with it.
@@ -34,17 +78,18 @@ type references struct {
 }
 
 const (
-	minReferences = 64
 	maxReferences = 1024
-	// maxReferenceBytes bounds the memory of one worker's references.
+	minReferences = 64
+	// maxReferenceBytes bounds the memory of the references of a flow.
 	maxReferenceBytes = 16 << 20
 )
 
-// newReferences makes room for a window of events with data of size bytes.
-func newReferences(window, size int) references {
-	count := minReferences
-	for count < maxReferences && count < 2*window && 2*count*size <= maxReferenceBytes {
-		count *= 2
+// newReferences makes room for as many events with data of size bytes as are
+// likely to be under way.
+func newReferences(size int) references {
+	count := maxReferences
+	for count > minReferences && count*size > maxReferenceBytes {
+		count /= 2
 	}
 	r := references{make([]reference, count), int64(count - 1)}
 	for i := range r.slots {

@@ -1,85 +1,143 @@
 package loadtest
 
+import "fleetcast/loadtest/profile"
+
 // takeEvent verifies an event that no reference answers for.
-func (c *client) takeEvent(data, payload []byte, now int64) {
-	w := c.worker
-	seq, known, intact := w.check(data)
-	channel, index := w.swarm.layout.place(seq)
-	ours := known && channel == c.channel && w.tracks != nil
+func (c *client) takeEvent(m *profile.Message, text []byte, whole bool, now int64) {
+	f := c.cohort.flow
+	seq, known, intact := c.cohort.worker.check(f, m.Data)
+	channel, index := f.layout.place(seq)
+	ours := known && channel == c.channel && f.counting && c.state == clientLive
 	switch {
 	case ours:
-		c.place(seq, index, intact, len(payload), now)
-		if intact {
-			w.references.set(seq, payload)
+		wrong, want := f.wrongOffset(m, channel, index)
+		if c.place(seq, index, intact, len(text), now) && wrong {
+			c.cohort.tally.Misplaced++
+			c.cohort.tally.note("%s got event %d with offset %d, want %d", c.name(), seq, m.Offset, want)
+		}
+		if intact && whole && !wrong {
+			f.references.set(seq, text)
 		}
 	case intact:
-		c.unexpected(payload)
+		c.unexpected(text)
 	default:
-		c.takeCorrupted(payload, now)
+		c.takeCorrupted(text, now)
 	}
 }
 
-// place fits an event of the client's channel in with those before it.
-func (c *client) place(seq, index int64, intact bool, size int, now int64) {
-	w := c.worker
-	order, skipped := c.sequence.take(index)
-	w.passAll(c.channel, skipped, now)
-	if order == arrivalRepeated {
-		w.tally.duplicated++
-		w.tally.note("client %d got event %d again", c.number, seq)
-		return
+// wrongOffset tells whether an event carries an offset other than its own.
+func (f *flow) wrongOffset(m *profile.Message, channel int32, index int64) (wrong bool, want uint64) {
+	base := f.bases[channel]
+	if !m.HasOffset || base == unknownBase {
+		return false, 0
 	}
-	due, _ := w.swarm.schedule.due(seq)
+	want = uint64(base + index + 1)
+	return m.Offset != want, want
+}
+
+// place fits an event of the client's channel in with those before it, and tells
+// whether that counts as delivered.
+func (c *client) place(seq, index int64, intact bool, size int, now int64) (delivered bool) {
+	f, tally := c.cohort.flow, &c.cohort.tally
+	if c.anywhere {
+		c.anywhere = false
+		c.sequence.next = max(index, c.sequence.next)
+	}
+	order, skipped := c.sequence.take(index)
+	tally.Missing += skipped.size()
+	c.passAll(skipped, now)
+	if order == arrivalRepeated {
+		tally.Duplicated++
+		tally.note("%s got event %d again", c.name(), seq)
+		return false
+	}
+	due, _ := f.schedule.due(seq)
 	if order == arrivalLate {
-		w.tally.reordered++
-		w.tally.note("client %d got event %d after event %d", c.number, seq,
-			w.swarm.layout.seq(c.channel, c.sequence.next-1))
+		tally.Missing--
+		tally.Reordered++
+		tally.note("%s got event %d after event %d", c.name(), seq, f.layout.seq(c.channel, c.sequence.next-1))
 	}
 	switch {
 	case !intact:
-		w.tally.corrupted++
-		w.tally.note("client %d got event %d corrupted", c.number, seq)
-		if order == arrivalFresh {
-			w.pass(seq, now)
+		tally.Corrupted++
+		tally.note("%s got event %d corrupted", c.name(), seq)
+		if order == arrivalFresh && c.awaited {
+			c.cohort.worker.pass(f, seq, now)
 		}
-		return
+		return false
 	case order == arrivalLate:
 		// The event was passed over when a later one came.
-		w.latency.record(now - due)
+		c.cohort.latency.record(now - due)
 	default:
-		w.arrived(seq, due, now)
+		c.arrived(f, seq, due, now)
 	}
-	w.tally.delivered++
-	w.tally.frameBytes += int64(size)
+	tally.Delivered++
+	tally.FrameBytes += int64(size)
+	return true
+}
+
+// arrived counts a verified event that came in order.
+func (c *client) arrived(f *flow, seq, due, now int64) {
+	c.cohort.latency.record(now - due)
+	c.cohort.worker.last = now
+	if !c.awaited {
+		return
+	}
+	if t := f.track(seq); t.first == 0 {
+		t.first = now
+	}
+	c.cohort.worker.pass(f, seq, now)
+}
+
+// passAll notes that the client waits for none of the events of s any longer,
+// which are indices of its channel.
+func (c *client) passAll(s span, now int64) {
+	if !c.awaited {
+		return
+	}
+	f := c.cohort.flow
+	for index := s.from; index < s.to; index++ {
+		c.cohort.worker.pass(f, f.layout.seq(c.channel, index), now)
+	}
+}
+
+// miss notes that events were not sent to the client.
+func (c *client) miss(s span) {
+	c.sequence.miss(s)
+	c.cohort.tally.Missing += s.size()
 }
 
 // takeCorrupted takes what cannot be told to be any event. If an event is due,
 // this is taken for it, so that one fault is counted once.
-func (c *client) takeCorrupted(payload []byte, now int64) {
-	w := c.worker
-	seq := w.swarm.layout.seq(c.channel, c.sequence.next)
-	if _, published := w.swarm.schedule.due(seq); !published || w.tracks == nil || c.state != clientLive {
-		c.unexpected(payload)
+func (c *client) takeCorrupted(text []byte, now int64) {
+	f := c.cohort.flow
+	seq := f.layout.seq(c.channel, c.sequence.next)
+	if _, published := f.schedule.due(seq); !published || !f.counting || c.state != clientLive || c.anywhere {
+		c.unexpected(text)
 		return
 	}
-	c.place(seq, c.sequence.next, false, len(payload), now)
+	c.place(seq, c.sequence.next, false, len(text), now)
 }
 
-// takeGap notes events that the server will not deliver. Offsets count from
-// the one that the subscription was answered with, because nobody else
-// publishes to the run's channels.
-func (c *client) takeGap(offsets span, now int64) {
-	w := c.worker
-	published := w.swarm.layout.count(c.channel, w.swarm.schedule.published.Load())
-	before := int64(c.offset) + 1
-	gap := span{max(offsets.from-before, 0), min(offsets.to-before, published)}
+// takeGap notes events that the server will not deliver.
+func (c *client) takeGap(m *profile.Message, now int64) {
+	f := c.cohort.flow
+	base := f.bases[c.channel]
+	if base == unknownBase || c.state != clientLive {
+		c.cohort.tally.Unexpected++
+		c.cohort.tally.note("%s was told of a gap, %d to %d, that nothing else is known of", c.name(), m.From, m.To)
+		return
+	}
+	gap := span{max(int64(m.From)-base-1, 0), min(int64(m.To)-base, f.published(c.channel))}
+	before := c.sequence.missing()
 	told, passed := c.sequence.tell(gap)
-	w.tally.told += told
-	w.passAll(c.channel, passed, now)
+	c.cohort.tally.Told += told
+	c.cohort.tally.Missing += c.sequence.missing() - before
+	c.passAll(passed, now)
 }
 
 // unexpected counts a message that has no business here.
-func (c *client) unexpected(payload []byte) {
-	c.worker.tally.unexpected++
-	c.worker.tally.note("client %d got an unexpected message: %.120q", c.number, payload)
+func (c *client) unexpected(text []byte) {
+	c.cohort.tally.Unexpected++
+	c.cohort.tally.note("%s got an unexpected message: %.120q", c.name(), text)
 }

@@ -2,138 +2,168 @@ package loadtest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
 	"fleetcast/poller"
+
+	"golang.org/x/sys/unix"
 )
 
 // worker owns one loop and its share of the clients. Only its loop's goroutine
 // touches it once the loop runs; others send mail.
 type worker struct {
-	swarm    *swarm
-	index    int // in the swarm
-	loop     *poller.Loop
-	mail     *poller.Mailbox[letter]
-	profile  profile
-	clients  []client
-	connects connects
-
-	tally      tally
-	latency    histogram
-	tracks     []track // by sequence number; made by prepare
-	references references
-	publisher  *publisher // of the first worker; nil on the others
+	swarm     *swarm
+	place     int // among the workers of all processes
+	loop      *poller.Loop
+	mail      *poller.Mailbox[func()]
+	codec     *profile.Codec
+	cohorts   []*cohort // by group
+	flows     []*flow
+	dials     dials
+	underWay  int // clients that were dialled and are not yet live
+	deadlines *poller.Deadlines[attempt]
+	echoing   echoing
+	completed []completion // in this turn, not yet told
+	last      int64        // when the latest event arrived, time of the clock
 
 	scratch []byte // what goes out next
 	data    []byte // what an event's data should be
 }
 
-// letter is mail for a worker: one of the two.
-type letter struct {
-	run       func()
-	completed completion // for the publisher's worker
+// attempt is a client's life that must have come further when its time is over.
+type attempt struct {
+	client *client
+	life   uint32
 }
 
-// connects is the state of connecting a worker's clients.
-type connects struct {
-	target    int // clients that are to be connected by now
-	started   int // clients that were dialled
-	ended     int // clients that are live or refused
-	deadlines *poller.Deadlines[*client]
-	targetMet chan struct{} // told when ended reaches target
-}
+// patience is how long a client may take from dialling to its subscription, and
+// a server to answer a goodbye.
+const patience = 10 * time.Second
 
-// handshakeTimeout is how long a client may take from dialling to its
-// subscription.
-const handshakeTimeout = 10 * time.Second
-
-// clientReader is for everything that servers send: an event may be as large
-// as the largest payload with the protocol's words around it.
-var clientReader = websocket.ReaderConfig{Client: true, MaxMessage: MaxPayload + 4<<10}
-
-var (
-	errHandshakeTimeout = errors.New("no subscription within 10 s")
-	errPeerClosed       = errors.New("the server closed the connection")
-	errDone             = errors.New("done")
-)
-
-func newWorker(s *swarm, index int, numbers span) (*worker, error) {
-	p, err := newProfile(s.config.Profile, s.config, s.target)
-	if err != nil {
-		return nil, err
-	}
+func newWorker(s *swarm, index int) (*worker, error) {
 	w := &worker{
-		swarm:      s,
-		index:      index,
-		mail:       poller.NewMailbox[letter](),
-		profile:    p,
-		clients:    make([]client, numbers.size()),
-		latency:    newHistogram(),
-		references: newReferences(s.config.Window, s.config.Payload),
-		connects: connects{
-			deadlines: poller.NewDeadlines[*client](handshakeTimeout),
-			targetMet: make(chan struct{}, 1),
-		},
+		swarm:     s,
+		place:     s.plan.place(index),
+		mail:      poller.NewMailbox[func()](),
+		codec:     s.profile.NewCodec(),
+		deadlines: poller.NewDeadlines[attempt](patience),
 	}
-	for i := range w.clients {
-		number := numbers.from + int64(i)
-		w.clients[i] = client{worker: w, number: int32(number), channel: int32(number % s.layout.channels)}
+	for i := range s.plan.Flows {
+		w.flows = append(w.flows, newFlow(i, &s.plan.Flows[i], &s.board.schedules[i]))
 	}
+	for i := range s.plan.Groups {
+		group := &s.plan.Groups[i]
+		var flow *flow
+		if len(w.flows) > 0 {
+			flow = w.flows[group.Flow]
+		}
+		first, step := s.plan.share(group, index)
+		w.cohorts = append(w.cohorts, newCohort(w, group, flow, first, step))
+	}
+	var err error
 	if w.loop, err = poller.NewLoop(w, poller.LoopConfig{}); err != nil {
 		return nil, fmt.Errorf("load worker: %w", err)
 	}
 	return w, nil
 }
 
+// run is the worker's goroutine.
+func (w *worker) run() {
+	if w.swarm.plan.hasApart() && w.place != w.swarm.plan.place(w.swarm.plan.Loops) {
+		// What makes work for the server yields to what is measured. The thread is
+		// not unlocked: it ends with the goroutine.
+		runtime.LockOSThread()
+		// Without it the run is less exact, and no worse.
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0)
+	}
+	w.loop.Run()
+}
+
 // call runs f on the worker's goroutine and waits for its end. Any other
 // goroutine may call it.
 func (w *worker) call(f func()) {
 	done := make(chan struct{})
-	w.mail.Post(letter{run: func() { f(); close(done) }})
-	w.loop.Wake()
+	w.post(func() { f(); close(done) })
 	<-done
+}
+
+func (w *worker) post(f func()) {
+	w.mail.Post(f)
+	w.loop.Wake()
 }
 
 // Turn implements poller.Owner.
 func (w *worker) Turn() (busy bool) {
-	for {
-		l, ok := w.mail.Take()
-		if !ok {
-			break
-		}
-		if l.run != nil {
-			l.run()
-		} else {
-			w.publisher.completed(l.completed)
+	// One letter a turn: what it closes has ended before the next is read.
+	if f, ok := w.mail.Take(); ok {
+		f()
+	}
+	now := w.swarm.clock.now()
+	for _, h := range w.cohorts {
+		h.turnOver(now)
+	}
+	w.dialMore(now)
+	busy = w.echoMore(now)
+	w.wakeAtNext()
+	if len(w.completed) > 0 {
+		w.swarm.completed(w.completed)
+		w.completed = w.completed[:0]
+	}
+	return busy
+}
+
+// wakeAtNext has the loop wake when something is due.
+func (w *worker) wakeAtNext() {
+	next := w.echoDue()
+	if len(w.dials) > 0 && w.underWay < w.swarm.plan.Connecting {
+		next = earlier(next, w.dials[0].at)
+	}
+	for _, h := range w.cohorts {
+		if h.churn.interval > 0 {
+			next = earlier(next, h.churn.next)
 		}
 	}
-	w.dialMore()
-	return w.publisher != nil && w.publisher.turn()
+	if next == 0 {
+		w.loop.WakeAt(0)
+		return
+	}
+	w.loop.WakeAt(w.loop.Refresh() + time.Duration(next-w.swarm.clock.now()))
+}
+
+// earlier returns the earlier of two times, of which 0 is never.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Pending implements poller.Owner.
-func (w *worker) Pending() bool {
-	return !w.mail.Empty() || w.publisher != nil && w.publisher.mayPublish()
-}
+func (w *worker) Pending() bool { return !w.mail.Empty() }
 
 // Tick implements poller.Owner.
 func (w *worker) Tick() {
 	for {
-		c, _, ok := w.connects.deadlines.Due(w.loop.Now())
+		a, _, ok := w.deadlines.Due(w.loop.Now())
 		if !ok {
 			break
 		}
-		if c.state < clientLive {
-			c.Close(errHandshakeTimeout)
+		if a.client.life == a.life {
+			a.client.overdue()
 		}
 	}
-	w.swarm.arrivals[w.index].Store(w.tally.delivered)
-	if w.publisher != nil {
-		w.publisher.tick()
+	var delivered [maxFlows]int64
+	for _, h := range w.cohorts {
+		delivered[h.plan.Flow] += h.tally.Delivered
+	}
+	w.giveUpEchoes(w.swarm.plan.Stall)
+	for flow, count := range delivered {
+		w.swarm.board.counters[w.place].delivered[flow].Store(count)
 	}
 }
 
@@ -143,131 +173,102 @@ func (w *worker) Accepted(*poller.Listener, int) {}
 // AcceptFailed implements poller.Owner.
 func (w *worker) AcceptFailed(*poller.Listener, error) {}
 
-// connect makes the first count clients connect, some at a time.
-func (w *worker) connect(count int) {
-	w.connects.target = count
-	w.checkTarget()
-}
-
 // dialMore keeps a bounded number of clients on their way.
-func (w *worker) dialMore() {
-	c := &w.connects
-	for c.started < c.target && c.started-c.ended < w.swarm.config.Connecting {
-		next := &w.clients[c.started]
-		c.started++
-		if err := w.loop.Dial(&next.Conn, w.swarm.target.addr, netip.AddrPort{}, next); err != nil {
-			next.refuse(err)
-			continue
+func (w *worker) dialMore(now int64) {
+	for w.underWay < w.swarm.plan.Connecting {
+		d, ok := w.dials.take(now)
+		if !ok {
+			return
 		}
-		c.deadlines.Add(next, w.loop.Now())
+		d.client.dial(d.due)
 	}
 }
 
-// connectEnded is told by each client that became live or was refused.
-func (w *worker) connectEnded() {
-	w.connects.ended++
-	w.checkTarget()
+// source is where client number connects from; the zero value if the kernel may
+// choose.
+func (w *worker) source(number int32) netip.AddrPort {
+	sources := w.swarm.plan.Sources
+	if len(sources) == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(sources[int(number)%len(sources)], 0)
 }
 
-func (w *worker) checkTarget() {
-	if w.connects.ended == w.connects.target {
-		select {
-		case w.connects.targetMet <- struct{}{}:
-		default:
+// prepare begins the counting of events and returns, by flow and channel, 1
+// where no client of this worker is awaited.
+func (w *worker) prepare() (absent [][]int32) {
+	for _, f := range w.flows {
+		awaited := make([]int32, f.layout.channels)
+		for _, h := range w.cohorts {
+			if h.flow != f || !h.plan.Awaited {
+				continue
+			}
+			for i := range h.clients {
+				if c := &h.clients[i]; c.state == clientLive {
+					c.awaited = true
+					awaited[c.channel]++
+				}
+			}
 		}
-	}
-}
-
-// prepare sets the tracks up for the clients that are live and returns how many
-// those are, by channel.
-func (w *worker) prepare() (live []int32) {
-	live = make([]int32, w.swarm.layout.channels)
-	for i := range w.clients {
-		if c := &w.clients[i]; c.state == clientLive {
-			live[c.channel]++
+		f.counting, f.awaited, f.tracks = true, awaited, make([]track, f.plan.Events)
+		none := make([]int32, len(awaited))
+		for channel := range awaited {
+			none[channel] = 1 - min(awaited[channel], 1)
 		}
+		absent = append(absent, none)
 	}
-	w.tracks = make([]track, len(w.swarm.schedule.dues))
-	for seq := range w.tracks {
-		channel, _ := w.swarm.layout.place(int64(seq))
-		w.tracks[seq].remaining = live[channel]
-	}
-	return live
+	return absent
 }
 
-// arrived counts a verified event of which a client waited.
-func (w *worker) arrived(seq, due, now int64) {
-	t := &w.tracks[seq]
-	if t.first == 0 {
-		t.first = now
+// track returns the track of an event that is published.
+func (f *flow) track(seq int64) *track {
+	t := &f.tracks[seq]
+	if !t.begun {
+		channel, _ := f.layout.place(seq)
+		t.begun, t.remaining = true, f.awaited[channel]
 	}
-	w.latency.record(now - due)
-	w.pass(seq, now)
+	return t
 }
 
-// pass notes that one more client does not wait for the event any longer.
-func (w *worker) pass(seq, now int64) {
-	t := &w.tracks[seq]
+// pass notes that one more client does not wait for event seq any longer. What
+// is completed in a turn is told at its end, so that the publisher lets out
+// together what has room together.
+func (w *worker) pass(f *flow, seq, now int64) {
+	t := f.track(seq)
 	t.remaining--
-	if t.remaining != 0 {
-		return
-	}
-	done := completion{seq, t.first, now}
-	if w.publisher != nil {
-		w.publisher.completed(done)
-		return
-	}
-	first := w.swarm.workers[0]
-	first.mail.Post(letter{completed: done})
-	first.loop.Wake()
-}
-
-// passAll notes that a client waits for none of the events of s any longer,
-// which are indices of its channel.
-func (w *worker) passAll(channel int32, s span, now int64) {
-	for index := s.from; index < s.to; index++ {
-		w.pass(w.swarm.layout.seq(channel, index), now)
+	if t.remaining == 0 {
+		w.completed = append(w.completed, completion{int32(f.index), seq, t.first, now})
 	}
 }
 
 // check takes the data of an event apart. known tells that the sequence number
 // can be relied on; intact that every byte is as it was published.
-func (w *worker) check(data []byte) (seq int64, known, intact bool) {
+func (w *worker) check(f *flow, data []byte) (seq int64, known, intact bool) {
 	seq, unix, ok := parseData(data)
 	if !ok {
 		return 0, false, false
 	}
-	w.data = appendData(w.data[:0], seq, unix, w.swarm.config.Payload)
+	w.data = appendData(w.data[:0], seq, unix, f.plan.Payload)
 	intact = bytes.Equal(data, w.data)
-	due, published := w.swarm.schedule.due(seq)
+	due, published := f.schedule.due(seq)
 	known = published && w.swarm.clock.toUnix(due) == unix
 	return seq, known, intact
 }
 
-// collect counts what each client that was ever live did not get.
-func (w *worker) collect() {
-	published := w.swarm.schedule.published.Load()
-	for i := range w.clients {
-		c := &w.clients[i]
-		if !c.subscribed {
-			continue
-		}
-		lost := c.sequence.lost(w.swarm.layout.count(c.channel, published))
-		if lost > 0 {
-			w.tally.lost += lost
-			w.tally.note("client %d lost %d events, the first of them event %d",
-				c.number, lost, w.swarm.layout.seq(c.channel, c.sequence.firstLost()))
+// close ends every connection. They reset, so that a run leaves no ports behind
+// that wait for their time to pass.
+func (w *worker) close() {
+	for _, h := range w.cohorts {
+		h.churn.interval = 0
+		for i := range h.clients {
+			if c := &h.clients[i]; c.state != clientAbsent {
+				c.Reset()
+				c.Close(errDone)
+			}
 		}
 	}
+	w.dials = nil
 }
 
-// leave closes every client. They reset, so that a run leaves no ports behind
-// that wait for their time to pass.
-func (w *worker) leave() {
-	for i := range w.clients {
-		if c := &w.clients[i]; c.Open() {
-			c.Reset()
-			c.Close(errDone)
-		}
-	}
-}
+// clientReader is for everything that servers send.
+var clientReader = websocket.ReaderConfig{Client: true, MaxMessage: MaxEcho + 4<<10}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -10,45 +11,72 @@ import (
 )
 
 type compareCommand struct {
-	Gateway string `arg:"" type:"existingfile" help:"The gateway's binary."`
-	Floor   string `arg:"" type:"existingfile" help:"The floor's binary, or its C++ source. It is run as FLOOR PORT [coalesce] and speaks the profile raw."`
+	Servers string `arg:"" type:"existingfile" placeholder:"SERVERS.yaml" help:"The list of servers: the first is compared with each of the others."`
 
-	Pairs      int  `default:"5" help:"Pairs of runs."`
-	Clients    int  `default:"2000" help:"Subscribers."`
-	Events     int  `default:"500" help:"Events, one in flight at a time; ten times as many with 32 in flight."`
-	Payload    int  `default:"128" help:"Bytes of an event's data at the gateway; the floor's frames get the same size."`
-	ServerCPU  int  `name:"server-cpu" default:"0" help:"Processor for the servers."`
-	HarnessCPU int  `name:"harness-cpu" default:"1" help:"Processor for the harness."`
-	JSON       bool `name:"json" help:"Print the comparison as JSON."`
+	Peers    []string `placeholder:"NAME" help:"Compare with these only."`
+	Settings []string `placeholder:"NAME" help:"Compare in these settings only: window-1, window-32 (events in flight), connect."`
+
+	Pairs       int `default:"5" help:"Pairs of runs, for each peer and setting."`
+	Clients     int `default:"2000" help:"Subscribers that events go to."`
+	Events      int `default:"500" help:"Events, one in flight at a time; ten times as many with 32 in flight."`
+	Payload     int `default:"128" help:"Bytes of an event's data at the first server; frames at the others get the same size."`
+	Connections int `default:"15000" help:"Clients that connect, for memory and CPU per connection."`
+	ServerCPU   int `name:"server-cpu" default:"0" help:"Processor for the servers."`
+	HarnessCPU  int `name:"harness-cpu" default:"1" help:"Processor for the harness."`
+
+	JSON  bool   `name:"json" help:"Print the comparison as JSON."`
+	Write string `type:"existingfile" placeholder:"FILE" help:"Put the table into this Markdown file too, between <!-- compare:begin --> and <!-- compare:end -->."`
 }
 
 // Validate is called by the parser.
 func (c *compareCommand) Validate() error {
-	if c.Pairs < 1 || c.Clients < 1 || c.Events < 1 {
-		return fmt.Errorf("pairs, clients and events must be at least 1")
+	if min(c.Pairs, c.Clients, c.Events, c.Payload, c.Connections) < 1 {
+		return errors.New("pairs, clients, events, payload and connections must be at least 1")
 	}
 	return nil
 }
 
 // Run makes the comparison and prints it.
-func (c *compareCommand) Run(ctx context.Context) error {
+func (c *compareCommand) Run(ctx context.Context, std streams) error {
+	servers, err := compare.Load(c.Servers)
+	if err != nil {
+		return err
+	}
+	if c.Write != "" {
+		// Better now than when all is measured.
+		if err := compare.CheckDocument(c.Write); err != nil {
+			return err
+		}
+	}
 	harness, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the harness's own binary: %w", err)
 	}
 	report, err := compare.Run(ctx, compare.Config{
-		Gateway: c.Gateway, Floor: c.Floor, Harness: harness,
-		Pairs: c.Pairs, Clients: c.Clients, Events: c.Events, Payload: c.Payload,
-		ServerCPU: c.ServerCPU, HarnessCPU: c.HarnessCPU, Progress: os.Stderr,
+		Servers: servers, Peers: c.Peers, Settings: c.Settings, Harness: harness,
+		Pairs: c.Pairs, Clients: c.Clients, Events: c.Events, Payload: c.Payload, Connections: c.Connections,
+		ServerCPU: c.ServerCPU, HarnessCPU: c.HarnessCPU, Progress: std.err,
 	})
 	if err != nil {
 		return err
 	}
 	if c.Pairs < compare.MinPairs {
-		fmt.Fprintf(os.Stderr, "fleetload: %d pairs are too few to rely on: want %d\n", c.Pairs, compare.MinPairs)
+		fmt.Fprintf(std.err, "fleetload: %d pairs are too few to rely on: want %d\n", c.Pairs, compare.MinPairs)
+	}
+	return c.put(std, report)
+}
+
+// put prints the report, and writes it where it was asked for.
+func (c *compareCommand) put(std streams, report *compare.Report) error {
+	if c.Write != "" {
+		if err := report.WriteDocument(c.Write); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(report)
+		encoder := json.NewEncoder(std.out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(report)
 	}
-	return report.WriteTable(os.Stdout)
+	return report.WriteTable(std.out)
 }

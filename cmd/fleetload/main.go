@@ -1,14 +1,27 @@
 // Command fleetload is the load harness: it holds a fleet of WebSocket clients
 // against a server, publishes events, verifies what every client receives and
-// reports latency and cost. Its exit status is 0 if all is well, 1 if something
-// that arrived or did not is wrong, 2 if the run could not be made, 80 if it was
-// asked for wrongly.
+// reports latency and cost.
+//
+//	fleetload connect    clients connect, stay and leave
+//	fleetload fanout     events go to many clients
+//	fleetload echo       round trips
+//	fleetload churn      clients come and go while events flow
+//	fleetload storm      a fleet is dropped at once and comes back
+//	fleetload slow       some clients stop reading
+//	fleetload fairness   a small channel beside a flooded one
+//	fleetload intake     the publish port alone
+//	fleetload compare    servers in alternation
+//
+// Its exit status is 0 if all is well, 1 if something that arrived or did not is
+// wrong or a threshold was missed, 2 if the run could not be made or was asked
+// for wrongly.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 
@@ -18,9 +31,20 @@ import (
 
 // commands are the sub-commands with their flags.
 type commands struct {
-	Fanout  fanoutCommand  `cmd:"" help:"Connect clients, publish events to them, verify every delivery."`
-	Compare compareCommand `cmd:"" help:"Measure a gateway beside the floor: the least that a broadcast server can do."`
+	Connect  connectCommand  `cmd:"" help:"Connect clients, hold them, let them leave."`
+	Fanout   fanoutCommand   `cmd:"" help:"Connect clients, publish events to them, verify every delivery."`
+	Echo     echoCommand     `cmd:"" help:"Clients send messages that the server sends back."`
+	Churn    churnCommand    `cmd:"" help:"Clients come and go all the time while events flow."`
+	Storm    stormCommand    `cmd:"" help:"All clients are dropped at once, and come back."`
+	Slow     slowCommand     `cmd:"" help:"A share of the clients stops reading while the others are measured."`
+	Fairness fairnessCommand `cmd:"" help:"A small channel is measured while a large one is flooded."`
+	Intake   intakeCommand   `cmd:"" help:"Publish events that nobody has subscribed to, as fast as the port takes them."`
+	Compare  compareCommand  `cmd:"" help:"Measure a server beside others, in alternation."`
+	Member   memberCommand   `cmd:"" hidden:"" help:"Take part in a run of several processes."`
 }
+
+// streams are where results and complaints go.
+type streams struct{ out, err io.Writer }
 
 // errFault ends a run whose faults have been printed.
 var errFault = errors.New("the verification failed")
@@ -30,29 +54,42 @@ const (
 	exitFailed = 2
 )
 
-// newParser reads the command line into c. Its commands are run with ctx.
-func newParser(ctx context.Context, c *commands) *kong.Kong {
-	return kong.Must(c,
-		kong.Name("fleetload"),
-		kong.Description("A load harness for WebSocket fleets that verifies what it measures."),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.ShortUsageOnError(),
-	)
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	defer stop()
-	parser := newParser(ctx, &commands{})
-	command, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
-	err = command.Run()
-	switch {
-	case err == nil:
-		return
-	case errors.Is(err, errFault):
-		os.Exit(exitFault)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, arguments []string, std streams) int {
+	exit := -1
+	parser := kong.Must(new(commands),
+		kong.Name("fleetload"),
+		kong.Description("A load harness for WebSocket fleets that verifies what it measures."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	command, err := parser.Parse(arguments)
+	if exit >= 0 { // --help has printed
+		return exit
 	}
-	fmt.Fprintf(os.Stderr, "fleetload: %v\n", err)
-	os.Exit(exitFailed)
+	if err != nil {
+		fmt.Fprintf(std.err, "fleetload: %v\nRun 'fleetload --help' for what it takes.\n", err)
+		return exitFailed
+	}
+	switch err := command.Run(); {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFault):
+		return exitFault
+	case ctx.Err() != nil:
+		fmt.Fprintln(std.err, "fleetload: interrupted: the run has no result")
+		return exitFailed
+	default:
+		fmt.Fprintf(std.err, "fleetload: %v\n", err)
+		return exitFailed
+	}
 }

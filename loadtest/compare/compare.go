@@ -1,14 +1,17 @@
-// Package compare measures a gateway beside the floor, a bare broadcast server
-// that does the least that any server must: what is left between the two is
-// what the gateway's features cost.
+// Package compare measures a server, the subject, beside others, its peers.
 //
-// Both run on the same processor, one after the other, pair by pair (A B A B),
-// so that what else the machine does falls on both; the harness runs on another
-// processor, as a process of its own. The figure of a pair is a ratio, and the
-// figure of a comparison the median of those, with its spread. The floor is sent events
-// of the size that the gateway's frames have, so that both write the same bytes.
+// A peer and the subject run on the same processor, one after the other, pair
+// by pair (A B A B), so that what else the machine does falls on both; the
+// harness runs on another processor, as a process of its own. The figure of a
+// pair is a ratio, and the figure of a comparison the median of those, with
+// their least and greatest. Events at a peer get the size on the wire that they
+// have at the subject, so that both write the same bytes.
 //
-// Everything runs in the goroutine that calls [Run].
+// Which servers there are, and how each is built, run and spoken to, is told by
+// a YAML file: see [Load].
+//
+// Everything runs in the goroutine that calls [Run]; what it starts has ended
+// when it returns.
 package compare
 
 import (
@@ -17,6 +20,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 )
 
 // MinPairs is the least number of pairs whose median means anything.
@@ -24,92 +28,140 @@ const MinPairs = 5
 
 // Config describes a comparison.
 type Config struct {
-	Gateway string // path of the gateway's binary
-	Floor   string // path of the floor's binary, or of its C++ source (.cpp), which g++ then builds
-	Harness string // path of the fleetload binary
+	Servers  *Servers
+	Peers    []string // names of those to compare with; none: all
+	Settings []string // names of those to compare in; none: all
+	Harness  string   // path of the fleetload binary
 
-	Pairs   int // of runs; MinPairs or more for a figure to rely on
-	Clients int // subscribers
-	Events  int // one at a time; ten times as many with a window
-	Payload int // bytes of an event's data at the gateway
+	Pairs       int // of runs; MinPairs or more for a figure to rely on
+	Clients     int // subscribers that events go to
+	Events      int // with one in flight; ten times as many with 32
+	Payload     int // bytes of an event's data at the subject
+	Connections int // clients of the setting connect
 
 	ServerCPU  int // processor that the servers are pinned to
 	HarnessCPU int // processor that the harness is pinned to
 
-	Progress io.Writer // gets a line per run
+	Progress io.Writer // gets a line for what is built and for each pair
 }
 
-// setting is one row group of the comparison.
-type setting struct {
-	name      string
-	window    int
-	events    int
-	floorMode []string // arguments of the floor behind its port
+// comparison is the state of one Run.
+type comparison struct {
+	Config
+	bin       string         // where servers are built
+	envelopes map[string]int // of peers, by name: bytes of a frame's payload beside the data
 }
 
-func (c *Config) settings() []setting {
-	return []setting{
-		{"1 event in flight, floor", 1, c.Events, nil},
-		{"32 events in flight, floor coalesce", 32, 10 * c.Events, []string{"coalesce"}},
-	}
-}
-
-// Run makes the comparison. A run that loses an event, or that cannot be made,
-// ends it with an error.
+// Run makes the comparison. A run whose verification fails at a server that is
+// not allowed to, or that cannot be made, ends it with an error.
 func Run(ctx context.Context, config Config) (*Report, error) {
-	dir, err := os.MkdirTemp("", "fleetload-compare-")
-	if err != nil {
-		return nil, fmt.Errorf("compare: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	floor, err := buildFloor(ctx, config.Floor, dir)
+	peers, settings, err := config.choose()
 	if err != nil {
 		return nil, err
 	}
-	config.Floor = floor
-	report := &Report{Pairs: config.Pairs, Clients: config.Clients}
-	for _, s := range config.settings() {
-		var pairs []pair
-		for i := range config.Pairs {
-			p, err := config.runPair(ctx, s)
-			if err != nil {
-				return nil, fmt.Errorf("%s, pair %d: %w", s.name, i+1, err)
-			}
-			pairs = append(pairs, p)
-			fmt.Fprintf(config.Progress, "%s, pair %d of %d: %.3f and %.3f µs a delivery\n", s.name, i+1, config.Pairs,
-				p.gateway.Server.CPUPerDelivery, p.floor.Server.CPUPerDelivery)
-		}
-		report.add(s.name, pairs)
+	if err := checkProcessors(config.ServerCPU, config.HarnessCPU); err != nil {
+		return nil, err
 	}
+	c := &comparison{Config: config, envelopes: make(map[string]int)}
+	if c.bin, err = os.MkdirTemp("", "fleetload-compare-"); err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	defer os.RemoveAll(c.bin)
+	subject := config.Servers.subject()
+	for _, s := range append([]*Server{subject}, peers...) {
+		if err := c.build(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	report := newReport(&config, subject.Name)
+	for _, s := range settings {
+		for _, peer := range peers {
+			if !peer.takesPart(s.name) || !subject.takesPart(s.name) {
+				continue
+			}
+			pairs, err := c.runPairs(ctx, s, subject, peer)
+			if err != nil {
+				return nil, err
+			}
+			report.add(s, peer.Name, pairs)
+		}
+	}
+	report.sort()
 	return report, nil
 }
 
-// pair is the gateway's run and the floor's run after it.
-type pair struct{ gateway, floor measured }
-
-// measured is what is read of the harness's JSON result.
-type measured struct {
-	Latency struct {
-		P50 float64 `json:"p50"`
-		P99 float64 `json:"p99"`
-	} `json:"latency_ms"`
-	Server struct {
-		CPUPerDelivery   float64 `json:"cpu_us_per_delivery"`
-		CPUPerConnection float64 `json:"cpu_us_per_connection"`
-	} `json:"server"`
-	Detail struct {
-		FramePayloadBytes float64 `json:"frame_payload_bytes"`
-	} `json:"detail"`
+// choose returns the peers and settings that were asked for.
+func (c *Config) choose() (peers []*Server, settings []*setting, err error) {
+	for _, name := range c.Peers {
+		if !slices.ContainsFunc(c.Servers.peers(), func(s *Server) bool { return s.Name == name }) {
+			return nil, nil, fmt.Errorf("%s has no peer %q: choose from %s", c.Servers.source, name, names(c.Servers.peers()))
+		}
+	}
+	for _, name := range c.Settings {
+		if findSetting(name) == nil {
+			return nil, nil, fmt.Errorf("there is no setting %q: choose from %s", name, settingNames())
+		}
+	}
+	for _, peer := range c.Servers.peers() {
+		if len(c.Peers) == 0 || slices.Contains(c.Peers, peer.Name) {
+			peers = append(peers, peer)
+		}
+	}
+	for i := range allSettings {
+		if s := &allSettings[i]; len(c.Settings) == 0 || slices.Contains(c.Settings, s.name) {
+			settings = append(settings, s)
+		}
+	}
+	return peers, settings, nil
 }
 
-func (c *Config) runPair(ctx context.Context, s setting) (p pair, err error) {
-	if p.gateway, err = c.runGateway(ctx, s); err != nil {
-		return p, fmt.Errorf("gateway: %w", err)
+// pair is a run of the subject and the run of a peer after it.
+type pair struct{ subject, peer *outcome }
+
+func (c *comparison) runPairs(ctx context.Context, s *setting, subject, peer *Server) (pairs []pair, err error) {
+	for i := range c.Pairs {
+		p, err := c.runPair(ctx, s, subject, peer)
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s beside %s, pair %d: %w", s.name, subject.Name, peer.Name, i+1, err)
+		}
+		pairs = append(pairs, p)
+		fmt.Fprintf(c.Progress, "%s, pair %d of %d: %s %s; %s %s\n", s.name, i+1, c.Pairs,
+			subject.Name, s.brief(p.subject), peer.Name, s.brief(p.peer))
 	}
-	// A raw event is one byte, its mark, and the data.
-	payload := int(math.Round(p.gateway.Detail.FramePayloadBytes)) - 1
-	if p.floor, err = c.runFloor(ctx, s, payload); err != nil {
-		return p, fmt.Errorf("floor: %w", err)
+	return pairs, nil
+}
+
+func (c *comparison) runPair(ctx context.Context, s *setting, subject, peer *Server) (p pair, err error) {
+	if p.subject, err = c.measure(ctx, s, subject, s.load(&c.Config, c.Payload)); err != nil {
+		return p, err
 	}
+	if !s.events {
+		p.peer, err = c.measure(ctx, s, peer, s.load(&c.Config, c.Payload))
+		return p, err
+	}
+	envelope, err := c.envelope(ctx, s, peer)
+	if err != nil {
+		return p, err
+	}
+	payload := int(math.Round(p.subject.Detail.FramePayloadBytes)) - envelope
+	if p.peer, err = c.measure(ctx, s, peer, s.load(&c.Config, payload)); err != nil {
+		return p, err
+	}
+	// A longer run may tell better: offsets grow, frames may hold several events.
+	c.envelopes[peer.Name] = p.peer.envelope(payload)
 	return p, nil
+}
+
+// envelope returns how many bytes a peer's frames have beside the data. Before
+// the peer's first run a short probe tells.
+func (c *comparison) envelope(ctx context.Context, s *setting, peer *Server) (int, error) {
+	if known, ok := c.envelopes[peer.Name]; ok {
+		return known, nil
+	}
+	probe, err := c.measure(ctx, s, peer, fanout(1, probeEvents, 1, c.Payload))
+	if err != nil {
+		return 0, fmt.Errorf("probing the size of its frames: %w", err)
+	}
+	c.envelopes[peer.Name] = probe.envelope(c.Payload)
+	return c.envelopes[peer.Name], nil
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
+	"fleetcast/loadtest"
+)
+
+// commonFlags are those of every scenario.
+type commonFlags struct {
+	Publish string `default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"The publish port, or the http URL of the API, for profiles that publish through one."`
+	Profile string `default:"fleetcast" help:"What the server speaks: fleetcast, raw, centrifugo, or a file that ends in .yaml (see docs/profiles.md)."`
+	Via     string `enum:",ndjson,resp" default:"" placeholder:"ndjson|resp" help:"How the publish port is spoken to, if not as the profile says."`
+	PID     int    `name:"pid" default:"0" help:"The server's process, to measure its cost. 0: the one that listens on the port, if on this machine; -1: none."`
+
+	Settle time.Duration `default:"1s" help:"Idle time before memory is read."`
+	Stall  time.Duration `default:"5s" help:"Time without a delivery after which events are given up."`
+	JSON   bool          `name:"json" help:"Print the result as JSON."`
+	Expect string        `placeholder:"p99<5ms,lost=0" help:"Thresholds, separated by commas: the exit status is 1 if one is missed. See docs/loadtesting.md for the names."`
+	Report string        `placeholder:"FILE.html" help:"Write a report with plots."`
+	Quiet  bool          `short:"q" help:"Show no progress."`
+}
+
+// clientFlags are those of scenarios with clients.
+type clientFlags struct {
+	URL        string   `name:"url" default:"ws://127.0.0.1:8080/ws" help:"Where clients connect. Without a path, the profile's."`
+	Source     []string `placeholder:"ADDR" help:"Addresses to connect from, in turn: one has some 28,000 ports to one server. On loopback, as many as it takes (127.0.0.1, 127.0.0.2 ...)."`
+	Processes  int      `default:"1" help:"Processes of the harness: one has as many clients as it may open descriptors."`
+	Loops      int      `default:"1" help:"Event loops of each process."`
+	Connecting int      `default:"128" help:"Connections of a loop on their way at a time."`
+}
+
+// trafficFlags say which events are published.
+type trafficFlags struct {
+	Channels int `default:"1" help:"Channels, over which clients and events are spread evenly."`
+	Payload  int `default:"128" help:"Bytes of an event's data."`
+}
+
+func (f *commonFlags) common() loadtest.Common {
+	return loadtest.Common{
+		Publish: f.Publish, Profile: f.Profile, Via: f.Via, PID: f.PID,
+		Settle: max(f.Settle, 1), Stall: f.Stall, Command: os.Args, // a zero would mean the default
+	}
+}
+
+// apply adds what the flags say of clients.
+func (f *clientFlags) apply(c *loadtest.Common) error {
+	c.URL, c.Processes, c.Loops, c.Connecting = f.URL, f.Processes, f.Loops, f.Connecting
+	for _, text := range f.Source {
+		source, err := netip.ParseAddr(text)
+		if err != nil {
+			return fmt.Errorf("--source: %w", err)
+		}
+		c.Sources = append(c.Sources, source)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the harness's own binary: %w", err)
+	}
+	c.Member = []string{self, "member"}
+	return nil
+}
+
+// giveLoopsProcessors makes room in the runtime's scheduler: a busy loop does
+// not share its slot, and pinning the process may have left a single one.
+func giveLoopsProcessors(loops int) {
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+3))
+}
+
+// aboveZero refuses durations that the library would take for their defaults.
+func aboveZero(names string, values ...time.Duration) error {
+	for _, v := range values {
+		if v <= 0 {
+			return errors.New(names + " must be above 0")
+		}
+	}
+	return nil
+}
+
+// atLeastOne refuses what the library would take for its default: who types a
+// zero means something else.
+func atLeastOne(names string, values ...int) error {
+	for _, v := range values {
+		if v < 1 {
+			return errors.New(names + " must be at least 1")
+		}
+	}
+	return nil
+}

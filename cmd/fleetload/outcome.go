@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"fleetcast/loadtest"
+	"fleetcast/loadtest/expect"
+	"fleetcast/loadtest/progress"
+	"fleetcast/loadtest/report"
+
+	"golang.org/x/term"
+)
+
+// play makes a run of the scenario of that name and prints what it found. common
+// is the part of config to which the flags of clients go, if it has clients.
+func play[C any](ctx context.Context, std streams, flags *commonFlags, clients *clientFlags, name string,
+	config *C, common *loadtest.Common, run func(context.Context, C) (*loadtest.Result, error)) error {
+	if clients != nil {
+		if err := clients.apply(common); err != nil {
+			return err
+		}
+	}
+	return flags.scenario(std, name, common, func() (*loadtest.Result, error) { return run(ctx, *config) })
+}
+
+// scenario makes a run and prints what it found.
+func (f *commonFlags) scenario(std streams, name string, config *loadtest.Common, run func() (*loadtest.Result, error)) error {
+	expectations, err := expect.Parse(f.Expect, loadtest.Figures(name)...)
+	if err != nil {
+		return fmt.Errorf("--expect: %w", err)
+	}
+	page, err := f.openReport()
+	if err != nil {
+		return err
+	}
+	giveLoopsProcessors(max(config.Loops, 1))
+	done := f.showProgress(config)
+	result, err := run()
+	done()
+	if err != nil {
+		return err
+	}
+	for _, miss := range expectations.Check(result) {
+		result.Missed = append(result.Missed, miss.String())
+	}
+	if err := f.print(std, result); err != nil {
+		return err
+	}
+	if page != nil {
+		if err := writeReport(std, page, result); err != nil {
+			return err
+		}
+	}
+	return verdict(std, result, expectations)
+}
+
+// showProgress has samples shown while the run goes on. On a terminal that is
+// always wanted; plain lines are not where a machine reads the result.
+func (f *commonFlags) showProgress(config *loadtest.Common) (done func()) {
+	if f.Quiet || f.JSON && !term.IsTerminal(int(os.Stderr.Fd())) {
+		return func() {}
+	}
+	p := progress.New(os.Stderr)
+	config.Observe = p.Sample
+	return p.Done
+}
+
+func (f *commonFlags) print(std streams, result *loadtest.Result) error {
+	if !f.JSON {
+		return result.WriteTable(std.out)
+	}
+	encoder := json.NewEncoder(std.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(result)
+}
+
+// openReport opens the report's file, nil if none is wanted: better now than when
+// all is measured.
+func (f *commonFlags) openReport() (*os.File, error) {
+	if f.Report == "" {
+		return nil, nil
+	}
+	file, err := os.Create(f.Report)
+	if err != nil {
+		return nil, fmt.Errorf("writing the report: %w", err)
+	}
+	return file, nil
+}
+
+func writeReport(std streams, file *os.File, result *loadtest.Result) error {
+	if err := errors.Join(report.Write(file, result), file.Close()); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	fmt.Fprintf(std.err, "fleetload: the report is in %s\n", file.Name())
+	return nil
+}
+
+// verdict says what is wrong. A fault for which there is a threshold is judged
+// by that alone.
+func verdict(std streams, result *loadtest.Result, expectations expect.Expectations) error {
+	var wrong []string
+	for _, f := range result.Faults() {
+		if !expectations.Has(f.Name) {
+			wrong = append(wrong, fmt.Sprintf("%d %s", f.Count, f.What))
+		}
+	}
+	if result.Detail.Ended != "" {
+		wrong = append(wrong, result.Detail.Ended)
+	}
+	if wrong = append(wrong, result.Missed...); len(wrong) == 0 {
+		return nil
+	}
+	fmt.Fprintln(std.err, "fleetload: this is not as it should be:")
+	for _, w := range wrong {
+		fmt.Fprintln(std.err, "  "+w)
+	}
+	return errFault
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fleetcast/loadtest"
+)
+
+type connectCommand struct {
+	commonFlags
+	clientFlags
+	Clients  int           `default:"1000" help:"Clients."`
+	Channels int           `default:"1" help:"Channels, over which clients are spread evenly."`
+	Rate     float64       `help:"Connections per second; as fast as it goes without it."`
+	Hold     time.Duration `default:"5s" help:"How long they stay."`
+}
+
+// Validate is called by the parser.
+func (c *connectCommand) Validate() error {
+	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("clients, channels, loops, processes and connecting",
+		c.Clients, c.Channels, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *connectCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Connect{Common: c.common(), Clients: c.Clients, Channels: c.Channels, Rate: c.Rate, Hold: c.Hold}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "connect", &config, &config.Common, loadtest.RunConnect)
+}
+
+type fanoutCommand struct {
+	commonFlags
+	clientFlags
+	trafficFlags
+	Clients  int           `default:"1000" help:"Subscribers."`
+	Events   int           `default:"1000" help:"Events to publish."`
+	Window   int           `default:"1" help:"Events in flight at most; one is out of flight when all subscribers have it."`
+	Rate     float64       `help:"Events per second, open loop: instead of --events and --window."`
+	Duration time.Duration `default:"10s" help:"How long to publish, with --rate."`
+}
+
+// Validate is called by the parser.
+func (c *fanoutCommand) Validate() error {
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, events, window, loops, processes and connecting",
+		c.Clients, c.Channels, c.Payload, c.Events, c.Window, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *fanoutCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Fanout{
+		Common: c.common(), Clients: c.Clients, Duration: c.Duration,
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Events: c.Events, Window: c.Window, Rate: c.Rate},
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fanout", &config, &config.Common, loadtest.RunFanout)
+}
+
+type echoCommand struct {
+	commonFlags
+	clientFlags
+	Clients  int           `default:"100" help:"Clients."`
+	Messages int           `default:"100" help:"Messages of each client."`
+	Window   int           `default:"1" help:"Messages of each client in flight at most."`
+	Payload  int           `default:"128" help:"Bytes of a message."`
+	Rate     float64       `help:"Messages per second of all clients, open loop: instead of --messages and --window."`
+	Duration time.Duration `default:"10s" help:"How long to send, with --rate."`
+}
+
+// Validate is called by the parser.
+func (c *echoCommand) Validate() error {
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, messages, window, payload, loops, processes and connecting",
+		c.Clients, c.Messages, c.Window, c.Payload, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *echoCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Echo{
+		Common: c.common(), Clients: c.Clients, Messages: c.Messages, Window: c.Window, Payload: c.Payload,
+		Rate: c.Rate, Duration: c.Duration,
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "echo", &config, &config.Common, loadtest.RunEcho)
+}
+
+type churnCommand struct {
+	commonFlags
+	clientFlags
+	trafficFlags
+	Clients  int           `default:"500" help:"Clients that stay."`
+	Churners int           `default:"500" help:"Clients that come and go."`
+	Churn    float64       `default:"100" help:"How many of them leave per second, and come back at once; every second one vanishes without a word."`
+	Rate     float64       `default:"20" help:"Events per second."`
+	Duration time.Duration `default:"10s" help:"How long."`
+}
+
+// Validate is called by the parser.
+func (c *churnCommand) Validate() error {
+	if !(c.Churn > 0 && c.Rate > 0) {
+		return errors.New("churn and rate must be above 0")
+	}
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, churners, channels, payload, loops, processes and connecting",
+		c.Clients, c.Churners, c.Channels, c.Payload, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *churnCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Churn{
+		Common: c.common(), Clients: c.Clients, Churners: c.Churners, Churn: c.Churn, Duration: c.Duration,
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Rate: c.Rate},
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "churn", &config, &config.Common, loadtest.RunChurn)
+}
+
+type stormCommand struct {
+	commonFlags
+	clientFlags
+	Clients   int           `default:"5000" help:"Clients that are dropped at once and come back."`
+	Witnesses int           `default:"100" help:"Clients that stay and measure."`
+	Jitter    time.Duration `help:"Time over which the clients come back, each at a moment of its own; all at once without it."`
+	Rate      float64       `default:"5" help:"Events per second, to the witnesses' channel and to that of the others."`
+	Payload   int           `default:"128" help:"Bytes of an event's data."`
+	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
+}
+
+// Validate is called by the parser.
+func (c *stormCommand) Validate() error {
+	if !(c.Rate > 0) {
+		return errors.New("rate must be above 0")
+	}
+	return errors.Join(aboveZero("stall and calm", c.Stall, c.Calm), atLeastOne("clients, witnesses, payload, loops, processes and connecting",
+		c.Clients, c.Witnesses, c.Payload, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *stormCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Storm{
+		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, Jitter: c.Jitter, Calm: c.Calm,
+		Traffic: loadtest.Traffic{Payload: c.Payload, Rate: c.Rate},
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "storm", &config, &config.Common, loadtest.RunStorm)
+}
+
+type slowCommand struct {
+	commonFlags
+	clientFlags
+	Channels int           `default:"1" help:"Channels, over which clients and events are spread evenly."`
+	Payload  int           `default:"4096" help:"Bytes of an event's data."`
+	Clients  int           `default:"500" help:"Clients in all."`
+	Share    float64       `default:"0.1" help:"Share of them that stops reading."`
+	Rate     float64       `default:"50" help:"Events per second."`
+	Duration time.Duration `default:"10s" help:"How long all read, and then how long the share does not."`
+}
+
+// Validate is called by the parser.
+func (c *slowCommand) Validate() error {
+	if !(c.Rate > 0 && c.Share > 0) {
+		return errors.New("rate and share must be above 0")
+	}
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, loops, processes and connecting",
+		c.Clients, c.Channels, c.Payload, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *slowCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Slow{
+		Common: c.common(), Clients: c.Clients, Share: c.Share, Duration: c.Duration,
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Rate: c.Rate},
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "slow", &config, &config.Common, loadtest.RunSlow)
+}
+
+type fairnessCommand struct {
+	commonFlags
+	clientFlags
+	Clients  int           `default:"9000" help:"Subscribers of the large channel."`
+	Window   int           `default:"64" help:"Events in flight on the large channel, without a pause."`
+	Watchers int           `default:"10" help:"Subscribers of the small channel, who are measured."`
+	Rate     float64       `default:"50" help:"Events per second on the small channel."`
+	Visitors float64       `default:"5" help:"Clients of the small channel that leave and come back, per second."`
+	Payload  int           `default:"128" help:"Bytes of an event's data."`
+	Duration time.Duration `default:"10s" help:"How long the small channel is alone, and then beside the flood."`
+}
+
+// Validate is called by the parser.
+func (c *fairnessCommand) Validate() error {
+	if !(c.Rate > 0 && c.Visitors > 0) {
+		return errors.New("rate and visitors must be above 0")
+	}
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, watchers, window, payload, loops, processes and connecting",
+		c.Clients, c.Watchers, c.Window, c.Payload, c.Loops, c.Processes, c.Connecting))
+}
+
+// Run makes the run and prints its result.
+func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Fairness{
+		Common: c.common(), Clients: c.Clients, Watchers: c.Watchers, Visitors: c.Visitors,
+		Rate: c.Rate, Window: c.Window, Payload: c.Payload, Duration: c.Duration,
+	}
+	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fairness", &config, &config.Common, loadtest.RunFairness)
+}
+
+type intakeCommand struct {
+	commonFlags
+	Events      int `default:"5000000" help:"Events, over all connections."`
+	Connections int `default:"1" help:"Connections, each with a channel of its own."`
+	Payload     int `default:"128" help:"Bytes of an event's data."`
+}
+
+// Validate is called by the parser.
+func (c *intakeCommand) Validate() error {
+	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("events, connections and payload", c.Events, c.Connections, c.Payload))
+}
+
+// Run makes the run and prints its result.
+func (c *intakeCommand) Run(ctx context.Context, std streams) error {
+	config := loadtest.Intake{Common: c.common(), Events: c.Events, Connections: c.Connections, Payload: c.Payload}
+	return play(ctx, std, &c.commonFlags, nil, "intake", &config, &config.Common, loadtest.RunIntake)
+}
+
+// memberCommand is how a run of several processes starts the others.
+type memberCommand struct{}
+
+// Run takes part in a run.
+func (memberCommand) Run() error { return loadtest.ServeMember() }

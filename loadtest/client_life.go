@@ -1,0 +1,220 @@
+package loadtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+
+	"github.com/gobwas/ws"
+)
+
+// dial begins a life. Its handshake's clock starts when it was due, if it was
+// due at a time, or else now.
+func (c *client) dial(due int64) {
+	w := c.cohort.worker
+	c.life++
+	c.told = false
+	if c.dialled = due; due == 0 {
+		c.dialled = w.swarm.clock.now()
+	}
+	c.enter(clientDialling)
+	if err := w.loop.Dial(&c.Conn, w.swarm.plan.Target.Addr, w.source(c.number), c); err != nil {
+		c.ended(fmt.Errorf("%w: %w", errNotEvenDial, err))
+		return
+	}
+	w.deadlines.Add(attempt{c, c.life}, w.loop.Now())
+}
+
+// overdue is told when the client's patience is over.
+func (c *client) overdue() {
+	switch {
+	case c.state.underWay():
+		c.Close(errOverdue)
+	case c.state == clientLeaving:
+		c.Reset()
+		c.Close(errNoGoodbye)
+	}
+}
+
+// begin says what is to be said on a fresh connection.
+func (c *client) begin() {
+	w := c.cohort.worker
+	if c.cohort.flow == nil {
+		c.becomeLive()
+		return
+	}
+	hello, awaited := w.codec.AppendHello(w.scratch[:0])
+	if len(hello) > 0 {
+		c.sendFrame(ws.OpText, hello)
+	}
+	if awaited {
+		c.enter(clientGreeting)
+		return
+	}
+	c.subscribe()
+}
+
+func (c *client) subscribe() {
+	w, f := c.cohort.worker, c.cohort.flow
+	w.scratch = w.codec.AppendSubscribe(w.scratch[:0], f.plan.Channels[c.channel])
+	if len(w.scratch) > 0 {
+		c.sendFrame(ws.OpText, w.scratch)
+	}
+	if w.codec.Confirms() {
+		c.enter(clientSubscribing)
+		return
+	}
+	c.startAt(0, false)
+	c.becomeLive()
+}
+
+// startAt says which event is to be the client's first. Offsets count from the
+// channel's offset before the first event of the run, because nobody else
+// publishes to the run's channels.
+func (c *client) startAt(offset uint64, hasOffset bool) {
+	f := c.cohort.flow
+	before := f.schedule.published.Load() == 0
+	base := &f.bases[c.channel]
+	if before && hasOffset {
+		*base = int64(offset)
+	}
+	switch {
+	case hasOffset && *base != unknownBase:
+		c.resume(int64(offset) - *base)
+	case before:
+		c.resume(0)
+	default:
+		c.anywhere = true
+	}
+	c.owed = true
+}
+
+// resume continues the client's sequence with the event of that index. What
+// was published while it was away is missing if it did not leave of its own will.
+func (c *client) resume(index int64) {
+	if c.owed {
+		c.miss(span{c.sequence.next, index})
+	}
+	c.sequence.next = max(index, c.sequence.next)
+}
+
+func (c *client) becomeLive() {
+	h := c.cohort
+	c.enter(clientLive)
+	c.attempts = 0
+	h.tally.Connected++
+	h.handshake.record(h.worker.swarm.clock.now() - c.dialled)
+	h.settle(c)
+}
+
+// leave says goodbye.
+func (c *client) leave() {
+	c.enter(clientLeaving)
+	c.release()
+	c.life++
+	c.cohort.worker.deadlines.Add(attempt{c, c.life}, c.cohort.worker.loop.Now())
+	c.send(websocket.AppendMaskedClose(nil, ws.StatusNormalClosure, "", ws.NewMask()))
+}
+
+// vanish ends the connection without a word.
+func (c *client) vanish() {
+	c.release()
+	c.Reset()
+	c.Close(errVanished)
+}
+
+// release notes that nothing is owed to the client any more, by its own will.
+func (c *client) release() {
+	c.owed = false
+	c.abandon()
+}
+
+// abandon stops the waiting for everything that the client has not got.
+func (c *client) abandon() {
+	if !c.awaited {
+		return
+	}
+	f, w := c.cohort.flow, c.cohort.worker
+	published, all := f.schedule.published.Load(), f.published(c.channel)
+	now := w.swarm.clock.now()
+	c.passAll(span{c.sequence.next, all}, now)
+	c.awaited = false
+	if f.awaited[c.channel]--; f.awaited[c.channel] == 0 {
+		w.completed = append(w.completed, completion{int32(f.index), published, nobodyLeft, int64(c.channel)})
+	}
+}
+
+// ended is the end of a life, however it came.
+func (c *client) ended(err error) {
+	h, before := c.cohort, c.state
+	c.reader.Release()
+	c.unsent.Release()
+	c.opening = nil
+	c.life++
+	c.enter(clientAbsent)
+	if err == errDone || err == poller.ErrLoopStopped {
+		h.settle(c)
+		return
+	}
+	if c.echo != nil {
+		c.abandonEcho()
+	}
+	h.judge(c, before, err)
+	if h.churn.interval > 0 || c.returning || h.plan.Returns && err != errVanished && err != errLeft {
+		c.returning = false
+		c.returns(before)
+		return
+	}
+	h.settle(c)
+}
+
+// judge counts the end of a connection that was in the given state.
+func (h *cohort) judge(c *client, before clientState, err error) {
+	switch {
+	case err == errVanished || err == errLeft:
+	case before.underWay():
+		h.tally.Refused++
+		h.tally.note("%s: %v", c.name(), err)
+	case before == clientLeaving:
+		h.tally.Unexpected++
+		h.tally.note("%s: %v", c.name(), err)
+	case h.lagging:
+		h.tally.CutOff++
+		if !c.told {
+			h.tally.CutUntold++
+		}
+		c.release()
+	default:
+		h.tally.Disconnected++
+		h.tally.note("%s: %v", c.name(), err)
+		c.abandon()
+	}
+}
+
+// Times between attempts to connect: they double, and each is drawn between 0
+// and what it may be.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// maxAttempts is how often a client tries before it is given up.
+const maxAttempts = 20
+
+// returns dials again: at once if the client had left of its own will, after a
+// pause if the last attempt failed.
+func (c *client) returns(before clientState) {
+	h := c.cohort
+	at := h.worker.swarm.clock.now()
+	if before.underWay() {
+		if c.attempts++; c.attempts > maxAttempts {
+			h.settle(c)
+			return
+		}
+		at += rand.Int64N(int64(min(firstPause<<min(c.attempts-1, 10), maxPause)))
+	}
+	h.worker.dials.add(c, at, 0)
+}

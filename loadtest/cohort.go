@@ -1,0 +1,236 @@
+package loadtest
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// cohort is the clients of one group that one worker has. It belongs to the
+// worker's goroutine.
+type cohort struct {
+	worker  *worker
+	plan    *groupPlan
+	flow    *flow // nil if clients subscribe to nothing
+	clients []client
+
+	asked   int           // of clients: those that have been told to connect, the first ones
+	pending int           // clients that an order waits for
+	settled chan struct{} // closed when there are none left; nil if nobody waits
+	live    int
+	lagging bool // its clients were told to stall, so the server may cut them off
+	churn   churn
+
+	tally     tally
+	latency   histogram    // since the last sample
+	handshake histogram    // since the last sample
+	spare     [2]histogram // of the last sample
+}
+
+// churn is the leaving and coming back of a cohort's clients at a rate.
+type churn struct {
+	interval int64 // nanoseconds; 0: none
+	next     int64 // when the next client leaves, time of the clock
+	turn     int   // whose turn it is
+	left     int   // how many have left
+}
+
+func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort {
+	h := &cohort{
+		worker: w, plan: plan, flow: flow,
+		clients: make([]client, shareSize(plan.Clients, first, step)),
+		latency: newHistogram(), handshake: newHistogram(),
+		spare: [2]histogram{newHistogram(), newHistogram()},
+	}
+	for i := range h.clients {
+		number := first + i*step
+		h.clients[i] = client{cohort: h, number: int32(number)}
+		if flow != nil {
+			h.clients[i].channel = int32(int64(number) % flow.layout.channels)
+		}
+		if w.swarm.plan.Echo != nil {
+			h.clients[i].echo = newEcho(w.swarm.plan.Echo)
+		}
+	}
+	return h
+}
+
+// sample returns what was counted and begins the latencies anew. The histograms
+// that it returns are valid until the next call.
+func (h *cohort) sample() groupAnswer {
+	a := groupAnswer{Live: h.live, Tally: h.tally, Latency: h.latency, Handshake: h.handshake}
+	a.Tally.Notes = slices.Clone(a.Tally.Notes)
+	h.latency, h.spare[0] = h.spare[0], h.latency
+	h.handshake, h.spare[1] = h.spare[1], h.handshake
+	h.latency.reset()
+	h.handshake.reset()
+	return a
+}
+
+// expect makes an order wait for c. It is told once of the outcome.
+func (h *cohort) expect(c *client) {
+	if !c.expected {
+		c.expected = true
+		h.pending++
+	}
+}
+
+// settle notes that nobody needs to wait for c any longer.
+func (h *cohort) settle(c *client) {
+	if c.expected {
+		c.expected = false
+		h.pending--
+	}
+	h.checkSettled()
+}
+
+// await has done closed when no client is expected any more.
+func (h *cohort) await(done chan struct{}) {
+	h.settled = done
+	h.checkSettled()
+}
+
+func (h *cohort) checkSettled() {
+	if h.settled != nil && h.pending == 0 {
+		close(h.settled)
+		h.settled = nil
+	}
+}
+
+// connect dials the clients whose number is below count and that were not
+// dialled before: at once, or each at its place in the rate.
+func (h *cohort) connect(count int, rate float64) {
+	now := h.worker.swarm.clock.now()
+	if h.asked == len(h.clients) {
+		return
+	}
+	from := float64(h.clients[h.asked].number)
+	for ; h.asked < len(h.clients) && int(h.clients[h.asked].number) < count; h.asked++ {
+		c := &h.clients[h.asked]
+		at, due := now, int64(0)
+		if rate > 0 {
+			at += int64((float64(c.number) - from) / rate * float64(time.Second))
+			due = at
+		}
+		h.expect(c)
+		h.worker.dials.add(c, at, due)
+	}
+}
+
+// drop makes every client vanish without a word.
+func (h *cohort) drop() {
+	for i := range h.clients {
+		if c := &h.clients[i]; c.state == clientLive {
+			c.vanish()
+		}
+	}
+}
+
+// comeBack dials all who are absent, each at a moment of its own, and waits for
+// those who are about to come back anyway.
+func (h *cohort) comeBack(over time.Duration) {
+	now := h.worker.swarm.clock.now()
+	for i := range h.clients {
+		c := &h.clients[i]
+		if c.state == clientLive {
+			continue
+		}
+		h.expect(c)
+		c.returning = c.state == clientLeaving
+		if c.state != clientAbsent || c.queued {
+			continue
+		}
+		at, due := now, int64(0)
+		if over > 0 {
+			at += rand.Int64N(int64(over))
+			due = at
+		}
+		c.attempts = 0
+		h.worker.dials.add(c, at, due)
+	}
+}
+
+// startChurn makes clients leave and come back, rate of them per second in the
+// whole group; 0 ends it, and those who are away still come back.
+func (h *cohort) startChurn(rate float64) {
+	h.churn.interval = 0
+	if rate > 0 && len(h.clients) > 0 {
+		share := rate * float64(len(h.clients)) / float64(h.plan.Clients)
+		h.churn.interval = int64(float64(time.Second) / share)
+		h.churn.next = h.worker.swarm.clock.now() + h.churn.interval
+	}
+}
+
+// turnOver makes those leave whose time has come. Every second one says
+// goodbye, the others vanish.
+func (h *cohort) turnOver(now int64) {
+	for h.churn.interval > 0 && h.churn.next <= now {
+		h.churn.next += h.churn.interval
+		switch c := h.nextToLeave(); {
+		case c == nil:
+		case h.churn.left%2 == 0:
+			h.churn.left++
+			c.leave()
+		default:
+			h.churn.left++
+			c.vanish()
+		}
+	}
+}
+
+// nextToLeave returns the client whose turn it is; nil if nobody is there.
+func (h *cohort) nextToLeave() *client {
+	for range h.clients {
+		c := &h.clients[h.churn.turn%len(h.clients)]
+		h.churn.turn++
+		if c.state == clientLive {
+			return c
+		}
+	}
+	return nil
+}
+
+// pause stops or resumes the reading of all clients.
+func (h *cohort) pause(on bool) {
+	h.lagging = true
+	for i := range h.clients {
+		c := &h.clients[i]
+		switch {
+		case !c.Open():
+		case on:
+			c.PauseReading()
+		default:
+			c.ResumeReading()
+		}
+	}
+}
+
+// leave makes every client close in good order.
+func (h *cohort) leave() {
+	for i := range h.clients {
+		if c := &h.clients[i]; c.state == clientLive {
+			h.expect(c)
+			c.leave()
+		}
+	}
+}
+
+// finish counts what each client that was ever live did not get.
+func (h *cohort) finish() {
+	if h.flow == nil {
+		h.finishEcho()
+		return
+	}
+	for i := range h.clients {
+		c := &h.clients[i]
+		until := c.sequence.next
+		if c.owed && !c.anywhere {
+			until = h.flow.published(c.channel)
+		}
+		if lost := c.sequence.lost(until); lost > 0 {
+			h.tally.Lost += lost
+			h.tally.note("%s lost %d events, the first of them event %d",
+				c.name(), lost, h.flow.layout.seq(c.channel, c.sequence.firstLost()))
+		}
+	}
+}

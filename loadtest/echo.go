@@ -1,0 +1,207 @@
+package loadtest
+
+import (
+	"bytes"
+	"time"
+
+	"fleetcast/codec/websocket"
+
+	"github.com/gobwas/ws"
+)
+
+// echo is what a client of the scenario echo remembers: message k is the one
+// with index k of its own, and number k*clients+number of all.
+type echo struct {
+	dues []int64 // by index, when the message was due, time of the clock
+	due  int64   // how many messages are
+	sent int64   // and how many of them went out
+	gone bool    // the connection ended: nothing more is sent or awaited
+}
+
+func newEcho(p *echoPlan) *echo { return &echo{dues: make([]int64, p.Messages)} }
+
+// echoing is the state of a worker's echoes.
+type echoing struct {
+	done     chan struct{} // closed when nothing is awaited any more; nil if nothing goes on
+	start    int64         // when the first message was due, time of the clock
+	awaited  int64         // echoes that are still to come, of messages sent or to be sent
+	interval float64       // between the due times of all clients' messages; 0: by window
+	round    int64         // at a rate: the index of the next message
+	cursor   int           // and the client whose turn it is
+	progress time.Duration // the loop's time of the last message either way
+}
+
+// startEcho makes the clients send.
+func (w *worker) startEcho(done chan struct{}) {
+	p, h := w.swarm.plan.Echo, w.cohorts[0]
+	w.echoing = echoing{done: done, start: w.swarm.clock.now(), progress: w.loop.Now()}
+	if p.Rate > 0 {
+		w.echoing.interval = float64(time.Second) / p.Rate
+	}
+	for i := range h.clients {
+		c := &h.clients[i]
+		if c.echo.gone = c.state != clientLive; !c.echo.gone {
+			w.echoing.awaited += int64(p.Messages)
+		}
+	}
+	for i := range h.clients {
+		for range p.Window {
+			if c := &h.clients[i]; p.Rate == 0 && !c.echo.gone {
+				c.scheduleEcho(w.swarm.clock.now())
+			}
+		}
+	}
+	w.checkEchoed()
+}
+
+func (w *worker) checkEchoed() {
+	if e := &w.echoing; e.done != nil && e.awaited <= 0 {
+		close(e.done)
+		e.done = nil
+	}
+}
+
+// echoDue is when the next message at a rate is due; 0 if none is.
+func (w *worker) echoDue() int64 {
+	e := &w.echoing
+	if e.done == nil || e.interval == 0 || e.round == int64(w.swarm.plan.Echo.Messages) {
+		return 0
+	}
+	h := w.cohorts[0]
+	if len(h.clients) == 0 {
+		return 0
+	}
+	k := e.round*int64(h.plan.Clients) + int64(h.clients[e.cursor].number)
+	return e.start + int64(float64(k)*e.interval)
+}
+
+// maxEchoes is how many messages a turn sends at most.
+const maxEchoes = 256
+
+// echoMore sends the messages whose time has come; busy tells that more has.
+func (w *worker) echoMore(now int64) (busy bool) {
+	e := &w.echoing
+	for range maxEchoes {
+		due := w.echoDue()
+		if due == 0 || due > now {
+			return false
+		}
+		h := w.cohorts[0]
+		if c := &h.clients[e.cursor]; !c.echo.gone {
+			c.scheduleEcho(due)
+		}
+		if e.cursor++; e.cursor == len(h.clients) {
+			e.cursor, e.round = 0, e.round+1
+		}
+	}
+	return true
+}
+
+// giveUpEchoes ends the waiting if none has come for too long.
+func (w *worker) giveUpEchoes(limit time.Duration) {
+	if e := &w.echoing; e.done != nil && w.echoDue() == 0 && w.loop.Now()-e.progress > limit {
+		w.cohorts[0].tally.note("no echo came for %v: the clients gave up %d messages", limit, e.awaited)
+		e.awaited = 0
+		w.checkEchoed()
+	}
+}
+
+// scheduleEcho makes the client's next message due.
+func (c *client) scheduleEcho(due int64) {
+	if e := c.echo; e.due < int64(len(e.dues)) {
+		e.dues[e.due] = due
+		e.due++
+		c.sendEchoes()
+	}
+}
+
+// sendEchoes sends the messages that are due, as far as the server takes them.
+func (c *client) sendEchoes() {
+	for c.echo.sent < c.echo.due && c.unsent.Len() <= maxUnsent && c.Open() {
+		c.sendEcho()
+	}
+}
+
+// sendEcho sends the client's next message.
+func (c *client) sendEcho() {
+	w := c.cohort.worker
+	due := c.echo.dues[c.echo.sent]
+	w.echoing.progress = w.loop.Now()
+	w.data = appendData(w.data[:0], c.echoSeq(c.echo.sent), w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
+	c.echo.sent++
+	w.scratch = websocket.AppendMaskedFrame(w.scratch[:0], ws.OpText, w.data, ws.NewMask())
+	c.send(w.scratch)
+}
+
+func (c *client) echoSeq(index int64) int64 {
+	return index*int64(c.cohort.plan.Clients) + int64(c.number)
+}
+
+// takeEcho verifies what came back.
+func (c *client) takeEcho(message websocket.Message, now int64) {
+	w, tally := c.cohort.worker, &c.cohort.tally
+	w.echoing.progress = w.loop.Now()
+	seq, unix, ok := parseData(message.Payload)
+	index := seq / int64(c.cohort.plan.Clients)
+	known := ok && c.echoSeq(index) == seq && index < c.echo.sent && w.swarm.clock.toUnix(c.echo.dues[index]) == unix
+	if !known {
+		if index = c.sequence.next; index >= c.echo.sent {
+			c.unexpected(message.Payload)
+			return
+		}
+		seq = c.echoSeq(index)
+	}
+	due := c.echo.dues[index]
+	order, skipped := c.sequence.take(index)
+	tally.Missing += skipped.size()
+	if order == arrivalRepeated {
+		tally.Duplicated++
+		tally.note("%s got message %d again", c.name(), index)
+		return
+	}
+	if order == arrivalLate {
+		tally.Missing--
+		tally.Reordered++
+		tally.note("%s got message %d after message %d", c.name(), index, c.sequence.next-1)
+	}
+	w.data = appendData(w.data[:0], seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
+	if known && bytes.Equal(message.Payload, w.data) && message.Op == ws.OpText {
+		tally.Delivered++
+		tally.FrameBytes += int64(len(message.Payload))
+		c.cohort.latency.record(now - due)
+	} else {
+		tally.Corrupted++
+		tally.note("%s got message %d corrupted", c.name(), index)
+	}
+	w.echoing.awaited--
+	if w.swarm.plan.Echo.Rate == 0 {
+		c.scheduleEcho(w.swarm.clock.now())
+	}
+	w.checkEchoed()
+}
+
+// abandonEcho stops the waiting for a client whose connection has ended.
+func (c *client) abandonEcho() {
+	w := c.cohort.worker
+	if w.echoing.done == nil || c.echo.gone {
+		return
+	}
+	c.echo.gone = true
+	arrived := c.sequence.next - c.sequence.missing()
+	w.echoing.awaited -= int64(len(c.echo.dues)) - arrived
+	w.checkEchoed()
+}
+
+// finishEcho counts what never came back.
+func (h *cohort) finishEcho() {
+	for i := range h.clients {
+		c := &h.clients[i]
+		if c.echo == nil {
+			continue
+		}
+		if lost := c.sequence.lost(c.echo.sent); lost > 0 {
+			h.tally.Lost += lost
+			h.tally.note("%s never got %d messages back, the first of them message %d", c.name(), lost, c.sequence.firstLost())
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package loadtest_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fleetcast/gateway"
+	"fleetcast/loadtest"
+)
+
+// What a run waits for may never come. It ends then, and says why.
+
+// soon is a context for runs that must end by themselves.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestIntakeRefused(t *testing.T) {
+	t.Parallel()
+	for _, via := range []string{"ndjson", "resp"} {
+		t.Run(via, func(t *testing.T) {
+			t.Parallel()
+			c := startGateway(t, func(g *gateway.Config) { g.MaxEvent = 100 })
+			c.Via = via
+			r, err := loadtest.RunIntake(soon(t), loadtest.Intake{Common: c, Events: 10, Payload: 101})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Detail.Rejected == 0 || r.Fault() == nil || len(r.Detail.Notes) == 0 {
+				t.Errorf("rejected %d, fault %v, notes %q", r.Detail.Rejected, r.Fault(), r.Detail.Notes)
+			}
+		})
+	}
+}
+
+func TestIntakeOfADeadPort(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		serve func(net.Conn)
+		want  string
+	}{
+		"silent": {func(c net.Conn) {
+			for buffer := make([]byte, 1<<16); ; {
+				if _, err := c.Read(buffer); err != nil {
+					return
+				}
+			}
+		}, "nothing was taken or confirmed for 250ms"},
+		"closed at once": {func(net.Conn) {}, "publishing:"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go accept(l, c.serve)
+			for range 5 {
+				r, err := loadtest.RunIntake(soon(t), loadtest.Intake{Events: 10, Common: loadtest.Common{
+					Publish: l.Addr().String(), PID: loadtest.NoProcess, Stall: 250 * time.Millisecond,
+				}})
+				if err == nil {
+					err = r.Fault()
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v, want %q", err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestHTTPServerGone(t *testing.T) {
+	t.Parallel()
+	fake, common := startCentrifugo(t, accepted)
+	fake.api.Close()
+	r, err := loadtest.RunFanout(soon(t), loadtest.Fanout{Common: common, Clients: 2, Traffic: loadtest.Traffic{Events: 5, Window: 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, r, counts{clients: 2, lost: 10})
+	if r.Detail.Rejected != 5 {
+		t.Errorf("%d events rejected, want 5", r.Detail.Rejected)
+	}
+}
+
+func TestHTTPDoorEndsWithTheRun(t *testing.T) {
+	_, common := startCentrifugo(t, func(int) (int, string) {
+		time.Sleep(50 * time.Millisecond) // a slow server: requests queue up
+		return http.StatusOK, ""
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := loadtest.RunFanout(ctx, loadtest.Fanout{
+		Common: common, Clients: 2, Traffic: loadtest.Traffic{Rate: 1000}, Duration: time.Minute,
+	})
+	if err == nil {
+		t.Fatal("the run was not cancelled")
+	}
+	stacks := make([]byte, 1<<20)
+	for start := time.Now(); strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "httpDoor).run"); runtime.Gosched() {
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("requests are still made 5 s after the run was cancelled")
+		}
+	}
+}
+
+func TestDeadMemberEndsTheRun(t *testing.T) {
+	t.Parallel()
+	s := startFaulty(t, &faultyServer{fault: faithful})
+	command, pids := memberCommand(t)
+	f := loadtest.Fanout{Common: common(s), Clients: 6, Traffic: loadtest.Traffic{Events: 1000000}}
+	f.Member, f.Processes = command, 3
+	killed := false
+	f.Observe = func(sample loadtest.Sample) {
+		if !killed && sample.Phase == "events" {
+			killed = true
+			if err := syscall.Kill(readPIDs(t, pids)[1], syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := loadtest.RunFanout(soon(t), f)
+	if err == nil || !strings.Contains(err.Error(), "a process of the harness has ended") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRefusedEventTakesNoOffset(t *testing.T) {
+	t.Parallel()
+	r := run(t, &faultyServer{refuses: 50, fault: func(s *subscriber, offset uint64, p []byte) [][]byte {
+		was, is := fmt.Sprintf(`"offset":%d`, offset+offsetBefore), fmt.Sprintf(`"offset":%d`, offset+offsetBefore-offset/50)
+		return [][]byte{bytes.Replace(p, []byte(was), []byte(is), 1)}
+	}}, nil)
+	if got, want := countsOf(r), (counts{clients: 10, delivered: 1990, lost: 40}); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}

@@ -1,0 +1,105 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"fleetcast/loadtest/proc"
+)
+
+// meter takes the samples from which the server's and the harness's own cost
+// follow. Without a process of the server it samples the rest only.
+type meter struct {
+	server *proc.Group // nil: not on this machine, or not wanted
+	last   moment      // the last that could be read of the server
+	gone   error       // it has ended: nothing more can be read
+}
+
+// moment is one sample.
+type moment struct {
+	at       time.Time
+	server   proc.CPU
+	resident int64         // of the server, in kB
+	sockets  int64         // TCP buffers of the machine, in kB
+	own      time.Duration // processor time of the harness, all processes together
+}
+
+// newMeter finds the server. pid 0 means whoever listens on addr.
+func newMeter(pid int, addr netip.AddrPort) (*meter, error) {
+	m := &meter{}
+	switch {
+	case pid == NoProcess:
+		return m, nil
+	case pid > 0:
+		server, err := proc.Open(pid)
+		m.server = server
+		return m, err
+	}
+	found, err := proc.Listener(addr)
+	if err != nil || len(found) == 0 {
+		// It is on another machine, in another namespace or another user's.
+		return m, nil
+	}
+	if m.server, err = proc.Open(found...); err != nil {
+		return &meter{}, nil // it has just ended; connecting will tell
+	}
+	return m, nil
+}
+
+func (m *meter) sample(own time.Duration) (moment, error) {
+	now := moment{at: time.Now(), own: own}
+	if sockets, err := proc.Sockets(); err == nil {
+		now.sockets = sockets.BufferKB
+	}
+	if m.server == nil {
+		return now, nil
+	}
+	err := m.gone
+	if err == nil {
+		err = m.read(&now)
+	}
+	if errors.Is(err, proc.ErrEnded) {
+		// That is what a load test may find out; the run goes on without.
+		m.gone = err
+		now.server, now.resident = m.last.server, m.last.resident
+		return now, nil
+	}
+	m.last = now
+	return now, err
+}
+
+// read reads what the server has used.
+func (m *meter) read(now *moment) (err error) {
+	if now.server, err = m.server.CPU(); err != nil {
+		return fmt.Errorf("reading the server's cost: %w", err)
+	}
+	memory, err := m.server.Memory()
+	if err != nil {
+		return fmt.Errorf("reading the server's memory: %w", err)
+	}
+	now.resident = memory.ResidentKB
+	return nil
+}
+
+// busy is the server's and the harness's use of processors between two moments,
+// as shares of one.
+func (m *meter) busy(from, to *moment) (server, own float64) {
+	wall := to.at.Sub(from.at).Seconds()
+	if wall <= 0 {
+		return 0, 0
+	}
+	if m.server != nil {
+		server = to.server.Since(from.server).Seconds() / wall
+	}
+	return server, (to.own - from.own).Seconds() / wall
+}
+
+// perItem is used time per item in µs; 0 if there is none.
+func perItem(used time.Duration, items int64) float64 {
+	if items <= 0 {
+		return 0
+	}
+	return float64(used.Nanoseconds()) / 1e3 / float64(items)
+}

@@ -1,0 +1,70 @@
+package loadtest
+
+import "time"
+
+// order is what a scenario has all swarms do. Its fields are exported for the
+// way between processes.
+type order struct {
+	What  orderKind
+	Group int
+	Count int           // orderConnect: clients of the group that are to be connected by now
+	Rate  float64       // orderConnect, orderChurn: per second, of the whole group; 0: as fast as it goes
+	Over  time.Duration // orderReturn: the time over which the clients come back, each when it likes
+}
+
+type orderKind uint8
+
+const (
+	orderConnect orderKind = iota // connect clients, and wait until each is subscribed or given up
+	orderPrepare                  // count events from here on; the answer says who is awaited
+	orderSample                   // say what was counted, and begin latencies anew
+	orderDrop                     // the whole group vanishes at once
+	orderReturn                   // dropped clients come back; wait until each has or is given up
+	orderChurn                    // clients of the group leave and come back at a rate; 0 ends it
+	orderPause                    // the group does not read any more
+	orderResume                   // it does again
+	orderEcho                     // clients send, and wait until all is back or given up
+	orderLeave                    // the group says goodbye; wait until the server has answered
+	orderFinish                   // count what never came
+)
+
+// answer is what a swarm says to an order.
+type answer struct {
+	Groups  []groupAnswer
+	Absent  [][]int32     // orderPrepare: by flow and channel, workers without a client for it
+	OwnTime time.Duration // processor time that the process has used
+	Last    int64         // orderSample: when the latest event arrived, time of the clock
+}
+
+// groupAnswer is what is known of one group.
+type groupAnswer struct {
+	Live      int
+	Tally     tally
+	Latency   histogram // since the last orderSample
+	Handshake histogram // since the last orderSample
+}
+
+// add adds what another swarm has answered.
+func (a *answer) add(other *answer) {
+	if a.Groups == nil {
+		*a = *other
+		return
+	}
+	a.OwnTime += other.OwnTime
+	a.Last = max(a.Last, other.Last)
+	for i := range a.Groups {
+		a.Groups[i].add(&other.Groups[i])
+	}
+	for flow := range a.Absent {
+		for channel := range a.Absent[flow] {
+			a.Absent[flow][channel] += other.Absent[flow][channel]
+		}
+	}
+}
+
+func (g *groupAnswer) add(other *groupAnswer) {
+	g.Live += other.Live
+	g.Tally.add(&other.Tally)
+	g.Latency.merge(other.Latency)
+	g.Handshake.merge(other.Handshake)
+}

@@ -1,0 +1,262 @@
+package loadtest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"fleetcast/loadtest/proc"
+)
+
+// outcome says which part of a run a scenario's result is about.
+type outcome struct {
+	measured []string // phases, the last of which the figures are of; the others are beside it
+	flow     int      // whose publisher's times count; -1: there is none
+}
+
+// result adds up what is known of the run. Counts are of the whole run, costs and
+// latencies of the phase that is measured.
+func (r *run) result(o outcome) *Result {
+	s := r.samples
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total := s.total()
+	rejected, notes := r.refusals()
+	// An event that was refused has a place in our count and no offset.
+	if rejected == 0 {
+		total.Corrupted += total.Misplaced
+		total.Delivered -= total.Misplaced
+	}
+	// What the publish port refuses is the cause of what clients miss.
+	total.Notes = append(notes, total.Notes...)
+	total.Notes = total.Notes[:min(len(total.Notes), maxNotes)]
+	p := s.phase(o.measured[len(o.measured)-1])
+	result := &Result{
+		Scenario:   r.scenario,
+		Clients:    s.clients[markConnected],
+		Delivered:  total.Delivered,
+		Lost:       total.Lost,
+		Duplicated: total.Duplicated,
+		Reordered:  total.Reordered,
+		Corrupted:  total.Corrupted,
+		Gaps:       total.Told,
+		Latency:    r.latency(p).percentiles(),
+		Timeline:   s.timeline,
+		Phases:     []Phase{},
+		Missed:     []string{},
+	}
+	handshake := newHistogram()
+	for _, phase := range s.phases {
+		for i := range phase.handshake {
+			handshake.merge(phase.handshake[i])
+		}
+	}
+	result.Handshake = handshake.percentiles()
+	result.Run = r.info()
+	r.describe(result, &total)
+	result.Detail.Rejected = rejected
+	r.publisherTimes(result, o.flow)
+	r.cost(result, p)
+	if len(o.measured) > 1 {
+		for _, name := range o.measured {
+			result.Phases = append(result.Phases, r.phaseResult(s.phase(name)))
+		}
+	}
+	r.warn(result)
+	return result
+}
+
+// refusals is what the publishers were refused.
+func (r *run) refusals() (rejected int64, notes []string) {
+	if r.publishing == nil {
+		return 0, nil
+	}
+	r.publishing.call(func() {
+		for _, p := range r.publishing.publishers {
+			rejected += p.rejected
+			notes = append(notes, p.notes...)
+		}
+	})
+	return rejected, notes
+}
+
+// total is the counts of all groups.
+func (s *samples) total() (total tally) {
+	for i := range s.last.Groups {
+		total.add(&s.last.Groups[i].Tally)
+	}
+	return total
+}
+
+// latency merges the latencies of the groups that are measured.
+func (r *run) latency(p *phase) histogram {
+	merged := newHistogram()
+	for i, g := range r.plan.Groups {
+		if !g.Unmeasured {
+			merged.merge(p.latency[i])
+		}
+	}
+	return merged
+}
+
+// measuredDelivered is how many events those groups got in the phase.
+func (r *run) measuredDelivered(p *phase) (count int64) {
+	for i, g := range r.plan.Groups {
+		if !g.Unmeasured {
+			count += p.delivered(i)
+		}
+	}
+	return count
+}
+
+// describe fills in what is said beside the figures.
+func (r *run) describe(result *Result, total *tally) {
+	d := &result.Detail
+	for _, g := range r.plan.Groups {
+		d.ClientsWanted += g.Clients
+	}
+	d.Connected, d.Refused = total.Connected, total.Refused
+	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
+	d.Figures = append([]Figure{}, r.figures...)
+	d.Notes = append([]string{}, total.Notes...)
+	d.Warnings = []string{}
+	if result.Delivered > 0 {
+		d.FramePayloadBytes = float64(total.FrameBytes) / float64(result.Delivered)
+	}
+	if ended := errors.Join(r.ended, r.meter.gone); ended != nil {
+		d.Ended = ended.Error()
+	}
+}
+
+// publisherTimes fills in what the publishers know. flow is whose first and last
+// deliveries are wanted; -1 if there is none.
+func (r *run) publisherTimes(result *Result, flow int) {
+	if flow < 0 {
+		return
+	}
+	d := &result.Detail
+	start := int64(-1)
+	r.publishing.call(func() {
+		for _, p := range r.publishing.publishers {
+			if p.published() > 0 && (start < 0 || p.start < start) {
+				start = p.start
+			}
+			result.Events += p.published()
+		}
+		p := r.publishing.publishers[flow]
+		d.FirstLatency, d.LastLatency = p.first.percentiles(), p.last.percentiles()
+	})
+	if result.Delivered > 0 {
+		result.Seconds = time.Duration(r.samples.last.Last - start).Seconds()
+	}
+	if result.Seconds > 0 {
+		result.EventsPerSecond = float64(result.Events) / result.Seconds
+		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds
+	}
+}
+
+// spread fills in what follows from the number of events in a run without a
+// publisher.
+func (r *run) spread(result *Result, seconds float64) {
+	result.Seconds = seconds
+	result.EventsPerSecond = float64(result.Events) / seconds
+	result.DeliveriesPerSecond = float64(result.Delivered) / seconds
+}
+
+// cost fills in what the server and the harness used.
+func (r *run) cost(result *Result, p *phase) {
+	s, d := r.samples, &result.Detail
+	delivered := p.delivered(-1)
+	result.Harness.CPUPerDelivery = perItem(p.to.own-p.from.own, delivered)
+	server, own := r.meter.busy(&p.from, &p.to)
+	d.HarnessBusy = own
+	if r.meter.server == nil {
+		return
+	}
+	d.ServerBusy = &server
+	c := &result.Server
+	c.PID = r.meter.server.PIDs()[0]
+	base, third, connected := &s.marks[markBase], &s.marks[markThird], &s.marks[markConnected]
+	used := p.to.server.Since(p.from.server)
+	c.CPUPerDelivery = measured(perItem(used, delivered+p.copiesAfter-p.copiesBefore))
+	c.CPUPerEvent = measured(perItem(used, r.messages(p)))
+	c.ResidentPeakKB, c.SocketPeakKB = &s.peakKB, &s.socketKB
+	if connected.at.IsZero() {
+		return // no clients belong to the scenario
+	}
+	all := s.clients[markConnected]
+	c.CPUPerConnection = measured(perItem(connected.server.Since(base.server), int64(all)))
+	c.ResidentKB, c.ResidentBaseKB = &connected.resident, &base.resident
+	if more := all - s.clients[markThird]; more > 0 {
+		c.ResidentKBPerConnection = measured(float64(connected.resident-third.resident) / float64(more))
+	}
+	if all > 0 {
+		c.SocketKBPerConnection = measured(float64(connected.sockets-base.sockets) / float64(all))
+	}
+}
+
+// messages is how many events were published in the phase; in the scenario echo,
+// how many messages came back.
+func (r *run) messages(p *phase) int64 {
+	if r.plan.Echo != nil {
+		return p.delivered(-1)
+	}
+	return p.eventsAfter - p.eventsBefore
+}
+
+func measured(value float64) *float64 { return &value }
+
+// phaseResult is what is known of one phase, of the groups that are measured.
+func (r *run) phaseResult(p *phase) Phase {
+	handshake := newHistogram()
+	for i := range p.handshake {
+		handshake.merge(p.handshake[i])
+	}
+	result := Phase{
+		Name:      p.name,
+		Seconds:   p.seconds(),
+		Delivered: r.measuredDelivered(p),
+		Latency:   r.latency(p).percentiles(),
+		Handshake: handshake.percentiles(),
+	}
+	if result.Seconds > 0 {
+		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds
+	}
+	if r.meter.server != nil {
+		server, _ := r.meter.busy(&p.from, &p.to)
+		result.ServerBusy = &server
+	}
+	return result
+}
+
+func (r *run) info() RunInfo {
+	return RunInfo{
+		Command:    append([]string{}, r.config.Command...),
+		Started:    r.samples.start,
+		URL:        r.config.URL,
+		Profile:    r.profile.Name(),
+		Parameters: r.parameters,
+		Machine:    proc.Machine(),
+	}
+}
+
+// busyShare is the share of a processor beyond which the harness may have been
+// what limited the run.
+const busyShare = 0.9
+
+// warn adds reasons to doubt the figures.
+func (r *run) warn(result *Result) {
+	d := &result.Detail
+	d.Warnings = append(d.Warnings, r.warnings...)
+	for i := range r.plan.Flows {
+		if f := &r.plan.Flows[i]; f.Open && r.board.schedules[i].published.Load() == int64(f.Events) {
+			d.Warnings = append(d.Warnings, fmt.Sprintf("the events ran out after %d: the last part of the run was without", f.Events))
+		}
+	}
+	worked := result.Clients > 0 || result.Events > 0
+	if loops := r.plan.allWorkers(); worked && d.HarnessBusy > busyShare*float64(loops) {
+		d.Warnings = append(d.Warnings, fmt.Sprintf(
+			"the harness used %.0f %% of a processor: it may have been the bottleneck, and latencies hold its own delays",
+			100*d.HarnessBusy))
+	}
+}

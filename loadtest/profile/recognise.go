@@ -1,0 +1,170 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"fleetcast/codec/jsonscan"
+)
+
+// matcher tells messages apart. It is immutable.
+type matcher struct {
+	rules []rule // in the order in which they are tried
+	paths paths  // those of all rules
+}
+
+// The keys of rules: those by which a message is recognised, and those that belong to its kind.
+var (
+	recognition = []string{"when", "prefix", "equals"}
+	fieldsOf    = map[Kind][]string{
+		Event:      {"channel", "data", "offset"},
+		Subscribed: {"channel", "offset"},
+		Gap:        {"channel", "from", "to"},
+		Refused:    {"text"},
+		Ping:       {"answer"},
+	}
+)
+
+// parse reads the rule for messages of a kind, if it is there.
+func (m *matcher) parse(e entry, kind Kind) rule {
+	r := rule{kind: kind, channel: none, data: none, offset: none, from: none, to: none}
+	if !e.present() {
+		return r
+	}
+	s := e.section(slices.Concat(recognition, fieldsOf[kind])...)
+	m.recognise(s, &r)
+	switch kind {
+	case Event:
+		r.data = m.path(s, &r, "data", r.form == formJSON)
+		r.offset = m.path(s, &r, "offset", false)
+	case Subscribed:
+		r.offset = m.path(s, &r, "offset", false)
+	case Gap:
+		r.from = m.path(s, &r, "from", true)
+		r.to = m.path(s, &r, "to", true)
+	case Refused:
+		for _, text := range s.at("text").oneOrMore() {
+			r.text = append(r.text, m.slot(text, &r))
+		}
+	case Ping:
+		r.answer = []byte(s.at("answer").text())
+	}
+	if slices.Contains(fieldsOf[kind], "channel") {
+		r.channel = m.path(s, &r, "channel", false)
+	}
+	m.rules = append(m.rules, r)
+	return r
+}
+
+// recognise reads how messages are recognised: in one way out of three.
+func (m *matcher) recognise(s section, r *rule) {
+	var given []string
+	for _, name := range recognition {
+		if s.at(name).present() {
+			given = append(given, name)
+		}
+	}
+	switch {
+	case len(given) == 0:
+		s.fail("one of %s is missing", strings.Join(recognition, ", "))
+		return
+	case len(given) > 1:
+		s.at(given[1]).fail("it contradicts %s: give one of them", given[0])
+		return
+	}
+	way := s.at(given[0])
+	switch given[0] {
+	case "when":
+		for _, c := range way.oneOrMore() {
+			r.conditions = append(r.conditions, m.condition(c))
+		}
+	case "prefix":
+		r.form, r.literal = formPrefix, []byte(way.text())
+	case "equals":
+		r.form, r.literal = formEquals, []byte(way.text())
+		if r.kind == Event {
+			way.fail("an event needs data: give when or prefix")
+		}
+	}
+}
+
+// path returns the slot of the path that s has under name, or none.
+func (m *matcher) path(s section, r *rule, name string, needed bool) int {
+	e := s.at(name)
+	if needed {
+		e = s.needed(name)
+	}
+	if !e.present() {
+		return none
+	}
+	return m.slot(e, r)
+}
+
+func (m *matcher) slot(e entry, r *rule) int {
+	if r.form != formJSON {
+		e.fail("a path needs when: with prefix and equals a message is not read as JSON")
+	}
+	return m.add(e, e.text())
+}
+
+// add returns the slot of a path, written with dots: push.pub.data.
+func (m *matcher) add(e entry, path string) int {
+	names := strings.Split(path, ".")
+	if err := checkPath(names); err != nil && e.doc.err == nil {
+		e.fail("bad path %q: %v", path, err)
+	}
+	if e.doc.err != nil {
+		return none
+	}
+	return m.paths.add(names)
+}
+
+// maxSteps bounds the length of a path, and with it how often a message is scanned.
+const maxSteps = 16
+
+func checkPath(names []string) error {
+	if len(names) > maxSteps {
+		return fmt.Errorf("it has more than %d names", maxSteps)
+	}
+	for _, name := range names {
+		if name == "" {
+			return errors.New("a name is empty")
+		}
+		for _, c := range name {
+			if unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`"'[]{}=,`, c) {
+				return fmt.Errorf("%q may not be in a name", c)
+			}
+		}
+	}
+	return nil
+}
+
+// condition reads a condition: a path, or a path, an equals sign and a JSON scalar.
+func (m *matcher) condition(e entry) condition {
+	text := e.text()
+	path, value, compared := strings.Cut(text, "=")
+	c := condition{slot: m.add(e, strings.TrimSpace(path))}
+	if !compared {
+		return c
+	}
+	c.want = []byte(strings.TrimSpace(value))
+	if !isScalar(c.want) {
+		e.fail("bad condition %q: %s is no text in double quotes, number, true, false or null", text, quoteValue(c.want))
+	}
+	return c
+}
+
+func isScalar(text []byte) bool {
+	return jsonscan.Valid(text) && text[0] != '{' && text[0] != '['
+}
+
+// quoteValue shows the right side of a condition.
+func quoteValue(text []byte) string {
+	if len(text) == 0 {
+		return "nothing"
+	}
+	return string(text)
+}

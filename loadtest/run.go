@@ -1,0 +1,359 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"fleetcast/loadtest/profile"
+)
+
+const (
+	// phaseConnect is the phase in which clients connect.
+	phaseConnect = "connect"
+	// phaseEnd is what is left when the events are through.
+	phaseEnd = "end"
+	// linger is how long the clients are listened to after the last event, for
+	// what comes twice or unasked.
+	linger = 100 * time.Millisecond
+	// doorTimeout is how long the way to publish may take to open.
+	doorTimeout = 10 * time.Second
+	// sampleInterval is the grain of the timeline.
+	sampleInterval = 250 * time.Millisecond
+)
+
+// run is a run under way: what its scenario, in the caller's goroutine, works
+// with. Only the methods of samples are called by another goroutine, the one
+// that takes them.
+type run struct {
+	ctx        context.Context // of the caller; ends also if a process of the harness does
+	fail       context.CancelCauseFunc
+	config     *Common
+	scenario   string
+	plan       plan
+	profile    *profile.Profile
+	crew       *crew
+	publishing *publishing
+	board      *board
+	boardFile  *os.File
+	publishers sync.WaitGroup // the publishing loop
+	meter      *meter
+	samples    *samples
+
+	intake     *intake // in the scenario intake
+	parameters []Parameter
+	figures    []Figure
+	ended      error // why the run ended early
+	warnings   []string
+}
+
+// newRun makes all that a run needs. traffic is what is published on each of the
+// plan's flows; none, if nothing is. The caller closes it.
+func newRun(ctx context.Context, scenario string, config *Common, p plan, traffic []Traffic) (*run, error) {
+	r := &run{config: config, scenario: scenario, plan: p}
+	r.ctx, r.fail = context.WithCancelCause(ctx)
+	r.plan.Profile, r.plan.Sources = config.Profile, config.Sources
+	r.plan.Processes, r.plan.Loops, r.plan.Connecting = config.Processes, config.Loops, config.Connecting
+	r.plan.Stall = config.Stall
+	clock := newClock()
+	r.plan.Base = clock.base
+	if err := r.open(traffic); err != nil {
+		r.close()
+		return nil, err
+	}
+	r.samples = newSamples(r)
+	return r, nil
+}
+
+// open opens the parts; those that it did open are closed by close.
+func (r *run) open(traffic []Traffic) (err error) {
+	if r.profile, err = r.config.loadProfile(); err != nil {
+		return err
+	}
+	to := &r.plan.Target
+	if *to, err = parseTarget(r.config.URL, r.profile.Path()); err != nil {
+		return err
+	}
+	if len(r.plan.Sources) == 0 {
+		r.plan.Sources = usualSources(to.Addr.Addr(), r.plan.clients())
+	}
+	for _, f := range r.plan.Flows {
+		if len(f.Channels) > 1 && !r.profile.ManyChannels() {
+			return fmt.Errorf("a server of profile %s has no channels: want 1, not %d", r.profile.Name(), len(f.Channels))
+		}
+	}
+	if len(r.plan.Flows) > 1 && !r.profile.ManyChannels() {
+		return fmt.Errorf("a server of profile %s has no channels: the scenario %s needs two", r.profile.Name(), r.scenario)
+	}
+	if r.meter, err = newMeter(r.config.PID, to.Addr); err != nil {
+		return err
+	}
+	if r.board, r.boardFile, err = newBoard(r.plan.shape()); err != nil {
+		return err
+	}
+	completed := func([]completion) {}
+	if len(traffic) > 0 {
+		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.config.Publish)
+		if err != nil {
+			return err
+		}
+		r.publishers.Go(r.publishing.loop.Run)
+		completed = r.publishing.completed
+	}
+	return r.gather(completed)
+}
+
+// gather makes the crew.
+func (r *run) gather(completed func([]completion)) error {
+	local, err := newSwarm(&r.plan, r.board, completed)
+	if err != nil {
+		return err
+	}
+	local.start()
+	r.crew = &crew{local: local}
+	for i := 1; i < r.plan.Processes; i++ {
+		p := r.plan
+		p.Process = i
+		m, err := startMember(r.ctx, r.config.Member, p, r.boardFile, completed, r.fail)
+		if m != nil {
+			r.crew.members = append(r.crew.members, m)
+		}
+		if err != nil {
+			return fmt.Errorf("process %d of the harness: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// close ends whatever was opened, those first who know of others.
+func (r *run) close() {
+	if r.samples != nil {
+		r.samples.stop()
+	}
+	if r.crew != nil {
+		r.crew.stop()
+	}
+	if r.publishing != nil {
+		r.publishing.close()
+		r.publishers.Wait()
+	}
+	r.fail(nil)
+	if r.board != nil {
+		r.board.close()
+		r.boardFile.Close()
+	}
+}
+
+// published is how many events there are, on all flows, and how many copies of
+// them the publishers got.
+func (r *run) published() (events, copies int64) {
+	if r.intake != nil {
+		return r.intake.sent.Load(), 0
+	}
+	for i := range r.board.schedules {
+		events += r.board.schedules[i].published.Load()
+	}
+	if r.publishing != nil {
+		for _, p := range r.publishing.publishers {
+			copies += p.door.copies()
+		}
+	}
+	return events, copies
+}
+
+// planned is how many events there are to be; 0 if that is not known.
+func (r *run) planned() (events int64) {
+	if r.intake != nil {
+		return r.intake.planned
+	}
+	for i := range r.plan.Flows {
+		if r.plan.Flows[i].Open {
+			return 0
+		}
+		events += int64(r.plan.Flows[i].Events)
+	}
+	return events
+}
+
+// parameter notes a setting for the report.
+func (r *run) parameter(name string, value any) {
+	r.parameters = append(r.parameters, Parameter{name, fmt.Sprint(value)})
+}
+
+// do gives an order to all swarms and waits for it.
+func (r *run) do(o order) error {
+	_, err := r.crew.do(r.ctx, o)
+	return err
+}
+
+// connectAll connects a third of every group and then the rest, and reads the
+// server's memory after each. rate is of connections per second, of every group;
+// 0 is as fast as it goes.
+func (r *run) connectAll(rate float64) error {
+	r.samples.begin(phaseConnect)
+	if err := r.samples.mark(markBase); err != nil {
+		return err
+	}
+	if r.meter.server != nil {
+		if err := r.connectShare(1, 3, rate); err != nil {
+			return err
+		}
+		if err := r.settled(markThird); err != nil {
+			return err
+		}
+	}
+	if err := r.connectShare(1, 1, rate); err != nil {
+		return err
+	}
+	return r.settled(markConnected)
+}
+
+// connectShare connects dividend/divisor of every group.
+func (r *run) connectShare(dividend, divisor int, rate float64) error {
+	outcomes := make(chan error, len(r.plan.Groups))
+	for i, g := range r.plan.Groups {
+		o := order{What: orderConnect, Group: i, Count: g.Clients * dividend / divisor, Rate: rate}
+		go func() { outcomes <- r.do(o) }()
+	}
+	var failed error
+	for range r.plan.Groups {
+		failed = errors.Join(failed, <-outcomes)
+	}
+	if failed != nil {
+		return fmt.Errorf("connecting: %w", failed)
+	}
+	return nil
+}
+
+// settled samples after some idle time. Without a server to measure nothing is
+// waited for.
+func (r *run) settled(which mark) error {
+	if r.meter.server != nil {
+		if err := r.sleep(r.config.Settle); err != nil {
+			return err
+		}
+	}
+	return r.samples.mark(which)
+}
+
+// sleep waits, unless the run is ended.
+func (r *run) sleep(d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	}
+}
+
+// prepare opens the doors and has everybody count events from here on.
+func (r *run) prepare() error {
+	for _, p := range r.publishing.publishers {
+		r.publishing.call(p.open)
+	}
+	for _, p := range r.publishing.publishers {
+		if err := r.await(p, doorTimeout); err != nil {
+			return err
+		}
+	}
+	a, err := r.crew.do(r.ctx, order{What: orderPrepare})
+	if err != nil {
+		return err
+	}
+	for i, p := range r.publishing.publishers {
+		p.absent = a.Absent[i]
+	}
+	return nil
+}
+
+// await waits until p is ready, or, with no limit, done.
+func (r *run) await(p *publisher, limit time.Duration) error {
+	var late <-chan time.Time
+	if limit > 0 {
+		late = time.After(limit)
+	}
+	select {
+	case err := <-p.result:
+		return err
+	case <-late:
+		return fmt.Errorf("publishing: no connection within %v", limit)
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	}
+}
+
+// publish lets the events of a flow out.
+func (r *run) publish(flow int) {
+	p := r.publishing.publishers[flow]
+	r.publishing.call(p.run)
+}
+
+// finish makes what a flow has published its last, and waits until it is done.
+func (r *run) finish(flow int) error {
+	p := r.publishing.publishers[flow]
+	r.publishing.call(p.finish)
+	return r.done(flow)
+}
+
+// done waits until the last event of a flow has reached everyone. That the
+// server has failed is noted and no error.
+func (r *run) done(flow int) error {
+	err := r.await(r.publishing.publishers[flow], 0)
+	if r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
+	}
+	if err != nil {
+		r.ended = errors.Join(r.ended, err)
+		return r.arrive(flow)
+	}
+	return nil
+}
+
+// arrive waits, after a flow has ended early, for what it has in flight: until
+// that has arrived, or nothing more has for as long as events are waited for.
+func (r *run) arrive(flow int) error {
+	p := r.publishing.publishers[flow]
+	delivered, since := int64(-1), time.Now()
+	for {
+		var inFlight int64
+		r.publishing.call(func() { inFlight = p.inFlight })
+		if now := r.board.delivered(flow); now != delivered {
+			delivered, since = now, time.Now()
+		}
+		if inFlight == 0 || time.Since(since) > r.config.Stall {
+			return nil
+		}
+		if err := r.sleep(linger); err != nil {
+			return err
+		}
+	}
+}
+
+// conclude has everybody count what never came, after a while for what comes
+// twice or unasked.
+func (r *run) conclude() error {
+	r.samples.begin(phaseEnd)
+	if err := r.sleep(linger); err != nil {
+		return err
+	}
+	if err := r.do(order{What: orderFinish}); err != nil {
+		return err
+	}
+	return r.samples.end()
+}
+
+// channelNames makes names that no other run uses, so that what is left of an
+// earlier run cannot be mistaken for this one's.
+func channelNames(count int) []string {
+	run := strconv.FormatUint(uint64(rand.Uint32())|1<<31, 36)
+	names := make([]string, count)
+	for i := range names {
+		names[i] = "load-" + run + "-" + strconv.Itoa(i)
+	}
+	return names
+}

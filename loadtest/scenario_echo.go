@@ -1,0 +1,81 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Echo is the scenario in which clients send messages that the server sends
+// back: round trips to any echo server.
+type Echo struct {
+	Common
+	Clients  int           // 1 to MaxClients; default 1
+	Messages int           // of each client, 1 to MaxEvents in all; default 100; with Rate it follows from Duration
+	Window   int           // of each client's messages, in flight at most; default 1
+	Payload  int           // bytes of a message, MinPayload to MaxEcho; default 128
+	Rate     float64       // messages per second of all clients, open loop; 0: by Window
+	Duration time.Duration // with Rate; default DefaultDuration; long enough for a message of each client
+}
+
+func (e Echo) complete() (*Echo, error) {
+	e.Common.complete()
+	setDefault(&e.Clients, 1)
+	setDefault(&e.Window, 1)
+	setDefault(&e.Payload, DefaultPayload)
+	if e.Rate > 0 {
+		setDefault(&e.Duration, DefaultDuration)
+		e.Messages = ofRate(e.Rate/float64(max(e.Clients, 1)), e.Duration)
+	}
+	setDefault(&e.Messages, 100)
+	var c checks
+	c.common(&e.Common)
+	c.within("clients", e.Clients, 1, MaxClients)
+	c.within("messages of all clients", e.Messages*e.Clients, 1, MaxEvents)
+	c.within("window", e.Window, 1, MaxWindow)
+	c.within("payload", e.Payload, MinPayload, MaxEcho)
+	c.notNegative("rate", e.Rate)
+	c.notNegative("duration", e.Duration.Seconds())
+	return &e, c.err()
+}
+
+// RunEcho makes the run; see RunFanout for its errors. Of the profile only what
+// concerns the handshake is used.
+func RunEcho(ctx context.Context, config Echo) (*Result, error) {
+	e, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRun(ctx, "echo", &e.Common, plan{
+		Groups: []groupPlan{{Clients: e.Clients}},
+		Echo:   &echoPlan{Messages: e.Messages, Window: e.Window, Rate: e.Rate, Payload: e.Payload},
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.parameter("clients", e.Clients)
+	r.parameter("payload", fmt.Sprintf("%d bytes", e.Payload))
+	r.parameter("messages", fmt.Sprintf("%d of each client", e.Messages))
+	if e.Rate > 0 {
+		r.parameter("rate", fmt.Sprintf("%v messages/s of all clients", e.Rate))
+	} else {
+		r.parameter("window", fmt.Sprintf("%d of each client in flight", e.Window))
+	}
+	if err := r.connectAll(0); err != nil {
+		return nil, err
+	}
+	r.samples.begin(phaseEvents)
+	began := time.Now()
+	if err := r.do(order{What: orderEcho}); err != nil {
+		return nil, fmt.Errorf("echoing: %w", err)
+	}
+	seconds := time.Since(began).Seconds()
+	if err := r.conclude(); err != nil {
+		return nil, err
+	}
+	result := r.result(outcome{[]string{phaseEvents}, -1})
+	result.Events = result.Delivered + result.Lost + result.Corrupted
+	r.spread(result, seconds)
+	return result, nil
+}

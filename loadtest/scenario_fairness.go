@@ -1,0 +1,136 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Fairness is the scenario in which a small channel is measured while a large
+// one is flooded: events go to it without a pause. Those who watch the small
+// channel have a loop of the harness to themselves, to which the others are
+// nice, so that what is measured is the server.
+type Fairness struct {
+	Common
+	Clients  int           // subscribers of the large channel, 1 to MaxClients; default 9000
+	Watchers int           // subscribers of the small one; default 10
+	Visitors float64       // clients of the small channel per second that leave and come back; default 5
+	Rate     float64       // events per second on the small channel; default 50
+	Window   int           // events in flight on the large one, at most; default 64
+	Payload  int           // bytes of an event's data; default 128
+	Duration time.Duration // of each phase: the small channel alone, and beside the flood; default DefaultDuration
+}
+
+const (
+	phaseAlone   = "alone"
+	phaseFlooded = "flooded"
+
+	watchers, flooded, visitors = 0, 1, 2 // the groups
+	smallFlow, largeFlow        = 0, 1
+
+	minVisitors = 10
+)
+
+func (f Fairness) complete() (*Fairness, error) {
+	f.Common.complete()
+	setDefault(&f.Clients, 9000)
+	setDefault(&f.Watchers, 10)
+	setDefault(&f.Visitors, 5)
+	setDefault(&f.Rate, 50)
+	setDefault(&f.Window, 64)
+	setDefault(&f.Payload, DefaultPayload)
+	setDefault(&f.Duration, DefaultDuration)
+	var c checks
+	c.common(&f.Common)
+	for _, t := range f.traffic() {
+		c.traffic(&t)
+	}
+	c.within("clients", f.Clients, 1, MaxClients)
+	c.within("watchers", f.Watchers, 1, MaxClients)
+	c.notNegative("visitors", f.Visitors)
+	c.notNegative("duration", f.Duration.Seconds())
+	return &f, c.err()
+}
+
+// visitors is how many clients visit: enough for each to be there again when its
+// turn comes.
+func (f *Fairness) visitors() int { return max(minVisitors, int(2*f.Visitors)) }
+
+// maxFlood is how many events the large channel gets at most.
+const maxFlood = 1 << 20
+
+// traffic is that of the small and of the large channel.
+func (f *Fairness) traffic() []Traffic {
+	return []Traffic{
+		{Channels: 1, Payload: f.Payload, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate},
+		{Channels: 1, Payload: f.Payload, Events: maxFlood, Window: f.Window},
+	}
+}
+
+// RunFairness makes the run; see RunFanout for its errors.
+func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
+	f, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	traffic := f.traffic()
+	r, err := newRun(ctx, "fairness", &f.Common, plan{
+		Flows: []flowPlan{traffic[smallFlow].openFlow(), traffic[largeFlow].openFlow()},
+		Groups: []groupPlan{
+			{Name: "small", Clients: f.Watchers, Flow: smallFlow, Awaited: true, Apart: true},
+			{Name: "large", Clients: f.Clients, Flow: largeFlow, Awaited: true, Unmeasured: true},
+			{Name: "visiting", Clients: f.visitors(), Flow: smallFlow, Apart: true, Returns: true, Unmeasured: true},
+		},
+	}, traffic)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.parameter("large channel", fmt.Sprintf("%d subscribers, %d events in flight without a pause", f.Clients, f.Window))
+	r.parameter("small channel", fmt.Sprintf("%d subscribers, %v events/s", f.Watchers, f.Rate))
+	r.parameter("visitors", fmt.Sprintf("%v leave and come back per second", f.Visitors))
+	r.parameter("payload", fmt.Sprintf("%d bytes", f.Payload))
+	if err := r.connectAll(0); err != nil {
+		return nil, err
+	}
+	if err := r.fairness(f); err != nil {
+		return nil, err
+	}
+	return r.result(outcome{[]string{phaseAlone, phaseFlooded}, smallFlow}), nil
+}
+
+func (r *run) fairness(f *Fairness) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	r.samples.begin(phaseAlone)
+	if err := r.do(order{What: orderChurn, Group: visitors, Rate: f.Visitors}); err != nil {
+		return err
+	}
+	r.publish(smallFlow)
+	if err := r.sleep(f.Duration); err != nil {
+		return err
+	}
+	r.samples.begin(phaseFlooded)
+	began, before := time.Now(), r.samples.tally(flooded).Delivered
+	r.publish(largeFlow)
+	if err := r.sleep(f.Duration); err != nil {
+		return err
+	}
+	r.samples.begin(phaseEnd)
+	seconds := time.Since(began).Seconds()
+	r.figure("flood_deliveries_per_second", float64(r.samples.tally(flooded).Delivered-before)/seconds)
+	r.figure("flood_events_per_second", float64(r.board.schedules[largeFlow].published.Load())/seconds)
+	for _, flow := range []int{largeFlow, smallFlow} {
+		if err := r.finish(flow); err != nil {
+			return err
+		}
+	}
+	if err := r.do(order{What: orderChurn, Group: visitors}); err != nil {
+		return err
+	}
+	if err := r.do(order{What: orderReturn, Group: visitors}); err != nil {
+		return err
+	}
+	return r.conclude()
+}

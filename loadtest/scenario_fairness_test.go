@@ -1,0 +1,43 @@
+package loadtest_test
+
+import (
+	"testing"
+	"time"
+
+	"fleetcast/loadtest"
+)
+
+func TestFairness(t *testing.T) {
+	t.Parallel()
+	const clients, watchers = 20, 4
+	cases := map[string]struct {
+		visitors float64
+		visits   bool
+	}{
+		"nobody visits": {1e-3, false},
+		"visitors":      {30, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
+				Common: startGateway(t, nil), Clients: clients, Watchers: watchers,
+				Visitors: c.visitors, Rate: 100, Window: 8, Duration: 300 * time.Millisecond,
+			})
+			faultless(t, r, []string{"connect", "alone", "flooded", "end"}, []string{"alone", "flooded"})
+			visitorCount := max(10, int(2*c.visitors))
+			all := clients + watchers + visitorCount
+			if r.Clients != all || (r.Detail.Connected > int64(all)) != c.visits {
+				t.Errorf("%d clients, %d connected", r.Clients, r.Detail.Connected)
+			}
+			// Nobody has lost anything. How many of the events were whose is not
+			// told; there were some on each channel.
+			if got, most := r.Delivered, r.Events*int64(all); got <= r.Events*watchers || got > most {
+				t.Errorf("delivered %d of %d events to %d", got, r.Events, all)
+			}
+			if figure(t, r, "flood_deliveries_per_second") <= 0 || figure(t, r, "flood_events_per_second") <= 0 {
+				t.Errorf("figures %+v", r.Detail.Figures)
+			}
+		})
+	}
+}

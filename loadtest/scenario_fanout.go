@@ -1,0 +1,107 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Fanout is the scenario in which events go to all clients of their channel.
+// Client i subscribes to channel i modulo Channels.
+type Fanout struct {
+	Common
+	Traffic
+	Clients  int           // subscribers, 1 to MaxClients; default 1
+	Duration time.Duration // how long events are published with Rate; default DefaultDuration
+}
+
+// Name of a phase that several scenarios have: events flow.
+const phaseEvents = "events"
+
+func (f Fanout) complete() (*Fanout, error) {
+	f.Common.complete()
+	f.Traffic.complete()
+	setDefault(&f.Clients, 1)
+	if f.Rate > 0 {
+		setDefault(&f.Duration, DefaultDuration)
+		f.Events = ofRate(f.Rate, f.Duration)
+	}
+	setDefault(&f.Events, 1000) // without a rate
+	var c checks
+	c.common(&f.Common)
+	c.traffic(&f.Traffic)
+	c.within("clients", f.Clients, 1, MaxClients)
+	c.notNegative("duration", f.Duration.Seconds())
+	if f.Channels > f.Clients {
+		c = append(c, fmt.Errorf("%d channels need as many clients, not %d", f.Channels, f.Clients))
+	}
+	return &f, c.err()
+}
+
+// RunFanout connects the clients, publishes the events and verifies what
+// arrives. An error means that the run could not be made or was ended; what is
+// wrong with a run that was made is in the result (see Result.Fault). That
+// holds for all scenarios.
+func RunFanout(ctx context.Context, config Fanout) (*Result, error) {
+	f, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRun(ctx, "fanout", &f.Common, plan{
+		Flows:  []flowPlan{f.flow()},
+		Groups: []groupPlan{{Clients: f.Clients, Awaited: true}},
+	}, []Traffic{f.Traffic})
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.parameter("clients", f.Clients)
+	r.trafficParameters(&f.Traffic, f.Duration)
+	if err := r.connectAll(0); err != nil {
+		return nil, err
+	}
+	flow, phase := -1, phaseConnect
+	if r.samples.clients[markConnected] > 0 {
+		flow, phase = 0, phaseEvents
+		if err := r.fanout(); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.conclude(); err != nil {
+		return nil, err
+	}
+	return r.result(outcome{[]string{phase}, flow}), nil
+}
+
+// fanout is the part in which events flow.
+func (r *run) fanout() error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	r.samples.begin(phaseEvents)
+	r.publish(0)
+	return r.done(0)
+}
+
+// flow is the stream of events that the traffic describes.
+func (t *Traffic) flow() flowPlan {
+	return flowPlan{Channels: channelNames(t.Channels), Payload: t.Payload, Events: t.Events}
+}
+
+// openFlow is the same, ended by the scenario.
+func (t *Traffic) openFlow() flowPlan {
+	f := t.flow()
+	f.Open = true
+	return f
+}
+
+func (r *run) trafficParameters(t *Traffic, duration time.Duration) {
+	r.parameter("channels", t.Channels)
+	r.parameter("payload", fmt.Sprintf("%d bytes", t.Payload))
+	if t.Rate > 0 {
+		r.parameter("rate", fmt.Sprintf("%v events/s for %v", t.Rate, duration))
+		return
+	}
+	r.parameter("events", t.Events)
+	r.parameter("window", fmt.Sprintf("%d in flight", t.Window))
+}

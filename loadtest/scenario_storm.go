@@ -1,0 +1,134 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Storm is the scenario in which a whole fleet is dropped at once and comes
+// back, while witnesses, who stay, measure what that does to running events. The
+// fleet has a channel and the witnesses have one, with the same traffic; so the
+// place of a witness among the subscribers does not depend on the fleet. The
+// witnesses have a loop of the harness to themselves.
+type Storm struct {
+	Common
+	Traffic                 // Rate and Payload, of each channel
+	Clients   int           // the fleet, 1 to MaxClients; default 1
+	Witnesses int           // default 1
+	Jitter    time.Duration // the time over which the fleet comes back; 0: all at once
+	Calm      time.Duration // how long events flow before the storm and after it; default 3 s
+}
+
+const (
+	phaseBefore = "before"
+	phaseStorm  = "storm"
+	phaseAfter  = "after"
+
+	// maxStorm is how long the fleet may take to come back, after the jitter.
+	maxStorm = 2 * time.Minute
+
+	witnesses, fleet = 0, 1 // the groups, and their flows
+)
+
+func (s Storm) complete() (*Storm, error) {
+	s.Common.complete()
+	s.Traffic.complete()
+	setDefault(&s.Clients, 1)
+	setDefault(&s.Witnesses, 1)
+	setDefault(&s.Rate, 10)
+	setDefault(&s.Calm, 3*time.Second)
+	s.Channels = 1
+	s.Events = ofRate(s.Rate, 2*s.Calm+s.Jitter+maxStorm)
+	var c checks
+	c.common(&s.Common)
+	c.traffic(&s.Traffic)
+	c.within("clients", s.Clients, 1, MaxClients)
+	c.within("witnesses", s.Witnesses, 1, MaxClients)
+	c.notNegative("jitter", s.Jitter.Seconds())
+	c.notNegative("calm", s.Calm.Seconds())
+	return &s, c.err()
+}
+
+// RunStorm makes the run; see RunFanout for its errors.
+func RunStorm(ctx context.Context, config Storm) (*Result, error) {
+	s, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRun(ctx, "storm", &s.Common, plan{
+		Flows: []flowPlan{s.openFlow(), s.openFlow()},
+		Groups: []groupPlan{
+			{Name: "witness", Clients: s.Witnesses, Awaited: true, Apart: true},
+			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true},
+		},
+	}, []Traffic{s.Traffic, s.Traffic})
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.parameter("fleet", s.Clients)
+	r.parameter("witnesses", s.Witnesses)
+	r.parameter("jitter", s.Jitter)
+	r.parameter("rate", fmt.Sprintf("%v events/s on the channel of each", s.Rate))
+	r.parameter("payload", fmt.Sprintf("%d bytes", s.Payload))
+	if err := r.connectAll(0); err != nil {
+		return nil, err
+	}
+	if err := r.storm(s); err != nil {
+		return nil, err
+	}
+	return r.result(outcome{[]string{phaseBefore, phaseAfter, phaseStorm}, 0}), nil
+}
+
+func (r *run) storm(s *Storm) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	r.samples.begin(phaseBefore)
+	r.publish(witnesses)
+	r.publish(fleet)
+	if err := r.sleep(s.Calm); err != nil {
+		return err
+	}
+	r.samples.begin(phaseStorm)
+	began := time.Now()
+	if err := r.do(order{What: orderDrop, Group: fleet}); err != nil {
+		return err
+	}
+	if err := r.awaitReturn(s.Jitter); err != nil {
+		return err
+	}
+	r.figure("seconds_to_full_service", time.Since(began).Seconds())
+	r.samples.begin(phaseAfter)
+	if err := r.sleep(s.Calm); err != nil {
+		return err
+	}
+	for _, flow := range []int{witnesses, fleet} {
+		if err := r.finish(flow); err != nil {
+			return err
+		}
+	}
+	if err := r.conclude(); err != nil {
+		return err
+	}
+	back := r.samples.live(fleet)
+	r.figure("back", float64(back))
+	if back < s.Clients {
+		r.ended = errors.Join(r.ended, fmt.Errorf("%d clients of the fleet did not come back", s.Clients-back))
+	}
+	return nil
+}
+
+// awaitReturn has the fleet come back, and does not wait for ever.
+func (r *run) awaitReturn(jitter time.Duration) error {
+	ctx, cancel := context.WithTimeout(r.ctx, jitter+maxStorm)
+	defer cancel()
+	_, err := r.crew.do(ctx, order{What: orderReturn, Group: fleet, Over: jitter})
+	if err != nil && r.ctx.Err() == nil && ctx.Err() != nil {
+		r.ended = fmt.Errorf("the fleet was not back after %v", jitter+maxStorm)
+		return nil
+	}
+	return err
+}
