@@ -42,7 +42,17 @@ type LoopConfig struct {
 	// SweepInterval is the time in which every connection's Swept is called
 	// once; 0 means never.
 	SweepInterval time.Duration
+	// TurnDone, if it is set, is told after each turn how long it took, from the
+	// end of the wait for sockets to the next.
+	TurnDone func(time.Duration)
 }
+
+// started is where the clock of all loops begins.
+var started = time.Now()
+
+// Now is the clock that all loops of the process share, read anew: monotonic,
+// since some moment before the first loop was made. Any goroutine may call it.
+func Now() time.Duration { return time.Since(started) }
 
 // Loop is one goroutine with one epoll instance, its sockets, its listeners
 // and one read buffer.
@@ -57,8 +67,8 @@ type Loop struct {
 	closing   []ending // given up in this turn
 	listeners []*Listener
 
-	start     time.Time
 	now       time.Duration
+	turnDone  func(time.Duration)
 	tickDue   bool // the timer has fired since the last tick
 	full      bool // the last wait reported as many sockets as it can
 	postponed int  // turns for which the tick was put off
@@ -66,6 +76,7 @@ type Loop struct {
 	sweep     sweep
 	alarm     alarm
 
+	turnBegan time.Duration // when the wait before it ended
 	busySince time.Duration // when the loop last came back from parking
 	shared    bool          // another thread waits in the runtime's poller since then
 
@@ -95,7 +106,8 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 		owner:     owner,
 		epoll:     e,
 		buffer:    make([]byte, size),
-		start:     time.Now(),
+		now:       Now(),
+		turnDone:  config.TurnDone,
 		readLimit: size,
 		sweep:     sweep{interval: config.SweepInterval},
 	}, nil
@@ -112,6 +124,9 @@ func (l *Loop) Run() {
 		l.tick()
 		// The owner gets a turn after an end, which may be what it waits for.
 		busy = l.closeEnded() || busy
+		if l.turnDone != nil {
+			l.turnDone(Now() - l.turnBegan)
+		}
 	}
 	l.Close()
 }
@@ -154,13 +169,12 @@ func (l *Loop) Wake() {
 	}
 }
 
-// Now is the loop's clock: monotonic, since the loop was made, read once per
-// turn.
+// Now is the loop's clock: that of the function [Now], read once per turn.
 func (l *Loop) Now() time.Duration { return l.now }
 
 // Refresh reads the clock again within a turn and returns it.
 func (l *Loop) Refresh() time.Duration {
-	l.now = time.Since(l.start)
+	l.now = Now()
 	return l.now
 }
 
@@ -207,7 +221,8 @@ func (l *Loop) mayBlock(busy bool) bool {
 func (l *Loop) dispatch(events []unix.EpollEvent) {
 	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
-	l.alarm.passed(l.Refresh())
+	l.turnBegan = l.Refresh()
+	l.alarm.passed(l.turnBegan)
 	for i := range events {
 		event := &events[i]
 		switch {

@@ -38,7 +38,7 @@ func (l *Loop) setAlarm() (due bool) {
 	}
 	var after time.Duration
 	if a.at > 0 {
-		if after = a.at - time.Since(l.start); after <= 0 {
+		if after = a.at - Now(); after <= 0 {
 			return true
 		}
 	}

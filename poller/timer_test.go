@@ -169,7 +169,7 @@ func TestWakeAtSetsTheTimerBeforeAWait(t *testing.T) {
 // wake-up that replaced it.
 func TestWakeAtReplacedAfterItsExpiry(t *testing.T) {
 	l := newIdleLoop(t, LoopConfig{})
-	l.WakeAt(time.Since(l.start) + time.Millisecond)
+	l.WakeAt(Now() + time.Millisecond)
 	if !l.mayBlock(false) {
 		t.Skip("the machine held the test up for a millisecond")
 	}
