@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -79,7 +80,9 @@ func TestHealthAndReadiness(t *testing.T) {
 
 // TestStats does one of each and knows what must be counted.
 func TestStats(t *testing.T) {
-	s := start(t)
+	s := start(t, func(c *gateway.Config) {
+		c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes = 100, 10, 20, 1<<20, 1<<10
+	})
 	get := admin(t, s.Gateway)
 
 	one, two := s.connect(), s.connect()
@@ -122,14 +125,24 @@ func TestStats(t *testing.T) {
 	// These depend on which shard the kernel gives a client to, or on how
 	// replies meet in one write.
 	total.BytesOut, total.Writes, total.Events, total.Channels = 0, 0, 0, 0
+	if timed := total.PublishToWrite; timed.Count != stats.Total.Events || timed.Sum <= 0 || total.Turns.Count == 0 || total.Turns.Sum <= 0 {
+		t.Errorf("the times are %+v and %+v", timed, total.Turns)
+	}
+	total.PublishToWrite, total.Turns = gateway.Histogram{}, gateway.Histogram{}
 	want := gateway.Stats{
-		Connections: 2, Clients: 2, Subscriptions: 3, Deliveries: 2, ClientMessages: 5, CommandErrors: 1,
+		Connections: 2, Clients: 2, Subscriptions: 3, Deliveries: 2, ClientMessages: 5, CommandErrors: map[string]uint64{"bad_request": 1},
 		BytesIn: bytesIn, Accepted: 4,
 		Disconnects:       map[string]uint64{"handshake_failed": 1, "client_closed": 1},
 		HandshakeFailures: map[string]uint64{"not_found": 1},
 	}
 	if !reflect.DeepEqual(total, want) {
 		t.Errorf("the counters are\n%+v, want\n%+v", total, want)
+	}
+	if stats.Limits != (gateway.Limits{MaxClients: 100, MaxPublishers: 10, MaxChannels: 20, Credits: 1 << 20, Backlog: 1 << 10}) {
+		t.Errorf("the limits are %+v", stats.Limits)
+	}
+	if age := time.Since(stats.StartedAt); !stats.Ready || age < 0 || age > patience {
+		t.Errorf("the gateway is ready: %v, started %v ago", stats.Ready, age)
 	}
 	if len(stats.Shards) != 2 || stats.Shards[0].Accepted+stats.Shards[1].Accepted != 4 {
 		t.Errorf("the shards are %+v", stats.Shards)
@@ -142,7 +155,7 @@ func TestStats(t *testing.T) {
 	publish.BytesOut = 0
 	wantPublish := gateway.PublishStats{
 		Publishers: 1, Requests: 2, Events: 2, BytesIn: uint64(upstreamIn), Streams: 3,
-		Errors: map[string]uint64{"bad_request": 1},
+		Errors: map[string]uint64{"bad_request": 1}, Refused: map[string]uint64{},
 	}
 	if !reflect.DeepEqual(publish, wantPublish) {
 		t.Errorf("the publish port's counters are\n%+v, want\n%+v", publish, wantPublish)

@@ -14,7 +14,7 @@ import (
 
 // testEvent returns an event held once, by the test.
 func testEvent(offset uint64, data string) *event {
-	return newEvent(command.EventPrefix("test"), offset, []byte(data), new(account), 0, 1)
+	return newEvent(command.EventPrefix("test"), offset, []byte(data), new(account), 0, 0, 1)
 }
 
 // backlogOracle runs a backlog beside the bytes that it should hold.

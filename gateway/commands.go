@@ -126,7 +126,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 		c.starve(payload)
 		return
 	}
-	p, err := s.gateway.streams.publish(name, cmd.Data, c.account, cost, &s.wakes)
+	p, err := s.gateway.streams.publish(name, cmd.Data, c.account, cost, s.loop.Now(), &s.wakes)
 	if err != nil {
 		c.refuseChannel("publish", name, err, cmd.ID)
 		return
@@ -173,7 +173,7 @@ func (c *session) resume() {
 func (c *session) refuse(err error, id command.ID) {
 	s := c.shard
 	refusal := refusalOf(err)
-	s.counters.commandErrors++
+	s.counters.commandErrors[refusal.Code]++
 	start := s.beginReply()
 	s.replies = command.AppendError(s.replies, id, refusal.Code, refusal.Message)
 	s.endReply(start)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
@@ -19,7 +20,8 @@ type event struct {
 	offset uint64
 	frame  []byte // whole WebSocket frame; lies in buffer
 	buffer *bytebufferpool.ByteBuffer
-	cost   int64 // credits to give back when every shard has served it
+	at     time.Duration // when its bytes were read; the loops' clock
+	cost   int64         // credits to give back when every shard has served it
 	from   *account
 
 	unserved atomic.Int32 // shards that have yet to serve it
@@ -29,9 +31,9 @@ type event struct {
 var eventPool = sync.Pool{New: func() any { return new(event) }}
 
 // newEvent lays the frame out for the given number of shards.
-func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int64, shards int) *event {
+func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int64, at time.Duration, shards int) *event {
 	e := eventPool.Get().(*event)
-	e.offset, e.from, e.cost = offset, from, cost
+	e.offset, e.from, e.cost, e.at = offset, from, cost, at
 	length := command.EventLength(prefix, offset, data)
 	e.buffer = takeBuffer(websocket.HeaderSize(length) + length)
 	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)

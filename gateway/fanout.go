@@ -34,6 +34,7 @@ func (s *shard) enqueue(c *channel, e *event) {
 		s.active.push(c)
 	}
 	c.waits.push(e)
+	s.counters.queued++
 }
 
 // fanOut serves the active channels in turn for one slice, and tells whether
@@ -72,8 +73,9 @@ func (s *shard) serve(c *channel, end time.Duration) (done bool) {
 			return false
 		}
 	}
+	s.loop.Refresh()
 	s.endJob(c)
-	return s.loop.Refresh() < end
+	return s.loop.Now() < end
 }
 
 // beginJob groups the events that wait. Whoever subscribes from here on starts
@@ -106,7 +108,9 @@ func (s *shard) endJob(c *channel) {
 	j := c.job
 	c.job = nil
 	c.roster.end()
+	s.counters.queued -= int64(len(j.events))
 	for _, e := range j.events {
+		s.counters.publishToWrite.observe(s.loop.Now()-e.at, 1)
 		e.served()
 	}
 	s.keepJob(j)

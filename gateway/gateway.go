@@ -46,6 +46,8 @@ type Gateway struct {
 	stop     context.CancelFunc
 	running  context.Context
 	stopped  chan struct{}
+
+	startedAt time.Time
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers
@@ -61,6 +63,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		readerConfig: websocket.ReaderConfig{MaxMessage: config.MaxMessage},
 		upgrader:     newUpgrader(config.AllowedOrigins),
 		stopped:      make(chan struct{}),
+		startedAt:    time.Now(),
 	}
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = newCredits(config.Credits, g.feedStarved)

@@ -25,7 +25,7 @@ func BenchmarkPublishUnheard(b *testing.B) {
 		i++
 		cost := eventCost(name, timedData)
 		from.take(cost)
-		if _, err := s.publish(name, timedData, from, cost, &wakes); err != nil {
+		if _, err := s.publish(name, timedData, from, cost, 0, &wakes); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -39,7 +39,7 @@ func BenchmarkEncodeEvent(b *testing.B) {
 	offset := uint64(0)
 	for b.Loop() {
 		offset++
-		newEvent(prefix, offset, timedData, from, 0, 1).served()
+		newEvent(prefix, offset, timedData, from, 0, 0, 1).served()
 	}
 }
 

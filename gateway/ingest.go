@@ -46,6 +46,12 @@ type ingest struct {
 	wakes   wakeSet
 }
 
+// Why connections to the publish port are turned away.
+const (
+	refusedFull     = "full"
+	refusedDraining = "draining"
+)
+
 type ingestCounters struct {
 	publishers int64
 	requests   uint64
@@ -53,13 +59,14 @@ type ingestCounters struct {
 	bytesIn    uint64
 	bytesOut   uint64
 	errors     map[command.Code]uint64
+	refused    map[string]uint64 // connections turned away, by reason
 }
 
 func newIngest(g *Gateway) (*ingest, error) {
 	in := &ingest{
 		gateway:  g,
 		mailbox:  poller.NewMailbox[func()](),
-		counters: ingestCounters{errors: make(map[command.Code]uint64)},
+		counters: ingestCounters{errors: make(map[command.Code]uint64), refused: make(map[string]uint64)},
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
 		wakes:    newWakeSet(g.config.Shards),
 	}
@@ -79,11 +86,11 @@ func (in *ingest) post(f func()) {
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
 	if g.publishers.Add(1) > int64(g.config.MaxPublishers) {
-		in.turnAway(fd, "-ERR max number of clients reached\r\n")
+		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
 	if in.drained != nil {
-		in.turnAway(fd, "-ERR the gateway is stopping\r\n")
+		in.turnAway(fd, refusedDraining, "-ERR the gateway is stopping\r\n")
 		return
 	}
 	p := newPublisher(in)
@@ -98,7 +105,8 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 
 // turnAway closes a connection that was counted but cannot be served. Which
 // protocol it speaks is not known; the words are for both a person and RESP.
-func (in *ingest) turnAway(fd int, words string) {
+func (in *ingest) turnAway(fd int, reason, words string) {
+	in.counters.refused[reason]++
 	in.gateway.publishers.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 	unix.Close(fd)
@@ -196,4 +204,5 @@ func (in *ingest) addStats(stats *PublishStats) {
 	for code, n := range c.errors {
 		stats.Errors[string(code)] += n
 	}
+	addCounts(stats.Refused, c.refused)
 }

@@ -61,6 +61,9 @@ func (c *statsCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range labelledMetrics {
 		out <- m.desc
 	}
+	for _, m := range timeMetrics {
+		out <- m.desc
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -78,5 +81,13 @@ func (c *statsCollector) Collect(out chan<- prometheus.Metric) {
 		for label, n := range counts {
 			out <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(n), label)
 		}
+	}
+	for _, m := range timeMetrics {
+		h := m.value(c)
+		buckets := make(map[float64]uint64, len(h.Buckets))
+		for _, b := range h.Buckets {
+			buckets[b.UpTo] = b.Count
+		}
+		out <- prometheus.MustNewConstHistogram(m.desc, h.Count, h.Sum, buckets)
 	}
 }

@@ -40,6 +40,14 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return c.stats.Publish.Streams }),
 	gauge("streams_limit", "The most channels that the gateway keeps.",
 		func(c *statsCollector) int64 { return int64(c.config.MaxChannels) }),
+	gauge("shards", "Loops that serve clients.",
+		func(c *statsCollector) int64 { return int64(len(c.stats.Shards)) }),
+	gauge("shard_mailbox_depth", "Messages that waited in the mailboxes of shards when these looked.",
+		func(c *statsCollector) int64 { return c.stats.Total.MailboxDepth }),
+	gauge("shard_queued_events", "Events that shards have taken and not yet served to all subscribers.",
+		func(c *statsCollector) int64 { return c.stats.Total.QueuedEvents }),
+	gauge("clients_paused", "Clients that are not read because their publish waits for credit.",
+		func(c *statsCollector) int64 { return c.stats.Total.Paused }),
 	gauge("backlog_bytes", "Bytes that wait for clients which lag.",
 		func(c *statsCollector) int64 { return c.stats.Total.BacklogBytes }),
 	counter("client_connections_accepted_total", "Sockets of clients that were accepted and found room.",
@@ -52,8 +60,6 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) uint64 { return c.stats.Total.ClientMessages }),
 	counter("client_published_events_total", "Events published by clients.",
 		func(c *statsCollector) uint64 { return c.stats.Total.ClientPublished }),
-	counter("client_command_errors_total", "Commands of clients that were answered with an error.",
-		func(c *statsCollector) uint64 { return c.stats.Total.CommandErrors }),
 	counter("shard_events_total", "Events taken by shards for their subscribers, once for each such shard.",
 		func(c *statsCollector) uint64 { return c.stats.Total.Events }),
 	counter("deliveries_total", "Events times subscribers, handed to the socket or to the backlog.",
@@ -106,6 +112,37 @@ var labelledMetrics = []labelledMetric{
 			string(command.PermissionDenied), string(command.Internal),
 		},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Errors },
+	},
+	{
+		desc: describe("client_command_errors_total", "Commands of clients that were answered with an error, by code.", "code"),
+		known: []string{
+			string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
+			string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
+			string(command.LimitExceeded), string(command.NotAvailable), string(command.Internal),
+		},
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.CommandErrors },
+	},
+	{
+		desc:   describe("publishers_refused_total", "Connections to the publish port that were turned away, by reason.", "reason"),
+		known:  []string{refusedFull, refusedDraining},
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Refused },
+	},
+}
+
+// timeMetric is a histogram of durations.
+type timeMetric struct {
+	desc  *prometheus.Desc
+	value func(*statsCollector) *Histogram
+}
+
+var timeMetrics = []timeMetric{
+	{
+		describe("publish_to_write_seconds", "From an event's bytes being read to its last write on a shard, or into the backlogs of those who lag, once for each shard that serves it."),
+		func(c *statsCollector) *Histogram { return &c.stats.Total.PublishToWrite },
+	},
+	{
+		describe("shard_turn_seconds", "How long the turns of shards take, from the end of one wait for sockets to the next."),
+		func(c *statsCollector) *Histogram { return &c.stats.Total.Turns },
 	},
 }
 

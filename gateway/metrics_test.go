@@ -101,8 +101,9 @@ func TestMetrics(t *testing.T) {
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3,
 		"streams": 3, "streams_limit": 13, "backlog_bytes": 0, "client_connections_accepted_total": 4,
-		"client_messages_total": 7, "client_published_events_total": 2, "client_command_errors_total": 1,
+		"client_messages_total": 7, "client_published_events_total": 2,
 		"deliveries_total": 8, "fan_out_cuts_total": 0,
+		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_paused": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
 		"credits_used_bytes": 0, "credits_limit_bytes": 1 << 20,
 		"publish_requests_total": 4, "publish_events_total": 4,
@@ -120,12 +121,25 @@ func TestMetrics(t *testing.T) {
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
 			"head_too_large": 0, "too_slow": 0, "full": 0, "draining": 0, "vanished": 0},
 		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "internal": 0},
+		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
+			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "not_available": 0, "internal": 0},
+		"publishers_refused_total{reason": {"full": 0, "draining": 0},
 	} {
 		for label, value := range values {
 			want[fmt.Sprintf("%s=%q}", metric, label)] = value
 		}
 	}
 	got := series(t, scrape(t, s.AdminHandler()))
+	// Times differ from run to run, the number of events does not.
+	if got["publish_to_write_seconds_count"] != want["shard_events_total"] {
+		t.Errorf("%v events were timed, want %v", got["publish_to_write_seconds_count"], want["shard_events_total"])
+	}
+	if got["shard_turn_seconds_count"] == 0 || got["shard_turn_seconds_sum"] == 0 {
+		t.Error("no turn was timed")
+	}
+	maps.DeleteFunc(got, func(name string, _ float64) bool {
+		return strings.HasPrefix(name, "publish_to_write_seconds_") || strings.HasPrefix(name, "shard_turn_seconds_")
+	})
 	if !maps.Equal(got, want) {
 		t.Errorf("the series are\n%v, want\n%v", got, want)
 	}

@@ -60,7 +60,7 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 	}
 	var failure error
 	for _, name := range r.Channels {
-		at, err := in.gateway.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), &in.wakes)
+		at, err := in.gateway.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), in.loop.Now(), &in.wakes)
 		if err != nil {
 			failure = err // the others of a request do not suffer
 			continue

@@ -141,7 +141,7 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 		return stepWait
 	}
 	in.counters.requests++
-	at, err := in.gateway.streams.publish(channel, data, p.account, cost, &in.wakes)
+	at, err := in.gateway.streams.publish(channel, data, p.account, cost, in.loop.Now(), &in.wakes)
 	if err != nil {
 		return p.respRefuse(err)
 	}

@@ -50,6 +50,7 @@ type shard struct {
 	closing    *poller.Deadlines[*session] // clients that must be gone
 
 	counters counters
+	taken    int // messages taken from the mailbox in this turn
 	random   *rand.ChaCha8
 
 	// Scratch, empty between the handling of two sockets.
@@ -76,7 +77,10 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		wakes:      newWakeSet(g.config.Shards),
 	}
 	var err error
-	s.loop, err = poller.NewLoop(s, poller.LoopConfig{SweepInterval: g.config.PingInterval})
+	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
+		SweepInterval: g.config.PingInterval,
+		TurnDone:      func(took time.Duration) { s.counters.turns.observe(took, 1) },
+	})
 	s.starved.loop = s.loop
 	return s, err
 }
@@ -186,7 +190,7 @@ func (s *shard) forget() {
 
 // takeMail sorts what has arrived: events wait with their channel.
 func (s *shard) takeMail() {
-	for {
+	for s.taken = 0; ; s.taken++ {
 		m, ok := s.mailbox.Take()
 		if !ok {
 			return

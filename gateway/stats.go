@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
+
+	"fleetcast/codec/command"
 )
 
 // counters are what a loop counts. Plain integers: only the loop touches them,
@@ -14,23 +17,27 @@ type counters struct {
 	subscriptions int64
 	backlogBytes  int64
 
-	accepted      uint64
-	messagesIn    uint64
-	bytesIn       uint64
-	bytesOut      uint64
-	writes        uint64
-	published     uint64 // events sequenced here
-	events        uint64 // events received for local subscribers
-	deliveries    uint64 // events times subscribers, handed to the socket or the backlog
-	commandErrors uint64
-	fanOutCuts    uint64 // fan-outs interrupted because their slice was over
+	accepted   uint64
+	messagesIn uint64
+	bytesIn    uint64
+	bytesOut   uint64
+	writes     uint64
+	published  uint64 // events sequenced here
+	events     uint64 // events received for local subscribers
+	deliveries uint64 // events times subscribers, handed to the socket or the backlog
+	fanOutCuts uint64 // fan-outs interrupted because their slice was over
+	queued     int64  // events taken and not yet served to all subscribers
 
 	disconnects       [disconnectCount]uint64
 	handshakeFailures map[string]uint64 // by the codec's reason
+	commandErrors     map[command.Code]uint64
+
+	turns          histogram // of the loop
+	publishToWrite histogram // of events: from being read to the last subscriber here
 }
 
 func newCounters() counters {
-	return counters{handshakeFailures: make(map[string]uint64)}
+	return counters{handshakeFailures: make(map[string]uint64), commandErrors: make(map[command.Code]uint64)}
 }
 
 // Stats is a snapshot of one shard, or the sum of all. Counts run from the
@@ -46,13 +53,20 @@ type Stats struct {
 	FanOutCuts        uint64            `json:"fan_out_cuts"` // times a fan-out was interrupted to let others have their turn
 	ClientMessages    uint64            `json:"client_messages"`
 	ClientPublished   uint64            `json:"client_published"`
-	CommandErrors     uint64            `json:"command_errors"`
+	CommandErrors     map[string]uint64 `json:"command_errors"` // by code
 	BytesIn           uint64            `json:"bytes_in"`
 	BytesOut          uint64            `json:"bytes_out"`
 	BacklogBytes      int64             `json:"backlog_bytes"`
+	Paused            int64             `json:"paused"`        // clients whose publish waits for credit
+	MailboxDepth      int64             `json:"mailbox_depth"` // messages that waited when the loop looked
+	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
 	Accepted          uint64            `json:"accepted"`
 	Disconnects       map[string]uint64 `json:"disconnects"`
 	HandshakeFailures map[string]uint64 `json:"handshake_failures"`
+	Turns             Histogram         `json:"turn_seconds"`
+	// PublishToWrite is from an event's bytes being read to its last write on the
+	// shard, or to the backlogs of those who lag; in the sum, once per shard.
+	PublishToWrite Histogram `json:"publish_to_write_seconds"`
 }
 
 // PublishStats is a snapshot of the publish port, all its loops together.
@@ -63,13 +77,28 @@ type PublishStats struct {
 	Events      uint64            `json:"events"` // sequenced
 	BytesIn     uint64            `json:"bytes_in"`
 	BytesOut    uint64            `json:"bytes_out"`
-	Errors      map[string]uint64 `json:"errors"` // by code
+	Errors      map[string]uint64 `json:"errors"`  // by code
+	Refused     map[string]uint64 `json:"refused"` // connections turned away, by reason
 	CreditsUsed int64             `json:"credits_used_bytes"`
 	Streams     int64             `json:"streams"`
 }
 
+// Limits are those of the configuration in effect that counters are to be
+// seen beside.
+type Limits struct {
+	MaxClients    int   `json:"max_clients"`
+	MaxPublishers int   `json:"max_publishers"`
+	MaxChannels   int   `json:"max_channels"`
+	Credits       int64 `json:"credits_bytes"`
+	Backlog       int   `json:"backlog_bytes"` // of one client
+}
+
 // GatewayStats is what /api/stats answers.
 type GatewayStats struct {
+	StartedAt time.Time `json:"started_at"`
+	Ready     bool      `json:"ready"`
+	Limits    Limits    `json:"limits"`
+
 	Total   Stats        `json:"total"`
 	Shards  []Stats      `json:"shards"`
 	Publish PublishStats `json:"publish"`
@@ -78,7 +107,7 @@ type GatewayStats struct {
 // Stats asks every loop for its counters. It fails if ctx ends before all have
 // answered, or the gateway has stopped.
 func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
-	stats := GatewayStats{Total: newStats()}
+	stats := GatewayStats{StartedAt: g.startedAt, Ready: g.Ready(), Limits: g.limits(), Total: newStats()}
 	for _, s := range g.shards {
 		var shard Stats
 		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
@@ -87,7 +116,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		stats.Shards = append(stats.Shards, shard)
 		stats.Total.add(&shard)
 	}
-	stats.Publish.Errors = make(map[string]uint64)
+	stats.Publish.Errors, stats.Publish.Refused = make(map[string]uint64), make(map[string]uint64)
 	for _, in := range g.ingests {
 		if err := g.ask(ctx, in.post, func() { in.addStats(&stats.Publish) }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
@@ -96,6 +125,11 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.Publish.Streams = g.streams.count.Load()
 	return stats, nil
+}
+
+func (g *Gateway) limits() Limits {
+	c := &g.config
+	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes}
 }
 
 // ask has a loop call f and waits for it.
@@ -113,7 +147,11 @@ func (g *Gateway) ask(ctx context.Context, post func(func()), f func()) error {
 }
 
 func newStats() Stats {
-	return Stats{Disconnects: make(map[string]uint64), HandshakeFailures: make(map[string]uint64)}
+	return Stats{
+		CommandErrors:     make(map[string]uint64),
+		Disconnects:       make(map[string]uint64),
+		HandshakeFailures: make(map[string]uint64),
+	}
 }
 
 // stats copies the shard's counters; the shard calls it.
@@ -130,13 +168,21 @@ func (s *shard) stats() Stats {
 		FanOutCuts:        c.fanOutCuts,
 		ClientMessages:    c.messagesIn,
 		ClientPublished:   c.published,
-		CommandErrors:     c.commandErrors,
+		CommandErrors:     make(map[string]uint64),
 		BytesIn:           c.bytesIn,
 		BytesOut:          c.bytesOut,
 		BacklogBytes:      c.backlogBytes,
+		Paused:            int64(len(s.starved.queue)),
+		MailboxDepth:      int64(s.taken),
+		QueuedEvents:      c.queued,
 		Accepted:          c.accepted,
 		Disconnects:       make(map[string]uint64),
 		HandshakeFailures: maps.Clone(c.handshakeFailures),
+		Turns:             c.turns.snapshot(),
+		PublishToWrite:    c.publishToWrite.snapshot(),
+	}
+	for code, n := range c.commandErrors {
+		stats.CommandErrors[string(code)] = n
 	}
 	for reason, n := range c.disconnects {
 		if n > 0 {
@@ -157,11 +203,16 @@ func (t *Stats) add(s *Stats) {
 	t.FanOutCuts += s.FanOutCuts
 	t.ClientMessages += s.ClientMessages
 	t.ClientPublished += s.ClientPublished
-	t.CommandErrors += s.CommandErrors
 	t.BytesIn += s.BytesIn
 	t.BytesOut += s.BytesOut
 	t.BacklogBytes += s.BacklogBytes
+	t.Paused += s.Paused
+	t.MailboxDepth += s.MailboxDepth
+	t.QueuedEvents += s.QueuedEvents
 	t.Accepted += s.Accepted
+	t.Turns.add(&s.Turns)
+	t.PublishToWrite.add(&s.PublishToWrite)
+	addCounts(t.CommandErrors, s.CommandErrors)
 	addCounts(t.Disconnects, s.Disconnects)
 	addCounts(t.HandshakeFailures, s.HandshakeFailures)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"fleetcast/codec/command"
 )
@@ -87,7 +88,7 @@ func newStreams(limit int) *streams {
 // them when its batch is through. The credits go back when the shards have
 // served the event, or at once if no one wants it. The error is a
 // *command.Error.
-func (s *streams) publish(name, data []byte, from *account, cost int64, wakes *wakeSet) (position, error) {
+func (s *streams) publish(name, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) (position, error) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	st, err := s.find(stripe, name)
@@ -104,7 +105,7 @@ func (s *streams) publish(name, data []byte, from *account, cost int64, wakes *w
 		from.give(cost)
 		return p, nil
 	}
-	e := newEvent(st.prefix, st.offset, data, from, cost, len(st.interested))
+	e := newEvent(st.prefix, st.offset, data, from, cost, at, len(st.interested))
 	for _, c := range st.interested {
 		c.shard.mailbox.Post(mail{event: e, channel: c})
 		p.subscribers += int(c.subscribers.Load())

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/command"
+	"fleetcast/poller"
 )
 
 var noID command.ID
@@ -118,7 +119,7 @@ func (g *Gateway) Feed(channel, data []byte, events int) {
 		if !from.take(cost) {
 			panic("gateway: more events than credits")
 		}
-		if _, err := g.streams.publish(channel, data, from, cost, &wakes); err != nil {
+		if _, err := g.streams.publish(channel, data, from, cost, poller.Now(), &wakes); err != nil {
 			panic(err)
 		}
 	}

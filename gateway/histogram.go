@@ -1,0 +1,70 @@
+package gateway
+
+import "time"
+
+// histogramBounds are the upper ends of a histogram's buckets; what is longer
+// is counted, but in none of them.
+var histogramBounds = [...]time.Duration{
+	10 * time.Microsecond, 20 * time.Microsecond, 50 * time.Microsecond,
+	100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
+}
+
+// histogram counts durations. Plain integers: it belongs to one loop.
+type histogram struct {
+	counts [len(histogramBounds) + 1]uint64 // by bucket; the last one is beyond the bounds
+	sum    time.Duration
+}
+
+// observe counts d, n times.
+func (h *histogram) observe(d time.Duration, n uint64) {
+	bucket := 0
+	for bucket < len(histogramBounds) && d > histogramBounds[bucket] {
+		bucket++
+	}
+	h.counts[bucket] += n
+	h.sum += d * time.Duration(n)
+}
+
+// Histogram is how long something took, as Prometheus counts it: each bucket
+// includes those below. What is longer than the last bucket's end is in Count
+// alone.
+type Histogram struct {
+	Count   uint64            `json:"count"`
+	Sum     float64           `json:"sum"` // in seconds
+	Buckets []HistogramBucket `json:"buckets"`
+}
+
+// HistogramBucket is how often something took up to UpTo seconds.
+type HistogramBucket struct {
+	UpTo  float64 `json:"le"`
+	Count uint64  `json:"count"`
+}
+
+// snapshot copies h.
+func (h *histogram) snapshot() Histogram {
+	s := Histogram{Sum: h.sum.Seconds(), Buckets: make([]HistogramBucket, len(histogramBounds))}
+	for i, n := range h.counts {
+		s.Count += n
+		if i < len(histogramBounds) {
+			s.Buckets[i] = HistogramBucket{histogramBounds[i].Seconds(), s.Count}
+		}
+	}
+	return s
+}
+
+// add adds the counts of s, which has the same buckets or is empty.
+func (t *Histogram) add(s *Histogram) {
+	t.Count += s.Count
+	t.Sum += s.Sum
+	if t.Buckets == nil {
+		t.Buckets = make([]HistogramBucket, len(s.Buckets))
+	}
+	for i, bucket := range s.Buckets {
+		t.Buckets[i].UpTo = bucket.UpTo
+		t.Buckets[i].Count += bucket.Count
+	}
+}
