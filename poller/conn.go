@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrDetached is the reason given to a handler whose connection was taken out
+// of its loop by Detach.
+var ErrDetached = errors.New("poller: connection detached")
+
 // ErrLoopStopped is the reason given to handlers whose connection ends because
 // its loop does, and the error of adding something to a loop that is closed.
 var ErrLoopStopped = errors.New("poller: loop stopped")
@@ -180,6 +184,23 @@ func (c *Conn) Close(err error) {
 	c.loop.closing = append(c.loop.closing, ending{c, err})
 }
 
+// Detach takes the socket out of the loop and gives it to the caller, who
+// closes it; it is still non-blocking. The connection gets no more reports but
+// Closed, at the end of the turn, with [ErrDetached]. ok is false if the
+// connection is not open.
+func (c *Conn) Detach() (fd int, ok bool) {
+	if c.state != stateOpen {
+		return -1, false
+	}
+	if c.interest != 0 {
+		_ = c.loop.epoll.remove(int(c.fd))
+		c.interest = 0
+	}
+	fd, c.fd = int(c.fd), -1
+	c.Close(ErrDetached)
+	return fd, true
+}
+
 // RemoteAddr asks the kernel for the peer's address; it is not kept, to save
 // memory. It is the zero value once the peer is gone.
 func (c *Conn) RemoteAddr() netip.AddrPort {
@@ -198,7 +219,9 @@ func (c *Conn) finish(err error) {
 	if c.interest != 0 {
 		_ = c.loop.epoll.remove(int(c.fd))
 	}
-	closeSocket(int(c.fd))
+	if c.fd >= 0 { // not detached
+		closeSocket(int(c.fd))
+	}
 	c.fd = -1 // the number may be another's at once; a late Send must fail
 	c.handler.Closed(err)
 }
