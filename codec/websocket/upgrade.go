@@ -47,19 +47,19 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 
 // check judges a well-formed request: first what it is for, then what it says.
 func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
+	authority, path, query, ok := splitTarget(q.target)
 	switch {
-	case q.major != 1 || q.minor < 1:
+	case q.major != 1:
+		return hs, errBadHTTPVersion
+	case ok && u.Path != "" && string(path) != u.Path:
+		return hs, &HandshakeError{http.StatusNotFound, ReasonNotFound,
+			"nothing is here; WebSocket clients connect to " + u.Path}
+	case q.minor < 1:
 		return hs, errBadHTTPVersion
 	case string(q.method) != http.MethodGet:
 		return hs, errBadMethod
-	}
-	authority, path, query, ok := splitTarget(q.target)
-	switch {
 	case !ok:
 		return hs, errBadTarget
-	case u.Path != "" && string(path) != u.Path:
-		return hs, &HandshakeError{http.StatusNotFound, ReasonNotFound,
-			"nothing is here; WebSocket clients connect to " + u.Path}
 	}
 	if refused = q.checkFields(); refused != nil {
 		return hs, refused

@@ -91,7 +91,7 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"no end", strings.TrimSuffix(head(get), "\r\n"), 400, "malformed_request"},
 		{"POST", head("POST /ws HTTP/1.1"), 405, "bad_method"},
 		{"lower-case get", head("get /ws HTTP/1.1"), 405, "bad_method"},
-		{"POST elsewhere", head("POST /x HTTP/1.1"), 405, "bad_method"},
+		{"POST elsewhere", head("POST /x HTTP/1.1"), 404, "not_found"},
 		{"OPTIONS *", head("OPTIONS * HTTP/1.1"), 405, "bad_method"},
 		{"GET *", head("GET * HTTP/1.1"), 400, "malformed_request"},
 		{"relative target", head("GET ws HTTP/1.1"), 400, "malformed_request"},
