@@ -7,13 +7,12 @@ import (
 )
 
 // account is what one publisher, or one client that publishes, has under way.
-// Its own limit, far below the process-wide budget, keeps one that floods from
+// Its share, far below the process-wide budget, keeps one that floods from
 // using up what the others need, and its events from growing old in queues.
 //
 // The loop of its connection takes; any goroutine gives.
 type account struct {
 	credits *credits
-	limit   int64
 	inUse   atomic.Int64
 	waiting atomic.Bool
 	starved *starved // of the connection's loop
@@ -22,7 +21,7 @@ type account struct {
 // take takes n bytes if neither the account nor the budget is used up. Either
 // may be overdrawn by one request.
 func (a *account) take(n int64) bool {
-	if a.inUse.Load() >= a.limit || !a.credits.take(n) {
+	if a.inUse.Load() >= a.credits.share.Load() || !a.credits.take(n) {
 		return false
 	}
 	a.inUse.Add(n)
@@ -51,7 +50,7 @@ func (a *account) await() bool {
 }
 
 // ready tells whether the account itself has enough to go on.
-func (a *account) ready() bool { return a.inUse.Load() <= a.limit/2 }
+func (a *account) ready() bool { return a.inUse.Load() <= a.credits.share.Load()/2 }
 
 // starved are the connections of one loop that wait for credit.
 type starved struct {

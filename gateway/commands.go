@@ -56,7 +56,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	case ch != nil && c.find(ch) >= 0:
 		c.refuseChannel("subscribe", name, errAlreadySubscribed, id)
 		return
-	case len(c.subscriptions) >= s.gateway.config.ClientChannels:
+	case len(c.subscriptions) >= s.gateway.config().ClientChannels:
 		c.refuseChannel("subscribe", name, errTooManyChannels, id)
 		return
 	case ch == nil:
@@ -100,7 +100,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 // credit the command waits and the client is not read.
 func (c *session) publish(cmd *command.Command, payload []byte) {
 	s := c.shard
-	config, name := &s.gateway.config, cmd.Channels[0]
+	config, name := s.gateway.config(), cmd.Channels[0]
 	switch {
 	case len(cmd.Channels) > 1:
 		c.refuse(errOneChannel, cmd.ID)

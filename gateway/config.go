@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"time"
@@ -20,6 +21,11 @@ type Config struct {
 	// that serve publishers.
 	Shards      int
 	IngestLoops int
+
+	// HTTP serves the requests on the client port that are not for [Path]. It is
+	// called on goroutines of its own, for at most [HTTPConnections] at once.
+	// Without it they are refused with 404.
+	HTTP http.Handler
 
 	// AllowedOrigins are those from which web pages may connect, as browsers
 	// send them (https://example.com), besides pages from the gateway's own
@@ -46,6 +52,10 @@ type Config struct {
 	// ChannelRetention is how long the position of a channel that nobody
 	// uses is kept.
 	ChannelRetention time.Duration
+
+	// ConnectionLog is how many lines a second the log may have about clients and
+	// publishers that come and go; 0 is none. It says how many it left out.
+	ConnectionLog int
 
 	HandshakeTimeout time.Duration // for the whole request
 	PingInterval     time.Duration
@@ -124,6 +134,7 @@ func (c *Config) check() error {
 	atLeast("backlog messages", int64(c.BacklogMessages), 1)
 	atLeast("credits", c.Credits, 1)
 	atLeast("publisher credits", c.PublisherCredits, 1)
+	atLeast("connection log", int64(c.ConnectionLog), 0)
 	for _, d := range []struct {
 		name  string
 		value time.Duration

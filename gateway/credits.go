@@ -12,16 +12,24 @@ const eventOverhead = 256
 // publish and wait without it, so mailboxes stay bounded although posting to
 // them never fails. All methods may be called from any goroutine.
 type credits struct {
-	budget  int64
+	budget  atomic.Int64
+	share   atomic.Int64 // of one account
 	free    atomic.Int64
 	waiting atomic.Bool
 	wake    func() // wakes the loops that may have paused publishers
 }
 
-func newCredits(budget int64, wake func()) *credits {
-	c := &credits{budget: budget, wake: wake}
-	c.free.Store(budget)
+func newCredits(budget, share int64, wake func()) *credits {
+	c := &credits{wake: wake}
+	c.resize(budget, share)
 	return c
+}
+
+// resize changes the budget and what one account may use of it. Events that are
+// under way keep what they have taken. One goroutine at a time may call it.
+func (c *credits) resize(budget, share int64) {
+	c.share.Store(share)
+	c.give(budget - c.budget.Swap(budget))
 }
 
 // eventCost is the price of one event.
@@ -64,10 +72,10 @@ func (c *credits) ready() bool { return c.free.Load() >= c.resumeAt() }
 
 // resumeAt is well above empty, so that publishers do not pause and go on for
 // every event.
-func (c *credits) resumeAt() int64 { return c.budget / 2 }
+func (c *credits) resumeAt() int64 { return c.budget.Load() / 2 }
 
 // exhausted tells whether nothing can be taken now.
 func (c *credits) exhausted() bool { return c.free.Load() <= 0 }
 
 // inUse is what events under way have taken.
-func (c *credits) inUse() int64 { return c.budget - c.free.Load() }
+func (c *credits) inUse() int64 { return c.budget.Load() - c.free.Load() }

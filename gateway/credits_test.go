@@ -16,7 +16,7 @@ const patienceForCredit = 30 * time.Second
 
 func TestCreditsTake(t *testing.T) {
 	woken := 0
-	c := newCredits(100, func() { woken++ })
+	c := newCredits(100, 100, func() { woken++ })
 	steps := []struct {
 		name  string
 		do    func() bool
@@ -52,7 +52,7 @@ func TestCreditsLoseNoWakeUp(t *testing.T) {
 	for i := range alarms {
 		alarms[i] = make(chan struct{}, 1)
 	}
-	c := newCredits(budget, func() {
+	c := newCredits(budget, budget, func() {
 		for _, alarm := range alarms {
 			select {
 			case alarm <- struct{}{}:
@@ -176,7 +176,7 @@ func TestStarvedPublishersAllGetThrough(t *testing.T) {
 func starveOnLoops(t *testing.T, budget, limit int64) {
 	const loops, publishers, events = 3, 4, 150
 	var models []*modelLoop
-	credits := newCredits(budget, func() {
+	credits := newCredits(budget, limit, func() {
 		for _, m := range models {
 			m.starved.feed()
 		}
@@ -206,7 +206,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		for j := range publishers {
 			through.Add(1)
 			p := &modelPublisher{
-				account: &account{credits: credits, limit: limit, starved: &m.starved},
+				account: &account{credits: credits, starved: &m.starved},
 				left:    events, random: rand.New(rand.NewPCG(uint64(i), uint64(j))),
 				give: give, through: &through,
 			}

@@ -46,7 +46,7 @@ func (c *session) sendAway() {
 		c.refuseHandshake(errDraining)
 	case sessionOpen:
 		s := c.shard
-		window := uint64(s.gateway.config.RetryWindow.Milliseconds())
+		window := uint64(s.gateway.config().RetryWindow.Milliseconds())
 		start := s.beginReply()
 		s.replies = command.AppendGoodbye(s.replies, "draining", s.random.Uint64()%(window+1))
 		s.endReply(start)

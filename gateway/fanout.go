@@ -162,7 +162,7 @@ func (c *session) deliver(j *job) {
 // queue appends events to the backlog; sent bytes of them have left already. It
 // applies the limits: a backlog that is empty takes one event of any size.
 func (c *session) queue(events []*event, sent int) {
-	config, b := &c.shard.gateway.config, c.backlog
+	config, b := c.shard.gateway.config(), c.backlog
 	for _, e := range events {
 		size := len(e.frame)
 		if sent >= size {

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"fleetcast/codec/websocket"
 	"fleetcast/poller"
 )
 
@@ -25,17 +24,17 @@ var ErrStopped = errors.New("gateway has stopped")
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
 type Gateway struct {
-	config       Config
-	logger       *slog.Logger
-	readerConfig websocket.ReaderConfig
-	upgrader     websocket.Upgrader
+	settings atomic.Pointer[settings]
+	logger   *slog.Logger
 
-	shards      []*shard
-	ingests     []*ingest
-	streams     *streams
-	credits     *credits
-	connections atomic.Int64 // of clients, over all shards
-	publishers  atomic.Int64 // connections to the publish port
+	shards        []*shard
+	ingests       []*ingest
+	streams       *streams
+	credits       *credits
+	http          *httpPort // or nil
+	connectionLog connectionLog
+	connections   atomic.Int64 // of clients, over all shards
+	publishers    atomic.Int64 // connections to the publish port
 	// publisherIDs counts the numbers given to RESP connections.
 	publisherIDs atomic.Uint64
 
@@ -43,9 +42,11 @@ type Gateway struct {
 
 	serving  atomic.Bool // Run has begun and not ended
 	draining atomic.Bool
-	stop     context.CancelFunc
-	running  context.Context
-	stopped  chan struct{}
+	// reconfiguring is held by Reconfigure; loops never take it.
+	reconfiguring sync.Mutex
+	stop          context.CancelFunc
+	running       context.Context
+	stopped       chan struct{}
 
 	startedAt time.Time
 }
@@ -58,16 +59,18 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("configure gateway: %w", err)
 	}
 	g := &Gateway{
-		config:       config,
-		logger:       logger,
-		readerConfig: websocket.ReaderConfig{MaxMessage: config.MaxMessage},
-		upgrader:     newUpgrader(config.AllowedOrigins),
-		stopped:      make(chan struct{}),
-		startedAt:    time.Now(),
+		logger:        logger,
+		connectionLog: connectionLog{logger: logger},
+		stopped:       make(chan struct{}),
+		startedAt:     time.Now(),
 	}
+	g.settings.Store(newSettings(config))
 	g.running, g.stop = context.WithCancel(context.Background())
-	g.credits = newCredits(config.Credits, g.feedStarved)
+	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.streams = newStreams(config.MaxChannels)
+	if config.HTTP != nil {
+		g.http = newHTTPPort(config.HTTP, logger)
+	}
 	if err := g.open(); err != nil {
 		g.closeLoops()
 		return nil, err
@@ -78,7 +81,8 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 // open makes the loops and gives them their listeners.
 func (g *Gateway) open() error {
 	var shardLoops, ingestLoops []*poller.Loop
-	for i := range g.config.Shards {
+	config := g.config()
+	for i := range config.Shards {
 		s, err := newShard(g, i)
 		if err != nil {
 			return fmt.Errorf("open shard: %w", err)
@@ -86,8 +90,8 @@ func (g *Gateway) open() error {
 		g.shards = append(g.shards, s)
 		shardLoops = append(shardLoops, s.loop)
 	}
-	if len(g.config.Publish) > 0 {
-		for range g.config.IngestLoops {
+	if len(config.Publish) > 0 {
+		for range config.IngestLoops {
 			in, err := newIngest(g)
 			if err != nil {
 				return fmt.Errorf("open ingest loop: %w", err)
@@ -98,10 +102,10 @@ func (g *Gateway) open() error {
 	}
 	var err error
 	clients := poller.ListenConfig{UnsentLowWater: kernelQueue}
-	if g.clientAddrs, err = listenAll(clients, g.config.Listen, shardLoops); err != nil {
+	if g.clientAddrs, err = listenAll(clients, config.Listen, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
-	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, g.config.Publish, ingestLoops); err != nil {
+	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, config.Publish, ingestLoops); err != nil {
 		return fmt.Errorf("open the publish port: %w", err)
 	}
 	return nil
@@ -147,6 +151,12 @@ func (g *Gateway) Run() {
 		loops.Go(loop.Run)
 	}
 	loops.Go(g.sweepStreams)
+	if g.http != nil {
+		served := make(chan struct{})
+		go func() { g.http.run(); close(served) }()
+		// Nothing is handed over any more once the loops have ended.
+		defer func() { g.http.stop(); <-served }()
+	}
 	loops.Wait()
 	g.serving.Store(false)
 	close(g.stopped)
@@ -239,7 +249,7 @@ func (g *Gateway) feedStarved() {
 
 // newAccount opens an account for a connection of the loop that st belongs to.
 func (g *Gateway) newAccount(st *starved) *account {
-	return &account{credits: g.credits, limit: g.config.PublisherCredits, starved: st}
+	return &account{credits: g.credits, starved: st}
 }
 
 // closeLoops gives the descriptors of loops back that were never run.
@@ -251,7 +261,7 @@ func (g *Gateway) closeLoops() {
 
 // sweepStreams forgets channels that nobody uses, one stripe at a time.
 func (g *Gateway) sweepStreams() {
-	ticker := time.NewTicker(max(g.config.ChannelRetention/stripeCount, time.Millisecond))
+	ticker := time.NewTicker(max(g.config().ChannelRetention/stripeCount, time.Millisecond))
 	defer ticker.Stop()
 	for i := 0; ; i = (i + 1) % stripeCount {
 		select {
@@ -261,20 +271,6 @@ func (g *Gateway) sweepStreams() {
 			return
 		}
 	}
-}
-
-func newUpgrader(origins []string) websocket.Upgrader {
-	u := websocket.Upgrader{Path: Path, Subprotocols: []string{subprotocol}}
-	if len(origins) > 0 {
-		allowed := make(map[string]bool, len(origins))
-		for _, origin := range origins {
-			allowed[origin] = true
-		}
-		u.CheckOrigin = func(origin, host []byte) bool {
-			return allowed["*"] || allowed[string(origin)] || websocket.SameOrigin(origin, host)
-		}
-	}
-	return u
 }
 
 // newRandom returns a generator for identifiers, one for each loop.

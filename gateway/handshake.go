@@ -38,29 +38,50 @@ func (c *session) handshake(p []byte) {
 	}
 	gathered := c.held
 	c.held = nil
-	c.upgrade(p[:n])
+	if refused := c.upgrade(p[:n]); refused != nil && !c.handOver(refused, p) {
+		c.handshakeRefused(refused)
+	}
 	c.read(p[n:])
 	if gathered != nil {
 		giveBuffer(gathered.rest)
 	}
 }
 
-func (c *session) upgrade(head []byte) {
+// upgrade answers the request in the reply buffer. If that is a refusal, it is
+// returned.
+func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
-	out, _, err := s.gateway.upgrader.Upgrade(s.replies, head)
+	out, accepted, err := s.gateway.settings.Load().upgrader.Upgrade(s.replies, head)
 	s.replies = out
-	if err != nil {
-		var refused *websocket.HandshakeError
-		errors.As(err, &refused)
-		c.handshakeRefused(refused)
-		return
+	if errors.As(err, &refused) {
+		return refused
 	}
 	c.moveTo(sessionOpen)
 	c.id = s.random.Uint64()
+	c.logConnected(accepted.Origin)
 	var id [16]byte
 	start := s.beginReply()
-	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(s.gateway.config.PingInterval.Milliseconds()))
+	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(s.gateway.config().PingInterval.Milliseconds()))
 	s.endReply(start)
+	return nil
+}
+
+// handOver gives a request that is for something else than WebSocket to the
+// HTTP server, with all that was read, in place of the refusal. It tells whether
+// that is settled: the server has it, or has no room, which the client is told.
+func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool {
+	s := c.shard
+	if refused.Reason != websocket.ReasonNotFound || s.gateway.http == nil {
+		return false
+	}
+	s.replies = s.replies[:0]
+	if !s.gateway.http.handOver(c.conn.Detach, read) {
+		c.refuseHandshake(errHTTPBusy)
+		return true
+	}
+	c.reason = httpRequest
+	c.moveTo(sessionClosing)
+	return true
 }
 
 // refuseHandshake answers a request that the codec does not get to see.
@@ -72,8 +93,12 @@ func (c *session) refuseHandshake(refused *websocket.HandshakeError) {
 // handshakeRefused ends a session whose refusal is in the reply buffer.
 func (c *session) handshakeRefused(refused *websocket.HandshakeError) {
 	c.shard.counters.handshakeFailures[refused.Reason]++
+	c.logRefused(refused.Reason)
 	c.lastWords(handshakeFailed)
 }
+
+// clientID is the client's id as clients see it.
+func (c *session) clientID() string { return string(appendClientID(nil, c.id)) }
 
 // appendClientID appends a client's id as clients see it: 16 hexadecimal
 // digits.

@@ -68,7 +68,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 		mailbox:  poller.NewMailbox[func()](),
 		counters: ingestCounters{errors: make(map[command.Code]uint64), refused: make(map[string]uint64)},
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
-		wakes:    newWakeSet(g.config.Shards),
+		wakes:    newWakeSet(g.config().Shards),
 	}
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{ReadBuffer: ingestReadBuffer})
@@ -85,7 +85,7 @@ func (in *ingest) post(f func()) {
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
-	if g.publishers.Add(1) > int64(g.config.MaxPublishers) {
+	if g.publishers.Add(1) > int64(g.config().MaxPublishers) {
 		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
@@ -101,6 +101,7 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		return
 	}
 	in.counters.publishers++
+	p.logConnected()
 }
 
 // turnAway closes a connection that was counted but cannot be served. Which

@@ -23,7 +23,7 @@ func (c *session) Swept() {
 	// A ping behind a backlog leaves when the client reads, and that it reads
 	// is the sign of life that a ping asks for. One that reads nothing for a
 	// whole interval and the time for a pong is gone.
-	config := &c.shard.gateway.config
+	config := c.shard.gateway.config()
 	if c.shard.loop.Now()-c.backlog.progress >= config.PingInterval+config.PongTimeout {
 		c.silent()
 	}

@@ -41,7 +41,7 @@ func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	loops := prometheus.NewRegistry()
-	loops.MustRegister(&statsCollector{config: &h.gateway.config, stats: &stats})
+	loops.MustRegister(&statsCollector{config: h.gateway.config(), stats: &stats})
 	gatherers := prometheus.Gatherers{loops, h.process}
 	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }

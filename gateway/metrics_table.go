@@ -101,7 +101,7 @@ var labelledMetrics = []labelledMetric{
 			websocket.ReasonNotFound, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin,
 			websocket.ReasonHeadTooLarge, websocket.ReasonTooSlow, websocket.ReasonFull,
-			errDraining.Reason, reasonVanished,
+			errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
 		},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.HandshakeFailures },
 	},

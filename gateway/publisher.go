@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -46,6 +47,7 @@ type publisher struct {
 	readAt   time.Duration              // when bytes last came; the loop's time
 	starving bool                       // waits for credit
 	ended    bool                       // its FIN was seen, what it sent is not all handled
+	remote   netip.AddrPort             // for the connection log alone
 	closing  bool                       // closes when its replies have left
 }
 
@@ -53,10 +55,12 @@ func newPublisher(in *ingest) *publisher {
 	return &publisher{
 		ingest:  in,
 		account: in.gateway.newAccount(&in.starved),
-		lines:   publish.Lines{Limit: in.gateway.config.MaxEvent + requestRoom},
 		resp:    respState{version: publish.RESP2},
 	}
 }
+
+// lineLimit is the length of the longest request in NDJSON, in bytes.
+func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent + requestRoom }
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
@@ -114,7 +118,7 @@ func (p *publisher) Closed(err error) {
 	p.closing = true
 	p.ingest.counters.publishers--
 	p.ingest.gateway.publishers.Add(-1)
-	p.ingest.gateway.logger.Debug("publisher gone", "error", err)
+	p.logGone(err)
 }
 
 // idle tells whether everything that came is handled and answered.
@@ -123,6 +127,7 @@ func (p *publisher) idle() bool { return !p.starving && p.unsent.Len() == 0 }
 // handle works through b, which is all input that is not handled yet, sends the
 // answers in one write, and keeps what is left.
 func (p *publisher) handle(b []byte) {
+	p.lines.Limit = p.lineLimit() // which may have changed
 	rest, outcome := p.steps(b)
 	p.keep(rest)
 	p.sendReplies()

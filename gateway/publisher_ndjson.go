@@ -32,7 +32,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepDone
 	}
 	r := &in.request
-	if err := r.Parse(line, in.gateway.config.MaxEvent); err != nil {
+	if err := r.Parse(line, in.gateway.config().MaxEvent); err != nil {
 		p.refuseLine(r.ID, err)
 		return stepDone
 	}

@@ -26,7 +26,7 @@ type respState struct {
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
 	c := &in.resp
-	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config.MaxEvent, Command: in.gateway.config.MaxEvent + requestRoom})
+	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config().MaxEvent, Command: in.gateway.config().MaxEvent + requestRoom})
 	if err != nil {
 		in.refused(command.BadRequest)
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
@@ -129,7 +129,7 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 	if err := command.CheckChannel(channel); err != nil {
 		return p.respRefuse(err)
 	}
-	data, err := publish.DataFromPayload(in.payload, payload, in.gateway.config.MaxEvent)
+	data, err := publish.DataFromPayload(in.payload, payload, in.gateway.config().MaxEvent)
 	if err != nil {
 		return p.respRefuse(err)
 	}

@@ -31,6 +31,7 @@ const (
 	clientClosed               // with a close frame, as it should
 	clientVanished             // its FIN or reset came without a close frame
 	handshakeFailed            // it never became a WebSocket
+	httpRequest                // it was no WebSocket client; the HTTP server has its socket
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
 	slowConsumer               // its backlog was over the limit
@@ -43,6 +44,7 @@ var disconnectNames = [disconnectCount]string{
 	clientClosed:    "client_closed",
 	clientVanished:  "client_vanished",
 	handshakeFailed: "handshake_failed",
+	httpRequest:     "http_request",
 	protocolError:   "protocol_error",
 	messageTooBig:   "message_too_big",
 	slowConsumer:    "slow_consumer",
@@ -144,7 +146,7 @@ func (c *session) Closed(err error) {
 	s.counters.connections--
 	s.gateway.connections.Add(-1)
 	s.counters.disconnects[c.reason]++
-	s.gateway.logger.Debug("client gone", "client", c.id, "reason", disconnectNames[c.reason], "error", err)
+	c.logGone(err)
 }
 
 // read handles frames until p is used up or the session cannot go on.
@@ -155,7 +157,7 @@ func (c *session) read(p []byte) {
 			c.hold(p)
 			return
 		}
-		message, n, ok, err := c.reader.Next(p, &s.gateway.readerConfig)
+		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().reader)
 		if err != nil {
 			c.violate(err)
 			return

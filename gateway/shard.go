@@ -68,17 +68,17 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
 		slice:      fanOutSlice,
-		handshakes: poller.NewDeadlines[*session](g.config.HandshakeTimeout),
-		pongs:      poller.NewDeadlines[*session](g.config.PongTimeout),
+		handshakes: poller.NewDeadlines[*session](g.config().HandshakeTimeout),
+		pongs:      poller.NewDeadlines[*session](g.config().PongTimeout),
 		closing:    poller.NewDeadlines[*session](closePatience),
 		counters:   newCounters(),
 		random:     newRandom(),
 		vectors:    make([][]byte, 0, flushVectors),
-		wakes:      newWakeSet(g.config.Shards),
+		wakes:      newWakeSet(g.config().Shards),
 	}
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
-		SweepInterval: g.config.PingInterval,
+		SweepInterval: g.config().PingInterval,
 		TurnDone:      func(took time.Duration) { s.counters.turns.observe(took, 1) },
 	})
 	s.starved.loop = s.loop
@@ -94,7 +94,7 @@ func (s *shard) post(f func()) {
 // Accepted implements poller.Owner.
 func (s *shard) Accepted(_ *poller.Listener, fd int) {
 	g := s.gateway
-	if g.connections.Add(1) > int64(g.config.MaxClients) {
+	if g.connections.Add(1) > int64(g.config().MaxClients) {
 		g.connections.Add(-1)
 		s.turnAway(fd)
 		return

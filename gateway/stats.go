@@ -128,7 +128,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 }
 
 func (g *Gateway) limits() Limits {
-	c := &g.config
+	c := g.config()
 	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes}
 }
 

@@ -61,7 +61,7 @@ type streams struct {
 	seed    maphash.Seed
 	stripes [stripeCount]stripe
 	count   atomic.Int64
-	limit   int64
+	limit   atomic.Int64
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -76,7 +76,8 @@ type stripe struct {
 }
 
 func newStreams(limit int) *streams {
-	s := &streams{seed: maphash.MakeSeed(), limit: int64(limit)}
+	s := &streams{seed: maphash.MakeSeed()}
+	s.limit.Store(int64(limit))
 	for i := range s.stripes {
 		s.stripes[i].byName = make(map[string]*stream)
 	}
@@ -178,11 +179,11 @@ func (s *streams) find(stripe *stripe, name []byte) (*stream, error) {
 	if st := stripe.byName[string(name)]; st != nil {
 		return st, nil
 	}
-	if s.count.Add(1) > s.limit {
+	if limit := s.limit.Load(); s.count.Add(1) > limit {
 		s.count.Add(-1)
 		return nil, &command.Error{
 			Code:    command.LimitExceeded,
-			Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", s.limit),
+			Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", limit),
 		}
 	}
 	st := &stream{name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), usedIn: stripe.sweeps}

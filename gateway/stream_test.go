@@ -13,7 +13,7 @@ import (
 
 // unlimited is an account that never runs dry.
 func unlimited() *account {
-	return &account{credits: newCredits(1<<40, func() {}), limit: 1 << 40}
+	return &account{credits: newCredits(1<<40, 1<<40, func() {})}
 }
 
 // mailShard is a shard without a loop: events may be posted to it.

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// connectionLog writes about clients and publishers that come and go: at most
+// so many lines a second as the configuration says, because a fleet that comes
+// back all at once would fill the disk. Any goroutine may call it.
+type connectionLog struct {
+	logger  *slog.Logger
+	second  atomic.Int64 // of the loops' clock, to which lines belongs
+	lines   atomic.Int64 // written in it, or left out
+	omitted atomic.Int64 // since the last line
+}
+
+// write logs a line if this second has room for one of limit. The next line
+// that is written says how many were left out.
+func (l *connectionLog) write(limit int, now time.Duration, message string, attrs ...slog.Attr) {
+	if second := int64(now / time.Second); l.second.Load() != second && l.second.Swap(second) != second {
+		l.lines.Store(0)
+	}
+	if l.lines.Add(1) > int64(limit) {
+		l.omitted.Add(1)
+		return
+	}
+	if omitted := l.omitted.Swap(0); omitted > 0 {
+		attrs = append(attrs, slog.Int64("lines_left_out", omitted))
+	}
+	l.logger.LogAttrs(context.Background(), slog.LevelInfo, message, attrs...)
+}
+
+// logConnected tells of a client whose handshake was accepted.
+func (c *session) logConnected(origin []byte) {
+	s := c.shard
+	limit := s.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	s.gateway.connectionLog.write(limit, s.loop.Now(), "client connected",
+		slog.String("client", c.clientID()), slog.Any("address", c.conn.RemoteAddr()), slog.String("origin", string(origin)))
+}
+
+// logRefused tells of a client whose handshake was refused.
+func (c *session) logRefused(reason string) {
+	s := c.shard
+	limit := s.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	s.gateway.connectionLog.write(limit, s.loop.Now(), "handshake refused",
+		slog.String("reason", reason), slog.Any("address", c.conn.RemoteAddr()))
+}
+
+// logGone tells of a client that was connected and is not any more.
+func (c *session) logGone(err error) {
+	s := c.shard
+	limit := s.gateway.config().ConnectionLog
+	if limit == 0 || c.id == 0 {
+		return
+	}
+	s.gateway.connectionLog.write(limit, s.loop.Now(), "client gone",
+		slog.String("client", c.clientID()), slog.String("reason", disconnectNames[c.reason]), slog.Any("error", err))
+}
+
+// logConnected tells of a publisher that has come.
+func (p *publisher) logConnected() {
+	limit := p.ingest.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	p.remote = p.conn.RemoteAddr() // which the end of the connection does not know
+	p.ingest.gateway.connectionLog.write(limit, p.ingest.loop.Now(), "publisher connected",
+		slog.Any("address", p.remote))
+}
+
+// logGone tells of a publisher that is gone.
+func (p *publisher) logGone(err error) {
+	limit := p.ingest.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	p.ingest.gateway.connectionLog.write(limit, p.ingest.loop.Now(), "publisher gone",
+		slog.Any("address", p.remote), slog.Any("error", err))
+}

@@ -1,0 +1,26 @@
+package gateway
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConnectionLogIsSampled(t *testing.T) {
+	var text bytes.Buffer
+	log := connectionLog{logger: slog.New(slog.NewTextHandler(&text, nil))}
+	for i := range 10 {
+		log.write(3, 5*time.Second+time.Duration(i), "came")
+	}
+	if n := strings.Count(text.String(), "came"); n != 3 {
+		t.Errorf("%d lines in the first second, want 3", n)
+	}
+	log.write(3, 6*time.Second, "next")
+	log.write(3, 6*time.Second, "last")
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	if len(lines) != 5 || !strings.HasSuffix(lines[3], "msg=next lines_left_out=7") || !strings.HasSuffix(lines[4], "msg=last") {
+		t.Errorf("the log is\n%s", text.String())
+	}
+}

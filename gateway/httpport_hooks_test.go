@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHTTPTimeouts gives the server connections whose peers neither send what
+// they promised nor read what they asked for: both are cut off.
+func TestHTTPTimeouts(t *testing.T) {
+	ended := make(chan error, 1)
+	h := newHTTPPort(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			ended <- err
+			return
+		}
+		junk := make([]byte, 1<<20)
+		for {
+			if _, err := w.Write(junk); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}), slog.New(slog.DiscardHandler))
+	h.server.ReadTimeout, h.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	served := make(chan struct{})
+	go func() { h.run(); close(served) }()
+	for name, request := range map[string]string{
+		"a body that never ends":      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1",
+		"an answer that nobody reads": "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(pair[1]), "peer")
+		peer, err := net.FileConn(file)
+		file.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request)) {
+			t.Fatal("not taken")
+		}
+		if err := <-ended; err == nil {
+			t.Errorf("%s is not cut off", name)
+		}
+	}
+	h.stop()
+	<-served
+}
