@@ -48,8 +48,11 @@ type Listener struct {
 	loop  *Loop
 	token int32
 	state listenerState
-	wake  time.Duration // when a rest ends
-	burst bool          // failures since the last accepted socket were reported
+	// inherited sockets are someone else's too, who hands them to the next
+	// process: what waits there is not lost when this one closes its copy.
+	inherited bool
+	wake      time.Duration // when a rest ends
+	burst     bool          // failures since the last accepted socket were reported
 }
 
 // ListenConfig is how listening sockets are set up. The sockets that they
@@ -89,6 +92,46 @@ func (c ListenConfig) Listen(addr netip.AddrPort, count int) ([]*Listener, error
 	return listeners, nil
 }
 
+// Inherit makes count listeners of a listening TCP socket that another process
+// has opened and passed on, as systemd does. They share the one queue of
+// connections; whichever loop comes first takes the next. The caller still owns
+// file and may close it. On an error nothing stays open.
+func (c ListenConfig) Inherit(file *os.File, count int) ([]*Listener, error) {
+	var listeners []*Listener
+	for range count {
+		l, err := c.inherit(file)
+		if err != nil {
+			CloseListeners(listeners)
+			return nil, fmt.Errorf("listen on the inherited socket %s: %w", file.Name(), err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func (c ListenConfig) inherit(file *os.File) (*Listener, error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	l := &Listener{inherited: true}
+	var dupErr error
+	if err := raw.Control(func(fd uintptr) {
+		l.fd, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil || dupErr != nil {
+		return nil, errors.Join(err, os.NewSyscallError("dup", dupErr))
+	}
+	err = errors.Join(os.NewSyscallError("fcntl", unix.SetNonblock(l.fd, true)), l.set(c))
+	if err == nil {
+		err = l.resolve()
+	}
+	if err != nil {
+		unix.Close(l.fd)
+		return nil, err
+	}
+	return l, nil
+}
+
 // CloseListeners closes listeners that were not given to a loop.
 func CloseListeners(listeners []*Listener) {
 	for _, l := range listeners {
@@ -113,26 +156,43 @@ func (c ListenConfig) listen(addr netip.AddrPort, probe bool) (*Listener, error)
 	return l, nil
 }
 
-func (l *Listener) bind(config ListenConfig, addr netip.AddrPort, probe bool) error {
-	set := func(level, option, value int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(l.fd, level, option, value))
-	}
-	err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if !probe {
-		err = errors.Join(err, set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-	}
-	err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+// option sets an option of the socket that is a number.
+func (l *Listener) option(level, option, value int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(l.fd, level, option, value))
+}
+
+// set applies config.
+func (l *Listener) set(config ListenConfig) error {
+	err := l.option(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if config.UnsentLowWater > 0 {
-		err = errors.Join(err, set(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, config.UnsentLowWater))
+		err = errors.Join(err, l.option(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, config.UnsentLowWater))
 	}
 	if config.KeepAlive {
 		err = errors.Join(err,
-			set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
-			set(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
-			set(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
-			set(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes))
+			l.option(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+			l.option(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveIdle),
+			l.option(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveInterval),
+			l.option(unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveProbes))
 	}
+	return err
+}
+
+// resolve learns the address that the socket is bound to.
+func (l *Listener) resolve() error {
+	name, err := unix.Getsockname(l.fd)
 	if err != nil {
+		return os.NewSyscallError("getsockname", err)
+	}
+	l.addr = addrPort(name)
+	return nil
+}
+
+func (l *Listener) bind(config ListenConfig, addr netip.AddrPort, probe bool) error {
+	err := l.option(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if !probe {
+		err = errors.Join(err, l.option(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	}
+	if err = errors.Join(err, l.set(config)); err != nil {
 		return err
 	}
 	if err := unix.Bind(l.fd, sockaddr(addr)); err != nil {
@@ -145,16 +205,11 @@ func (l *Listener) bind(config ListenConfig, addr netip.AddrPort, probe bool) er
 		// Alone up to here, also in listen, which checks the port again: two
 		// sockets with SO_REUSEADDR may be bound to one port while neither
 		// listens. From here on the sockets of our other loops may join.
-		if err := set(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		if err := l.option(unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 			return err
 		}
 	}
-	name, err := unix.Getsockname(l.fd)
-	if err != nil {
-		return os.NewSyscallError("getsockname", err)
-	}
-	l.addr = addrPort(name)
-	return nil
+	return l.resolve()
 }
 
 // Addr is the address that the socket is bound to.
@@ -177,7 +232,8 @@ func (l *Loop) AddListener(listener *Listener) error {
 }
 
 // CloseListeners stops accepting: clients that the kernel has already
-// connected are still taken, then the listening sockets close.
+// connected are still taken, then the listening sockets close. Clients of an
+// inherited socket wait for whoever serves it next.
 func (l *Loop) CloseListeners() {
 	for _, listener := range l.listeners {
 		if listener.state == listenerClosed {
@@ -185,7 +241,7 @@ func (l *Loop) CloseListeners() {
 		}
 		// The bound covers all that is queued now; those who keep coming
 		// cannot hold the end up.
-		for range listenBacklog + 1 {
+		for i := 0; i <= listenBacklog && !listener.inherited; i++ {
 			fd, err := accept(listener.fd)
 			if err == nil {
 				l.owner.Accepted(listener, fd)
