@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime"
 	"time"
 )
@@ -14,8 +15,13 @@ import (
 type Config struct {
 	// Listen are the addresses for clients. Port 0 lets the kernel choose.
 	Listen []netip.AddrPort
-	// Publish are the addresses of the publish port; none turns it off.
+	// Publish are the addresses of the publish port; without any, and without
+	// PublishFiles, it is off.
 	Publish []netip.AddrPort
+	// ListenFiles and PublishFiles are listening TCP sockets that were opened by
+	// another process, as by systemd, and are used besides. New copies them; the
+	// caller may close them when it has returned.
+	ListenFiles, PublishFiles []*os.File
 
 	// Shards is the number of loops that serve clients, IngestLoops of those
 	// that serve publishers.
@@ -111,6 +117,9 @@ func DefaultConfig(maxConnections int) Config {
 	}
 }
 
+// publishes tells whether there is a publish port.
+func (c *Config) publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }
+
 // check names everything that is out of range.
 func (c *Config) check() error {
 	var errs []error
@@ -119,9 +128,9 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s is %d, must be at least %d", name, value, least))
 		}
 	}
-	atLeast("number of listen addresses", int64(len(c.Listen)), 1)
+	atLeast("number of listen addresses", int64(len(c.Listen)+len(c.ListenFiles)), 1)
 	atLeast("shards", int64(c.Shards), 1)
-	if len(c.Publish) > 0 {
+	if c.publishes() {
 		atLeast("ingest loops", int64(c.IngestLoops), 1)
 		atLeast("max publishers", int64(c.MaxPublishers), 1)
 	}

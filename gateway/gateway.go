@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,7 +91,7 @@ func (g *Gateway) open() error {
 		g.shards = append(g.shards, s)
 		shardLoops = append(shardLoops, s.loop)
 	}
-	if len(config.Publish) > 0 {
+	if config.publishes() {
 		for range config.IngestLoops {
 			in, err := newIngest(g)
 			if err != nil {
@@ -102,33 +103,49 @@ func (g *Gateway) open() error {
 	}
 	var err error
 	clients := poller.ListenConfig{UnsentLowWater: kernelQueue}
-	if g.clientAddrs, err = listenAll(clients, config.Listen, shardLoops); err != nil {
+	if g.clientAddrs, err = listenAll(clients, config.Listen, config.ListenFiles, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
-	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, config.Publish, ingestLoops); err != nil {
+	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, config.Publish, config.PublishFiles, ingestLoops); err != nil {
 		return fmt.Errorf("open the publish port: %w", err)
 	}
 	return nil
 }
 
-// listenAll binds every address once for each loop. Addresses with port 0 get
-// the same port, chosen with the first of them.
-func listenAll(config poller.ListenConfig, addrs []netip.AddrPort, loops []*poller.Loop) (bound []netip.AddrPort, err error) {
+// listenAll binds every address once for each loop, and has all loops accept
+// from the inherited sockets. Addresses with port 0 get the same port, chosen
+// with the first of them.
+func listenAll(config poller.ListenConfig, addrs []netip.AddrPort, inherited []*os.File, loops []*poller.Loop) (bound []netip.AddrPort, err error) {
+	add := func(listeners []*poller.Listener) error {
+		for i, l := range listeners {
+			if err := loops[i].AddListener(l); err != nil {
+				poller.CloseListeners(listeners[i:])
+				return err
+			}
+		}
+		bound = append(bound, listeners[0].Addr())
+		return nil
+	}
+	for _, file := range inherited {
+		listeners, err := config.Inherit(file, len(loops))
+		if err == nil {
+			err = add(listeners)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, addr := range addrs {
 		if addr.Port() == 0 && len(bound) > 0 {
 			addr = netip.AddrPortFrom(addr.Addr(), bound[0].Port())
 		}
 		listeners, err := config.Listen(addr, len(loops))
+		if err == nil {
+			err = add(listeners)
+		}
 		if err != nil {
 			return nil, err
 		}
-		for i, l := range listeners {
-			if err := loops[i].AddListener(l); err != nil {
-				poller.CloseListeners(listeners[i:])
-				return nil, err
-			}
-		}
-		bound = append(bound, listeners[0].Addr())
 	}
 	return bound, nil
 }
