@@ -1,20 +1,35 @@
 package gateway
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
 	"time"
 )
 
-// statsPatience is how long the loops may take to answer for their counters.
-const statsPatience = 5 * time.Second
+// defaultPatience is how long loops may take to answer.
+const defaultPatience = 5 * time.Second
+
+// Admin is what the admin port needs from the process around the gateway.
+type Admin struct {
+	// Version is told in the header Fleetcast-Version of the API's answers, if
+	// it is not empty.
+	Version string
+	// Drain begins to stop the process as SIGTERM does. It returns at once and
+	// may be called again, by several goroutines. If it is nil, POST /api/drain
+	// is answered with 501.
+	Drain func()
+	// Patience is how long the loops may take to answer one request; 0 means
+	// 5 s.
+	Patience time.Duration
+}
 
 // AdminHandler serves the admin port: /healthz (the process runs), /readyz (it
-// takes clients), /api/stats, /metrics (for Prometheus) and /debug/pprof. It does
-// not authenticate.
-func (g *Gateway) AdminHandler() http.Handler {
+// takes clients), the API below /api/ (docs/api.md), /metrics (for Prometheus)
+// and /debug/pprof. It does not authenticate.
+func (g *Gateway) AdminHandler(admin Admin) http.Handler {
+	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
@@ -26,8 +41,9 @@ func (g *Gateway) AdminHandler() http.Handler {
 			answer(w, http.StatusServiceUnavailable, "not ready: the gateway is starting or draining")
 		}
 	})
-	mux.HandleFunc("GET /api/stats", g.serveStats)
-	mux.Handle("GET /metrics", newMetricsHandler(g, statsPatience))
+	api := &api{gateway: g, admin: admin, crossOrigin: http.NewCrossOriginProtection()}
+	api.addTo(mux)
+	mux.Handle("GET /metrics", newMetricsHandler(g, admin.Patience))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -35,19 +51,6 @@ func (g *Gateway) AdminHandler() http.Handler {
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
-}
-
-func (g *Gateway) serveStats(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), statsPatience)
-	defer cancel()
-	stats, err := g.Stats(ctx)
-	if err != nil {
-		answerJSON(w, http.StatusServiceUnavailable, map[string]any{
-			"error": map[string]string{"code": "not_available", "message": err.Error()},
-		})
-		return
-	}
-	answerJSON(w, http.StatusOK, stats)
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

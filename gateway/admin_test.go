@@ -18,7 +18,7 @@ import (
 // admin serves the admin port; get asks for a path.
 func admin(t *testing.T, g *gateway.Gateway) (get func(path string) (status int, contentType, body string)) {
 	t.Helper()
-	web := httptest.NewServer(g.AdminHandler())
+	web := httptest.NewServer(g.AdminHandler(gateway.Admin{}))
 	t.Cleanup(web.Close)
 	return func(path string) (int, string, string) {
 		t.Helper()

@@ -27,9 +27,10 @@ const (
 
 // entry is one frame (or several whole ones, for entryOwn) that waits.
 type entry struct {
-	kind  entryKind
-	event *event
-	own   []byte
+	kind   entryKind
+	queued millis // when it began to wait; in what would be padding
+	event  *event
+	own    []byte
 }
 
 func (e *entry) frame() []byte {
@@ -55,16 +56,17 @@ type backlog struct {
 	own      int           // bytes of the session's own that wait
 	progress time.Duration // when bytes last left; the loop's time
 	total    *int64        // bytes that wait in all backlogs of the shard
+	place    uint32        // of the session in the shard's list of those that lag
 }
 
-func (b *backlog) pushEvent(e *event, sent int) {
+func (b *backlog) pushEvent(e *event, sent int, now time.Duration) {
 	e.hold()
-	b.push(entry{kind: entryEvent, event: e}, sent)
+	b.push(entry{kind: entryEvent, queued: millisOf(now), event: e}, sent)
 	b.events++
 }
 
-func (b *backlog) pushOwn(kind entryKind, p []byte) {
-	b.push(entry{kind: kind, own: slices.Clone(p)}, 0)
+func (b *backlog) pushOwn(kind entryKind, p []byte, now time.Duration) {
+	b.push(entry{kind: kind, queued: millisOf(now), own: slices.Clone(p)}, 0)
 	b.own += len(p)
 }
 
@@ -144,6 +146,14 @@ func (b *backlog) cut() {
 			b.own += len(half.own)
 		}
 	}
+}
+
+// oldest is for how long the first entry has waited; 0 if there is none.
+func (b *backlog) oldest(now time.Duration) time.Duration {
+	if b.entries.len() == 0 {
+		return 0
+	}
+	return b.entries.at(0).queued.since(now)
 }
 
 // release drops everything.

@@ -42,13 +42,13 @@ func (o *backlogOracle) pushEvent(e *event, sent int) {
 	if sent > 0 {
 		o.sent = sent
 	}
-	o.b.pushEvent(e, sent)
+	o.b.pushEvent(e, sent, 0)
 	o.units = append(o.units, backlogUnit{entryEvent, e.frame, e})
 	o.check()
 }
 
 func (o *backlogOracle) pushOwn(kind entryKind, p []byte) {
-	o.b.pushOwn(kind, p)
+	o.b.pushOwn(kind, p, 0)
 	o.units = append(o.units, backlogUnit{kind, bytes.Clone(p), nil})
 	o.check()
 }

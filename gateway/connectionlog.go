@@ -59,11 +59,12 @@ func (c *session) logRefused(reason string) {
 func (c *session) logGone(err error) {
 	s := c.shard
 	limit := s.gateway.config().ConnectionLog
-	if limit == 0 || c.id == 0 {
+	if limit == 0 || c.id == 0 { // it has none before its handshake is accepted
 		return
 	}
 	s.gateway.connectionLog.write(limit, s.loop.Now(), "client gone",
-		slog.String("client", c.clientID()), slog.String("reason", disconnectNames[c.reason]), slog.Any("error", err))
+		slog.String("client", c.clientID()), slog.String("reason", disconnectNames[c.reason]),
+		slog.Duration("after", c.opened.since(s.loop.Now())), slog.Any("error", err))
 }
 
 // logConnected tells of a publisher that has come.

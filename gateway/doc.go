@@ -24,7 +24,7 @@
 // by its stripe's lock; events, immutable once sequenced and counted by
 // reference; the credits, which are atomic; and the mailboxes, which are the
 // only way into a loop. Everything else asks a loop by posting to it a
-// function that the loop calls.
+// function that the loop calls: so does the admin port (admin.go, api.go).
 //
 // Of [Gateway], all methods may be called from any goroutine.
 package gateway

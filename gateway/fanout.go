@@ -174,7 +174,7 @@ func (c *session) queue(events []*event, sent int) {
 			c.overrun()
 			return
 		}
-		b.pushEvent(e, sent)
+		b.pushEvent(e, sent, c.shard.loop.Now())
 		c.shard.counters.deliveries++
 		sent = 0
 	}

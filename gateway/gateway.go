@@ -38,6 +38,7 @@ type Gateway struct {
 	publishers    atomic.Int64 // connections to the publish port
 	// publisherIDs counts the numbers given to RESP connections.
 	publisherIDs atomic.Uint64
+	apiPublisher *apiPublisher
 
 	clientAddrs, publishAddrs []netip.AddrPort
 
@@ -72,6 +73,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}
+	g.apiPublisher = newAPIPublisher(g)
 	if err := g.open(); err != nil {
 		g.closeLoops()
 		return nil, err
@@ -194,6 +196,7 @@ func (g *Gateway) Close() {
 // ctx ends, the gateway closes and Run returns. The error is that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining.Store(true)
+	g.apiPublisher.end()
 	defer g.Close()
 	starts := make([]func(done func()), 0, len(g.ingests))
 	for _, in := range g.ingests {

@@ -57,6 +57,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 		return refused
 	}
 	c.moveTo(sessionOpen)
+	c.opened = tenthsOf(s.loop.Now())
 	c.id = s.random.Uint64()
 	c.logConnected(accepted.Origin)
 	var id [16]byte
@@ -96,9 +97,6 @@ func (c *session) handshakeRefused(refused *websocket.HandshakeError) {
 	c.logRefused(refused.Reason)
 	c.lastWords(handshakeFailed)
 }
-
-// clientID is the client's id as clients see it.
-func (c *session) clientID() string { return string(appendClientID(nil, c.id)) }
 
 // appendClientID appends a client's id as clients see it: 16 hexadecimal
 // digits.

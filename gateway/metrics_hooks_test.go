@@ -17,7 +17,7 @@ func (g *Gateway) MetricsWithin(patience time.Duration) http.Handler {
 // which a test of a running one cannot hold still.
 func TestMetricsOfPressure(t *testing.T) {
 	stats := &GatewayStats{
-		Total:   Stats{BacklogBytes: 5, FanOutCuts: 6, Paused: 9, MailboxDepth: 10, QueuedEvents: 11},
+		Total:   Stats{BacklogBytes: 5, FanOutCuts: 6, Lagging: 12, Paused: 9, MailboxDepth: 10, QueuedEvents: 11},
 		Publish: PublishStats{Paused: 7, CreditsUsed: 8},
 	}
 	registry := prometheus.NewPedanticRegistry()
@@ -33,7 +33,7 @@ func TestMetricsOfPressure(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"fleetcast_backlog_bytes": 5, "fleetcast_fan_out_cuts_total": 6,
-		"fleetcast_clients_paused": 9, "fleetcast_shard_mailbox_depth": 10, "fleetcast_shard_queued_events": 11,
+		"fleetcast_clients_lagging": 12, "fleetcast_clients_paused": 9, "fleetcast_shard_mailbox_depth": 10, "fleetcast_shard_queued_events": 11,
 		"fleetcast_publishers_paused": 7, "fleetcast_credits_used_bytes": 8,
 	} {
 		if got[name] != want {

@@ -103,7 +103,7 @@ func TestMetrics(t *testing.T) {
 		"streams": 3, "streams_limit": 13, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"deliveries_total": 8, "fan_out_cuts_total": 0,
-		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_paused": 0,
+		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
 		"credits_used_bytes": 0, "credits_limit_bytes": 1 << 20,
 		"publish_requests_total": 4, "publish_events_total": 4,
@@ -116,11 +116,11 @@ func TestMetrics(t *testing.T) {
 	}
 	for metric, values := range map[string]map[string]float64{
 		"client_disconnects_total{reason": {"client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
-			"message_too_big": 0, "slow_consumer": 0, "ping_timeout": 0, "draining": 0},
+			"message_too_big": 0, "slow_consumer": 0, "ping_timeout": 0, "draining": 0, "disconnected": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
 			"head_too_large": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0},
-		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "internal": 0},
+		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "not_available": 0, "internal": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "not_available": 0, "internal": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},
@@ -129,7 +129,7 @@ func TestMetrics(t *testing.T) {
 			want[fmt.Sprintf("%s=%q}", metric, label)] = value
 		}
 	}
-	got := series(t, scrape(t, s.AdminHandler()))
+	got := series(t, scrape(t, s.AdminHandler(gateway.Admin{})))
 	// Times differ from run to run, the number of events does not.
 	if got["publish_to_write_seconds_count"] != want["shard_events_total"] {
 		t.Errorf("%v events were timed, want %v", got["publish_to_write_seconds_count"], want["shard_events_total"])
@@ -146,7 +146,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestMetricsFollowConventions(t *testing.T) {
-	text := scrape(t, start(t).AdminHandler())
+	text := scrape(t, start(t).AdminHandler(gateway.Admin{}))
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 			rows[strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2])
 		}
 	}
-	for name, kind := range metricTypes(scrape(t, start(t).AdminHandler())) {
+	for name, kind := range metricTypes(scrape(t, start(t).AdminHandler(gateway.Admin{}))) {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
 			continue // the client library's own; a row for each kind
 		}
@@ -212,7 +212,7 @@ func TestMetricsOfStalledLoops(t *testing.T) {
 	scrapes.Wait()
 	goOn()
 	s.stats() // they have gone on
-	scrape(t, s.AdminHandler())
+	scrape(t, s.AdminHandler(gateway.Admin{}))
 }
 
 // TestConcurrentScrapes has several scrapers while events flow and clients come
@@ -220,7 +220,7 @@ func TestMetricsOfStalledLoops(t *testing.T) {
 func TestConcurrentScrapes(t *testing.T) {
 	const scrapers, scrapesEach, events = 4, 25, 300
 	s := start(t)
-	handler := s.AdminHandler()
+	handler := s.AdminHandler(gateway.Admin{})
 	subscriber, upstream := s.connect(), s.publisher()
 	subscriber.subscribe("news")
 	var work sync.WaitGroup

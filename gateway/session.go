@@ -37,6 +37,7 @@ const (
 	slowConsumer               // its backlog was over the limit
 	pingTimeout                // it did not answer
 	draining                   // the gateway stops
+	disconnected               // an operator asked for it
 	disconnectCount
 )
 
@@ -50,6 +51,7 @@ var disconnectNames = [disconnectCount]string{
 	slowConsumer:    "slow_consumer",
 	pingTimeout:     "ping_timeout",
 	draining:        "draining",
+	disconnected:    "disconnected",
 }
 
 var errClientClosed = errors.New("client closed")
@@ -61,6 +63,7 @@ type session struct {
 	conn    poller.Conn
 	state   sessionState
 	reason  disconnect
+	opened  tenths   // when the handshake succeeded
 	backlog *backlog // what the socket has not taken; nil while it keeps up
 	shard   *shard
 
@@ -141,6 +144,7 @@ func (c *session) Closed(err error) {
 	c.releaseHeld()
 	if c.backlog != nil {
 		c.backlog.release()
+		s.lagging.remove(c)
 		c.backlog = nil
 	}
 	s.counters.connections--
@@ -275,7 +279,7 @@ func (c *session) write(kind entryKind, p []byte) {
 		}
 		c.lag()
 	}
-	c.backlog.pushOwn(kind, p)
+	c.backlog.pushOwn(kind, p, c.shard.loop.Now())
 	c.backlog.took(sent) // so that a frame which is half out counts as that
 }
 
@@ -299,6 +303,7 @@ func (c *session) vanish(err error) {
 // lag starts a backlog.
 func (c *session) lag() {
 	c.backlog = &backlog{total: &c.shard.counters.backlogBytes, progress: c.shard.loop.Now()}
+	c.shard.lagging.add(c)
 	c.conn.WantWrite(true)
 }
 
@@ -332,6 +337,7 @@ func (c *session) Writable() {
 
 // caughtUp ends the backlog.
 func (c *session) caughtUp() {
+	c.shard.lagging.remove(c)
 	c.backlog = nil
 	c.conn.WantWrite(false)
 	if c.state == sessionClosing {

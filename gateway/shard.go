@@ -42,6 +42,7 @@ type shard struct {
 	active   ring[*channel] // that have events to fan out, in turn
 	slice    time.Duration  // how long a turn fans out
 	starved  starved        // clients whose publish waits for credit
+	lagging  lagging        // clients with a backlog
 	drain    drainState
 	drained  func()
 

@@ -57,6 +57,7 @@ type Stats struct {
 	BytesIn           uint64            `json:"bytes_in"`
 	BytesOut          uint64            `json:"bytes_out"`
 	BacklogBytes      int64             `json:"backlog_bytes"`
+	Lagging           int64             `json:"lagging"`       // clients with a backlog
 	Paused            int64             `json:"paused"`        // clients whose publish waits for credit
 	MailboxDepth      int64             `json:"mailbox_depth"` // messages that waited when the loop looked
 	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
@@ -122,6 +123,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
 		}
 	}
+	g.apiPublisher.addStats(&stats.Publish)
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.Publish.Streams = g.streams.count.Load()
 	return stats, nil
@@ -172,6 +174,7 @@ func (s *shard) stats() Stats {
 		BytesIn:           c.bytesIn,
 		BytesOut:          c.bytesOut,
 		BacklogBytes:      c.backlogBytes,
+		Lagging:           int64(len(s.lagging)),
 		Paused:            int64(len(s.starved.queue)),
 		MailboxDepth:      int64(s.taken),
 		QueuedEvents:      c.queued,
@@ -206,6 +209,7 @@ func (t *Stats) add(s *Stats) {
 	t.BytesIn += s.BytesIn
 	t.BytesOut += s.BytesOut
 	t.BacklogBytes += s.BacklogBytes
+	t.Lagging += s.Lagging
 	t.Paused += s.Paused
 	t.MailboxDepth += s.MailboxDepth
 	t.QueuedEvents += s.QueuedEvents

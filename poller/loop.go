@@ -201,6 +201,24 @@ func (l *Loop) EachConn(visit func(Handler)) {
 	}
 }
 
+// Walk is EachConn in portions: it looks at up to n slots from the one numbered
+// from, at first 0, and returns where the next portion begins, or -1 behind the
+// last slot. A connection keeps its slot, so a walk misses none that was there
+// from its first portion to its last. It ends early, with -1, when visit returns
+// false.
+func (l *Loop) Walk(from, n int, visit func(Handler) bool) (next int) {
+	end := min(from+n, len(l.conns))
+	for i := from; i < end; i++ {
+		if c := l.conns[i]; c != nil && c.state != stateClosing && !visit(c.handler) {
+			return -1
+		}
+	}
+	if end >= len(l.conns) {
+		return -1
+	}
+	return end
+}
+
 // mayBlock declares the loop asleep if it may block, then looks for mail once
 // more: a poster either sees the flag and wakes the loop, or posted early
 // enough to be seen here.

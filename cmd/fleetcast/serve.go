@@ -172,7 +172,7 @@ func (c *serveCommand) startAdmin(g *gateway.Gateway, logger *slog.Logger) (*htt
 		return nil, nil, nil
 	}
 	server := &http.Server{
-		Handler:           g.AdminHandler(),
+		Handler:           g.AdminHandler(gateway.Admin{Version: version()}),
 		ReadHeaderTimeout: adminHeaderTimeout,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
@@ -215,7 +215,7 @@ func (c *serveCommand) warnOfOpenPorts(logger *slog.Logger) {
 	}{
 		{"--listen", &c.Listen, "subscribe to every channel"},
 		{"--publish", &c.Publish, "publish to every channel"},
-		{"--admin", &c.Admin, "see statistics and profiles"},
+		{"--admin", &c.Admin, "see statistics and profiles, publish, disconnect clients and stop the gateway"},
 	} {
 		if port.at.public() {
 			logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+port.who,

@@ -1,0 +1,104 @@
+package gateway_test
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fleetcast/gateway"
+)
+
+// TestRoutesAreDescribed compares the routes that the handler is made from with
+// openapi.yaml, in both directions.
+func TestRoutesAreDescribed(t *testing.T) {
+	var described []string
+	for path, item := range describe(t).Paths.Map() {
+		for method := range item.Operations() {
+			described = append(described, method+" "+path)
+		}
+	}
+	routes := gateway.APIRoutes()
+	slices.Sort(described)
+	slices.Sort(routes)
+	if !slices.Equal(routes, described) {
+		t.Errorf("the routes are\n%s, described are\n%s", strings.Join(routes, "\n"), strings.Join(described, "\n"))
+	}
+}
+
+// TestEveryDescribedAnswer brings about each status of each operation. That the
+// answers are as described is what the operator checks.
+func TestEveryDescribedAnswer(t *testing.T) {
+	document := describe(t)
+	met := make(map[string]bool)
+	note := func(o *operator) {
+		o.met.Range(func(key, _ any) bool {
+			met[key.(string)] = true
+			return true
+		})
+	}
+
+	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.PublisherCredits = 2, 1 })
+	o := operate(t, s.Gateway, gateway.Admin{Drain: func() {}})
+	p, id := s.connectKnown(0)
+	p.subscribe("news")
+	o.post("/api/publish", `{"id":1,"channel":"news","data":{"a":1}}`)
+	s.eventually("no event under way", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 0 })
+	o.post("/api/publish", `{"channels":["one","two"],"data":null}`)
+	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/openapi.yaml"} {
+		o.get(path)
+		o.get(path + "?nonsense=1")
+	}
+	const nobody = "/api/clients/0123456789abcdef"
+	o.get(nobody)
+	o.post(nobody+"/disconnect", "{}")
+	for _, path := range []string{"/api/publish", "/api/drain", "/api/clients/" + id + "/disconnect"} {
+		o.post(path, "x")
+		o.post(path, strings.Repeat(" ", 1<<20))
+		o.call("POST", path, "{}", "Content-Type: text/plain")
+		o.call("POST", path, "{}", jsonType, "Sec-Fetch-Site: cross-site")
+	}
+	o.post("/api/clients/"+id+"/disconnect", `{"reason":"over"}`)
+	o.post("/api/drain", "{}")
+	note(o)
+
+	alone := operate(t, s.Gateway, gateway.Admin{Patience: 20 * time.Millisecond})
+	alone.post("/api/drain", "")
+	goOn := s.StallShards()
+	for _, path := range []string{"/api/stats", nobody, "/api/laggards"} {
+		alone.get(path)
+	}
+	alone.post(nobody+"/disconnect", "{}")
+	goOn()
+	s.Close()
+	s.awaitEnd()
+	alone.post("/api/publish", `{"channel":"news","data":1}`)
+	note(alone)
+
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status := range operation.Responses.Map() {
+				number, _ := strconv.Atoi(status)
+				if !met[method+" "+path+" "+http.StatusText(number)] {
+					t.Errorf("%s %s was never answered with %s", method, path, status)
+				}
+			}
+		}
+	}
+}
+
+func TestDescriptionIsServed(t *testing.T) {
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t)
+	o := operate(t, s.Gateway, gateway.Admin{Version: "v1.2.3"})
+	reply := o.get("/api/openapi.yaml")
+	if reply.body != string(text) || reply.header.Get("Content-Type") != "application/yaml" || reply.header.Get("Fleetcast-Version") != "v1.2.3" {
+		t.Errorf("answered with %v and %d bytes", reply.header, len(reply.body))
+	}
+}

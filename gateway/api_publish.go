@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+	"fleetcast/poller"
+)
+
+// errNoCredit is answered where the publish port would stop reading.
+var errNoCredit = &apiError{http.StatusServiceUnavailable, command.NotAvailable,
+	"too much is under way (--credits, --publisher-credits); nothing was published, try again later"}
+
+// creditRetry is when to try again without credit, in seconds.
+const creditRetry = "1"
+
+var publishKeys = []string{"id", "channel", "channels", "data"}
+
+// apiPublisher publishes for POST /api/publish: all of its requests are one
+// publisher, with one share of the credits. Unlike those of the publish port it
+// never waits. Any goroutine may call it.
+type apiPublisher struct {
+	gateway *Gateway
+
+	mu      sync.Mutex
+	account *account
+	ended   bool
+	request publish.Request
+	wakes   wakeSet
+
+	// Counted with those of the publish port.
+	requests, events uint64
+	errors           map[command.Code]uint64
+}
+
+func newAPIPublisher(g *Gateway) *apiPublisher {
+	return &apiPublisher{
+		gateway: g,
+		account: &account{credits: g.credits}, // never waits
+		wakes:   newWakeSet(g.config().Shards),
+		errors:  make(map[command.Code]uint64),
+	}
+}
+
+func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r, int64(a.gateway.config().MaxEvent+requestRoom))
+	if err != nil {
+		return err
+	}
+	reply, err := a.gateway.apiPublisher.publish(body)
+	if err == errNoCredit {
+		w.Header().Set("Retry-After", creditRetry)
+	}
+	if err != nil {
+		return err
+	}
+	answerJSON(w, http.StatusOK, reply)
+	return nil
+}
+
+// publishReply is the publish port's reply to a request.
+type publishReply struct {
+	ID      *uint64         `json:"id,omitempty"`
+	Results []publishResult `json:"results"`
+}
+
+type publishResult struct {
+	Channel     string `json:"channel"`
+	Epoch       epoch  `json:"epoch"`
+	Offset      uint64 `json:"offset"`
+	Subscribers int    `json:"subscribers"`
+}
+
+// publish handles one request and counts what became of it. As on the publish
+// port, an event may have gone to some of its channels if another is refused.
+func (p *apiPublisher) publish(body []byte) (publishReply, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	reply, err := p.sequence(body)
+	if err != nil {
+		p.errors[apiErrorOf(err).code]++
+	}
+	return reply, err
+}
+
+func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
+	g, r := p.gateway, &p.request
+	if p.ended || g.running.Err() != nil {
+		return reply, notAvailable("the gateway is stopping")
+	}
+	if err := r.Parse(body, g.config().MaxEvent); err != nil {
+		return reply, err
+	}
+	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
+		return reply, err
+	}
+	var cost int64
+	for _, name := range r.Channels {
+		cost += eventCost(name, r.Data)
+	}
+	if !p.account.take(cost) {
+		return reply, errNoCredit
+	}
+	p.requests++
+	if r.ID.Set {
+		id := r.ID.Value // r is used again
+		reply.ID = &id
+	}
+	for _, name := range r.Channels {
+		at, refusal := g.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), poller.Now(), &p.wakes)
+		if refusal != nil {
+			// The streams are full: that is not the request's fault.
+			err = &apiError{http.StatusTooManyRequests, command.LimitExceeded, fmt.Sprintf("channel %s: %s", command.QuoteChannel(name), refusalOf(refusal).Message)}
+			continue // the others of a request do not suffer
+		}
+		p.events++
+		reply.Results = append(reply.Results, publishResult{string(name), at.epoch, at.offset, at.subscribers})
+	}
+	p.wakes.wake()
+	return reply, err
+}
+
+// end refuses what comes from now on; what came before is with the shards.
+func (p *apiPublisher) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+}
+
+// addStats adds the counters.
+func (p *apiPublisher) addStats(stats *PublishStats) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats.Requests += p.requests
+	stats.Events += p.events
+	for code, n := range p.errors {
+		stats.Errors[string(code)] += n
+	}
+}

@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+const keptChannels = 1_000_000
+
+// BenchmarkListChannels lists from 1,000,000 channels with the largest limit. It
+// also reports for how long a stripe's lock is held, on average and at most.
+func BenchmarkListChannels(b *testing.B) {
+	s := newStreams(keptChannels)
+	for i := range keptChannels {
+		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
+		stripe := s.stripe(name)
+		st, err := s.find(stripe, name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := new(channel)
+		c.subscribers.Store(int32(i))
+		st.interested = []*channel{c}
+	}
+	for name, q := range map[string]channelQuery{
+		"first page":     {limit: listLimit},
+		"page of 100":    {limit: listDefault},
+		"subscribers":    {limit: listLimit, largest: true},
+		"prefix of none": {limit: listLimit, prefix: "x"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			var longest, all time.Duration
+			calls := 0
+			for b.Loop() {
+				found := q.found()
+				for i := range s.stripes {
+					began := time.Now()
+					s.offer(i, &q, found)
+					held := time.Since(began)
+					longest, all = max(longest, held), all+held
+					calls++
+				}
+			}
+			b.ReportMetric(float64(longest.Microseconds()), "µs-longest-hold")
+			b.ReportMetric(float64(all.Microseconds())/float64(calls), "µs-mean-hold")
+		})
+	}
+}

@@ -1,0 +1,45 @@
+package gateway
+
+import "slices"
+
+// best keeps those of the values offered to it that come first in an order. It
+// holds twice as many as it keeps at most, and allocates nothing after newBest.
+type best[T any] struct {
+	keep    int
+	compare func(a, b T) int
+	values  []T
+	full    bool // the first keep values are sorted, and no later one beats them
+}
+
+func newBest[T any](keep int, compare func(a, b T) int) *best[T] {
+	return &best[T]{keep: keep, compare: compare, values: make([]T, 0, 2*keep)}
+}
+
+// wants tells whether v would be kept for the time being.
+func (b *best[T]) wants(v T) bool {
+	return !b.full || b.compare(v, b.values[b.keep-1]) < 0
+}
+
+// offer keeps v if it is wanted, and tells whether it was.
+func (b *best[T]) offer(v T) bool {
+	if !b.wants(v) {
+		return false
+	}
+	if len(b.values) == cap(b.values) {
+		b.sorted()
+	}
+	b.values = append(b.values, v)
+	return true
+}
+
+// sorted returns what is kept, in order. The slice is valid until the next
+// offer.
+func (b *best[T]) sorted() []T {
+	slices.SortFunc(b.values, b.compare)
+	if len(b.values) > b.keep {
+		clear(b.values[b.keep:])
+		b.values = b.values[:b.keep]
+	}
+	b.full = len(b.values) == b.keep
+	return b.values
+}

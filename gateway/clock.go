@@ -1,0 +1,26 @@
+package gateway
+
+import "time"
+
+// tenths is a loop's time in tenths of a second, for 13 years.
+type tenths uint32
+
+func tenthsOf(now time.Duration) tenths { return tenths(now / (time.Second / 10)) }
+
+// since is the time from t to now, and up to a tenth of a second more.
+func (t tenths) since(now time.Duration) time.Duration {
+	return now - time.Duration(t)*(time.Second/10)
+}
+
+// millis is a loop's time in milliseconds. It wraps after 49 days: only shorter
+// differences mean anything.
+type millis uint32
+
+func millisOf(now time.Duration) millis { return millis(now / time.Millisecond) }
+
+func (m millis) since(now time.Duration) time.Duration {
+	return time.Duration(millisOf(now)-m) * time.Millisecond
+}
+
+// seconds is d for JSON. Duration.Seconds would make 2.1390000000000002 of 2.139.
+func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+)
+
+// lagging lists the sessions of one shard that have a backlog, in no order, so
+// that who asks for them need not look at all. The shard owns it.
+type lagging []*session
+
+func (l *lagging) add(c *session) {
+	c.backlog.place = uint32(len(*l))
+	*l = append(*l, c)
+}
+
+// remove takes a session out whose backlog is still there. The last one takes
+// its place.
+func (l *lagging) remove(c *session) {
+	last := len(*l) - 1
+	moved := (*l)[last]
+	(*l)[c.backlog.place] = moved
+	moved.backlog.place = c.backlog.place
+	(*l)[last] = nil
+	*l = (*l)[:last]
+	if last == 0 {
+		*l = nil // after a storm the list may be long
+	}
+}
+
+// laggardsDefault is how many clients /api/laggards names if the request does
+// not say.
+const laggardsDefault = 10
+
+// laggard is one client as /api/laggards shows it.
+type laggard struct {
+	Client          string  `json:"client"`
+	Shard           int     `json:"shard"`
+	Address         string  `json:"address"`
+	BacklogBytes    int     `json:"backlog_bytes"`
+	BacklogMessages int     `json:"backlog_messages"`
+	OldestSeconds   float64 `json:"oldest_seconds"`
+}
+
+// lagEntry is a laggard as its shard reports it.
+type lagEntry struct {
+	session *session // until its address is known; only its shard may look at it
+	laggard
+	id uint64
+}
+
+// laggards names the clients with the largest backlogs. Each shard is asked
+// for those that lag, in portions.
+func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r, laggardsDefault)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.patience(r)
+	defer cancel()
+	found := newBest(limit, func(a, b lagEntry) int {
+		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.id, b.id))
+	})
+	for _, s := range a.gateway.shards {
+		met := make(map[uint64]bool) // of those that were kept
+		for end := math.MaxInt; end > 0; {
+			if err := a.onShard(ctx, s, func() { end = s.offerLagging(end, found, met) }); err != nil {
+				return err
+			}
+		}
+	}
+	list := make([]laggard, 0, limit)
+	for _, entry := range found.sorted() {
+		list = append(list, entry.laggard)
+	}
+	answerJSON(w, http.StatusOK, map[string][]laggard{"laggards": list})
+	return nil
+}
+
+// offerLagging offers a portion of the shard's list, that which ends at end, and
+// returns where the next one ends. From the back to the front, because who
+// catches up between two portions is replaced by the last: that one may be met
+// twice, but nobody is missed who lags all the time.
+func (s *shard) offerLagging(end int, to *best[lagEntry], met map[uint64]bool) (next int) {
+	end = min(end, len(s.lagging))
+	next = max(end-walkPortion, 0)
+	now := s.loop.Refresh()
+	for _, c := range s.lagging[next:end] {
+		if c.state != sessionOpen || met[c.id] {
+			continue
+		}
+		b := c.backlog
+		entry := lagEntry{session: c, id: c.id, laggard: laggard{
+			Shard: s.index, BacklogBytes: b.bytes, BacklogMessages: b.events, OldestSeconds: seconds(b.oldest(now)),
+		}}
+		if to.offer(entry) {
+			met[c.id] = true
+		}
+	}
+	kept := to.sorted()
+	for i := range kept {
+		if c := kept[i].session; c != nil {
+			kept[i].Client, kept[i].Address, kept[i].session = c.clientID(), c.address(), nil
+		}
+	}
+	return next
+}
