@@ -1,12 +1,12 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -120,45 +120,79 @@ func DefaultConfig(maxConnections int) Config {
 // publishes tells whether there is a publish port.
 func (c *Config) publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }
 
-// check names everything that is out of range.
-func (c *Config) check() error {
-	var errs []error
-	atLeast := func(name string, value, least int64) {
+// OptionError is a field of a [Config] that is out of range.
+type OptionError struct {
+	Field   string // as Config names it
+	Problem string // "is 0, must be at least 1"
+}
+
+// Error implements error.
+func (e OptionError) Error() string { return e.Field + " " + e.Problem }
+
+// OptionErrors is all that is out of range.
+type OptionErrors []OptionError
+
+// Error gives each its line.
+func (e OptionErrors) Error() string {
+	lines := make([]string, len(e))
+	for i := range e {
+		lines[i] = e[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *OptionErrors) add(field, problem string, values ...any) {
+	*e = append(*e, OptionError{field, fmt.Sprintf(problem, values...)})
+}
+
+// minMaxMessage is the least MaxMessage in bytes: a subscribe request with a
+// short name must fit.
+const minMaxMessage = 128
+
+// Check names everything that is out of range. The error is an [OptionErrors].
+func (c *Config) Check() error {
+	var errs OptionErrors
+	atLeast := func(field string, value, least int64) {
 		if value < least {
-			errs = append(errs, fmt.Errorf("%s is %d, must be at least %d", name, value, least))
+			errs.add(field, "is %d, must be at least %d", value, least)
 		}
 	}
-	atLeast("number of listen addresses", int64(len(c.Listen)+len(c.ListenFiles)), 1)
-	atLeast("shards", int64(c.Shards), 1)
-	if c.publishes() {
-		atLeast("ingest loops", int64(c.IngestLoops), 1)
-		atLeast("max publishers", int64(c.MaxPublishers), 1)
+	if len(c.Listen)+len(c.ListenFiles) == 0 {
+		errs.add("Listen", "must name an address")
 	}
-	atLeast("max clients", int64(c.MaxClients), 1)
-	atLeast("max channels", int64(c.MaxChannels), 1)
-	atLeast("client channels", int64(c.ClientChannels), 1)
-	atLeast("max message", int64(c.MaxMessage), 128)
-	atLeast("max event", int64(c.MaxEvent), 1)
-	atLeast("backlog bytes", int64(c.BacklogBytes), 1)
-	atLeast("backlog messages", int64(c.BacklogMessages), 1)
-	atLeast("credits", c.Credits, 1)
-	atLeast("publisher credits", c.PublisherCredits, 1)
-	atLeast("connection log", int64(c.ConnectionLog), 0)
+	atLeast("Shards", int64(c.Shards), 1)
+	if c.publishes() {
+		atLeast("IngestLoops", int64(c.IngestLoops), 1)
+		atLeast("MaxPublishers", int64(c.MaxPublishers), 1)
+	}
+	atLeast("MaxClients", int64(c.MaxClients), 1)
+	atLeast("MaxChannels", int64(c.MaxChannels), 1)
+	atLeast("ClientChannels", int64(c.ClientChannels), 1)
+	atLeast("MaxMessage", int64(c.MaxMessage), minMaxMessage)
+	atLeast("MaxEvent", int64(c.MaxEvent), 1)
+	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
+	atLeast("BacklogMessages", int64(c.BacklogMessages), 1)
+	atLeast("Credits", c.Credits, 1)
+	atLeast("PublisherCredits", c.PublisherCredits, 1)
+	atLeast("ConnectionLog", int64(c.ConnectionLog), 0)
 	for _, d := range []struct {
-		name  string
+		field string
 		value time.Duration
 	}{
-		{"channel retention", c.ChannelRetention},
-		{"handshake timeout", c.HandshakeTimeout},
-		{"ping interval", c.PingInterval},
-		{"pong timeout", c.PongTimeout},
+		{"ChannelRetention", c.ChannelRetention},
+		{"HandshakeTimeout", c.HandshakeTimeout},
+		{"PingInterval", c.PingInterval},
+		{"PongTimeout", c.PongTimeout},
 	} {
 		if d.value <= 0 {
-			errs = append(errs, fmt.Errorf("%s is %v, must be positive", d.name, d.value))
+			errs.add(d.field, "is %v, must be positive", d.value)
 		}
 	}
 	if c.RetryWindow < 0 {
-		errs = append(errs, fmt.Errorf("retry window is %v, must not be negative", c.RetryWindow))
+		errs.add("RetryWindow", "is %v, must not be negative", c.RetryWindow)
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return errs
 }

@@ -57,7 +57,7 @@ type Gateway struct {
 // may connect, and serves them once Run is called. The error names the address
 // or the option at fault.
 func New(config Config, logger *slog.Logger) (*Gateway, error) {
-	if err := config.check(); err != nil {
+	if err := config.Check(); err != nil {
 		return nil, fmt.Errorf("configure gateway: %w", err)
 	}
 	g := &Gateway{

@@ -99,7 +99,7 @@ func TestReconfigureWithin(t *testing.T) {
 	s, config := reconfigurable(t)
 	before := config
 	config.MaxClients, config.Credits = 7, 0
-	if err := s.Reconfigure(config); err == nil || !strings.Contains(err.Error(), "credits is 0, must be at least 1") {
+	if err := s.Reconfigure(config); err == nil || !strings.Contains(err.Error(), "Credits is 0, must be at least 1") {
 		t.Errorf("error %v", err)
 	}
 	if got := s.stats().Limits.MaxClients; got != before.MaxClients {

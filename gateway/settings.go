@@ -46,7 +46,7 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.Credits, merged.PublisherCredits = next.Credits, next.PublisherCredits
 	merged.ConnectionLog = next.ConnectionLog
 	merged.RetryWindow = next.RetryWindow
-	if err := merged.check(); err != nil {
+	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
 	g.settings.Store(newSettings(merged))

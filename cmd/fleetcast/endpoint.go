@@ -20,21 +20,22 @@ type endpoint struct {
 // resolveTimeout bounds the look-up of a host name in a flag.
 const resolveTimeout = 5 * time.Second
 
-// UnmarshalText reads host:port or off. localhost means both loopback
+// UnmarshalText reads host:port or off, of which YAML tools may have made
+// false. localhost means both loopback
 // addresses, an empty host all addresses of the machine.
 func (e *endpoint) UnmarshalText(text []byte) error {
 	*e = endpoint{text: string(text)}
-	if e.text == "off" {
-		e.off = true
+	if e.text == "off" || e.text == "false" {
+		e.text, e.off = "off", true
 		return nil
 	}
 	host, portText, err := net.SplitHostPort(e.text)
 	if err != nil {
-		return fmt.Errorf("%q is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080", e.text)
+		return fmt.Errorf("%s is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080", shown(text))
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return fmt.Errorf("%q: the port must be a number from 0 to 65535", e.text)
+		return fmt.Errorf("%s: the port must be a number from 0 to 65535", shown(text))
 	}
 	hosts, err := resolve(host)
 	if err != nil {
@@ -87,6 +88,8 @@ func hasIPv6() bool {
 		return ok && ip.IP.To4() == nil && ip.IP.IsLoopback()
 	})
 }
+
+func (e endpoint) String() string { return e.text }
 
 // public tells whether others than this machine can connect.
 func (e *endpoint) public() bool {

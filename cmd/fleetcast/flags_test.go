@@ -64,7 +64,7 @@ func TestShareConnections(t *testing.T) {
 	tests := []struct {
 		name                        string
 		publish                     endpoint
-		clients, publishers         int
+		clients, publishers         count
 		wantClients, wantPublishers int
 		refused                     bool
 	}{
@@ -81,9 +81,9 @@ func TestShareConnections(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := serveCommand{Publish: test.publish, MaxClients: test.clients, MaxPublishers: test.publishers}
+			o := options{Publish: test.publish, MaxClients: test.clients, MaxPublishers: test.publishers}
 			config := gateway.DefaultConfig(800)
-			err := c.shareConnections(&config, 800)
+			err := o.shareConnections(&config, 800)
 			if test.refused != (err != nil) {
 				t.Fatalf("error %v", err)
 			}

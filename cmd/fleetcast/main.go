@@ -1,6 +1,7 @@
 // Command fleetcast is the gateway and its tools for the terminal.
 //
 //	fleetcast                 run the gateway with its defaults (the same as serve)
+//	fleetcast config          print the effective configuration
 //	fleetcast publish         publish events
 //	fleetcast subscribe       print the events of channels
 //	fleetcast echo            run a WebSocket echo server
@@ -27,6 +28,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Serve     serveCommand     `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
+	Config    configCommand    `cmd:"" help:"Print the effective configuration of serve as YAML, or check it."`
 	Publish   publishCommand   `cmd:"" help:"Publish events to a channel."`
 	Subscribe subscribeCommand `cmd:"" help:"Print the events of channels, one JSON message a line."`
 	Echo      echoCommand      `cmd:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
@@ -48,8 +50,16 @@ const (
 func main() {
 	ctx, stop := signalContext()
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	reloads := make(chan os.Signal, 1) // several at once are one
+	signal.Notify(reloads, syscall.SIGHUP)
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, reloads))
 }
+
+// arguments is the command line, without the program's name.
+type arguments []string
+
+// hangups receives SIGHUP.
+type hangups <-chan os.Signal
 
 // signalContext ends with the first SIGINT or SIGTERM. A second one ends the
 // process at once.
@@ -67,25 +77,34 @@ func signalContext() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// run executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, std streams) int {
-	var cli commands
-	exit := -1
-	parser, err := kong.New(&cli,
+// newParser returns the parser of the command line into cli.
+func newParser(cli *commands, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(cli, append([]kong.Option{
 		kong.Name("fleetcast"),
-		kong.Description("A gateway that pushes events to very many WebSocket clients.\n\n"+
-			"Without a command it runs the gateway with defaults that work: clients connect to ws://localhost:8080/ws, "+
+		kong.Description("A gateway that pushes events to very many WebSocket clients.\n\n" +
+			"Without a command it runs the gateway with defaults that work: clients connect to ws://localhost:8080/ws, " +
 			"events are published to localhost:8082."),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { exit = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
+		kong.ValueFormatter(helpFor),
+		kong.ExplicitGroups(groups),
 		kong.Vars{"shards": fmt.Sprint(runtime.GOMAXPROCS(0))},
-	)
+	}, options...)...)
 	if err != nil {
 		panic(err) // the structures above are wrong
 	}
+	return parser
+}
+
+// run executes one command line and returns the exit code. reload has a value
+// for each SIGHUP.
+func run(ctx context.Context, args []string, std streams, reload hangups) int {
+	exit := -1
+	parser := newParser(new(commands),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { exit = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std, arguments(args), reload),
+	)
 	parsed, err := parser.Parse(args)
 	if exit >= 0 { // --help has printed
 		return exit
@@ -94,14 +113,27 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintf(std.err, "fleetcast: %v\n%s\n", err, usageHint(err))
 		return exitUsage
 	}
-	if err := parsed.Run(); err != nil && !errors.Is(err, errSilentFailure) {
+	if parsed.Selected().Name != "serve" {
+		signal.Reset(syscall.SIGHUP) // it ends other commands
+	}
+	err = parsed.Run()
+	if err != nil && !errors.Is(err, errSilentFailure) {
 		fmt.Fprintf(std.err, "fleetcast %s: %v\n", parsed.Selected().Name, err)
-		return exitFailure
-	} else if err != nil {
+	}
+	switch {
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case err != nil:
 		return exitFailure
 	}
 	return 0
 }
+
+// usageError is an error of whoever called the command.
+type usageError struct{ error }
+
+// Unwrap returns the error itself.
+func (e usageError) Unwrap() error { return e.error }
 
 // errSilentFailure makes the process fail without another word: the command
 // has already said what went wrong.

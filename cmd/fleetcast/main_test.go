@@ -82,9 +82,14 @@ type invocation struct {
 
 func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
 	t.Helper()
+	return startWith(t, stdin, nil, args...)
+}
+
+func startWith(t *testing.T, stdin io.Reader, reload hangups, args ...string) *invocation {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &invocation{out: newOutput(), err: newOutput(), stop: cancel, code: make(chan int, 1)}
-	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}) }()
+	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}, reload) }()
 	t.Cleanup(cancel)
 	return c
 }
@@ -140,19 +145,19 @@ func TestCommandLine(t *testing.T) {
 		{"bad duration", []string{"--ping-interval=soon"}, exitUsage, "--ping-interval"},
 		{"bad address", []string{"--listen=8080"}, exitUsage, "not host:port; write for example localhost:8080"},
 		{"bad port", []string{"--listen=localhost:99999"}, exitUsage, "the port must be a number from 0 to 65535"},
-		{"bad pattern", []string{free, "--client-publish=a b"}, exitFailure, `channel pattern "a b"`},
-		{"out of range", []string{free, "--listen=localhost:0", "--publish=off", "--shards=0"}, exitUsage, "--shards is 0, must be at least 1"},
-		{"out of range, twice", []string{free, "--max-clients=-1", "--drain-timeout=-1s"}, exitUsage, "--drain-timeout is -1s, must not be negative"},
-		{"negative publishers", []string{free, "--max-publishers=-1"}, exitUsage, "--max-publishers is -1, must be at least 0"},
-		{"negative window", []string{free, "--retry-window=-1s"}, exitUsage, "--retry-window is -1s, must not be negative"},
-		{"event over the credits", []string{free, "--max-event=2MiB", "--credits=1MiB"}, exitUsage, "--max-event is 2097152, must be at most --credits, 1048576"},
+		{"bad pattern", []string{free, "--client-publish=a\tb"}, exitUsage, `channel pattern "a\tb"`},
+		{"out of range", []string{free, "--listen=localhost:0", "--publish=off", "--client-channels=0"}, exitUsage, "--client-channels is 0, must be at least 1"},
+		{"out of range, twice", []string{free, "--max-channels=0", "--pong-timeout=0s"}, exitUsage, "--max-channels is 0, must be at least 1\n--pong-timeout is 0s, must be positive"},
+		{"negative publishers", []string{free, "--max-publishers=-1"}, exitUsage, `--max-publishers: "-1" is not a whole number from 0 to 1000000000`},
+		{"negative window", []string{free, "--retry-window=-1s"}, exitUsage, `--retry-window: "-1s" is negative`},
+		{"event over the credits", []string{free, "--max-event=2MiB", "--credits=1MiB"}, exitUsage, "--max-event is 2MiB, must be at most credits, 1MiB"},
 		{"no loops", []string{"echo", "--loops=0"}, exitUsage, "--loops is 0, must be at least 1"},
-		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers 1000000000 leaves clients none"},
-		{"pattern with a comma and a blank", []string{free, "--client-publish=a,b c"}, exitFailure, `channel pattern "a,b c"`},
+		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers is 1000000000, which leaves clients none"},
+		{"pattern with a comma", []string{free, "--client-publish=ok a,\x7f"}, exitUsage, `channel pattern "a,\x7f"`},
 		{"origin with a slash", []string{free, "--allow-origin=https://example.com/"}, exitUsage, "ends with a slash"},
 		{"no URL", []string{"subscribe", "--url=localhost:8080", "news"}, exitUsage, "not a WebSocket URL"},
 		{"timeout of nothing", []string{"subscribe", "--timeout=0s", "news"}, exitUsage, "--timeout is 0s, must be positive"},
-		{"listen off", []string{free, "--listen=off"}, exitFailure, "--listen cannot be off"},
+		{"listen off", []string{free, "--listen=off"}, exitUsage, "--listen cannot be off"},
 		{"too many clients", []string{free, "--max-clients=1000000000"}, exitFailure, "descriptor limit"},
 		{"client port in use", []string{free, "--publish=off", "--listen=" + inUse}, exitFailure, "choose other ports with --listen"},
 		{"publish port in use", []string{free, "--listen=localhost:0", "--publish=" + inUse}, exitFailure, "open the publish port"},

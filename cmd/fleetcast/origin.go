@@ -29,3 +29,5 @@ func (o *origin) UnmarshalText(text []byte) error {
 	*o = origin(s)
 	return nil
 }
+
+func (o origin) String() string { return string(o) }

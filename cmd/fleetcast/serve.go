@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -21,60 +22,26 @@ import (
 
 // serveCommand runs the gateway.
 type serveCommand struct {
-	Listen  endpoint `default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect (${default})."`
-	Publish endpoint `default:"localhost:8082" placeholder:"HOST:PORT" help:"Where publishers connect (${default}), or off."`
-	Admin   endpoint `default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators look: health, statistics, profiles (${default}), or off."`
-
-	Shards      int `default:"${shards}" placeholder:"N" help:"Event loops that serve clients (one for each processor: ${default})."`
-	IngestLoops int `default:"1" placeholder:"N" help:"Event loops that serve publishers (${default})."`
-
-	AllowOrigin   []origin `sep:"none" placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all. May be repeated."`
-	ClientPublish []string `sep:"none" placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters. Off by default. May be repeated."`
-
-	MaxClients       int           `default:"0" placeholder:"N" help:"Connections of clients; more get 503 (what the descriptor limit allows)."`
-	MaxPublishers    int           `default:"0" placeholder:"N" help:"Connections of publishers (an eighth of what the descriptor limit allows, at most 10,000)."`
-	MaxChannels      int           `default:"1000000" placeholder:"N" help:"Channels kept in all (${default})."`
-	ClientChannels   int           `default:"128" placeholder:"N" help:"Channels that one client may subscribe to (${default})."`
-	MaxMessage       size          `default:"64KiB" placeholder:"SIZE" help:"Longest message from a client (${default})."`
-	MaxEvent         size          `default:"64KiB" placeholder:"SIZE" help:"Longest data of an event (${default})."`
-	Backlog          size          `default:"1MiB" placeholder:"SIZE" help:"What may wait for a client that does not keep up, before it is disconnected (${default})."`
-	BacklogMessages  int           `default:"1024" placeholder:"N" help:"Events that may wait for a client (${default})."`
-	Credits          size          `default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back (${default})."`
-	PublisherCredits size          `default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back (${default})."`
-	Retention        time.Duration `default:"5m" placeholder:"TIME" help:"How long the position of an unused channel is kept (${default})."`
-
-	HandshakeTimeout time.Duration `default:"10s" placeholder:"TIME" help:"Time for a client's handshake (${default})."`
-	PingInterval     time.Duration `default:"25s" placeholder:"TIME" help:"Time between pings to a client (${default})."`
-	PongTimeout      time.Duration `default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping (${default})."`
-	RetryWindow      time.Duration `default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops (${default})."`
-	DrainTimeout     time.Duration `default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end (${default})."`
-
-	LogLevel slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error (${default})."`
-}
-
-// size is a number of bytes in human units: 512, 64KiB, 1 MB.
-type size uint64
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *size) UnmarshalText(text []byte) error {
-	n, err := humanize.ParseBytes(string(text))
-	if err != nil || n > 1<<40 {
-		return fmt.Errorf("%q is not a size; write for example 65536, 64KiB or 1MiB", text)
-	}
-	*s = size(n)
-	return nil
+	options
 }
 
 // adminHeaderTimeout keeps a slow request from holding the admin port.
 const adminHeaderTimeout = 10 * time.Second
 
+// Help says where options come from, below the command's help.
+func (*serveCommand) Help() string {
+	return "Each option can be set by a flag, by an environment variable (--max-clients is " + variableOf("max-clients") +
+		"), or in a YAML file (max-clients: 1000) that --config names; they count in this order. " +
+		"SIGHUP reads the file again. fleetcast config shows what is in effect, and why."
+}
+
 // Run serves until ctx ends, then drains.
-func (c *serveCommand) Run(ctx context.Context, std streams) error {
-	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: c.LogLevel}))
-	loops := c.Shards
-	if !c.Publish.off {
-		loops += c.IngestLoops
-	}
+func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, hangups hangups) error {
+	level := new(slog.LevelVar)
+	level.Set(slog.Level(c.LogLevel))
+	logger := newLogger(std.err, c.LogFormat, level)
+	warnOfVariables(logger, c.strange)
+	loops := c.loops()
 	connections, err := raiseDescriptorLimit(loops)
 	if err != nil {
 		return err
@@ -94,14 +61,18 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 		return withCure(err, servePorts)
 	}
 	c.warnOfOpenPorts(logger)
-	c.announce(std.out, g, adminAddr, config.MaxClients)
+	if c.LogFormat.json {
+		c.logRunning(logger, g, adminAddr, config.MaxClients)
+	} else {
+		c.announce(std.out, g, adminAddr, config.MaxClients)
+	}
 
 	ended := make(chan struct{})
 	go func() { g.Run(); close(ended) }()
-	select {
-	case <-ctx.Done():
+	r := reloader{args: args, connections: connections, running: &c.options, gateway: g, logger: logger, level: level}
+	c.wait(ctx, r, hangups, ended)
+	if ctx.Err() != nil {
 		c.drain(g, logger)
-	case <-ended:
 	}
 	<-ended
 	if admin != nil {
@@ -110,60 +81,87 @@ func (c *serveCommand) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-// config turns flags into the gateway's configuration.
-func (c *serveCommand) config(connections int) (gateway.Config, error) {
-	patterns, err := gateway.ParsePatterns(c.ClientPublish)
-	if err != nil {
-		return gateway.Config{}, fmt.Errorf("--client-publish: %w", err)
+// wait returns when ctx ends or the gateway has ended. Until then it reloads
+// the configuration at each hangup.
+func (c *serveCommand) wait(ctx context.Context, r reloader, hangups hangups, ended <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case <-hangups:
+			r.reload()
+		}
 	}
-	if c.Listen.off {
-		return gateway.Config{}, errors.New("--listen cannot be off: without clients there is nothing to do")
+}
+
+// shards is how many loops serve clients.
+func (o *options) shards() int { return cmp.Or(int(o.Shards), runtime.GOMAXPROCS(0)) }
+
+// loops is how many loops there are in all.
+func (o *options) loops() int {
+	if o.Publish.off {
+		return o.shards()
 	}
+	return o.shards() + int(o.IngestLoops)
+}
+
+// config turns options into the gateway's configuration.
+func (o *options) config(connections int) (gateway.Config, error) {
+	config := o.gatewayConfig(connections)
+	err := o.shareConnections(&config, connections)
+	return config, err
+}
+
+// gatewayConfig has all but the numbers of connections, which are the defaults.
+func (o *options) gatewayConfig(connections int) gateway.Config {
 	config := gateway.DefaultConfig(connections)
-	config.Listen, config.Publish = c.Listen.addrs, c.Publish.addrs
-	config.Shards, config.IngestLoops = c.Shards, c.IngestLoops
-	config.ClientPublish = patterns
-	for _, o := range c.AllowOrigin {
-		config.AllowedOrigins = append(config.AllowedOrigins, string(o))
+	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
+	config.Shards, config.IngestLoops = o.shards(), int(o.IngestLoops)
+	for _, p := range o.ClientPublish {
+		config.ClientPublish = append(config.ClientPublish, string(p))
 	}
-	if err := c.shareConnections(&config, connections); err != nil {
-		return gateway.Config{}, err
+	for _, a := range o.AllowOrigin {
+		config.AllowedOrigins = append(config.AllowedOrigins, string(a))
 	}
-	config.MaxChannels, config.ClientChannels = c.MaxChannels, c.ClientChannels
-	config.MaxMessage, config.MaxEvent = int(c.MaxMessage), int(c.MaxEvent)
-	config.BacklogBytes, config.BacklogMessages = int(c.Backlog), c.BacklogMessages
-	config.Credits, config.PublisherCredits = int64(c.Credits), int64(c.PublisherCredits)
-	config.ChannelRetention = c.Retention
-	config.HandshakeTimeout = c.HandshakeTimeout
-	config.PingInterval, config.PongTimeout = c.PingInterval, c.PongTimeout
-	config.RetryWindow = c.RetryWindow
-	return config, nil
+	config.MaxChannels, config.ClientChannels = int(o.MaxChannels), int(o.ClientChannels)
+	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
+	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
+	config.Credits, config.PublisherCredits = int64(o.Credits), int64(o.PublisherCredits)
+	config.ChannelRetention = time.Duration(o.Retention)
+	config.HandshakeTimeout = time.Duration(o.HandshakeTimeout)
+	config.PingInterval, config.PongTimeout = time.Duration(o.PingInterval), time.Duration(o.PongTimeout)
+	config.RetryWindow = time.Duration(o.RetryWindow)
+	config.ConnectionLog = int(o.LogConnections)
+	return config
 }
 
 // shareConnections divides the connections that the descriptor limit allows
 // between clients and publishers.
-func (c *serveCommand) shareConnections(config *gateway.Config, connections int) error {
+func (o *options) shareConnections(config *gateway.Config, connections int) error {
 	allowed := humanize.Comma(int64(connections))
+	clients, publishers := int(o.MaxClients), int(o.MaxPublishers)
 	switch {
-	case c.Publish.off:
+	case o.Publish.off:
 		config.MaxPublishers = 0
-	case c.MaxPublishers >= connections:
-		return fmt.Errorf("--max-publishers %d leaves clients none of the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
-			c.MaxPublishers, allowed)
-	case c.MaxPublishers > 0:
-		config.MaxPublishers = c.MaxPublishers
+	case publishers >= connections:
+		return fmt.Errorf("%s is %d, which leaves clients none of the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			o.named("max-publishers"), publishers, allowed)
+	case publishers > 0:
+		config.MaxPublishers = publishers
 	}
 	room := connections - config.MaxPublishers
 	switch {
-	case c.MaxClients <= room:
-		config.MaxClients = cmp.Or(c.MaxClients, room)
+	case clients <= room:
+		config.MaxClients = cmp.Or(clients, room)
 		return nil
 	case config.MaxPublishers == 0:
-		return fmt.Errorf("--max-clients %d is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
-			c.MaxClients, allowed)
+		return fmt.Errorf("%s is %d, more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			o.named("max-clients"), clients, allowed)
 	}
-	return fmt.Errorf("--max-clients %d and %d publishers (--max-publishers) are more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
-		c.MaxClients, config.MaxPublishers, allowed)
+	return fmt.Errorf("%s is %d, which with %d publishers (max-publishers) is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+		o.named("max-clients"), clients, config.MaxPublishers, allowed)
 }
 
 // startAdmin serves the admin port in the background.
@@ -197,8 +195,8 @@ func (c *serveCommand) startAdmin(g *gateway.Gateway, logger *slog.Logger) (*htt
 }
 
 func (c *serveCommand) drain(g *gateway.Gateway, logger *slog.Logger) {
-	logger.Info("stopping: clients are told when to come back; a second signal stops at once", "drain_timeout", c.DrainTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), c.DrainTimeout)
+	logger.Info("stopping: clients are told when to come back; a second signal stops at once", "drain_timeout", time.Duration(c.DrainTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(c.DrainTimeout))
 	defer cancel()
 	if err := g.Drain(ctx); err != nil {
 		logger.Warn("stopped before everyone was gone", "error", err)
@@ -222,6 +220,13 @@ func (c *serveCommand) warnOfOpenPorts(logger *slog.Logger) {
 				"flag", port.flag, "address", port.at.text)
 		}
 	}
+}
+
+// logRunning is announce for those who read logs by machine.
+func (c *serveCommand) logRunning(logger *slog.Logger, g *gateway.Gateway, admin []netip.AddrPort, clients int) {
+	logger.Info("running", "version", version(), "config", c.Config,
+		"clients", "ws://"+c.Listen.shown(g.ClientAddrs())+gateway.Path, "max_clients", clients,
+		"publish", c.Publish.shown(g.PublishAddrs()), "admin", c.Admin.shown(admin))
 }
 
 // announce says in a few lines what a newcomer needs.

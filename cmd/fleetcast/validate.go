@@ -3,42 +3,43 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"fleetcast/gateway"
 )
 
-// minMessage is the least --max-message in bytes: a subscribe request with a
-// short name must fit.
-const minMessage = 128
+// check names every option that is out of range, and where its value comes
+// from. The ranges are those of gateway.Config.
+func (o *options) check() error {
+	if o.Listen.off {
+		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named("listen"))
+	}
+	var errs []error
+	config := o.gatewayConfig(manyConnections)
+	var problems gateway.OptionErrors
+	if errors.As(config.Check(), &problems) {
+		for _, p := range problems {
+			errs = append(errs, fmt.Errorf("%s %s", o.named(o.optionOf(p.Field)), p.Problem))
+		}
+	}
+	if o.MaxEvent > o.Credits {
+		errs = append(errs, fmt.Errorf("%s is %v, must be at most credits, %v", o.named("max-event"), o.MaxEvent, o.Credits))
+	}
+	return errors.Join(errs...)
+}
 
-// Validate is called by the parser. It names every flag that is out of range.
-func (c *serveCommand) Validate() error {
-	var bad outOfRange
-	bad.number("--shards", c.Shards, 1)
-	if c.Publish.off {
-		bad.number("--ingest-loops", c.IngestLoops, 0)
-	} else {
-		bad.number("--ingest-loops", c.IngestLoops, 1)
+// manyConnections stands for the descriptor limit where that does not matter.
+const manyConnections = 1 << 30
+
+// optionOf is the option that sets a field of gateway.Config.
+func (o *options) optionOf(field string) string {
+	for _, s := range o.settings {
+		if s.flag.Tag.Get("field") == field || strings.EqualFold(strings.ReplaceAll(s.name(), "-", ""), field) {
+			return s.name()
+		}
 	}
-	bad.number("--max-clients", c.MaxClients, 0)
-	bad.number("--max-publishers", c.MaxPublishers, 0)
-	bad.number("--max-channels", c.MaxChannels, 1)
-	bad.number("--client-channels", c.ClientChannels, 1)
-	bad.number("--max-message", int(c.MaxMessage), minMessage)
-	bad.number("--max-event", int(c.MaxEvent), 1)
-	bad.number("--backlog", int(c.Backlog), 1)
-	bad.number("--backlog-messages", c.BacklogMessages, 1)
-	bad.number("--credits", int(c.Credits), 1)
-	bad.number("--publisher-credits", int(c.PublisherCredits), 1)
-	if c.MaxEvent > c.Credits {
-		bad.add("--max-event is %d, must be at most --credits, %d", c.MaxEvent, c.Credits)
-	}
-	bad.positive("--retention", c.Retention)
-	bad.positive("--handshake-timeout", c.HandshakeTimeout)
-	bad.positive("--ping-interval", c.PingInterval)
-	bad.positive("--pong-timeout", c.PongTimeout)
-	bad.notNegative("--retry-window", c.RetryWindow)
-	bad.notNegative("--drain-timeout", c.DrainTimeout)
-	return errors.Join(bad...)
+	return field
 }
 
 // Validate is called by the parser.
@@ -79,11 +80,5 @@ func (o *outOfRange) number(flag string, value, least int) {
 func (o *outOfRange) positive(flag string, value time.Duration) {
 	if value <= 0 {
 		o.add("%s is %v, must be positive", flag, value)
-	}
-}
-
-func (o *outOfRange) notNegative(flag string, value time.Duration) {
-	if value < 0 {
-		o.add("%s is %v, must not be negative", flag, value)
 	}
 }

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// options are what the gateway is run with: the one source of the flags, the
+// keys of the configuration file, the environment variables, `fleetcast
+// config` and docs/configuration.md. Besides the tags of kong, a field has
+//
+//	live     yes: SIGHUP changes it; no: a restart does
+//	detail   what --help leaves out
+//	derived  in words, what the default stands for
+//	field    the field of gateway.Config, if it has another name
+//
+// Every type of an option reads and writes itself as text.
+type options struct {
+	Config string `placeholder:"FILE" help:"Read options from this YAML file. Flags and environment variables override it."`
+
+	Listen  endpoint `group:"ports" live:"no" default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect." detail:"localhost is 127.0.0.1 and ::1; an empty host (:8080) is every address of the machine; port 0 lets the kernel choose."`
+	Publish endpoint `group:"ports" live:"no" default:"localhost:8082" placeholder:"HOST:PORT" help:"Where publishers connect, or off."`
+	Admin   endpoint `group:"ports" live:"no" default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators look: health, metrics, statistics, profiles; or off."`
+	Console toggle   `group:"ports" live:"yes" default:"on" placeholder:"on|off" help:"Serve the console page on the client port."`
+
+	AllowOrigin   []origin  `group:"access" live:"yes" sep:" " placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all." detail:"Written as browsers send it: scheme, host and a port other than the usual one, no path."`
+	ClientPublish []pattern `group:"access" live:"yes" sep:" " placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters." detail:"For example, chat.* covers chat.lobby."`
+
+	Shards      count `group:"loops" live:"no" default:"0" derived:"one per processor" placeholder:"N" help:"Event loops that serve clients." detail:"The kernel spreads connections over them."`
+	IngestLoops count `group:"loops" live:"no" default:"1" placeholder:"N" help:"Event loops that serve publishers." detail:"One takes more than a million small events a second."`
+
+	MaxClients       count  `group:"limits" live:"yes" default:"0" derived:"what the descriptor limit allows" placeholder:"N" help:"Connections of clients; more get 503."`
+	MaxPublishers    count  `group:"limits" live:"yes" default:"0" derived:"an eighth of what the descriptor limit allows, at most 10,000" placeholder:"N" help:"Connections of publishers." detail:"More get an error line, and the connection closes."`
+	MaxChannels      count  `group:"limits" live:"yes" default:"1000000" placeholder:"N" help:"Channels kept in all." detail:"Beyond, limit_exceeded. Unused channels go after --retention."`
+	ClientChannels   count  `group:"limits" live:"yes" default:"128" placeholder:"N" help:"Channels that one client may subscribe to." detail:"Beyond, limit_exceeded."`
+	MaxMessage       size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest message from a client." detail:"Beyond, close code 1009, from the frame's header."`
+	MaxEvent         size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest data of an event." detail:"Beyond, limit_exceeded."`
+	Backlog          size   `group:"limits" live:"yes" default:"1MiB" field:"BacklogBytes" placeholder:"SIZE" help:"What may wait for a client that does not keep up, before it is disconnected." detail:"Then close code 1013. A client without a backlog is given one event of any size."`
+	BacklogMessages  count  `group:"limits" live:"yes" default:"1024" placeholder:"N" help:"Events that may wait for a client, before it is disconnected." detail:"Then close code 1013."`
+	Credits          size   `group:"limits" live:"yes" default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back." detail:"All of them wait until half is free."`
+	PublisherCredits size   `group:"limits" live:"yes" default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back." detail:"It waits until half is free; so one that floods does not hold the others up."`
+	Retention        period `group:"limits" live:"no" default:"5m" field:"ChannelRetention" placeholder:"TIME" help:"Least time for which the position of an unused channel is kept." detail:"Twice that at most."`
+
+	HandshakeTimeout period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a client's whole handshake." detail:"Then 408."`
+	PingInterval     period `group:"times" live:"no" default:"25s" placeholder:"TIME" help:"Time between pings to a client." detail:"Shorter than the idle timeout of usual proxies."`
+	PongTimeout      period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping." detail:"Any byte is one."`
+	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops."`
+	DrainTimeout     period `group:"times" live:"yes" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
+
+	LogLevel       logLevel  `group:"logs" live:"yes" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
+	LogFormat      logFormat `group:"logs" live:"no" default:"text" placeholder:"text|json" help:"How log messages are written to the standard error." detail:"With json, what the start announces is a log message too."`
+	LogConnections count     `group:"logs" live:"yes" default:"0" field:"ConnectionLog" placeholder:"N" help:"Log lines a second about clients that come and go, at most; 0 for none."`
+
+	settings []setting // every option that has a value, in this order
+	// strange are environment variables that look like options and are none.
+	strange []variable
+}
+
+// groups are the sections of the options, in order.
+var groups = []kong.Group{
+	{Key: "ports", Title: "Ports"},
+	{Key: "access", Title: "Who may do what"},
+	{Key: "loops", Title: "Loops"},
+	{Key: "limits", Title: "Limits"},
+	{Key: "times", Title: "Times"},
+	{Key: "logs", Title: "Logs"},
+}
+
+// setting is an option and where its value comes from.
+type setting struct {
+	flag   *kong.Flag
+	source source
+}
+
+// isOption tells whether a flag can be set in the file too.
+func isOption(f *kong.Flag) bool { return f.Tag.Has("live") }
+
+func (s setting) name() string { return s.flag.Name }
+func (s setting) live() bool   { return s.flag.Tag.Get("live") == "yes" }
+func (s setting) list() bool   { return s.flag.IsSlice() }
+
+// texts are the elements of a list, or the one value.
+func (s setting) texts() []string {
+	if !s.list() {
+		return []string{s.flag.Target.Interface().(fmt.Stringer).String()}
+	}
+	texts := []string{}
+	for i := range s.flag.Target.Len() {
+		texts = append(texts, s.flag.Target.Index(i).Interface().(fmt.Stringer).String())
+	}
+	return texts
+}
+
+// text is the value as a person reads it.
+func (s setting) text() string {
+	return cmp.Or(strings.Join(s.texts(), " "), "none")
+}
+
+// fallback is the default as a person reads it.
+func fallback(f *kong.Flag) string {
+	return cmp.Or(f.Tag.Get("derived"), f.Default, "none")
+}
+
+// explanation is all that the options say of themselves.
+func explanation(f *kong.Flag) string {
+	text := strings.TrimSpace(f.Help + " " + f.Tag.Get("detail"))
+	if f.IsSlice() {
+		text += " May be repeated."
+	}
+	return text
+}
+
+// helpFor is the text of a flag or an argument in --help.
+func helpFor(v *kong.Value) string {
+	if v.Flag == nil || !isOption(v.Flag) || v.IsSlice() {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Help, ".") + " (" + fallback(v.Flag) + ")."
+}
+
+// source is where a value comes from. The zero source is the default.
+type source struct {
+	flag     bool
+	variable string // of the environment
+	file     string
+	line     int
+}
+
+// at describes the source of an option's value; it is empty for the default.
+func (s source) at(option string) string {
+	switch {
+	case s.flag:
+		return "--" + option
+	case s.variable != "":
+		return s.variable
+	case s.file != "":
+		return fmt.Sprintf("%s:%d", s.file, s.line)
+	}
+	return ""
+}
+
+// name is how whoever set the option knows it, for errors.
+func (s source) name(option string) string {
+	switch {
+	case s.variable != "":
+		return s.variable
+	case s.file != "":
+		return s.at(option) + ": " + option
+	}
+	return "--" + option
+}
+
+// named is how whoever set the option knows it, for errors.
+func (o *options) named(option string) string {
+	for _, s := range o.settings {
+		if s.name() == option {
+			return s.source.name(option)
+		}
+	}
+	return source{}.name(option)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"fleetcast/gateway"
+)
+
+// shownValue is how many characters of a bad value are shown.
+const shownValue = 80
+
+// shown quotes what was given, cut short where it is very long.
+func shown(text []byte) string { return fmt.Sprintf("%.*q", shownValue, text) }
+
+// count is a number of things, 0 to maxCount.
+type count int
+
+const maxCount = 1_000_000_000
+
+// UnmarshalText reads a whole number in decimal.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	if err != nil || n > maxCount {
+		return fmt.Errorf("%s is not a whole number from 0 to %d", shown(text), maxCount)
+	}
+	*c = count(n)
+	return nil
+}
+
+func (c count) String() string { return strconv.Itoa(int(c)) }
+
+// size is a number of bytes in human units: 512, 64KiB, 1 MB.
+type size uint64
+
+const maxSize = 1 << 40
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *size) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil || n > maxSize {
+		return fmt.Errorf("%s is not a size; write for example 65536, 64KiB or 1MiB", shown(text))
+	}
+	*s = size(n)
+	return nil
+}
+
+// String is exact: the largest binary unit of which s is a multiple.
+func (s size) String() string {
+	n, unit := uint64(s), ""
+	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n == 0 || n%1024 != 0 {
+			break
+		}
+		n, unit = n/1024, larger
+	}
+	return strconv.FormatUint(n, 10) + unit
+}
+
+// period is a time that is not negative.
+type period time.Duration
+
+// UnmarshalText reads a number with its unit.
+func (p *period) UnmarshalText(text []byte) error {
+	if n, err := strconv.ParseFloat(string(text), 64); err == nil && n != 0 && !math.IsInf(n, 0) && !math.IsNaN(n) {
+		return fmt.Errorf("%s has no unit; write %ss for seconds, or for example 500ms or 5m", shown(text), text)
+	}
+	d, err := time.ParseDuration(string(text))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is not a time; write for example 500ms, 25s or 5m", shown(text))
+	case d < 0:
+		return fmt.Errorf("%s is negative; a time must not be", shown(text))
+	}
+	*p = period(d)
+	return nil
+}
+
+// String leaves out the units that are zero.
+func (p period) String() string {
+	text := time.Duration(p).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// toggle is on or off. It is no bool, which would be a flag without a value.
+type toggle struct{ on bool }
+
+// UnmarshalText reads what YAML has for true and false, old and new.
+func (t *toggle) UnmarshalText(text []byte) error {
+	switch strings.ToLower(string(text)) {
+	case "on", "true", "yes":
+		t.on = true
+	case "off", "false", "no":
+		t.on = false
+	default:
+		return fmt.Errorf("%s is neither on nor off", shown(text))
+	}
+	return nil
+}
+
+func (t toggle) String() string {
+	if t.on {
+		return "on"
+	}
+	return "off"
+}
+
+// pattern selects channels by name.
+type pattern string
+
+// UnmarshalText checks that the pattern can match a channel.
+func (p *pattern) UnmarshalText(text []byte) error {
+	if _, err := gateway.ParsePatterns([]string{string(text)}); err != nil {
+		return err
+	}
+	*p = pattern(text)
+	return nil
+}
+
+func (p pattern) String() string { return string(p) }
+
+// logLevel is one of the four named levels.
+type logLevel slog.Level
+
+var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+// UnmarshalText reads the level's name.
+func (l *logLevel) UnmarshalText(text []byte) error {
+	i := slices.IndexFunc(logLevels, func(level slog.Level) bool { return strings.EqualFold(level.String(), string(text)) })
+	if i < 0 {
+		return fmt.Errorf("%s is not a level; choose debug, info, warn or error", shown(text))
+	}
+	*l = logLevel(logLevels[i])
+	return nil
+}
+
+func (l logLevel) String() string { return strings.ToLower(slog.Level(l).String()) }
+
+// logFormat is text or json.
+type logFormat struct{ json bool }
+
+// UnmarshalText reads the format's name.
+func (f *logFormat) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "text":
+		f.json = false
+	case "json":
+		f.json = true
+	default:
+		return fmt.Errorf("%s is not a log format; choose text or json", shown(text))
+	}
+	return nil
+}
+
+func (f logFormat) String() string {
+	if f.json {
+		return "json"
+	}
+	return "text"
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"fleetcast/gateway"
+)
+
+// reloader reads the configuration again while the gateway runs.
+type reloader struct {
+	args        arguments
+	connections int      // that the descriptor limit allows
+	running     *options // in effect
+	gateway     *gateway.Gateway
+	logger      *slog.Logger
+	level       *slog.LevelVar
+}
+
+// reload reads the options again, from the same places as at the start, and
+// puts those into effect that can change live. After an error nothing has
+// changed.
+func (r *reloader) reload() {
+	next, err := readOptions(r.args)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	// A restart with these options must be possible, too.
+	if _, err := next.config(r.connections); err != nil {
+		r.refuse(err)
+		return
+	}
+	changed, waiting := r.running.differences(next)
+	next.keepRestarting(r.running)
+	config, err := next.config(r.connections)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	if len(changed) > 0 {
+		if err := r.gateway.Reconfigure(config); err != nil {
+			r.refuse(err)
+			return
+		}
+	}
+	*r.running = *next
+	// What has changed is logged at the more talkative of both levels.
+	r.level.Set(min(r.level.Level(), slog.Level(next.LogLevel)))
+	r.report(changed, waiting)
+	r.level.Set(slog.Level(next.LogLevel))
+}
+
+// readOptions parses the command line afresh, with what it leads to.
+func readOptions(args arguments) (*options, error) {
+	var cli commands
+	parser := newParser(&cli, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))
+	if _, err := parser.Parse(args); err != nil {
+		return nil, err
+	}
+	return &cli.Serve.options, nil
+}
+
+// differences are the options that next has other values for: those that can
+// change live, and those that wait for a restart.
+func (o *options) differences(next *options) (live, waiting []string) {
+	for i, old := range o.settings {
+		s := next.settings[i]
+		switch {
+		case slices.Equal(old.texts(), s.texts()):
+		case s.live():
+			live = append(live, s.name()+": "+old.text()+" -> "+s.text())
+		default:
+			waiting = append(waiting, s.name()+": "+old.text()+" -> "+s.text())
+		}
+	}
+	return live, waiting
+}
+
+// keepRestarting gives o the values of running for all that cannot change live.
+func (o *options) keepRestarting(running *options) {
+	for i, s := range o.settings {
+		if !s.live() {
+			s.flag.Target.Set(running.settings[i].flag.Target)
+			o.settings[i].source = running.settings[i].source
+		}
+	}
+}
+
+func (r *reloader) refuse(err error) {
+	r.logger.Error("the configuration was not reloaded, nothing has changed", "errors", strings.Split(err.Error(), "\n"))
+}
+
+func (r *reloader) report(changed, waiting []string) {
+	var attributes []any
+	if len(changed) > 0 {
+		attributes = append(attributes, "changed", changed)
+	}
+	switch {
+	case len(waiting) > 0:
+		r.logger.Warn("reloaded; some changes need a restart", append(attributes, "needs_restart", waiting)...)
+	case len(changed) > 0:
+		r.logger.Info("reloaded", attributes...)
+	default:
+		r.logger.Info("reloaded; nothing has changed")
+	}
+}
