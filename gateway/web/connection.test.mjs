@@ -136,6 +136,36 @@ test("a pong ends the check; other messages only prolong it", async () => {
   assert.equal(rig.heard().length, 1, "the watch goes on");
 });
 
+test("ping measures the time to its own pong, and leaves the watch's alone", async () => {
+  const rig = new Rig();
+  await assert.rejects(rig.client.ping(), { code: "not_connected" });
+  await rig.open();
+  const times = [rig.client.ping(), rig.client.ping()];
+  const [first, second] = rig.heard();
+  assert.deepEqual([first.type, second.type], ["ping", "ping"]);
+  rig.page.dispatchEvent(new Event("pageshow")); // has the watch send one, too
+  rig.say({ type: "pong", id: second.id });
+  assert.ok((await times[1]) >= 0);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  rig.say({ type: "pong", id: first.id });
+  assert.ok((await times[0]) >= 25);
+  rig.clock.advance(10_000);
+  assert.equal(rig.client.state.reason, "no pong in time");
+});
+
+test("a ping whose connection ends is rejected", async () => {
+  const rig = await new Rig().open();
+  const lost = assert.rejects(rig.client.ping(), { code: "connection_lost" });
+  rig.drop();
+  await lost;
+  rig.clock.advance(30_000);
+  await rig.open();
+  const closed = assert.rejects(rig.client.ping(), { code: "closed" });
+  rig.client.close();
+  await closed;
+  await assert.rejects(rig.client.ping(), { code: "closed" });
+});
+
 test("a late timer tells of sleep: the connection is checked at once", async () => {
   const rig = await new Rig().open();
   rig.clock.sleep(3_600_000);

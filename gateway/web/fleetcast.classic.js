@@ -236,7 +236,6 @@ class Fleetcast {
     const random = options.random ?? Math.random;
     this.#backoff = new Backoff(random);
     this.#retryBackoff = new Backoff(random);
-    this.#retryBackoff = new Backoff(random);
     this.#window = options.window === undefined ? globalThis : options.window;
     this.#callbacks = { onState: options.onState, onGap: options.onGap, onError: options.onError };
     this.#listen();
@@ -287,7 +286,22 @@ class Fleetcast {
     });
   }
 
-  /** Closes for good. Publishes without an answer are rejected with code "closed". */
+  /** Resolves to the milliseconds that a message to the gateway and its answer take. */
+  async ping() {
+    this.#mustNotBeClosed();
+    if (!this.#watch) throw new FleetcastError("not_connected", "ping: not connected");
+    const id = this.#nextId++;
+    const sent = performance.now();
+    return new Promise((resolve, reject) => {
+      this.#replies.set(id, {
+        resolve: () => resolve(performance.now() - sent),
+        reject: (cause) => reject(new FleetcastError(cause.code, "ping: the connection ended before the answer", { cause })),
+      });
+      this.#send({ type: "ping", id });
+    });
+  }
+
+  /** Closes for good. Publishes and pings without an answer are rejected with code "closed". */
   close() {
     if (this.#state.state === "closed") return;
     this.#removeListeners();
@@ -470,7 +484,7 @@ class Fleetcast {
         this.#welcome(message);
         break;
       case "pong":
-        this.#watch?.pong();
+        this.#pong(message);
         break;
       case "goodbye":
         this.#sentAway(message);
@@ -510,6 +524,14 @@ class Fleetcast {
   #live(channel) {
     const entry = this.#channels.get(channel);
     return entry?.state === "live" ? entry : null;
+  }
+
+  // The answer to a ping of the page's own says nothing about the watch's, which was sent later.
+  #pong({ id }) {
+    const waiting = this.#replies.get(id);
+    this.#replies.delete(id);
+    if (waiting) waiting.resolve();
+    else this.#watch?.pong();
   }
 
   #sentAway({ retry_after_ms: delay }) {

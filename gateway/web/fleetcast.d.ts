@@ -135,6 +135,8 @@ export class Fleetcast {
   ): Subscription;
   /** Rejected with a FleetcastError. Never sent twice. */
   publish(channel: string, data: unknown): Promise<{ offset: number }>;
+  /** The round trip to the gateway in milliseconds. Rejected with a FleetcastError if there is no connection. */
+  ping(): Promise<number>;
   close(): void;
 }
 

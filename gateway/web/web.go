@@ -1,4 +1,6 @@
-// Package web holds the client of a fleetcast gateway for browsers and Node.
+// Package web holds the client of a fleetcast gateway for browsers and Node, and
+// serves it: [Site] is what the client port answers to plain HTTP, with the console
+// page, which uses the client.
 //
 // fleetcast.js is the source, an ES module without dependencies.
 // fleetcast.classic.js is the same for pages that load plain scripts: it sets the

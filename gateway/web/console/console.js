@@ -1,0 +1,291 @@
+// The console page: subscribes to channels and shows what comes. It owns the client; the log, the
+// status line, the chips and the publish panel have modules of their own.
+import { connect } from "../fleetcast.js";
+import { Chip } from "./channels.js";
+import { channelsOf, count, dataText, fragmentOf } from "./format.js";
+import { Log } from "./log.js";
+import { PublishPanel } from "./publish.js";
+import { Status, whyClosed } from "./status.js";
+
+const FIRST_CHANNEL = "news";
+const MAX_CHANNELS = 128; // as many as gateways allow a client by default
+const MAX_PUBLISHED = 100; // own events whose arrival is awaited
+const TICK = 1000; // ms between the chips' numbers
+
+const $ = (id) => document.getElementById(id);
+
+class Console {
+  #client;
+  #message = ""; // the one that is being handled, as it came
+  #chips = new Map(); // name -> {chip, subscription}
+  #selected = "";
+  #wasOpen = false;
+  #lost = false; // since it was open last
+  #published = new Map(); // "offset channel" -> when it was sent, until it arrives
+  #log;
+  #status;
+  #panel;
+
+  constructor(config) {
+    const url = new URL(config.path, location.href);
+    url.protocol = url.protocol.replace(/^http/, "ws");
+    this.#status = new Status(url.href);
+    this.#log = new Log(
+      { scroller: $("scroller"), rows: $("rows"), empty: $("empty"), newest: $("newest"), totals: $("totals") },
+      () => this.#showPause(),
+    );
+    this.#panel = new PublishPanel(config, (channel, data) => this.#publish(channel, data), announce);
+    const page = this;
+    this.#client = connect(url, {
+      onState: (state) => this.#state(state),
+      onGap: (gap) => this.#gap(gap),
+      onError: (error) => this.#error(error),
+      WebSocket: class extends WebSocket {
+        constructor(...args) {
+          super(...args);
+          // Heard before the client's own listener, which comes later.
+          this.addEventListener("message", ({ data }) => (page.#message = data));
+        }
+      },
+    });
+    this.#status.watch(this.#client);
+    this.#follow();
+    addEventListener("hashchange", () => this.#follow());
+    this.#bindControls();
+    this.#bindKeys();
+    let last = performance.now();
+    setInterval(() => {
+      const now = performance.now();
+      for (const { chip } of this.#chips.values()) chip.tick((now - last) / 1000);
+      last = now;
+    }, TICK);
+  }
+
+  // Channels ----------------------------------------------------------------------------------
+
+  // Brings the subscriptions in line with the address.
+  #follow() {
+    const wanted = channelsOf(location.hash);
+    if (wanted.length === 0) wanted.push(FIRST_CHANNEL);
+    for (const name of [...this.#chips.keys()]) if (!wanted.includes(name)) this.#unsubscribe(name);
+    for (const name of wanted) {
+      if (!this.#subscribe(name)) this.#log.add(row("error", "", $("channel-error").textContent));
+    }
+    this.#show(this.#chips.has(this.#selected) ? this.#selected : ([...this.#chips.keys()][0] ?? ""));
+  }
+
+  // Returns whether the page has the channel. If not, it says why.
+  #subscribe(name) {
+    if (this.#chips.has(name)) return true;
+    try {
+      if (this.#chips.size === MAX_CHANNELS) throw new Error(`this page takes ${MAX_CHANNELS} channels at most`);
+      const subscription = this.#client.subscribe(name, (data, info) => this.#event(data, info));
+      const chip = new Chip(name, () => this.#show(name), () => this.#remove(name));
+      this.#chips.set(name, { chip, subscription });
+      $("chips").append(chip.element);
+      complain("");
+      return true;
+    } catch (error) {
+      complain(`Not subscribed to “${name.slice(0, 100)}”: ${error.message}.`);
+      return false;
+    }
+  }
+
+  #unsubscribe(name) {
+    const { chip, subscription } = this.#chips.get(name);
+    subscription.unsubscribe();
+    chip.element.remove();
+    this.#chips.delete(name);
+  }
+
+  #remove(name) {
+    this.#unsubscribe(name);
+    this.#keepAddress();
+    const next = [...this.#chips.keys()].at(-1) ?? "";
+    this.#show(this.#selected === name ? next : this.#selected);
+    if (next === "") $("channel").focus();
+    else this.#chips.get(next).chip.focus();
+    announce(`Unsubscribed from ${name}`);
+  }
+
+  #keepAddress() {
+    history.replaceState(null, "", fragmentOf(this.#chips.keys()));
+  }
+
+  #show(name) {
+    this.#selected = name;
+    for (const [other, { chip }] of this.#chips) chip.select(other === name);
+    this.#panel.show(name);
+    $("empty").textContent = name === "" ? "No channel: subscribe to one above." : `No events yet. Publish one to ${name} with a command of this page: it appears here at once.`;
+  }
+
+  // What the client says -----------------------------------------------------------------------
+
+  #event(data, { channel, offset }) {
+    const at = Date.now();
+    const arrived = performance.now();
+    this.#chips.get(channel).chip.event();
+    const key = `${offset} ${channel}`;
+    const sentAt = this.#published.get(key);
+    this.#published.delete(key);
+    const sent = typeof data?.sent === "number" ? at - data.sent : null;
+    const latency = sentAt === undefined ? sent : arrived - sentAt;
+    const text = dataText(this.#message, data);
+    this.#log.add({ kind: "event", at, arrived, channel, offset, latency, own: sentAt !== undefined, text });
+  }
+
+  #gap({ channel, from, to, reset }) {
+    this.#chips.get(channel).chip.gap();
+    const events = from === to ? `Event ${from} was missed` : `Events ${from} to ${to} were missed`;
+    let text;
+    if (reset) {
+      text = "The channel began anew: the gateway has lost its count, and how many events were missed nobody knows.";
+      if (to > 0) text += ` Of the new count: ${events.toLowerCase()}.`;
+    } else if (this.#message.startsWith('{"type":"subscribed"')) {
+      text = `${events}: published while this page was not connected.`;
+    } else {
+      text = `${events}: the gateway left them out.`;
+    }
+    this.#log.add(row("gap", channel, text));
+  }
+
+  #error({ code, channel, message }) {
+    if (channel !== undefined) this.#chips.get(channel)?.chip.refuse(code);
+    this.#log.add(row("error", channel ?? "", `${message} (${code})`));
+  }
+
+  #state(state) {
+    this.#status.show(state);
+    if (state.state === "open") {
+      if (this.#wasOpen) this.#log.add(row("state", "", `Connected again, as client ${state.client}.`));
+      this.#wasOpen = true;
+      this.#lost = false;
+    } else if (state.state === "waiting" && this.#wasOpen && !this.#lost) {
+      this.#lost = true;
+      const why = state.code === undefined ? "the network is gone" : whyClosed(state);
+      this.#log.add(row("state", "", `Connection lost: ${why}.`));
+    }
+  }
+
+  // The answer and the event may come in either order.
+  async #publish(channel, data) {
+    const sentAt = performance.now();
+    const { offset } = await this.#client.publish(channel, data);
+    const took = performance.now() - sentAt;
+    if (this.#chips.has(channel) && !this.#log.measured(channel, offset, sentAt)) {
+      this.#published.set(`${offset} ${channel}`, sentAt);
+      if (this.#published.size > MAX_PUBLISHED) this.#published.delete(this.#published.keys().next().value);
+    }
+    return { offset, took };
+  }
+
+  // What the reader says ------------------------------------------------------------------------
+
+  #bindControls() {
+    $("subscribe").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const names = $("channel").value.split(/\s+/).filter((name) => name !== "");
+      if (names.length === 0) return;
+      if (!names.every((name) => this.#subscribe(name))) return;
+      $("channel").value = "";
+      this.#keepAddress();
+      this.#show(names.at(-1));
+      announce(`Subscribed to ${names.join(" ")}`);
+    });
+    $("pause").addEventListener("click", () => this.#pause());
+    $("clear").addEventListener("click", () => this.#clear());
+    $("expand-all").addEventListener("click", () => this.#expandAll());
+    $("filter").addEventListener("input", () => this.#log.filter($("filter").value));
+    $("help-open").addEventListener("click", () => $("help").showModal());
+    $("shortcuts").checked = remembered("shortcuts") !== "off";
+    $("shortcuts").addEventListener("change", () => remember("shortcuts", $("shortcuts").checked ? "on" : "off"));
+  }
+
+  #bindKeys() {
+    const actions = {
+      s: () => $("channel").focus(),
+      "/": () => $("filter").focus(),
+      p: () => this.#pause(),
+      c: () => this.#clear(),
+      e: () => this.#expandAll(),
+      n: () => this.#log.toNewest(),
+      "?": () => $("help").showModal(),
+    };
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("help").open) return;
+      if (event.target.matches("input, textarea")) {
+        if (event.key === "Escape") event.target.blur();
+        return;
+      }
+      if (!Object.hasOwn(actions, event.key) || !$("shortcuts").checked) return;
+      event.preventDefault();
+      actions[event.key]();
+    });
+  }
+
+  #pause() {
+    this.#log.pause(!this.#log.paused);
+    announce(this.#log.paused ? "Paused" : "Resumed");
+  }
+
+  #showPause() {
+    const { paused, waiting } = this.#log;
+    $("pause").setAttribute("aria-pressed", String(paused));
+    const text = paused ? `Paused: ${count(waiting)} waiting` : "Pause";
+    if ($("pause").textContent !== text) $("pause").textContent = text;
+  }
+
+  #clear() {
+    this.#log.clear();
+    for (const { chip } of this.#chips.values()) chip.reset();
+    announce("Cleared");
+  }
+
+  #expandAll() {
+    const on = $("expand-all").getAttribute("aria-pressed") !== "true";
+    $("expand-all").setAttribute("aria-pressed", String(on));
+    this.#log.expandAll(on);
+  }
+}
+
+const row = (kind, channel, text) => ({ kind, at: Date.now(), channel, text });
+
+// Browsers may forbid pages to keep anything.
+function remembered(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function remember(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // It holds until the page is closed.
+  }
+}
+
+function announce(text) {
+  $("announcer").textContent = text;
+}
+
+function complain(text) {
+  $("channel-error").textContent = text;
+  $("channel-error").hidden = text === "";
+}
+
+async function start() {
+  try {
+    const response = await fetch(new URL("config.json", import.meta.url));
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    new Console(await response.json());
+  } catch (error) {
+    $("connection").dataset.state = "failed";
+    $("state").textContent = `This page cannot start: ${error.message}. Reload it when the gateway runs.`;
+    throw error;
+  }
+}
+
+await start();
