@@ -5,6 +5,8 @@
 //	fleetcast publish         publish events
 //	fleetcast subscribe       print the events of channels
 //	fleetcast echo            run a WebSocket echo server
+//	fleetcast health          ask a gateway whether it is well
+//	fleetcast doctor          check the machine's limits
 //	fleetcast version
 //
 // Each command is one file; flags are the fields of its structure.
@@ -32,6 +34,8 @@ type commands struct {
 	Publish   publishCommand   `cmd:"" help:"Publish events to a channel."`
 	Subscribe subscribeCommand `cmd:"" help:"Print the events of channels, one JSON message a line."`
 	Echo      echoCommand      `cmd:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
+	Health    healthCommand    `cmd:"" help:"Ask a gateway on this machine whether it is well; exits with 1 if not."`
+	Doctor    doctorCommand    `cmd:"" help:"Check how many clients the limits of this machine allow, and say what to change."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+)
+
+// examination makes the findings.
+type examination struct {
+	host
+	fleet
+	publishersGiven bool
+}
+
+// all runs every check, in the order in which a new installation meets them. What
+// is well is not to be changed: the value wanted may be below the value found.
+func (e *examination) all() []finding {
+	findings := []finding{
+		e.descriptors(),
+		e.maxDescriptors(),
+		e.openFiles(),
+		e.epollWatches(),
+		e.memory(),
+		e.memoryGroup(),
+		e.socketMemory(),
+		e.sendBuffers(),
+		e.receiveBuffers(),
+		e.acceptQueue(),
+		e.handshakeQueue(),
+		e.localPorts(),
+		e.connectionTracking(),
+		e.processors(),
+		e.swap(),
+		e.kernel(),
+	}
+	for i, f := range findings {
+		if f.Status == statusOK {
+			findings[i].Change = ""
+		}
+	}
+	return findings
+}
+
+// shut returns a finding that nothing is known, because of err.
+func (f finding) shut(err error) finding {
+	f.Status = statusUnknown
+	f.Found = "unknown: " + err.Error()
+	return f
+}
+
+// judge sets what a number of clients allows, and bad if that is too few.
+func (e *examination) judge(f *finding, clients uint64) {
+	clients = min(clients, maxDoctorClients)
+	f.Clients = &clients
+	f.Status = statusOK
+	if clients < uint64(e.clients) {
+		f.Status = statusBad
+	}
+	f.Allows = counted(clients) + " clients"
+	if clients == maxDoctorClients {
+		f.Allows = "more clients than a machine can hold"
+	}
+}
+
+// counted writes a number for people.
+func counted(n uint64) string {
+	if n >= 1<<62 {
+		return "unlimited"
+	}
+	return humanize.Comma(int64(n))
+}
+
+// setSysctl is the command that changes a kernel setting.
+func setSysctl(name, value string) string {
+	return fmt.Sprintf("sysctl -w %s=%q, and a line in /etc/sysctl.d/90-fleetcast.conf to keep it", name, value)
+}
+
+// reserved is what serve keeps of its descriptors for other things than
+// connections, with a shard for each of this machine's processors.
+func (e *examination) reserved() uint64 {
+	processors, err := e.processorCount()
+	if err != nil {
+		processors = 1
+	}
+	return reservedDescriptors + 8*(uint64(processors)+1)
+}
+
+// descriptors checks the limit that serve raises itself to.
+func (e *examination) descriptors() finding {
+	needed := e.connections() + e.reserved()
+	f := finding{
+		Check:  "descriptor limit",
+		Source: e.process("limits"),
+		Want:   fmt.Sprintf("%s or more", counted(needed)),
+		Why:    "each connection is a descriptor; serve raises its soft limit to the hard one, and keeps some for publishers, listeners and files",
+		Change: fmt.Sprintf("LimitNOFILE=%d in the systemd unit, --ulimit nofile=%d in Docker, ulimit -Hn %d as root in a shell", needed, needed, needed),
+	}
+	text, err := e.read(f.Source)
+	if err != nil {
+		return f.shut(err)
+	}
+	soft, hard, err := parseLimits(text)
+	if err != nil {
+		return f.shut(err)
+	}
+	usable := hard
+	if e.pid == 0 {
+		f.Found = fmt.Sprintf("hard limit %s, as this shell hands it on; a service has its own (--pid)", counted(hard))
+	} else {
+		f.Found = fmt.Sprintf("soft limit %s, hard limit %s", counted(soft), counted(hard))
+	}
+	e.judge(&f, e.clientsOf(usable-min(usable, e.reserved()), e.publishersGiven))
+	return f
+}
+
+// maxDescriptors checks how far a descriptor limit can be raised.
+func (e *examination) maxDescriptors() finding {
+	needed := e.connections() + e.reserved()
+	f := finding{
+		Check:  "fs.nr_open",
+		Source: sysctl("fs.nr_open"),
+		Want:   fmt.Sprintf("%s or more", counted(needed)),
+		Why:    "no process's descriptor limit can be raised above it",
+		Change: setSysctl("fs.nr_open", fmt.Sprint(needed)),
+	}
+	n, err := e.numbers(f.Source, 1)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Found = counted(n[0])
+	e.judge(&f, e.clientsOf(n[0]-min(n[0], e.reserved()), e.publishersGiven))
+	return f
+}
+
+// openFiles checks the limit of the whole machine.
+func (e *examination) openFiles() finding {
+	f := finding{
+		Check:  "fs.file-max",
+		Source: sysctl("fs.file-nr"),
+		Why:    "it bounds the open files and sockets of all processes together",
+	}
+	n, err := e.numbers(f.Source, 3)
+	if err != nil {
+		f.Want = fmt.Sprintf("%s or more above what is open", counted(e.connections()))
+		return f.shut(err)
+	}
+	open, most := n[0], n[2]
+	needed := open + e.connections() + e.reserved()
+	f.Found = fmt.Sprintf("%s, of which %s are open", counted(most), counted(open))
+	f.Want = fmt.Sprintf("%s or more", counted(needed))
+	f.Change = setSysctl("fs.file-max", fmt.Sprint(needed))
+	free := most - min(most, open)
+	e.judge(&f, e.clientsOf(free-min(free, e.reserved()), e.publishersGiven))
+	return f
+}
+
+// epollWatches checks how many sockets the user's loops may watch.
+func (e *examination) epollWatches() finding {
+	f := finding{
+		Check:  "fs.epoll.max_user_watches",
+		Source: sysctl("fs.epoll.max_user_watches"),
+		Want:   fmt.Sprintf("%s or more", counted(e.connections())),
+		Why:    "every connected socket is watched by its loop's epoll instance; all processes of one user share this number",
+		Change: setSysctl("fs.epoll.max_user_watches", fmt.Sprint(2*e.connections())),
+	}
+	n, err := e.numbers(f.Source, 1)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Found = counted(n[0]) + " sockets for each user"
+	e.judge(&f, e.clientsOf(n[0], e.publishersGiven))
+	return f
+}
+
+// wantQueue is the accept queue that serve asks for.
+const wantQueue = 4096
+
+// acceptQueue checks the cap on connections that wait to be accepted.
+func (e *examination) acceptQueue() finding {
+	f := finding{
+		Check:  "net.core.somaxconn",
+		Source: sysctl("net.core.somaxconn"),
+		Want:   fmt.Sprintf("%s or more", counted(wantQueue)),
+		Why:    "when a fleet returns at once, a shard accepts 64 connections between other work; beyond its queue SYNs are dropped, and clients try again after a second or more",
+		Change: setSysctl("net.core.somaxconn", fmt.Sprint(wantQueue)),
+	}
+	n, err := e.numbers(f.Source, 1)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Found = counted(n[0])
+	f.Allows = fmt.Sprintf("%s connections to wait to be accepted, for each shard", counted(min(n[0], wantQueue)))
+	f.Status = warnUnless(n[0] >= wantQueue)
+	return f
+}
+
+func warnUnless(ok bool) status {
+	if ok {
+		return statusOK
+	}
+	return statusWarn
+}
+
+// handshakeQueue checks the bound on half-open connections, which counts only
+// without SYN cookies.
+func (e *examination) handshakeQueue() finding {
+	f := finding{
+		Check:  "net.ipv4.tcp_max_syn_backlog",
+		Source: sysctl("net.ipv4.tcp_max_syn_backlog"),
+		Want:   fmt.Sprintf("%s or more, or net.ipv4.tcp_syncookies=1", counted(wantQueue)),
+		Why:    "without SYN cookies the kernel drops new handshakes when so many are under way; with them only the accept queue counts",
+		Change: setSysctl("net.ipv4.tcp_max_syn_backlog", fmt.Sprint(wantQueue)),
+	}
+	n, err := e.numbers(f.Source, 1)
+	if err != nil {
+		return f.shut(err)
+	}
+	cookies := "unknown"
+	if c, err := e.numbers(sysctl("net.ipv4.tcp_syncookies"), 1); err == nil && c[0] > 0 {
+		cookies = "on"
+	} else if err == nil {
+		cookies = "off"
+	}
+	f.Found = fmt.Sprintf("%s, SYN cookies %s", counted(n[0]), cookies)
+	f.Allows = fmt.Sprintf("%s handshakes under way in the kernel", counted(n[0]))
+	if cookies == "on" {
+		f.Allows = "as many handshakes under way as the accept queue"
+	}
+	f.Status = warnUnless(cookies == "on" || n[0] >= wantQueue)
+	return f
+}
+
+// wantPorts is what local ports can be had beside the well-known ones and those
+// of common services.
+const wantPorts = 55000
+
+// localPorts checks the ports of outgoing connections.
+func (e *examination) localPorts() finding {
+	wanted := min(uint64(e.clients), wantPorts)
+	f := finding{
+		Check:  "net.ipv4.ip_local_port_range",
+		Source: sysctl("net.ipv4.ip_local_port_range"),
+		Want:   fmt.Sprintf("%s ports or more, if a proxy or load test runs here", counted(wanted)),
+		Why:    "clients of other machines use ports of their own. A proxy or a load test on this machine needs one for each connection between two addresses; for more, give it several source addresses or the gateway several ports",
+		Change: setSysctl("net.ipv4.ip_local_port_range", "10240 65535"),
+	}
+	n, err := e.numbers(f.Source, 2)
+	if err != nil {
+		return f.shut(err)
+	}
+	ports := uint64(0)
+	if n[1] >= n[0] && n[1] <= 65535 {
+		ports = n[1] - n[0] + 1
+	}
+	f.Found = fmt.Sprintf("%d to %d", n[0], n[1])
+	f.Allows = fmt.Sprintf("%s connections from one address of this machine to one address and port", counted(ports))
+	f.Status = warnUnless(ports >= wanted)
+	return f
+}
+
+// connectionTracking checks the firewall's table, if there is one.
+func (e *examination) connectionTracking() finding {
+	f := finding{
+		Check:  "net.netfilter.nf_conntrack_max",
+		Source: sysctl("net.netfilter.nf_conntrack_max"),
+		Want:   fmt.Sprintf("%s or more above what is tracked", counted(e.connections())),
+		Why:    "a firewall that tracks connections drops new ones when its table is full; the kernel log then says nf_conntrack: table full",
+		Change: setSysctl("net.netfilter.nf_conntrack_max", fmt.Sprint(2*e.connections())) + "; or do not track the client port (notrack)",
+	}
+	n, err := e.numbers(f.Source, 1)
+	if err == errAbsent {
+		f.Status, f.Found, f.Allows = statusOK, "connections are not tracked here", "any number of clients"
+		return f
+	}
+	if err != nil {
+		return f.shut(err)
+	}
+	tracked, err := e.numbers(sysctl("net.netfilter.nf_conntrack_count"), 1)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Found = fmt.Sprintf("%s, of which %s are tracked", counted(n[0]), counted(tracked[0]))
+	e.judge(&f, e.clientsOf(n[0]-min(n[0], tracked[0]), true))
+	if f.Status == statusBad && tracked[0] == 0 {
+		f.Status = statusWarn
+		f.Found += "; perhaps no rule of the firewall tracks"
+	}
+	return f
+}

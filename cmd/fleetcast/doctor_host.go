@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// host is where the findings come from: the files of /proc and /sys.
+type host struct {
+	root string // the root directory
+	pid  int    // whose limits count; 0: those of this process
+}
+
+// maxHostFile bounds in bytes what is read of one file.
+const maxHostFile = 1 << 20
+
+// errAbsent stands for a file that this kernel or container does not have.
+var errAbsent = errors.New("there is no such file here")
+
+// read returns the text of a file of /proc or /sys.
+func (h host) read(name string) (string, error) {
+	file, err := os.Open(filepath.Join(h.root, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", errAbsent
+	case errors.Is(err, fs.ErrPermission):
+		return "", errors.New("this user may not read it")
+	case err != nil:
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxHostFile))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return string(text), nil
+}
+
+// numbers reads a file that holds count numbers.
+func (h host) numbers(name string, count int) ([]uint64, error) {
+	text, err := h.read(name)
+	if err != nil {
+		return nil, err
+	}
+	return parseNumbers(text, count)
+}
+
+// sysctl is the file of a kernel setting, net.core.somaxconn for example.
+func sysctl(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
+
+// process is a file of the process whose limits count.
+func (h host) process(name string) string {
+	if h.pid == 0 {
+		return "/proc/self/" + name
+	}
+	return fmt.Sprintf("/proc/%d/%s", h.pid, name)
+}
+
+// checkProcess makes sure that the process is there.
+func (h host) checkProcess() error {
+	if h.pid == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(h.root, h.process(""))); err != nil {
+		return fmt.Errorf("--pid %d: there is no such process", h.pid)
+	}
+	return nil
+}
+
+// parseNumbers reads exactly count decimal numbers.
+func parseNumbers(text string, count int) ([]uint64, error) {
+	fields := strings.Fields(text)
+	if len(fields) != count {
+		return nil, fmt.Errorf("it holds %d fields, want %d numbers", len(fields), count)
+	}
+	numbers := make([]uint64, count)
+	for i, field := range fields {
+		n, err := strconv.ParseUint(field, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%.40q is not a number", field)
+		}
+		numbers[i] = n
+	}
+	return numbers, nil
+}
+
+// unlimited is the value of a limit that limits nothing.
+const unlimited = ^uint64(0)
+
+// parseLimits finds the soft and the hard descriptor limit in the text of
+// /proc/PID/limits.
+func parseLimits(text string) (soft, hard uint64, err error) {
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, "Max open files")
+		if !ok {
+			continue
+		}
+		fields := strings.Fields(rest)
+		if len(fields) < 2 {
+			return 0, 0, errors.New("the line of Max open files is cut short")
+		}
+		if soft, err = parseLimit(fields[0]); err == nil {
+			hard, err = parseLimit(fields[1])
+		}
+		return soft, hard, err
+	}
+	return 0, 0, errors.New("it does not say Max open files")
+}
+
+// parseLimit reads a number, or the words for none: unlimited, max, -1.
+func parseLimit(text string) (uint64, error) {
+	switch text = strings.TrimSpace(text); text {
+	case "unlimited", "max", "-1":
+		return unlimited, nil
+	}
+	numbers, err := parseNumbers(text, 1)
+	if err != nil {
+		return 0, err
+	}
+	return numbers[0], nil
+}
+
+// parseMeminfo finds values of /proc/meminfo, in bytes.
+func parseMeminfo(text string, names ...string) ([]uint64, error) {
+	values := make([]uint64, len(names))
+	for i, name := range names {
+		_, rest, ok := strings.Cut("\n"+text, "\n"+name+":")
+		line, _, _ := strings.Cut(rest, "\n")
+		fields := strings.Fields(line)
+		if !ok || len(fields) != 2 || fields[1] != "kB" {
+			return nil, fmt.Errorf("it does not say %s in kB", name)
+		}
+		kB, err := strconv.ParseUint(fields[0], 10, 53)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %.40q is not a number of kB", name, fields[0])
+		}
+		values[i] = kB << 10
+	}
+	return values, nil
+}
+
+// parseCPUList counts the processors of a list such as 0-3,8.
+func parseCPUList(text string) (count int, err error) {
+	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err1 := strconv.ParseUint(first, 10, 16)
+		to, err2 := strconv.ParseUint(last, 10, 16)
+		if err1 != nil || err2 != nil || to < from {
+			return 0, fmt.Errorf("%.40q is not a list of processors", text)
+		}
+		count += int(to-from) + 1
+	}
+	return count, nil
+}
+
+// cgroupFiles are the files called name of the process's control group and of
+// those above it, for controller of version 1, or for version 2 if that is
+// empty. In a container the group's path may be that on the host; what remains
+// then is the top, which is the container's own.
+func (h host) cgroupFiles(controller, name string) []string {
+	text, err := h.read(h.process("cgroup"))
+	if err != nil {
+		return nil
+	}
+	group, ok := parseCgroup(text, controller)
+	if !ok {
+		return nil
+	}
+	var files []string
+	for {
+		files = append(files, path.Join("/sys/fs/cgroup", controller, group, name))
+		if group == "/" {
+			return files
+		}
+		group = path.Dir(group)
+	}
+}
+
+// parseCgroup finds in /proc/PID/cgroup the group that a controller of version
+// 1 keeps the process in, or that of version 2.
+func parseCgroup(text, controller string) (group string, ok bool) {
+	for line := range strings.Lines(text) {
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		for name := range strings.SplitSeq(parts[1], ",") {
+			if name == controller {
+				// Outside of the container's own tree the path begins with ..
+				return path.Clean("/" + parts[2]), true
+			}
+		}
+	}
+	return "", false
+}

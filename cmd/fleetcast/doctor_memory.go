@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+)
+
+// What a client costs in bytes of memory, measured as docs/deploying.md says.
+const (
+	// idleClient is an idle, subscribed client: its socket in the kernel and its
+	// session in the process.
+	idleClient = 4500
+	// eventPage is what the kernel accounts for a small event that a client has
+	// not acknowledged yet: a page.
+	eventPage = 4096
+	// emptyGateway is the process before the first client.
+	emptyGateway = 20 << 20
+)
+
+// memory checks what the machine has left.
+func (e *examination) memory() finding {
+	f := e.memoryFinding("memory", "/proc/meminfo")
+	f.Change = "more memory, or fewer clients on this machine"
+	text, err := e.read(f.Source)
+	if err != nil {
+		return f.shut(err)
+	}
+	values, err := parseMeminfo(text, "MemTotal", "MemAvailable")
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Found = fmt.Sprintf("%s available of %s", humanize.IBytes(values[1]), humanize.IBytes(values[0]))
+	e.judgeMemory(&f, values[1])
+	return f
+}
+
+// memoryGroup checks the limit of the process's control group and of those
+// above it.
+func (e *examination) memoryGroup() finding {
+	const name1, name2 = "memory.limit_in_bytes", "memory.max"
+	f := e.memoryFinding("memory of the group", e.process("cgroup"))
+	f.Change = "MemoryMax= in the systemd unit, --memory in Docker, resources.limits.memory in Kubernetes"
+	if _, err := e.read(f.Source); err != nil {
+		return f.shut(err)
+	}
+	files := append(e.cgroupFiles("", name2), e.cgroupFiles("memory", name1)...)
+	least, at := unlimited, ""
+	for _, file := range files {
+		text, err := e.read(file)
+		if err == errAbsent {
+			continue
+		}
+		if err != nil {
+			f.Source = file
+			return f.shut(err)
+		}
+		limit, err := parseLimit(text)
+		if err != nil {
+			f.Source = file
+			return f.shut(err)
+		}
+		if at == "" || limit < least {
+			least, at = limit, file
+		}
+	}
+	if at != "" {
+		f.Source = at
+	}
+	// Version 1 writes "no limit" as the largest number of whole pages.
+	if least >= 1<<60 {
+		f.Status, f.Found, f.Allows = statusOK, "no limit", "what the machine's memory allows"
+		return f
+	}
+	f.Found = humanize.IBytes(least)
+	e.judgeMemory(&f, least)
+	return f
+}
+
+func (e *examination) memoryFinding(check, source string) finding {
+	return finding{
+		Check:  check,
+		Source: source,
+		Want: fmt.Sprintf("%s or more (%s for idle clients)",
+			humanize.IBytes(e.memoryFor(idleClient+eventPage)), humanize.IBytes(e.memoryFor(idleClient))),
+		Why: fmt.Sprintf("an idle client costs some %s of memory, mostly its socket in the kernel, and %s more while an event is on its way to it; backlogs of clients that lag come on top",
+			humanize.Bytes(idleClient), humanize.Bytes(eventPage)),
+	}
+}
+
+// memoryFor is what the fleet needs at so many bytes for each client.
+func (e *examination) memoryFor(each uint64) uint64 {
+	return emptyGateway + e.connections()*each
+}
+
+// judgeMemory says how many clients find room: bad if not even idle ones do,
+// warn if not while an event goes out to all.
+func (e *examination) judgeMemory(f *finding, available uint64) {
+	room := available - min(available, emptyGateway)
+	served := e.clientsOf(room/(idleClient+eventPage), true)
+	idle := e.clientsOf(room/idleClient, true)
+	e.judge(f, served)
+	f.Allows = fmt.Sprintf("%s clients, each with an event on its way; %s idle ones", counted(served), counted(idle))
+	if f.Status == statusBad && idle >= uint64(e.clients) {
+		f.Status = statusWarn
+	}
+}
+
+// socketMemory checks how many pages of unsent and unread data the kernel holds
+// for all TCP sockets together.
+func (e *examination) socketMemory() finding {
+	needed := e.connections()
+	f := finding{
+		Check:  "net.ipv4.tcp_mem",
+		Source: sysctl("net.ipv4.tcp_mem"),
+		Want:   fmt.Sprintf("a second number (pressure) of %s pages or more, a third (limit) of twice that", counted(needed)),
+		Why:    "the kernel accounts for each client a page of 4 KiB at least while an event is on its way to it, and none when it is idle. Above the pressure it shrinks buffers, above the limit it drops packets and connections",
+	}
+	n, err := e.numbers(f.Source, 3)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Change = setSysctl("net.ipv4.tcp_mem", fmt.Sprintf("%d %d %d", n[0], max(n[0], n[1], needed), max(n[2], 2*needed)))
+	f.Found = fmt.Sprintf("%d %d %d pages; the limit is %s", n[0], n[1], n[2], humanize.IBytes(min(n[2], 1<<50)*eventPage))
+	e.judge(&f, e.clientsOf(n[2], true))
+	f.Allows = fmt.Sprintf("an event on its way to %s clients at once, %s without pressure",
+		counted(*f.Clients), counted(e.clientsOf(n[1], true)))
+	if f.Status == statusOK && n[1] < needed {
+		f.Status = statusWarn
+	}
+	return f
+}
+
+// wantBuffer is the least maximum of a socket's buffer in bytes: an event of the
+// largest default size, with what the kernel accounts beside it.
+const wantBuffer = 256 << 10
+
+// usualBuffer is the kernel's own default of the maximum in bytes, where there is
+// memory enough.
+const usualBuffer = 4 << 20
+
+// sendBuffers checks what one socket may hold of unsent data.
+func (e *examination) sendBuffers() finding {
+	return e.buffers("net.ipv4.tcp_wmem",
+		"the buffer grows with what is under way, up to the third number; what a client's socket does not take waits in the gateway, within --backlog")
+}
+
+// receiveBuffers checks what one socket may hold of unread data.
+func (e *examination) receiveBuffers() finding {
+	return e.buffers("net.ipv4.tcp_rmem",
+		"the buffer holds what a client or publisher has sent and its loop has not read; idle sockets hold nothing, so the maximum costs nothing by itself")
+}
+
+func (e *examination) buffers(name, why string) finding {
+	f := finding{
+		Check:  name,
+		Source: sysctl(name),
+		Want:   fmt.Sprintf("a third number (maximum) of %d or more", wantBuffer),
+		Why:    why,
+	}
+	n, err := e.numbers(f.Source, 3)
+	if err != nil {
+		return f.shut(err)
+	}
+	f.Change = setSysctl(name, fmt.Sprintf("%d %d %d", n[0], n[1], usualBuffer))
+	f.Found = fmt.Sprintf("%d %d %d bytes", n[0], n[1], n[2])
+	f.Allows = fmt.Sprintf("%s for one socket", humanize.IBytes(n[2]))
+	f.Status = warnUnless(n[2] >= wantBuffer)
+	return f
+}

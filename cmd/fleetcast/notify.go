@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// notifier tells systemd how the service is (sd_notify(3)). Without systemd,
+// that is without NOTIFY_SOCKET, its methods do nothing. What cannot be sent
+// is logged: the service goes on.
+type notifier struct {
+	logger *slog.Logger
+	// watchdog is after how long a silence systemd restarts the service; 0:
+	// never.
+	watchdog time.Duration
+}
+
+// newNotifier reads from the environment what systemd asks for.
+func newNotifier(logger *slog.Logger) *notifier {
+	watchdog, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		logger.Warn("systemd's watchdog is not served: WATCHDOG_USEC or WATCHDOG_PID is no positive number", "error", err)
+	}
+	return &notifier{logger: logger, watchdog: watchdog}
+}
+
+// ready says that every port is bound and served, with a line for systemctl
+// status. It also ends a reload.
+func (n *notifier) ready(status string) {
+	n.send(daemon.SdNotifyReady + "\n" + statusLine(status))
+}
+
+// reloading says that the configuration is being read again; ready must follow
+// whatever comes of it. The time lets Type=notify-reload tell this reload from
+// earlier ones.
+func (n *notifier) reloading() {
+	n.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+}
+
+// stopMargin is what systemd grants the process after its drain to end.
+const stopMargin = 10 * time.Second
+
+// stopping says that the service drains and how long that may take, so that a
+// drain timeout above the unit's TimeoutStopSec is waited for.
+func (n *notifier) stopping(drain time.Duration) {
+	n.send(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d\n%s",
+		daemon.SdNotifyStopping, (drain+stopMargin).Microseconds(), statusLine("clients are told when to come back")))
+}
+
+// watch answers the watchdog until ctx ends, twice in the time that systemd
+// allows, and only while alive succeeds within half of that time. So a service
+// that hangs falls silent, and systemd restarts it. It has to go on through a
+// drain, in which systemd still listens. Without a watchdog it returns at once.
+func (n *notifier) watch(ctx context.Context, alive func(context.Context) error) {
+	if n.watchdog == 0 {
+		return
+	}
+	every := max(n.watchdog/2, time.Microsecond)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	silent := false
+	for {
+		attempt, cancel := context.WithTimeout(ctx, every)
+		err := alive(attempt)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			n.send(daemon.SdNotifyWatchdog)
+			silent = false
+		case !silent:
+			n.logger.Error("the watchdog goes unanswered because a loop does not answer; systemd restarts the service if that lasts",
+				"error", err, "watchdog", n.watchdog)
+			silent = true
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *notifier) send(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		n.logger.Warn("systemd cannot be told of the service's state: its socket, NOTIFY_SOCKET, does not take it", "error", err)
+	}
+}
+
+// statusLine is an assignment, which ends with its line.
+func statusLine(status string) string {
+	return "STATUS=" + strings.Join(strings.Fields(status), " ")
+}
