@@ -5,6 +5,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway"
 )
 
 // reservedDescriptors are kept from clients and publishers: listeners, epoll
@@ -25,7 +27,7 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 		}
 	}
 	const mostUseful = 1 << 30 // "unlimited" must not overflow
-	reserved := reservedDescriptors + 8*loops
+	reserved := reservedDescriptors + 8*loops + gateway.HTTPConnections
 	connections = int(min(limit.Cur, mostUseful)) - reserved
 	if connections < 16 {
 		return 0, fmt.Errorf("the descriptor limit of %d leaves no room for connections; raise it (ulimit -n, or LimitNOFILE= in a systemd unit)", limit.Cur)

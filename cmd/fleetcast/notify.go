@@ -49,7 +49,7 @@ const stopMargin = 10 * time.Second
 // drain timeout above the unit's TimeoutStopSec is waited for.
 func (n *notifier) stopping(drain time.Duration) {
 	n.send(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d\n%s",
-		daemon.SdNotifyStopping, (drain+stopMargin).Microseconds(), statusLine("clients are told when to come back")))
+		daemon.SdNotifyStopping, (drain + stopMargin).Microseconds(), statusLine("clients are told when to come back")))
 }
 
 // watch answers the watchdog until ctx ends, twice in the time that systemd

@@ -7,17 +7,13 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"fleetcast/gateway"
 )
 
 // reloader reads the configuration again while the gateway runs.
 type reloader struct {
 	args        arguments
-	connections int      // that the descriptor limit allows
-	running     *options // in effect
-	gateway     *gateway.Gateway
-	logger      *slog.Logger
+	connections int // that the descriptor limit allows
+	server      *server
 	level       *slog.LevelVar
 }
 
@@ -35,20 +31,21 @@ func (r *reloader) reload() {
 		r.refuse(err)
 		return
 	}
-	changed, waiting := r.running.differences(next)
-	next.keepRestarting(r.running)
+	changed, waiting := r.server.options.differences(next)
+	next.keepRestarting(r.server.options)
 	config, err := next.config(r.connections)
 	if err != nil {
 		r.refuse(err)
 		return
 	}
 	if len(changed) > 0 {
-		if err := r.gateway.Reconfigure(config); err != nil {
+		if err := r.server.gateway.Reconfigure(config); err != nil {
 			r.refuse(err)
 			return
 		}
 	}
-	*r.running = *next
+	*r.server.options = *next
+	r.server.site.show(r.server)
 	// What has changed is logged at the more talkative of both levels.
 	r.level.Set(min(r.level.Level(), slog.Level(next.LogLevel)))
 	r.report(changed, waiting)
@@ -92,7 +89,7 @@ func (o *options) keepRestarting(running *options) {
 }
 
 func (r *reloader) refuse(err error) {
-	r.logger.Error("the configuration was not reloaded, nothing has changed", "errors", strings.Split(err.Error(), "\n"))
+	r.server.logger.Error("the configuration was not reloaded, nothing has changed", "errors", strings.Split(err.Error(), "\n"))
 }
 
 func (r *reloader) report(changed, waiting []string) {
@@ -102,10 +99,10 @@ func (r *reloader) report(changed, waiting []string) {
 	}
 	switch {
 	case len(waiting) > 0:
-		r.logger.Warn("reloaded; some changes need a restart", append(attributes, "needs_restart", waiting)...)
+		r.server.logger.Warn("reloaded; some changes need a restart", append(attributes, "needs_restart", waiting)...)
 	case len(changed) > 0:
-		r.logger.Info("reloaded", attributes...)
+		r.server.logger.Info("reloaded", attributes...)
 	default:
-		r.logger.Info("reloaded; nothing has changed")
+		r.server.logger.Info("reloaded; nothing has changed")
 	}
 }

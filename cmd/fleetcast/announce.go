@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway"
+)
+
+// warnOfOpenPorts says which ports others than this machine can reach.
+func (s *server) warnOfOpenPorts() {
+	for _, open := range []struct {
+		flag string
+		at   *port
+		who  string
+	}{
+		{"--listen", &s.ports.clients, "subscribe to every channel"},
+		{"--publish", &s.ports.publish, "publish to every channel"},
+		{"--admin", &s.ports.admin, "see statistics and profiles, publish, disconnect clients and stop the gateway"},
+	} {
+		if open.at.public() {
+			s.logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+open.who,
+				"flag", open.flag, "address", open.at.shown())
+		}
+	}
+}
+
+// clientURL is where clients of this machine connect.
+func (s *server) clientURL() string { return "ws://" + s.ports.clients.shown() + gateway.Path }
+
+// status is what systemctl shows.
+func (s *server) status() string { return "clients connect to " + s.clientURL() }
+
+// announce says that the gateway runs: in a few lines what a newcomer needs, or
+// one log message for those who read logs by machine.
+func (s *server) announce(w io.Writer, clients int) {
+	if s.options.LogFormat.json {
+		s.logger.Info("running", "version", version(), "config", s.options.Config, "clients", s.clientURL(),
+			"max_clients", clients, "publish", s.ports.publish.shown(), "admin", s.ports.admin.shown())
+		return
+	}
+	fmt.Fprintf(w, "fleetcast %s is running\n", version())
+	if s.options.Console.on {
+		fmt.Fprintf(w, "  open in a browser    http://%s/\n", s.ports.clients.shown())
+	}
+	fmt.Fprintf(w, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
+		s.clientURL(), humanize.Comma(int64(clients)))
+	if s.ports.publish.on() {
+		at := s.ports.publish.shown()
+		host, port, _ := net.SplitHostPort(at)
+		fmt.Fprintf(w, "  publish to           %s   for example:\n", at)
+		fmt.Fprintf(w, "      printf '{\"channel\":\"news\",\"data\":{\"a\":1}}\\n' | nc -N %s %s\n", host, port)
+		fmt.Fprintf(w, "      redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
+	}
+	if s.ports.admin.on() {
+		fmt.Fprintf(w, "  look inside at       http://%s/\n", s.ports.admin.shown())
+	}
+	fmt.Fprintln(w, "  stop with            Ctrl-C")
+}
+
+// servePorts are the flags that choose ports, for withCure.
+const servePorts = "other ports with --listen, --publish and --admin"
+
+// withCure adds to an error what its reader can do about it. choice says which
+// ports the command lets one choose, and how.
+func withCure(err error, choice string) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("%w\nAnother process listens there, perhaps another fleetcast (see: ss -ltnp). "+
+			"Stop it, or choose %s", err, choice)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w\nPorts below 1024 need a privilege: choose a higher one, or allow it with CAP_NET_BIND_SERVICE", err)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("%w\nThis machine has no such address (see: ip address)", err)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w\nThe operating system does not permit it", err)
+	}
+	return err
+}

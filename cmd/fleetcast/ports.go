@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"fleetcast/gateway"
+)
+
+// ports are where the gateway listens: what the options say, or sockets that
+// systemd has opened instead.
+type ports struct {
+	clients, publish, admin port
+}
+
+// port is one of them.
+type port struct {
+	option endpoint
+	files  []*os.File       // of systemd; then the option's addresses do not count
+	bound  []netip.AddrPort // once it is open
+}
+
+// openPorts finds out where to listen.
+func (o *options) openPorts() (ports, error) {
+	p := ports{clients: port{option: o.Listen}, publish: port{option: o.Publish}, admin: port{option: o.Admin}}
+	sockets, err := activatedSockets()
+	if err != nil {
+		return ports{}, err
+	}
+	for _, passed := range []struct {
+		port *port
+		name string
+	}{{&p.clients, "clients"}, {&p.publish, "publish"}, {&p.admin, "admin"}} {
+		if passed.port.files = sockets[passed.name]; len(passed.port.files) == 0 {
+			continue
+		}
+		if passed.port.option.off {
+			return ports{}, fmt.Errorf("systemd passed a socket with the name %q, but that port is off in the configuration: stop its .socket unit, or turn the port on", passed.name)
+		}
+		passed.port.option.addrs = nil
+	}
+	return p, nil
+}
+
+// close gives the sockets of systemd back; whoever uses them has copies.
+func (p *ports) close() {
+	for _, files := range [][]*os.File{p.clients.files, p.publish.files, p.admin.files} {
+		for _, file := range files {
+			file.Close()
+		}
+	}
+}
+
+// configure has the gateway listen there.
+func (p *ports) configure(config *gateway.Config) {
+	config.Listen, config.ListenFiles = p.clients.option.addrs, p.clients.files
+	config.Publish, config.PublishFiles = p.publish.option.addrs, p.publish.files
+}
+
+func (p *port) on() bool { return !p.option.off }
+
+// listen opens the port for net/http. Addresses with port 0 get the same one.
+func (p *port) listen() (listeners []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			listeners = nil
+		}
+	}()
+	for _, file := range p.files {
+		l, err := net.FileListener(file)
+		if err != nil {
+			return listeners, fmt.Errorf("listen on the inherited socket %s: %w", file.Name(), err)
+		}
+		listeners = append(listeners, l)
+	}
+	for _, addr := range p.option.addrs {
+		if addr.Port() == 0 && len(listeners) > 0 {
+			addr = netip.AddrPortFrom(addr.Addr(), listeners[0].Addr().(*net.TCPAddr).AddrPort().Port())
+		}
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+		if err != nil {
+			return listeners, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// shown is how a person on this machine reaches the port, or "off".
+func (p *port) shown() string {
+	if len(p.files) > 0 {
+		passed := endpoint{text: p.bound[0].String()}
+		return passed.shown(p.bound)
+	}
+	return p.option.shown(p.bound)
+}
+
+// public tells whether others than this machine can connect.
+func (p *port) public() bool {
+	passed := endpoint{addrs: p.bound}
+	return passed.public()
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"fleetcast/gateway"
+)
+
+// shards is how many loops serve clients.
+func (o *options) shards() int { return cmp.Or(int(o.Shards), runtime.GOMAXPROCS(0)) }
+
+// loops is how many loops there are in all.
+func (o *options) loops() int {
+	if o.Publish.off {
+		return o.shards()
+	}
+	return o.shards() + int(o.IngestLoops)
+}
+
+// config turns options into the gateway's configuration.
+func (o *options) config(connections int) (gateway.Config, error) {
+	config := o.gatewayConfig(connections)
+	err := o.shareConnections(&config, connections)
+	return config, err
+}
+
+// gatewayConfig has all but the numbers of connections, which are the defaults.
+func (o *options) gatewayConfig(connections int) gateway.Config {
+	config := gateway.DefaultConfig(connections)
+	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
+	config.Shards, config.IngestLoops = o.shards(), int(o.IngestLoops)
+	for _, p := range o.ClientPublish {
+		config.ClientPublish = append(config.ClientPublish, string(p))
+	}
+	for _, a := range o.AllowOrigin {
+		config.AllowedOrigins = append(config.AllowedOrigins, string(a))
+	}
+	config.MaxChannels, config.ClientChannels = int(o.MaxChannels), int(o.ClientChannels)
+	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
+	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
+	config.Credits, config.PublisherCredits = int64(o.Credits), int64(o.PublisherCredits)
+	config.ChannelRetention = time.Duration(o.Retention)
+	config.HandshakeTimeout = time.Duration(o.HandshakeTimeout)
+	config.PingInterval, config.PongTimeout = time.Duration(o.PingInterval), time.Duration(o.PongTimeout)
+	config.RetryWindow = time.Duration(o.RetryWindow)
+	config.ConnectionLog = int(o.LogConnections)
+	return config
+}
+
+// shareConnections divides the connections that the descriptor limit allows
+// between clients and publishers.
+func (o *options) shareConnections(config *gateway.Config, connections int) error {
+	allowed := humanize.Comma(int64(connections))
+	clients, publishers := int(o.MaxClients), int(o.MaxPublishers)
+	switch {
+	case o.Publish.off:
+		config.MaxPublishers = 0
+	case publishers >= connections:
+		return fmt.Errorf("%s is %d, which leaves clients none of the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			o.named("max-publishers"), publishers, allowed)
+	case publishers > 0:
+		config.MaxPublishers = publishers
+	}
+	room := connections - config.MaxPublishers
+	switch {
+	case clients <= room:
+		config.MaxClients = cmp.Or(clients, room)
+		return nil
+	case config.MaxPublishers == 0:
+		return fmt.Errorf("%s is %d, more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+			o.named("max-clients"), clients, allowed)
+	}
+	return fmt.Errorf("%s is %d, which with %d publishers (max-publishers) is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+		o.named("max-clients"), clients, config.MaxPublishers, allowed)
+}

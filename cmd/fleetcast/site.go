@@ -1,0 +1,39 @@
+package main
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/web"
+)
+
+// site is what the client port has for browsers. It changes with the options.
+type site struct {
+	handler atomic.Pointer[http.Handler]
+}
+
+// ServeHTTP implements http.Handler.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*s.handler.Load()).ServeHTTP(w, r)
+}
+
+// show takes over what the server's options say.
+func (s *site) show(of *server) {
+	pages := web.Site{
+		Path:    gateway.Path,
+		Console: of.options.Console.on,
+		Healthy: of.gateway.Ready,
+	}
+	if of.ports.publish.on() {
+		pages.Publish = of.ports.publish.shown()
+	}
+	if of.ports.admin.on() {
+		pages.Admin = of.ports.admin.shown()
+	}
+	for _, pattern := range of.options.ClientPublish {
+		pages.ClientPublish = append(pages.ClientPublish, string(pattern))
+	}
+	handler := pages.Handler()
+	s.handler.Store(&handler)
+}
