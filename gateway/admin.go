@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	"fleetcast/gateway/web/dashboard"
 )
 
 // defaultPatience is how long loops may take to answer.
@@ -13,8 +15,7 @@ const defaultPatience = 5 * time.Second
 
 // Admin is what the admin port needs from the process around the gateway.
 type Admin struct {
-	// Version is told in the header Fleetcast-Version of the API's answers, if
-	// it is not empty.
+	// Version is told by /api/stats.
 	Version string
 	// Drain begins to stop the process as SIGTERM does. It returns at once and
 	// may be called again, by several goroutines. If it is nil, POST /api/drain
@@ -25,9 +26,9 @@ type Admin struct {
 	Patience time.Duration
 }
 
-// AdminHandler serves the admin port: /healthz (the process runs), /readyz (it
-// takes clients), the API below /api/ (docs/api.md), /metrics (for Prometheus)
-// and /debug/pprof. It does not authenticate.
+// AdminHandler serves the admin port: / (the dashboard), /healthz (the process
+// runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
+// (for Prometheus) and /debug/pprof. It does not authenticate.
 func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
 	mux := http.NewServeMux()
@@ -44,6 +45,9 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	api := &api{gateway: g, admin: admin, crossOrigin: http.NewCrossOriginProtection()}
 	api.addTo(mux)
 	mux.Handle("GET /metrics", newMetricsHandler(g, admin.Patience))
+	page := dashboard.Handler()
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /dashboard/", page)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

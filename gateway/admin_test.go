@@ -170,6 +170,15 @@ func TestStats(t *testing.T) {
 	}
 }
 
+func TestDashboardIsMounted(t *testing.T) {
+	get := admin(t, start(t).Gateway)
+	for path, want := range map[string]string{"/": "/dashboard/dashboard.js", "/dashboard/dashboard.js": "/api/stats"} {
+		if status, _, body := get(path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s is answered with %d %.200q", path, status, body)
+		}
+	}
+}
+
 func TestProfiles(t *testing.T) {
 	get := admin(t, start(t).Gateway)
 	for path, want := range map[string]string{
@@ -181,7 +190,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s is answered with %d %.200q", path, status, body)
 		}
 	}
-	for _, path := range []string{"/", "/api/none", "/debug"} {
+	for _, path := range []string{"/none", "/api/none", "/debug"} {
 		if status, _, _ := get(path); status != http.StatusNotFound {
 			t.Errorf("%s is answered with %d", path, status)
 		}

@@ -86,9 +86,6 @@ func (a *api) addTo(mux *http.ServeMux) {
 // answering answers with the error of serve.
 func (a *api) answering(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.admin.Version != "" {
-			w.Header().Set("Fleetcast-Version", a.admin.Version)
-		}
 		w.Header().Set("Cache-Control", "no-store")
 		if err := serve(w, r); err != nil {
 			answerError(w, err)
@@ -254,7 +251,10 @@ func (a *api) stats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notAvailable(err.Error())
 	}
-	answerJSON(w, http.StatusOK, stats)
+	answerJSON(w, http.StatusOK, struct {
+		Version string `json:"version"`
+		GatewayStats
+	}{a.admin.Version, stats})
 	return nil
 }
 

@@ -1,0 +1,259 @@
+package dashboard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/web/browsertest"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 15 * time.Second
+
+// page is the dashboard in a browser.
+type page struct {
+	t       *testing.T
+	ctx     context.Context
+	console *browsertest.Console
+}
+
+// open starts a browser that looks at f. What it writes into tiles is kept in the
+// page's global seen.
+func open(t *testing.T, f *front, scheme string, width int64) *page {
+	t.Helper()
+	ctx, console := browsertest.Start(t, "the dashboard is")
+	p := &page{t, ctx, console}
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), chromedp.Navigate(f.url)); err != nil {
+		t.Fatal(err)
+	}
+	p.run(`window.seen = [], new MutationObserver(() => seen.push(...[...document.querySelectorAll(".tiles dd > *")].map((e) => e.parentNode.id + " " + e.textContent)))
+		.observe(document.getElementById("tiles"), {subtree: true, childList: true, characterData: true})`)
+	return p
+}
+
+// run runs an expression.
+func (p *page) run(expression string) {
+	p.t.Helper()
+	ask[any](p, "("+expression+", null)")
+}
+
+// ask returns an expression's value.
+func ask[T any](p *page, expression string) T {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// text returns what the first element of a selector says.
+func (p *page) text(selector string) string {
+	p.t.Helper()
+	return ask[string](p, fmt.Sprintf("document.querySelector(%q)?.textContent ?? \"\"", selector))
+}
+
+// await waits until an element says what is wanted.
+func (p *page) await(selector, want string) {
+	p.t.Helper()
+	got := ""
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(10 * time.Millisecond) {
+		if got = p.text(selector); strings.Contains(got, want) {
+			return
+		}
+	}
+	p.t.Fatalf("%s says %q, not %q; the verdict is %q", selector, got, want, p.text("#verdict"))
+}
+
+// quiet reports what the browser's console says, save that requests failed.
+func (p *page) quiet(failuresToo bool) {
+	p.t.Helper()
+	for _, line := range p.console.Take() {
+		if failuresToo || !strings.HasPrefix(line, "Failed to load resource") {
+			p.t.Errorf("the console says: %s", line)
+		}
+	}
+}
+
+// The tiles have the true numbers of a gateway.
+func TestFigures(t *testing.T) {
+	g := startGateway(t)
+	f := newFront(t, g)
+	for range 3 {
+		subscribe(t, g, "news")
+	}
+	last := subscribe(t, g, "news", "quiet")
+	p := open(t, f, "light", 1280)
+	p.await("#headline", "All is well")
+	events := publisherOf(t, g)
+	for range 5 {
+		if _, err := events.Publish(t.Context(), "news", []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		expect(t, last, "event")
+	}
+	for selector, want := range map[string]string{
+		"#clients": "4of 1,000", "#subscriptions": "51.25 per client", "#channels": "2of 1,000", "#publishers": "1of 100",
+		"#events small": "5 in all", "#deliveries small": "20 in all", "#backlog": "0 B0 clients lag", "#credits": "0 Bof 64 MiB",
+		"#uptime small": "version v1.2.3", "#headline": "All is well",
+	} {
+		p.await(selector, want)
+	}
+	for _, tile := range []string{"events", "deliveries", "bytes", "grouping"} {
+		if ask[int](p, fmt.Sprintf(`seen.filter((text) => /^%s (0\.0*)?[1-9]/.test(text)).length`, tile)) == 0 {
+			t.Errorf("the tile of %s never was above 0", tile)
+		}
+	}
+	clients := ask[int](p, `[...document.querySelectorAll("#shards tbody tr")].reduce((sum, row) => sum + Number(row.cells[1].textContent), 0)`)
+	if clients != 4 {
+		t.Errorf("the shards have %d clients", clients)
+	}
+	if got := ask[int](p, `document.querySelectorAll(".plot canvas").length`); got != 4 {
+		t.Errorf("%d plots", got)
+	}
+	p.quiet(true)
+}
+
+// That the API does not answer is told, with since when, and that it does again.
+func TestSilenceAndRestart(t *testing.T) {
+	first, second := startGateway(t), startGateway(t)
+	f := newFront(t, first)
+	subscribe(t, first, "news")
+	p := open(t, f, "light", 1280)
+	p.await("#clients b", "1")
+	f.set(func(f *front) { f.silent = true })
+	p.await("#matters", "does not answer since ")
+	if !ask[bool](p, `document.body.classList.contains("stale") && document.querySelector("#verdict").className === "verdict bad"`) {
+		t.Error("the numbers do not look old")
+	}
+	if got := p.text("#clients b"); got != "1" {
+		t.Errorf("the last number is gone: %q", got)
+	}
+	f.set(func(f *front) {
+		f.silent = false
+		f.admin = second.AdminHandler(gateway.Admin{Version: "1.2.3"})
+		f.change = func(stats object) { stats["started_at"] = "2026-02-03T04:05:06Z" }
+	})
+	p.await("#headline", "All is well")
+	p.await("#remark", "restarted")
+	p.await("#clients b", "0")
+	subscribe(t, second, "news")
+	p.await("#clients b", "1")
+	if negative := ask[[]string](p, `seen.filter((text) => text.includes(" -"))`); len(negative) != 0 {
+		t.Errorf("tiles said %q", negative)
+	}
+	if ask[bool](p, `document.body.classList.contains("stale")`) {
+		t.Error("the numbers still look old")
+	}
+	p.quiet(false)
+}
+
+// The widest figures fit a phone, and what comes from outside is text.
+func TestPhoneWithHostileNames(t *testing.T) {
+	g := startGateway(t)
+	f := newFront(t, g)
+	hostile := []string{`<img src=x onerror="window.broken=1">`, strings.Repeat("w", 255), "a\u202eb", "__proto__"}
+	f.set(func(f *front) {
+		channels, laggards := []any{}, []any{}
+		for _, name := range hostile {
+			channels = append(channels, object{"channel": name, "subscribers": 1_000_000, "epoch": "e", "offset": 9_000_000_000_000_000})
+			laggards = append(laggards, object{"client": name, "shard": 63, "address": name, "backlog_bytes": 1 << 20, "oldest_seconds": 1})
+		}
+		f.answers["/api/channels"], f.answers["/api/laggards"] = object{"channels": channels}, object{"laggards": laggards}
+		f.change = func(stats object) {
+			total := stats["total"].(object)
+			for _, key := range []string{"clients", "connections", "subscriptions", "deliveries", "bytes_out"} {
+				total[key] = 1_000_000
+			}
+			total["disconnects"] = object{hostile[0]: 1_000_000, hostile[1]: 1}
+			stats["limits"].(object)["max_clients"] = 1_000_000
+			stats["version"] = hostile[1]
+			stats["shards"] = slices.Repeat([]any{total}, 64)
+		}
+	})
+	p := open(t, f, "dark", 360)
+	p.await("#top tbody tr:nth-child(4)", "__proto__")
+	p.await("#top tbody", `a\u202eb`)
+	p.await("#laggards tbody", hostile[0])
+	p.await("#matters", "1,000,000 of 1,000,000 (100 %)")
+	p.await("#shards tbody tr:nth-child(64)", "1,000,000")
+	if width := ask[int](p, `document.documentElement.scrollWidth`); width > 360 {
+		t.Errorf("the page is %d wide", width)
+	}
+	if ask[bool](p, `"broken" in window || document.images.length > 0`) {
+		t.Error("a name was taken for markup")
+	}
+	if back := ask[string](p, `getComputedStyle(document.body).backgroundColor`); back != "rgb(18, 22, 28)" {
+		t.Errorf("in the dark the page is %s", back)
+	}
+	p.quiet(true)
+}
+
+// Nothing is ended without a question, and then what was asked for.
+func TestEnding(t *testing.T) {
+	g := startGateway(t)
+	f := newFront(t, g)
+	const id, path = "5f0cb31ad2a40a7e", "/api/clients/5f0cb31ad2a40a7e"
+	f.set(func(f *front) {
+		f.answers["/api/laggards"] = object{"laggards": []any{object{"client": id, "address": "127.0.0.1:5", "backlog_bytes": 2048, "oldest_seconds": 1.5}}}
+		f.answers[path] = object{"client": id, "shard": 1, "address": "127.0.0.1:5", "connected_at": "2026-01-02T03:04:05Z", "age_seconds": 61,
+			"channels": []any{"news", "<b>x</b>"}, "subscriptions": 300, "backlog": object{"bytes": 2048, "messages": 7, "oldest_seconds": 1.5},
+			"received_bytes": 10, "sent_bytes": 4096, "rtt_seconds": 0.0123}
+		f.answers[path+"/disconnect"] = errors.New("shard 1 does not answer")
+		f.answers["/api/drain"] = object{"draining": true}
+	})
+	p := open(t, f, "light", 1280)
+	p.await("#laggards tbody", id)
+	p.run(`document.querySelector("#laggards button").click()`)
+	p.await("#client-facts", "127.0.0.1:5")
+	p.await("#client-facts", "1 min 1 s ago")
+	p.await("#client-facts", "12.3 ms")
+	p.await("#client-facts", "2 KiB, 7 messages")
+	p.await("#client-channels", "news<b>x</b>and 298 more")
+
+	p.run(`document.getElementById("client-disconnect").click()`)
+	p.await("#confirm-title", "Disconnect client "+id)
+	p.run(`document.getElementById("confirm-cancel").click()`)
+	p.run(`document.getElementById("client-disconnect").click()`)
+	p.run(`document.getElementById("confirm-go").click()`)
+	p.await("#confirm-error", "shard 1 does not answer")
+	f.set(func(f *front) { f.answers[path+"/disconnect"] = object{"client": id, "disconnected": true} })
+	p.run(`document.getElementById("confirm-go").click()`)
+	p.await("#notice", id+" was disconnected")
+	if ask[bool](p, `document.querySelector("dialog[open]") !== null`) {
+		t.Error("a dialog stays open")
+	}
+
+	p.run(`document.getElementById("drain").click()`)
+	p.await("#confirm-text", "closed with code 1001. Then the process ends")
+	if focus := ask[string](p, `document.activeElement.id`); focus != "confirm-cancel" {
+		t.Errorf("the focus is on %q", focus)
+	}
+	p.run(`document.getElementById("confirm-go").click()`)
+	p.await("#notice", "drains")
+	const disconnect = path + "/disconnect application/json {}<nil>"
+	if got, want := f.posted(), []string{disconnect, disconnect, "/api/drain application/json {}<nil>"}; !slices.Equal(got, want) {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+
+	f.set(func(f *front) { f.answers["/api/clients/a/../b"] = errors.New("nothing is known of it") })
+	p.run(`document.getElementById("find-id").value = "a/../b"`)
+	p.run(`document.getElementById("find").requestSubmit()`)
+	p.await("#client-state", "nothing is known of it")
+	p.quiet(false)
+}

@@ -1,0 +1,204 @@
+// Asks the gateway how it is, again and again, and shows it.
+
+import { Failure, ask } from "./api.js";
+import * as dialogs from "./dialogs.js";
+import { Course, History, at, rates, shardRows, sum } from "./figures.js";
+import * as format from "./format.js";
+import * as plots from "./plots.js";
+import * as tables from "./tables.js";
+import { THRESHOLDS, judge, steady } from "./verdict.js";
+
+const PAUSE = 1000; // ms between polls while the page is seen
+const PAUSE_HIDDEN = 10_000; // and while it is not
+const PAUSE_FAILED = 2000; // and while nothing answers
+const PATIENCE = 6000; // ms for /api/stats: it names a loop that does not answer after 5 s
+const ABSENT = 60_000; // ms until something is asked for again that the gateway does not offer
+const HOLD = 5000; // ms for which the verdict keeps what has gone
+const TELL_RESTART = 300_000; // ms for which a restart is told
+
+const history = new History();
+const course = new Course(plots.width);
+const matters = new Map();
+const began = performance.now();
+let failure = null; // {since, message} while the API does not answer
+let answered = null; // {at, wall}: when it last did
+let restart = null; // {at, wall}: when the process was last seen to be another one
+let clockOffset = 0; // ms by which the gateway's time of day is ahead of ours
+let round = 0;
+let redraw = () => {};
+
+// A part of the API that is asked for beside the statistics.
+class Part {
+  #absentUntil = -Infinity;
+  list = null;
+  words = format.NONE;
+
+  constructor(path, key, prepare = (list) => list) {
+    Object.assign(this, { path, key, prepare });
+  }
+
+  async refresh() {
+    if (performance.now() < this.#absentUntil) return;
+    try {
+      const { body } = await ask(this.path);
+      const list = Array.isArray(body[this.key]) ? body[this.key].slice(0, 10) : [];
+      this.list = this.prepare(list);
+    } catch (error) {
+      if (error.status === 404 || error.status === 501) this.#absentUntil = performance.now() + ABSENT;
+      this.list = null;
+      this.words = error.status === 404 ? "This gateway does not tell." : `Not to be had: ${error.message}`;
+    }
+  }
+}
+
+let offsets = { at: 0, of: new Map() };
+
+// withRates adds to channels how fast their offsets grow.
+function withRates(list) {
+  const now = performance.now(), before = offsets;
+  offsets = { at: now, of: new Map(list.map((channel) => [channel.channel, channel])) };
+  return list.map((channel) => {
+    const was = before.of.get(channel.channel);
+    const grown = was && was.epoch === channel.epoch ? channel.offset - was.offset : null;
+    return { ...channel, rate: grown !== null && grown >= 0 && now > before.at ? (grown * 1000) / (now - before.at) : null };
+  });
+}
+
+const channels = new Part("/api/channels?order=subscribers&limit=10", "channels", withRates);
+const laggards = new Part("/api/laggards?limit=10", "laggards");
+
+async function poll() {
+  try {
+    const { body, date } = await ask("/api/stats", { patience: PATIENCE });
+    if (typeof body.total !== "object" || body.total === null) throw new Failure(200, "the answer has no statistics");
+    take(body, date);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    failure = { since: failure?.since ?? Date.now(), message: error.message };
+    course.gap(Date.now() / 1000);
+  }
+  show();
+  if (failure) return;
+  // One request at a time, and these not with every poll.
+  if (round++ % 2) await channels.refresh();
+  else await laggards.refresh();
+  if (round === 1) await channels.refresh();
+  await dialogs.refresh();
+  showParts();
+}
+
+// take remembers an answer.
+function take(stats, date) {
+  const now = performance.now(), wall = Date.now();
+  failure = null;
+  answered = { at: now, wall };
+  clockOffset = date === null ? 0 : date - wall;
+  if (history.add({ at: now, stats })) {
+    restart = { at: now, wall };
+    course.gap(wall / 1000);
+    course.mark(wall / 1000);
+    return;
+  }
+  const before = history.before;
+  const rate = before && rates(before, history.last);
+  if (!before) course.gap(wall / 1000);
+  else {
+    course.add(wall / 1000, [rate?.deliveries, rate?.events, at(stats, "total.clients"),
+      rate?.p50?.value, rate?.p99?.value, at(stats, "total.backlog_bytes")]);
+  }
+}
+
+function show() {
+  showVerdict();
+  redraw();
+  const { last, before } = history;
+  if (!last) return;
+  showTiles(last.stats, before && rates(before, last));
+  tables.shards(shardRows(before, last));
+  const minute = history.minute(), { total: all, publish } = last.stats;
+  tables.counts("disconnects", all.disconnects, minute.disconnects);
+  tables.counts("handshakes", all.handshake_failures, minute.handshakes);
+  tables.counts("commands", all.command_errors, minute.commands);
+  tables.counts("publish", publish?.errors, minute.publish);
+  tables.counts("refused", publish?.refused, minute.refused);
+}
+
+function showParts() {
+  tables.channels(channels.list, channels.words);
+  tables.laggards(laggards.list, laggards.words, dialogs.open);
+}
+
+// showVerdict also runs while an answer is awaited, to tell of the silence.
+function showVerdict() {
+  const now = performance.now();
+  const ms = now - (answered?.at ?? began);
+  const silence = { ms, since: failure?.since ?? answered?.wall, message: failure?.message };
+  const quiet = Boolean(failure) || ms >= expected() + THRESHOLDS.silence;
+  const found = judge({ history, silence: quiet ? silence : null, laggards: laggards.list });
+  const items = history.last || quiet ? steady(found, matters, now, HOLD) : null;
+  document.body.classList.toggle("stale", quiet);
+  const told = [];
+  if (answered) told.push(`Last answer ${format.clock(answered.wall)}.`);
+  if (restart && now - restart.at < TELL_RESTART) told.push(`The gateway was restarted; seen ${format.clock(restart.wall)}. Rates begin anew.`);
+  tables.verdict(items, told.join(" "));
+}
+
+function showTiles(stats, rate) {
+  const number = (path) => at(stats, path), { tile } = tables;
+  const limit = (path) => (number(path) === null ? "" : `of ${format.count(number(path))}`);
+  const inAll = (n) => (n === null ? "" : `${format.count(n)} in all`);
+  tile("clients", format.count(number("total.clients")), limit("limits.max_clients"));
+  tile("subscriptions", format.count(number("total.subscriptions")), perClient(number("total.subscriptions"), number("total.clients")));
+  tile("channels", format.count(number("publish.streams")), limit("limits.max_channels"));
+  const paused = sum(number("publish.paused"), number("total.paused"));
+  tile("publishers", format.count(number("publish.publishers")), paused ? `${format.count(paused)} paused` : limit("limits.max_publishers"));
+  tile("events", format.measure(rate?.events), inAll(sum(number("publish.events"), number("total.client_published"))));
+  tile("deliveries", format.measure(rate?.deliveries), inAll(number("total.deliveries")));
+  tile("grouping", format.measure(rate?.deliveriesPerWrite), "since the last look");
+  tile("bytes", format.bytes(rate?.bytesOut), number("total.bytes_out") === null ? "" : `${format.bytes(number("total.bytes_out"))} in all`);
+  tile("latency", format.quantile(rate?.p99), `p50 ${format.quantile(rate?.p50)}`);
+  const lagging = number("total.lagging");
+  tile("backlog", format.bytes(number("total.backlog_bytes")), lagging === null ? "" : lagging === 1 ? "1 client lags" : `${format.count(lagging)} clients lag`);
+  const credits = number("limits.credits_bytes");
+  tile("credits", format.bytes(number("publish.credits_used_bytes")), credits === null ? "" : `of ${format.bytes(credits)}`);
+  const started = Date.parse(stats.started_at);
+  const up = Number.isNaN(started) ? null : (Date.now() + clockOffset - started) / 1000;
+  tile("uptime", format.age(up), typeof stats.version === "string" ? `version ${format.name(stats.version)}` : "");
+}
+
+function perClient(subscriptions, clients) {
+  return clients > 0 && subscriptions !== null ? `${format.measure(subscriptions / clients)} per client` : "";
+}
+
+const expected = () => (document.visibilityState === "hidden" ? PAUSE_HIDDEN : PAUSE);
+
+let awake = () => {};
+
+// soon ends the pause between two polls.
+const soon = () => awake();
+
+function pause() {
+  const length = Math.max(expected(), failure ? PAUSE_FAILED : 0);
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, length);
+    awake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
+async function run() {
+  tables.$("host").textContent = location.host;
+  dialogs.wire(soon, () => (history.last ? at(history.last.stats, "total.clients") : null));
+  redraw = plots.draw(course);
+  document.addEventListener("visibilitychange", soon);
+  addEventListener("online", soon);
+  setInterval(showVerdict, 1000);
+  for (;;) {
+    await poll();
+    await pause();
+  }
+}
+
+run();
