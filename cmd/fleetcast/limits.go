@@ -35,6 +35,10 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 	return connections, nil
 }
 
+// processors is how many the process may use, before giveLoopsProcessors changes
+// what the runtime says.
+var processors = runtime.GOMAXPROCS(0)
+
 // giveLoopsProcessors makes sure that the scheduler has a slot for every loop
 // and one more. A busy loop never enters the scheduler: without a free slot, a
 // loop that is parked would be noticed only by the runtime's monitor thread, up

@@ -91,7 +91,7 @@ func newParser(cli *commands, options ...kong.Option) *kong.Kong {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(helpFor),
 		kong.ExplicitGroups(groups),
-		kong.Vars{"shards": fmt.Sprint(runtime.GOMAXPROCS(0))},
+		kong.Vars{"shards": fmt.Sprint(processors)},
 	}, options...)...)
 	if err != nil {
 		panic(err) // the structures above are wrong

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -12,7 +11,7 @@ import (
 )
 
 // shards is how many loops serve clients.
-func (o *options) shards() int { return cmp.Or(int(o.Shards), runtime.GOMAXPROCS(0)) }
+func (o *options) shards() int { return cmp.Or(int(o.Shards), processors) }
 
 // loops is how many loops there are in all.
 func (o *options) loops() int {
