@@ -73,11 +73,11 @@ func checkListeningFD(fd int) error {
 	if err != nil {
 		return fmt.Errorf("descriptor %d is not a socket: %w", fd, err)
 	}
-	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
-		return fmt.Errorf("read the protocol of descriptor %d: %w", fd, err)
+		return fmt.Errorf("read the type of descriptor %d: %w", fd, err)
 	}
-	if (domain != unix.AF_INET && domain != unix.AF_INET6) || protocol != unix.IPPROTO_TCP {
+	if (domain != unix.AF_INET && domain != unix.AF_INET6) || kind != unix.SOCK_STREAM {
 		return fmt.Errorf("descriptor %d is not a TCP socket: write ListenStream= with a port or an address and a port", fd)
 	}
 	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
