@@ -14,7 +14,7 @@ type examination struct {
 }
 
 // all runs every check, in the order in which a new installation meets them. What
-// is well is not to be changed: the value wanted may be below the value found.
+// is well or unknown is not to be changed: the value wanted may be below it.
 func (e *examination) all() []finding {
 	findings := []finding{
 		e.descriptors(),
@@ -35,7 +35,7 @@ func (e *examination) all() []finding {
 		e.kernel(),
 	}
 	for i, f := range findings {
-		if f.Status == statusOK {
+		if f.Status == statusOK || f.Status == statusUnknown {
 			findings[i].Change = ""
 		}
 	}
@@ -45,7 +45,7 @@ func (e *examination) all() []finding {
 // shut returns a finding that nothing is known, because of err.
 func (f finding) shut(err error) finding {
 	f.Status = statusUnknown
-	f.Found = "unknown: " + err.Error()
+	f.Found = err.Error()
 	return f
 }
 

@@ -33,14 +33,22 @@ func (h host) read(name string) (string, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return "", errors.New("this user may not read it")
 	case err != nil:
-		return "", err
+		return "", withoutPath(err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxHostFile))
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
+		return "", withoutPath(err)
 	}
 	return string(text), nil
+}
+
+// withoutPath is an error of a file as read beside the file's name.
+func withoutPath(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
+	}
+	return err
 }
 
 // numbers reads a file that holds count numbers.
@@ -78,7 +86,7 @@ func (h host) checkProcess() error {
 func parseNumbers(text string, count int) ([]uint64, error) {
 	fields := strings.Fields(text)
 	if len(fields) != count {
-		return nil, fmt.Errorf("it holds %d fields, want %d numbers", len(fields), count)
+		return nil, fmt.Errorf("it holds %d words, not the %d numbers expected", len(fields), count)
 	}
 	numbers := make([]uint64, count)
 	for i, field := range fields {

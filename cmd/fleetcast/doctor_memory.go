@@ -72,7 +72,7 @@ func (e *examination) memoryGroup() finding {
 		f.Status, f.Found, f.Allows = statusOK, "no limit", "what the machine's memory allows"
 		return f
 	}
-	f.Found = humanize.IBytes(least)
+	f.Found = "a limit of " + humanize.IBytes(least)
 	e.judgeMemory(&f, least)
 	return f
 }
@@ -109,7 +109,7 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 // socketMemory checks how many pages of unsent and unread data the kernel holds
 // for all TCP sockets together.
 func (e *examination) socketMemory() finding {
-	needed := e.connections()
+	needed := uint64(e.clients)
 	f := finding{
 		Check:  "net.ipv4.tcp_mem",
 		Source: sysctl("net.ipv4.tcp_mem"),
@@ -122,9 +122,9 @@ func (e *examination) socketMemory() finding {
 	}
 	f.Change = setSysctl("net.ipv4.tcp_mem", fmt.Sprintf("%d %d %d", n[0], max(n[0], n[1], needed), max(n[2], 2*needed)))
 	f.Found = fmt.Sprintf("%d %d %d pages; the limit is %s", n[0], n[1], n[2], humanize.IBytes(min(n[2], 1<<50)*eventPage))
-	e.judge(&f, e.clientsOf(n[2], true))
+	e.judge(&f, n[2])
 	f.Allows = fmt.Sprintf("an event on its way to %s clients at once, %s without pressure",
-		counted(*f.Clients), counted(e.clientsOf(n[1], true)))
+		counted(n[2]), counted(n[1]))
 	if f.Status == statusOK && n[1] < needed {
 		f.Status = statusWarn
 	}

@@ -55,7 +55,7 @@ func (d *diagnosis) printSum(page *strings.Builder) {
 	}
 	fmt.Fprintf(page, "%d ok, %d warn, %d bad, %d unknown.", counts[statusOK], counts[statusWarn], counts[statusBad], counts[statusUnknown])
 	if f := d.narrowest(); f != nil {
-		fmt.Fprintf(page, " The narrowest limit is %s: %s clients.", f.Check, humanize.Comma(int64(*f.Clients)))
+		fmt.Fprintf(page, " The narrowest: %s, %s clients.", f.Check, humanize.Comma(int64(*f.Clients)))
 	}
 	page.WriteByte('\n')
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -40,7 +41,7 @@ func TestActivatedChild(t *testing.T) {
 			report.Left = append(report.Left, name)
 		}
 	}
-	var listeners []net.Listener
+	var listeners []named
 	for name, files := range sockets {
 		for _, file := range files {
 			listener, err := net.FileListener(file)
@@ -52,14 +53,19 @@ func TestActivatedChild(t *testing.T) {
 		}
 	}
 	json.NewEncoder(os.Stdout).Encode(report)
+	var greetings sync.WaitGroup
 	for _, listener := range listeners {
-		conn, err := listener.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(conn, listener.(named).name)
-		conn.Close()
+		greetings.Go(func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fmt.Fprint(conn, listener.name)
+			conn.Close()
+		})
 	}
+	greetings.Wait()
 }
 
 type named struct {
@@ -246,9 +252,14 @@ func TestSystemdPassesSockets(t *testing.T) {
 	if err != nil {
 		t.Skip("systemd-socket-activate is not installed")
 	}
-	// The tool cannot say which port the kernel chose.
-	addr, file := listen(t)
-	file.Close()
+	// The tool does not say which port the kernel chooses. No other test listens
+	// on this address, so the port stays free.
+	free, err := net.Listen("tcp", "127.0.0.99:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
 	cmd := exec.Command(tool, "--listen="+addr, "--fdname=clients", "--setenv="+asActivated+"=1",
 		testBinary(t), "-test.run=^TestActivatedChild$")
 	cmd.Env = append(os.Environ(), asActivated+"=1")

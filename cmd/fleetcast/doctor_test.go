@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+var updateDoctor = flag.Bool("update-doctor", false, "write the expected output of doctor")
+
+// TestDiagnosis compares what doctor says of sample machines with what is stored
+// beside their files.
+func TestDiagnosis(t *testing.T) {
+	for _, test := range []struct {
+		machine, stored string
+		pid             int
+		fleet           fleet
+	}{
+		{"small", "small", 0, fleet{clients: 100000}},
+		{"small", "small-process", 41, fleet{clients: 10000, publishers: 5}},
+		{"server", "server", 0, fleet{clients: 500000}},
+		{"container", "container", 0, fleet{clients: 50000}},
+		{"garbage", "garbage", 0, fleet{clients: 1}},
+	} {
+		t.Run(test.stored, func(t *testing.T) {
+			h := host{root: filepath.Join("testdata/doctor", test.machine), pid: test.pid}
+			d := newDiagnosis(h, test.fleet)
+			var page bytes.Buffer
+			if err := d.print(&page, false); err != nil {
+				t.Fatal(err)
+			}
+			compareStored(t, test.stored+".txt", page.String())
+			if test.stored == "small" {
+				text, err := json.MarshalIndent(d, "", "  ")
+				if err != nil {
+					t.Fatal(err)
+				}
+				compareStored(t, "small.json", string(text)+"\n")
+			}
+			for line := range strings.Lines(page.String()) {
+				if utf8.RuneCountInString(line) > 101 || strings.ContainsRune(line, '\x1b') {
+					t.Errorf("a line is too long, or has control characters: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func compareStored(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata/doctor", name)
+	if *updateDoctor {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -run Diagnosis -update-doctor writes it); got\n%s", path, got)
+	}
+}
+
+// TestDoctorOfNothing has no file at all, as the strictest of containers.
+func TestDoctorOfNothing(t *testing.T) {
+	d := newDiagnosis(host{root: t.TempDir()}, fleet{clients: 100})
+	for _, f := range d.Findings {
+		tracking := f.Check == "net.netfilter.nf_conntrack_max" // its absence says something
+		if tracking != (f.Status == statusOK) || !tracking && f.Status != statusUnknown {
+			t.Errorf("%s is %s: %s", f.Check, f.Status, f.Found)
+		}
+	}
+	if d.Status != statusOK {
+		t.Errorf("the whole is %s", d.Status)
+	}
+}
+
+// TestKernelSettingsSuffice applies docs/deploy/90-fleetcast.conf to a small
+// machine: doctor must then have nothing to say against these settings.
+func TestKernelSettingsSuffice(t *testing.T) {
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS("testdata/doctor/small")); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../docs/deploy/90-fleetcast.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " = ")
+		if !ok || strings.HasPrefix(name, "#") {
+			continue
+		}
+		name = strings.TrimPrefix(name, "-")
+		if err := os.WriteFile(filepath.Join(root, sysctl(name)), []byte(value+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		set[name] = true
+	}
+	checked := 0
+	for _, f := range newDiagnosis(host{root: root}, fleet{clients: 250000}).Findings {
+		if !set[f.Check] {
+			continue
+		}
+		checked++
+		if f.Status != statusOK {
+			t.Errorf("%s is %s: %s", f.Check, f.Status, f.Found)
+		}
+	}
+	if syncookies := 1; checked != len(set)-syncookies {
+		t.Errorf("doctor checks %d of the %d settings %v", checked, len(set), set)
+	}
+}
+
+// TestDoctorCommand runs on the machine at hand, of which only the form of the
+// answer is known.
+func TestDoctorCommand(t *testing.T) {
+	c := start(t, nil, "doctor", "--clients=1", "--publishers=1", "--json", fmt.Sprintf("--pid=%d", os.Getpid()))
+	code := c.wait(t)
+	var d diagnosis
+	if err := json.Unmarshal([]byte(c.out.String()), &d); err != nil {
+		t.Fatalf("%v in\n%s", err, c.out)
+	}
+	if (code == 0) != (d.Status != statusBad) || len(d.Findings) < 10 {
+		t.Errorf("exit code %d, status %s, %d findings", code, d.Status, len(d.Findings))
+	}
+
+	c = start(t, nil, "doctor", "--clients=1000000000")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d for a billion clients", code)
+	}
+	c.out.await(t, `bad +descriptor limit(?s).*The narrowest:`)
+
+	for args, want := range map[string]string{
+		"--pid=999999999":      "there is no such process",
+		"--pid=-1":             "--pid is -1, must be at least 0",
+		"--clients=0":          "--clients is 0, must be at least 1",
+		"--clients=2000000000": "must be at most",
+		"--publishers=-1":      "--publishers is -1",
+	} {
+		c := start(t, nil, "doctor", args)
+		if code := c.wait(t); code == 0 || !strings.Contains(c.err.String(), want) {
+			t.Errorf("%s: exit code %d, %s", args, code, c.err)
+		}
+	}
+}
+
+func TestDoctorColours(t *testing.T) {
+	var page bytes.Buffer
+	d := newDiagnosis(host{root: "testdata/doctor/small"}, fleet{clients: 1})
+	if err := d.print(&page, true); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile("(?m)^\x1b\\[32mok +\x1b\\[0mkernel$").MatchString(page.String()) {
+		t.Errorf("no colour in\n%s", page.String())
+	}
+	if err := d.print(failingWriter{}, false); err == nil {
+		t.Error("the error of the writer is lost")
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+func TestParseRelease(t *testing.T) {
+	for release, want := range map[string][2]int{
+		"6.1.0-18-amd64": {6, 1}, "3.12": {3, 12}, "5.15+": {5, 15}, "6.18.44-fc": {6, 18},
+		"": {}, "6": {}, "six.one": {}, "6.x": {},
+	} {
+		got, err := parseRelease(release)
+		if (err != nil) != (want == [2]int{}) || err == nil && got != want {
+			t.Errorf("%q: %v, %v, want %v", release, got, err, want)
+		}
+	}
+}
+
+func TestParseCPUList(t *testing.T) {
+	for list, want := range map[string]int{
+		"0": 1, "0-3": 4, "0-3,8": 5, "1,3,5-6\n": 4, "": 0, "3-1": 0, "a": 0, "0-": 0, "0-99999999999": 0,
+	} {
+		if got, err := parseCPUList(list); got != want && err == nil || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d, %v, want %d", list, got, err, want)
+		}
+	}
+}
