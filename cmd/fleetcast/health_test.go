@@ -18,13 +18,6 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	// A proxy that answers for everybody must not be asked.
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Write([]byte("the proxy is well"))
-	}))
-	defer proxy.Close()
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("http_proxy", proxy.URL)
 	unwell := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":
@@ -78,6 +71,21 @@ func TestHealth(t *testing.T) {
 			t.Errorf("exit code %d: %s", code, c.err)
 		}
 	})
+}
+
+// TestHealthUsesNoProxy names an address that nobody has. A proxy would answer
+// for it. The process is a new one, because a process reads its proxies once.
+func TestHealthUsesNoProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("the proxy is well"))
+	}))
+	defer proxy.Close()
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	t.Setenv("http_proxy", proxy.URL)
+	p := startProcess(t, "health", "--admin=192.0.2.1:80", "--timeout=200ms")
+	if code := p.exitCode(t); code != exitFailure {
+		t.Errorf("exit code %d: %s", code, p.out)
+	}
 }
 
 func TestReachable(t *testing.T) {
