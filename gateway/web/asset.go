@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,7 +16,9 @@ import (
 type asset struct {
 	contentType string
 	plain       variant
-	gzipped     variant // without a body if it would not be worth it
+	// gzipped has no body if it would not be worth it. It is made when it is
+	// first asked for: a gateway that no browser looks at needs none.
+	gzipped func() variant
 }
 
 // variant is one encoding of an asset, with its entity tag.
@@ -31,11 +34,16 @@ const worthwhile = 10
 func newAsset(contentType string, body []byte) *asset {
 	sum := sha256.Sum256(body)
 	name := hex.EncodeToString(sum[:12])
-	a := &asset{contentType: contentType, plain: variant{body, strconv.Quote(name)}}
-	if compressed := compress(body); len(compressed) < len(body)-len(body)/worthwhile {
-		a.gzipped = variant{compressed, strconv.Quote(name + "-gzip")}
+	return &asset{
+		contentType: contentType,
+		plain:       variant{body, strconv.Quote(name)},
+		gzipped: sync.OnceValue(func() (v variant) {
+			if compressed := compress(body); len(compressed) < len(body)-len(body)/worthwhile {
+				v = variant{compressed, strconv.Quote(name + "-gzip")}
+			}
+			return v
+		}),
 	}
-	return a
 }
 
 func compress(body []byte) []byte {
@@ -54,10 +62,10 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache") // kept, and asked for by its tag
 	v := a.plain
-	if a.gzipped.body != nil {
-		header.Set("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
-			v = a.gzipped
+	header.Set("Vary", "Accept-Encoding")
+	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		if zipped := a.gzipped(); zipped.body != nil {
+			v = zipped
 			header.Set("Content-Encoding", "gzip")
 			header.Set("Content-Length", strconv.Itoa(len(v.body))) // ServeContent leaves it to us
 		}
