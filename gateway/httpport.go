@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"fleetcast/codec/websocket"
 )
@@ -22,9 +24,13 @@ import (
 const HTTPConnections = 128
 
 const (
-	// httpServed is how many of them are served at a time. It bounds the
-	// goroutines that compete with the loops for the processors.
+	// httpServed is how many of them are served at a time.
 	httpServed = 16
+	// httpRate is how many are served a second, httpBurst how many more may come
+	// at once. They bound what a flood of requests takes of the processors that
+	// the loops need.
+	httpRate  = 1000
+	httpBurst = HTTPConnections
 	// httpReadTimeout is for the rest of a request, whose head is there
 	// already, httpWriteTimeout for the whole answer.
 	httpReadTimeout  = 5 * time.Second
@@ -41,12 +47,12 @@ var errHTTPBusy = &websocket.HandshakeError{
 // server; handOver may be called from any goroutine.
 type httpPort struct {
 	server  *http.Server
-	addr    net.Addr
 	queue   chan handedOver
-	open    atomic.Int64  // connections that wait or are served
+	open    atomic.Int64 // connections that wait or are served
+	limiter *rate.Limiter
 	serving chan struct{} // holds one token for each that is served
-	closed  chan struct{}
-	close   sync.Once
+	closed  context.Context
+	close   context.CancelFunc
 }
 
 // handedOver is a socket on its way to the server.
@@ -56,10 +62,13 @@ type handedOver struct {
 }
 
 func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
+	closed, cancel := context.WithCancel(context.Background())
 	h := &httpPort{
 		queue:   make(chan handedOver, HTTPConnections),
+		limiter: rate.NewLimiter(httpRate, httpBurst),
 		serving: make(chan struct{}, httpServed),
-		closed:  make(chan struct{}),
+		closed:  closed,
+		close:   cancel,
 		server: &http.Server{
 			Handler:        handler,
 			ReadTimeout:    httpReadTimeout,
@@ -111,17 +120,21 @@ func (h *httpPort) Accept() (net.Conn, error) {
 	for {
 		select {
 		case h.serving <- struct{}{}:
-		case <-h.closed:
+		case <-h.closed.Done():
 			return nil, net.ErrClosed
 		}
 		select {
 		case next := <-h.queue:
+			if h.limiter.Wait(h.closed) != nil {
+				unix.Close(next.fd)
+				return nil, net.ErrClosed
+			}
 			conn, err := h.adopt(next)
 			if err == nil {
 				return conn, nil
 			}
 			h.ended() // the client is gone, or there is no descriptor
-		case <-h.closed:
+		case <-h.closed.Done():
 			return nil, net.ErrClosed
 		}
 	}
@@ -146,7 +159,7 @@ func (h *httpPort) ended() {
 
 // Close implements net.Listener.
 func (h *httpPort) Close() error {
-	h.close.Do(func() { close(h.closed) })
+	h.close()
 	return nil
 }
 
