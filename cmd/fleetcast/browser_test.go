@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"fleetcast/gateway/web/browsertest"
+)
+
+// browserPage is a page in a real browser.
+type browserPage struct {
+	*testing.T
+	ctx context.Context
+}
+
+func (p browserPage) open(url string) {
+	p.Helper()
+	if err := chromedp.Do(p.ctx, chromedp.Navigate(url)); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// awaits waits until the page shows all of the texts.
+func (p browserPage) awaits(texts ...string) {
+	p.Helper()
+	list, err := json.Marshal(texts)
+	if err != nil {
+		p.Fatal(err)
+	}
+	shown := fmt.Sprintf(`%s.every((text) => document.body.textContent.includes(text))`, list)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(patience); ; <-poll.C {
+		ok, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](shown))
+		if err == nil && ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+			p.Fatalf("the page does not show %q, error %v; it shows\n%s", texts, err, text)
+		}
+	}
+}
+
+// writeLine publishes as nc does.
+func writeLine(t *testing.T, addr, line string) {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintln(conn, line); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNewcomer does what README says with a real process and a real browser: the
+// page shows an event that was published over TCP; the gateway is killed and
+// comes back, and the page says what it may have missed, and goes on. The
+// dashboard knows of all that.
+func TestNewcomer(t *testing.T) {
+	ctx, console := browsertest.Start(t, "the pages of a gateway")
+	page := browserPage{t, ctx}
+	p := startProcess(t, "--listen=localhost:0", "--publish=localhost:0", "--admin=localhost:0")
+	site := p.out.await(t, `open in a browser +(http://\S+)`)[1]
+	publish := p.out.await(t, `publish to +(\S+)`)[1]
+	admin := p.out.await(t, `look inside at +(http://\S+)`)[1]
+	page.open(site)
+	page.awaits("connected")
+	// The page subscribes with the first message that it sends, which may follow.
+	for deadline := time.Now().Add(patience); ; {
+		if _, text := fetch(t, admin+"api/stats"); strings.Contains(text, `"subscriptions": 1`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the page does not subscribe")
+		}
+	}
+	writeLine(t, publish, `{"channel":"news","data":{"text":"first words"}}`)
+	page.awaits("first words", "1 event")
+
+	p.signal(t, syscall.SIGKILL)
+	p.exitCode(t)
+	page.awaits("waiting")
+	host := func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Host
+	}
+	again := startProcess(t, "--listen="+host(site), "--publish="+publish, "--admin="+host(admin))
+	again.out.await(t, "stop with")
+	page.awaits("connected", "1 gap")
+	writeLine(t, publish, `{"channel":"news","data":{"text":"second words"}}`)
+	page.awaits("second words")
+	for _, complaint := range console.Take() {
+		if !strings.Contains(complaint, "WebSocket connection to") { // while there was no gateway
+			t.Errorf("the browser complains: %s", complaint)
+		}
+	}
+
+	page.open(admin)
+	page.awaits("All is well", "news")
+	if complaints := console.Take(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+}
