@@ -83,7 +83,7 @@ func (e *examination) reserved() uint64 {
 	if err != nil {
 		processors = 1
 	}
-	return reservedDescriptors + 8*(uint64(processors)+1)
+	return uint64(reservedDescriptors(processors + 1))
 }
 
 // descriptors checks the limit that serve raises itself to.

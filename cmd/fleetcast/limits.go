@@ -10,8 +10,10 @@ import (
 )
 
 // reservedDescriptors are kept from clients and publishers: listeners, epoll
-// instances, the admin port, files.
-const reservedDescriptors = 64
+// instances, the admin port, plain HTTP requests, files.
+func reservedDescriptors(loops int) int {
+	return 64 + 8*loops + gateway.HTTPConnections
+}
 
 // raiseDescriptorLimit raises the soft limit to the hard one and returns how
 // many connections that leaves room for.
@@ -27,8 +29,7 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 		}
 	}
 	const mostUseful = 1 << 30 // "unlimited" must not overflow
-	reserved := reservedDescriptors + 8*loops + gateway.HTTPConnections
-	connections = int(min(limit.Cur, mostUseful)) - reserved
+	connections = int(min(limit.Cur, mostUseful)) - reservedDescriptors(loops)
 	if connections < 16 {
 		return 0, fmt.Errorf("the descriptor limit of %d leaves no room for connections; raise it (ulimit -n, or LimitNOFILE= in a systemd unit)", limit.Cur)
 	}
