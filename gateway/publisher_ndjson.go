@@ -33,7 +33,11 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	}
 	r := &in.request
 	if err := r.Parse(line, in.gateway.config().MaxEvent); err != nil {
-		p.refuseLine(r.ID, err)
+		if r.IsBarrier() {
+			p.answerRefusal(r.ID, refusalOf(err)) // nobody's mistake, so not counted
+		} else {
+			p.refuseLine(r.ID, err)
+		}
 		return stepDone
 	}
 	var cost int64
@@ -82,8 +86,12 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 
 // refuseLine answers a request with an error, which is a *command.Error.
 func (p *publisher) refuseLine(id command.ID, err error) {
-	in := p.ingest
 	refusal := refusalOf(err)
-	in.refused(refusal.Code)
+	p.ingest.refused(refusal.Code)
+	p.answerRefusal(id, refusal)
+}
+
+func (p *publisher) answerRefusal(id command.ID, refusal *command.Error) {
+	in := p.ingest
 	in.replies = publish.AppendError(in.replies, id, p.lines.Number(), refusal.Code, refusal.Message)
 }

@@ -68,6 +68,10 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	case int64(len(text)) > limit:
 		return nil, fmt.Errorf("%s: is longer than %d bytes", path, limit)
 	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		// Most likely it is being written. Whoever means no options can say so.
+		return nil, fmt.Errorf("%s: is empty; write a comment into it (# ...) if it is to set nothing", path)
+	}
 	return text, nil
 }
 

@@ -105,9 +105,18 @@ func TestConfigFlagBeforeVariable(t *testing.T) {
 	}
 }
 
+// A file that is being written, or that a shell has just truncated, must not
+// stand for all defaults.
+func TestEmptyConfigFile(t *testing.T) {
+	configFileHere(t, " \n")
+	const want = "fleetcast.yaml: is empty; write a comment into it (# ...) if it is to set nothing"
+	if _, err := readOptions(arguments{"--config=fleetcast.yaml"}); err == nil || err.Error() != want {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestConfigFilesThatAreTaken(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty":            "",
 		"comments":         "# max-clients: 5\n",
 		"document mark":    "---\nmax-clients: 7 # seven\n",
 		"directive":        "%YAML 1.2\n---\nmax-clients: 7\n",
@@ -166,7 +175,7 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"ping-interval: 25":                `1: ping-interval: "25" has no unit; write 25s for seconds, or for example 500ms or 5m`,
 		"ping-interval: soon":              `1: ping-interval: "soon" is not a time; write for example 500ms, 25s or 5m`,
 		"ping-interval: -5s":               `1: ping-interval: "-5s" is negative; a time must not be`,
-		"listen: 8080":                     `1: listen: "8080" is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080`,
+		"listen: 8080":                     `1: listen: "8080" is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080 (in quotes in a file), or off`,
 		"console: perhaps":                 `1: console: "perhaps" is neither on nor off`,
 		"log-level: loud":                  `1: log-level: "loud" is not a level; choose debug, info, warn or error`,
 		"log-format: xml":                  `1: log-format: "xml" is not a log format; choose text or json`,

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,13 +26,13 @@ const resolveTimeout = 5 * time.Second
 // addresses, an empty host all addresses of the machine.
 func (e *endpoint) UnmarshalText(text []byte) error {
 	*e = endpoint{text: string(text)}
-	if e.text == "off" || e.text == "false" {
+	if strings.EqualFold(e.text, "off") || e.text == "false" {
 		e.text, e.off = "off", true
 		return nil
 	}
 	host, portText, err := net.SplitHostPort(e.text)
 	if err != nil {
-		return fmt.Errorf("%s is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080", shown(text))
+		return fmt.Errorf("%s is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080 (in quotes in a file), or off", shown(text))
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
@@ -90,6 +91,19 @@ func hasIPv6() bool {
 }
 
 func (e endpoint) String() string { return e.text }
+
+// overlaps tells whether both want the same port of the same address.
+func (e *endpoint) overlaps(other *endpoint) bool {
+	for _, a := range e.addrs {
+		for _, b := range other.addrs {
+			sameHost := a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified()
+			if a.Port() != 0 && a.Port() == b.Port() && sameHost {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // public tells whether others than this machine can connect.
 func (e *endpoint) public() bool {

@@ -26,7 +26,7 @@ func readEnvironment(flags []*kong.Flag) (map[string]given, []error) {
 	var errs []error
 	for _, f := range flags {
 		name := variableOf(f.Name)
-		text := os.Getenv(name)
+		text := strings.TrimSpace(os.Getenv(name))
 		if text == "" {
 			continue
 		}

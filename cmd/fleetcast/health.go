@@ -14,7 +14,7 @@ import (
 
 // healthCommand asks a gateway on this machine whether it is well.
 type healthCommand struct {
-	Admin   endpoint      `default:"localhost:8081" env:"FLEETCAST_ADMIN" placeholder:"HOST:PORT" help:"The gateway's admin port (${default}), written as for serve; 0.0.0.0, :: and an empty host are asked on loopback."`
+	Admin   endpoint      `default:"${admin}" placeholder:"HOST:PORT" help:"The gateway's admin port (${default}), written as for serve; 0.0.0.0, :: and an empty host are asked on loopback."`
 	Ready   bool          `help:"Ask whether it takes clients (/readyz), not only whether it runs (/healthz)."`
 	Timeout time.Duration `default:"3s" placeholder:"TIME" help:"Longest wait for the answer (${default})."`
 }

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,11 @@ func newParser(cli *commands, options ...kong.Option) *kong.Kong {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(helpFor),
 		kong.ExplicitGroups(groups),
-		kong.Vars{"shards": fmt.Sprint(processors)},
+		kong.Vars{
+			"shards": fmt.Sprint(processors),
+			// health asks where serve listens; an empty variable counts as unset.
+			"admin": cmp.Or(os.Getenv(variableOf("admin")), "localhost:8081"),
+		},
 	}, options...)...)
 	if err != nil {
 		panic(err) // the structures above are wrong

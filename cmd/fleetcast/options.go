@@ -99,6 +99,14 @@ func (s setting) text() string {
 	return cmp.Or(strings.Join(s.texts(), " "), "none")
 }
 
+// meaning is text, or what a derived default stands for.
+func (s setting) meaning() string {
+	if derived := s.flag.Tag.Get("derived"); derived != "" && s.text() == s.flag.Default {
+		return derived
+	}
+	return s.text()
+}
+
 // fallback is the default as a person reads it.
 func fallback(f *kong.Flag) string {
 	return cmp.Or(f.Tag.Get("derived"), f.Default, "none")

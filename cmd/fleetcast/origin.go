@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // origin is a value of --allow-origin: * or a web origin as browsers send it,
@@ -25,6 +26,24 @@ func (o *origin) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q ends with a slash, which an origin does not: write %s", text, strings.TrimSuffix(s, "/"))
 	case s != u.Scheme+"://"+u.Host:
 		return fmt.Errorf("%q has more than an origin: write %s://%s", text, u.Scheme, u.Host)
+	}
+	return o.browsers(u)
+}
+
+// usualPorts are those that browsers leave out of an origin.
+var usualPorts = map[string]string{"http": "80", "https": "443"}
+
+// browsers takes the origin if it is one that browsers send.
+func (o *origin) browsers(u *url.URL) error {
+	s := u.Scheme + "://" + u.Host
+	notASCII := func(r rune) bool { return r > unicode.MaxASCII }
+	switch port := u.Port(); {
+	case port != "" && port == usualPorts[u.Scheme]:
+		return fmt.Errorf("%q has the usual port, which browsers leave out: write %s", s, strings.TrimSuffix(s, ":"+port))
+	case strings.Contains(u.Host, "*"):
+		return fmt.Errorf("%q has a * in its host: name each origin, or write * alone for all", s)
+	case strings.ContainsFunc(u.Host, notASCII):
+		return fmt.Errorf("%q is not in ASCII: write the host as browsers send it, beginning with xn--", s)
 	}
 	*o = origin(s)
 	return nil

@@ -70,9 +70,9 @@ func (o *options) differences(next *options) (live, waiting []string) {
 		switch {
 		case slices.Equal(old.texts(), s.texts()):
 		case s.live():
-			live = append(live, s.name()+": "+old.text()+" -> "+s.text())
+			live = append(live, s.name()+": "+old.meaning()+" -> "+s.meaning())
 		default:
-			waiting = append(waiting, s.name()+": "+old.text()+" -> "+s.text())
+			waiting = append(waiting, s.name()+": "+old.meaning()+" -> "+s.meaning())
 		}
 	}
 	return live, waiting

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
+
+	"golang.org/x/term"
 
 	"fleetcast/gateway"
 )
@@ -30,10 +34,22 @@ type server struct {
 	admin   *http.Server // or nil
 	notify  *notifier
 	logger  *slog.Logger
+	// terminal tells that a person runs the gateway in a terminal and without a
+	// file, so that a hangup can only mean that the terminal is gone.
+	terminal bool
 }
 
 // Run serves until ctx ends, then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, hangups hangups) error {
+	err := c.serve(ctx, std, args, hangups)
+	if err != nil && c.LogFormat.json {
+		newLogger(std.err, c.LogFormat, slog.LevelInfo).Error("cannot serve", "error", err)
+		return errSilentFailure
+	}
+	return err
+}
+
+func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, hangups hangups) error {
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(c.LogLevel))
 	logger := newLogger(std.err, c.LogFormat, level)
@@ -52,7 +68,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, han
 	if err != nil {
 		return err
 	}
-	s := &server{options: &c.options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger}
+	s := &server{options: &c.options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger,
+		terminal: c.Config == "" && isTerminal(std.in)}
 	ports.configure(&config)
 	config.HTTP = s.site
 	if s.gateway, err = gateway.New(config, logger); err != nil {
@@ -85,7 +102,9 @@ func (s *server) run(ctx context.Context, hangups hangups, r reloader, announce 
 	announce()
 	s.notify.ready(s.status())
 	s.wait(ctx, hangups, r, ended)
-	if ctx.Err() != nil {
+	select {
+	case <-ended:
+	default:
 		s.drain()
 	}
 	<-ended
@@ -95,8 +114,14 @@ func (s *server) run(ctx context.Context, hangups hangups, r reloader, announce 
 	return nil
 }
 
-// wait returns when ctx ends or the gateway has ended. Until then it reloads
-// the configuration at each hangup.
+// isTerminal tells whether r is one.
+func isTerminal(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// wait returns when ctx ends, the terminal is gone, or the gateway has ended.
+// Until then it reloads the configuration at each hangup.
 func (s *server) wait(ctx context.Context, hangups hangups, r reloader, ended <-chan struct{}) {
 	for {
 		select {
@@ -105,6 +130,9 @@ func (s *server) wait(ctx context.Context, hangups hangups, r reloader, ended <-
 		case <-ended:
 			return
 		case <-hangups:
+			if s.terminal {
+				return
+			}
 			s.notify.reloading()
 			r.reload()
 			s.notify.ready(s.status())

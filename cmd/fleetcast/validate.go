@@ -24,9 +24,43 @@ func (o *options) check() error {
 		}
 	}
 	if o.MaxEvent > o.Credits {
-		errs = append(errs, fmt.Errorf("%s is %v, must be at most credits, %v", o.named("max-event"), o.MaxEvent, o.Credits))
+		errs = append(errs, o.eventOverCredits())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.overlaps()...)...)
+}
+
+// eventOverCredits blames the one of both that was set.
+func (o *options) eventOverCredits() error {
+	if o.isSet("max-event") {
+		return fmt.Errorf("%s is %v, must be at most credits, %v", o.named("max-event"), o.MaxEvent, o.Credits)
+	}
+	return fmt.Errorf("%s is %v, must be at least max-event, %v", o.named("credits"), o.Credits, o.MaxEvent)
+}
+
+// isSet tells whether an option has its value from somewhere.
+func (o *options) isSet(option string) bool {
+	for _, s := range o.settings {
+		if s.name() == option {
+			return s.source != source{}
+		}
+	}
+	return false
+}
+
+// overlaps names the ports that cannot be open at the same time.
+func (o *options) overlaps() (errs []error) {
+	ports := []struct {
+		option string
+		at     *endpoint
+	}{{"listen", &o.Listen}, {"publish", &o.Publish}, {"admin", &o.Admin}}
+	for i, one := range ports {
+		for _, other := range ports[:i] {
+			if one.at.overlaps(other.at) {
+				errs = append(errs, fmt.Errorf("%s is %s, which %s, %s, has already", o.named(one.option), one.at.text, other.option, other.at.text))
+			}
+		}
+	}
+	return errs
 }
 
 // manyConnections stands for the descriptor limit where that does not matter.

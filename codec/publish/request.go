@@ -66,6 +66,11 @@ func (r *Request) Parse(line []byte, maxData int) error {
 	return nil
 }
 
+// IsBarrier tells whether the parsed line has an id and nothing else. It is refused,
+// since it names no channel, and its sender learns from the answer that all lines
+// before it were handled.
+func (r *Request) IsBarrier() bool { return r.seen == keyID && r.ID.Set }
+
 // take stores one member.
 func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 	key := requestKey(m.Key)

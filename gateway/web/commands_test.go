@@ -29,6 +29,17 @@ type shellCommand struct {
 // take for something else.
 var oddChannels = []string{"news", "it's", `say"so"`, "$HOME", "`id`", `back\slash\n`, "100%s", "wörld→", "-n", "--to=x", "a;b&c|d", "*", "~", "!x", "$(id)", `'"'"'`, "#a", "=ls"}
 
+// TestNoCommandsForTreacherousNames: a link chooses the channels, and what a
+// terminal obeys when it is pasted must not come from a link.
+func TestNoCommandsForTreacherousNames(t *testing.T) {
+	names := []string{"x\x03\ntouch /tmp/x\n#", "a\x1b[2J", "a\tb", "a\u202eb", "a\u200bb", "a b"}
+	for i, commands := range offered(t, names, "localhost:8082", "localhost:8081") {
+		if len(commands) > 0 {
+			t.Errorf("%q: %q", names[i], commands)
+		}
+	}
+}
+
 // offered returns the console's commands for each channel.
 func offered(t *testing.T, channels []string, publish, admin string) [][]shellCommand {
 	t.Helper()

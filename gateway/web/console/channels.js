@@ -44,6 +44,11 @@ export class Chip {
     this.#gaps++;
   }
 
+  /** The gateway has accepted the channel, perhaps at a later try. */
+  accept() {
+    this.#refused = "";
+  }
+
   refuse(code) {
     this.#refused = code;
     this.#show();

@@ -20,11 +20,19 @@ export function splitAddress(address) {
   return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: address.slice(colon + 1) };
 }
 
+// What a terminal may obey when it is pasted, and what nobody sees or reads in another order. The
+// gateway refuses the first; a link to the page must not bring either to a shell.
+const TREACHEROUS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]/u;
+
+/** Whether a channel's name may stand in a command that people paste. */
+export const mayPaste = (channel) => !TREACHEROUS.test(channel);
+
 /**
  * Commands that publish to channel, as {tool, command}. publish and admin are the addresses of the
  * gateway's ports, empty if they are off.
  */
 export function commands(channel, { publish, admin }) {
+  if (!mayPaste(channel)) return [];
   const data = ['{"text":"hello","sent":', "}"];
   const line = [`{"channel":${JSON.stringify(channel)},"data":${data[0]}`, data[1] + "}"];
   const found = [];

@@ -44,7 +44,7 @@ class Console {
         constructor(...args) {
           super(...args);
           // Heard before the client's own listener, which comes later.
-          this.addEventListener("message", ({ data }) => (page.#message = data));
+          this.addEventListener("message", ({ data }) => page.#hear(data));
         }
       },
     });
@@ -132,6 +132,11 @@ class Console {
     const latency = sentAt === undefined ? sent : arrived - sentAt;
     const text = dataText(this.#message, data);
     this.#log.add({ kind: "event", at, arrived, channel, offset, latency, own: sentAt !== undefined, text });
+  }
+
+  #hear(message) {
+    this.#message = message;
+    if (message.startsWith('{"type":"subscribed"')) this.#chips.get(JSON.parse(message).channel)?.chip.accept();
   }
 
   #gap({ channel, from, to, reset }) {

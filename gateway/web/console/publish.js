@@ -1,5 +1,5 @@
 // The panel that publishes: commands to copy, and a box if clients may publish.
-import { commands, matches, quote } from "./commands.js";
+import { commands, matches, mayPaste, quote } from "./commands.js";
 import { duration } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
@@ -34,12 +34,12 @@ export class PublishPanel {
     $("publish").hidden = channel === "";
     if (channel === "") return;
     $("publish-channel").textContent = channel;
+    const list = commands(channel, this.#config);
     const allowed = matches(this.#config.clientPublish, channel);
     $("publish-form").hidden = !allowed;
-    $("publish-denied").hidden = allowed;
+    $("publish-denied").hidden = allowed || !mayPaste(channel);
     $("publish-option").textContent = `--client-publish ${quote(channel)}`;
     this.#say("");
-    const list = commands(channel, this.#config);
     $("command-list").replaceChildren(...list.map((entry) => this.#command(entry)));
     $("commands-off").hidden = list.length > 0;
     $("commands").firstElementChild.hidden = list.length === 0;

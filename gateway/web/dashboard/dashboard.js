@@ -116,7 +116,8 @@ function show() {
   showTiles(last.stats, before && rates(before, last));
   tables.shards(shardRows(before, last));
   const minute = history.minute(), { total: all, publish } = last.stats;
-  tables.counts("disconnects", all.disconnects, minute.disconnects);
+  const { http_request: pages, ...ends } = all.disconnects ?? {}; // whoever opens a page is no client
+  tables.counts("disconnects", ends, minute.disconnects);
   tables.counts("handshakes", all.handshake_failures, minute.handshakes);
   tables.counts("commands", all.command_errors, minute.commands);
   tables.counts("publish", publish?.errors, minute.publish);

@@ -134,7 +134,7 @@ function tellMinute(add, history) {
     .sort(([a, n], [b, m]) => (b === "full") - (a === "full") || m - n); // the one that is ours to mend comes first
   if (failures.length) {
     const level = failures.some(([reason]) => reason === "full") ? "bad" : "warn";
-    const advice = (Object.hasOwn(handshakeAdvice, failures[0][0]) && handshakeAdvice[failures[0][0]]) || "Look at what the clients send; --log-level debug tells of each.";
+    const advice = (Object.hasOwn(handshakeAdvice, failures[0][0]) && handshakeAdvice[failures[0][0]]) || "Look at what the clients send; --log-connections tells of each.";
     add(level, "handshakes", `Handshakes fail ${when}: ${listed(failures)}.`, advice);
   }
   tellRefusals(add, minute, when);
@@ -142,8 +142,6 @@ function tellMinute(add, history) {
 
 function tellRefusals(add, minute, when) {
   const errors = Object.entries(minute.publish).filter(([code, n]) => {
-    // The Go publisher ends each flush with a request that is refused so.
-    if (code === "bad_request" && n <= minute.requests) return false;
     return n >= THRESHOLDS.publishErrors;
   });
   if (errors.length) {

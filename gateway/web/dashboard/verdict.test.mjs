@@ -71,7 +71,6 @@ test("what is no reason for alarm", () => {
   for (const [name, change] of [
     ["a moment of waiting", (s, t) => { s.publish.paused = t % 4; }],
     ["old counts", (s) => { s.total.disconnects.slow_consumer = 9; s.total.handshake_failures.full = 9; s.publish.errors.limit_exceeded = 9; }],
-    ["barriers of the Go publisher", (s, t) => { s.publish.errors.bad_request = t; s.publish.requests = t * 2; }],
     ["few probes", (s, t) => { s.total.handshake_failures.not_found = t >> 2; }],
     ["drained handshakes", (s, t) => { s.total.handshake_failures.draining = t * 9; }],
     ["a backlog that shrinks", (s, t) => { s.total.backlog_bytes = (20 - t) << 20; }],
