@@ -235,9 +235,10 @@ export class Log {
     const parts = [`${counted(this.#received, "event")} received`];
     if (this.#dropped > 0) parts.push(`${count(this.#dropped)} not shown`);
     if (this.#filter !== "") {
-      const shown = this.#rows.filter(({ record }) => record.kind === "event" && this.#passes(record)).length;
-      const events = this.#rows.filter(({ record }) => record.kind === "event").length;
-      parts.push(`${count(shown)} of the last ${count(events)} match the filter`);
+      const events = this.#rows.filter(({ record }) => record.kind === "event");
+      // A hidden row has been found not to pass; to search all data for each frame would stop the page.
+      const shown = events.filter(({ element }) => !element.hidden).length;
+      parts.push(`${count(shown)} of the last ${count(events.length)} match the filter`);
     } else if (this.#received > 0) {
       parts.push(`${counted(this.#rows.length, "row")} here`);
     }

@@ -78,7 +78,10 @@ async function poll() {
     course.gap(Date.now() / 1000);
   }
   show();
-  if (failure) return;
+  if (failure) {
+    dialogs.fail(failure);
+    return;
+  }
   // One request at a time, and these not with every poll.
   if (round++ % 2) await channels.refresh();
   else await laggards.refresh();

@@ -7,6 +7,7 @@ import { $, make, write } from "./tables.js";
 const shownChannels = 200;
 let wanted = null; // the client that is looked at
 let poll = () => {};
+let question = 0; // that was asked last
 
 // wire makes the buttons work. soon is called when there is something to ask for
 // at once; clients tells how many are connected, or null.
@@ -53,10 +54,21 @@ export async function refresh() {
     failure = error;
   }
   if (id !== wanted) return; // another is looked at meanwhile
-  $("client").classList.toggle("stale", Boolean(failure));
-  $("client-disconnect").disabled = Boolean(failure);
-  if (failure) state(failure.status === 404 ? "No such client is connected: it may have gone." : `Not to be had: ${failure.message}`);
-  else show(answer);
+  if (failure) {
+    fail(failure);
+    return;
+  }
+  $("client").classList.remove("stale");
+  $("client-disconnect").disabled = false;
+  show(answer);
+}
+
+// fail says why nothing is known of the client that is looked at, if any.
+export function fail({ status, message }) {
+  if (wanted === null) return;
+  $("client").classList.add("stale");
+  $("client-disconnect").disabled = true;
+  state(status === 404 ? "No such client is connected: it may have gone." : `Not to be had: ${message}`);
 }
 
 function show(answer) {
@@ -87,6 +99,9 @@ function show(answer) {
 // confirm asks before act is called. act may fail: then its message is shown and
 // the question stays.
 function confirm({ title, text, go, act }) {
+  const mine = ++question;
+  // It may be closed, and another asked, before act has ended.
+  const open = () => mine === question && $("confirm").open;
   write($("confirm-title"), title);
   write($("confirm-text"), text);
   write($("confirm-go"), go);
@@ -96,12 +111,17 @@ function confirm({ title, text, go, act }) {
     $("confirm-go").disabled = true;
     try {
       const done = await act();
-      $("confirm").close();
       notice(done);
+      if (open()) $("confirm").close();
     } catch (error) {
-      write($("confirm-error"), `It did not work: ${error.message}`);
-      $("confirm-error").hidden = false;
-      $("confirm-go").disabled = false;
+      const words = `It did not work: ${error.message}`;
+      if (!open()) {
+        notice(`${title} ${words}`);
+      } else {
+        write($("confirm-error"), words);
+        $("confirm-error").hidden = false;
+        $("confirm-go").disabled = false;
+      }
     }
     poll();
   };
@@ -116,11 +136,11 @@ function notice(text) {
 function disconnect(id) {
   confirm({
     title: `Disconnect client ${format.name(id)}?`,
-    text: "Its connection is closed with code 1008. What waits for it is dropped. Most clients connect again by themselves; this one gets no events until it does.",
+    text: "Its connection is closed with code 1008. What waits for it goes out first if it reads that within 2 seconds. Most clients connect again by themselves; this one gets no events until it does.",
     go: "Disconnect",
     async act() {
       await ask(`${path(id)}/disconnect`, { method: "POST" });
-      $("client").close();
+      if (wanted === id) $("client").close();
       return `Client ${format.name(id)} was disconnected.`;
     },
   });
