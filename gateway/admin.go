@@ -48,6 +48,15 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	page := dashboard.Handler()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)
+	all := http.NewServeMux()
+	all.Handle("/", boundTimes(adminBodyTimeout, adminAnswerTimeout, mux))
+	all.Handle("/debug/pprof/", boundTimes(adminBodyTimeout, profileTimeout, profiles()))
+	return all
+}
+
+// profiles serves Go's profiles.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

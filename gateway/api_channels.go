@@ -68,8 +68,9 @@ func channelQueryOf(r *http.Request) (q channelQuery, err error) {
 }
 
 // list returns the channels that q asks for. It looks at all that are kept, one
-// stripe at a time, and holds the stripe's lock meanwhile, which stops the
-// publishers to its channels. With 1,000,000 channels a call took 0.2 s and held
+// stripe at a time, and holds the stripe's lock meanwhile, which stops the loops
+// that publish to its channels, and those where one of them gets its first
+// subscriber or loses its last. With 1,000,000 channels a call took 0.2 s and held
 // a lock for 0.8 ms on average and 4 ms at most; in the order of subscribers it
 // was 0.35 s, 1.4 ms and, once on a busy machine, 26 ms (BenchmarkListChannels).
 // It takes memory for twice the limit, and none under a lock.

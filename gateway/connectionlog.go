@@ -20,7 +20,10 @@ type connectionLog struct {
 // write logs a line if this second has room for one of limit. The next line
 // that is written says how many were left out.
 func (l *connectionLog) write(limit int, now time.Duration, message string, attrs ...slog.Attr) {
-	if second := int64(now / time.Second); l.second.Load() != second && l.second.Swap(second) != second {
+	// Loops read the clock at different times: one that is behind must not make
+	// the second begin anew.
+	second := int64(now / time.Second)
+	if old := l.second.Load(); second > old && l.second.CompareAndSwap(old, second) {
 		l.lines.Store(0)
 	}
 	if l.lines.Add(1) > int64(limit) {
@@ -64,7 +67,7 @@ func (c *session) logGone(err error) {
 	}
 	s.gateway.connectionLog.write(limit, s.loop.Now(), "client gone",
 		slog.String("client", c.clientID()), slog.String("reason", disconnectNames[c.reason]),
-		slog.Duration("after", c.opened.since(s.loop.Now())), slog.Any("error", err))
+		slog.Duration("after", c.opened.since(s.loop.Now()).Truncate(time.Second/10)), slog.Any("error", err))
 }
 
 // logConnected tells of a publisher that has come.
@@ -73,9 +76,8 @@ func (p *publisher) logConnected() {
 	if limit == 0 {
 		return
 	}
-	p.remote = p.conn.RemoteAddr() // which the end of the connection does not know
 	p.ingest.gateway.connectionLog.write(limit, p.ingest.loop.Now(), "publisher connected",
-		slog.Any("address", p.remote))
+		slog.String("address", p.remote))
 }
 
 // logGone tells of a publisher that is gone.
@@ -85,5 +87,5 @@ func (p *publisher) logGone(err error) {
 		return
 	}
 	p.ingest.gateway.connectionLog.write(limit, p.ingest.loop.Now(), "publisher gone",
-		slog.Any("address", p.remote), slog.Any("error", err))
+		slog.String("address", p.remote), slog.Any("error", err))
 }

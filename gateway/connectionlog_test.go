@@ -14,12 +14,17 @@ func TestConnectionLogIsSampled(t *testing.T) {
 	for i := range 10 {
 		log.write(3, 5*time.Second+time.Duration(i), "came")
 	}
+	log.write(3, 6*time.Second, "next")
+	log.write(3, 6*time.Second, "last")
+	// A loop whose clock is a turn behind gets no second of its own.
+	for range 10 {
+		log.write(2, 5*time.Second, "behind")
+		log.write(2, 6*time.Second, "before")
+	}
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
 	if n := strings.Count(text.String(), "came"); n != 3 {
 		t.Errorf("%d lines in the first second, want 3", n)
 	}
-	log.write(3, 6*time.Second, "next")
-	log.write(3, 6*time.Second, "last")
-	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
 	if len(lines) != 5 || !strings.HasSuffix(lines[3], "msg=next lines_left_out=7") || !strings.HasSuffix(lines[4], "msg=last") {
 		t.Errorf("the log is\n%s", text.String())
 	}

@@ -78,4 +78,6 @@ func (c *credits) resumeAt() int64 { return c.budget.Load() / 2 }
 func (c *credits) exhausted() bool { return c.free.Load() <= 0 }
 
 // inUse is what events under way have taken.
-func (c *credits) inUse() int64 { return c.budget.Load() - c.free.Load() }
+func (c *credits) inUse() int64 {
+	return max(c.budget.Load()-c.free.Load(), 0) // resize changes one after the other
+}

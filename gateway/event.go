@@ -20,7 +20,7 @@ type event struct {
 	offset uint64
 	frame  []byte // whole WebSocket frame; lies in buffer
 	buffer *bytebufferpool.ByteBuffer
-	at     time.Duration // when its bytes were read; the loops' clock
+	at     time.Duration // when it was taken, with credit; the loops' clock
 	cost   int64         // credits to give back when every shard has served it
 	from   *account
 

@@ -55,7 +55,7 @@ type Gateway struct {
 
 // New opens a gateway: it binds its addresses, so that clients and publishers
 // may connect, and serves them once Run is called. The error names the address
-// or the option at fault.
+// or the option at fault. The loops log, so logger should not wait for a reader.
 func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	if err := config.Check(); err != nil {
 		return nil, fmt.Errorf("configure gateway: %w", err)

@@ -70,7 +70,7 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 		closed:  closed,
 		close:   cancel,
 		server: &http.Server{
-			Handler:        handler,
+			Handler:        dropUnread(handler),
 			ReadTimeout:    httpReadTimeout,
 			WriteTimeout:   httpWriteTimeout,
 			MaxHeaderBytes: websocket.MaxHandshake,

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,23 +37,49 @@ func TestHTTPTimeouts(t *testing.T) {
 		"a body that never ends":      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1",
 		"an answer that nobody reads": "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 	} {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := os.NewFile(uintptr(pair[1]), "peer")
-		peer, err := net.FileConn(file)
-		file.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer peer.Close()
-		if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request)) {
-			t.Fatal("not taken")
-		}
+		handedPeer(t, h, request)
 		if err := <-ended; err == nil {
 			t.Errorf("%s is not cut off", name)
 		}
+	}
+	h.stop()
+	<-served
+}
+
+// handedPeer hands a request over and returns its peer.
+func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(pair[1]), "peer")
+	peer, err := net.FileConn(file)
+	file.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request)) {
+		t.Fatal("not taken")
+	}
+	return peer
+}
+
+// Whoever promises a body and sends none is answered and holds no place.
+func TestHTTPBodyThatIsNotSent(t *testing.T) {
+	h := newHTTPPort(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }),
+		slog.New(slog.DiscardHandler))
+	h.server.ReadTimeout = time.Hour
+	served := make(chan struct{})
+	go func() { h.run(); close(served) }()
+	for range 2 * httpServed {
+		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+	}
+	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	honest.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
+		t.Errorf("answered with %q, %v", text, err)
 	}
 	h.stop()
 	<-served

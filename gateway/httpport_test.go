@@ -59,7 +59,7 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 		{"body later", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", "llo"}, 200, "POST /p 5 <nil>"},
 		{"large body", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + strconv.Itoa(len(large)) + "\r\n\r\n" + large}, 200, "POST /p 1048576 <nil>"},
 		{"chunks", []string{"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n"}, 200, "POST /p 3 <nil>"},
-		{"upgrade elsewhere", []string{strings.Replace(head, "/ws", "/wss", 1) + "\r\n"}, 200, "GET /wss 0 <nil>"},
+		{"upgrade elsewhere", []string{strings.Replace(head, "/ws", "/wss", 1) + "\r\n"}, 404, "WebSocket clients connect to /ws"},
 		// One connection carries one request: neither a second one nor a
 		// handshake behind it is listened to.
 		{"pipelined", []string{"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"}, 200, "GET /1 0 <nil>"},
@@ -92,8 +92,11 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 		})
 	}
 	stats := s.eventually("the end of all", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
-	if got := stats.Total.Disconnects["http_request"]; got != 15 {
-		t.Errorf("%d requests were handed over, want 15", got)
+	if got := stats.Total.Disconnects["http_request"]; got != 14 {
+		t.Errorf("%d requests were handed over, want 14", got)
+	}
+	if got := stats.Total.HandshakeFailures["not_found"]; got != 1 {
+		t.Errorf("%d clients on a wrong path were counted, want 1", got)
 	}
 }
 

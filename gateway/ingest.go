@@ -100,6 +100,7 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
+	p.remote = p.conn.RemoteAddr().String()
 	in.counters.publishers++
 	p.logConnected()
 }

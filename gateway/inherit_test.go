@@ -26,8 +26,8 @@ func inherited(t *testing.T) (*os.File, string) {
 	return file, l.Addr().String()
 }
 
-// Sockets of another process serve clients and publishers, on every shard; and
-// who connects while no gateway runs is served by the next one.
+// Sockets of another process serve clients and publishers; and who connects
+// while no gateway runs is served by the next one.
 func TestInheritedSockets(t *testing.T) {
 	clients, clientAddr := inherited(t)
 	publishers, publishAddr := inherited(t)

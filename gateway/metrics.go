@@ -41,7 +41,7 @@ func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	loops := prometheus.NewRegistry()
-	loops.MustRegister(&statsCollector{config: h.gateway.config(), stats: &stats})
+	loops.MustRegister(&statsCollector{stats: &stats})
 	gatherers := prometheus.Gatherers{loops, h.process}
 	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
@@ -49,8 +49,7 @@ func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // statsCollector exports one snapshot of a gateway. It implements
 // prometheus.Collector.
 type statsCollector struct {
-	config *Config
-	stats  *GatewayStats
+	stats *GatewayStats
 }
 
 // Describe implements prometheus.Collector.

@@ -21,7 +21,7 @@ func TestMetricsOfPressure(t *testing.T) {
 		Publish: PublishStats{Paused: 7, CreditsUsed: 8},
 	}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(&statsCollector{config: new(Config), stats: stats})
+	registry.MustRegister(&statsCollector{stats: stats})
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

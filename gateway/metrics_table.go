@@ -29,7 +29,7 @@ var plainMetrics = []plainMetric{
 	gauge("client_connections", "Sockets of clients, those in their handshake included.",
 		func(c *statsCollector) int64 { return c.stats.Total.Connections }),
 	gauge("client_connections_limit", "The most sockets of clients that are accepted.",
-		func(c *statsCollector) int64 { return int64(c.config.MaxClients) }),
+		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxClients) }),
 	gauge("clients", "Clients past their handshake.",
 		func(c *statsCollector) int64 { return c.stats.Total.Clients }),
 	gauge("subscriptions", "Subscriptions of all clients.",
@@ -39,7 +39,7 @@ var plainMetrics = []plainMetric{
 	gauge("streams", "Channels whose offsets the gateway keeps, with or without subscribers.",
 		func(c *statsCollector) int64 { return c.stats.Publish.Streams }),
 	gauge("streams_limit", "The most channels that the gateway keeps.",
-		func(c *statsCollector) int64 { return int64(c.config.MaxChannels) }),
+		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxChannels) }),
 	gauge("shards", "Loops that serve clients.",
 		func(c *statsCollector) int64 { return int64(len(c.stats.Shards)) }),
 	gauge("shard_mailbox_depth", "Messages that waited in the mailboxes of shards when these looked.",
@@ -75,11 +75,11 @@ var plainMetrics = []plainMetric{
 	gauge("publishers_paused", "Connections to the publish port that wait for credit.",
 		func(c *statsCollector) int64 { return c.stats.Publish.Paused }),
 	gauge("publishers_limit", "The most connections to the publish port that are accepted.",
-		func(c *statsCollector) int64 { return int64(c.config.MaxPublishers) }),
+		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxPublishers) }),
 	gauge("credits_used_bytes", "Credits that events under way hold.",
 		func(c *statsCollector) int64 { return c.stats.Publish.CreditsUsed }),
 	gauge("credits_limit_bytes", "Credits in all; publishers wait when they are used up.",
-		func(c *statsCollector) int64 { return c.config.Credits }),
+		func(c *statsCollector) int64 { return c.stats.Limits.Credits }),
 	counter("publish_requests_total", "Well-formed requests to publish, on the publish port or by the API, that found credit.",
 		func(c *statsCollector) uint64 { return c.stats.Publish.Requests }),
 	counter("publish_events_total", "Events sequenced for the publish port and the API.",
@@ -100,7 +100,7 @@ var labelledMetrics = []labelledMetric{
 		desc: describe("handshake_failures_total", "Handshakes of clients that were refused or broken off, by reason.", "reason"),
 		known: []string{
 			websocket.ReasonMalformedRequest, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
-			websocket.ReasonNotFound, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
+			websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin,
 			websocket.ReasonHeadTooLarge, websocket.ReasonTooSlow, websocket.ReasonFull,
 			errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
@@ -139,7 +139,7 @@ type timeMetric struct {
 
 var timeMetrics = []timeMetric{
 	{
-		describe("publish_to_write_seconds", "From an event's bytes being read to its last write on a shard, or into the backlogs of those who lag, once for each shard that serves it."),
+		describe("publish_to_write_seconds", "From an event being taken from its publisher, after any wait for credit, to its last write on a shard, or into the backlogs of those who lag, once for each shard that serves it."),
 		func(c *statsCollector) *Histogram { return &c.stats.Total.PublishToWrite },
 	},
 	{

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -47,7 +46,7 @@ type publisher struct {
 	readAt   time.Duration              // when bytes last came; the loop's time
 	starving bool                       // waits for credit
 	ended    bool                       // its FIN was seen, what it sent is not all handled
-	remote   netip.AddrPort             // for the connection log alone
+	remote   string                     // for the log, which may be turned on later
 	closing  bool                       // closes when its replies have left
 }
 

@@ -171,7 +171,7 @@ func TestConnectionLog(t *testing.T) {
 		{"off", 0, nil},
 		{"on", 100, []string{
 			`msg="client connected" client=`, `origin=https://gateway.test`, `msg="client gone" client=`, "reason=client_closed",
-			`msg="handshake refused" reason=not_found address=127.0.0.1:`, `msg="publisher connected" address=127.0.0.1:`, `msg="publisher gone" address=127.0.0.1:`,
+			`msg="handshake refused" reason=not_websocket address=127.0.0.1:`, `msg="publisher connected" address=127.0.0.1:`, `msg="publisher gone" address=127.0.0.1:`,
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

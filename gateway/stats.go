@@ -65,7 +65,7 @@ type Stats struct {
 	Disconnects       map[string]uint64 `json:"disconnects"`
 	HandshakeFailures map[string]uint64 `json:"handshake_failures"`
 	Turns             Histogram         `json:"turn_seconds"`
-	// PublishToWrite is from an event's bytes being read to its last write on the
+	// PublishToWrite is from an event being taken from its publisher, after any wait for credit, to its last write on the
 	// shard, or to the backlogs of those who lag; in the sum, once per shard.
 	PublishToWrite Histogram `json:"publish_to_write_seconds"`
 }

@@ -283,12 +283,23 @@ func startProcess(t *testing.T, args ...string) *process {
 	return startCommand(t, exec.Command(binary, args...))
 }
 
+// startProcessWith starts the command with another standard error.
+func startProcessWith(t *testing.T, stderr *os.File, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(testBinary(t), args...)
+	cmd.Stderr = stderr
+	return startCommand(t, cmd)
+}
+
 // startCommand starts what becomes the command.
 func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, out: newOutput(), err: newOutput()}
 	p.cmd.Env = append(os.Environ(), asCommand+"=1")
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
+	p.cmd.Stdout = p.out
+	if p.cmd.Stderr == nil {
+		p.cmd.Stderr = p.err
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,9 @@ func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, han
 func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, hangups hangups) error {
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(c.LogLevel))
-	logger := newLogger(std.err, c.LogFormat, level)
+	log := newLogWriter(std.err, newLogger(std.err, c.LogFormat, level))
+	defer log.flush()
+	logger := newLogger(log, c.LogFormat, level)
 	warnOfVariables(logger, c.strange)
 	ports, err := c.openPorts()
 	if err != nil {

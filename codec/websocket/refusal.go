@@ -12,7 +12,8 @@ const (
 	ReasonMalformedRequest = "malformed_request" // 400
 	ReasonBadHTTPVersion   = "bad_http_version"  // 505
 	ReasonBadMethod        = "bad_method"        // 405
-	ReasonNotFound         = "not_found"         // 404
+	ReasonNotFound         = "not_found"         // 404: WebSocket, on another path
+	ReasonNotWebSocket     = "not_websocket"     // 404: another path, and no upgrade asked for
 	ReasonBadHost          = "bad_host"          // 400
 	ReasonNoUpgrade        = "no_upgrade"        // 426
 	ReasonBadVersion       = "bad_version"       // 426

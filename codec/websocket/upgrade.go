@@ -52,7 +52,11 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	case q.major != 1:
 		return hs, errBadHTTPVersion
 	case ok && u.Path != "" && string(path) != u.Path:
-		return hs, &HandshakeError{http.StatusNotFound, ReasonNotFound,
+		reason := ReasonNotWebSocket
+		if q.upgrade {
+			reason = ReasonNotFound
+		}
+		return hs, &HandshakeError{http.StatusNotFound, reason,
 			"nothing is here; WebSocket clients connect to " + u.Path}
 	case q.minor < 1:
 		return hs, errBadHTTPVersion

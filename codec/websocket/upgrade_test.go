@@ -104,7 +104,7 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"longer path", head("GET /ws/ HTTP/1.1"), 404, "not_found"},
 		{"escaped path", head("GET /%77s HTTP/1.1"), 404, "not_found"},
 		{"absolute, other path", head("GET http://example.com?/ws HTTP/1.1"), 404, "not_found"},
-		{"path before its fields", head("GET /x HTTP/1.1", "-Host", "-Upgrade"), 404, "not_found"},
+		{"path before its fields", head("GET /x HTTP/1.1", "-Host", "-Upgrade"), 404, "not_websocket"},
 		{"no Host", head(get, "-Host"), 400, "bad_host"},
 		{"empty Host", head(get, "Host:"), 400, "bad_host"},
 		{"two Hosts", head(get, "Host: example.com", "Host: example.com"), 400, "bad_host"},

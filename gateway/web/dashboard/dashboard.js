@@ -13,6 +13,7 @@ const PAUSE_HIDDEN = 10_000; // and while it is not
 const PAUSE_FAILED = 2000; // and while nothing answers
 const PATIENCE = 6000; // ms for /api/stats: it names a loop that does not answer after 5 s
 const ABSENT = 60_000; // ms until something is asked for again that the gateway does not offer
+const MANY_CHANNELS = 50_000; // the gateway looks at all for its list: not so often beyond
 const HOLD = 5000; // ms for which the verdict keeps what has gone
 const TELL_RESTART = 300_000; // ms for which a restart is told
 
@@ -83,9 +84,10 @@ async function poll() {
     return;
   }
   // One request at a time, and these not with every poll.
-  if (round++ % 2) await channels.refresh();
-  else await laggards.refresh();
-  if (round === 1) await channels.refresh();
+  const every = history.last.stats.publish?.streams > MANY_CHANNELS ? 60 : 2;
+  if (round % every === 0) await channels.refresh();
+  if (round % every !== 0 || round === 0) await laggards.refresh();
+  round++;
   await dialogs.refresh();
   showParts();
 }

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// gate is a reader of the log that lets lines pass once it is opened.
+type gate struct {
+	bytes.Buffer
+	reached chan struct{} // closed when the first line is there
+	opened  chan struct{}
+	began   bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if !g.began {
+		g.began = true
+		close(g.reached)
+		<-g.opened
+	}
+	return g.Buffer.Write(p)
+}
+
+func TestLogWriterNeverWaits(t *testing.T) {
+	g := &gate{reached: make(chan struct{}), opened: make(chan struct{})}
+	w := newLogWriter(g, slog.New(slog.NewTextHandler(g, nil)))
+	fmt.Fprintln(w, "first")
+	<-g.reached
+	for i := range linesWaiting + 7 {
+		fmt.Fprintln(w, "line", i)
+	}
+	w.flush() // gives up
+	close(g.opened)
+	w.flush()
+	text := g.String()
+	if n := strings.Count(text, "line "); n != linesWaiting || !strings.HasPrefix(text, "first\n") {
+		t.Errorf("%d lines were written, want %d", n, linesWaiting)
+	}
+	if !strings.Contains(text, "level=WARN") || !strings.HasSuffix(strings.SplitN(text, "\n", 3)[1], "lines=7") {
+		t.Errorf("the loss is not told: %.300s", text)
+	}
+}
+
+// A standard error that nobody reads keeps neither clients waiting nor the
+// process from ending.
+func TestStuckStandardError(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	p := startProcessWith(t, write, "--listen=localhost:0", "--publish=off", "--admin=off", "--log-connections=100000")
+	url := p.out.await(t, `clients connect to +(ws://\S+)`)[1]
+	const lines = 800 // of some 120 bytes; a pipe takes 64 KiB
+	for range lines {
+		fetchWants(t, httpOf(url)+"/healthz", 200, "ok")
+		if got, _ := fetch(t, "http"+strings.TrimPrefix(url, "ws")); got != 426 { // a refused handshake is logged
+			t.Fatalf("answered with %d", got)
+		}
+	}
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
