@@ -17,7 +17,8 @@ import (
 // fetch asks for a page and returns the status and the body.
 func fetch(t *testing.T, url string) (status int, body string) {
 	t.Helper()
-	response, err := http.Get(url)
+	client := http.Client{Timeout: patience}
+	response, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
