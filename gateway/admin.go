@@ -13,6 +13,15 @@ import (
 // defaultPatience is how long loops may take to answer.
 const defaultPatience = 5 * time.Second
 
+// What a request to the admin port may take, so that nobody who neither sends nor
+// reads keeps a place there: its body; its answer; and that of a profile, which is
+// gathered for as long as is asked for.
+const (
+	adminBodyTimeout   = 5 * time.Second
+	adminAnswerTimeout = 30 * time.Second
+	profileTimeout     = 5 * time.Minute
+)
+
 // Admin is what the admin port needs from the process around the gateway.
 type Admin struct {
 	// Version is told by /api/stats.
@@ -49,9 +58,9 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)
 	all := http.NewServeMux()
-	all.Handle("/", boundTimes(adminBodyTimeout, adminAnswerTimeout, mux))
-	all.Handle("/debug/pprof/", boundTimes(adminBodyTimeout, profileTimeout, profiles()))
-	return all
+	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
+	all.Handle("/debug/pprof/", boundAnswer(profileTimeout, profiles()))
+	return boundBody(adminBodyTimeout, all)
 }
 
 // profiles serves Go's profiles.

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/jsonscan"
@@ -30,8 +29,6 @@ const (
 const (
 	// bodyLimit is the longest body of a request that is not an event, in bytes.
 	bodyLimit = 4 << 10
-	// bodyPatience is how long a request's body may take to arrive.
-	bodyPatience = 10 * time.Second
 	// listDefault and listLimit are how many entries a list has if the request
 	// does not say, and at most.
 	listDefault, listLimit = 100, 1000
@@ -174,9 +171,6 @@ func limitOf(r *http.Request, otherwise int) (int, error) {
 
 // readBody reads the request's body, which may have limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	// The server has no deadline of its own. What cannot have one (a test's
-	// recorder) has its body already.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -1,43 +1,55 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"time"
 )
 
-// dropUnread serves as next does, but waits for nothing that next has left
-// unread of a request's body. net/http would, in the hope of another request, and
-// whoever promises a body and sends none would hold a place for that long.
-func dropUnread(next http.Handler) http.Handler {
+// requestBody remembers whether all of a request's body was read.
+type requestBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	read    bool
+}
+
+// Read implements io.Reader. With the end of the body its deadline ends:
+// net/http now watches the connection, and would give it up at the deadline.
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && !b.read {
+		b.read = true
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// boundBody serves as next does, but waits only so long for a request's body,
+// and not at all for what next has left unread of it. net/http would, in the hope
+// of another request, and whoever promises a body and sends none would hold a
+// place for that long.
+func boundBody(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		// A connection that cannot have a deadline is not one of a network.
+		body := &requestBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
+		r.Body = body
+		_ = body.control.SetReadDeadline(time.Now().Add(patience))
 		next.ServeHTTP(w, r)
-		if r.ContentLength != 0 {
-			// A connection that cannot have a deadline is not one of a network.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		if !body.read {
+			_ = body.control.SetReadDeadline(time.Now())
 		}
 	})
 }
 
-const (
-	// adminBodyTimeout is for the body of a request to the admin port,
-	// adminAnswerTimeout for taking an answer, of which profiles, which are
-	// gathered for as long as is asked for, have more.
-	adminBodyTimeout   = 5 * time.Second
-	adminAnswerTimeout = 30 * time.Second
-	profileTimeout     = 5 * time.Minute
-)
-
-// boundTimes gives each request of the admin port its times, so that nobody who
-// neither sends nor reads keeps a place there. Timeouts of the server would hold
-// for profiles too.
-func boundTimes(body, answer time.Duration, next http.Handler) http.Handler {
-	next = dropUnread(next)
+// boundAnswer gives whoever asks only so long to take the answer. A timeout of
+// the server would hold for all requests alike.
+func boundAnswer(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control, now := http.NewResponseController(w), time.Now()
-		if r.ContentLength != 0 {
-			_ = control.SetReadDeadline(now.Add(body)) // see dropUnread
-		}
-		_ = control.SetWriteDeadline(now.Add(answer))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -47,7 +47,7 @@ func TestAdminPortIsNotHeld(t *testing.T) {
 					}
 				}
 			})
-			s := serveOne(t, boundTimes(test.body, test.answer, mux))
+			s := serveOne(t, boundBody(test.body, boundAnswer(test.answer, mux)))
 			holder, err := net.Dial("tcp", s.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -65,10 +65,13 @@ func TestAdminPortIsNotHeld(t *testing.T) {
 }
 
 // Connections go on after requests whose bodies were sent.
-func TestBoundTimesKeepConnections(t *testing.T) {
-	s := httptest.NewUnstartedServer(boundTimes(time.Hour, time.Hour, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func TestBoundsKeepConnections(t *testing.T) {
+	s := httptest.NewUnstartedServer(boundBody(time.Hour, boundAnswer(time.Hour, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
-	})))
+		if r.Context().Err() != nil {
+			t.Error("a request that was not given up is cancelled")
+		}
+	}))))
 	var opened atomic.Int64
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {

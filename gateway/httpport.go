@@ -31,8 +31,8 @@ const (
 	// the loops need.
 	httpRate  = 1000
 	httpBurst = HTTPConnections
-	// httpReadTimeout is for the rest of a request, whose head is there
-	// already, httpWriteTimeout for the whole answer.
+	// httpReadTimeout is for the body of a request, whose head is there already,
+	// httpWriteTimeout for the whole answer.
 	httpReadTimeout  = 5 * time.Second
 	httpWriteTimeout = 10 * time.Second
 )
@@ -70,10 +70,10 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 		closed:  closed,
 		close:   cancel,
 		server: &http.Server{
-			Handler:        dropUnread(handler),
-			ReadTimeout:    httpReadTimeout,
-			WriteTimeout:   httpWriteTimeout,
-			MaxHeaderBytes: websocket.MaxHandshake,
+			Handler:           boundBody(httpReadTimeout, handler),
+			ReadHeaderTimeout: httpReadTimeout,
+			WriteTimeout:      httpWriteTimeout,
+			MaxHeaderBytes:    websocket.MaxHandshake,
 			// What clients do wrong is none of the operator's business.
 			ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		},

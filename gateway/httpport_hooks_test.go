@@ -17,7 +17,7 @@ import (
 // they promised nor read what they asked for: both are cut off.
 func TestHTTPTimeouts(t *testing.T) {
 	ended := make(chan error, 1)
-	h := newHTTPPort(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			ended <- err
 			return
@@ -29,8 +29,9 @@ func TestHTTPTimeouts(t *testing.T) {
 				return
 			}
 		}
-	}), slog.New(slog.DiscardHandler))
-	h.server.ReadTimeout, h.server.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	})
+	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
+	h.server.Handler, h.server.WriteTimeout = boundBody(50*time.Millisecond, handler), 50*time.Millisecond
 	served := make(chan struct{})
 	go func() { h.run(); close(served) }()
 	for name, request := range map[string]string{
@@ -68,9 +69,9 @@ func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
 
 // Whoever promises a body and sends none is answered and holds no place.
 func TestHTTPBodyThatIsNotSent(t *testing.T) {
-	h := newHTTPPort(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }),
-		slog.New(slog.DiscardHandler))
-	h.server.ReadTimeout = time.Hour
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
+	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
+	h.server.Handler = boundBody(time.Hour, handler)
 	served := make(chan struct{})
 	go func() { h.run(); close(served) }()
 	for range 2 * httpServed {
