@@ -42,7 +42,7 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxChannels) }),
 	gauge("shards", "Loops that serve clients.",
 		func(c *statsCollector) int64 { return int64(len(c.stats.Shards)) }),
-	gauge("shard_mailbox_depth", "Messages that waited in the mailboxes of shards when these looked.",
+	gauge("shard_mailbox_depth", "Events that waited in the mailboxes of shards when these looked.",
 		func(c *statsCollector) int64 { return c.stats.Total.MailboxDepth }),
 	gauge("shard_queued_events", "Events that shards have taken and not yet served to all subscribers.",
 		func(c *statsCollector) int64 { return c.stats.Total.QueuedEvents }),

@@ -51,7 +51,7 @@ type shard struct {
 	closing    *poller.Deadlines[*session] // clients that must be gone
 
 	counters counters
-	taken    int // messages taken from the mailbox in this turn
+	taken    int // events taken from the mailbox in this turn
 	random   *rand.ChaCha8
 
 	// Scratch, empty between the handling of two sockets.
@@ -191,7 +191,7 @@ func (s *shard) forget() {
 
 // takeMail sorts what has arrived: events wait with their channel.
 func (s *shard) takeMail() {
-	for s.taken = 0; ; s.taken++ {
+	for s.taken = 0; ; {
 		m, ok := s.mailbox.Take()
 		if !ok {
 			return
@@ -200,6 +200,7 @@ func (s *shard) takeMail() {
 			m.call()
 			continue
 		}
+		s.taken++
 		s.counters.events++
 		s.enqueue(m.channel, m.event)
 	}

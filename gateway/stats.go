@@ -59,7 +59,7 @@ type Stats struct {
 	BacklogBytes      int64             `json:"backlog_bytes"`
 	Lagging           int64             `json:"lagging"`       // clients with a backlog
 	Paused            int64             `json:"paused"`        // clients whose publish waits for credit
-	MailboxDepth      int64             `json:"mailbox_depth"` // messages that waited when the loop looked
+	MailboxDepth      int64             `json:"mailbox_depth"` // events that waited when the loop looked
 	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
 	Accepted          uint64            `json:"accepted"`
 	Disconnects       map[string]uint64 `json:"disconnects"`
