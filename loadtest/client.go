@@ -103,7 +103,7 @@ func (c *client) Connected() {
 	c.enter(clientShaking)
 	c.opening = &opening{key: websocket.NewKey()}
 	w := c.cohort.worker
-	w.scratch = websocket.AppendRequest(w.scratch[:0], w.swarm.plan.Target.Host, w.swarm.plan.Target.Path, c.opening.key, w.swarm.subprotocols)
+	w.scratch = w.swarm.request.Append(w.scratch[:0], c.opening.key)
 	c.send(w.scratch)
 }
 

@@ -170,6 +170,7 @@ func (r *replies) take(p []byte, refused func(text string)) {
 // any client does; those are counted and not verified.
 type socketDoor struct {
 	streamDoor
+	request  websocket.Request
 	key      websocket.Key
 	shaken   bool
 	response []byte // the head of the response as far as it has arrived
@@ -182,8 +183,8 @@ func (d *socketDoor) open(p *publisher) error { return d.dial(p, d) }
 // Connected implements poller.DialHandler.
 func (d *socketDoor) Connected() {
 	d.key = websocket.NewKey()
-	to, profile := &d.publishing.plan.Target, d.publishing.profile
-	d.send(websocket.AppendRequest(nil, to.Host, to.Path, d.key, subprotocols(profile)))
+	d.request = handshakeRequest(&d.publishing.plan.Target, d.publishing.profile)
+	d.send(d.request.Append(nil, d.key))
 }
 
 func (d *socketDoor) publish(channel string, data []byte) {
@@ -237,7 +238,7 @@ func (d *socketDoor) takeResponse(p []byte) (rest []byte) {
 		}
 		return nil
 	}
-	if err := checkResponse(d.publishing.profile, d.response, d.key); err != nil {
+	if err := checkResponse(d.publishing.profile, &d.request, d.response, d.key); err != nil {
 		d.Close(err)
 		return nil
 	}

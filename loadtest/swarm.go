@@ -13,14 +13,14 @@ import (
 
 // swarm is the clients of one process: its workers and what they share.
 type swarm struct {
-	plan         *plan
-	profile      *profile.Profile
-	subprotocols []string
-	clock        clock
-	board        *board
-	workers      []*worker
-	running      sync.WaitGroup     // the workers' goroutines
-	completed    func([]completion) // tells the publishers, and keeps nothing; any worker calls it
+	plan      *plan
+	profile   *profile.Profile
+	request   websocket.Request // of every handshake
+	clock     clock
+	board     *board
+	workers   []*worker
+	running   sync.WaitGroup     // the workers' goroutines
+	completed func([]completion) // tells the publishers, and keeps nothing; any worker calls it
 }
 
 // newSwarm makes the workers; start sets them going. It takes the board over.
@@ -30,7 +30,7 @@ func newSwarm(p *plan, b *board, completed func([]completion)) (*swarm, error) {
 	if s.profile, err = profile.Load(p.Profile); err != nil {
 		return nil, err
 	}
-	s.subprotocols = subprotocols(s.profile)
+	s.request = handshakeRequest(&p.Target, s.profile)
 	if err := raiseDescriptorLimit(p.ownClients(), p.workers(), p.Processes); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (s *swarm) stop() {
 
 // checkResponse checks the head of the handshake's answer.
 func (s *swarm) checkResponse(head []byte, key websocket.Key) error {
-	return checkResponse(s.profile, head, key)
+	return checkResponse(s.profile, &s.request, head, key)
 }
 
 // do has all workers carry an order out and adds up what they say.
@@ -155,18 +155,19 @@ func (w *worker) answer(o order) *answer {
 	return a
 }
 
-// subprotocols are those that clients of the profile offer.
-func subprotocols(p *profile.Profile) []string {
+// handshakeRequest is what a client of the profile asks for.
+func handshakeRequest(to *target, p *profile.Profile) websocket.Request {
+	request := websocket.Request{Host: to.Host, Path: to.Path}
 	if name := p.Subprotocol(); name != "" {
-		return []string{name}
+		request.Subprotocols = []string{name}
 	}
-	return nil
+	return request
 }
 
 // checkResponse checks the head of a handshake's answer as the profile says.
-func checkResponse(p *profile.Profile, head []byte, key websocket.Key) error {
+func checkResponse(p *profile.Profile, request *websocket.Request, head []byte, key websocket.Key) error {
 	if p.StrictAccept() {
-		_, err := websocket.CheckResponse(head, key, subprotocols(p))
+		_, err := request.Check(head, key)
 		return err
 	}
 	if bytes.HasPrefix(head, []byte("HTTP/1.1 101")) {

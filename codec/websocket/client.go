@@ -4,23 +4,35 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+
+	"fleetcast/codec/deflate"
 )
 
 // Header is a header field that a client adds to its request. Neither part is
 // checked: they must hold what HTTP allows.
 type Header struct{ Name, Value string }
 
-// AppendRequest appends a client's handshake request (RFC 6455, 4.1). host is
-// what the Host field says ("example.com:8080"); path may have a query.
-// subprotocols are offered in their order. Nothing is allocated if dst has room.
-func AppendRequest(dst []byte, host, path string, key Key, subprotocols []string, headers ...Header) []byte {
+// Request is what a client asks for in its handshake. It may serve any number of
+// connections.
+type Request struct {
+	Host         string   // what the Host field says, such as "example.com:8080"
+	Path         string   // with the query, such as "/ws?room=1"
+	Subprotocols []string // offered in this order
+	// Deflate is the offer of permessage-deflate (RFC 7692); nil makes none.
+	Deflate *deflate.Params
+	Headers []Header
+}
+
+// Append appends the request (RFC 6455, 4.1). Nothing is allocated if dst has
+// room.
+func (q *Request) Append(dst []byte, key Key) []byte {
 	dst = append(dst, "GET "...)
-	dst = append(dst, path...)
+	dst = append(dst, q.Path...)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, host...)
+	dst = append(dst, q.Host...)
 	dst = append(dst, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "+websocketVersion+"\r\nSec-WebSocket-Key: "...)
 	dst = append(dst, key[:]...)
-	for i, name := range subprotocols {
+	for i, name := range q.Subprotocols {
 		separator := ", "
 		if i == 0 {
 			separator = "\r\nSec-WebSocket-Protocol: "
@@ -28,7 +40,11 @@ func AppendRequest(dst []byte, host, path string, key Key, subprotocols []string
 		dst = append(dst, separator...)
 		dst = append(dst, name...)
 	}
-	for _, h := range headers {
+	if q.Deflate != nil {
+		dst = append(dst, "\r\nSec-WebSocket-Extensions: "...)
+		dst = q.Deflate.Append(dst)
+	}
+	for _, h := range q.Headers {
 		dst = append(dst, "\r\n"...)
 		dst = append(dst, h.Name...)
 		dst = append(dst, ": "...)
@@ -48,24 +64,24 @@ func (e *ResponseError) Error() string {
 	return "websocket: handshake failed: " + e.Message
 }
 
-// CheckResponse checks the server's answer to the request that was made with
-// key and subprotocols. b begins with the whole response head (see
-// [HeadLength]); what follows it may be there too and is quoted if the answer
-// is a refusal. err is a [*ResponseError]. A good answer allocates nothing.
-func CheckResponse(b []byte, key Key, subprotocols []string) (Handshake, error) {
+// Check checks the server's answer to the request that was made with key. b
+// begins with the whole response head (see [HeadLength]); what follows it may be
+// there too and is quoted if the answer is a refusal. err is a [*ResponseError].
+// A good answer allocates nothing.
+func (q *Request) Check(b []byte, key Key) (Handshake, error) {
 	head := b[:HeadLength(b)]
 	var r response
-	if problem := r.parse(head, subprotocols); problem != "" {
+	if problem := r.parse(head, q.Subprotocols); problem != "" {
 		return Handshake{}, &ResponseError{r.status, fmt.Sprintf("%s: %s", problem, quote(b))}
 	}
 	if r.status != http.StatusSwitchingProtocols {
 		return Handshake{}, &ResponseError{r.status, fmt.Sprintf("the server refused with %s", quoteRefusal(b, len(head)))}
 	}
 	var expected [28]byte
-	if problem := r.check(appendAccept(expected[:0], key)); problem != "" {
+	if problem := r.check(appendAccept(expected[:0], key), q.Deflate); problem != "" {
 		return Handshake{}, &ResponseError{r.status, fmt.Sprintf("%s: %s", problem, quote(b))}
 	}
-	return Handshake{Subprotocol: r.chosen}, nil
+	return Handshake{Subprotocol: r.chosen, Deflates: r.extensions.deflates > 0, Deflate: r.extensions.params}, nil
 }
 
 // response is the head of an HTTP response, taken apart.
@@ -75,7 +91,7 @@ type response struct {
 	accept     []byte
 	upgrade    bool
 	connected  bool
-	extensions bool
+	extensions extensions
 	chosen     string // the subprotocol, one of those offered
 	foreign    bool   // the server chose one that was not offered
 }
@@ -133,7 +149,7 @@ func (r *response) take(f field, value []byte, subprotocols []string) {
 	case fieldProtocol:
 		r.choose(value, subprotocols)
 	case fieldExtensions:
-		r.extensions = r.extensions || len(value) > 0
+		r.extensions.take(value)
 	}
 }
 
@@ -148,15 +164,21 @@ func (r *response) choose(value []byte, subprotocols []string) {
 	r.foreign = true
 }
 
-// check applies the client's demands (RFC 6455, 4.1) to a 101.
-func (r *response) check(expected []byte) (problem string) {
+// check applies the client's demands (RFC 6455, 4.1; RFC 7692, 7.1) to a 101.
+func (r *response) check(expected []byte, offer *deflate.Params) (problem string) {
 	switch {
 	case !r.upgrade || r.count[fieldUpgrade] != 1 || !r.connected:
 		return "the response does not switch to websocket"
 	case r.count[fieldAccept] != 1 || !bytes.Equal(r.accept, expected):
 		return "Sec-WebSocket-Accept is not the answer to this request's key"
-	case r.extensions:
+	case r.extensions.malformed:
+		return "Sec-WebSocket-Extensions is malformed"
+	case r.extensions.foreign || r.extensions.deflates > 0 && offer == nil:
 		return "the server chose an extension that was not offered"
+	case r.extensions.deflates > 1 || r.extensions.deflates == 1 && !r.extensions.usable:
+		return "the server's parameters of permessage-deflate are not valid"
+	case r.extensions.deflates == 1 && !offer.Accepts(r.extensions.params):
+		return "the server's parameters of permessage-deflate do not answer the offer"
 	case r.count[fieldProtocol] > 1 || r.foreign:
 		return "the server chose a subprotocol that was not offered"
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
 
 	"github.com/gobwas/ws"
@@ -16,9 +17,12 @@ import (
 
 var sampleKey = websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ=="))
 
-func TestAppendRequest(t *testing.T) {
-	b := websocket.AppendRequest([]byte("before"), "example.com:8080", "/ws?a=b", sampleKey, []string{v1, "other"},
-		websocket.Header{Name: "Origin", Value: "http://example.com:8080"}, websocket.Header{Name: "X", Value: "y"})
+func TestRequest(t *testing.T) {
+	request := websocket.Request{
+		Host: "example.com:8080", Path: "/ws?a=b", Subprotocols: []string{v1, "other"},
+		Headers: []websocket.Header{{Name: "Origin", Value: "http://example.com:8080"}, {Name: "X", Value: "y"}},
+	}
+	b := request.Append([]byte("before"), sampleKey)
 	b = bytes.TrimPrefix(b, []byte("before"))
 	if n := websocket.HeadLength(b); n != len(b) {
 		t.Errorf("the head has %d bytes of %d", n, len(b))
@@ -42,7 +46,8 @@ func TestNewKey(t *testing.T) {
 		t.Error("two keys are equal")
 	}
 	for _, key := range []websocket.Key{a, b} {
-		if _, _, err := upgrader.Upgrade(nil, websocket.AppendRequest(nil, "a", "/ws", key, nil)); err != nil {
+		request := websocket.Request{Host: "a", Path: "/ws"}
+		if _, _, err := upgrader.Upgrade(nil, request.Append(nil, key)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -51,16 +56,16 @@ func TestNewKey(t *testing.T) {
 // TestHandshakeWithGobwasUpgrader lets another server answer.
 func TestHandshakeWithGobwasUpgrader(t *testing.T) {
 	key := websocket.NewKey()
-	request := websocket.AppendRequest(nil, "localhost:8080", "/ws", key, []string{"x", v1})
+	request := websocket.Request{Host: "localhost:8080", Path: "/ws", Subprotocols: []string{"x", v1}}
 	var answer bytes.Buffer
 	u := ws.Upgrader{Protocol: func(name []byte) bool { return string(name) == v1 }}
 	if _, err := u.Upgrade(struct {
 		io.Reader
 		io.Writer
-	}{bytes.NewReader(request), &answer}); err != nil {
+	}{bytes.NewReader(request.Append(nil, key)), &answer}); err != nil {
 		t.Fatal(err)
 	}
-	hs, err := websocket.CheckResponse(answer.Bytes(), key, []string{"x", v1})
+	hs, err := request.Check(answer.Bytes(), key)
 	if err != nil || hs.Subprotocol != v1 {
 		t.Errorf("%+v, %v", hs, err)
 	}
@@ -84,7 +89,7 @@ func answer(lines ...string) string {
 	return s + "\r\n"
 }
 
-func TestCheckResponse(t *testing.T) {
+func TestRequestCheck(t *testing.T) {
 	accept := "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 	tests := []struct {
 		name, response string
@@ -124,7 +129,8 @@ func TestCheckResponse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			hs, err := websocket.CheckResponse([]byte(tt.response), sampleKey, []string{"other", v1})
+			request := websocket.Request{Subprotocols: []string{"other", v1}}
+			hs, err := request.Check([]byte(tt.response), sampleKey)
 			if tt.message == "" {
 				if err != nil || hs.Subprotocol != tt.subprotocol {
 					t.Errorf("%+v, %v", hs, err)
@@ -140,12 +146,12 @@ func TestCheckResponse(t *testing.T) {
 }
 
 func TestClientAllocations(t *testing.T) {
-	offered := []string{v1}
+	request := websocket.Request{Host: "localhost:8080", Path: "/ws", Subprotocols: []string{v1}, Deflate: &deflate.Params{ClientBits: deflate.AnyBits}}
 	dst := make([]byte, 0, 1024)
-	response := []byte(answer("Sec-WebSocket-Protocol: " + v1))
+	response := []byte(answer("Sec-WebSocket-Protocol: "+v1, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"))
 	if n := testing.AllocsPerRun(1000, func() {
-		dst = websocket.AppendRequest(dst[:0], "localhost:8080", "/ws", sampleKey, offered)
-		if _, err := websocket.CheckResponse(response, sampleKey, offered); err != nil {
+		dst = request.Append(dst[:0], sampleKey)
+		if _, err := request.Check(response, sampleKey); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

@@ -20,7 +20,8 @@
 // # Handshake
 //
 // [HeadLength] finds the end of a request or response head, [Upgrader.Upgrade]
-// answers a request, [AppendRequest] and [CheckResponse] are the client's side.
+// answers a request, [Request] is the client's side. Of extensions, both know
+// permessage-deflate (RFC 7692).
 //
 // # What is gobwas/ws and what is not
 //

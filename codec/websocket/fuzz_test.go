@@ -220,7 +220,8 @@ func FuzzUpgrade(f *testing.F) {
 			t.Fatalf("net/http refuses what was accepted: %v", err)
 		}
 		checkAgainst(t, q, hs)
-		if _, err := websocket.CheckResponse(out, websocket.Key([]byte(q.Header.Get("Sec-WebSocket-Key"))), upgrader.Subprotocols); err != nil {
+		request := websocket.Request{Subprotocols: upgrader.Subprotocols}
+		if _, err := request.Check(out, websocket.Key([]byte(q.Header.Get("Sec-WebSocket-Key")))); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -253,7 +254,8 @@ func FuzzResponse(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		hs, err := websocket.CheckResponse(b, sampleKey, []string{v1})
+		request := websocket.Request{Subprotocols: []string{v1}}
+		hs, err := request.Check(b, sampleKey)
 		if err != nil {
 			var failed *websocket.ResponseError
 			if !errors.As(err, &failed) || hs.Subprotocol != "" || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) {

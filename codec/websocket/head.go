@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"bytes"
+
+	"fleetcast/codec/deflate"
 )
 
 // MaxHandshake is how long a request or response head may be, in bytes. The
@@ -192,13 +194,14 @@ func parseVersion(b []byte) (major, minor byte, ok bool) {
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Handshake is what a completed handshake agreed on, and what the request said
-// that decisions are based on. Only Subprotocol outlives the head: the slices
-// lie in it.
+// that decisions are based on. The slices lie in the head and do not outlive it.
 type Handshake struct {
 	Subprotocol string // one of those configured here; empty: none
 	Host        []byte // the request's authority (server side only)
 	Origin      []byte // nil without an Origin field (server side only)
 	Query       []byte // what follows the target's question mark (server side only)
+	Deflates    bool   // permessage-deflate is in use
+	Deflate     deflate.Params
 }
 
 // websocketVersion is the only version there is (RFC 6455, 4.1).

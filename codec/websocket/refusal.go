@@ -59,6 +59,8 @@ var (
 		"the request target is malformed; send a path that starts with '/' or an http URL"}
 	errRepeatedField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"Sec-WebSocket-Key or Sec-WebSocket-Version is there more than once; send each once"}
+	errBadExtensions = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"Sec-WebSocket-Extensions is malformed; send 'name; parameter; parameter=value, ...'"}
 	errBadHTTPVersion = &HandshakeError{http.StatusHTTPVersionNotSupported, ReasonBadHTTPVersion,
 		"the WebSocket handshake needs HTTP/1.1"}
 	errBadMethod = &HandshakeError{http.StatusMethodNotAllowed, ReasonBadMethod,

@@ -9,15 +9,16 @@ type request struct {
 	target       []byte
 	major, minor byte
 
-	count     [fieldCount]int // how often each field is there
-	host      []byte          // of the target if that is absolute, else of the Host field
-	origin    []byte
-	key       []byte
-	version   []byte
-	upgrade   bool // an Upgrade field names websocket
-	connected bool // a Connection field names upgrade
-	body      bool // a field announces a body
-	offered   int  // index of the preferred subprotocol among those offered; len(supported): none
+	count      [fieldCount]int // how often each field is there
+	host       []byte          // of the target if that is absolute, else of the Host field
+	origin     []byte
+	key        []byte
+	version    []byte
+	upgrade    bool // an Upgrade field names websocket
+	connected  bool // a Connection field names upgrade
+	body       bool // a field announces a body
+	extensions extensions
+	offered    int // index of the preferred subprotocol among those offered; len(supported): none
 }
 
 // parse reads the head and judges its syntax only. supported are the
@@ -86,6 +87,8 @@ func (q *request) take(f field, value []byte, supported []string) {
 		q.connected = q.connected || hasToken(value, "upgrade")
 	case fieldProtocol:
 		q.offered = preferred(value, supported, q.offered)
+	case fieldExtensions:
+		q.extensions.take(value)
 	case fieldContentLength:
 		q.body = q.body || string(value) != "0"
 	case fieldTransferEncoding:

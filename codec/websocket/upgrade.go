@@ -1,6 +1,10 @@
 package websocket
 
-import "net/http"
+import (
+	"net/http"
+
+	"fleetcast/codec/deflate"
+)
 
 // Upgrader is the server's side of the opening handshake. It is read-only once
 // in use and may be shared.
@@ -15,6 +19,9 @@ type Upgrader struct {
 	// is nil if the request has no Origin field; both lie in the head. nil
 	// stands for [SameOrigin].
 	CheckOrigin func(origin, host []byte) bool
+	// Deflate answers offers of permessage-deflate (RFC 7692); nil declines them.
+	// Other extensions are declined.
+	Deflate *deflate.Policy
 }
 
 // Upgrade answers the request head, which is exactly as long as [HeadLength]
@@ -41,6 +48,10 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 	if hs.Subprotocol != "" {
 		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
 		dst = append(dst, hs.Subprotocol...)
+	}
+	if hs.Deflates {
+		dst = append(dst, "\r\nSec-WebSocket-Extensions: "...)
+		dst = hs.Deflate.Append(dst)
 	}
 	return append(dst, "\r\n\r\n"...), hs, nil
 }
@@ -79,6 +90,9 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	if q.offered < len(u.Subprotocols) {
 		hs.Subprotocol = u.Subprotocols[q.offered]
 	}
+	if q.extensions.usable && u.Deflate != nil {
+		hs.Deflate, hs.Deflates = u.Deflate.Answer(q.extensions.params), true
+	}
 	return hs, nil
 }
 
@@ -96,6 +110,8 @@ func (q *request) checkFields() *HandshakeError {
 		return errBadVersion
 	case !isKey(q.key):
 		return errBadKey
+	case q.extensions.malformed:
+		return errBadExtensions
 	case q.body:
 		return errUnexpectedBody
 	}

@@ -81,7 +81,8 @@ func connect(tb testing.TB, server *echo.Server) *rawClient {
 var key = websocket.NewKey()
 
 func request(path string) []byte {
-	return websocket.AppendRequest(nil, "localhost", path, key, nil)
+	request := websocket.Request{Host: "localhost", Path: path}
+	return request.Append(nil, key)
 }
 
 func (c *rawClient) send(p []byte) {

@@ -10,7 +10,8 @@ import (
 )
 
 func fuzzRequest(target string) []byte {
-	return websocket.AppendRequest(nil, "localhost", target, websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ==")), nil)
+	request := websocket.Request{Host: "localhost", Path: target}
+	return request.Append(nil, websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ==")))
 }
 
 // FuzzSession gives a session the same bytes whole and in chunks: it must

@@ -20,7 +20,8 @@ func TestAnyPathAndOrigin(t *testing.T) {
 	server := serve(t, echo.Config{})
 	for _, target := range []string{"/", "/ws", "/a/b?c=/d", "//", "/?", "http://localhost", "http://localhost/x://y", "http://localhost?q=/a"} {
 		c := dial(t, server)
-		c.send(websocket.AppendRequest(nil, "localhost", target, key, nil, websocket.Header{Name: "Origin", Value: "https://elsewhere.example"}))
+		request := websocket.Request{Host: "localhost", Path: target, Headers: []websocket.Header{{Name: "Origin", Value: "https://elsewhere.example"}}}
+		c.send(request.Append(nil, key))
 		if r := c.response(); r.StatusCode != http.StatusSwitchingProtocols {
 			t.Errorf("%s: status %s", target, r.Status)
 		}
