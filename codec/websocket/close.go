@@ -38,6 +38,7 @@ var (
 	ErrCloseCode          = &CloseError{ws.StatusProtocolError, "close code that must not be sent"}                  // 7.4
 	ErrCloseReasonNotUTF8 = &CloseError{ws.StatusInvalidFramePayloadData, "close reason is not UTF-8"}               // 5.5.1
 	ErrTextNotUTF8        = &CloseError{ws.StatusInvalidFramePayloadData, "text message is not UTF-8"}               // 8.1
+	ErrCompression        = &CloseError{ws.StatusInvalidFramePayloadData, "compressed message does not inflate"}     // RFC 7692, 7.2.2
 	ErrMessageTooBig      = &CloseError{ws.StatusMessageTooBig, "message is larger than this endpoint takes"}        // 7.4.1
 	errHeaderRefused      = &CloseError{ws.StatusProtocolError, "frame header breaks a rule of the framing section"} // 5.2
 )

@@ -20,7 +20,14 @@ func AppendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
 // after it OpContinuation (RFC 6455, 5.4).
 func AppendFragment(dst []byte, op ws.OpCode, fin bool, payload []byte) []byte {
 	payload = fit(op, payload)
-	dst = appendHeader(dst, op, fin, len(payload), 0)
+	dst = appendHeader(dst, firstByte(op, fin), len(payload), 0)
+	return append(dst, payload...)
+}
+
+// AppendCompressedFrame appends a server's frame that is a whole message whose
+// payload is compressed, as the package deflate does it (RFC 7692, 6).
+func AppendCompressedFrame(dst []byte, op ws.OpCode, payload []byte) []byte {
+	dst = appendHeader(dst, firstByte(op, true)|compressedMark, len(payload), 0)
 	return append(dst, payload...)
 }
 
@@ -32,8 +39,16 @@ func AppendMaskedFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) [
 
 // AppendMaskedFragment is [AppendFragment] for a client.
 func AppendMaskedFragment(dst []byte, op ws.OpCode, fin bool, payload []byte, mask [4]byte) []byte {
-	payload = fit(op, payload)
-	dst = appendHeader(dst, op, fin, len(payload), maskBit)
+	return appendMasked(dst, firstByte(op, fin), fit(op, payload), mask)
+}
+
+// AppendMaskedCompressedFrame is [AppendCompressedFrame] for a client.
+func AppendMaskedCompressedFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
+	return appendMasked(dst, firstByte(op, true)|compressedMark, payload, mask)
+}
+
+func appendMasked(dst []byte, first byte, payload []byte, mask [4]byte) []byte {
+	dst = appendHeader(dst, first, len(payload), maskBit)
 	dst = append(dst, mask[0], mask[1], mask[2], mask[3])
 	start := len(dst)
 	dst = append(dst, payload...)
@@ -44,7 +59,13 @@ func AppendMaskedFragment(dst []byte, op ws.OpCode, fin bool, payload []byte, ma
 // AppendHeader appends the header of a server's whole frame whose payload of
 // length bytes the caller puts behind it.
 func AppendHeader(dst []byte, op ws.OpCode, length int) []byte {
-	return appendHeader(dst, op, true, length, 0)
+	return appendHeader(dst, firstByte(op, true), length, 0)
+}
+
+// AppendCompressedHeader is [AppendHeader] for a message whose payload is
+// compressed.
+func AppendCompressedHeader(dst []byte, op ws.OpCode, length int) []byte {
+	return appendHeader(dst, firstByte(op, true)|compressedMark, length, 0)
 }
 
 // HeaderSize is the size in bytes of a server's frame header for a payload of
@@ -79,16 +100,21 @@ func EndText(dst []byte, start int) []byte {
 	if size != reserved {
 		copy(dst[start+size:], dst[start+reserved:start+reserved+length])
 	}
-	appendHeader(dst[:start], ws.OpText, true, length, 0)
+	appendHeader(dst[:start], firstByte(ws.OpText, true), length, 0)
 	return dst[:start+size+length]
 }
 
-// appendHeader appends a header up to its mask. masked is maskBit or 0.
-func appendHeader(dst []byte, op ws.OpCode, fin bool, length int, masked byte) []byte {
+// firstByte is a header's first byte without reserved bits.
+func firstByte(op ws.OpCode, fin bool) byte {
 	first := byte(op) & 0xf
 	if fin {
 		first |= finBit
 	}
+	return first
+}
+
+// appendHeader appends a header up to its mask. masked is maskBit or 0.
+func appendHeader(dst []byte, first byte, length int, masked byte) []byte {
 	switch {
 	case length <= maxLength7:
 		return append(dst, first, masked|byte(length))

@@ -11,6 +11,11 @@ const (
 	finBit  = 0x80
 	maskBit = 0x80
 
+	// compressedMark is RSV1 of a message's first frame (RFC 7692, 6), and
+	// compressedBit the same as ws.Header has it.
+	compressedMark = 0x40
+	compressedBit  = compressedMark >> 4
+
 	length16 = 126 // two bytes of length follow
 	length64 = 127 // eight bytes of length follow
 

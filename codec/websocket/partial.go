@@ -6,6 +6,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/deflate"
 )
 
 // state says what a partial waits for.
@@ -28,24 +30,30 @@ const (
 	failed                     // nothing more is taken
 )
 
-// partial is what a Reader keeps of a half-received frame or message. It comes
-// from a pool and goes back as soon as nothing is kept.
+// partial is what a Reader keeps of a half-received frame or message, and of the
+// context of compressed ones. It comes from a pool and goes back as soon as
+// nothing is kept.
 type partial struct {
-	state  state
-	op     ws.OpCode // of the message that is gathered; OpContinuation: none is
-	header struct {  // bytes of a header that is not complete
+	state      state
+	op         ws.OpCode // of the message that is gathered; OpContinuation: none is
+	compressed bool      // that message is (RFC 7692, 6)
+	header     struct {  // bytes of a header that is not complete
 		bytes [ws.MaxHeaderSize]byte
 		n     int
 	}
 	frame   ws.Header // the frame whose payload is arriving
 	arrived int       // bytes of that payload
-	// message holds the gathered payload of a data message, unmasked. It is nil
-	// until the first byte of payload.
+	// message holds the gathered payload of a data message, unmasked, and of one
+	// that was compressed, in the end, what it inflates to. It is nil until the
+	// first byte of payload.
 	message *bytebufferpool.ByteBuffer
 	checked int // bytes of message that are known to be valid UTF-8
 	// control is apart from message because a control frame may arrive in the
 	// middle of a fragmented message (RFC 6455, 5.4).
 	control [ws.MaxControlFramePayloadSize]byte
+	// window is the peer's context; nil before its first compressed message, and
+	// if it compresses each for itself.
+	window  *deflate.Window
 	failure *CloseError // why, if failed
 }
 
@@ -66,11 +74,34 @@ func (p *partial) free() {
 	partials.Put(p)
 }
 
+// settle makes p ready for the next message, with the context of those before.
+func (p *partial) settle() {
+	p.dropMessage()
+	*p = partial{window: p.window}
+}
+
+// pending tells whether a frame or a message is half received.
+func (p *partial) pending() bool {
+	switch p.state {
+	case delivered, failed:
+		return false
+	case betweenFrames:
+		return p.gathering() || p.header.n > 0
+	}
+	return true
+}
+
 func (p *partial) dropMessage() {
-	if p.message != nil && cap(p.message.B) <= maxPooledPayload {
-		payloads.Put(p.message)
+	if p.message != nil {
+		giveBack(p.message)
 	}
 	p.message = nil
+}
+
+func giveBack(b *bytebufferpool.ByteBuffer) {
+	if cap(b.B) <= maxPooledPayload {
+		payloads.Put(b)
+	}
 }
 
 // enter is where the state changes.
@@ -113,21 +144,21 @@ func (p *partial) takeHeader(b []byte) (h ws.Header, n int, complete bool, refus
 }
 
 // begin starts the frame h, which was checked.
-func (p *partial) begin(h ws.Header) {
+func (p *partial) begin(h ws.Header, compressed bool) {
 	p.frame = h
 	if h.OpCode.IsControl() {
 		p.enter(inControl)
 		return
 	}
 	if h.OpCode != ws.OpContinuation {
-		p.op = h.OpCode
+		p.op, p.compressed = h.OpCode, compressed
 	}
 	p.enter(inData)
 }
 
 // takePayload takes the frame's payload from b as far as it is there. n is
 // less than len(b) only if the frame is complete; ok tells that msg is too.
-func (p *partial) takePayload(b []byte) (msg Message, n int, ok bool, refused *CloseError) {
+func (p *partial) takePayload(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, refused *CloseError) {
 	n = int(min(p.frame.Length-int64(p.arrived), int64(len(b))))
 	var arrived []byte
 	if p.state == inControl {
@@ -141,7 +172,7 @@ func (p *partial) takePayload(b []byte) (msg Message, n int, ok bool, refused *C
 	}
 	p.arrived += n
 
-	if p.state == inData && p.op == ws.OpText {
+	if p.state == inData && p.op == ws.OpText && !p.compressed {
 		if refused = p.checkText(); refused != nil {
 			return msg, n, false, refused
 		}
@@ -149,7 +180,7 @@ func (p *partial) takePayload(b []byte) (msg Message, n int, ok bool, refused *C
 	if int64(p.arrived) < p.frame.Length {
 		return msg, n, false, nil
 	}
-	msg, ok, refused = p.endFrame()
+	msg, ok, refused = p.endFrame(c)
 	return msg, n, ok, refused
 }
 
@@ -195,7 +226,7 @@ func (p *partial) checkText() *CloseError {
 }
 
 // endFrame goes on from a frame whose payload is complete.
-func (p *partial) endFrame() (msg Message, ok bool, refused *CloseError) {
+func (p *partial) endFrame(c *ReaderConfig) (msg Message, ok bool, refused *CloseError) {
 	if p.state == inControl {
 		msg, refused = control(p.frame.OpCode, p.control[:p.arrived:p.arrived])
 		if p.gathering() {
@@ -208,6 +239,10 @@ func (p *partial) endFrame() (msg Message, ok bool, refused *CloseError) {
 	if !p.frame.Fin {
 		p.enter(betweenFrames)
 		return msg, false, nil
+	}
+	if p.compressed {
+		msg, refused = p.inflateGathered(c)
+		return msg, refused == nil, refused
 	}
 	if p.op == ws.OpText && p.checked != p.gathered() {
 		return msg, false, ErrTextNotUTF8

@@ -12,13 +12,31 @@ type ReaderConfig struct {
 	Client bool // this end is the client: frames must arrive unmasked (RFC 6455, 5.1)
 	// MaxMessage is the largest message in bytes, its fragments taken together.
 	// A larger one is refused with 1009 as soon as a header announces it. Zero
-	// admits empty messages only. Control frames have their own limit.
+	// admits empty messages only. Control frames have their own limit. Of a
+	// compressed message it is the size once inflated; nothing beyond it is.
 	MaxMessage int
+	// Deflate tells that permessage-deflate was agreed on, so that messages may be
+	// compressed (RFC 7692).
+	Deflate bool
+	// ContextBits is the window in which the peer compresses with context from one
+	// message to the next; 0: each for itself. The Reader keeps that window.
+	ContextBits int
+}
+
+// maxPayload is the most that the frames of one message may hold, in bytes. What
+// does not shrink grows when it is compressed: by an eighth at most, if a
+// compressor codes every byte with nine bits.
+func (c *ReaderConfig) maxPayload(compressed bool) int {
+	if compressed {
+		return c.MaxMessage + c.MaxMessage/8 + 64
+	}
+	return c.MaxMessage
 }
 
 // Reader is the receiving half of one connection. The zero value is ready. It
-// is one pointer, nil as long as no frame or message is half received, so an
-// idle connection costs nothing beyond it.
+// is one pointer, nil as long as no frame or message is half received and no
+// context of the peer's compression is kept, so an idle connection costs nothing
+// beyond it.
 //
 // A Reader may be moved, but of two copies only one may be used on.
 type Reader struct{ partial *partial }
@@ -35,8 +53,8 @@ type Message struct {
 // was consumed and more bytes are needed.
 //
 // Next changes b: a frame that is whole in b is unmasked there, and
-// msg.Payload then points into b. The payload is valid until the next call of
-// Next, Recycle or Release, and not longer than b. Text is valid UTF-8, and the
+// msg.Payload then points into b, unless it was compressed. The payload is valid until the next call of
+// Next, Recycle or Release. Text is valid UTF-8, and the
 // body of a close message satisfies [ParseClose].
 //
 // err is one of the package's [*CloseError] values. The Reader is then done and
@@ -45,7 +63,7 @@ func (r *Reader) Next(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, e
 	if p := r.partial; p != nil {
 		switch p.state {
 		case delivered:
-			r.Release()
+			r.settle()
 		case failed:
 			return msg, 0, false, p.failure
 		}
@@ -54,7 +72,7 @@ func (r *Reader) Next(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, e
 		var took int
 		var refused *CloseError
 		if p := r.partial; p != nil && p.state != betweenFrames {
-			msg, took, ok, refused = p.takePayload(b[n:])
+			msg, took, ok, refused = p.takePayload(b[n:], c)
 		} else {
 			msg, took, ok, refused = r.takeFrame(b[n:], c)
 		}
@@ -73,7 +91,16 @@ func (r *Reader) Next(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, e
 // does nothing.
 func (r *Reader) Recycle() {
 	if p := r.partial; p != nil && p.state == delivered {
+		r.settle()
+	}
+}
+
+// settle gives back what was kept for a message that is done with.
+func (r *Reader) settle() {
+	if p := r.partial; p.window == nil {
 		r.Release()
+	} else {
+		p.settle()
 	}
 }
 
@@ -89,7 +116,7 @@ func (r *Reader) Release() {
 // Pending tells whether a frame or a message is half received.
 func (r *Reader) Pending() bool {
 	p := r.partial
-	return p != nil && p.state != delivered && p.state != failed
+	return p != nil && p.pending()
 }
 
 // takeFrame takes a frame, or the beginning of one, while none is under way.
@@ -98,7 +125,8 @@ func (r *Reader) takeFrame(b []byte, c *ReaderConfig) (msg Message, n int, ok bo
 	if refused != nil || !complete {
 		return msg, n, false, refused
 	}
-	if refused = r.admit(h, c); refused != nil {
+	compressed, refused := r.admit(&h, c)
+	if refused != nil {
 		return msg, n, false, refused
 	}
 
@@ -106,16 +134,16 @@ func (r *Reader) takeFrame(b []byte, c *ReaderConfig) (msg Message, n int, ok bo
 	alone := h.OpCode.IsControl() || h.Fin && h.OpCode != ws.OpContinuation
 	if alone && h.Length <= int64(len(rest)) {
 		if p := r.partial; p != nil && !p.gathering() {
-			r.Release() // it held this header only
+			r.settle() // it held this header only
 		}
 		size := int(h.Length)
-		msg, refused = inPlace(h, rest[:size:size])
+		msg, refused = r.inPlace(h, compressed, rest[:size:size], c)
 		return msg, n + size, refused == nil, refused
 	}
 
 	p := r.keep()
-	p.begin(h)
-	msg, took, ok, refused := p.takePayload(rest)
+	p.begin(h, compressed)
+	msg, took, ok, refused := p.takePayload(rest, c)
 	return msg, n + took, ok, refused
 }
 
@@ -130,23 +158,28 @@ func (r *Reader) takeHeader(b []byte) (h ws.Header, n int, complete bool, refuse
 	return r.keep().takeHeader(b)
 }
 
-// admit decides on a frame by its header, before anything is taken of it.
-func (r *Reader) admit(h ws.Header, c *ReaderConfig) *CloseError {
+// admit decides on a frame by its header, before anything is taken of it. It
+// takes the mark of a compressed message, which its first frame has, out of h.
+func (r *Reader) admit(h *ws.Header, c *ReaderConfig) (compressed bool, refused *CloseError) {
 	s, gathered := ws.StateServerSide, 0
 	if c.Client {
 		s = ws.StateClientSide
 	}
+	if c.Deflate && h.Rsv == compressedBit && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		compressed, h.Rsv = true, 0
+	}
+	continued := compressed
 	if p := r.partial; p != nil && p.gathering() {
 		s = s.Set(ws.StateFragmented)
-		gathered = p.gathered()
+		gathered, continued = p.gathered(), p.compressed
 	}
-	if refused := checkHeader(h, s); refused != nil {
-		return refused
+	if refused := checkHeader(*h, s); refused != nil {
+		return false, refused
 	}
-	if h.OpCode.IsData() && h.Length > int64(c.MaxMessage-gathered) {
-		return ErrMessageTooBig
+	if h.OpCode.IsData() && h.Length > int64(c.maxPayload(continued)-gathered) {
+		return false, ErrMessageTooBig
 	}
-	return nil
+	return compressed, nil
 }
 
 // keep returns the Reader's partial, from now on if it had none.
@@ -166,12 +199,17 @@ func (r *Reader) fail(refused *CloseError) error {
 }
 
 // inPlace makes a message of a frame whose payload is whole.
-func inPlace(h ws.Header, payload []byte) (Message, *CloseError) {
+func (r *Reader) inPlace(h ws.Header, compressed bool, payload []byte, c *ReaderConfig) (Message, *CloseError) {
 	if h.Masked {
 		ws.Cipher(payload, h.Mask, 0)
 	}
 	if h.OpCode.IsControl() {
 		return control(h.OpCode, payload)
+	}
+	if compressed {
+		p := r.keep()
+		p.op = h.OpCode
+		return p.inflate(payload, c)
 	}
 	if h.OpCode == ws.OpText && !utf8.Valid(payload) {
 		return Message{}, ErrTextNotUTF8
