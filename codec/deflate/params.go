@@ -114,30 +114,21 @@ func appendBits(dst []byte, name string, bits uint8) []byte {
 // Policy is what a server agrees to. Its own messages never have context, which
 // would take a compressor for each client.
 type Policy struct {
-	// ClientContext lets clients compress with context. Each then costs up to
-	// its window in memory.
-	ClientContext bool
-	// ClientBits bounds that window, for clients that can be told
-	// (client_max_window_bits); 0 is MaxWindowBits.
-	ClientBits uint8
+	// ClientContextBits is the largest window in which clients may compress with
+	// context, and so the memory that one may cost; 0: none may. Below
+	// MaxWindowBits, clients that cannot be told (client_max_window_bits) may not.
+	ClientContextBits uint8
 }
 
 // Answer answers a client's offer: what it says is what both sides then agree on.
 func (p *Policy) Answer(offer Params) Params {
-	agreed := Params{
-		ServerNoContext: true,
-		ClientNoContext: offer.ClientNoContext || !p.ClientContext,
-		ServerBits:      offer.ServerBits,
-	}
-	if agreed.ClientNoContext || offer.ClientBits == 0 {
-		return agreed // the window need not be bounded, or cannot be
-	}
-	agreed.ClientBits = MaxWindowBits
-	if p.ClientBits != 0 {
-		agreed.ClientBits = p.ClientBits
-	}
-	if offer.ClientBits != AnyBits {
-		agreed.ClientBits = min(agreed.ClientBits, offer.ClientBits)
+	agreed := Params{ServerNoContext: true, ServerBits: offer.ServerBits}
+	most := p.ClientContextBits
+	switch {
+	case offer.ClientNoContext, most == 0, most < MaxWindowBits && offer.ClientBits == 0:
+		agreed.ClientNoContext = true
+	case offer.ClientBits != 0:
+		agreed.ClientBits = min(most, offer.ClientBits) // AnyBits is more than any
 	}
 	return agreed
 }

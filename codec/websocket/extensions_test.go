@@ -9,7 +9,7 @@ import (
 )
 
 // deflating agrees to permessage-deflate, with the client's context.
-var deflating = websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{ClientContext: true, ClientBits: 12}}
+var deflating = websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{ClientContextBits: 12}}
 
 // TestUpgradeDeflate offers extensions to servers (RFC 6455, 9.1; RFC 7692, 7).
 func TestUpgradeDeflate(t *testing.T) {
@@ -155,7 +155,7 @@ func TestDeflateOffers(t *testing.T) {
 	for _, offer := range []deflate.Params{
 		{}, {ClientBits: deflate.AnyBits}, {ClientBits: 8}, {ServerBits: 15}, {ServerNoContext: true, ClientNoContext: true, ServerBits: 9, ClientBits: 15},
 	} {
-		for _, policy := range []deflate.Policy{{}, {ClientContext: true}, {ClientContext: true, ClientBits: 10}} {
+		for _, policy := range []deflate.Policy{{}, {ClientContextBits: 15}, {ClientContextBits: 10}} {
 			u := websocket.Upgrader{Deflate: &policy}
 			request := websocket.Request{Host: "a", Path: "/", Deflate: &offer}
 			out, server, err := u.Upgrade(nil, request.Append(nil, sampleKey))
