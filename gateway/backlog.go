@@ -28,6 +28,7 @@ const (
 // entry is one frame (or several whole ones, for entryOwn) that waits.
 type entry struct {
 	kind   entryKind
+	format format // of an event's frame
 	queued millis // when it began to wait; in what would be padding
 	event  *event
 	own    []byte
@@ -35,7 +36,7 @@ type entry struct {
 
 func (e *entry) frame() []byte {
 	if e.kind == entryEvent {
-		return e.event.frame
+		return e.event.frameIn(e.format)
 	}
 	return e.own
 }
@@ -59,9 +60,9 @@ type backlog struct {
 	place    uint32        // of the session in the shard's list of those that lag
 }
 
-func (b *backlog) pushEvent(e *event, sent int, now time.Duration) {
+func (b *backlog) pushEvent(e *event, f format, sent int, now time.Duration) {
 	e.hold()
-	b.push(entry{kind: entryEvent, queued: millisOf(now), event: e}, sent)
+	b.push(entry{kind: entryEvent, format: f, queued: millisOf(now), event: e}, sent)
 	b.events++
 }
 

@@ -42,7 +42,7 @@ func (o *backlogOracle) pushEvent(e *event, sent int) {
 	if sent > 0 {
 		o.sent = sent
 	}
-	o.b.pushEvent(e, sent, 0)
+	o.b.pushEvent(e, formatPlain, sent, 0)
 	o.units = append(o.units, backlogUnit{entryEvent, e.frame, e})
 	o.check()
 }
@@ -221,7 +221,7 @@ func TestQueueLimits(t *testing.T) {
 			for i := range test.events {
 				events = append(events, testEvent(uint64(i+1), "1"))
 			}
-			c.queue(events, test.sent)
+			c.queue(events, formatPlain, test.sent)
 			if s.counters.deliveries != test.delivered {
 				t.Errorf("%d events count as delivered, want %d", s.counters.deliveries, test.delivered)
 			}

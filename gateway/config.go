@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"fleetcast/codec/deflate"
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
@@ -50,6 +52,20 @@ type Config struct {
 	BacklogBytes    int // that may wait for one client; beyond, it is disconnected
 	BacklogMessages int // events that may wait for one client
 
+	// Compress are the channels whose events are compressed for clients that offer
+	// permessage-deflate (RFC 7692). Without any the offer is declined.
+	Compress Patterns
+	// CompressLevel is deflate.MinLevel, the fastest, to deflate.MaxLevel.
+	CompressLevel int
+	// CompressFrom is the size in bytes of the smallest event, as clients see it,
+	// that is compressed.
+	CompressFrom int
+	// ClientContext is the largest window in bytes in which clients may compress
+	// with context from one message to the next, a power of two from 512 to 32,768.
+	// Each such client then costs up to that much memory. 0 is none: they compress
+	// each message for itself.
+	ClientContext int
+
 	// Credits is how many bytes of events may be under way in the process,
 	// published and not yet served by every shard.
 	Credits int64
@@ -79,6 +95,8 @@ const (
 	DefaultMaxEvent         = 64 << 10
 	DefaultBacklogBytes     = 1 << 20
 	DefaultBacklogMessages  = 1024
+	DefaultCompressLevel    = 1
+	DefaultCompressFrom     = 256
 	DefaultCredits          = 64 << 20
 	DefaultPublisherCredits = 1 << 20
 	DefaultChannelRetention = 5 * time.Minute
@@ -107,6 +125,9 @@ func DefaultConfig(maxConnections int) Config {
 		MaxEvent:         DefaultMaxEvent,
 		BacklogBytes:     DefaultBacklogBytes,
 		BacklogMessages:  DefaultBacklogMessages,
+		Compress:         Patterns{"*"},
+		CompressLevel:    DefaultCompressLevel,
+		CompressFrom:     DefaultCompressFrom,
 		Credits:          DefaultCredits,
 		PublisherCredits: DefaultPublisherCredits,
 		ChannelRetention: DefaultChannelRetention,
@@ -172,6 +193,13 @@ func (c *Config) Check() error {
 	atLeast("MaxEvent", int64(c.MaxEvent), 1)
 	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
 	atLeast("BacklogMessages", int64(c.BacklogMessages), 1)
+	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
+		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
+	}
+	atLeast("CompressFrom", int64(c.CompressFrom), 0)
+	if n := c.ClientContext; n != 0 && (n < 1<<leastContextBits || n > 1<<deflate.MaxWindowBits || n&(n-1) != 0) {
+		errs.add("ClientContext", "is %d, must be 0 or a power of two from %d to %d bytes", n, 1<<leastContextBits, 1<<deflate.MaxWindowBits)
+	}
 	atLeast("Credits", c.Credits, 1)
 	atLeast("PublisherCredits", c.PublisherCredits, 1)
 	atLeast("ConnectionLog", int64(c.ConnectionLog), 0)

@@ -28,7 +28,7 @@ func (s *shard) startDrain(done func()) {
 
 // continueDrain takes the next step when the last one is through.
 func (s *shard) continueDrain() {
-	if s.drain == drainFinishing && s.active.len() == 0 && s.mailbox.Empty() {
+	if s.drain == drainFinishing && s.active.len() == 0 && s.parked == 0 && s.mailbox.Empty() {
 		s.drain = drainLeaving
 		s.loop.EachConn(func(h poller.Handler) { h.(*session).sendAway() })
 	}

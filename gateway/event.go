@@ -13,16 +13,18 @@ import (
 )
 
 // event is one published message with its place in the stream. It is immutable
-// from the moment it is posted; its frame is the same bytes for every
-// subscriber. Frames are pooled: whoever holds an event releases it, and the
-// last one gives it back.
+// from the moment it is posted, but that variants of its frame are built at first
+// need; in each format it is the same bytes for every subscriber. Frames are
+// pooled: whoever holds an event releases it, and the last one gives it back.
 type event struct {
-	offset uint64
-	frame  []byte // whole WebSocket frame; lies in buffer
-	buffer *bytebufferpool.ByteBuffer
-	at     time.Duration // when it was taken, with credit; the loops' clock
-	cost   int64         // credits to give back when every shard has served it
-	from   *account
+	offset   uint64
+	frame    []byte // whole WebSocket frame; lies in buffer
+	header   int    // of the frame, in bytes
+	buffer   *bytebufferpool.ByteBuffer
+	variants [formatCount - formatDeflate15]atomic.Pointer[variant] // of the frame; nil: not needed yet
+	at       time.Duration                                          // when it was taken, with credit; the loops' clock
+	cost     int64                                                  // credits to give back when every shard has served it
+	from     *account
 
 	unserved atomic.Int32 // shards that have yet to serve it
 	holders  atomic.Int32 // those shards, and backlog entries
@@ -38,11 +40,14 @@ func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int
 	e.buffer = takeBuffer(websocket.HeaderSize(length) + length)
 	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
 	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
-	e.frame = e.buffer.B
+	e.frame, e.header = e.buffer.B, len(e.buffer.B)-length
 	e.unserved.Store(int32(shards))
 	e.holders.Store(int32(shards))
 	return e
 }
+
+// payload is the event as a message, without the frame's header.
+func (e *event) payload() []byte { return e.frame[e.header:] }
 
 // served is called by each shard once it is done with the event. With the last
 // one, its credits go back.
@@ -64,6 +69,7 @@ func (e *event) release() {
 	case left < 0:
 		panic("gateway: event released more often than held")
 	default:
+		e.releaseVariants()
 		giveBuffer(e.buffer)
 		e.frame, e.buffer, e.from = nil, nil, nil
 		eventPool.Put(e)

@@ -20,13 +20,30 @@ const (
 	groupLimit = 64 << 10
 )
 
-// job is a fan-out under way: a group of events of one channel, laid out as
-// they go onto the wire. Its progress is in the channel's roster.
+// job is a fan-out under way: a group of events of one channel, laid out in each
+// format as they go onto the wire, when the first subscriber of that format is
+// met. Its progress is in the channel's roster.
 type job struct {
-	events []*event
-	bytes  []byte // their frames, one after the other
-	joined *bytebufferpool.ByteBuffer
+	events  []*event
+	layouts [formatCount]layout
 }
+
+// layout is a job's frames in one format, one after the other.
+type layout struct {
+	ready  bool
+	format format // of the frames: plain on channels that are not compressed
+	bytes  []byte
+	joined *bytebufferpool.ByteBuffer // in which several frames lie
+}
+
+// progress is how far a turn has got with a channel.
+type progress uint8
+
+const (
+	progressDone   progress = iota // its group is served
+	progressCut                    // the time ran out
+	progressParked                 // it waits for a frame that a goroutine, or another shard, compresses
+)
 
 // enqueue lets an event wait for its channel's turn.
 func (s *shard) enqueue(c *channel, e *event) {
@@ -46,36 +63,50 @@ func (s *shard) fanOut() (busy bool) {
 	end := s.loop.Refresh() + s.slice
 	for s.active.len() > 0 {
 		c := s.active.pop()
-		done := s.serve(c, end)
-		if c.job != nil || c.waits.len() > 0 {
+		got := s.serve(c, end)
+		switch {
+		case got == progressParked:
+			s.parked++
+		case c.job != nil || c.waits.len() > 0:
 			s.active.push(c)
 		}
-		if !done {
+		if got == progressCut || s.loop.Now() >= end {
 			break
 		}
 	}
 	return s.active.len() > 0
 }
 
+// unpark goes on with a channel whose frame is there.
+func (s *shard) unpark(c *channel) {
+	s.parked--
+	s.active.push(c)
+}
+
 // serve fans the channel's next group out, or goes on with the one under way.
-// It returns false if the time ran out.
-func (s *shard) serve(c *channel, end time.Duration) (done bool) {
+func (s *shard) serve(c *channel, end time.Duration) progress {
 	if c.job == nil {
 		s.beginJob(c)
 	}
 	r, j := &c.roster, c.job
 	for r.cursor < r.limit {
 		subscriber := r.entries[r.cursor].session
+		l := &j.layouts[subscriber.format]
+		if !l.ready {
+			if got := s.layOut(c, subscriber.format, end); got != progressDone {
+				return got
+			}
+		}
 		r.cursor++ // first, because a delivery may end the subscription
-		subscriber.deliver(j)
+		subscriber.deliver(j, l)
 		if r.cursor%sendsPerClockRead == 0 && s.loop.Refresh() >= end && r.cursor < r.limit {
 			s.counters.fanOutCuts++
-			return false
+			return progressCut
 		}
 	}
 	s.loop.Refresh()
 	s.endJob(c)
-	return s.loop.Now() < end
+	return progressDone
 }
 
 // beginJob groups the events that wait. Whoever subscribes from here on starts
@@ -90,18 +121,71 @@ func (s *shard) beginJob(c *channel) {
 		}
 		j.events = append(j.events, c.waits.pop())
 	}
-	if len(j.events) == 1 {
-		j.bytes = j.events[0].frame
-	} else {
-		j.joined = takeBuffer(size)
-		for _, e := range j.events {
-			j.joined.B = append(j.joined.B, e.frame...)
-		}
-		j.bytes = j.joined.B
-	}
 	c.job = j
 	c.begun = j.events[len(j.events)-1].offset
 	c.roster.begin()
+}
+
+// layOut lays the channel's job out in a format. What must be compressed for it
+// is, as far as the time goes, and the rest in the next turn or by a goroutine.
+func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
+	j, l := c.job, &c.job.layouts[f]
+	if f != formatPlain {
+		k := s.gateway.settings.Load().compression
+		if !k.channels.Match([]byte(c.name)) {
+			if plain := &j.layouts[formatPlain]; !plain.ready {
+				s.join(j, plain, formatPlain)
+			}
+			*l = layout{ready: true, bytes: j.layouts[formatPlain].bytes}
+			return progressDone
+		}
+		if got := s.compress(c, k, f, end); got != progressDone {
+			return got
+		}
+	}
+	s.join(j, l, f)
+	return progressDone
+}
+
+// compress sees to it that each event of the channel's job is there in a
+// compressed format.
+func (s *shard) compress(c *channel, k *compression, f format, end time.Duration) progress {
+	var awaited *variant
+	for i, e := range c.job.events {
+		v, worked := k.build(e, f)
+		if awaited == nil && !v.isBuilt() {
+			awaited = v
+		}
+		if worked && s.loop.Refresh() >= end && i+1 < len(c.job.events) {
+			s.counters.fanOutCuts++
+			return progressCut
+		}
+	}
+	switch {
+	case awaited == nil:
+		return progressDone
+	case awaited.await(c):
+		return progressParked
+	}
+	return s.compress(c, k, f, end) // it was built in this moment; the next one may be or not
+}
+
+// join lays the frames of a job out in a format in which all of them are there.
+func (s *shard) join(j *job, l *layout, f format) {
+	l.ready, l.format = true, f
+	if len(j.events) == 1 {
+		l.bytes = j.events[0].frameIn(f)
+		return
+	}
+	size := 0
+	for _, e := range j.events {
+		size += len(e.frameIn(f))
+	}
+	l.joined = takeBuffer(size)
+	for _, e := range j.events {
+		l.joined.B = append(l.joined.B, e.frameIn(f)...)
+	}
+	l.bytes = l.joined.B
 }
 
 func (s *shard) endJob(c *channel) {
@@ -126,45 +210,48 @@ func (s *shard) takeJob() *job {
 }
 
 func (s *shard) keepJob(j *job) {
-	if j.joined != nil {
-		giveBuffer(j.joined)
+	for i := range j.layouts {
+		if joined := j.layouts[i].joined; joined != nil {
+			giveBuffer(joined)
+		}
 	}
 	clear(j.events)
 	*j = job{events: j.events[:0]}
 	s.jobs = append(s.jobs, j)
 }
 
-// deliver gives a group to one subscriber: one write if it keeps up.
-func (c *session) deliver(j *job) {
+// deliver gives a group to one subscriber, in its format: one write if it keeps
+// up.
+func (c *session) deliver(j *job, l *layout) {
 	if c.state != sessionOpen {
 		return
 	}
 	counters := &c.shard.counters
 	if c.backlog != nil {
-		c.queue(j.events, 0)
+		c.queue(j.events, l.format, 0)
 		return
 	}
-	n, err := c.conn.Send(j.bytes)
+	n, err := c.conn.Send(l.bytes)
 	if err != nil {
 		c.vanish(err)
 		return
 	}
 	counters.writes++
 	counters.bytesOut += uint64(n)
-	if n == len(j.bytes) {
+	if n == len(l.bytes) {
 		counters.deliveries += uint64(len(j.events))
 		return
 	}
 	c.lag()
-	c.queue(j.events, n)
+	c.queue(j.events, l.format, n)
 }
 
 // queue appends events to the backlog; sent bytes of them have left already. It
 // applies the limits: a backlog that is empty takes one event of any size.
-func (c *session) queue(events []*event, sent int) {
+func (c *session) queue(events []*event, f format, sent int) {
 	config, b := c.shard.gateway.config(), c.backlog
 	for _, e := range events {
-		size := len(e.frame)
+		size := len(e.frameIn(f))
 		if sent >= size {
 			sent -= size
 			c.shard.counters.deliveries++
@@ -174,7 +261,7 @@ func (c *session) queue(events []*event, sent int) {
 			c.overrun()
 			return
 		}
-		b.pushEvent(e, sent, c.shard.loop.Now())
+		b.pushEvent(e, f, sent, c.shard.loop.Now())
 		c.shard.counters.deliveries++
 		sent = 0
 	}

@@ -34,6 +34,7 @@ type Gateway struct {
 	credits       *credits
 	http          *httpPort // or nil
 	connectionLog connectionLog
+	compressed    compressionWork
 	connections   atomic.Int64 // of clients, over all shards
 	publishers    atomic.Int64 // connections to the publish port
 	// publisherIDs counts the numbers given to RESP connections.
@@ -66,7 +67,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		stopped:       make(chan struct{}),
 		startedAt:     time.Now(),
 	}
-	g.settings.Store(newSettings(config))
+	g.settings.Store(newSettings(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.streams = newStreams(config.MaxChannels)
@@ -177,6 +178,7 @@ func (g *Gateway) Run() {
 		defer func() { g.http.stop(); <-served }()
 	}
 	loops.Wait()
+	g.compressed.goroutine.Wait()
 	g.serving.Store(false)
 	close(g.stopped)
 }

@@ -56,6 +56,10 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	if errors.As(err, &refused) {
 		return refused
 	}
+	if accepted.Deflates {
+		c.format = formatOf(accepted.Deflate.ServerWindow())
+		c.inbound = inboundOf(accepted.Deflate)
+	}
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
 	c.id = s.random.Uint64()

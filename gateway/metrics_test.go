@@ -104,6 +104,7 @@ func TestMetrics(t *testing.T) {
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"deliveries_total": 8, "fan_out_cuts_total": 0,
 		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
+		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
 		"credits_used_bytes": 0, "credits_limit_bytes": 1 << 20,
 		"publish_requests_total": 4, "publish_events_total": 4,

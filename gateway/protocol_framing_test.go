@@ -9,7 +9,11 @@ import (
 	"fleetcast/gateway"
 )
 
-const ping = `{"type":"ping"}`
+// ping is a command, pong its answer.
+const (
+	ping = `{"type":"ping"}`
+	pong = `{"type":"pong"}`
+)
 
 func TestFramingViolations(t *testing.T) {
 	s := start(t)

@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/valyala/bytebufferpool"
 
-	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/poller"
 )
@@ -63,6 +61,8 @@ type session struct {
 	conn    poller.Conn
 	state   sessionState
 	reason  disconnect
+	format  format   // of events for it
+	inbound inbound  // of its messages
 	opened  tenths   // when the handshake succeeded
 	backlog *backlog // what the socket has not taken; nil while it keeps up
 	shard   *shard
@@ -75,14 +75,6 @@ type session struct {
 	id            uint64
 }
 
-// heldInput is input that waits: the start of a handshake's head; what follows
-// commands whose replies the client does not read; or, of a client whose publish
-// found no credit, that command and what followed it.
-type heldInput struct {
-	starved []byte // the command's payload; nil if none waits for credit
-	rest    *bytebufferpool.ByteBuffer
-}
-
 // moveTo is the one place where a session's state changes.
 func (c *session) moveTo(next sessionState) {
 	if next <= c.state {
@@ -90,10 +82,16 @@ func (c *session) moveTo(next sessionState) {
 	}
 	if c.state == sessionOpen {
 		c.shard.counters.clients--
+		if c.format != formatPlain {
+			c.shard.counters.compressing--
+		}
 		c.leaveAll()
 	}
 	if next == sessionOpen {
 		c.shard.counters.clients++
+		if c.format != formatPlain {
+			c.shard.counters.compressing++
+		}
 	}
 	c.state = next
 }
@@ -151,66 +149,6 @@ func (c *session) Closed(err error) {
 	s.gateway.connections.Add(-1)
 	s.counters.disconnects[c.reason]++
 	c.logGone(err)
-}
-
-// read handles frames until p is used up or the session cannot go on.
-func (c *session) read(p []byte) {
-	s := c.shard
-	for len(p) > 0 && c.state == sessionOpen {
-		if c.held != nil {
-			c.hold(p)
-			return
-		}
-		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().reader)
-		if err != nil {
-			c.violate(err)
-			return
-		}
-		p = p[n:]
-		if !ok {
-			return
-		}
-		c.handle(message)
-		c.reader.Recycle()
-		if len(s.replies) >= repliesHeld {
-			c.flushReplies()
-		}
-		if c.backlog != nil && c.backlog.own > repliesHeld && len(p) > 0 {
-			c.hold(p) // until the replies have left
-			return
-		}
-	}
-}
-
-func (c *session) handle(m websocket.Message) {
-	s := c.shard
-	switch m.Op {
-	case ws.OpText:
-		s.counters.messagesIn++
-		c.command(m.Payload)
-	case ws.OpBinary:
-		s.counters.messagesIn++
-		c.refuse(&command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}, command.ID{})
-	case ws.OpPing:
-		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
-	case ws.OpClose:
-		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
-		c.finish(clientClosed, code, "")
-	}
-}
-
-// violate fails the connection as RFC 6455, section 7.1.7 says.
-func (c *session) violate(err error) {
-	var refused *websocket.CloseError
-	if !errors.As(err, &refused) {
-		c.finish(protocolError, ws.StatusProtocolError, "")
-		return
-	}
-	reason := protocolError
-	if refused.Code == ws.StatusMessageTooBig {
-		reason = messageTooBig
-	}
-	c.finish(reason, refused.Code, refused.Reason)
 }
 
 // finish ends the conversation: a close frame goes out behind what waits, then
@@ -350,19 +288,4 @@ func (c *session) caughtUp() {
 	case c.held.starved == nil:
 		c.resume()
 	}
-}
-
-// hold keeps p behind what is held already.
-func (c *session) hold(p []byte) {
-	if c.held == nil {
-		c.held = new(heldInput)
-	}
-	c.held.rest = appendBuffer(c.held.rest, p)
-}
-
-func (c *session) releaseHeld() {
-	if c.held != nil && c.held.rest != nil {
-		giveBuffer(c.held.rest)
-	}
-	c.held = nil
 }

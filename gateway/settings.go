@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
+	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
 )
 
@@ -11,26 +13,41 @@ import (
 // loops look up those in effect for each use, so that a change takes hold at
 // once and without asking any of them.
 type settings struct {
-	config   Config
-	reader   websocket.ReaderConfig
-	upgrader websocket.Upgrader
+	config      Config
+	readers     [inboundCount]websocket.ReaderConfig
+	upgrader    websocket.Upgrader
+	compression *compression
 }
 
-func newSettings(config Config) *settings {
+func newSettings(config Config, work *compressionWork) *settings {
 	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
-	return &settings{
-		config:   config,
-		reader:   websocket.ReaderConfig{MaxMessage: config.MaxMessage},
-		upgrader: newUpgrader(config.AllowedOrigins),
+	s := &settings{
+		config:      config,
+		upgrader:    newUpgrader(config.AllowedOrigins),
+		compression: newCompression(&config, work),
 	}
+	for i := range s.readers {
+		s.readers[i] = websocket.ReaderConfig{
+			MaxMessage:  config.MaxMessage,
+			Deflate:     inbound(i) != inboundPlain,
+			ContextBits: inbound(i).contextBits(),
+		}
+	}
+	if s.compression.on() {
+		s.upgrader.Deflate = new(deflate.Policy)
+		if config.ClientContext > 0 {
+			s.upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))
+		}
+	}
+	return s
 }
 
 // config is the configuration in effect.
 func (g *Gateway) config() *Config { return &g.settings.Load().config }
 
 // Reconfigure takes over from next what can change while the gateway runs:
-// AllowedOrigins, ClientPublish, the limits and RetryWindow, but neither
-// addresses and loops nor the other times. Lower limits do not cut off who is
+// AllowedOrigins, ClientPublish, compression (for the events and clients to come),
+// the limits and RetryWindow, but neither addresses and loops nor the other times. Lower limits do not cut off who is
 // beyond them already. The error names what is out of range; then nothing has
 // changed.
 func (g *Gateway) Reconfigure(next Config) error {
@@ -44,12 +61,14 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.MaxMessage, merged.MaxEvent = next.MaxMessage, next.MaxEvent
 	merged.BacklogBytes, merged.BacklogMessages = next.BacklogBytes, next.BacklogMessages
 	merged.Credits, merged.PublisherCredits = next.Credits, next.PublisherCredits
+	merged.Compress, merged.CompressLevel, merged.CompressFrom = next.Compress, next.CompressLevel, next.CompressFrom
+	merged.ClientContext = next.ClientContext
 	merged.ConnectionLog = next.ConnectionLog
 	merged.RetryWindow = next.RetryWindow
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
-	g.settings.Store(newSettings(merged))
+	g.settings.Store(newSettings(merged, &g.compressed))
 	g.credits.resize(merged.Credits, merged.PublisherCredits)
 	g.streams.limit.Store(int64(merged.MaxChannels))
 	return nil

@@ -22,7 +22,8 @@ const closePatience = 2 * time.Second
 const kernelQueue = 64 << 10
 
 // mail is what other goroutines send to a shard: an event for one of its
-// channels, or a function to call.
+// channels, news for a channel that its frame is compressed, or a function to
+// call.
 type mail struct {
 	event   *event
 	channel *channel
@@ -38,13 +39,15 @@ type shard struct {
 	loop    *poller.Loop
 	mailbox *poller.Mailbox[mail]
 
-	channels map[string]*channel
-	active   ring[*channel] // that have events to fan out, in turn
-	slice    time.Duration  // how long a turn fans out
-	starved  starved        // clients whose publish waits for credit
-	lagging  lagging        // clients with a backlog
-	drain    drainState
-	drained  func()
+	channels  map[string]*channel
+	active    ring[*channel] // that have events to fan out, in turn
+	parked    int            // channels whose fan-out waits for a compressed frame
+	slice     time.Duration  // how long a turn fans out
+	starved   starved        // clients whose publish waits for credit
+	postponed ring[*session] // clients whose input is handled in the next turn
+	lagging   lagging        // clients with a backlog
+	drain     drainState
+	drained   func()
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
 	pongs      *poller.Deadlines[*session] // clients that must show life
@@ -136,13 +139,14 @@ func (s *shard) AcceptFailed(l *poller.Listener, err error) {
 func (s *shard) Turn() (busy bool) {
 	s.takeMail()
 	s.starved.resume()
+	s.resumePostponed()
 	s.wakes.wake()
 	busy = s.fanOut()
 	s.continueDrain()
 	if s.loop.Conns() == 0 {
 		s.forget()
 	}
-	return busy
+	return busy || s.postponed.len() > 0
 }
 
 // Pending implements poller.Owner.
@@ -196,8 +200,12 @@ func (s *shard) takeMail() {
 		if !ok {
 			return
 		}
-		if m.call != nil {
+		switch {
+		case m.call != nil:
 			m.call()
+			continue
+		case m.event == nil:
+			s.unpark(m.channel)
 			continue
 		}
 		s.taken++

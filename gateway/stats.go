@@ -14,6 +14,7 @@ import (
 type counters struct {
 	connections   int64 // sockets, those in their handshake included
 	clients       int64 // sessions that are open
+	compressing   int64 // of them, those that have agreed on permessage-deflate
 	subscriptions int64
 	backlogBytes  int64
 
@@ -26,6 +27,7 @@ type counters struct {
 	events     uint64 // events received for local subscribers
 	deliveries uint64 // events times subscribers, handed to the socket or the backlog
 	fanOutCuts uint64 // fan-outs interrupted because their slice was over
+	readCuts   uint64 // times a client's input was left for the next turn
 	queued     int64  // events taken and not yet served to all subscribers
 
 	disconnects       [disconnectCount]uint64
@@ -45,12 +47,14 @@ func newCounters() counters {
 type Stats struct {
 	Connections       int64             `json:"connections"` // client sockets, those in their handshake included
 	Clients           int64             `json:"clients"`
+	CompressedClients int64             `json:"compressed_clients"` // that have agreed on permessage-deflate
 	Subscriptions     int64             `json:"subscriptions"`
 	Channels          int64             `json:"channels"` // with a subscriber; in the sum, once per shard
 	Events            uint64            `json:"events"`   // taken for local subscribers; in the sum, once per shard
 	Deliveries        uint64            `json:"deliveries"`
 	Writes            uint64            `json:"writes"`
 	FanOutCuts        uint64            `json:"fan_out_cuts"` // times a fan-out was interrupted to let others have their turn
+	ReadCuts          uint64            `json:"read_cuts"`    // times a client's input was left for the next turn, so that others have theirs
 	ClientMessages    uint64            `json:"client_messages"`
 	ClientPublished   uint64            `json:"client_published"`
 	CommandErrors     map[string]uint64 `json:"command_errors"` // by code
@@ -84,6 +88,14 @@ type PublishStats struct {
 	Streams     int64             `json:"streams"`
 }
 
+// CompressionStats is what was compressed for clients: an event once for each
+// format that was needed, however many clients got it.
+type CompressionStats struct {
+	Events   uint64 `json:"events"`
+	BytesIn  uint64 `json:"bytes_in"`
+	BytesOut uint64 `json:"bytes_out"` // sent plain, where that is as small
+}
+
 // Limits are those of the configuration in effect that counters are to be
 // seen beside.
 type Limits struct {
@@ -103,6 +115,8 @@ type GatewayStats struct {
 	Total   Stats        `json:"total"`
 	Shards  []Stats      `json:"shards"`
 	Publish PublishStats `json:"publish"`
+
+	Compression CompressionStats `json:"compression"`
 }
 
 // Stats asks every loop for its counters. It fails if ctx ends before all have
@@ -124,6 +138,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		}
 	}
 	g.apiPublisher.addStats(&stats.Publish)
+	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.Publish.Streams = g.streams.count.Load()
 	return stats, nil
@@ -162,12 +177,14 @@ func (s *shard) stats() Stats {
 	stats := Stats{
 		Connections:       c.connections,
 		Clients:           c.clients,
+		CompressedClients: c.compressing,
 		Subscriptions:     c.subscriptions,
 		Channels:          int64(len(s.channels)),
 		Events:            c.events,
 		Deliveries:        c.deliveries,
 		Writes:            c.writes,
 		FanOutCuts:        c.fanOutCuts,
+		ReadCuts:          c.readCuts,
 		ClientMessages:    c.messagesIn,
 		ClientPublished:   c.published,
 		CommandErrors:     make(map[string]uint64),
@@ -198,12 +215,14 @@ func (s *shard) stats() Stats {
 func (t *Stats) add(s *Stats) {
 	t.Connections += s.Connections
 	t.Clients += s.Clients
+	t.CompressedClients += s.CompressedClients
 	t.Subscriptions += s.Subscriptions
 	t.Channels += s.Channels
 	t.Events += s.Events
 	t.Deliveries += s.Deliveries
 	t.Writes += s.Writes
 	t.FanOutCuts += s.FanOutCuts
+	t.ReadCuts += s.ReadCuts
 	t.ClientMessages += s.ClientMessages
 	t.ClientPublished += s.ClientPublished
 	t.BytesIn += s.BytesIn

@@ -70,10 +70,16 @@ func (c *child) hear() string {
 	}
 }
 
+// Roles of a child that is a swarm.
+const (
+	swarmPlain     = "plain"
+	swarmDeflating = "deflating"
+)
+
 // swarmChild is a swarm that grows as it is told: first an address and a
 // channel, then numbers of clients. It answers when all are subscribed, and
 // ends with its standard input.
-func swarmChild() {
+func swarmChild(deflating bool) {
 	var addr, channel string
 	in := bufio.NewReader(os.Stdin)
 	if _, err := fmt.Fscanln(in, &addr, &channel); err != nil {
@@ -82,6 +88,9 @@ func swarmChild() {
 	s, err := newSwarm(netip.MustParseAddrPort(addr), channel)
 	if err != nil {
 		panic(err)
+	}
+	if deflating {
+		s.offerDeflate(channel)
 	}
 	go s.loop.Run()
 	var n int
@@ -134,7 +143,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	peers := make([]*peer, 2*scarceDescriptors)
 	for i := range peers {
 		peers[i] = dial(t, clientAddr, 0)
-		peers[i].sends(string(greeting("news")))
+		peers[i].sends(string(greeting("news", "")))
 	}
 	join := func(p *peer) {
 		t.Helper()

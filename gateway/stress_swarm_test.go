@@ -64,9 +64,9 @@ func nextFrame(in *bufio.Reader) (f ws.Frame, err error) {
 }
 
 // greeting is what a client of a swarm sends first: its handshake and, in the
-// same write, its subscription.
-func greeting(channel string) []byte {
-	return websocket.AppendMaskedFrame([]byte(head+"\r\n"), ws.OpText,
+// same write, its subscription. fields are added to its handshake.
+func greeting(channel, fields string) []byte {
+	return websocket.AppendMaskedFrame([]byte(head+fields+"\r\n"), ws.OpText,
 		command.AppendSubscribe(nil, command.ID{}, channel), [4]byte{1, 2, 3, 4})
 }
 
@@ -94,11 +94,16 @@ type swarmClient struct {
 }
 
 func newSwarm(addr netip.AddrPort, channel string) (*swarm, error) {
-	s := &swarm{tasks: poller.NewMailbox[func()](), addr: addr, hello: greeting(channel)}
+	s := &swarm{tasks: poller.NewMailbox[func()](), addr: addr, hello: greeting(channel, "")}
 	s.received = func(c *swarmClient, p []byte) { c.taken += len(p) }
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{})
 	return s, err
+}
+
+// offerDeflate has the clients to come offer compression, as browsers do.
+func (s *swarm) offerDeflate(channel string) {
+	s.hello = greeting(channel, "Sec-WebSocket-Extensions: "+browserOffer+"\r\n")
 }
 
 // startSwarm runs a swarm until the test ends.
@@ -202,11 +207,11 @@ const childEnv = "GATEWAY_STRESS_CHILD"
 // TestStressChild is not a test: a test that needs another process runs this
 // one function in it.
 func TestStressChild(t *testing.T) {
-	switch os.Getenv(childEnv) {
+	switch role := os.Getenv(childEnv); role {
 	case "":
 		t.Skip("this is the other process of other tests")
-	case "swarm":
-		swarmChild()
+	case swarmPlain, swarmDeflating:
+		swarmChild(role == swarmDeflating)
 	case "scarce":
 		scarceChild(t)
 	}

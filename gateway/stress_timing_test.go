@@ -20,24 +20,28 @@ var timedEvent = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`)
 // process drains. CPU is that of this process, system calls included.
 func BenchmarkFanOut(b *testing.B) {
 	for _, events := range []int{1, 32} {
-		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) { fanOut(b, events) })
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) { fanOut(b, events, timedEvent, swarmPlain) })
+	}
+	large := []byte(rows(1000))
+	for _, role := range []string{swarmPlain, swarmDeflating} {
+		b.Run("KiB/"+role, func(b *testing.B) { fanOut(b, 1, large, role) })
 	}
 }
 
-func fanOut(b *testing.B, events int) {
+func fanOut(b *testing.B, events int, data []byte, role string) {
 	const subscribers = 1_000
 	s := start(b, oneShard, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30 })
-	swarm := startChild(b, "swarm")
+	swarm := startChild(b, role)
 	swarm.tell("%s news", s.ClientAddrs()[0])
 	swarm.tell("%d", subscribers)
 	swarm.hear()
 	channel := []byte("news")
-	s.Feed(channel, timedEvent, events)
+	s.Feed(channel, data, events)
 	b.ReportAllocs()
-	b.SetBytes(int64(subscribers * events * len(timedEvent)))
+	b.SetBytes(int64(subscribers * events * len(data)))
 	cpu, n := processCPU(b), 0
 	for b.Loop() {
-		s.Feed(channel, timedEvent, events)
+		s.Feed(channel, data, events)
 		n++
 	}
 	deliveries := float64(n * subscribers * events)
@@ -58,10 +62,16 @@ func processCPU(tb testing.TB) time.Duration {
 // and 15,000 of them, whose other ends are in another process. It means
 // something once: run it with -benchtime=1x.
 func BenchmarkIdleConnections(b *testing.B) {
+	for _, role := range []string{swarmPlain, swarmDeflating} {
+		b.Run(role, func(b *testing.B) { benchmarkIdle(b, role) })
+	}
+}
+
+func benchmarkIdle(b *testing.B, role string) {
 	const few, many = 5_000, 15_000
 	for b.Loop() {
 		s := start(b, func(c *gateway.Config) { c.MaxClients = many + 1 })
-		swarm := startChild(b, "swarm")
+		swarm := startChild(b, role)
 		swarm.tell("%s news", s.ClientAddrs()[0])
 		base := memoryOf(b)
 		swarm.tell("%d", few)
@@ -70,8 +80,9 @@ func BenchmarkIdleConnections(b *testing.B) {
 		swarm.tell("%d", many-few)
 		swarm.hear()
 		atMany := memoryOf(b)
-		if n := s.stats().Total.Subscriptions; n != many {
-			b.Fatalf("%d subscriptions, want %d", n, many)
+		total := s.stats().Total
+		if n := total.Subscriptions; n != many || (total.CompressedClients == many) != (role == swarmDeflating) {
+			b.Fatalf("%d subscriptions and %d compressed clients", n, total.CompressedClients)
 		}
 		perConnection := func(from, to float64) float64 { return (to - from) / (many - few) / 1024 }
 		b.ReportMetric(perConnection(atFew.resident, atMany.resident), "KB/conn")

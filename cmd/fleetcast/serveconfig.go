@@ -43,12 +43,28 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
 	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
 	config.Credits, config.PublisherCredits = int64(o.Credits), int64(o.PublisherCredits)
+	config.Compress = o.compressed()
+	config.CompressLevel, config.CompressFrom = int(o.CompressionLevel), int(o.CompressionFrom)
+	config.ClientContext = int(o.ClientContext)
 	config.ChannelRetention = time.Duration(o.Retention)
 	config.HandshakeTimeout = time.Duration(o.HandshakeTimeout)
 	config.PingInterval, config.PongTimeout = time.Duration(o.PingInterval), time.Duration(o.PongTimeout)
 	config.RetryWindow = time.Duration(o.RetryWindow)
 	config.ConnectionLog = int(o.LogConnections)
 	return config
+}
+
+// compressed are the channels whose events are compressed.
+func (o *options) compressed() (channels gateway.Patterns) {
+	if o.Compression.on && len(o.CompressChannels) == 0 {
+		return gateway.Patterns{"*"}
+	}
+	for _, p := range o.CompressChannels {
+		if o.Compression.on {
+			channels = append(channels, string(p))
+		}
+	}
+	return channels
 }
 
 // shareConnections divides the connections that the descriptor limit allows

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/codec/deflate"
+	"fleetcast/codec/websocket"
+)
+
+const (
+	// compressInTurn is the largest frame in bytes that a shard compresses in its
+	// own turn, some 0.1 ms of work at usual levels. Larger ones are left to a
+	// goroutine, so that nobody waits for them but their channel.
+	compressInTurn = 8 << 10
+	// slowLevel is the first level at which compressing takes several times as
+	// long, and so the part of compressInTurn that slowShare says.
+	slowLevel = 7
+	slowShare = 8
+)
+
+// compression is how events are compressed under one configuration. Any
+// goroutine may use it.
+type compression struct {
+	channels Patterns
+	level    int
+	from     int // bytes of a message; smaller ones are not compressed
+	inTurn   int // bytes of the largest frame that a shard compresses itself
+	pools    [formatCount]sync.Pool
+	work     *compressionWork
+}
+
+// compressionWork is what the whole process has compressed and compresses.
+type compressionWork struct {
+	events    atomic.Uint64 // compressed, once for each format
+	bytesIn   atomic.Uint64
+	bytesOut  atomic.Uint64
+	one       sync.Mutex     // held by the goroutine that compresses a large event
+	goroutine sync.WaitGroup // those that compress, or wait for their turn
+}
+
+func newCompression(c *Config, work *compressionWork) *compression {
+	k := &compression{channels: c.Compress, level: c.CompressLevel, from: c.CompressFrom, inTurn: compressInTurn, work: work}
+	if k.level >= slowLevel {
+		k.inTurn /= slowShare
+	}
+	return k
+}
+
+// on tells whether clients may have their events compressed.
+func (k *compression) on() bool { return len(k.channels) > 0 }
+
+// build makes the event's frame in a compressed format if nobody does yet: at
+// once, which worked tells, or, if it is large, in a goroutine.
+func (k *compression) build(e *event, f format) (v *variant, worked bool) {
+	f = f.smallestFor(len(e.payload()))
+	v, mine := e.claim(f)
+	switch {
+	case !mine:
+		return v, false
+	case len(e.frame) <= k.inTurn || len(e.payload()) < k.from:
+		k.compress(e, v, f)
+		return v, true
+	}
+	k.compressLater(e, v, f)
+	return v, false
+}
+
+// compressLater builds the variant in a goroutine.
+func (k *compression) compressLater(e *event, v *variant, f format) {
+	e.hold()
+	k.work.goroutine.Go(func() {
+		k.work.one.Lock() // one at a time leaves processors to the loops
+		k.compress(e, v, f)
+		k.work.one.Unlock()
+		e.release()
+	})
+}
+
+// compress builds the variant. It is the plain frame if that is as small.
+func (k *compression) compress(e *event, v *variant, f format) {
+	v.frame = e.frame
+	if message := e.payload(); len(message) >= k.from {
+		deflater, ok := k.pools[f].Get().(*deflate.Deflater)
+		if !ok {
+			deflater = deflate.NewDeflater(k.level, windowBits[f])
+		}
+		scratch := takeBuffer(len(e.frame) + len(e.frame)/16 + 64)
+		scratch.B = deflater.Append(scratch.B, message)
+		k.pools[f].Put(deflater)
+		k.work.events.Add(1)
+		k.work.bytesIn.Add(uint64(len(message)))
+		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(e.frame) {
+			v.buffer = takeBuffer(size)
+			header := websocket.AppendCompressedHeader(v.buffer.B, ws.OpText, len(scratch.B))
+			v.buffer.B = append(header, scratch.B...)
+			v.frame = v.buffer.B
+		}
+		k.work.bytesOut.Add(uint64(len(v.frame)))
+		giveBuffer(scratch)
+	}
+	v.finish()
+}
+
+func (w *compressionWork) stats() CompressionStats {
+	return CompressionStats{Events: w.events.Load(), BytesIn: w.bytesIn.Load(), BytesOut: w.bytesOut.Load()}
+}

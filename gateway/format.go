@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/deflate"
+)
+
+// format is how the frames of events are laid out for a session. Sessions of one
+// format get the same bytes.
+type format uint8
+
+const (
+	formatPlain format = iota
+	// Compressed, for windows of that many bits or more (RFC 7692, 7.1.2.1). There
+	// are few, because an event is compressed once for each that has subscribers.
+	formatDeflate15
+	formatDeflate12
+	formatDeflate9
+	formatDeflate8
+	formatCount
+)
+
+// windowBits of the formats that are compressed.
+var windowBits = [formatCount]int{formatDeflate15: 15, formatDeflate12: 12, formatDeflate9: 9, formatDeflate8: 8}
+
+// formatOf is the format for a client that takes windows of up to bits.
+func formatOf(bits int) format {
+	f := formatDeflate15
+	for windowBits[f] > bits {
+		f++
+	}
+	return f
+}
+
+// smallestFor is a format with the same bytes as f for a message of that size,
+// which a larger window has no use for. So small events have one compressed
+// format.
+func (f format) smallestFor(size int) format {
+	if size <= 1<<windowBits[f] {
+		return formatDeflate15
+	}
+	return f
+}
+
+// variant is an event's frame in another format than plain. The one who makes it
+// builds it; whoever else needs it waits, and is told by mail. The event holds
+// it.
+type variant struct {
+	frame   []byte                     // valid once it is built; the plain one if compressing does not pay
+	buffer  *bytebufferpool.ByteBuffer // of the frame, if it is not the plain one
+	waiters atomic.Pointer[waiter]     // closed once it is built
+}
+
+// waiter is a channel whose fan-out waits for a variant.
+type waiter struct {
+	channel *channel
+	next    *waiter
+}
+
+// built takes the place of a variant's waiters: nobody waits any more.
+var built = new(waiter)
+
+var variantPool = sync.Pool{New: func() any { return new(variant) }}
+
+func (v *variant) isBuilt() bool { return v.waiters.Load() == built }
+
+// await has c told by mail when v is built. It returns false if it is already.
+func (v *variant) await(c *channel) bool {
+	w := &waiter{channel: c}
+	for {
+		w.next = v.waiters.Load()
+		if w.next == built {
+			return false
+		}
+		if v.waiters.CompareAndSwap(w.next, w) {
+			return true
+		}
+	}
+}
+
+// finish tells those who wait that the frame is there.
+func (v *variant) finish() {
+	for w := v.waiters.Swap(built); w != nil; w = w.next {
+		w.channel.shard.mailbox.Post(mail{channel: w.channel})
+		w.channel.shard.loop.Wake()
+	}
+}
+
+// claim returns the event's variant in a compressed format. mine tells that the
+// caller is the one to build it.
+func (e *event) claim(f format) (v *variant, mine bool) {
+	at := &e.variants[f-formatDeflate15]
+	if v = at.Load(); v != nil {
+		return v, false
+	}
+	v = variantPool.Get().(*variant)
+	if at.CompareAndSwap(nil, v) {
+		return v, true
+	}
+	variantPool.Put(v)
+	return at.Load(), false
+}
+
+// frameIn is the event's frame in a format, which was built unless it is plain.
+func (e *event) frameIn(f format) []byte {
+	if f == formatPlain {
+		return e.frame
+	}
+	return e.variants[f.smallestFor(len(e.payload()))-formatDeflate15].Load().frame
+}
+
+// releaseVariants gives them back with the event.
+func (e *event) releaseVariants() {
+	for i := range e.variants {
+		v := e.variants[i].Load()
+		if v == nil {
+			continue
+		}
+		e.variants[i].Store(nil)
+		if v.buffer != nil {
+			giveBuffer(v.buffer)
+		}
+		v.frame, v.buffer = nil, nil
+		v.waiters.Store(nil)
+		variantPool.Put(v)
+	}
+}
+
+// inbound is how the messages of a client may come.
+type inbound uint8
+
+const (
+	inboundPlain    inbound = iota
+	inboundDeflate          // compressed, each for itself
+	inboundContext9         // compressed with context, in a window of 9 bits; and so on up to 15
+	inboundCount    = inboundContext9 + deflate.MaxWindowBits - leastContextBits + 1
+)
+
+// leastContextBits is the smallest context that is kept of a client. Some
+// compressors take 9 bits where 8 were agreed on, zlib among them.
+const leastContextBits = 9
+
+// inboundOf is how a client's messages come after what was agreed on.
+func inboundOf(agreed deflate.Params) inbound {
+	if agreed.ClientNoContext {
+		return inboundDeflate
+	}
+	return inboundContext9 + inbound(max(agreed.ClientWindow(), leastContextBits)-leastContextBits)
+}
+
+// contextBits is the window of i, 0 if there is no context.
+func (i inbound) contextBits() int {
+	if i < inboundContext9 {
+		return 0
+	}
+	return int(i-inboundContext9) + leastContextBits
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// heldInput is input that waits: the start of a handshake's head; what follows
+// commands whose replies the client does not read; or, of a client whose publish
+// found no credit, that command and what followed it.
+type heldInput struct {
+	starved []byte // the command's payload; nil if none waits for credit
+	rest    *bytebufferpool.ByteBuffer
+}
+
+// readPerTurn is how much in messages of one client is handled at a time, in
+// bytes. No read holds as much, but what was compressed may become much more.
+const readPerTurn = 256 << 10
+
+// read handles frames until p is used up or the session cannot go on.
+func (c *session) read(p []byte) {
+	s := c.shard
+	handled := 0
+	for len(p) > 0 && c.state == sessionOpen {
+		if c.held != nil {
+			c.hold(p)
+			return
+		}
+		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().readers[c.inbound])
+		if err != nil {
+			c.violate(err)
+			return
+		}
+		p = p[n:]
+		if !ok {
+			return
+		}
+		handled += len(message.Payload)
+		c.handle(message)
+		c.reader.Recycle()
+		if len(s.replies) >= repliesHeld {
+			c.flushReplies()
+		}
+		if c.backlog != nil && c.backlog.own > repliesHeld && len(p) > 0 {
+			c.hold(p) // until the replies have left
+			return
+		}
+		if handled > readPerTurn && len(p) > 0 && c.held == nil && c.state == sessionOpen {
+			c.postpone(p)
+			return
+		}
+	}
+}
+
+// postpone leaves p for the next turn, so that others have theirs.
+func (c *session) postpone(p []byte) {
+	c.hold(p)
+	c.conn.PauseReading()
+	c.shard.postponed.push(c)
+	c.shard.counters.readCuts++
+}
+
+// resumePostponed goes on with what clients had sent too much of.
+func (s *shard) resumePostponed() {
+	for range s.postponed.len() {
+		if c := s.postponed.pop(); c.state == sessionOpen && c.held != nil && c.held.starved == nil {
+			c.resume()
+		}
+	}
+}
+
+func (c *session) handle(m websocket.Message) {
+	s := c.shard
+	switch m.Op {
+	case ws.OpText:
+		s.counters.messagesIn++
+		c.command(m.Payload)
+	case ws.OpBinary:
+		s.counters.messagesIn++
+		c.refuse(&command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}, command.ID{})
+	case ws.OpPing:
+		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
+	case ws.OpClose:
+		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
+		c.finish(clientClosed, code, "")
+	}
+}
+
+// violate fails the connection as RFC 6455, section 7.1.7 says.
+func (c *session) violate(err error) {
+	var refused *websocket.CloseError
+	if !errors.As(err, &refused) {
+		c.finish(protocolError, ws.StatusProtocolError, "")
+		return
+	}
+	reason := protocolError
+	if refused.Code == ws.StatusMessageTooBig {
+		reason = messageTooBig
+	}
+	c.finish(reason, refused.Code, refused.Reason)
+}
+
+// hold keeps p behind what is held already.
+func (c *session) hold(p []byte) {
+	if c.held == nil {
+		c.held = new(heldInput)
+	}
+	c.held.rest = appendBuffer(c.held.rest, p)
+}
+
+func (c *session) releaseHeld() {
+	if c.held != nil && c.held.rest != nil {
+		giveBuffer(c.held.rest)
+	}
+	c.held = nil
+}
