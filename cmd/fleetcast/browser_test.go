@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"fleetcast/gateway"
 	"fleetcast/gateway/web/browsertest"
 )
 
@@ -64,8 +65,21 @@ func writeLine(t *testing.T, addr, line string) {
 	}
 }
 
+// checkCompressed checks that the one client and its one long event are compressed.
+func checkCompressed(t *testing.T, admin string) {
+	t.Helper()
+	_, text := fetch(t, admin+"api/stats")
+	var stats gateway.GatewayStats
+	if err := json.Unmarshal([]byte(text), &stats); err != nil {
+		t.Fatal(err)
+	}
+	if c := stats.Compression; stats.Total.CompressedClients != 1 || c.Events != 1 || c.BytesOut == 0 || c.BytesOut > c.BytesIn/10 {
+		t.Errorf("%d compressed clients, compressed %+v", stats.Total.CompressedClients, c)
+	}
+}
+
 // TestNewcomer does what README says with a real process and a real browser: the
-// page shows an event that was published over TCP; the gateway is killed and
+// page shows events that were published over TCP, one of them compressed; the gateway is killed and
 // comes back, and the page says what it may have missed, and goes on. The
 // dashboard knows of all that.
 func TestNewcomer(t *testing.T) {
@@ -88,6 +102,9 @@ func TestNewcomer(t *testing.T) {
 	}
 	writeLine(t, publish, `{"channel":"news","data":{"text":"first words"}}`)
 	page.awaits("first words", "1 event")
+	writeLine(t, publish, `{"channel":"news","data":{"text":"long words`+strings.Repeat(" and more of them", 100)+`"}}`)
+	page.awaits("long words and more of them", "2 events")
+	checkCompressed(t, admin)
 
 	p.signal(t, syscall.SIGKILL)
 	p.exitCode(t)
