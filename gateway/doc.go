@@ -10,9 +10,11 @@
 // that has subscribers (stream.go). A shard takes its mail, groups what
 // belongs to the same channel and writes each group with one send per
 // subscriber, in slices, so that no channel holds up another (fanout.go).
+// Subscribers that take compressed messages get the same bytes too, made at first
+// need by whichever shard comes first (format.go, compression.go).
 // What a socket does not take becomes the session's backlog (backlog.go).
 //
-// A client's bytes are framed in place by its session (session.go); each
+// A client's bytes are framed in place by its session (session.go, input.go); each
 // message is a command (commands.go) that changes the shard's channels
 // (channel.go) and is answered at once.
 //
@@ -22,7 +24,8 @@
 // counters; nothing else touches them. Ingest loops own the connections of
 // publishers. What is shared between goroutines is: the streams, each guarded
 // by its stripe's lock; events, immutable once sequenced and counted by
-// reference; the credits, which are atomic; and the mailboxes, which are the
+// reference, whose compressed variants are claimed by an atomic pointer and
+// immutable once built; the credits, which are atomic; and the mailboxes, which are the
 // only way into a loop. Everything else asks a loop by posting to it a
 // function that the loop calls: so does the admin port (admin.go, api.go).
 //

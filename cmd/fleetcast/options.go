@@ -44,7 +44,7 @@ type options struct {
 	PublisherCredits size   `group:"limits" live:"yes" default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back." detail:"It waits until half is free; so one that floods does not hold the others up."`
 	Retention        period `group:"limits" live:"no" default:"5m" field:"ChannelRetention" placeholder:"TIME" help:"Least time for which the position of an unused channel is kept." detail:"Twice that at most."`
 
-	Compression      toggle    `group:"compression" live:"yes" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. A change counts for clients that connect afterwards."`
+	Compression      toggle    `group:"compression" live:"yes" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. Turned on while the gateway runs, it counts for clients that connect afterwards."`
 	CompressChannels []pattern `group:"compression" live:"yes" sep:" " derived:"all" placeholder:"PATTERN" help:"Compress the events of channels of this name only; * stands for any characters."`
 	CompressionLevel count     `group:"compression" live:"yes" default:"1" field:"CompressLevel" placeholder:"N" help:"1 is the fastest, 9 compresses most." detail:"Beyond 6 it takes several times as long for hardly less."`
 	CompressionFrom  size      `group:"compression" live:"yes" default:"256" field:"CompressFrom" placeholder:"SIZE" help:"Smallest event that is compressed, as clients see it." detail:"Smaller ones save few bytes, and no packet."`

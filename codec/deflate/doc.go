@@ -18,10 +18,11 @@
 //
 // # The library
 //
-// The compressor is github.com/klauspost/compress/flate: on JSON of 0.3 to
-// 64 KiB it is three to six times as fast as the standard library at a like
-// ratio, inflates without allocating, and writes for windows of any size, which
-// the standard library cannot (BenchmarkDeflate, BenchmarkInflate).
+// The compressor is github.com/klauspost/compress/flate. On JSON of 1 to 64 KiB it
+// takes half of the standard library's time at level 1 and a quarter at level 6 for
+// the same size, it inflates without allocating, and it writes for windows of any
+// size, which the standard library cannot. gobwas/ws/wsflate around it makes a
+// new decompressor for each message (BenchmarkDeflate, BenchmarkInflate).
 //
 // # Concurrency
 //
