@@ -64,12 +64,24 @@ func (p *peer) takes() (text string, wire int, compressed bool) {
 // inflate undoes what a sender without context has compressed.
 func inflate(tb testing.TB, payload []byte) string {
 	tb.Helper()
-	whole := append(bytes.Clone(payload), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...)
-	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(whole)))
+	text, err := new(inflater).inflate(payload)
 	if err != nil {
 		tb.Fatalf("inflating %.100q: %v", payload, err)
 	}
 	return string(text)
+}
+
+// inflater does so for one message after the other.
+type inflater struct{ reader io.ReadCloser }
+
+func (i *inflater) inflate(payload []byte) ([]byte, error) {
+	whole := bytes.NewReader(append(bytes.Clone(payload), "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...))
+	if i.reader == nil {
+		i.reader = flate.NewReader(whole)
+	} else if err := i.reader.(flate.Resetter).Reset(whole, nil); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(i.reader)
 }
 
 // deflater compresses a client's messages.

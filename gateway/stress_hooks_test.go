@@ -64,6 +64,13 @@ func (g *Gateway) onShards(f func(*shard)) {
 // CutFanOuts cuts every fan-out after the least number of sends.
 func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard) { s.slice = 0 }) }
 
+// CompressBeside leaves frames of more than n bytes to goroutines. No client may
+// be there yet.
+func (g *Gateway) CompressBeside(n int) {
+	g.settings.Load().compression.inTurn = n
+	g.onShards(func(*shard) {}) // they see it from here on
+}
+
 // StallShards makes every shard wait until goOn is called.
 func (g *Gateway) StallShards() (goOn func()) {
 	stalled := make(chan struct{})

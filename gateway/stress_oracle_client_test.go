@@ -59,7 +59,7 @@ func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
 		joined: make(map[string]bool), position: make(map[string]uint64), read: make(chan struct{}),
 	}
 	in := bufio.NewReader(conn)
-	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+	if _, err := io.WriteString(conn, head+o.anyOffer(name)+"\r\n"); err != nil {
 		return nil, err
 	}
 	for line := ""; line != "\r\n"; {
@@ -77,6 +77,20 @@ func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
 		}
 	}()
 	return c, nil
+}
+
+// anyOffer is what a client of that name offers: nothing, or one of several
+// windows.
+func (o *oracleRun) anyOffer(name string) string {
+	if !o.setup.compressed {
+		return ""
+	}
+	offers := []string{"", "permessage-deflate", "permessage-deflate; server_max_window_bits=12", "permessage-deflate; server_max_window_bits=8"}
+	offer := offers[len(name)%2*2+int(name[len(name)-1])%2]
+	if offer == "" {
+		return ""
+	}
+	return "Sec-WebSocket-Extensions: " + offer + "\r\n"
 }
 
 // act does something at random.
@@ -221,6 +235,7 @@ var errClosed = errors.New("closed by the gateway")
 // receive compares messages until the connection ends.
 func (c *oracleClient) receive(in *bufio.Reader) error {
 	var message command.ServerMessage
+	var inflater inflater
 	for {
 		f, err := nextFrame(in)
 		if err != nil {
@@ -233,7 +248,13 @@ func (c *oracleClient) receive(in *bufio.Reader) error {
 			}
 			return errClosed
 		case ws.OpPing:
+			_, _ = c.conn.Write(websocket.AppendMaskedFrame(nil, ws.OpPong, f.Payload, ws.NewMask()))
 			continue
+		}
+		if f.Header.Rsv != 0 {
+			if f.Payload, err = inflater.inflate(f.Payload); err != nil {
+				return fmt.Errorf("a compressed message: %w", err)
+			}
 		}
 		if err := message.Parse(f.Payload); err != nil {
 			return fmt.Errorf("message %q: %w", f.Payload, err)

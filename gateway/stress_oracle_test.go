@@ -134,6 +134,7 @@ func (h *history) check(t *testing.T) {
 // oracleRun is one run of the oracle.
 type oracleRun struct {
 	*server
+	setup    oracleSetup
 	history  *history
 	channels []string
 	settled  chan struct{} // closed when publishers and wanderers are through
@@ -145,6 +146,7 @@ type oracleSetup struct {
 	lives                     int // connections that each client has, one after the other
 	events                    int // of each publisher
 	cut                       bool
+	compressed                bool // most clients offer compression, and even the smallest event is compressed
 }
 
 func TestOracle(t *testing.T) {
@@ -154,6 +156,8 @@ func TestOracle(t *testing.T) {
 	}{
 		{"several shards", oracleSetup{shards: 3, clients: 24, channels: 4, lives: 5, events: scaled(2_000, 4)}},
 		{"fan-outs in slices", oracleSetup{shards: 1, clients: 80, channels: 2, lives: scaled(4, 2), events: scaled(600, 4), cut: true}},
+		{"compressed", oracleSetup{shards: 3, clients: 40, channels: 3, lives: 4, events: scaled(400, 8), compressed: true}},
+		{"compressed, in slices", oracleSetup{shards: 2, clients: 80, channels: 2, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
 		{"slices on several shards", oracleSetup{shards: 2, clients: 120, channels: 1, lives: scaled(4, 2), events: scaled(400, 4), cut: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -175,7 +179,9 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 			c.ClientPublish = patterns
 			c.Credits, c.PublisherCredits = 64<<10, 16<<10 // so that publishers have to wait, too
 			c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+			c.CompressFrom = 0
 		}),
+		setup:   setup,
 		settled: make(chan struct{}),
 	}
 	for i := range setup.channels {
@@ -184,6 +190,9 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	o.history = newHistory(o.channels)
 	if setup.cut {
 		o.CutFanOuts()
+	}
+	if setup.compressed {
+		o.CompressBeside(75) // about half of the events
 	}
 	var moving, clients sync.WaitGroup
 	for i := range setup.clients {
@@ -212,6 +221,9 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	o.history.check(t)
 	if setup.cut && o.stats().Total.FanOutCuts == 0 {
 		t.Error("no fan-out was cut")
+	}
+	if compressed := o.stats().Compression.Events > 0; compressed != setup.compressed {
+		t.Errorf("events were compressed: %t", compressed)
 	}
 	o.eventually("an empty gateway", func(s gateway.GatewayStats) bool {
 		return s.Total.Connections == 0 && s.Total.Subscriptions == 0 && s.Total.Channels == 0 &&
