@@ -156,8 +156,8 @@ func TestOracle(t *testing.T) {
 	}{
 		{"several shards", oracleSetup{shards: 3, clients: 24, channels: 4, lives: 5, events: scaled(2_000, 4)}},
 		{"fan-outs in slices", oracleSetup{shards: 1, clients: 80, channels: 2, lives: scaled(4, 2), events: scaled(600, 4), cut: true}},
-		{"compressed", oracleSetup{shards: 3, clients: 40, channels: 3, lives: 4, events: scaled(400, 8), compressed: true}},
-		{"compressed, in slices", oracleSetup{shards: 2, clients: 80, channels: 2, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
+		{"compressed", oracleSetup{shards: 3, clients: 24, channels: 3, lives: 4, events: scaled(400, 8), compressed: true}},
+		{"compressed, in slices", oracleSetup{shards: 2, clients: 30, channels: 2, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
 		{"slices on several shards", oracleSetup{shards: 2, clients: 120, channels: 1, lives: scaled(4, 2), events: scaled(400, 4), cut: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
