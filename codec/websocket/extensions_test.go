@@ -18,10 +18,10 @@ func TestUpgradeDeflate(t *testing.T) {
 		name    string
 		offers  []string // one header field each
 		answer  string   // by a server that takes no context from clients; "": declined
-		context string   // by one that does, in windows of 12 bits
+		context string   // by one that does from those that it can bound to a window of 12 bits
 	}{
 		{"nothing", nil, "", ""},
-		{"bare", []string{"permessage-deflate"}, "; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover"},
+		{"bare", []string{"permessage-deflate"}, "; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_no_context_takeover"},
 		{"a browser", []string{"permessage-deflate; client_max_window_bits"},
 			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_max_window_bits=12"},
 		{"smaller client window", []string{"permessage-deflate; client_max_window_bits=9"},
@@ -29,20 +29,20 @@ func TestUpgradeDeflate(t *testing.T) {
 		{"larger client window", []string{"permessage-deflate; client_max_window_bits=15"},
 			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_max_window_bits=12"},
 		{"server window", []string{"permessage-deflate; server_max_window_bits=10"},
-			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10", "; server_no_context_takeover; server_max_window_bits=10"},
+			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10", "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"},
 		{"smallest and quoted", []string{`permessage-deflate;server_max_window_bits="8"; client_max_window_bits = "8"`},
 			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=8", "; server_no_context_takeover; server_max_window_bits=8; client_max_window_bits=8"},
 		{"quoted and escaped", []string{`permessage-deflate; server_max_window_bits="1\0"`},
-			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10", "; server_no_context_takeover; server_max_window_bits=10"},
+			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10", "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"},
 		{"no context", []string{"permessage-deflate; client_no_context_takeover; server_no_context_takeover; client_max_window_bits"},
 			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_no_context_takeover"},
 		{"the first of several", []string{"permessage-deflate; server_max_window_bits=9, permessage-deflate"},
-			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9", "; server_no_context_takeover; server_max_window_bits=9"},
+			"; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9", "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9"},
 		{"the first that is right", []string{"permessage-deflate; server_max_window_bits=7, permessage-deflate; x, permessage-deflate"},
-			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover"},
+			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_no_context_takeover"},
 		{"in several fields", []string{"x-webkit-deflate-frame", "permessage-bzip2; a=1", "permessage-deflate"},
-			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover"},
-		{"empty elements", []string{" , ,permessage-deflate,, ", ""}, "; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover"},
+			"; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_no_context_takeover"},
+		{"empty elements", []string{" , ,permessage-deflate,, ", ""}, "; server_no_context_takeover; client_no_context_takeover", "; server_no_context_takeover; client_no_context_takeover"},
 		{"others only", []string{"permessage-bzip2, x; y"}, "", ""},
 		{"another case", []string{"Permessage-Deflate"}, "", ""}, // extension names are tokens, compared as they are
 	}
@@ -67,6 +67,10 @@ func TestUpgradeDeflate(t *testing.T) {
 			request := []byte(head(get, fields...))
 			checkAnswer(t, &plain, request, tt.answer)
 			checkAnswer(t, &deflating, request, tt.context)
+			if len(tt.offers) == 1 && tt.offers[0] == "permessage-deflate" {
+				any := websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{ClientContextBits: deflate.MaxWindowBits}}
+				checkAnswer(t, &any, request, "; server_no_context_takeover")
+			}
 			checkAnswer(t, upgrader, request, "")
 		})
 	}
