@@ -69,6 +69,24 @@ func (q *request) parseLine(line []byte) (ok bool) {
 	return true
 }
 
+// misframed tells whether two readers could disagree about where the request
+// ends (RFC 9112, 6.1 and 6.3). Such a request is how others are smuggled past a
+// proxy, and is refused wherever it goes to.
+func (q *request) misframed() bool {
+	lengths, encodings := q.count[fieldContentLength], q.count[fieldTransferEncoding]
+	return lengths+encodings > 1 || encodings > 0 && q.minor < 1
+}
+
+// hasHost tells whether the request has the one valid Host field that it must
+// have (RFC 9112, 3.2). HTTP/1.0 knows none.
+func (q *request) hasHost() bool {
+	if q.count[fieldHost] == 0 {
+		return q.minor < 1
+	}
+	_, _, ok := splitHostPort(q.host)
+	return ok && q.count[fieldHost] == 1
+}
+
 // take notes one field of the head.
 func (q *request) take(f field, value []byte, supported []string) {
 	q.count[f]++

@@ -56,12 +56,17 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 	return append(dst, "\r\n\r\n"...), hs, nil
 }
 
-// check judges a well-formed request: first what it is for, then what it says.
+// check judges a well-formed request: first what makes any request a bad one,
+// whatever it is for, then what it is for, then what it says.
 func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	authority, path, query, ok := splitTarget(q.target)
 	switch {
 	case q.major != 1:
 		return hs, errBadHTTPVersion
+	case q.misframed():
+		return hs, errBadFraming
+	case !q.hasHost():
+		return hs, errBadHost
 	case ok && u.Path != "" && string(path) != u.Path:
 		reason := ReasonNotWebSocket
 		if q.upgrade {
@@ -98,9 +103,6 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 
 // checkFields judges what the handshake demands of the header fields.
 func (q *request) checkFields() *HandshakeError {
-	if _, _, ok := splitHostPort(q.host); !ok || q.count[fieldHost] != 1 {
-		return errBadHost
-	}
 	switch {
 	case !q.upgrade || !q.connected:
 		return errNoUpgrade
