@@ -25,9 +25,9 @@ func (c *session) handshake(p []byte) {
 		c.hold(p)
 		p = c.held.rest.B
 	}
-	n := websocket.HeadLength(p)
-	if n > websocket.MaxHandshake || n == 0 && len(p) > websocket.MaxHandshake {
-		c.refuseHandshake(websocket.ErrHeadTooLarge)
+	n, refused := websocket.RequestLength(p)
+	if refused != nil {
+		c.refuseHandshake(refused)
 		return
 	}
 	if n == 0 {
@@ -80,6 +80,7 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 		return false
 	}
 	s.replies = s.replies[:0]
+	read = websocket.TrimEmptyLine(read) // net/http would not
 	if !s.gateway.http.handOver(c.conn.Detach, read) {
 		c.refuseHandshake(errHTTPBusy)
 		return true

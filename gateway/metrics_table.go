@@ -112,7 +112,7 @@ var labelledMetrics = []labelledMetric{
 			websocket.ReasonMalformedRequest, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 			websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin,
-			websocket.ReasonHeadTooLarge, websocket.ReasonTooSlow, websocket.ReasonFull,
+			websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
 			errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
 		},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.HandshakeFailures },

@@ -19,9 +19,9 @@
 //
 // # Handshake
 //
-// [HeadLength] finds the end of a request or response head, [Upgrader.Upgrade]
-// answers a request, [Request] is the client's side. Of extensions, both know
-// permessage-deflate (RFC 7692).
+// [RequestLength] finds the end of a request's head and [Upgrader.Upgrade]
+// answers it; [Request] and [HeadLength] are the client's side. Of extensions,
+// both know permessage-deflate (RFC 7692).
 //
 // # What is gobwas/ws and what is not
 //

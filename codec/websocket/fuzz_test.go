@@ -192,15 +192,16 @@ func FuzzUpgrade(f *testing.F) {
 		head(get), head("GET /ws?a=b HTTP/1.1", "Origin: http://example.com"), head("GET http://a:1/ws HTTP/1.1"),
 		head(get, "Connection: keep-alive, Upgrade", "Sec-WebSocket-Protocol: x, fleetcast.v1"),
 		head(get, "Host: [::1]:80", "Content-Length: 0"), head(get, "X: a", " b"), head("POST / HTTP/1.0"), "\n", "x\r\n\r\n",
-		head(get, "Transfer-Encoding: chunked"),
+		head(get, "Transfer-Encoding: chunked"), "\r\n" + head(get), "\r\n\r\n", "\x16\x03\x01",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n := websocket.HeadLength(b)
+		n, tooEarly := websocket.RequestLength(b)
 		for i := range b[:min(len(b), 300)] {
-			if m := websocket.HeadLength(b[:i]); m != 0 && m != n || m > i {
-				t.Fatalf("HeadLength of %d bytes is %d, of all %d", i, m, n)
+			m, refused := websocket.RequestLength(b[:i])
+			if m != 0 && m != n || m > i || refused != nil && refused != tooEarly {
+				t.Fatalf("RequestLength of %d bytes is %d, %v, of all %d, %v", i, m, refused, n, tooEarly)
 			}
 		}
 		out, hs, err := upgrader.Upgrade(nil, b[:n])
@@ -215,7 +216,7 @@ func FuzzUpgrade(f *testing.F) {
 			}
 			return
 		}
-		q, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b[:n])))
+		q, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(websocket.TrimEmptyLine(b[:n]))))
 		if err != nil {
 			t.Fatalf("net/http refuses what was accepted: %v", err)
 		}

@@ -6,9 +6,39 @@ import (
 	"fleetcast/codec/deflate"
 )
 
-// MaxHandshake is how long a request or response head may be, in bytes. The
-// functions here do not enforce it: who gathers the bytes stops gathering.
+// MaxHandshake is how long a request or response head may be, in bytes.
+// [RequestLength] enforces it; who gathers a response stops by itself.
 const MaxHandshake = 8 << 10
+
+// RequestLength returns the length of the request head at the start of b, as
+// [HeadLength] does, 0 while more of it is to come. An empty line before the
+// request line counts as part of it. refused is set as soon as no head that is
+// accepted can begin like b: it is too long or does not begin like HTTP, as a
+// TLS client's greeting, which would else be waited for until its time is up.
+func RequestLength(b []byte) (n int, refused *HandshakeError) {
+	head := TrimEmptyLine(b)
+	if len(head) > 0 && !firstBytes[head[0]] {
+		return 0, errNotHTTP
+	}
+	if n = HeadLength(head); n > 0 {
+		n += len(b) - len(head)
+	}
+	switch {
+	case n <= MaxHandshake && (n > 0 || len(b) < MaxHandshake):
+		return n, nil
+	case bytes.IndexByte(head[:MaxHandshake-2], '\n') < 0:
+		return 0, errTargetTooLong
+	}
+	return 0, errHeadTooLarge
+}
+
+// firstBytes are those that a head may begin with. A line end is among them
+// because it may be the first byte of an empty line, or is refused as that.
+var firstBytes = byteSet("\r\n" + tokenMembers)
+
+// TrimEmptyLine takes one empty line off the start of a request, as RFC 9112,
+// 2.2 wants servers to.
+func TrimEmptyLine(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\r\n")) }
 
 // HeadLength returns the length of the request or response head at the start of
 // b, its empty line included, and 0 if b does not hold all of it. A line that
@@ -97,7 +127,9 @@ func parseField(line []byte) (name, value []byte, ok bool) {
 // isToken tells whether b is a token (RFC 9110, 5.6.2).
 func isToken(b []byte) bool { return consistsOf(b, &tokenBytes) }
 
-var tokenBytes = byteSet("!#$%&'*+-.^_`|~" + alphanumeric)
+var tokenBytes = byteSet(tokenMembers)
+
+const tokenMembers = "!#$%&'*+-.^_`|~" + alphanumeric
 
 // valueBytes are those of a field value (RFC 9110, 5.5).
 var valueBytes = func() (set [256]bool) {

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Labels of refused handshakes, for counters. The last three are for callers:
-// only who gathers the head knows its size, its age and what is free.
+// Labels of refused handshakes, for counters. The last two are for callers:
+// only who gathers the head knows its age and what is free.
 const (
 	ReasonMalformedRequest = "malformed_request" // 400
 	ReasonBadHTTPVersion   = "bad_http_version"  // 505
@@ -21,6 +21,7 @@ const (
 	ReasonUnexpectedBody   = "unexpected_body"   // 400
 	ReasonForbiddenOrigin  = "forbidden_origin"  // 403
 	ReasonHeadTooLarge     = "head_too_large"    // 431
+	ReasonTargetTooLong    = "target_too_long"   // 414
 	ReasonTooSlow          = "too_slow"          // 408
 	ReasonFull             = "full"              // 503
 )
@@ -40,8 +41,6 @@ func (e *HandshakeError) Error() string {
 
 // Refusals for callers of [AppendRefusal].
 var (
-	ErrHeadTooLarge = &HandshakeError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLarge,
-		"the request head is longer than " + strconv.Itoa(MaxHandshake) + " bytes; send fewer or shorter header fields (cookies)"}
 	ErrTooSlow = &HandshakeError{http.StatusRequestTimeout, ReasonTooSlow,
 		"the request head did not arrive in time; send it whole, ended by an empty line"}
 	ErrFull = &HandshakeError{http.StatusServiceUnavailable, ReasonFull,
@@ -49,6 +48,10 @@ var (
 )
 
 var (
+	errHeadTooLarge = &HandshakeError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLarge,
+		"the request head is longer than " + strconv.Itoa(MaxHandshake) + " bytes; send fewer or shorter header fields (cookies)"}
+	errTargetTooLong = &HandshakeError{http.StatusRequestURITooLong, ReasonTargetTooLong,
+		"the request line alone is longer than the " + strconv.Itoa(MaxHandshake) + " bytes that a request head may have; send a shorter query"}
 	errNotHTTP = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"the first line is not an HTTP request line; send 'GET /path HTTP/1.1'"}
 	errBadLineEnd = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
@@ -85,12 +88,20 @@ var (
 // status, the fields that RFC 9110 wants with it, and the message as the body.
 // The connection is to be closed behind it.
 func AppendRefusal(dst []byte, e *HandshakeError) []byte {
+	dst = AppendRefusalHead(dst, e)
+	dst = append(dst, e.Message...)
+	return append(dst, '\n')
+}
+
+// AppendRefusalHead is [AppendRefusal] without the body, which the answer to a
+// HEAD request must not have (RFC 9110, 9.3.2).
+func AppendRefusalHead(dst []byte, e *HandshakeError) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(e.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(e.Status)...)
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(refusalBodySize(e)), 10)
+	dst = strconv.AppendInt(dst, int64(len(e.Message)+len("\n")), 10)
 	switch e.Status {
 	case http.StatusMethodNotAllowed:
 		dst = append(dst, "\r\nAllow: GET\r\nConnection: close"...)
@@ -100,10 +111,5 @@ func AppendRefusal(dst []byte, e *HandshakeError) []byte {
 	default:
 		dst = append(dst, "\r\nConnection: close"...)
 	}
-	dst = append(dst, "\r\n\r\n"...)
-	dst = append(dst, e.Message...)
-	return append(dst, '\n')
+	return append(dst, "\r\n\r\n"...)
 }
-
-// refusalBodySize is the length of e's message and its line feed, in bytes.
-func refusalBodySize(e *HandshakeError) int { return len(e.Message) + 1 }

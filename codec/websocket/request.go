@@ -25,7 +25,7 @@ type request struct {
 // subprotocols in the order in which they are preferred.
 func (q *request) parse(head []byte, supported []string) *HandshakeError {
 	q.offered = len(supported)
-	line, rest, ok := cutLine(head)
+	line, rest, ok := cutLine(TrimEmptyLine(head))
 	if !ok {
 		return errBadLineEnd
 	}

@@ -24,7 +24,7 @@ type Upgrader struct {
 	Deflate *deflate.Policy
 }
 
-// Upgrade answers the request head, which is exactly as long as [HeadLength]
+// Upgrade answers the request head, which is exactly as long as [RequestLength]
 // says, by appending the whole HTTP response to dst: 101, or a refusal whose
 // body says why. err is then a [*HandshakeError], and the connection is to be
 // closed behind the response. An accepted request allocates nothing if dst has
@@ -36,11 +36,10 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 		hs, refused = u.check(&q)
 	}
 	if refused != nil {
-		dst = AppendRefusal(dst, refused)
 		if string(q.method) == http.MethodHead {
-			dst = dst[:len(dst)-refusalBodySize(refused)] // RFC 9110, 9.3.2
+			return AppendRefusalHead(dst, refused), Handshake{}, refused
 		}
-		return dst, Handshake{}, refused
+		return AppendRefusal(dst, refused), Handshake{}, refused
 	}
 
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)

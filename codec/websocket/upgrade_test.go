@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,26 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"absolute without host", head("GET http:///ws HTTP/1.1"), 400, "malformed_request"},
 		{"absolute with user", head("GET http://a@b/ws HTTP/1.1"), 400, "malformed_request"},
 		{"absolute with bad port", head("GET http://b:x/ws HTTP/1.1"), 400, "malformed_request"},
+		{"absolute with user and password", head("GET http://example.com:80@b/ws HTTP/1.1"), 400, "malformed_request"},
+		{"absolute with two authorities", head("GET http://a,b/ws HTTP/1.1"), 400, "malformed_request"},
+		{"absolute with a backslash", head("GET http://a\\@b/ws HTTP/1.1"), 400, "malformed_request"},
+		{"absolute of the WebSocket scheme", head("GET ws://example.com/ws HTTP/1.1"), 400, "malformed_request"},
+		{"query alone", head("GET ?/ws HTTP/1.1"), 400, "malformed_request"},
+		{"CONNECT", head("CONNECT example.com:80 HTTP/1.1"), 405, "bad_method"},
+		{"NUL in the target", head("GET /ws\x00 HTTP/1.1"), 400, "malformed_request"},
+		{"CR in the target", head("GET /ws\rX HTTP/1.1"), 400, "malformed_request"},
+		{"tab for a space", head("GET\t/ws HTTP/1.1"), 400, "malformed_request"},
+		{"two spaces", head("GET  /ws HTTP/1.1"), 400, "malformed_request"},
+		{"space behind the line", head("GET /ws HTTP/1.1 "), 400, "malformed_request"},
+		{"two empty lines before the line", "\r\n\r\n" + head(get), 400, "malformed_request"},
+		{"bare LF before the line", "\n" + head(get), 400, "malformed_request"},
+		{"bare CR before the line", "\r" + head(get), 400, "malformed_request"},
+		{"another path, dots", head("GET /ws/../ws HTTP/1.1"), 404, "not_found"},
+		{"another path, dot", head("GET /./ws HTTP/1.1"), 404, "not_found"},
+		{"another path, two slashes", head("GET //ws HTTP/1.1"), 404, "not_found"},
+		{"another path, parameter", head("GET /ws;a=b HTTP/1.1"), 404, "not_found"},
+		{"another path, escaped NUL", head("GET /ws%00 HTTP/1.1"), 404, "not_found"},
+		{"another path, case", head("GET /WS HTTP/1.1"), 404, "not_found"},
 		{"other path", head("GET / HTTP/1.1"), 404, "not_found"},
 		{"longer path", head("GET /ws/ HTTP/1.1"), 404, "not_found"},
 		{"escaped path", head("GET /%77s HTTP/1.1"), 404, "not_found"},
@@ -115,6 +136,14 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"Host with a port without a colon", head(get, "Host: [::1]x80"), 400, "bad_host"},
 		{"Host with an open bracket", head(get, "Host: [::1"), 400, "bad_host"},
 		{"Host missing beside an absolute target", head("GET http://a/ws HTTP/1.1", "-Host"), 400, "bad_host"},
+		{"no Host elsewhere", head("GET / HTTP/1.1", "-Host", "-Upgrade"), 400, "bad_host"},
+		{"two Hosts elsewhere", head("GET / HTTP/1.1", "Host: a", "hOsT: b", "-Upgrade"), 400, "bad_host"},
+		{"two Hosts in HTTP/1.0", head("GET / HTTP/1.0", "Host: a", "Host: b", "-Upgrade"), 400, "bad_host"},
+		{"no Host in HTTP/1.0", head("GET / HTTP/1.0", "-Host", "-Upgrade"), 404, "not_websocket"},
+		{"empty Host beside an absolute target", head("GET http://a/ws HTTP/1.1", "Host:"), 400, "bad_host"},
+		{"Host with white space", head(get, "Host: a b"), 400, "bad_host"},
+		{"Host with a scheme", head(get, "Host: http://a"), 400, "bad_host"},
+		{"Host with an escape", head(get, "Host: a%00b"), 400, "bad_host"},
 		{"no Upgrade", head(get, "-Upgrade"), 426, "no_upgrade"},
 		{"other Upgrade", head(get, "Upgrade: h2c"), 426, "no_upgrade"},
 		{"no Connection", head(get, "-Connection"), 426, "no_upgrade"},
@@ -122,6 +151,8 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"Connection like upgrade", head(get, "Connection: upgrader, xupgrade"), 426, "no_upgrade"},
 		{"no version", head(get, "-Sec-WebSocket-Version"), 426, "bad_version"},
 		{"version 8", head(get, "Sec-WebSocket-Version: 8"), 426, "bad_version"},
+		{"two versions, one of them 13", head(get, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"), 400, "malformed_request"},
+		{"empty version", head(get, "Sec-WebSocket-Version:"), 426, "bad_version"},
 		{"version list", head(get, "Sec-WebSocket-Version: 13, 8"), 426, "bad_version"},
 		{"version 013", head(get, "Sec-WebSocket-Version: 013"), 426, "bad_version"},
 		{"two versions", head(get, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13"), 400, "malformed_request"},
@@ -129,12 +160,28 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"short key", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZQ=="), 400, "bad_key"},
 		{"key of 17 bytes", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTE="), 400, "bad_key"},
 		{"key of 18 bytes", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTEy"), 400, "bad_key"},
+		{"empty key", head(get, "Sec-WebSocket-Key:"), 400, "bad_key"},
+		{"key list", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), 400, "bad_key"},
 		{"key not base64", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!=="), 400, "bad_key"},
 		{"two keys", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="), 400, "malformed_request"},
 		{"Content-Length", head(get, "Content-Length: 5"), 400, "unexpected_body"},
 		{"two Content-Lengths", head(get, "Content-Length: 0", "Content-Length: 5"), 400, "malformed_request"},
+		{"two Content-Lengths of 0", head(get, "Content-Length: 0", "Content-Length: 0"), 400, "malformed_request"},
+		{"joined Content-Lengths", head(get, "Content-Length: 0, 0"), 400, "unexpected_body"},
+		{"empty Content-Length", head(get, "Content-Length:"), 400, "unexpected_body"},
 		{"signed Content-Length", head(get, "Content-Length: +0"), 400, "unexpected_body"},
 		{"Transfer-Encoding", head(get, "Transfer-Encoding: chunked"), 400, "unexpected_body"},
+		{"empty Transfer-Encoding", head(get, "Transfer-Encoding:"), 400, "unexpected_body"},
+		{"oddly spelled chunked", head(get, "tRANSFER-eNCODING:\t xchunked"), 400, "unexpected_body"},
+		{"vertical tab in Transfer-Encoding", head(get, "Transfer-Encoding: \x0bchunked"), 400, "malformed_request"},
+		{"space behind Transfer-Encoding", head(get, "Transfer-Encoding : chunked"), 400, "malformed_request"},
+		{"folded Transfer-Encoding", head(get, "Transfer-Encoding:", " chunked"), 400, "malformed_request"},
+		{"Transfer-Encoding behind a bare CR", head(get, "X: a\rTransfer-Encoding: chunked"), 400, "malformed_request"},
+		{"Transfer-Encoding behind a bare LF", head(get, "X: a\nTransfer-Encoding: chunked"), 400, "malformed_request"},
+		{"Transfer-Encoding beside Content-Length", head(get, "Transfer-Encoding: chunked", "Content-Length: 0"), 400, "malformed_request"},
+		{"two Transfer-Encodings", head(get, "Transfer-Encoding: chunked", "Transfer-Encoding: identity"), 400, "malformed_request"},
+		{"framing in dispute elsewhere", head("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Content-Length: 3"), 400, "malformed_request"},
+		{"Transfer-Encoding in HTTP/1.0", head("POST / HTTP/1.0", "Transfer-Encoding: chunked"), 400, "malformed_request"},
 		{"foreign origin", head(get, "Origin: http://evil.example"), 403, "forbidden_origin"},
 		{"null origin", head(get, "Origin: null"), 403, "forbidden_origin"},
 		{"empty origin", head(get, "Origin:"), 403, "forbidden_origin"},
@@ -197,7 +244,7 @@ func TestUpgradeRefusesHeadWithoutBody(t *testing.T) {
 
 func TestAppendRefusal(t *testing.T) {
 	for _, refused := range []*websocket.HandshakeError{
-		websocket.ErrHeadTooLarge, websocket.ErrTooSlow, websocket.ErrFull,
+		websocket.ErrTooSlow, websocket.ErrFull,
 		{Status: 403, Reason: "own", Message: "the caller's own"},
 	} {
 		checkRefusal(t, websocket.AppendRefusal(nil, refused), refused, http.MethodGet)
@@ -220,6 +267,18 @@ func TestUpgradeAccepts(t *testing.T) {
 		{"Upgrade list", head(get, "Upgrade: h2c , websocket"), "", "example.com", ""},
 		{"IPv6", head(get, "Host: [::1]:8080", "Origin: http://[::1]:8080"), "", "[::1]:8080", ""},
 		{"Content-Length 0", head(get, "Content-Length: 0"), "", "example.com", ""},
+		{"empty line before the line", "\r\n" + head(get), "", "example.com", ""},
+		{"absolute against Host", head("GET http://a/ws HTTP/1.1", "Host: b", "Origin: http://a"), "", "a", ""},
+		{"absolute with an empty port", head("GET http://a:/ws HTTP/1.1"), "", "a:", ""},
+		{"query with a slash", head("GET /ws?/../x HTTP/1.1"), "", "example.com", "/../x"},
+		{"empty query", head("GET /ws? HTTP/1.1"), "", "example.com", ""},
+		{"Upgrade twice", head(get, "Upgrade: h2c", "Upgrade: websocket"), "", "example.com", ""},
+		{"empty Upgrade and Connection beside others", head(get, "Upgrade:", "Upgrade: websocket", "Connection:", "Connection: upgrade"), "", "example.com", ""},
+		{"Connection that closes", head(get, "Connection: close, Upgrade"), "", "example.com", ""},
+		{"Sec-WebSocket-Accept", head(get, "Sec-WebSocket-Accept: a", "Sec-WebSocket-Accept: b"), "", "example.com", ""},
+		{"expectation", head(get, "Expect: 100-continue"), "", "example.com", ""},
+		{"field of no value", head(get, "X:"), "", "example.com", ""},
+		{"as many fields as fit", head(get, slices.Repeat([]string{"a:"}, 1900)...), "", "example.com", ""},
 		{"extensions", head(get, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"), "", "example.com", ""},
 		{"obs-text", head(get, "X: caf\xe9"), "", "example.com", ""},
 		{"subprotocol", head(get, "Sec-WebSocket-Protocol: fleetcast.v1"), v1, "example.com", ""},
@@ -328,6 +387,63 @@ func TestHeadLength(t *testing.T) {
 				t.Errorf("%q: %d, want %d", h+behind, n, len(h))
 			}
 		}
+	}
+}
+
+// TestRequestLength gives each request whole and in two parts.
+func TestRequestLength(t *testing.T) {
+	sized := func(size int) string { // in its last field
+		const field = "Cookie: "
+		return head(get, field+strings.Repeat("c", size-len(head(get, field))))
+	}
+	long := func(size int) string { // in its target
+		return head("GET /ws?" + strings.Repeat("q", size-len(head("GET /ws? HTTP/1.1"))) + " HTTP/1.1")
+	}
+	for _, tt := range []struct {
+		name, in string
+		want     int // 0: as long as in
+		status   int // 0: it is not refused for its length
+	}{
+		{"plain", head(get), 0, 0},
+		{"frames behind it", head(get) + "\x81\x80\x00\n\n\x00", len(head(get)), 0},
+		{"request behind it", head(get) + head(get), len(head(get)), 0},
+		{"empty line before it", "\r\n" + head(get), 0, 0},
+		{"two empty lines before it", "\r\n\r\n" + head(get), len("\r\n\r\n"), 0},
+		{"line feeds", "\n\n", 1, 0},
+		{"longest", sized(websocket.MaxHandshake), 0, 0},
+		{"longest with an empty line", "\r\n" + sized(websocket.MaxHandshake-2), 0, 0},
+		{"longest target", long(websocket.MaxHandshake), 0, 0},
+		{"one byte too long", sized(websocket.MaxHandshake + 1), 0, 431},
+		{"too long with an empty line", "\r\n" + sized(websocket.MaxHandshake-1), 0, 431},
+		{"much too long", sized(1 << 20), 0, 431},
+		{"without end", head(get)[:100] + strings.Repeat("c", websocket.MaxHandshake-100), 0, 431},
+		{"target without end", "GET /" + strings.Repeat("q", websocket.MaxHandshake-5), 0, 414},
+		{"target much too long", long(1 << 20), 0, 414},
+		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 0, 400},
+		{"zeros", "\x00\x00", 0, 400},
+		{"byte above ASCII", "\xff", 0, 400},
+		{"space", " GET", 0, 400},
+		{"TLS behind an empty line", "\r\n\x16\x03\x01", 0, 400},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := tt.want
+			if want == 0 && tt.status == 0 {
+				want = len(tt.in)
+			}
+			for i := 0; i <= len(tt.in); i = min(i+1+i/100, max(len(tt.in), i+1)) {
+				n, refused := websocket.RequestLength([]byte(tt.in[:i]))
+				switch {
+				case refused != nil && refused.Status != tt.status:
+					t.Fatalf("%d bytes are refused with %v", i, refused)
+				case refused == nil && n != 0 && n != want, n == 0 && want > 0 && i >= want:
+					t.Fatalf("%d for %d bytes, want %d", n, i, want)
+				case i == len(tt.in) && refused == nil && tt.status != 0:
+					t.Fatalf("not refused, want %d", tt.status)
+				case i >= websocket.MaxHandshake && n == 0 && refused == nil:
+					t.Fatalf("%d bytes are not enough", i)
+				}
+			}
+		})
 	}
 }
 

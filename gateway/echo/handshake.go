@@ -28,14 +28,13 @@ func (s *session) shakeHands(p []byte) (rest []byte) {
 		s.keep(p[:min(len(p), websocket.MaxHandshake-kept)])
 		head = s.kept.B
 	}
-	head = head[:min(len(head), websocket.MaxHandshake)]
-	n := websocket.HeadLength(head)
+	n, refused := websocket.RequestLength(head)
 	switch {
+	case refused != nil:
+		s.refuse(refused)
 	case n > 0:
 		s.upgrade(head[:n])
 		return p[n-kept:]
-	case len(head) == websocket.MaxHandshake:
-		s.refuse(websocket.ErrHeadTooLarge)
 	case kept == 0:
 		s.keep(p)
 	}
