@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
+	"net/http"
 	"strconv"
 
 	"fleetcast/codec/command"
@@ -82,7 +84,12 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 	s.replies = s.replies[:0]
 	read = websocket.TrimEmptyLine(read) // net/http would not
 	if !s.gateway.http.handOver(c.conn.Detach, read) {
-		c.refuseHandshake(errHTTPBusy)
+		if bytes.HasPrefix(read, []byte(http.MethodHead+" ")) {
+			s.replies = websocket.AppendRefusalHead(s.replies, errHTTPBusy)
+		} else {
+			s.replies = websocket.AppendRefusal(s.replies, errHTTPBusy)
+		}
+		c.handshakeRefused(errHTTPBusy)
 		return true
 	}
 	c.reason = httpRequest

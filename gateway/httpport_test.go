@@ -122,6 +122,12 @@ func TestHTTPIsCapped(t *testing.T) {
 	refused := s.dialRaw()
 	refused.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	refused.responds(503, "too many requests")
+	bodiless := s.dialRaw()
+	bodiless.sends("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if answer := bodiless.responseHead(); !strings.HasPrefix(answer, "HTTP/1.1 503 ") {
+		t.Errorf("HEAD was answered with %q", answer)
+	}
+	bodiless.ends()
 	for i := range 100 {
 		s.publish("news", strconv.Itoa(i))
 		client.wants(event("news", uint64(i+1), strconv.Itoa(i)))
@@ -133,8 +139,8 @@ func TestHTTPIsCapped(t *testing.T) {
 	again := s.dialRaw()
 	again.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	again.responds(200, "at last")
-	if n := s.stats().Total.HandshakeFailures["http_busy"]; n != 1 {
-		t.Errorf("%d refusals were counted, want 1", n)
+	if n := s.stats().Total.HandshakeFailures["http_busy"]; n != 2 {
+		t.Errorf("%d refusals were counted, want 2", n)
 	}
 }
 
