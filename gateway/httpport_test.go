@@ -67,6 +67,8 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 
 		{"two lengths", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"}, 400, ""},
 		{"length and chunks", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "where the request ends"},
+		{"bad escape", []string{"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"}, 400, ""},
+		{"coding that is not known", []string{"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"}, 501, ""},
 		{"no host", []string{"GET / HTTP/1.1\r\n\r\n"}, 400, ""},
 		{"huge head", []string{"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + strings.Repeat("x", 9<<10)}, 431, "head is longer"},
 		{"not HTTP", []string{"hello\r\n\r\n"}, 400, ""},
@@ -92,8 +94,8 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 		})
 	}
 	stats := s.eventually("the end of all", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
-	if got := stats.Total.Disconnects["http_request"]; got != 11 {
-		t.Errorf("%d requests were handed over, want 11", got)
+	if got := stats.Total.Disconnects["http_request"]; got != 13 {
+		t.Errorf("%d requests were handed over, want 13", got)
 	}
 	if got := stats.Total.HandshakeFailures["not_found"]; got != 1 {
 		t.Errorf("%d clients on a wrong path were counted, want 1", got)

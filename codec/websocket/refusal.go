@@ -61,7 +61,7 @@ var (
 	errBadTarget = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"the request target is malformed; send a path that starts with '/' or an http URL"}
 	errBadFraming = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
-		"the fields do not agree where the request ends; send Content-Length or Transfer-Encoding, once, and the latter with HTTP/1.1 only"}
+		"the fields do not agree where the request ends; send either Content-Length or 'Transfer-Encoding: chunked', once, and the latter with HTTP/1.1 only"}
 	errRepeatedField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"Sec-WebSocket-Key or Sec-WebSocket-Version is there more than once; send each once"}
 	errBadExtensions = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,

@@ -17,6 +17,7 @@ type request struct {
 	upgrade    bool // an Upgrade field names websocket
 	connected  bool // a Connection field names upgrade
 	body       bool // a field announces a body
+	endless    bool // one does not say in a valid way where it ends
 	extensions extensions
 	offered    int // index of the preferred subprotocol among those offered; len(supported): none
 }
@@ -69,12 +70,15 @@ func (q *request) parseLine(line []byte) (ok bool) {
 	return true
 }
 
+// maxLengthDigits is how long a Content-Length may be, so that it fits an int64.
+const maxLengthDigits = 18
+
 // misframed tells whether two readers could disagree about where the request
 // ends (RFC 9112, 6.1 and 6.3). Such a request is how others are smuggled past a
 // proxy, and is refused wherever it goes to.
 func (q *request) misframed() bool {
 	lengths, encodings := q.count[fieldContentLength], q.count[fieldTransferEncoding]
-	return lengths+encodings > 1 || encodings > 0 && q.minor < 1
+	return q.endless || lengths+encodings > 1 || encodings > 0 && q.minor < 1
 }
 
 // hasHost tells whether the request has the one valid Host field that it must
@@ -109,8 +113,11 @@ func (q *request) take(f field, value []byte, supported []string) {
 		q.extensions.take(value)
 	case fieldContentLength:
 		q.body = q.body || string(value) != "0"
+		q.endless = q.endless || !consistsOf(value, &digitBytes) || len(value) > maxLengthDigits
 	case fieldTransferEncoding:
 		q.body = true
+		last := trimSpace(value[bytes.LastIndexByte(value, ',')+1:])
+		q.endless = q.endless || !equalFold(last, "chunked")
 	}
 }
 
