@@ -228,7 +228,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // Handshake is what a completed handshake agreed on, and what the request said
 // that decisions are based on. The slices lie in the head and do not outlive it.
 type Handshake struct {
-	Subprotocol string // one of those configured here; empty: none
+	Subprotocol string // one of those configured here, or any (see Upgrader.AnySubprotocol); empty: none
 	Host        []byte // the request's authority (server side only)
 	Origin      []byte // nil without an Origin field (server side only)
 	Query       []byte // what follows the target's question mark (server side only)

@@ -19,7 +19,8 @@ type request struct {
 	body       bool // a field announces a body
 	endless    bool // one does not say in a valid way where it ends
 	extensions extensions
-	offered    int // index of the preferred subprotocol among those offered; len(supported): none
+	first      []byte // the first subprotocol offered
+	offered    int    // index of the preferred subprotocol among those offered; len(supported): none
 }
 
 // parse reads the head and judges its syntax only. supported are the
@@ -109,6 +110,9 @@ func (q *request) take(f field, value []byte, supported []string) {
 		q.connected = q.connected || hasToken(value, "upgrade")
 	case fieldProtocol:
 		q.offered = preferred(value, supported, q.offered)
+		for len(q.first) == 0 && len(value) > 0 {
+			q.first, value = nextElement(value)
+		}
 	case fieldExtensions:
 		q.extensions.take(value)
 	case fieldContentLength:

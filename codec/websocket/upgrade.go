@@ -15,6 +15,10 @@ type Upgrader struct {
 	// Subprotocols are those spoken here, the preferred one first. A request
 	// that offers none of them is accepted without a subprotocol.
 	Subprotocols []string
+	// AnySubprotocol accepts the first one offered where none of Subprotocols
+	// is. Some clients, such as browsers, give up if they offer some and none is
+	// accepted; this is for a server to which they make no difference.
+	AnySubprotocol bool
 	// CheckOrigin decides whether pages of origin may connect to host. origin
 	// is nil if the request has no Origin field; both lie in the head. nil
 	// stands for [SameOrigin].
@@ -93,6 +97,8 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	}
 	if q.offered < len(u.Subprotocols) {
 		hs.Subprotocol = u.Subprotocols[q.offered]
+	} else if u.AnySubprotocol && isToken(q.first) {
+		hs.Subprotocol = string(q.first)
 	}
 	if q.extensions.usable && u.Deflate != nil {
 		hs.Deflate, hs.Deflates = u.Deflate.Answer(q.extensions.params), true

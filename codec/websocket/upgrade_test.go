@@ -318,6 +318,31 @@ func TestUpgradeAccepts(t *testing.T) {
 	}
 }
 
+func TestUpgradeAnySubprotocol(t *testing.T) {
+	u := &websocket.Upgrader{Subprotocols: []string{v1}, AnySubprotocol: true}
+	for _, tt := range []struct {
+		fields []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"Sec-WebSocket-Protocol: a"}, "a"},
+		{[]string{"Sec-WebSocket-Protocol: , a, b", "Sec-WebSocket-Protocol: c"}, "a"},
+		{[]string{"Sec-WebSocket-Protocol: ,", "Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: c"}, "c"},
+		{[]string{"Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: b, " + v1}, v1},
+		{[]string{"Sec-WebSocket-Protocol: a b"}, ""},
+		{[]string{"Sec-WebSocket-Protocol: caf\xe9"}, ""},
+	} {
+		out, hs, err := u.Upgrade(nil, []byte(head(get, tt.fields...)))
+		if err != nil || hs.Subprotocol != tt.want {
+			t.Errorf("%q: %q, %v; want %q", tt.fields, hs.Subprotocol, err, tt.want)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(out)), nil)
+		if err != nil || res.Header.Get("Sec-WebSocket-Protocol") != tt.want || len(res.Header.Values("Sec-WebSocket-Protocol")) > 1 {
+			t.Errorf("%q: answered with %v, %v", tt.fields, res, err)
+		}
+	}
+}
+
 func TestUpgradeCheckOrigin(t *testing.T) {
 	var gotOrigin, gotHost []byte
 	allow := true

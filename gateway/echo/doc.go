@@ -1,7 +1,8 @@
 // Package echo is a WebSocket echo server on the gateway's poller and codec,
 // for conformance suites and latency baselines: every text or binary message
 // comes back as one frame, every ping as a pong, every close with its code.
-// What breaks RFC 6455 is closed with the code that the RFC names.
+// What breaks RFC 6455 is closed with the code that the RFC names. Every path,
+// origin and subprotocol is accepted.
 //
 // # The model
 //

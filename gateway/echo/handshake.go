@@ -14,9 +14,9 @@ var errShuttingDown = &websocket.HandshakeError{
 	Message: "the server is shutting down; try again later",
 }
 
-// upgrader lets every path and every origin in: an echo server has nothing to
-// protect.
-var upgrader = websocket.Upgrader{CheckOrigin: anyOrigin}
+// upgrader lets every path and every origin in, with any subprotocol: an echo
+// server has nothing to protect and reads nothing.
+var upgrader = websocket.Upgrader{CheckOrigin: anyOrigin, AnySubprotocol: true}
 
 // shakeHands gathers the request head and answers it. It returns the bytes of p
 // that follow the head.
