@@ -120,7 +120,7 @@ func TestMetrics(t *testing.T) {
 			"message_too_big": 0, "slow_consumer": 0, "ping_timeout": 0, "draining": 0, "disconnected": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
-			"head_too_large": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0},
+			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0},
 		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "not_available": 0, "internal": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "not_available": 0, "internal": 0},
