@@ -23,11 +23,13 @@ var errDraining = &websocket.HandshakeError{
 // handshake gathers the request's head and answers it. What follows the head
 // are frames already.
 func (c *session) handshake(p []byte) {
+	seen := 0
 	if c.held != nil {
+		seen = len(c.held.rest.B)
 		c.hold(p)
 		p = c.held.rest.B
 	}
-	n, refused := websocket.RequestLength(p)
+	n, refused := websocket.RequestLength(p, seen)
 	if refused != nil {
 		c.refuseHandshake(refused)
 		return

@@ -15,13 +15,16 @@ const MaxHandshake = 8 << 10
 // request line counts as part of it. refused is set as soon as no head that is
 // accepted can begin like b: it is too long or does not begin like HTTP, as a
 // TLS client's greeting, which would else be waited for until its time is up.
-func RequestLength(b []byte) (n int, refused *HandshakeError) {
+// seen is how much of b an earlier call was given and found incomplete; it is
+// not searched again, so that a head that comes byte by byte costs no more.
+func RequestLength(b []byte, seen int) (n int, refused *HandshakeError) {
 	head := TrimEmptyLine(b)
 	if len(head) > 0 && !firstBytes[head[0]] {
 		return 0, errNotHTTP
 	}
-	if n = HeadLength(head); n > 0 {
-		n += len(b) - len(head)
+	skipped := len(b) - len(head)
+	if n = headEnd(head, max(seen-skipped, 0)); n > 0 {
+		n += skipped
 	}
 	switch {
 	case n <= MaxHandshake && (n > 0 || len(b) < MaxHandshake):
@@ -44,16 +47,20 @@ func TrimEmptyLine(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\r\n"))
 // b, its empty line included, and 0 if b does not hold all of it. A line that
 // ends in a bare LF counts here, so that whoever sends such a head is refused
 // at once and not when the time for the handshake is up.
-func HeadLength(b []byte) int {
-	for start := 0; ; {
-		i := bytes.IndexByte(b[start:], '\n')
-		if i < 0 {
+func HeadLength(b []byte) int { return headEnd(b, 0) }
+
+// headEnd is [HeadLength] of b whose first seen bytes hold no end.
+func headEnd(b []byte, seen int) int {
+	for i := seen; ; i++ {
+		next := bytes.IndexByte(b[i:], '\n')
+		if next < 0 {
 			return 0
 		}
-		if i == 0 || i == 1 && b[start] == '\r' {
-			return start + i + 1
+		i += next
+		line := bytes.TrimSuffix(b[:i], []byte("\r"))
+		if len(line) == 0 || line[len(line)-1] == '\n' {
+			return i + 1
 		}
-		start += i + 1
 	}
 }
 

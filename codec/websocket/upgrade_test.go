@@ -422,7 +422,7 @@ func TestHeadLength(t *testing.T) {
 	}
 }
 
-// TestRequestLength gives each request whole and in two parts.
+// TestRequestLength has each request come in small pieces.
 func TestRequestLength(t *testing.T) {
 	sized := func(size int) string { // in its last field
 		const field = "Cookie: "
@@ -462,8 +462,9 @@ func TestRequestLength(t *testing.T) {
 			if want == 0 && tt.status == 0 {
 				want = len(tt.in)
 			}
+			seen := 0
 			for i := 0; i <= len(tt.in); i = min(i+1+i/100, max(len(tt.in), i+1)) {
-				n, refused := websocket.RequestLength([]byte(tt.in[:i]))
+				n, refused := websocket.RequestLength([]byte(tt.in[:i]), seen)
 				switch {
 				case refused != nil && refused.Status != tt.status:
 					t.Fatalf("%d bytes are refused with %v", i, refused)
@@ -473,6 +474,9 @@ func TestRequestLength(t *testing.T) {
 					t.Fatalf("not refused, want %d", tt.status)
 				case i >= websocket.MaxHandshake && n == 0 && refused == nil:
 					t.Fatalf("%d bytes are not enough", i)
+				}
+				if n == 0 && refused == nil {
+					seen = i
 				}
 			}
 		})

@@ -28,7 +28,7 @@ func (s *session) shakeHands(p []byte) (rest []byte) {
 		s.keep(p[:min(len(p), websocket.MaxHandshake-kept)])
 		head = s.kept.B
 	}
-	n, refused := websocket.RequestLength(head)
+	n, refused := websocket.RequestLength(head, kept)
 	switch {
 	case refused != nil:
 		s.refuse(refused)
