@@ -212,7 +212,8 @@ func grow(b []byte, n int) []byte {
 }
 
 // checkText goes on where the last check ended, so that a message is checked
-// once however many reads bring it.
+// once however many reads bring it. Of the last fragment it knows how many bytes
+// are to come: a character that they cannot complete is refused before they do.
 func (p *partial) checkText() *CloseError {
 	if p.message == nil {
 		return nil
@@ -222,6 +223,9 @@ func (p *partial) checkText() *CloseError {
 		return ErrTextNotUTF8
 	}
 	p.checked += n
+	if left := p.frame.Length - int64(p.arrived); p.frame.Fin && left < int64(lacking(p.message.B[p.checked:])) {
+		return ErrTextNotUTF8
+	}
 	return nil
 }
 
@@ -243,9 +247,6 @@ func (p *partial) endFrame(c *ReaderConfig) (msg Message, ok bool, refused *Clos
 	if p.compressed {
 		msg, refused = p.inflateGathered(c)
 		return msg, refused == nil, refused
-	}
-	if p.op == ws.OpText && p.checked != p.gathered() {
-		return msg, false, ErrTextNotUTF8
 	}
 	msg.Op = p.op
 	if p.message != nil {

@@ -2,13 +2,11 @@ package websocket_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 	"unsafe"
 
 	"fleetcast/codec/websocket"
@@ -252,61 +250,4 @@ func TestReaderWithoutRecycle(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-}
-
-// TestReaderTextFailsAtOnce: the Reader refuses exactly the byte that makes the
-// text invalid, not a later one (RFC 6455, 8.1).
-func TestReaderTextFailsAtOnce(t *testing.T) {
-	texts := []string{
-		"\xff", "a\x80", "\xc0", "\xc1\xbf", "\xc3\xc3", "\xc3a", "\xe0\x80\x80", "\xe0\x9f", "\xe2\x82a", "\xe2\xe2",
-		"\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf0\x8f", "\xf0\x9f\x98a", "\xf0\x9fa", "\xf4\x90", "\xf5",
-		"κόσμε\xed\xa0\x80edited", strings.Repeat("€", 50) + "\x80", strings.Repeat("x", 300) + "\xf4\x8f\xbf\xc0",
-	}
-	for _, text := range texts {
-		bad := firstBad(text)
-		rest := strings.Repeat("z", 10)
-		streams := map[string]string{
-			"one frame":         frame(ws.OpText, text+rest),
-			"frame a character": "",
-		}
-		fragments := fragment(ws.OpText, false, "")
-		for i := range len(text) {
-			fragments += fragment(ws.OpContinuation, false, text[i:i+1])
-		}
-		streams["frame a character"] = fragments + frame(ws.OpContinuation, rest)
-
-		for name, stream := range streams {
-			var r websocket.Reader
-			failed := -1
-			for i, b := range each([]byte(stream)) {
-				if _, _, _, err := r.Next(b, server); err != nil {
-					if !errors.Is(err, websocket.ErrTextNotUTF8) {
-						t.Fatal(err)
-					}
-					failed = i
-					break
-				}
-			}
-			want := len(fragment(ws.OpText, false, "")) + (bad+1)*len(fragment(ws.OpText, false, "x")) - 1
-			if name == "one frame" {
-				want = len(stream) - len(rest) - len(text) + bad
-			}
-			if failed != want {
-				t.Errorf("%q, %s: failed at byte %d, want %d", text, name, failed, want)
-			}
-			r.Release()
-		}
-	}
-}
-
-// firstBad finds by trial the first byte of text after which nothing can make
-// it valid.
-func firstBad(text string) int {
-	endings := []string{"", "\x80", "\x80\x80", "\x80\x80\x80", "\x90\x80\x80", "\xa0\x80", "\x90\x80", "\xa0\x80\x80"}
-	for i := range len(text) {
-		if !slices.ContainsFunc(endings, func(end string) bool { return utf8.ValidString(text[:i+1] + end) }) {
-			return i
-		}
-	}
-	return -1
 }

@@ -1,6 +1,9 @@
 package websocket
 
-import "unicode/utf8"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 // checkText checks as much of b as can be judged. n bytes are complete
 // characters; what follows them, at most three bytes, is the beginning of a
@@ -19,4 +22,14 @@ func checkText(b []byte) (n int, ok bool) {
 		}
 	}
 	return n, utf8.Valid(b[:n])
+}
+
+// lacking is how many bytes complete the character that begun is the beginning
+// of, as checkText leaves it; 0 if begun is empty.
+func lacking(begun []byte) int {
+	if len(begun) == 0 {
+		return 0
+	}
+	size := bits.LeadingZeros8(^begun[0]) // the first byte says it in ones (RFC 3629, 3)
+	return size - len(begun)
 }
