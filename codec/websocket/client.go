@@ -171,7 +171,7 @@ func (r *response) check(expected []byte, offer *deflate.Params) (problem string
 		return "the response does not switch to websocket"
 	case r.count[fieldAccept] != 1 || !bytes.Equal(r.accept, expected):
 		return "Sec-WebSocket-Accept is not the answer to this request's key"
-	case r.extensions.malformed:
+	case !r.extensions.wellFormed(r.count[fieldExtensions]):
 		return "Sec-WebSocket-Extensions is malformed"
 	case r.extensions.foreign || r.extensions.deflates > 0 && offer == nil:
 		return "the server chose an extension that was not offered"

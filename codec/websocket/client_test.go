@@ -17,6 +17,8 @@ import (
 
 var sampleKey = websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ=="))
 
+// TestRequest reads the client's request with others' eyes (RFC 6455, 4.1
+// and 3).
 func TestRequest(t *testing.T) {
 	request := websocket.Request{
 		Host: "example.com:8080", Path: "/ws?a=b", Subprotocols: []string{v1, "other"},
@@ -40,6 +42,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestNewKey: the nonce is 16 bytes in base64, a new one each time (RFC 6455, 4.1).
 func TestNewKey(t *testing.T) {
 	a, b := websocket.NewKey(), websocket.NewKey()
 	if a == b {
@@ -89,6 +92,8 @@ func answer(lines ...string) string {
 	return s + "\r\n"
 }
 
+// TestRequestCheck has the client's demands on the server's answer (RFC 6455,
+// 4.1, 4.2.2, 7.2.1, 9.1, and 11.3.2, 11.3.3 and 11.3.4).
 func TestRequestCheck(t *testing.T) {
 	accept := "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 	tests := []struct {
@@ -102,7 +107,7 @@ func TestRequestCheck(t *testing.T) {
 		{"any case", answer("upgrade: WebSocket", "connection: x, UPGRADE"), "", 0, ""},
 		{"without a phrase", strings.Replace(answer(), "101 Switching Protocols", "101 ", 1), "", 0, ""},
 		{"subprotocol", answer("Sec-WebSocket-Protocol: fleetcast.v1"), v1, 0, ""},
-		{"empty extensions", answer("Sec-WebSocket-Extensions:"), "", 0, ""},
+		{"space around the accept", answer("Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "), "", 0, ""},
 		{"empty", "", "", 0, "not an HTTP"},
 		{"incomplete", strings.TrimSuffix(answer(), "\r\n"), "", 0, "not an HTTP"},
 		{"not HTTP", "SSH-2.0-x\r\n\r\n", "", 0, `"SSH-2.0-x"`},
@@ -123,6 +128,15 @@ func TestRequestCheck(t *testing.T) {
 		{"wrong accept", answer("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOa="), "", 101, "Sec-WebSocket-Accept"},
 		{"two accepts", answer(accept, accept), "", 101, "Sec-WebSocket-Accept"},
 		{"extension", answer("Sec-WebSocket-Extensions: permessage-deflate"), "", 101, "extension"},
+		{"empty extensions", answer("Sec-WebSocket-Extensions:"), "", 101, "malformed"},
+		{"two extensions", answer("Sec-WebSocket-Extensions: x", "Sec-WebSocket-Extensions: y"), "", 101, "extension"},
+		{"empty subprotocol", answer("Sec-WebSocket-Protocol:"), "", 101, "subprotocol"},
+		{"empty accept", answer("Sec-WebSocket-Accept:"), "", 101, "Sec-WebSocket-Accept"},
+		{"accept in another case", answer("Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "", 101, "Sec-WebSocket-Accept"},
+		{"Connection like upgrade", answer("Connection: upgraded"), "", 101, "does not switch"},
+		{"Upgrade like websocket", answer("Upgrade: websockets"), "", 101, "does not switch"},
+		{"status 200", strings.Replace(answer(), "101", "200", 1), "", 200, "refused"},
+		{"status 426 with a version", "HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 25\r\n\r\n", "", 426, "refused"},
 		{"subprotocol not offered", answer("Sec-WebSocket-Protocol: x"), "", 101, "subprotocol"},
 		{"two subprotocols in one", answer("Sec-WebSocket-Protocol: fleetcast.v1, other"), "", 101, "subprotocol"},
 		{"two subprotocols", answer("Sec-WebSocket-Protocol: other", "Sec-WebSocket-Protocol: fleetcast.v1"), "", 101, "subprotocol"},

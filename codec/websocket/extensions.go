@@ -16,6 +16,12 @@ type extensions struct {
 	usable    bool           // there is such a one
 }
 
+// wellFormed tells whether so many fields followed the grammar, which wants one
+// element at least.
+func (e *extensions) wellFormed(fields int) bool {
+	return !e.malformed && (fields == 0 || e.foreign || e.deflates > 0)
+}
+
 // take notes one field.
 func (e *extensions) take(value []byte) {
 	for {

@@ -66,6 +66,8 @@ var (
 		"Sec-WebSocket-Key or Sec-WebSocket-Version is there more than once; send each once"}
 	errBadExtensions = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"Sec-WebSocket-Extensions is malformed; send 'name; parameter; parameter=value, ...'"}
+	errBadProtocol = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
+		"Sec-WebSocket-Protocol is malformed; send 'name, name', or leave it out"}
 	errBadHTTPVersion = &HandshakeError{http.StatusHTTPVersionNotSupported, ReasonBadHTTPVersion,
 		"the WebSocket handshake needs HTTP/1.1"}
 	errBadMethod = &HandshakeError{http.StatusMethodNotAllowed, ReasonBadMethod,

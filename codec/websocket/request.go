@@ -20,6 +20,7 @@ type request struct {
 	endless    bool // one does not say in a valid way where it ends
 	extensions extensions
 	first      []byte // the first subprotocol offered
+	offers     tokens // the subprotocols that are offered
 	offered    int    // index of the preferred subprotocol among those offered; len(supported): none
 }
 
@@ -109,6 +110,7 @@ func (q *request) take(f field, value []byte, supported []string) {
 	case fieldConnection:
 		q.connected = q.connected || hasToken(value, "upgrade")
 	case fieldProtocol:
+		q.offers.take(value)
 		q.offered = preferred(value, supported, q.offered)
 		for len(q.first) == 0 && len(value) > 0 {
 			q.first, value = nextElement(value)
@@ -122,6 +124,24 @@ func (q *request) take(f field, value []byte, supported []string) {
 		q.body = true
 		last := trimSpace(value[bytes.LastIndexByte(value, ',')+1:])
 		q.endless = q.endless || !equalFold(last, "chunked")
+	}
+}
+
+// tokens is what the fields of one list of tokens are like. The list must have
+// one at least (RFC 6455, 4.3).
+type tokens struct{ named, malformed bool }
+
+// take notes one field. Empty elements do not count (RFC 9110, 5.6.1.2).
+func (t *tokens) take(list []byte) {
+	for len(list) > 0 {
+		var name []byte
+		name, list = nextElement(list)
+		switch {
+		case isToken(name):
+			t.named = true
+		case len(name) > 0:
+			t.malformed = true
+		}
 	}
 }
 

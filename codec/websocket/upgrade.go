@@ -117,8 +117,10 @@ func (q *request) checkFields() *HandshakeError {
 		return errBadVersion
 	case !isKey(q.key):
 		return errBadKey
-	case q.extensions.malformed:
+	case !q.extensions.wellFormed(q.count[fieldExtensions]):
 		return errBadExtensions
+	case q.offers.malformed || q.count[fieldProtocol] > 0 && !q.offers.named:
+		return errBadProtocol
 	case q.body:
 		return errUnexpectedBody
 	}

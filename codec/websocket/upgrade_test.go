@@ -52,6 +52,8 @@ func containsField(lines []string, name string) bool {
 
 const get = "GET /ws HTTP/1.1"
 
+// TestUpgradeRefusals has what a server must refuse, and with which status (RFC
+// 6455, 4.2.1, 4.2.2, 4.3, 4.4, 9.1, 10.2, 10.7, 11.3.1 and 11.3.5).
 func TestUpgradeRefusals(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -164,6 +166,13 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"key list", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), 400, "bad_key"},
 		{"key not base64", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!=="), 400, "bad_key"},
 		{"two keys", head(get, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="), 400, "malformed_request"},
+		{"empty extensions", head(get, "Sec-WebSocket-Extensions:"), 400, "malformed_request"},
+		{"extensions without one", head(get, "Sec-WebSocket-Extensions: , ,"), 400, "malformed_request"},
+		{"empty subprotocol", head(get, "Sec-WebSocket-Protocol:"), 400, "malformed_request"},
+		{"subprotocols without one", head(get, "Sec-WebSocket-Protocol: ,", "Sec-WebSocket-Protocol: , "), 400, "malformed_request"},
+		{"subprotocol with a space", head(get, "Sec-WebSocket-Protocol: fleetcast.v1, a b"), 400, "malformed_request"},
+		{"quoted subprotocol", head(get, "Sec-WebSocket-Protocol: \"fleetcast.v1\""), 400, "malformed_request"},
+		{"subprotocol with a separator", head(get, "Sec-WebSocket-Protocol: fleetcast/v1"), 400, "malformed_request"},
 		{"Content-Length", head(get, "Content-Length: 5"), 400, "unexpected_body"},
 		{"two Content-Lengths", head(get, "Content-Length: 0", "Content-Length: 5"), 400, "malformed_request"},
 		{"two Content-Lengths of 0", head(get, "Content-Length: 0", "Content-Length: 0"), 400, "malformed_request"},
@@ -258,6 +267,8 @@ func TestAppendRefusal(t *testing.T) {
 	}
 }
 
+// TestUpgradeAccepts has requests that a server must take, and its answers, whole
+// (RFC 6455, 4.2.1, 4.2.2, 9 and 11.3.2, 11.3.3 and 11.3.4).
 func TestUpgradeAccepts(t *testing.T) {
 	tests := []struct {
 		name, head, subprotocol, host, query string
