@@ -133,7 +133,7 @@ func (c *client) Received(p []byte) {
 		}
 		message, n, ok, err := c.reader.Next(p, &clientReader)
 		if err != nil {
-			c.Close(err)
+			c.violated(err)
 			return
 		}
 		if ok {
@@ -207,14 +207,31 @@ func (c *client) take(message websocket.Message, now int64) {
 }
 
 // takeClose takes a close frame: the answer to the client's own, after which
-// the server closes the connection, or the server's wish.
+// the server closes the connection, or the server's wish, which is answered (RFC
+// 6455, 5.5.1).
 func (c *client) takeClose(payload []byte) {
 	c.told = true
 	if c.state == clientLeaving {
 		return
 	}
 	code, reason, _ := websocket.ParseClose(payload)
+	c.sendClose(code)
 	c.Close(fmt.Errorf("%w: %d %q", errPeerClosed, code, reason))
+}
+
+// violated fails the connection for what the server did wrong (RFC 6455, 7.1.7).
+func (c *client) violated(err error) {
+	var violation *websocket.CloseError
+	if errors.As(err, &violation) && c.state != clientLeaving {
+		c.sendClose(violation.Code)
+	}
+	c.Close(err)
+}
+
+// sendClose sends a close frame as the connection's last words; 1005 leaves the
+// code out. A connection that does not take them ends for its own reason.
+func (c *client) sendClose(code ws.StatusCode) {
+	_ = c.unsent.Send(&c.Conn, websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
 }
 
 func (c *client) takeMessages(payload []byte, now int64) {

@@ -243,7 +243,7 @@ func TestSubscribeReconnects(t *testing.T) {
 	if code := gateway.wait(t); code != 0 {
 		t.Fatalf("serve: exit code %d: %s", code, gateway.err)
 	}
-	subscriber.err.await(t, `1001 draining; connecting again`)
+	subscriber.err.await(t, `1001 "draining"; connecting again`)
 
 	again := start(t, nil, "--listen=localhost:"+port, "--publish="+publish, "--admin=off")
 	again.out.await(t, "stop with")
@@ -337,7 +337,7 @@ func TestSignals(t *testing.T) {
 			if code := p.exitCode(t); code != 0 {
 				t.Errorf("exit code %d, want 0; %s", code, p.err)
 			}
-			subscriber.err.await(t, "1001 draining")
+			subscriber.err.await(t, `1001 "draining"`)
 		})
 	}
 	t.Run("twice", func(t *testing.T) {

@@ -95,7 +95,7 @@ func TestDrainByAPI(t *testing.T) {
 	if code := c.wait(t); code != 0 {
 		t.Errorf("exit code %d: %s", code, c.err)
 	}
-	subscriber.err.await(t, "1001 draining")
+	subscriber.err.await(t, `1001 "draining"`)
 }
 
 // TestServeUnderSystemd runs the process as systemd does: with sockets that were

@@ -145,6 +145,7 @@ func (s *subscriber) read(early []byte) error {
 			message, n, ok, err := reader.Next(input, &s.reader)
 			input = input[n:]
 			if err != nil {
+				s.violated(err)
 				return fmt.Errorf("the gateway broke the protocol: %w", err)
 			}
 			if !ok {
@@ -166,6 +167,14 @@ func (s *subscriber) read(early []byte) error {
 	}
 }
 
+// violated tells the gateway what it did wrong (RFC 6455, 7.1.7).
+func (s *subscriber) violated(err error) {
+	var violation *websocket.CloseError
+	if errors.As(err, &violation) {
+		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, violation.Code, "", ws.NewMask()))
+	}
+}
+
 func (s *subscriber) handle(m websocket.Message) error {
 	switch m.Op {
 	case ws.OpText:
@@ -176,7 +185,7 @@ func (s *subscriber) handle(m websocket.Message) error {
 	case ws.OpClose:
 		code, reason, _ := websocket.ParseClose(m.Payload) // Next has validated it
 		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
-		return fmt.Errorf("the gateway closed the connection: %d %s", code, reason)
+		return fmt.Errorf("the gateway closed the connection: %d %q", code, reason)
 	}
 	return nil
 }
