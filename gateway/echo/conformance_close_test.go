@@ -63,3 +63,46 @@ func TestConformanceCloseCodes(t *testing.T) {
 	add("7.13", refused, 5000, 32768, 65535)
 	run(t, exchanges)
 }
+
+// TestCrossingCloses has clients and the server close at the same time: each
+// client gets one close frame, the answer to its own or the server's, and then
+// the FIN (RFC 6455, 5.5.1, 7.1.1 and 7.1.3).
+func TestCrossingCloses(t *testing.T) {
+	const clients = 60
+	server := serve(t, echo.Config{Loops: 2})
+	var all []*rawClient
+	for range clients {
+		all = append(all, connect(t, server))
+	}
+	var result <-chan error
+	for i, c := range all {
+		if i == clients/2 {
+			result = shutdown(server, echo.CloseTimeout)
+		}
+		if i == clients*3/4 { // these know of the server's close frame
+			if _, err := all[clients-1].in.Peek(1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Nobody answers what comes behind a close frame.
+		_, _ = c.Write(join(rawClose(4001), masked(ws.OpPing, ""), rawClose(4002)))
+	}
+	crossed := 0
+	for _, c := range all {
+		_, body, err := c.frame()
+		switch code, _ := ws.ParseCloseFrameData(body); {
+		case err != nil || code != 4001 && code != ws.StatusGoingAway:
+			t.Errorf("code %d, error %v", code, err)
+		case code == ws.StatusGoingAway:
+			crossed++
+		}
+		c.expectEnd()
+		c.Close()
+	}
+	if crossed == 0 || crossed == clients {
+		t.Errorf("%d of %d closes crossed", crossed, clients)
+	}
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
