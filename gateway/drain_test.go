@@ -43,6 +43,7 @@ func (s *server) drained(result <-chan error) error {
 	}
 }
 
+// TestDrainTellsClients proves RFC 6455, 7.1.2.
 func TestDrainTellsClients(t *testing.T) {
 	const clients, events, window = 30, 200, 5000
 	s := start(t, func(c *gateway.Config) { c.RetryWindow = window * time.Millisecond })

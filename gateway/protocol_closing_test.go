@@ -80,7 +80,7 @@ func TestCloseCodes(t *testing.T) {
 
 // TestCrossingCloses has clients and the gateway close at the same time: each
 // client gets one close frame, the answer to its own or the gateway's, and then
-// the FIN (RFC 6455, 5.5.1, 7.1.1 and 7.1.3).
+// the FIN (RFC 6455, 5.5.1, 6.1, 7.1.1 and 7.1.3).
 func TestCrossingCloses(t *testing.T) {
 	const clients = 60
 	s := start(t, func(c *gateway.Config) { c.RetryWindow = 0 })

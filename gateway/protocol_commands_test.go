@@ -21,6 +21,7 @@ func TestWelcome(t *testing.T) {
 	})
 }
 
+// TestSubprotocol proves RFC 6455, 4.2.2.
 func TestSubprotocol(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, open func(*server, ...string) *client) {
 		s := start(t)

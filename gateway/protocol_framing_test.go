@@ -15,6 +15,7 @@ const (
 	pong = `{"type":"pong"}`
 )
 
+// TestFramingViolations proves RFC 6455, 5.1, 5.2, 5.5 and 7.1.7.
 func TestFramingViolations(t *testing.T) {
 	s := start(t)
 	fragment := clientFrame(ws.OpText, false, "{")
@@ -72,6 +73,7 @@ func TestLargestMessage(t *testing.T) {
 	p.wants(`{"type":"pong"}`)
 }
 
+// TestMaxMessage proves RFC 6455, 10.4.
 func TestMaxMessage(t *testing.T) {
 	p := start(t, func(c *gateway.Config) { c.MaxMessage = 128 }).connect()
 	p.says(ping + strings.Repeat(" ", 128-len(ping)))
@@ -81,7 +83,7 @@ func TestMaxMessage(t *testing.T) {
 }
 
 // TestFramesInPieces has fragments, control frames between them, and every
-// split.
+// split (RFC 6455, 5.1, 5.2, 5.4 and 5.5.3).
 func TestFramesInPieces(t *testing.T) {
 	s := start(t)
 	script := clientFrame(ws.OpText, false, `{"type":"pi`) + clientFrame(ws.OpPing, true, "a") +
@@ -108,6 +110,7 @@ func TestFramesInPieces(t *testing.T) {
 	check(p)
 }
 
+// TestCloseIsEchoed proves RFC 6455, 5.5.1 and 7.1.1.
 func TestCloseIsEchoed(t *testing.T) {
 	for name, test := range map[string]struct {
 		body string
@@ -145,7 +148,7 @@ func TestCloseIsEchoed(t *testing.T) {
 }
 
 // A client that does not close its side after the closing handshake is reset in
-// the end.
+// the end (RFC 6455, 7.1.1).
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := start(t)

@@ -13,6 +13,7 @@ import (
 	"fleetcast/gateway"
 )
 
+// TestHandshakeRefusals proves RFC 6455, 4.2.1, 4.2.2, 4.4 and 7.2.2.
 func TestHandshakeRefusals(t *testing.T) {
 	s := start(t)
 	without := func(field string) string {
@@ -91,6 +92,7 @@ func (p *peer) refused(status int, body, header string) {
 	p.Close()
 }
 
+// TestHandshakeAccepted proves RFC 6455, 4.2.2.
 func TestHandshakeAccepted(t *testing.T) {
 	s := start(t)
 	tests := map[string]string{
@@ -175,6 +177,7 @@ func TestSlowHead(t *testing.T) {
 	}
 }
 
+// TestAllowedOrigins proves RFC 6455, 4.2.2 and 10.2.
 func TestAllowedOrigins(t *testing.T) {
 	for _, test := range []struct {
 		allowed []string

@@ -82,6 +82,7 @@ func TestEventOfAnotherChannel(t *testing.T) {
 	}
 }
 
+// TestWaysToHangUp proves RFC 6455, 7.2.1.
 func TestWaysToHangUp(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -123,6 +124,7 @@ func TestLateSubscriptions(t *testing.T) {
 	}
 }
 
+// TestConnectRefused proves RFC 6455, 4.1.
 func TestConnectRefused(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int64

@@ -2,7 +2,11 @@ package loadtest_test
 
 import (
 	"bufio"
+	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,9 +56,9 @@ func talk(t *testing.T, says []byte) (common loadtest.Common, heard <-chan []ws.
 	}, frames
 }
 
-// TestClientAnswers: the harness's clients answer pings and close frames, and say
-// what was wrong with a frame before they close (RFC 6455, 5.1, 5.5.1, 5.5.2, 7.1.1,
-// 7.1.2, 7.1.7, 7.2.1 and 10.7).
+// TestClientAnswers: the harness's clients answer pings and close frames, and
+// say what was wrong with a frame before they close (RFC 6455, 5.1, 5.2, 5.4,
+// 5.5.1, 5.5.2, 6.1, 7.1.1, 7.1.2, 7.1.7, 7.2.1, 7.4.1, 8.1 and 10.7).
 func TestClientAnswers(t *testing.T) {
 	t.Parallel()
 	mask := [4]byte{1, 2, 3, 4}
@@ -118,4 +122,65 @@ func TestMasksAreFresh(t *testing.T) {
 	if want := 1 + pings + 1; len(masks) != want {
 		t.Errorf("%d frames, want %d", len(masks), want)
 	}
+}
+
+// TestClientWaitsForTheAnswer: the harness's clients send a request that others
+// take, and nothing behind it before it is answered (RFC 6455, 4.1).
+func TestClientWaitsForTheAnswer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	heard := make(chan []ws.Frame, 1)
+	go func() {
+		var frames []ws.Frame
+		defer func() { heard <- frames }()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		request, err := http.ReadRequest(in)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if b, err := in.Peek(1); len(b) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("before the answer came %q, %v", b, err)
+		}
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, _, _, err = ws.UpgradeHTTP(request, hijacked{httptest.NewRecorder(), conn, in})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		f, err := ws.ReadFrame(in)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		frames = append(frames, f)
+	}()
+	scenario(t, loadtest.RunEcho, loadtest.Echo{Common: loadtest.Common{
+		URL: "ws://" + l.Addr().String() + "/ws", PID: loadtest.NoProcess, Settle: time.Millisecond, Stall: 250 * time.Millisecond,
+	}, Clients: 1, Messages: 1, Window: 1})
+	if frames := <-heard; len(frames) != 1 || frames[0].Header.OpCode != ws.OpText {
+		t.Errorf("behind the answer came %v", frames)
+	}
+}
+
+// hijacked gives a connection to those who upgrade by way of net/http.
+type hijacked struct {
+	http.ResponseWriter
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(h.in, bufio.NewWriter(h.conn)), nil
 }

@@ -33,7 +33,8 @@ var (
 	intake   = of(loadtest.RunIntake, func(c loadtest.Common) loadtest.Intake { return loadtest.Intake{Common: c} })
 )
 
-// What all scenarios have in common is checked by all of them.
+// What all scenarios have in common is checked by all of them (RFC 6455, 3 and
+// 4.1).
 func TestCommonConfigErrors(t *testing.T) {
 	scenarios := map[string]cancellable{
 		"connect": connect, "fanout": fanout, "echo": echoing, "churn": churn,
@@ -56,7 +57,9 @@ func TestCommonConfigErrors(t *testing.T) {
 			expectError(t, name, run(t.Context(), with(change)), want)
 		}
 		if name != "intake" { // it looks at the publish port alone
-			expectError(t, name, run(t.Context(), with(func(c *loadtest.Common) { c.URL = "http://127.0.0.1" })), "want ws://HOST:PORT/PATH")
+			for _, url := range []string{"http://127.0.0.1", "ws:///ws", "ws://127.0.0.1:1/ws#part", "ws://127.0.0.1:1/a#"} {
+				expectError(t, name, run(t.Context(), with(func(c *loadtest.Common) { c.URL = url })), "want ws://HOST:PORT/PATH")
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 )
 
 // target is where the clients connect. It is resolved once, for all processes.
@@ -21,7 +22,7 @@ func parseTarget(text, usualPath string) (target, error) {
 	if err != nil {
 		return target{}, fmt.Errorf("target: %w", err)
 	}
-	if u.Scheme != "ws" || u.Host == "" {
+	if u.Scheme != "ws" || u.Host == "" || strings.Contains(text, "#") { // RFC 6455, 3
 		return target{}, fmt.Errorf("target %q: want ws://HOST:PORT/PATH", text)
 	}
 	port := u.Port()

@@ -41,6 +41,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+// TestGatewayURL proves RFC 6455, 3 and 4.1.
 func TestGatewayURL(t *testing.T) {
 	for text, good := range map[string]bool{
 		"ws://localhost:8080/ws":   true,

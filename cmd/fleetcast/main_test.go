@@ -234,6 +234,7 @@ func TestPublishReachesSubscriber(t *testing.T) {
 	}
 }
 
+// TestSubscribeReconnects proves RFC 6455, 4.1, 7.2.1 and 7.2.3.
 func TestSubscribeReconnects(t *testing.T) {
 	gateway, url, publish, _ := startGateway(t, "--retry-window=0s")
 	port := url[strings.LastIndex(url, ":")+1 : strings.LastIndex(url, "/")]

@@ -2,10 +2,24 @@ package main
 
 import (
 	"bufio"
+	"crypto/ed25519"
+	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +28,8 @@ import (
 
 // TestSubscribeAnswers: subscribe answers pings and close frames with masked
 // frames, says what was wrong with a frame before it closes, and prints what a
-// close frame says so that no terminal obeys it (RFC 6455, 5.1, 5.5.1, 5.5.2, 7.1.7
-// and 7.2.1).
+// close frame says so that no terminal obeys it (RFC 6455, 4.1, 5.1, 5.3,
+// 5.5.1, 5.5.2, 7.1.7 and 7.2.1).
 func TestSubscribeAnswers(t *testing.T) {
 	tests := map[string]struct {
 		says    string
@@ -74,5 +88,134 @@ func converse(conn net.Conn, says string) (frames []ws.Frame) {
 		if frames = append(frames, f); len(frames) == 1 {
 			_, _ = conn.Write([]byte(says))
 		}
+	}
+}
+
+// TestSubscribeChecksTheAnswer: a server that answers the handshake wrongly gets
+// no frame (RFC 6455, 4.1 and 7.2.1).
+func TestSubscribeChecksTheAnswer(t *testing.T) {
+	const upgrade, connection = "Upgrade: websocket\r\n", "Connection: Upgrade\r\n"
+	tests := map[string]struct{ status, fields, said string }{
+		"status 200":                 {"200 OK", upgrade + connection + "ACCEPT\r\n", "200"},
+		"no Upgrade":                 {"101 Yes", connection + "ACCEPT\r\n", "connecting again"},
+		"other Upgrade":              {"101 Yes", "Upgrade: h2c\r\n" + connection + "ACCEPT\r\n", "connecting again"},
+		"no Connection":              {"101 Yes", upgrade + "ACCEPT\r\n", "connecting again"},
+		"other Connection":           {"101 Yes", upgrade + "Connection: close\r\nACCEPT\r\n", "connecting again"},
+		"no accept":                  {"101 Yes", upgrade + connection, "connecting again"},
+		"wrong accept":               {"101 Yes", upgrade + connection + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", "connecting again"},
+		"extension not offered":      {"101 Yes", upgrade + connection + "ACCEPT\r\nSec-WebSocket-Extensions: x\r\n", "connecting again"},
+		"subprotocol not offered":    {"101 Yes", upgrade + connection + "ACCEPT\r\nSec-WebSocket-Protocol: x\r\n", "connecting again"},
+		"nothing that looks like it": {"101 Yes", "", "connecting again"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			rest := make(chan []byte, 1)
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				request, err := http.ReadRequest(in)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sum := sha1.Sum([]byte(request.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+				accept := "Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:])
+				fmt.Fprintf(conn, "HTTP/1.1 %s\r\n%s\r\n", test.status, strings.ReplaceAll(test.fields, "ACCEPT", accept))
+				_ = conn.SetReadDeadline(time.Now().Add(patience))
+				if test.status[0] == '2' {
+					conn.Close() // an HTTP answer without a length ends so
+				}
+				all, _ := io.ReadAll(in)
+				rest <- all
+			}()
+			c := start(t, nil, "subscribe", "--timeout=5s", "--url=ws://"+listener.Addr().String(), "news")
+			c.err.await(t, test.said)
+			if all := <-rest; len(all) > 0 {
+				t.Errorf("behind the wrong answer came % x", all)
+			}
+			c.stop()
+			c.wait(t)
+		})
+	}
+}
+
+// authority is a certificate of localhost that vouches for itself. There is one
+// for the process, because the system's roots are read once.
+var authority = sync.OnceValues(func() (certificate tls.Certificate, err error) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return certificate, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, err
+})
+
+// TestSubscribeOverTLS: wss goes through TLS, which names the server, and ends
+// where the server cannot be verified (RFC 6455, 4.1 and 10.6).
+func TestSubscribeOverTLS(t *testing.T) {
+	certificate, err := authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
+	if err := os.WriteFile(roots, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", roots)
+
+	var requests atomic.Int32
+	var named atomic.Value
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		converse(conn, "\x81\x35"+`{"type":"event","channel":"news","offset":1,"data":1}`)
+	})
+	serve := func(config *tls.Config) (url string) {
+		gateway := httptest.NewUnstartedServer(handler)
+		gateway.TLS, gateway.Config.ErrorLog = config, log.New(io.Discard, "", 0)
+		gateway.StartTLS()
+		t.Cleanup(gateway.Close)
+		return "wss://localhost:" + gateway.URL[strings.LastIndex(gateway.URL, ":")+1:]
+	}
+
+	trusted := serve(&tls.Config{Certificates: []tls.Certificate{certificate}, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		named.Store(hello.ServerName)
+		return nil, nil
+	}})
+	c := start(t, nil, "subscribe", "--data", "--url="+trusted, "news")
+	c.out.await(t, "^1\n")
+	if name := named.Load(); name != "localhost" {
+		t.Errorf("the server is named %q in the TLS handshake", name)
+	}
+	c.stop()
+	c.wait(t)
+
+	before := requests.Load()
+	c = start(t, nil, "subscribe", "--url="+serve(nil), "news") // its certificate is of example.com
+	c.err.await(t, "certificate.*connecting again")
+	c.stop()
+	c.wait(t)
+	if requests.Load() != before {
+		t.Error("a server that cannot be verified got a request")
 	}
 }

@@ -46,6 +46,7 @@ func TestSubscribePrintsOneLineAMessage(t *testing.T) {
 	}
 }
 
+// TestSubscribeGivesUpOnAnHTTPRefusal proves RFC 6455, 4.1.
 func TestSubscribeGivesUpOnAnHTTPRefusal(t *testing.T) {
 	for _, test := range []struct {
 		status int

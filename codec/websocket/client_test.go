@@ -17,8 +17,8 @@ import (
 
 var sampleKey = websocket.Key([]byte("dGhlIHNhbXBsZSBub25jZQ=="))
 
-// TestRequest reads the client's request with others' eyes (RFC 6455, 4.1
-// and 3).
+// TestRequest reads the client's request with others' eyes (RFC 6455, 3, 4.1,
+// 11.3.1 and 11.3.5).
 func TestRequest(t *testing.T) {
 	request := websocket.Request{
 		Host: "example.com:8080", Path: "/ws?a=b", Subprotocols: []string{v1, "other"},
@@ -93,7 +93,7 @@ func answer(lines ...string) string {
 }
 
 // TestRequestCheck has the client's demands on the server's answer (RFC 6455,
-// 4.1, 4.2.2, 7.2.1, 9.1, and 11.3.2, 11.3.3 and 11.3.4).
+// 4.1, 4.2.2, 7.2.1, 9.1, 10.7, 11.3.2, 11.3.3 and 11.3.4).
 func TestRequestCheck(t *testing.T) {
 	accept := "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 	tests := []struct {

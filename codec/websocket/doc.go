@@ -36,6 +36,12 @@
 // of a browser: they take about as long, but this package's answer, which
 // checks more, allocates nothing and gobwas's three times.
 //
+// # Conformance
+//
+// rfc6455.md lists every requirement of RFC 6455, whom it binds here, and the
+// tests that prove it, in this package and on the sockets of the servers and
+// clients that are built on it. A test keeps the list whole.
+//
 // # Concurrency
 //
 // A Reader belongs to one goroutine at a time, the one that owns its

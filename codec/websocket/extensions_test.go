@@ -11,7 +11,8 @@ import (
 // deflating agrees to permessage-deflate, with the client's context.
 var deflating = websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{ClientContextBits: 12}}
 
-// TestUpgradeDeflate offers extensions to servers (RFC 6455, 9.1; RFC 7692, 7).
+// TestUpgradeDeflate offers extensions to servers (RFC 6455, 4.2.2, 5.8, 9, 9.1
+// and 11.3.2; RFC 7692, 7).
 func TestUpgradeDeflate(t *testing.T) {
 	plain := websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{}}
 	tests := []struct {
@@ -85,13 +86,13 @@ func checkAnswer(t *testing.T, u *websocket.Upgrader, request []byte, want strin
 	}
 	_, rest, found := strings.Cut(string(out), "Sec-WebSocket-Extensions: permessage-deflate")
 	got, _, _ := strings.Cut(rest, "\r\n")
-	if found != (want != "") || got != want || hs.Deflates != found {
+	if found != (want != "") || got != want || hs.Deflates != found || strings.Contains(rest, "Sec-WebSocket-Extensions") {
 		t.Errorf("got %q, %v; want %q", got, hs.Deflates, want)
 	}
 }
 
-// TestUpgradeMalformedExtensions refuses what does not follow the grammar
-// (RFC 6455, 9.1).
+// TestUpgradeMalformedExtensions refuses what does not follow the grammar (RFC
+// 6455, 4.3 and 9.1).
 func TestUpgradeMalformedExtensions(t *testing.T) {
 	for _, field := range []string{
 		";", "x;", "x;;y", "x; =1", "x; y=", "x; y=,", `x; y="`, `x; y="1`, `x; y=""`, `x; y="a b"`, `x; y=" 1"`, `x; y="\`, `x; y="1\"`,
@@ -104,7 +105,8 @@ func TestUpgradeMalformedExtensions(t *testing.T) {
 	}
 }
 
-// TestRequestCheckDeflate answers offers of permessage-deflate (RFC 7692, 7.1).
+// TestRequestCheckDeflate answers offers of permessage-deflate (RFC 6455, 4.1, 9
+// and 9.1; RFC 7692, 7.1).
 func TestRequestCheckDeflate(t *testing.T) {
 	none := &deflate.Params{}
 	any := &deflate.Params{ClientBits: deflate.AnyBits}
@@ -154,7 +156,7 @@ func TestRequestCheckDeflate(t *testing.T) {
 	}
 }
 
-// TestDeflateOffers has both sides agree.
+// TestDeflateOffers has both sides agree (RFC 6455, 9.1).
 func TestDeflateOffers(t *testing.T) {
 	for _, offer := range []deflate.Params{
 		{}, {ClientBits: deflate.AnyBits}, {ClientBits: 8}, {ServerBits: 15}, {ServerNoContext: true, ClientNoContext: true, ServerBits: 9, ClientBits: 15},

@@ -44,6 +44,7 @@ func readFrame(t testing.TB, in *bytes.Reader) ws.Frame {
 	return ws.Frame{Header: h, Payload: payload}
 }
 
+// TestAppendFrame proves RFC 6455, 5.1, 5.2, 5.3 and 6.1.
 func TestAppendFrame(t *testing.T) {
 	prefix := []byte("before")
 	for _, length := range lengths {
@@ -72,6 +73,7 @@ func TestAppendFrame(t *testing.T) {
 	}
 }
 
+// TestAppendControlFrameEndsAt125 proves RFC 6455, 5.5.
 func TestAppendControlFrameEndsAt125(t *testing.T) {
 	long := bytes.Repeat([]byte("x"), 1000)
 	for _, b := range [][]byte{

@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
+// TestReaderLimit proves RFC 6455, 10.4.
 func TestReaderLimit(t *testing.T) {
 	const limit = 64 << 10
 	big := strings.Repeat("x", limit)
@@ -52,7 +53,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestReaderTrustsNoLength: a header that promises 16 MiB costs what arrives.
+// TestReaderTrustsNoLength: a header that promises 16 MiB costs what arrives
+// (RFC 6455, 10.4).
 func TestReaderTrustsNoLength(t *testing.T) {
 	c := &websocket.ReaderConfig{MaxMessage: 16 << 20}
 	stream := websocket.AppendHeader(nil, ws.OpBinary, 16<<20)

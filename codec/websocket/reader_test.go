@@ -120,6 +120,7 @@ func unmasked(t testing.TB, stream []byte) []byte {
 	return out.Bytes()
 }
 
+// TestReaderSplits proves RFC 6455, 5.4 and 6.2.
 func TestReaderSplits(t *testing.T) {
 	masked, want := conversation()
 	for name, side := range map[string]struct {

@@ -155,7 +155,8 @@ func checkRefused(t *testing.T, c *websocket.ReaderConfig, stream []byte, want *
 	}
 }
 
-// TestReaderLengths reads every form of the length, both ways (RFC 6455, 5.2).
+// TestReaderLengths reads every form of the length, both ways (RFC 6455, 5.2
+// and 6.2).
 func TestReaderLengths(t *testing.T) {
 	for _, length := range lengths {
 		payload := make([]byte, length)

@@ -19,6 +19,7 @@ func rawClose(code ws.StatusCode) []byte {
 	return masked(ws.OpClose, string(binary.BigEndian.AppendUint16(nil, uint16(code))))
 }
 
+// TestCloseIsEchoed proves RFC 6455, 5.5.1 and 7.1.1.
 func TestCloseIsEchoed(t *testing.T) {
 	server := serve(t, echo.Config{})
 	tests := []struct {
@@ -44,6 +45,7 @@ func TestCloseIsEchoed(t *testing.T) {
 	}
 }
 
+// TestViolations proves RFC 6455, 7.1.7.
 func TestViolations(t *testing.T) {
 	server := serve(t, echo.Config{})
 	tests := []struct {
@@ -83,7 +85,7 @@ func TestViolations(t *testing.T) {
 }
 
 // A close with unread bytes in the server's socket would be a reset, and the
-// close frame lost.
+// close frame lost (RFC 6455, 7.1.1).
 func TestCloseFrameSurvivesAFlood(t *testing.T) {
 	c := connect(t, serve(t, echo.Config{}))
 	c.send(rawClose(1000))
@@ -95,6 +97,7 @@ func TestCloseFrameSurvivesAFlood(t *testing.T) {
 	c.expectEnd()
 }
 
+// TestPeerThatDoesNotHangUp proves RFC 6455, 7.1.1.
 func TestPeerThatDoesNotHangUp(t *testing.T) {
 	t.Parallel()
 	c := connect(t, serveImpatiently(t, echo.Config{}, echo.HandshakeTimeout, shortTime))
@@ -185,6 +188,7 @@ func TestShutdownResetsAStuckPeer(t *testing.T) {
 	}
 }
 
+// TestShutdown proves RFC 6455, 7.1.2.
 func TestShutdown(t *testing.T) {
 	server := serve(t, echo.Config{Loops: 2})
 	var clients []*rawClient

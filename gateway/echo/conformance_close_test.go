@@ -11,7 +11,8 @@ import (
 )
 
 // TestConformanceClose: one close frame answers the first, with its code, and
-// what comes behind it counts no more (RFC 6455, 5.5.1, 5.5.2 and 7.1.2 to 7.1.6).
+// what comes behind it counts no more (RFC 6455, 5.5.1, 5.5.2, 6.1,
+// 7.1.2, 7.1.5 and 7.1.6).
 func TestConformanceClose(t *testing.T) {
 	big := strings.Repeat("BAsd7&jh23", 26<<10)
 	closes := func(body string) string { return frame(ws.OpClose, body) }

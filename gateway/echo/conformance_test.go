@@ -92,8 +92,8 @@ func withHeader(first byte, payload string) string {
 	return string(b)
 }
 
-// TestConformanceFraming echoes texts and binaries at every edge of the length's
-// encoding, whole and in chops (RFC 6455, 5.2, 5.6, 6.1 and 6.2).
+// TestConformanceFraming echoes texts and binaries at every edge of the
+// length's encoding, whole and in chops (RFC 6455, 5.1, 5.2, 5.6, 6.1 and 6.2).
 func TestConformanceFraming(t *testing.T) {
 	server := serve(t, echo.Config{Loops: 2})
 	for _, kind := range []ws.OpCode{ws.OpText, ws.OpBinary} {

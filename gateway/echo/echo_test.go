@@ -181,6 +181,7 @@ func TestPipelinedMessagesComeInOrder(t *testing.T) {
 	}
 }
 
+// TestMaxMessage proves RFC 6455, 10.4.
 func TestMaxMessage(t *testing.T) {
 	server := serve(t, echo.Config{MaxMessage: 1000})
 	c := connect(t, server)

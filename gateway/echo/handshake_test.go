@@ -16,6 +16,7 @@ import (
 	"fleetcast/gateway/echo"
 )
 
+// TestAnyPathAndOrigin proves RFC 6455, 4.2.2.
 func TestAnyPathAndOrigin(t *testing.T) {
 	server := serve(t, echo.Config{})
 	for _, target := range []string{"/", "/ws", "/a/b?c=/d", "//", "/?", "http://localhost", "http://localhost/x://y", "http://localhost?q=/a"} {
@@ -28,6 +29,7 @@ func TestAnyPathAndOrigin(t *testing.T) {
 	}
 }
 
+// TestRefusals proves RFC 6455, 4.2.1, 4.2.2 and 7.2.2.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	patient := serve(t, echo.Config{})
