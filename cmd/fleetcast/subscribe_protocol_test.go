@@ -81,7 +81,7 @@ func converse(conn net.Conn, says string) (frames []ws.Frame) {
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	in := bufio.NewReader(conn)
 	for {
-		f, err := ws.ReadFrame(in)
+		f, err := readFrame(in)
 		if err != nil {
 			return frames
 		}
@@ -89,6 +89,19 @@ func converse(conn net.Conn, says string) (frames []ws.Frame) {
 			_, _ = conn.Write([]byte(says))
 		}
 	}
+}
+
+// readFrame reads a frame of at most 64 KiB.
+func readFrame(in io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(in); err != nil {
+		return f, err
+	}
+	if f.Header.Length > 64<<10 {
+		return f, fmt.Errorf("a frame of %d bytes", f.Header.Length)
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(in, f.Payload)
+	return f, err
 }
 
 // TestSubscribeChecksTheAnswer: a server that answers the handshake wrongly gets
