@@ -19,7 +19,6 @@ type request struct {
 	body       bool // a field announces a body
 	endless    bool // one does not say in a valid way where it ends
 	extensions extensions
-	first      []byte // the first subprotocol offered
 	offers     tokens // the subprotocols that are offered
 	offered    int    // index of the preferred subprotocol among those offered; len(supported): none
 }
@@ -112,9 +111,6 @@ func (q *request) take(f field, value []byte, supported []string) {
 	case fieldProtocol:
 		q.offers.take(value)
 		q.offered = preferred(value, supported, q.offered)
-		for len(q.first) == 0 && len(value) > 0 {
-			q.first, value = nextElement(value)
-		}
 	case fieldExtensions:
 		q.extensions.take(value)
 	case fieldContentLength:
@@ -129,7 +125,10 @@ func (q *request) take(f field, value []byte, supported []string) {
 
 // tokens is what the fields of one list of tokens are like. The list must have
 // one at least (RFC 6455, 4.3).
-type tokens struct{ named, malformed bool }
+type tokens struct {
+	first     []byte // nil: there is none
+	malformed bool
+}
 
 // take notes one field. Empty elements do not count (RFC 9110, 5.6.1.2).
 func (t *tokens) take(list []byte) {
@@ -137,10 +136,11 @@ func (t *tokens) take(list []byte) {
 		var name []byte
 		name, list = nextElement(list)
 		switch {
-		case isToken(name):
-			t.named = true
-		case len(name) > 0:
+		case len(name) == 0:
+		case !isToken(name):
 			t.malformed = true
+		case t.first == nil:
+			t.first = name
 		}
 	}
 }

@@ -97,8 +97,8 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	}
 	if q.offered < len(u.Subprotocols) {
 		hs.Subprotocol = u.Subprotocols[q.offered]
-	} else if u.AnySubprotocol && isToken(q.first) {
-		hs.Subprotocol = string(q.first)
+	} else if u.AnySubprotocol {
+		hs.Subprotocol = string(q.offers.first)
 	}
 	if q.extensions.usable && u.Deflate != nil {
 		hs.Deflate, hs.Deflates = u.Deflate.Answer(q.extensions.params), true
@@ -119,7 +119,7 @@ func (q *request) checkFields() *HandshakeError {
 		return errBadKey
 	case !q.extensions.wellFormed(q.count[fieldExtensions]):
 		return errBadExtensions
-	case q.offers.malformed || q.count[fieldProtocol] > 0 && !q.offers.named:
+	case q.offers.malformed || q.count[fieldProtocol] > 0 && q.offers.first == nil:
 		return errBadProtocol
 	case q.body:
 		return errUnexpectedBody
