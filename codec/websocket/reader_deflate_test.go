@@ -1,11 +1,11 @@
 package websocket_test
 
 import (
-	"bytes"
-	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
@@ -194,10 +194,16 @@ func TestReaderInflatesWithoutAllocating(t *testing.T) {
 		for range 100 {
 			turn() // the window fills
 		}
-		if n := testing.AllocsPerRun(500, turn); n > 0.1 {
+		// Under the race detector the pools drop a part of what they are given.
+		if n := testing.AllocsPerRun(500, turn); n > 0.1 && !(raceDetected() && n < 20) {
 			t.Errorf("%s: a message allocates %v times", name, n)
 		}
 	}
+}
+
+func raceDetected() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // FuzzReaderInflates compares what a Reader makes of compressed frames whole and
@@ -219,8 +225,8 @@ func FuzzReaderInflates(f *testing.F) {
 			t.Fatalf("whole: %q, %v; in chunks: %q, %v", whole, wholeErr, chunked, chunkedErr)
 		}
 		for _, m := range whole {
-			if len(m.payload) > c.MaxMessage || m.op == ws.OpText && !bytes.Equal([]byte(m.payload), bytes.ToValidUTF8([]byte(m.payload), []byte("?"))) {
-				t.Fatal(fmt.Sprintf("%v of %d bytes", m.op, len(m.payload)))
+			if len(m.payload) > c.MaxMessage || m.op == ws.OpText && !utf8.ValidString(m.payload) {
+				t.Fatalf("opcode %x of %d bytes", m.op, len(m.payload))
 			}
 		}
 	})
