@@ -11,4 +11,7 @@
 // connected client, the sender included; every other message is read and
 // ignored. A server is run as SERVER PORT, listens on 127.0.0.1:PORT and ends
 // at SIGTERM.
+//
+// gorilla and gws, run as SERVER PORT echo, send every message of at most 16 MiB
+// back to who sent it.
 package peers

@@ -1,6 +1,7 @@
 // Command gorilla is a broadcast server on gorilla/websocket: a goroutine per
 // connection that reads, and events written to one connection after the other
-// as a prepared message. Package peers describes the protocol.
+// as a prepared message. With the argument echo it is an echo server instead.
+// Package peers describes the protocols.
 package main
 
 import (
@@ -23,7 +24,10 @@ type server struct {
 }
 
 func main() {
-	listener := peer.Listen()
+	listener, echo := peer.ListenOrEcho()
+	if echo {
+		peer.Fail(http.Serve(listener, http.HandlerFunc(acceptEcho)))
+	}
 	s := &server{
 		upgrader: websocket.Upgrader{
 			ReadBufferSize: readBuffer,

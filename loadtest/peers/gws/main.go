@@ -1,7 +1,7 @@
 // Command gws is a broadcast server on lxzan/gws: a goroutine per connection
 // that reads, and events handed to the library's Broadcaster, which writes to
-// each connection from that connection's own queue. Package peers describes the
-// protocol.
+// each connection from that connection's own queue. With the argument echo it is
+// an echo server instead. Package peers describes the protocols.
 package main
 
 import (
@@ -26,7 +26,10 @@ type handler struct {
 }
 
 func main() {
-	listener := peer.Listen()
+	listener, echo := peer.ListenOrEcho()
+	if echo {
+		peer.Fail(newEchoServer().RunListener(listener))
+	}
 	server := gws.NewServer(&handler{clients: peer.NewHub[*gws.Conn]()}, &gws.ServerOption{
 		ReadBufferSize: readBuffer,
 		NewSession:     func() gws.SessionStorage { return nil }, // nothing is kept in it

@@ -11,6 +11,23 @@ import (
 // Mark is the first byte of a message that is broadcast.
 const Mark = 'P'
 
+// EchoArgument is the second argument of a server that echoes instead of
+// broadcasting.
+const EchoArgument = "echo"
+
+// ListenOrEcho is [Listen] for a server that has both: echo tells that a second
+// argument asks for an echo server.
+func ListenOrEcho() (listener net.Listener, echo bool) {
+	arguments := os.Args[1:]
+	if len(arguments) == 2 && arguments[1] == EchoArgument {
+		return listen(arguments[0]), true
+	}
+	if len(arguments) != 1 {
+		misused("PORT [" + EchoArgument + "]")
+	}
+	return listen(arguments[0]), false
+}
+
 // Listen listens on the port of 127.0.0.1 that is the command line's one
 // argument. It ends the process if it cannot.
 //
@@ -18,10 +35,18 @@ const Mark = 'P'
 // the hard one before main begins.
 func Listen() net.Listener {
 	if len(os.Args) != 2 {
-		fmt.Fprintf(os.Stderr, "usage: %s PORT\n", os.Args[0])
-		os.Exit(2)
+		misused("PORT")
 	}
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", os.Args[1]))
+	return listen(os.Args[1])
+}
+
+func misused(arguments string) {
+	fmt.Fprintf(os.Stderr, "usage: %s %s\n", os.Args[0], arguments)
+	os.Exit(2)
+}
+
+func listen(port string) net.Listener {
+	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		Fail(err)
 	}
