@@ -20,7 +20,7 @@ func (p *partial) inflateGathered(c *ReaderConfig) (Message, *CloseError) {
 	p.message = nil
 	var payload []byte
 	if compressed != nil {
-		compressed.B = grow(compressed.B, deflate.Room)
+		compressed = roomFor(compressed, deflate.Room, 0)
 		payload = compressed.B
 		defer giveBack(compressed)
 	}

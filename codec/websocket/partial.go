@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"math/bits"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -59,14 +58,6 @@ type partial struct {
 
 var partials = sync.Pool{New: func() any { return new(partial) }}
 
-// payloads is a pool of this package's own, so that its buffers have the sizes
-// of half-received messages. Larger ones than maxPooledPayload are left to the
-// collector: else the buffer of one 16 MiB message could end up behind a few
-// bytes that a slow client keeps for hours.
-var payloads bytebufferpool.Pool
-
-const maxPooledPayload = 256 << 10
-
 // free gives p and its buffer back to their pools.
 func (p *partial) free() {
 	p.dropMessage()
@@ -96,12 +87,6 @@ func (p *partial) dropMessage() {
 		giveBack(p.message)
 	}
 	p.message = nil
-}
-
-func giveBack(b *bytebufferpool.ByteBuffer) {
-	if cap(b.B) <= maxPooledPayload {
-		payloads.Put(b)
-	}
 }
 
 // enter is where the state changes.
@@ -189,26 +174,10 @@ func (p *partial) gather(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	if p.message == nil {
-		p.message = payloads.Get()
-	}
+	p.message = roomFor(p.message, len(b), p.frame.Length-int64(p.arrived+len(b)))
 	start := len(p.message.B)
-	p.message.B = append(grow(p.message.B, len(b)), b...)
+	p.message.B = append(p.message.B, b...)
 	return p.message.B[start:]
-}
-
-// grow makes room for n more bytes. Capacities are powers of two: those are the
-// classes by which bytebufferpool decides what to keep, and it would drop the
-// larger ones that append makes.
-func grow(b []byte, n int) []byte {
-	const smallest = 64
-	need := len(b) + n
-	if need <= cap(b) {
-		return b
-	}
-	grown := make([]byte, len(b), max(smallest, 1<<bits.Len(uint(need-1))))
-	copy(grown, b)
-	return grown
 }
 
 // checkText goes on where the last check ended, so that a message is checked
