@@ -38,9 +38,9 @@ func (s *session) echo(p []byte) {
 func (s *session) answer(msg websocket.Message) {
 	switch msg.Op {
 	case ws.OpText, ws.OpBinary:
-		s.addFrame(msg.Op, msg.Payload)
+		s.addMessage(msg)
 	case ws.OpPing:
-		s.addFrame(ws.OpPong, msg.Payload)
+		s.addMessage(websocket.Message{Op: ws.OpPong, Payload: msg.Payload})
 	case ws.OpClose:
 		code, _, _ := websocket.ParseClose(msg.Payload) // valid, or Next had failed
 		s.hangUp(code, "")
@@ -74,13 +74,13 @@ func (s *session) goOn() {
 	}
 }
 
-// addFrame puts a frame into the shard's batch. One that does not fit in it is
-// sent from where it lies, in one call with what is before it.
-func (s *session) addFrame(op ws.OpCode, payload []byte) {
+// addMessage puts a message's frame into the shard's batch. One that does not fit
+// in it is sent from where it lies, in one call with what is before it.
+func (s *session) addMessage(msg websocket.Message) {
 	sh := s.shard
-	size := websocket.HeaderSize(len(payload)) + len(payload)
+	size := websocket.HeaderSize(len(msg.Payload)) + len(msg.Payload)
 	if len(sh.batch)+size <= cap(sh.batch) {
-		sh.batch = websocket.AppendFrame(sh.batch, op, payload)
+		sh.batch = websocket.AppendFrame(sh.batch, msg.Op, msg.Payload)
 		return
 	}
 	if len(sh.batch)+ws.MaxHeaderSize > cap(sh.batch) {
@@ -89,8 +89,8 @@ func (s *session) addFrame(op ws.OpCode, payload []byte) {
 			return
 		}
 	}
-	sh.batch = websocket.AppendHeader(sh.batch, op, len(payload))
-	s.sendBatchWith(payload)
+	sh.batch = websocket.AppendHeader(sh.batch, msg.Op, len(msg.Payload))
+	s.sendBatchWith(msg)
 }
 
 // add puts bytes into the shard's batch. They must not be more than it holds.
@@ -103,33 +103,37 @@ func (s *session) add(p []byte) {
 }
 
 // sendBatch sends the replies gathered so far.
-func (s *session) sendBatch() { s.sendBatchWith(nil) }
+func (s *session) sendBatch() { s.sendBatchWith(websocket.Message{}) }
 
-// sendBatchWith sends the replies gathered so far and p behind them. If the
-// connection broke, the session has ended.
-func (s *session) sendBatchWith(p []byte) {
+// sendBatchWith sends the replies gathered so far and the payload of msg behind
+// them. If the connection broke, the session has ended.
+func (s *session) sendBatchWith(msg websocket.Message) {
 	batch := s.shard.batch
 	s.shard.batch = batch[:0]
-	if s.phase == ended || len(batch)+len(p) == 0 {
+	if s.phase == ended || len(batch)+len(msg.Payload) == 0 {
 		return
 	}
+	sent, err := 0, error(nil)
 	// Only with nothing waiting may bytes pass the Unsent by.
-	if s.unsent.Len() == 0 && len(p) > 0 {
-		n, err := s.conn.SendVectors([][]byte{batch, p})
-		if err != nil {
-			s.end(err)
-			return
-		}
-		sent := min(n, len(batch))
-		batch, p = batch[sent:], p[n-sent:]
+	if s.unsent.Len() == 0 && len(msg.Payload) > 0 {
+		sent, err = s.conn.SendVectors([][]byte{batch, msg.Payload})
 	}
-	for _, b := range [...][]byte{batch, p} {
-		if len(b) == 0 {
-			continue
-		}
-		if err := s.unsent.Send(&s.conn, b); err != nil {
-			s.end(err)
-			return
-		}
+	if err == nil && sent < len(batch) {
+		err = s.unsent.Send(&s.conn, batch[sent:])
 	}
+	if sent = max(sent-len(batch), 0); err == nil && sent < len(msg.Payload) {
+		err = s.wait(msg, sent)
+	}
+	if err != nil {
+		s.end(err)
+	}
+}
+
+// wait has the payload of msg, but for the bytes that were sent, wait for the
+// peer. One that was gathered is not copied: its buffer waits.
+func (s *session) wait(msg websocket.Message, sent int) error {
+	if gathered := s.reader.TakePayload(msg); gathered != nil {
+		return s.unsent.Give(&s.conn, gathered, sent, websocket.FreePayload)
+	}
+	return s.unsent.Send(&s.conn, msg.Payload[sent:])
 }
