@@ -1,12 +1,13 @@
 package loadtest
 
 import (
-	"bytes"
+	"slices"
 	"time"
 
 	"fleetcast/codec/websocket"
 
 	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
 )
 
 // echo is what a client of the scenario echo remembers: message k is the one
@@ -122,15 +123,29 @@ func (c *client) sendEchoes() {
 	}
 }
 
-// sendEcho sends the client's next message.
+// requests is a pool of this package's own, because its buffers have the size of
+// the run's messages.
+var (
+	requests    bytebufferpool.Pool
+	freeRequest = requests.Put
+)
+
+// sendEcho sends the client's next message. One that the server does not take at
+// once waits in the buffer that it was made in.
 func (c *client) sendEcho() {
 	w := c.cohort.worker
-	due := c.echo.dues[c.echo.sent]
+	due, size := c.echo.dues[c.echo.sent], w.swarm.plan.Echo.Payload
 	w.echoing.progress = w.loop.Now()
-	w.data = appendData(w.data[:0], c.echoSeq(c.echo.sent), w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
+	frame, mask := requests.Get(), ws.NewMask()
+	frame.B = slices.Grow(frame.B, ws.MaxHeaderSize+size)
+	frame.B = websocket.AppendMaskedHeader(frame.B, ws.OpText, size, mask)
+	start := len(frame.B)
+	frame.B = appendData(frame.B, c.echoSeq(c.echo.sent), w.swarm.clock.toUnix(due), size)
+	ws.Cipher(frame.B[start:], mask, 0)
 	c.echo.sent++
-	w.scratch = websocket.AppendMaskedFrame(w.scratch[:0], ws.OpText, w.data, ws.NewMask())
-	c.send(w.scratch)
+	if err := c.unsent.Give(&c.Conn, frame, 0, freeRequest); err != nil {
+		c.Close(err)
+	}
 }
 
 func (c *client) echoSeq(index int64) int64 {
@@ -164,8 +179,8 @@ func (c *client) takeEcho(message websocket.Message, now int64) {
 		tally.Reordered++
 		tally.note("%s got message %d after message %d", c.name(), index, c.sequence.next-1)
 	}
-	w.data = appendData(w.data[:0], seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
-	if known && bytes.Equal(message.Payload, w.data) && message.Op == ws.OpText {
+	whole := isData(message.Payload, seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
+	if known && whole && message.Op == ws.OpText {
 		tally.Delivered++
 		tally.FrameBytes += int64(len(message.Payload))
 		c.cohort.latency.record(now - due)

@@ -44,11 +44,7 @@ func newPaddingSource() []byte {
 // nanoseconds: JSON of exactly size bytes, MinPayload to MaxEcho.
 func appendData(dst []byte, seq, due int64, size int) []byte {
 	start := len(dst)
-	dst = append(dst, sequenceKey...)
-	dst = strconv.AppendInt(dst, seq, 10)
-	dst = append(dst, timeKey...)
-	dst = strconv.AppendInt(dst, due, 10)
-	dst = append(dst, paddingKey...)
+	dst = appendHead(dst, seq, due)
 	padding := size - (len(dst) - start) - len(dataEnd)
 	for from := int(seq % paddings); padding > 0; from = 0 {
 		n := min(padding, len(paddingSource)-from)
@@ -56,6 +52,33 @@ func appendData(dst []byte, seq, due int64, size int) []byte {
 		padding -= n
 	}
 	return append(dst, dataEnd...)
+}
+
+// isData tells whether data is, byte for byte, what appendData appends.
+func isData(data []byte, seq, due int64, size int) bool {
+	var room [MinPayload]byte
+	head := appendHead(room[:0], seq, due)
+	if len(data) != size || !bytes.HasPrefix(data, head) || !bytes.HasSuffix(data, []byte(dataEnd)) {
+		return false
+	}
+	data = data[len(head) : size-len(dataEnd)]
+	for from := int(seq % paddings); len(data) > 0; from = 0 {
+		n := min(len(data), len(paddingSource)-from)
+		if !bytes.Equal(data[:n], paddingSource[from:from+n]) {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
+}
+
+// appendHead appends what data has before its padding.
+func appendHead(dst []byte, seq, due int64) []byte {
+	dst = append(dst, sequenceKey...)
+	dst = strconv.AppendInt(dst, seq, 10)
+	dst = append(dst, timeKey...)
+	dst = strconv.AppendInt(dst, due, 10)
+	return append(dst, paddingKey...)
 }
 
 // parseData reads the sequence number and the due time from data that has the

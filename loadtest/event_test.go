@@ -21,11 +21,39 @@ func TestData(t *testing.T) {
 				if !ok || gotSeq != seq || gotDue != due {
 					t.Fatalf("%s is read as %d, %d, %v", data, gotSeq, gotDue, ok)
 				}
+				if !isData(data, seq, due, size) {
+					t.Fatalf("%d bytes of event %d are not seen to be intact", size, seq)
+				}
 			}
 		}
 	}
 	if a, b := appendData(nil, 10, 1, 128), appendData(nil, 11, 1, 128); bytes.Equal(a[20:], b[20:]) {
 		t.Error("two events have the same padding")
+	}
+}
+
+func TestIsData(t *testing.T) {
+	const seq, due, size = 4000, 17, MaxPayload + 10_000
+	data := appendData(nil, seq, due, size)
+	// Every part of it matters: head, both windows of the padding, end.
+	for _, at := range []int{0, 5, 20, 100, size / 2, MaxPayload, size - 100, size - 3, size - 1} {
+		wrong := bytes.Clone(data)
+		wrong[at] ^= 1
+		if isData(wrong, seq, due, size) {
+			t.Errorf("byte %d is wrong and is not missed", at)
+		}
+	}
+	for name, is := range map[string]bool{
+		"cut":              isData(data[:size-1], seq, due, size),
+		"longer":           isData(append(bytes.Clone(data), '}'), seq, due, size),
+		"of another event": isData(data, seq+1, due, size),
+		"of another time":  isData(data, seq, due+1, size),
+		"nothing":          isData(nil, seq, due, size),
+		"its head only":    isData(data[:MinPayload], seq, due, MinPayload),
+	} {
+		if is {
+			t.Errorf("%s: taken for intact", name)
+		}
 	}
 }
 

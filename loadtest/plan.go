@@ -3,6 +3,8 @@ package loadtest
 import (
 	"net/netip"
 	"time"
+
+	"fleetcast/poller"
 )
 
 // plan is all that a process needs to know to play its part in a run. It is
@@ -48,6 +50,18 @@ type echoPlan struct {
 	Window   int     // of each client, in flight at most
 	Rate     float64 // messages per second of all clients together; 0: by Window
 	Payload  int     // bytes
+}
+
+// largeReadBuffer is the size in bytes of a loop's read buffer where messages
+// are large.
+const largeReadBuffer = 256 << 10
+
+// readBuffer is the size of the loops' read buffers in bytes; 0: the usual one.
+func (p *plan) readBuffer() int {
+	if p.Echo != nil && p.Echo.Payload >= poller.DefaultReadBuffer {
+		return largeReadBuffer
+	}
+	return 0
 }
 
 // hasApart tells whether there is a loop beside the shared ones.

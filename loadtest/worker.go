@@ -66,7 +66,7 @@ func newWorker(s *swarm, index int) (*worker, error) {
 		w.cohorts = append(w.cohorts, newCohort(w, group, flow, first, step))
 	}
 	var err error
-	if w.loop, err = poller.NewLoop(w, poller.LoopConfig{}); err != nil {
+	if w.loop, err = poller.NewLoop(w, poller.LoopConfig{ReadBuffer: s.plan.readBuffer()}); err != nil {
 		return nil, fmt.Errorf("load worker: %w", err)
 	}
 	return w, nil

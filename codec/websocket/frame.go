@@ -68,6 +68,13 @@ func AppendCompressedHeader(dst []byte, op ws.OpCode, length int) []byte {
 	return appendHeader(dst, firstByte(op, true)|compressedMark, length, 0)
 }
 
+// AppendMaskedHeader appends the header of a client's whole frame whose payload
+// of length bytes the caller puts behind it and masks there, with ws.Cipher.
+func AppendMaskedHeader(dst []byte, op ws.OpCode, length int, mask [4]byte) []byte {
+	dst = appendHeader(dst, firstByte(op, true), length, maskBit)
+	return append(dst, mask[0], mask[1], mask[2], mask[3])
+}
+
 // HeaderSize is the size in bytes of a server's frame header for a payload of
 // length bytes: 2, 4 or 10.
 func HeaderSize(length int) int {

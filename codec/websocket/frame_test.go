@@ -162,3 +162,13 @@ func TestAppendAllocations(t *testing.T) {
 		}
 	}
 }
+
+func TestAppendMaskedHeader(t *testing.T) {
+	for _, length := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
+		payload, mask := make([]byte, length), [4]byte{1, 2, 3, 4}
+		want := websocket.AppendMaskedFrame(nil, ws.OpBinary, payload, mask)
+		if got := websocket.AppendMaskedHeader(nil, ws.OpBinary, length, mask); !bytes.Equal(got, want[:len(want)-length]) {
+			t.Errorf("%d bytes: header %x, want %x", length, got, want[:len(want)-length])
+		}
+	}
+}
