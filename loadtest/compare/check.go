@@ -70,13 +70,13 @@ func (c *checker) server(path string, s *Server) error {
 		return c.fail(path+".faults", "faults: want %q or nothing, not %q", faultsAllowed, s.Faults)
 	}
 	for i, name := range s.Settings {
-		if findSetting(name) == nil {
+		if !isSetting(name) {
 			return c.fail(fmt.Sprintf("%s.settings[%d]", path, i), "settings: there is no %q: choose from %s", name, settingNames())
 		}
 	}
 	texts := []struct{ key, text string }{{"run", s.Run}, {"url", s.URL}, {"publish", s.Publish}}
 	for _, name := range slices.Sorted(maps.Keys(s.RunWith)) {
-		if findSetting(name) == nil {
+		if !isSetting(name) {
 			return c.fail(path+".run_with", "run_with: there is no setting %q: choose from %s", name, settingNames())
 		}
 		texts = append(texts, struct{ key, text string }{"run_with." + name, s.RunWith[name]})

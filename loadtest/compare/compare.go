@@ -30,7 +30,7 @@ const MinPairs = 5
 type Config struct {
 	Servers  *Servers
 	Peers    []string // names of those to compare with; none: all
-	Settings []string // names of those to compare in; none: all
+	Settings []string // names of those to compare in, or of their kinds; none: all
 	Harness  string   // path of the fleetload binary
 
 	Pairs       int // of runs; MinPairs or more for a figure to rely on
@@ -76,7 +76,7 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	report := newReport(&config, subject.Name)
 	for _, s := range settings {
 		for _, peer := range peers {
-			if !peer.takesPart(s.name) || !subject.takesPart(s.name) {
+			if !peer.takesPart(s) || !subject.takesPart(s) {
 				continue
 			}
 			pairs, err := c.runPairs(ctx, s, subject, peer)
@@ -98,7 +98,7 @@ func (c *Config) choose() (peers []*Server, settings []*setting, err error) {
 		}
 	}
 	for _, name := range c.Settings {
-		if findSetting(name) == nil {
+		if !isSetting(name) {
 			return nil, nil, fmt.Errorf("there is no setting %q: choose from %s", name, settingNames())
 		}
 	}
@@ -108,7 +108,7 @@ func (c *Config) choose() (peers []*Server, settings []*setting, err error) {
 		}
 	}
 	for i := range allSettings {
-		if s := &allSettings[i]; len(c.Settings) == 0 || slices.Contains(c.Settings, s.name) {
+		if s := &allSettings[i]; len(c.Settings) == 0 || s.amongst(c.Settings) {
 			settings = append(settings, s)
 		}
 	}

@@ -143,6 +143,32 @@ func TestRunOfAChoice(t *testing.T) {
 	}
 }
 
+func TestRunOfAKind(t *testing.T) {
+	a, b, c := fake(t, "a", found{CPU: 1}), fake(t, "b", found{CPU: 2}), fake(t, "c", found{CPU: 4})
+	for _, server := range []*Server{a, b} { // c does not echo
+		server.RunWith = map[string]string{"echo": server.Run}
+		server.Run = "false {port}"
+		server.Settings = []string{"echo"}
+	}
+	servers := config(t, a, b, c)
+	servers.Pairs, servers.Settings = 1, []string{"echo"}
+	report, err := Run(t.Context(), servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, size := range []string{"64k", "256k", "1m", "4m", "16m"} {
+		want = append(want, "echo-"+size+" echo_ms_p50 b: 2 4 0.5 0.5 0.5", "echo-"+size+" echo_ms_p99 b: 3 6 0.5 0.5 0.5",
+			"echo-"+size+" cpu_us_per_echo b: 1 2 0.5 0.5 0.5")
+	}
+	if got := medians(report); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if text := report.header(); !strings.Contains(text, "Echoes: one client") || strings.Contains(text, "connecting") {
+		t.Errorf("the table begins with %q", text)
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	good := func() *Server { return fake(t, "good", found{CPU: 1}) }
 	bad := func(change func(s *Server)) *Server {
@@ -167,7 +193,7 @@ func TestRunErrors(t *testing.T) {
 		{"harness fails", bad(func(s *Server) { s.URL = "ws://127.0.0.1:1/{port}" }), nil, "connection refused"},
 		{"no such peer", bad(same), func(c *Config) { c.Peers = []string{"good"} }, `has no peer "good": choose from bad`},
 		{"no such setting", bad(same), func(c *Config) { c.Settings = []string{"x"} },
-			`there is no setting "x": choose from window-1, window-32, connect`},
+			`there is no setting "x": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m`},
 		{"one processor", bad(same), func(c *Config) { c.HarnessCPU = c.ServerCPU }, "need a processor each"},
 		{"no such processor", bad(same), func(c *Config) { c.HarnessCPU = 1000 }, "there is no processor 1000"},
 	}

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 			fakeServer(os.Args[2], os.Args[3])
 		case "fake-child":
 			hang(os.Args[2])
-		case "fanout", "connect":
+		case "fanout", "connect", "echo":
 			fakeHarness(role, os.Args[2:])
 		}
 	}
@@ -103,7 +103,7 @@ func fakeHarness(scenario string, arguments []string) {
 	clients := flags.Int("clients", 0, "")
 	pid := flags.Int("pid", 0, "")
 	publish := flags.String("publish", "", "")
-	for _, name := range []string{"profile", "events", "window", "settle", "hold"} {
+	for _, name := range []string{"profile", "events", "messages", "window", "settle", "hold"} {
 		flags.String(name, "", "")
 	}
 	flags.Bool("json", false, "")

@@ -42,10 +42,10 @@ func (c *comparison) measure(ctx context.Context, s *setting, server *Server, lo
 	}
 	expand := strings.NewReplacer("{bin}", c.bin, "{port}", strconv.Itoa(port), "{publish}", strconv.Itoa(publish)).Replace
 	ports := []int{port}
-	if strings.Contains(server.command(s.name), "{publish}") {
+	if strings.Contains(server.command(s), "{publish}") {
 		ports = append(ports, publish)
 	}
-	process, err := startProcess(ctx, c.ServerCPU, server.Dir, expand(server.command(s.name)), ports...)
+	process, err := startProcess(ctx, c.ServerCPU, server.Dir, expand(server.command(s)), ports...)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", server.Name, err)
 	}

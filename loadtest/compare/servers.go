@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -33,7 +32,7 @@ type Server struct {
 	Build string `yaml:"build"`
 	// Run is a shell command that becomes the server, in one process, and ends at SIGTERM.
 	Run string `yaml:"run"`
-	// RunWith has other commands for some settings, by their names.
+	// RunWith has other commands for some settings, by their names or their kind's.
 	RunWith map[string]string `yaml:"run_with"`
 	// Profile is the target profile: a built-in one, or a path relative to the file.
 	Profile string `yaml:"profile"`
@@ -41,7 +40,8 @@ type Server struct {
 	URL string `yaml:"url"`
 	// Publish is where events are published, if the profile needs to know.
 	Publish string `yaml:"publish"`
-	// Settings are the settings that the server takes part in; none: all.
+	// Settings are the settings that the server takes part in, or kinds of them;
+	// none: all but those of the kind echo.
 	Settings []string `yaml:"settings"`
 	// Faults is "allowed" if runs count whose verification fails. Tables then say so.
 	Faults string `yaml:"faults"`
@@ -134,14 +134,19 @@ func names(servers []*Server) string {
 	return strings.Join(list, ", ")
 }
 
-func (s *Server) takesPart(setting string) bool {
-	return len(s.Settings) == 0 || slices.Contains(s.Settings, setting)
+func (s *Server) takesPart(in *setting) bool {
+	if len(s.Settings) == 0 {
+		return in.kind != echoKind
+	}
+	return in.amongst(s.Settings)
 }
 
 // command is the command that runs the server in a setting.
-func (s *Server) command(setting string) string {
-	if command, ok := s.RunWith[setting]; ok {
-		return command
+func (s *Server) command(in *setting) string {
+	for _, name := range []string{in.name, in.kind} {
+		if command, ok := s.RunWith[name]; ok {
+			return command
+		}
 	}
 	return s.Run
 }

@@ -42,9 +42,9 @@ func TestParseErrors(t *testing.T) {
 			"s.yaml:7: run: {prot} is not known: choose from {bin}, {port}, {publish}"},
 		{"placeholder of a run in build", listOf("    build: make {port}\n"), "s.yaml:10: build: {port} is not known: choose from {bin}"},
 		{"unknown setting", listOf("    settings: [connect, window-2]\n"),
-			`s.yaml:10: settings: there is no "window-2": choose from window-1, window-32, connect`},
+			`s.yaml:10: settings: there is no "window-2": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m`},
 		{"unknown setting of a command", listOf("    run_with:\n      windows: b\n"),
-			`s.yaml:11: run_with: there is no setting "windows": choose from window-1, window-32, connect`},
+			`s.yaml:11: run_with: there is no setting "windows": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m`},
 		{"unknown placeholder in such", listOf("    run_with:\n      connect: b {x}\n"),
 			"s.yaml:11: run_with.connect: {x} is not known: choose from {bin}, {port}, {publish}"},
 		{"faults", listOf("    faults: yes\n"), `s.yaml:10: faults: want "allowed" or nothing, not "yes"`},
@@ -67,12 +67,40 @@ func TestParse(t *testing.T) {
 	if s.subject().Name != "a" || len(s.peers()) != 1 || b.Name != "b" || b.Faults != faultsAllowed {
 		t.Errorf("got %+v", s)
 	}
-	if b.command("window-1") != "b {port}" || b.command("connect") != "c ${HOME} {bin}" {
-		t.Errorf("commands are %q and %q", b.command("window-1"), b.command("connect"))
+	if one, other := b.command(findSetting("window-1")), b.command(findSetting("connect")); one != "b {port}" || other != "c ${HOME} {bin}" {
+		t.Errorf("commands are %q and %q", one, other)
 	}
-	for setting, want := range map[string]bool{"window-1": true, "window-32": false, "connect": true} {
-		if b.takesPart(setting) != want || !s.subject().takesPart(setting) {
-			t.Errorf("takes part in %s: %v, want %v", setting, b.takesPart(setting), want)
+	for name, want := range map[string]bool{"window-1": true, "window-32": false, "connect": true} {
+		if b.takesPart(findSetting(name)) != want || !s.subject().takesPart(findSetting(name)) {
+			t.Errorf("takes part in %s: %v, want %v", name, b.takesPart(findSetting(name)), want)
+		}
+	}
+}
+
+// A kind's name stands for each of its settings, and none but the setting's own
+// goes before it.
+func TestKinds(t *testing.T) {
+	s, err := Parse("s.yaml", []byte(listOf("    run_with: {echo: e, echo-1m: m}\n    settings: [window-1, echo]\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := s.subject(), s.peers()[0]
+	cases := []struct {
+		setting  string
+		command  string // of b
+		byA, byB bool   // who takes part
+	}{
+		{"window-1", "b {port}", true, true},
+		{"window-32", "b {port}", true, false},
+		{"connect", "b {port}", true, false},
+		{"echo-64k", "e", false, true}, // a does not say that it echoes
+		{"echo-1m", "m", false, true},
+		{"echo-16m", "e", false, true},
+	}
+	for _, c := range cases {
+		in := findSetting(c.setting)
+		if got := b.command(in); got != c.command || a.takesPart(in) != c.byA || b.takesPart(in) != c.byB {
+			t.Errorf("%s: b is run with %q; take part: %v, %v; want %+v", c.setting, got, a.takesPart(in), b.takesPart(in), c)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,8 @@ const probeEvents = 10
 // setting is one kind of run that servers are compared in.
 type setting struct {
 	name    string
-	events  bool // events are published, of a size that must be equal
+	kind    string // name for all of its kind
+	events  bool   // events are published, of a size that must be equal
 	figures []figure
 	load    func(c *Config, payload int) []string // the harness's command
 }
@@ -31,6 +33,7 @@ var allSettings = []setting{
 	windowSetting(32, 10),
 	{
 		name: "connect",
+		kind: "connect",
 		figures: []figure{
 			{"rss_kb_per_connection", "memory per connection", "kB", func(o *outcome) *float64 { return o.Server.ResidentKBPerConnection }},
 			{"rss_base_kb", "memory before the first", "kB", func(o *outcome) *float64 { return o.Server.ResidentBaseKB }},
@@ -42,6 +45,33 @@ var allSettings = []setting{
 			return []string{"connect", "--hold=1s", "--clients=" + strconv.Itoa(c.Connections)}
 		},
 	},
+	echoSetting("64k", "64 KiB", 64<<10, 6000),
+	echoSetting("256k", "256 KiB", 256<<10, 3000),
+	echoSetting("1m", "1 MiB", 1<<20, 1000),
+	echoSetting("4m", "4 MiB", 4<<20, 250),
+	echoSetting("16m", "16 MiB", 16<<20, 60),
+}
+
+// echoKind is the kind of settings in which only servers take part that say so:
+// one that broadcasts need not echo.
+const echoKind = "echo"
+
+// echoSetting is one client that sends messages of a size, each when it has the
+// one before it back.
+func echoSetting(name, title string, size, messages int) setting {
+	return setting{
+		name: echoKind + "-" + name,
+		kind: echoKind,
+		figures: []figure{
+			{"echo_ms_p50", "p50 of an echo of " + title, "ms", func(o *outcome) *float64 { return o.Latency.P50 }},
+			{"echo_ms_p99", "p99 of an echo of " + title, "ms", func(o *outcome) *float64 { return o.Latency.P99 }},
+			{"cpu_us_per_echo", "CPU per echo of " + title, "µs", func(o *outcome) *float64 { return o.Server.CPUPerDelivery }},
+		},
+		load: func(*Config, int) []string {
+			return []string{"echo", "--settle=300ms", "--clients=1", "--window=1",
+				"--messages=" + strconv.Itoa(messages), "--payload=" + strconv.Itoa(size)}
+		},
+	}
 }
 
 // windowSetting is a fan-out to all clients with so many events in flight, and
@@ -50,6 +80,7 @@ func windowSetting(window, times int) setting {
 	in := fmt.Sprintf(", %d in flight", window)
 	return setting{
 		name:   fmt.Sprintf("window-%d", window),
+		kind:   "window",
 		events: true,
 		figures: []figure{
 			{"cpu_us_per_delivery", "CPU per delivery" + in, "µs", func(o *outcome) *float64 { return o.Server.CPUPerDelivery }},
@@ -77,9 +108,24 @@ func findSetting(name string) *setting {
 	return nil
 }
 
+// isSetting tells whether there is a setting, or a kind of them, of that name.
+func isSetting(name string) bool {
+	return slices.ContainsFunc(allSettings, func(s setting) bool { return s.goesBy(name) })
+}
+
+// goesBy tells whether a name is the setting's own or that of its kind.
+func (s *setting) goesBy(name string) bool { return name == s.name || name == s.kind }
+
+// amongst tells whether the setting is one of those named.
+func (s *setting) amongst(names []string) bool { return slices.ContainsFunc(names, s.goesBy) }
+
+// settingNames lists the settings, each kind of several with its name.
 func settingNames() string {
 	var list []string
 	for i := range allSettings {
+		if s := &allSettings[i]; s.kind != s.name && !slices.Contains(list, s.kind) {
+			list = append(list, s.kind)
+		}
 		list = append(list, allSettings[i].name)
 	}
 	return strings.Join(list, ", ")

@@ -56,8 +56,11 @@ func (r *Report) header() string {
 		text += fmt.Sprintf("Events: %s subscribers, %d bytes of data, frames of the same size. ",
 			humanize.Comma(int64(r.Clients)), r.Payload)
 	}
-	if r.holds(func(s *setting) bool { return !s.events }) {
+	if r.holds(func(s *setting) bool { return s.kind == "connect" }) {
 		text += fmt.Sprintf("Memory and connecting: %s clients. ", humanize.Comma(int64(r.Connections)))
+	}
+	if r.holds(func(s *setting) bool { return s.kind == echoKind }) {
+		text += "Echoes: one client, one text message in flight. "
 	}
 	return text + fmt.Sprintf("Servers on one core, the harness on another, of %d; %s, %s. "+
 		"Medians; the ratio is %s by peer, the median of the pairs, the spread their least and greatest.",

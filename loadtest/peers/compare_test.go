@@ -27,7 +27,7 @@ func TestCompare(t *testing.T) {
 		t.Fatalf("building fleetload: %v\n%s", err, output)
 	}
 	compare := exec.Command(harness, "compare", "servers.yaml", "--json", "--pairs=1", "--peers=gorilla",
-		"--settings=window-1,connect", "--clients=20", "--events=10", "--connections=60")
+		"--settings=window-1,connect,echo-64k", "--clients=20", "--events=10", "--connections=60")
 	compare.Stderr = os.Stderr
 	output, err := compare.Output()
 	if err != nil {
@@ -45,7 +45,8 @@ func TestCompare(t *testing.T) {
 		t.Fatalf("%v in\n%s", err, output)
 	}
 	figures := []string{"cpu_us_per_delivery", "latency_ms_p50", "latency_ms_p99",
-		"rss_kb_per_connection", "rss_base_kb", "cpu_us_per_connection", "handshake_ms_p50", "handshake_ms_p99"}
+		"rss_kb_per_connection", "rss_base_kb", "cpu_us_per_connection", "handshake_ms_p50", "handshake_ms_p99",
+		"echo_ms_p50", "echo_ms_p99", "cpu_us_per_echo"}
 	if len(report.Rows) != len(figures) {
 		t.Fatalf("want %d rows, got\n%s", len(figures), output)
 	}
