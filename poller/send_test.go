@@ -91,6 +91,7 @@ func TestSlowPeerGetsEveryByte(t *testing.T) {
 		{"Send", bySend},
 		{"SendVectors", byVectors},
 		{"Unsent", byUnsent},
+		{"Unsent, given", func() sender { return byGiving(t) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

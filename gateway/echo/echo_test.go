@@ -181,6 +181,37 @@ func TestPipelinedMessagesComeInOrder(t *testing.T) {
 	}
 }
 
+// Messages of all sizes, whole and in fragments, wait for a peer that sends them
+// all without reading first: what the kernel takes of one, what is copied and
+// what waits where it was gathered must not get mixed up.
+func TestPipelinedSizesComeInOrder(t *testing.T) {
+	t.Parallel()
+	c := connect(t, serve(t, echo.Config{}))
+	type message struct {
+		op      ws.OpCode
+		payload []byte
+	}
+	var messages []message
+	var stream []byte
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 {
+		size := []int{0, 10, 125, 126, 2000, 16 << 10, 64 << 10, 70_000, 300 << 10, 1 << 20, 3<<20 + 17}[random.IntN(11)]
+		op := []ws.OpCode{ws.OpText, ws.OpBinary}[i%2]
+		payload := bytes.Repeat(fmt.Appendf(nil, "%d of %d. ", i, size), size/8+1)[:size]
+		messages = append(messages, message{op, payload})
+		if cut := size / 3; random.IntN(3) == 0 {
+			stream = append(stream, fragment(op, false, string(payload[:cut]))...)
+			stream = append(stream, fragment(ws.OpContinuation, true, string(payload[cut:]))...)
+		} else {
+			stream = append(stream, masked(op, string(payload))...)
+		}
+	}
+	go func() { _, _ = io.Copy(c.TCPConn, bytes.NewReader(stream)) }()
+	for _, m := range messages {
+		c.expect(m.op, m.payload)
+	}
+}
+
 // TestMaxMessage proves RFC 6455, 10.4.
 func TestMaxMessage(t *testing.T) {
 	server := serve(t, echo.Config{MaxMessage: 1000})

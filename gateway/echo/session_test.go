@@ -23,7 +23,7 @@ type bench struct {
 
 func newBench(tb testing.TB, at phase) *bench {
 	tb.Helper()
-	config := Config{MaxMessage: 4 << 20}
+	config := Config{MaxMessage: DefaultMaxMessage}
 	sh, err := newShard(&config, timeouts{HandshakeTimeout, CloseTimeout})
 	if err != nil {
 		tb.Fatal(err)
@@ -114,6 +114,44 @@ func TestStalledPeerIsBounded(t *testing.T) {
 				t.Errorf("%d bytes of echoes, want %d, or they differ", len(b.got), len(want))
 			}
 		})
+	}
+}
+
+// Of the largest messages one waits, and nothing behind it is read.
+func TestStalledPeerIsBoundedWithTheLargest(t *testing.T) {
+	b := newBench(t, open)
+	var stream, want []byte
+	for i, op := range []ws.OpCode{ws.OpText, ws.OpBinary, ws.OpText} {
+		payload := bytes.Repeat([]byte{'a' + byte(i)}, DefaultMaxMessage)
+		stream = append(stream, maskedFrame(op, payload)...)
+		want = websocket.AppendFrame(want, op, payload)
+	}
+	stalls := 0
+	for len(stream) > 0 {
+		n := min(readBuffer, len(stream))
+		b.Received(stream[:n])
+		stream = stream[n:]
+		if b.phase != stalled {
+			continue
+		}
+		stalls++
+		if most := MaxUnsent + DefaultMaxMessage + ws.MaxHeaderSize; b.unsent.Len() > most || b.reader.Pending() {
+			t.Errorf("%d bytes wait, at most %d may; a message is gathered too: %v", b.unsent.Len(), most, b.reader.Pending())
+		}
+		if b.kept != nil && len(b.kept.B) > readBuffer {
+			t.Errorf("%d bytes that were read wait", len(b.kept.B))
+		}
+		for b.phase == stalled {
+			b.read()
+			b.Writable()
+		}
+	}
+	b.drain()
+	if stalls != 3 || !bytes.Equal(b.got, want) {
+		t.Errorf("%d stalls; %d bytes of echoes, want %d, or they differ", stalls, len(b.got), len(want))
+	}
+	if b.phase != open || b.unsent.Len() > 0 || b.reader.Pending() || b.kept != nil {
+		t.Errorf("phase %d: an idle connection keeps something", b.phase)
 	}
 }
 
