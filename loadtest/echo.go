@@ -138,7 +138,7 @@ func (c *client) sendEcho() {
 	w.echoing.progress = w.loop.Now()
 	frame, mask := requests.Get(), ws.NewMask()
 	frame.B = slices.Grow(frame.B, ws.MaxHeaderSize+size)
-	frame.B = websocket.AppendMaskedHeader(frame.B, ws.OpText, size, mask)
+	frame.B = websocket.AppendMaskedHeader(frame.B, w.swarm.plan.Echo.op(), size, mask)
 	start := len(frame.B)
 	frame.B = appendData(frame.B, c.echoSeq(c.echo.sent), w.swarm.clock.toUnix(due), size)
 	ws.Cipher(frame.B[start:], mask, 0)
@@ -180,7 +180,7 @@ func (c *client) takeEcho(message websocket.Message, now int64) {
 		tally.note("%s got message %d after message %d", c.name(), index, c.sequence.next-1)
 	}
 	whole := isData(message.Payload, seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
-	if known && whole && message.Op == ws.OpText {
+	if known && whole && message.Op == w.swarm.plan.Echo.op() {
 		tally.Delivered++
 		tally.FrameBytes += int64(len(message.Payload))
 		c.cohort.latency.record(now - due)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"fleetcast/poller"
+
+	"github.com/gobwas/ws"
 )
 
 // plan is all that a process needs to know to play its part in a run. It is
@@ -50,6 +52,15 @@ type echoPlan struct {
 	Window   int     // of each client, in flight at most
 	Rate     float64 // messages per second of all clients together; 0: by Window
 	Payload  int     // bytes
+	Binary   bool    // not text
+}
+
+// op is the opcode of the messages.
+func (p *echoPlan) op() ws.OpCode {
+	if p.Binary {
+		return ws.OpBinary
+	}
+	return ws.OpText
 }
 
 // largeReadBuffer is the size in bytes of a loop's read buffer where messages

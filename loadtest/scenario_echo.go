@@ -14,6 +14,7 @@ type Echo struct {
 	Messages int           // of each client, 1 to MaxEvents in all; default 100; with Rate it follows from Duration
 	Window   int           // of each client's messages, in flight at most; default 1
 	Payload  int           // bytes of a message, MinPayload to MaxEcho; default 128
+	Binary   bool          // messages are binary, not text
 	Rate     float64       // messages per second of all clients, open loop; 0: by Window
 	Duration time.Duration // with Rate; default DefaultDuration; long enough for a message of each client
 }
@@ -48,14 +49,18 @@ func RunEcho(ctx context.Context, config Echo) (*Result, error) {
 	}
 	r, err := newRun(ctx, "echo", &e.Common, plan{
 		Groups: []groupPlan{{Clients: e.Clients}},
-		Echo:   &echoPlan{Messages: e.Messages, Window: e.Window, Rate: e.Rate, Payload: e.Payload},
+		Echo:   &echoPlan{Messages: e.Messages, Window: e.Window, Rate: e.Rate, Payload: e.Payload, Binary: e.Binary},
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
 	r.parameter("clients", e.Clients)
-	r.parameter("payload", fmt.Sprintf("%d bytes", e.Payload))
+	kind := "text"
+	if e.Binary {
+		kind = "binary"
+	}
+	r.parameter("payload", fmt.Sprintf("%d bytes, %s", e.Payload, kind))
 	r.parameter("messages", fmt.Sprintf("%d of each client", e.Messages))
 	if e.Rate > 0 {
 		r.parameter("rate", fmt.Sprintf("%v messages/s of all clients", e.Rate))

@@ -36,6 +36,8 @@ func TestEcho(t *testing.T) {
 		"rate, loops":   {func(e *loadtest.Echo) { e.Rate, e.Duration, e.Loops = 500, 400*time.Millisecond, 3 }, 200},
 		"one client":    {func(e *loadtest.Echo) { e.Clients, e.Messages = 1, 50 }, 50},
 		"smallest":      {func(e *loadtest.Echo) { e.Payload, e.Messages = loadtest.MinPayload, 50 }, 500},
+		"binary":        {func(e *loadtest.Echo) { e.Binary, e.Messages = true, 50 }, 500},
+		"large binary":  {func(e *loadtest.Echo) { e.Binary, e.Payload, e.Clients, e.Messages = true, 1<<20, 2, 3 }, 6},
 		"large":         {func(e *loadtest.Echo) { e.Payload, e.Clients, e.Messages = 1<<20, 2, 3 }, 6},
 	}
 	for name, c := range cases {

@@ -14,7 +14,7 @@ type compareCommand struct {
 	Servers string `arg:"" type:"existingfile" placeholder:"SERVERS.yaml" help:"The list of servers: the first is compared with each of the others."`
 
 	Peers    []string `placeholder:"NAME" help:"Compare with these only."`
-	Settings []string `placeholder:"NAME" help:"Compare in these settings only: window-1, window-32 (events in flight), connect, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m (size of a message); window and echo stand for all of theirs."`
+	Settings []string `placeholder:"NAME" help:"Compare in these settings only: window-1, window-32 (events in flight), connect, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m (size of a message), echo-binary-64k, echo-binary-1m, echo-binary-16m; window and echo stand for all of theirs."`
 
 	Pairs       int `default:"5" help:"Pairs of runs, for each peer and setting."`
 	Clients     int `default:"2000" help:"Subscribers that events go to."`

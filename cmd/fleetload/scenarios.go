@@ -62,6 +62,7 @@ type echoCommand struct {
 	Messages int           `default:"100" help:"Messages of each client."`
 	Window   int           `default:"1" help:"Messages of each client in flight at most."`
 	Payload  int           `default:"128" help:"Bytes of a message."`
+	Binary   bool          `help:"Send binary messages, not text."`
 	Rate     float64       `help:"Messages per second of all clients, open loop: instead of --messages and --window."`
 	Duration time.Duration `default:"10s" help:"How long to send, with --rate."`
 }
@@ -76,7 +77,7 @@ func (c *echoCommand) Validate() error {
 func (c *echoCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Echo{
 		Common: c.common(), Clients: c.Clients, Messages: c.Messages, Window: c.Window, Payload: c.Payload,
-		Rate: c.Rate, Duration: c.Duration,
+		Binary: c.Binary, Rate: c.Rate, Duration: c.Duration,
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "echo", &config, &config.Common, loadtest.RunEcho)
 }

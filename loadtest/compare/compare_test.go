@@ -157,7 +157,7 @@ func TestRunOfAKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, size := range []string{"64k", "256k", "1m", "4m", "16m"} {
+	for _, size := range []string{"64k", "256k", "1m", "4m", "16m", "binary-64k", "binary-1m", "binary-16m"} {
 		want = append(want, "echo-"+size+" echo_ms_p50 b: 2 4 0.5 0.5 0.5", "echo-"+size+" echo_ms_p99 b: 3 6 0.5 0.5 0.5",
 			"echo-"+size+" cpu_us_per_echo b: 1 2 0.5 0.5 0.5")
 	}
@@ -193,7 +193,7 @@ func TestRunErrors(t *testing.T) {
 		{"harness fails", bad(func(s *Server) { s.URL = "ws://127.0.0.1:1/{port}" }), nil, "connection refused"},
 		{"no such peer", bad(same), func(c *Config) { c.Peers = []string{"good"} }, `has no peer "good": choose from bad`},
 		{"no such setting", bad(same), func(c *Config) { c.Settings = []string{"x"} },
-			`there is no setting "x": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m`},
+			`there is no setting "x": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m, echo-binary-64k, echo-binary-1m, echo-binary-16m`},
 		{"one processor", bad(same), func(c *Config) { c.HarnessCPU = c.ServerCPU }, "need a processor each"},
 		{"no such processor", bad(same), func(c *Config) { c.HarnessCPU = 1000 }, "there is no processor 1000"},
 	}

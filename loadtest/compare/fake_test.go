@@ -107,6 +107,7 @@ func fakeHarness(scenario string, arguments []string) {
 		flags.String(name, "", "")
 	}
 	flags.Bool("json", false, "")
+	flags.Bool("binary", false, "")
 	must(flags.Parse(arguments))
 	u, err := url.Parse(*target)
 	must(err)

@@ -50,6 +50,9 @@ var allSettings = []setting{
 	echoSetting("1m", "1 MiB", 1<<20, 1000),
 	echoSetting("4m", "4 MiB", 4<<20, 250),
 	echoSetting("16m", "16 MiB", 16<<20, 60),
+	echoSetting("binary-64k", "64 KiB, binary", 64<<10, 6000, "--binary"),
+	echoSetting("binary-1m", "1 MiB, binary", 1<<20, 1000, "--binary"),
+	echoSetting("binary-16m", "16 MiB, binary", 16<<20, 60, "--binary"),
 }
 
 // echoKind is the kind of settings in which only servers take part that say so:
@@ -57,8 +60,9 @@ var allSettings = []setting{
 const echoKind = "echo"
 
 // echoSetting is one client that sends messages of a size, each when it has the
-// one before it back.
-func echoSetting(name, title string, size, messages int) setting {
+// one before it back: text, unless there is an option to the harness that says
+// otherwise.
+func echoSetting(name, title string, size, messages int, option ...string) setting {
 	return setting{
 		name: echoKind + "-" + name,
 		kind: echoKind,
@@ -68,8 +72,8 @@ func echoSetting(name, title string, size, messages int) setting {
 			{"cpu_us_per_echo", "CPU per echo of " + title, "µs", func(o *outcome) *float64 { return o.Server.CPUPerDelivery }},
 		},
 		load: func(*Config, int) []string {
-			return []string{"echo", "--settle=300ms", "--clients=1", "--window=1",
-				"--messages=" + strconv.Itoa(messages), "--payload=" + strconv.Itoa(size)}
+			return append([]string{"echo", "--settle=300ms", "--clients=1", "--window=1",
+				"--messages=" + strconv.Itoa(messages), "--payload=" + strconv.Itoa(size)}, option...)
 		},
 	}
 }

@@ -60,7 +60,7 @@ func (r *Report) header() string {
 		text += fmt.Sprintf("Memory and connecting: %s clients. ", humanize.Comma(int64(r.Connections)))
 	}
 	if r.holds(func(s *setting) bool { return s.kind == echoKind }) {
-		text += "Echoes: one client, one text message in flight. "
+		text += "Echoes: one client, one message in flight, text unless it says binary. "
 	}
 	return text + fmt.Sprintf("Servers on one core, the harness on another, of %d; %s, %s. "+
 		"Medians; the ratio is %s by peer, the median of the pairs, the spread their least and greatest.",
