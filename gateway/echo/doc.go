@@ -19,5 +19,6 @@
 //
 // A peer that does not read its echoes is no longer read from: at most
 // [MaxUnsent] bytes and one message wait for it, so its sending is pushed back
-// by TCP. An idle connection holds no buffer.
+// by TCP. A large message waits in the buffer that it was gathered in, which may
+// be of less than four times its size. An idle connection holds no buffer.
 package echo
