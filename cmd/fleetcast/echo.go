@@ -14,6 +14,8 @@ type echoCommand struct {
 	Listen     endpoint `default:"localhost:9001" placeholder:"HOST:PORT" help:"Where to listen (${default})."`
 	Loops      int      `default:"${shards}" placeholder:"N" help:"Event loops (one for each processor: ${default})."`
 	MaxMessage size     `default:"16MiB" placeholder:"SIZE" help:"Longest message that is echoed (${default})."`
+
+	Compression toggle `default:"on" placeholder:"on|off" help:"Compress for clients that offer permessage-deflate (${default})."`
 }
 
 // echoDrain is how long clients of a stopping echo server have to close.
@@ -32,7 +34,9 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		Listen:     c.Listen.addrs,
 		Loops:      c.Loops,
 		MaxMessage: int(c.MaxMessage),
-		Logger:     slog.New(slog.NewTextHandler(std.err, nil)),
+
+		Compression: c.Compression.on,
+		Logger:      slog.New(slog.NewTextHandler(std.err, nil)),
 	})
 	if err != nil {
 		return withCure(err, "another port with --listen")

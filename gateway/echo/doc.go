@@ -15,6 +15,13 @@
 // and waits for the peer to hang up (see phase). Replies that one read produces
 // leave in one write.
 //
+// # Compression
+//
+// With Config.Compression, permessage-deflate is agreed on with every parameter.
+// Each loop has one compressor for each window, and works on a message as long as
+// it takes; a session that has much to echo yields to the others between two
+// messages.
+//
 // # Memory
 //
 // A peer that does not read its echoes is no longer read from: at most

@@ -3,6 +3,7 @@ package echo
 import (
 	"net/http"
 
+	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
 )
 
@@ -14,9 +15,15 @@ var errShuttingDown = &websocket.HandshakeError{
 	Message: "the server is shutting down; try again later",
 }
 
-// upgrader lets every path and every origin in, with any subprotocol: an echo
+// newUpgrader lets every path and every origin in, with any subprotocol: an echo
 // server has nothing to protect and reads nothing.
-var upgrader = websocket.Upgrader{CheckOrigin: anyOrigin, AnySubprotocol: true}
+func newUpgrader(config *Config) websocket.Upgrader {
+	u := websocket.Upgrader{CheckOrigin: anyOrigin, AnySubprotocol: true}
+	if config.Compression {
+		u.Deflate = &deflate.Policy{ClientContextBits: deflate.MaxWindowBits}
+	}
+	return u
+}
 
 // shakeHands gathers the request head and answers it. It returns the bytes of p
 // that follow the head.
@@ -43,11 +50,15 @@ func (s *session) shakeHands(p []byte) (rest []byte) {
 
 // upgrade answers a complete request head.
 func (s *session) upgrade(head []byte) {
-	response, _, err := upgrader.Upgrade(s.shard.batch, head)
+	response, agreed, err := s.shard.upgrader.Upgrade(s.shard.batch, head)
 	s.shard.batch = response
 	if err != nil {
 		s.finish()
 		return
+	}
+	if agreed.Deflates {
+		s.config = s.shard.compression.reader(agreed.Deflate)
+		s.windowBits = uint8(agreed.Deflate.ServerWindow())
 	}
 	s.dropInput()
 	s.enter(open)

@@ -9,10 +9,16 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// echo handles the messages in p while the peer takes the answers.
+// handledPerTurn is how much in messages of one session is echoed at a time, in
+// bytes. Messages that were sent compressed may be much longer than a read.
+const handledPerTurn = 1 << 20
+
+// echo handles the messages in p while the peer takes the answers and the turn
+// lasts.
 func (s *session) echo(p []byte) {
-	for len(p) > 0 && s.unsent.Len() <= MaxUnsent {
-		msg, n, ok, err := s.reader.Next(p, &s.shard.reader)
+	handled := 0
+	for len(p) > 0 && s.unsent.Len() <= MaxUnsent && handled <= handledPerTurn {
+		msg, n, ok, err := s.reader.Next(p, s.config)
 		p = p[n:]
 		if err != nil {
 			s.violated(err)
@@ -21,6 +27,7 @@ func (s *session) echo(p []byte) {
 		if !ok {
 			break
 		}
+		handled += len(msg.Payload)
 		s.answer(msg)
 		if s.phase != open {
 			return
@@ -28,9 +35,14 @@ func (s *session) echo(p []byte) {
 		s.reader.Recycle()
 	}
 	s.sendBatch()
-	if s.phase == open && s.unsent.Len() > MaxUnsent {
+	switch {
+	case s.phase != open:
+	case s.unsent.Len() > MaxUnsent:
 		s.keep(p)
 		s.enter(stalled)
+	case len(p) > 0:
+		s.keep(p)
+		s.enter(yielded)
 	}
 }
 
@@ -38,9 +50,9 @@ func (s *session) echo(p []byte) {
 func (s *session) answer(msg websocket.Message) {
 	switch msg.Op {
 	case ws.OpText, ws.OpBinary:
-		s.addMessage(msg)
+		s.addData(msg)
 	case ws.OpPing:
-		s.addMessage(websocket.Message{Op: ws.OpPong, Payload: msg.Payload})
+		s.addMessage(websocket.Message{Op: ws.OpPong, Payload: msg.Payload}, false)
 	case ws.OpClose:
 		code, _, _ := websocket.ParseClose(msg.Payload) // valid, or Next had failed
 		s.hangUp(code, "")
@@ -58,13 +70,8 @@ func (s *session) violated(err error) {
 	s.hangUp(violation.Code, violation.Reason)
 }
 
-// goOn reads from a stalled peer again once it has read half of what it may
-// leave unread, so that it does not stall again at once. What was kept comes
-// first.
+// goOn reads from the peer again. What was kept comes first.
 func (s *session) goOn() {
-	if s.unsent.Len() > MaxUnsent/2 {
-		return
-	}
 	kept := s.kept
 	s.kept = nil
 	s.enter(open)
@@ -74,13 +81,29 @@ func (s *session) goOn() {
 	}
 }
 
+// addData is addMessage for a message that may be compressed.
+func (s *session) addData(msg websocket.Message) {
+	if s.windowBits > 0 {
+		if payload, ok := s.shard.compression.compress(msg.Payload, s.windowBits); ok {
+			s.addMessage(websocket.Message{Op: msg.Op, Payload: payload}, true)
+			return
+		}
+	}
+	s.addMessage(msg, false)
+}
+
 // addMessage puts a message's frame into the shard's batch. One that does not fit
 // in it is sent from where it lies, in one call with what is before it.
-func (s *session) addMessage(msg websocket.Message) {
+// compressed tells that its payload is.
+func (s *session) addMessage(msg websocket.Message, compressed bool) {
 	sh := s.shard
+	header := websocket.AppendHeader
+	if compressed {
+		header = websocket.AppendCompressedHeader
+	}
 	size := websocket.HeaderSize(len(msg.Payload)) + len(msg.Payload)
 	if len(sh.batch)+size <= cap(sh.batch) {
-		sh.batch = websocket.AppendFrame(sh.batch, msg.Op, msg.Payload)
+		sh.batch = append(header(sh.batch, msg.Op, len(msg.Payload)), msg.Payload...)
 		return
 	}
 	if len(sh.batch)+ws.MaxHeaderSize > cap(sh.batch) {
@@ -89,7 +112,7 @@ func (s *session) addMessage(msg websocket.Message) {
 			return
 		}
 	}
-	sh.batch = websocket.AppendHeader(sh.batch, msg.Op, len(msg.Payload))
+	sh.batch = header(sh.batch, msg.Op, len(msg.Payload))
 	s.sendBatchWith(msg)
 }
 

@@ -44,6 +44,10 @@ type Config struct {
 	// together; 0 stands for DefaultMaxMessage. A larger one is closed with
 	// 1009.
 	MaxMessage int
+	// Compression agrees to permessage-deflate (RFC 7692) with every parameter.
+	// Clients may compress with context, which then costs up to 32 KiB for each;
+	// the server compresses each message for itself, if that makes it smaller.
+	Compression bool
 	// Logger is told of sockets that cannot be accepted; nil: nobody is.
 	Logger *slog.Logger
 }

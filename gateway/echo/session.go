@@ -17,15 +17,17 @@ var (
 	errNoRequest = errors.New("echo: the peer hung up before its request was complete")
 )
 
-// phase is what a session is at. It only moves down this list, but for stalled,
-// which goes back to open.
+// phase is what a session is at. It only moves down this list, but for stalled
+// and yielded, which go back to open.
 //
 //	handshaking -> open       the request was accepted
 //	handshaking -> flushing   it was refused
 //	open        -> stalled    too much waits for the peer: it is not read from
 //	stalled     -> open       it has read
+//	open        -> yielded    much of its input was handled in one turn
+//	yielded     -> open       the next turn has come
 //	open        -> flushing   close frame, violation, peer's FIN or shutdown
-//	stalled     -> flushing   shutdown
+//	stalled     -> flushing   shutdown, also of one that has yielded
 //	flushing    -> lingering  all was sent, and a FIN behind it
 //	flushing    -> ended      all was sent to a peer that had hung up before
 //	lingering   -> ended      the peer hung up or its time was up
@@ -40,6 +42,7 @@ const (
 	handshaking phase = iota // the request head is being gathered
 	open                     // messages are echoed
 	stalled                  // like open, but reading is paused
+	yielded                  // the same, until the next turn
 	flushing                 // our last words wait
 	lingering                // our FIN was sent, the peer's is awaited
 	ended                    // given up
@@ -50,12 +53,14 @@ type session struct {
 	conn   poller.Conn
 	shard  *shard
 	reader websocket.Reader
+	config *websocket.ReaderConfig // of the reader: whether messages may be compressed
 	unsent poller.Unsent
 	// kept holds input that cannot be handled yet: the beginning of a request
-	// head, or, while stalled, what came behind the message that stalled us.
+	// head, or, while stalled or yielded, what came behind the last message.
 	kept       *bytebufferpool.ByteBuffer
 	phase      phase
-	peerHungUp bool // the peer's FIN was read
+	windowBits uint8 // for what is sent compressed; 0: nothing is
+	peerHungUp bool  // the peer's FIN was read
 }
 
 // enter is the one place where the phase changes.
@@ -66,6 +71,9 @@ func (s *session) enter(next phase) {
 		s.conn.ResumeReading()
 	case stalled:
 		s.conn.PauseReading()
+	case yielded:
+		s.conn.PauseReading()
+		s.shard.yielding = append(s.shard.yielding, s)
 	case flushing:
 		s.dropInput()
 		s.conn.ResumeReading()
@@ -98,7 +106,7 @@ func (s *session) PeerClosed() {
 	switch s.phase {
 	case handshaking:
 		s.end(errNoRequest)
-	case open, stalled:
+	case open, stalled, yielded:
 		s.finish()
 	case lingering:
 		s.end(nil)
@@ -113,7 +121,10 @@ func (s *session) Writable() {
 	}
 	switch s.phase {
 	case stalled:
-		s.goOn()
+		// Once half of what may wait has left, so that it does not stall again at once.
+		if s.unsent.Len() <= MaxUnsent/2 {
+			s.goOn()
+		}
 	case flushing:
 		s.settle()
 	}
@@ -135,7 +146,7 @@ func (s *session) goAway() {
 	switch s.phase {
 	case handshaking:
 		s.refuse(errShuttingDown)
-	case open, stalled:
+	case open, stalled, yielded:
 		s.hangUp(ws.StatusGoingAway, "server is shutting down")
 	}
 }

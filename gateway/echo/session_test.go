@@ -32,7 +32,7 @@ func newBench(tb testing.TB, at phase) *bench {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b := &bench{session: &session{shard: sh, phase: at}, peer: fds[1]}
+	b := &bench{session: &session{shard: sh, phase: at, config: &sh.plain}, peer: fds[1]}
 	if err := sh.loop.Register(&b.conn, fds[0], b.session); err != nil {
 		tb.Fatal(err)
 	}

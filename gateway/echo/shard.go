@@ -17,9 +17,13 @@ const batchSize = 16 << 10
 // shard is one loop with its sessions. All but draining belongs to the loop's
 // goroutine.
 type shard struct {
-	loop   *poller.Loop
-	reader websocket.ReaderConfig
-	logger *slog.Logger
+	loop        *poller.Loop
+	upgrader    websocket.Upgrader
+	plain       websocket.ReaderConfig // of clients without compression
+	compression compression
+	logger      *slog.Logger
+
+	yielding []*session // whose input goes on in the next turn
 
 	// batch holds the replies to what is being handled. It never grows and is
 	// empty whenever no session is being served.
@@ -42,12 +46,14 @@ type flush struct {
 
 func newShard(config *Config, after timeouts) (*shard, error) {
 	sh := &shard{
-		reader:     websocket.ReaderConfig{MaxMessage: config.MaxMessage},
-		logger:     config.Logger,
-		batch:      make([]byte, 0, batchSize),
-		handshakes: poller.NewDeadlines[*session](after.handshake),
-		flushes:    poller.NewDeadlines[flush](after.close),
-		lingers:    poller.NewDeadlines[*session](after.close),
+		upgrader:    newUpgrader(config),
+		plain:       websocket.ReaderConfig{MaxMessage: config.MaxMessage},
+		compression: newCompression(config),
+		logger:      config.Logger,
+		batch:       make([]byte, 0, batchSize),
+		handshakes:  poller.NewDeadlines[*session](after.handshake),
+		flushes:     poller.NewDeadlines[flush](after.close),
+		lingers:     poller.NewDeadlines[*session](after.close),
 	}
 	loop, err := poller.NewLoop(sh, poller.LoopConfig{ReadBuffer: readBuffer})
 	if err != nil {
@@ -59,7 +65,7 @@ func newShard(config *Config, after timeouts) (*shard, error) {
 
 // Accepted implements poller.Owner.
 func (sh *shard) Accepted(_ *poller.Listener, fd int) {
-	s := &session{shard: sh}
+	s := &session{shard: sh, config: &sh.plain}
 	if err := sh.loop.Register(&s.conn, fd, s); err != nil {
 		unix.Close(fd)
 		sh.logger.Warn("echo: cannot take a connection", "error", err)
@@ -78,7 +84,14 @@ func (sh *shard) Turn() (busy bool) {
 	if sh.Pending() {
 		sh.drain()
 	}
-	return false
+	yielding := sh.yielding
+	sh.yielding = nil
+	for _, s := range yielding {
+		if s.phase == yielded {
+			s.goOn()
+		}
+	}
+	return len(sh.yielding) > 0
 }
 
 // Pending implements poller.Owner.
