@@ -55,7 +55,7 @@ func (k *compression) on() bool { return len(k.channels) > 0 }
 // build makes the event's frame in a compressed format if nobody does yet: at
 // once, which worked tells, or, if it is large, in a goroutine.
 func (k *compression) build(e *event, f format) (v *variant, worked bool) {
-	f = f.smallestFor(len(e.payload()))
+	f = f.sharedFor(len(e.payload()))
 	v, mine := e.claim(f)
 	switch {
 	case !mine:

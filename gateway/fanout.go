@@ -132,7 +132,7 @@ func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
 	j, l := c.job, &c.job.layouts[f]
 	if f != formatPlain {
 		k := s.gateway.settings.Load().compression
-		if !k.channels.Match([]byte(c.name)) {
+		if !k.channels.matches(c.name) {
 			if plain := &j.layouts[formatPlain]; !plain.ready {
 				s.join(j, plain, formatPlain)
 			}

@@ -36,10 +36,10 @@ func formatOf(bits int) format {
 	return f
 }
 
-// smallestFor is a format with the same bytes as f for a message of that size,
-// which a larger window has no use for. So small events have one compressed
-// format.
-func (f format) smallestFor(size int) format {
+// sharedFor is the format whose bytes serve f too for a message of that size: one
+// that fits in f's window makes no use of a larger one. So small events have one
+// compressed format.
+func (f format) sharedFor(size int) format {
 	if size <= 1<<windowBits[f] {
 		return formatDeflate15
 	}
@@ -110,7 +110,7 @@ func (e *event) frameIn(f format) []byte {
 	if f == formatPlain {
 		return e.frame
 	}
-	return e.variants[f.smallestFor(len(e.payload()))-formatDeflate15].Load().frame
+	return e.variants[f.sharedFor(len(e.payload()))-formatDeflate15].Load().frame
 }
 
 // releaseVariants gives them back with the event.

@@ -26,7 +26,7 @@ func TestFormatOf(t *testing.T) {
 		{formatDeflate8, 256, formatDeflate15}, {formatDeflate8, 257, formatDeflate8}, {formatDeflate9, 512, formatDeflate15},
 		{formatDeflate12, 4097, formatDeflate12}, {formatDeflate15, 1 << 20, formatDeflate15},
 	} {
-		if got := tt.f.smallestFor(tt.size); got != tt.want {
+		if got := tt.f.sharedFor(tt.size); got != tt.want {
 			t.Errorf("format %d for %d bytes: %d", tt.f, tt.size, got)
 		}
 	}

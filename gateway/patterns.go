@@ -25,9 +25,11 @@ func ParsePatterns(patterns []string) (Patterns, error) {
 }
 
 // Match tells whether one of the patterns matches the whole name.
-func (p Patterns) Match(name []byte) bool {
+func (p Patterns) Match(name []byte) bool { return p.matches(string(name)) }
+
+func (p Patterns) matches(name string) bool {
 	for _, pattern := range p {
-		if match(pattern, string(name)) {
+		if match(pattern, name) {
 			return true
 		}
 	}
