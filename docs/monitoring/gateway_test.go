@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -47,16 +48,19 @@ func startGateway(t *testing.T) (g *gateway.Gateway, admin string) {
 	return g, server.Listener.Addr().String()
 }
 
-// keepBusy has two subscribers and a publisher, so that rates and quantiles
-// have something to tell until the test ends.
+// keepBusy has two subscribers, of whom one takes compressed messages, and a
+// publisher, so that rates and quantiles have something to tell until the test
+// ends.
 func keepBusy(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	runtime.GC() // there is no pause to tell of before the first
 	var work sync.WaitGroup
 	t.Cleanup(work.Wait) // after the sockets are closed
-	for range 2 {
+	event := fmt.Sprintf(`{"id":1,"channel":"news","data":%q}`+"\n", strings.Repeat("news and ", 50))
+	for i := range 2 {
+		dialer := websocket.Dialer{EnableCompression: i == 0}
 		url := "ws://" + g.ClientAddrs()[0].String() + gateway.Path
-		conn, _, err := websocket.DefaultDialer.Dial(url, nil)
+		conn, _, err := dialer.Dial(url, nil)
 		if err != nil {
 			t.Fatalf("connecting a client: %v", err)
 		}
@@ -81,7 +85,7 @@ func keepBusy(t *testing.T, g *gateway.Gateway) {
 		pace := time.NewTicker(5 * time.Millisecond)
 		defer pace.Stop()
 		for answers := bufio.NewReader(upstream); ; <-pace.C {
-			if _, err := io.WriteString(upstream, `{"id":1,"channel":"news","data":1}`+"\n"); err != nil {
+			if _, err := io.WriteString(upstream, event); err != nil {
 				return
 			}
 			if _, err := answers.ReadString('\n'); err != nil {
