@@ -26,10 +26,13 @@ type client struct {
 	told      bool // the server has sent a close frame
 	returning bool // it comes back when it has left
 	queued    bool // it is about to be dialled
+	offers    bool // it offers compression in its handshake
+	form      form // of what it gets in this life
 	attempts  int8 // in a row, that failed
 	life      uint32
 	dialled   int64 // time of the clock
 	reader    websocket.Reader
+	wire      int64 // bytes that have arrived of the message that comes next, headers included
 	sequence  sequence
 	unsent    poller.Unsent
 	opening   *opening // while it is opening
@@ -86,6 +89,9 @@ func (c *client) enter(next clientState) {
 			step = -1
 		}
 		h.live += step
+		if c.form != formPlain {
+			h.compressing += step
+		}
 		h.worker.swarm.board.counters[h.worker.place].live.Add(int64(step))
 	}
 }
@@ -103,7 +109,7 @@ func (c *client) Connected() {
 	c.enter(clientShaking)
 	c.opening = &opening{key: websocket.NewKey()}
 	w := c.cohort.worker
-	w.scratch = w.swarm.request.Append(w.scratch[:0], c.opening.key)
+	w.scratch = w.swarm.request(c.offers).Append(w.scratch[:0], c.opening.key)
 	c.send(w.scratch)
 }
 
@@ -131,13 +137,19 @@ func (c *client) Received(p []byte) {
 			p = p[n:]
 			continue
 		}
-		message, n, ok, err := c.reader.Next(p, &clientReader)
+		begun := c.reader.Pending()
+		message, n, ok, err := c.reader.Next(p, c.form.reader())
 		if err != nil {
 			c.violated(err)
 			return
 		}
+		c.wire += int64(n)
 		if ok {
-			c.take(message, now)
+			w := wire{size: c.payloadOnWire(&message)}
+			if !begun {
+				w.frames = p[:n]
+			}
+			c.take(message, w, now)
 			c.reader.Recycle()
 		}
 		p = p[n:]
@@ -149,19 +161,18 @@ func (c *client) Received(p []byte) {
 // that p must be looked at more closely. It runs once per delivery.
 func (c *client) takeReferenced(p []byte, now int64) int {
 	f := c.cohort.flow
-	if f == nil || !f.counting || c.state != clientLive {
+	if f == nil || !f.counting || c.state != clientLive || c.form >= comparedForms {
 		return 0
 	}
 	seq := f.layout.seq(c.channel, c.sequence.next)
-	known := f.references.of(seq)
-	if known == nil || !bytes.HasPrefix(p, known.frame) || c.reader.Pending() || c.anywhere {
+	known := f.references[c.form].of(seq)
+	if known == nil || !bytes.HasPrefix(p, known.frames) || c.reader.Pending() || c.anywhere {
 		return 0
 	}
 	c.sequence.next++
-	c.cohort.tally.Delivered++
-	c.cohort.tally.FrameBytes += int64(len(known.frame) - known.header)
+	c.cohort.tally.deliver(c.form, known.size)
 	c.arrived(f, seq, f.schedule.dues[seq].Load(), now)
-	return len(known.frame)
+	return len(known.frames)
 }
 
 // takeResponse takes the handshake's answer and returns what follows it.
@@ -179,16 +190,43 @@ func (c *client) takeResponse(p []byte) (rest []byte) {
 		return nil
 	}
 	c.opening = nil
-	if err := s.checkResponse(p, o.key); err != nil {
+	h, err := checkResponse(s.profile, s.request(c.offers), p, o.key)
+	if err != nil {
 		c.Close(err)
 		return nil
+	}
+	if c.form = formOf(&h); c.offers && c.form == formPlain {
+		c.cohort.tally.Declined++
 	}
 	c.begin()
 	return p[n:]
 }
 
+// wire is how a message arrived.
+type wire struct {
+	frames []byte // as they arrived, if they did in one piece; nil otherwise
+	size   int    // bytes of their payload
+}
+
+// payloadOnWire returns how many bytes of payload the frames of a message had
+// that is complete. Of fragments, headers but the first are counted to it.
+func (c *client) payloadOnWire(m *websocket.Message) int {
+	if m.Op.IsControl() { // it may have come between fragments
+		c.wire -= int64(ws.MinHeaderSize + len(m.Payload))
+		return len(m.Payload)
+	}
+	total := int(c.wire)
+	c.wire = 0
+	for _, header := range [...]int{2, 4} {
+		if size := total - header; websocket.HeaderSize(size) <= header {
+			return size
+		}
+	}
+	return total - websocket.HeaderSize(total)
+}
+
 // take takes one message from the server.
-func (c *client) take(message websocket.Message, now int64) {
+func (c *client) take(message websocket.Message, w wire, now int64) {
 	switch message.Op {
 	case ws.OpPing:
 		c.sendFrame(ws.OpPong, message.Payload)
@@ -201,7 +239,7 @@ func (c *client) take(message websocket.Message, now int64) {
 		case c.echo != nil:
 			c.takeEcho(message, now)
 		default:
-			c.takeMessages(message.Payload, now)
+			c.takeMessages(message.Payload, w, now)
 		}
 	}
 }
@@ -234,19 +272,28 @@ func (c *client) sendClose(code ws.StatusCode) {
 	_ = c.unsent.Send(&c.Conn, websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
 }
 
-func (c *client) takeMessages(payload []byte, now int64) {
+// takeMessages takes the profile's messages, which one of WebSocket may hold
+// several of.
+func (c *client) takeMessages(payload []byte, w wire, now int64) {
+	total := len(payload)
 	for whole := true; c.Open(); {
 		m, rest := c.cohort.worker.codec.Next(payload)
 		whole = whole && len(rest) == 0
-		c.takeMessage(&m, payload[:len(payload)-len(rest)], whole, now)
+		text := payload[:len(payload)-len(rest)]
+		part := wire{size: w.size * len(text) / max(total, 1)}
+		if whole {
+			part.frames = w.frames
+		}
+		c.takeMessage(&m, text, part, whole, now)
 		if payload = rest; len(rest) == 0 {
 			return
 		}
 	}
 }
 
-// takeMessage takes one message. whole tells that text is a frame's whole payload.
-func (c *client) takeMessage(m *profile.Message, text []byte, whole bool, now int64) {
+// takeMessage takes one message. whole tells that there was no other in its
+// frames.
+func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool, now int64) {
 	f := c.cohort.flow
 	if len(m.Channel) > 0 && string(m.Channel) != f.plan.Channels[c.channel] {
 		c.unexpected(text)
@@ -266,7 +313,7 @@ func (c *client) takeMessage(m *profile.Message, text []byte, whole bool, now in
 	case m.Kind == profile.Refused && c.state.underWay():
 		c.Close(fmt.Errorf("the server refused: %s", m.Text))
 	case m.Kind == profile.Event:
-		c.takeEvent(m, text, whole, now)
+		c.takeEvent(m, text, w, whole, now)
 	case m.Kind == profile.Gap:
 		c.takeGap(m, now)
 	case m.Kind == profile.Unknown:

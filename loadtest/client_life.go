@@ -16,7 +16,7 @@ import (
 func (c *client) dial(due int64) {
 	w := c.cohort.worker
 	c.life++
-	c.told = false
+	c.told, c.form, c.wire = false, formPlain, 0
 	if c.dialled = due; due == 0 {
 		c.dialled = w.swarm.clock.now()
 	}

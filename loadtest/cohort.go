@@ -18,8 +18,10 @@ type cohort struct {
 	pending int           // clients that an order waits for
 	settled chan struct{} // closed when there are none left; nil if nobody waits
 	live    int
-	lagging bool // its clients were told to stall, so the server may cut them off
-	churn   churn
+	// compressing is how many of those have a server that agreed to compress.
+	compressing int
+	lagging     bool // its clients were told to stall, so the server may cut them off
+	churn       churn
 
 	tally     tally
 	latency   histogram    // since the last sample
@@ -45,9 +47,12 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 	for i := range h.clients {
 		number := first + i*step
 		h.clients[i] = client{cohort: h, number: int32(number)}
+		channels := 1
 		if flow != nil {
 			h.clients[i].channel = int32(int64(number) % flow.layout.channels)
+			channels = int(flow.layout.channels)
 		}
+		h.clients[i].offers = w.swarm.plan.offers(number, channels)
 		if w.swarm.plan.Echo != nil {
 			h.clients[i].echo = newEcho(w.swarm.plan.Echo)
 		}
@@ -58,7 +63,7 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 // sample returns what was counted and begins the latencies anew. The histograms
 // that it returns are valid until the next call.
 func (h *cohort) sample() groupAnswer {
-	a := groupAnswer{Live: h.live, Tally: h.tally, Latency: h.latency, Handshake: h.handshake}
+	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake}
 	a.Tally.Notes = slices.Clone(a.Tally.Notes)
 	h.latency, h.spare[0] = h.spare[0], h.latency
 	h.handshake, h.spare[1] = h.spare[1], h.handshake

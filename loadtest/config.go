@@ -46,6 +46,11 @@ type Common struct {
 	Settle     time.Duration // idle time before memory is read; default DefaultSettle
 	Stall      time.Duration // time without a delivery after which events are given up; default DefaultStall
 
+	// Deflate is the share of the clients, 0 to 1, that offer permessage-deflate as
+	// browsers do (RFC 7692). They are spread evenly over channels and loops, the
+	// same in every run. A server may decline, which the result tells.
+	Deflate float64
+
 	// Member is the command that starts one more process of the harness: it must
 	// call ServeMember. Without it there is one process.
 	Member []string
@@ -61,6 +66,7 @@ type Common struct {
 type Traffic struct {
 	Channels int     // 1 to MaxChannels; default 1
 	Payload  int     // bytes of an event's data, MinPayload to MaxPayload; default 128
+	Data     Data    // what it holds; default DataRandom
 	Events   int     // how many, 1 to MaxEvents; with Rate it follows from the time
 	Window   int     // events in flight at most, 1 to MaxWindow; default 1; means nothing with Rate
 	Rate     float64 // events per second, open loop; 0: by Window
@@ -85,6 +91,7 @@ func (c *Common) complete() {
 func (t *Traffic) complete() {
 	setDefault(&t.Channels, 1)
 	setDefault(&t.Payload, DefaultPayload)
+	setDefault(&t.Data, DataRandom)
 	setDefault(&t.Window, 1)
 }
 
@@ -115,6 +122,9 @@ func (c *checks) common(config *Common) {
 	c.within("connecting", config.Connecting, 1, MaxClients)
 	c.notNegative("settle", config.Settle.Seconds())
 	c.notNegative("stall", config.Stall.Seconds())
+	if !(config.Deflate >= 0 && config.Deflate <= 1) {
+		*c = append(*c, fmt.Errorf("deflate is %v: want a share from 0 to 1", config.Deflate))
+	}
 	if config.Processes > 1 && len(config.Member) == 0 {
 		*c = append(*c, errors.New("several processes need the command that starts one"))
 	}
@@ -126,6 +136,7 @@ func (c *checks) common(config *Common) {
 func (c *checks) traffic(t *Traffic) {
 	c.within("channels", t.Channels, 1, MaxChannels)
 	c.within("payload", t.Payload, MinPayload, MaxPayload)
+	c.data(t.Data)
 	if t.Rate > 0 && t.Events > MaxEvents {
 		*c = append(*c, fmt.Errorf("%v events a second, for as long as that, are more than %d: choose a lower rate or less time", t.Rate, MaxEvents))
 	} else {
@@ -133,6 +144,12 @@ func (c *checks) traffic(t *Traffic) {
 	}
 	c.within("window", t.Window, 1, MaxWindow)
 	c.notNegative("rate", t.Rate)
+}
+
+func (c *checks) data(d Data) {
+	if d != DataRandom && d != DataRecords {
+		*c = append(*c, fmt.Errorf("data is %q: want %s or %s", d, DataRandom, DataRecords))
+	}
 }
 
 func (c *checks) err() error { return errors.Join(*c...) }

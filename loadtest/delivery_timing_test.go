@@ -32,6 +32,6 @@ func BenchmarkDeliveryVerified(b *testing.B) {
 		c.Received(bench.frames[0])
 		c.sequence.next = 0
 		bench.cohort.flow.tracks[0].remaining = 2
-		bench.cohort.flow.references.slots[0].seq = -1
+		bench.cohort.flow.references[formPlain].slots[0].seq = -1
 	}
 }

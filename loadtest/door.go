@@ -238,7 +238,7 @@ func (d *socketDoor) takeResponse(p []byte) (rest []byte) {
 		}
 		return nil
 	}
-	if err := checkResponse(d.publishing.profile, &d.request, d.response, d.key); err != nil {
+	if _, err := checkResponse(d.publishing.profile, &d.request, d.response, d.key); err != nil {
 		d.Close(err)
 		return nil
 	}

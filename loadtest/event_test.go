@@ -7,6 +7,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"fleetcast/codec/deflate"
 )
 
 func TestData(t *testing.T) {
@@ -104,5 +106,56 @@ func TestMergedHistograms(t *testing.T) {
 	long.record(math.MaxInt64)
 	if got := long.percentiles().Max; got < 600e3 {
 		t.Errorf("a latency beyond the range counts as %v ms", got)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	for _, size := range []int{MinPayload, 128, 1000, MaxPayload} {
+		flow := flowPlan{Payload: size, Data: DataRecords}
+		for _, seq := range []int64{0, 1, 4092, 4093, MaxEvents - 1, math.MaxInt64} {
+			for _, due := range []int64{0, time.Now().UnixNano(), math.MaxInt64} {
+				data := flow.appendData(nil, seq, due)
+				if len(data) != size || !json.Valid(data) {
+					t.Fatalf("%d bytes, want %d: %s", len(data), size, data)
+				}
+				if gotSeq, gotDue, ok := parseData(data); !ok || gotSeq != seq || gotDue != due {
+					t.Fatalf("%s is read as %d, %d, %v", data, gotSeq, gotDue, ok)
+				}
+			}
+		}
+	}
+	flow := flowPlan{Payload: 1024, Data: DataRecords}
+	seen := make(map[string]int64)
+	for seq := range int64(paddings) {
+		padding := string(flow.appendData(nil, seq, 1)[20:])
+		if other, ok := seen[padding]; ok {
+			t.Fatalf("events %d and %d have the same padding", other, seq)
+		}
+		seen[padding] = seq
+	}
+}
+
+// Records compress as the JSON would that they stand for, and random data does not.
+func TestRecordsCompressAsJSONDoes(t *testing.T) {
+	deflater := deflate.NewDeflater(5, deflate.MaxWindowBits)
+	for _, size := range []int{512, 1024, 4096, MaxPayload} {
+		flow := flowPlan{Payload: size, Data: DataRecords}
+		var records, rows, random int
+		const events = 50
+		for seq := range int64(events) {
+			data := flow.appendData(nil, seq*17, 1e18+seq)
+			real := bytes.ReplaceAll(data, []byte("'"), []byte(`"`))
+			records += len(deflater.Append(nil, data))
+			rows += len(deflater.Append(nil, real))
+			random += len(deflater.Append(nil, appendData(nil, seq*17, 1e18+seq, size)))
+		}
+		ratio := func(sum int) float64 { return float64(sum) / float64(events*size) }
+		t.Logf("%d bytes: records shrink to %.3f, JSON to %.3f, random data to %.3f", size, ratio(records), ratio(rows), ratio(random))
+		if r := float64(records) / float64(rows); r < 0.97 || r > 1.03 {
+			t.Errorf("%d bytes: records shrink to %.3f, JSON to %.3f", size, ratio(records), ratio(rows))
+		}
+		if ratio(records) > 0.6 || ratio(random) < 0.7 {
+			t.Errorf("%d bytes: records shrink to %.3f, random data to %.3f", size, ratio(records), ratio(random))
+		}
 	}
 }

@@ -38,10 +38,11 @@ type answer struct {
 
 // groupAnswer is what is known of one group.
 type groupAnswer struct {
-	Live      int
-	Tally     tally
-	Latency   histogram // since the last orderSample
-	Handshake histogram // since the last orderSample
+	Live        int
+	Compressing int // of them, those whose server agreed to compress
+	Tally       tally
+	Latency     histogram // since the last orderSample
+	Handshake   histogram // since the last orderSample
 }
 
 // add adds what another swarm has answered.
@@ -64,6 +65,7 @@ func (a *answer) add(other *answer) {
 
 func (g *groupAnswer) add(other *groupAnswer) {
 	g.Live += other.Live
+	g.Compressing += other.Compressing
 	g.Tally.add(&other.Tally)
 	g.Latency.merge(other.Latency)
 	g.Handshake.merge(other.Handshake)

@@ -115,17 +115,26 @@ func (r *run) describe(result *Result, total *tally) {
 	for _, g := range r.plan.Groups {
 		d.ClientsWanted += g.Clients
 	}
+	d.Compressing, d.Declined = r.samples.compressing[markConnected], total.Declined
 	d.Connected, d.Refused = total.Connected, total.Refused
 	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
 	d.Figures = append([]Figure{}, r.figures...)
 	d.Notes = append([]string{}, total.Notes...)
 	d.Warnings = []string{}
-	if result.Delivered > 0 {
-		d.FramePayloadBytes = float64(total.FrameBytes) / float64(result.Delivered)
-	}
+	d.FramePayloadBytes = mean(total.FrameBytes, result.Delivered)
+	d.CompressedPayloadBytes = mean(total.InflatedBytes, total.Inflated)
+	d.PlainPayloadBytes = mean(total.FrameBytes-total.InflatedBytes, total.Delivered-total.Inflated)
 	if ended := errors.Join(r.ended, r.meter.gone); ended != nil {
 		d.Ended = ended.Error()
 	}
+}
+
+// mean is 0 of nothing.
+func mean(sum, count int64) float64 {
+	if count <= 0 {
+		return 0
+	}
+	return float64(sum) / float64(count)
 }
 
 // publisherTimes fills in what the publishers know. flow is whose first and last
@@ -230,6 +239,9 @@ func (r *run) phaseResult(p *phase) Phase {
 }
 
 func (r *run) info() RunInfo {
+	if share := r.config.Deflate; share > 0 {
+		r.parameter("compression", fmt.Sprintf("offered by %v %% of the clients", 100*share))
+	}
 	return RunInfo{
 		Command:    append([]string{}, r.config.Command...),
 		Started:    r.samples.start,
@@ -248,6 +260,9 @@ const busyShare = 0.9
 func (r *run) warn(result *Result) {
 	d := &result.Detail
 	d.Warnings = append(d.Warnings, r.warnings...)
+	if d.Declined > 0 {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("the server declined compression in %d handshakes in which it was offered", d.Declined))
+	}
 	for i := range r.plan.Flows {
 		if f := &r.plan.Flows[i]; f.Open && r.board.schedules[i].published.Load() == int64(f.Events) {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("the events ran out after %d: the last part of the run was without", f.Events))

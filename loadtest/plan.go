@@ -21,6 +21,7 @@ type plan struct {
 	Loops      int // of each process
 	Connecting int // clients of a loop on their way at a time
 	Stall      time.Duration
+	Deflate    float64 // share of the clients that offer compression
 	Flows      []flowPlan
 	Groups     []groupPlan
 	Echo       *echoPlan // instead of flows: clients talk to the server alone
@@ -30,6 +31,7 @@ type plan struct {
 type flowPlan struct {
 	Channels []string
 	Payload  int  // bytes of an event's data
+	Data     Data // what it holds
 	Events   int  // at most
 	Open     bool // the scenario ends it, before it has as many
 }

@@ -186,7 +186,7 @@ func (p *publisher) publish() {
 	}
 	seq := p.schedule.publish(due)
 	channel, _ := p.layout.place(seq)
-	p.data = appendData(p.data[:0], seq, clock.toUnix(due), p.plan.Payload)
+	p.data = p.plan.appendData(p.data[:0], seq, clock.toUnix(due))
 	p.door.publish(p.plan.Channels[channel], p.data)
 	if p.waiting[seq] = int32(p.publishing.plan.allWorkers()) - p.absent[channel]; p.waiting[seq] > 0 {
 		p.inFlight++

@@ -67,21 +67,27 @@ type Phase struct {
 
 // Detail is what a reader of the figures may want to know beside them.
 type Detail struct {
-	ClientsWanted     int         `json:"clients_wanted"`
-	Connected         int64       `json:"connected"`           // connections made in all: more than clients if some came back
-	Refused           int64       `json:"refused"`             // attempts to connect that failed
-	Disconnected      int64       `json:"disconnected"`        // clients whose connection the server ended unasked
-	Unexpected        int64       `json:"unexpected"`          // messages that nobody asked for or published
-	Rejected          int64       `json:"rejected"`            // answers of the publish port, each a failure
-	FramePayloadBytes float64     `json:"frame_payload_bytes"` // mean, of delivered events
-	FirstLatency      Percentiles `json:"latency_first_ms"`    // of each event's first subscriber
-	LastLatency       Percentiles `json:"latency_last_ms"`     // of each event's last subscriber
-	ServerBusy        *float64    `json:"server_cpu_share"`    // of one processor, while events flowed
-	HarnessBusy       float64     `json:"harness_cpu_share"`   // of one processor, while events flowed
-	Figures           []Figure    `json:"figures"`             // of the scenario's own
-	Ended             string      `json:"ended"`               // why the run ended early; empty if it did not
-	Notes             []string    `json:"notes"`               // the first few faults
-	Warnings          []string    `json:"warnings"`            // reasons to doubt the figures
+	ClientsWanted     int     `json:"clients_wanted"`
+	Connected         int64   `json:"connected"`            // connections made in all: more than clients if some came back
+	Refused           int64   `json:"refused"`              // attempts to connect that failed
+	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
+	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
+	Rejected          int64   `json:"rejected"`             // answers of the publish port, each a failure
+	Compressing       int     `json:"compressed_clients"`   // clients, of those connected, whose server agreed to compress
+	Declined          int64   `json:"compression_declined"` // handshakes in which it was offered and the server did not agree
+	FramePayloadBytes float64 `json:"frame_payload_bytes"`  // mean, of delivered events, as they arrived
+	// The same, of those delivered to clients that agreed on compression, and of
+	// the others; 0 if there were none.
+	CompressedPayloadBytes float64     `json:"frame_payload_bytes_compressed"`
+	PlainPayloadBytes      float64     `json:"frame_payload_bytes_plain"`
+	FirstLatency           Percentiles `json:"latency_first_ms"`  // of each event's first subscriber
+	LastLatency            Percentiles `json:"latency_last_ms"`   // of each event's last subscriber
+	ServerBusy             *float64    `json:"server_cpu_share"`  // of one processor, while events flowed
+	HarnessBusy            float64     `json:"harness_cpu_share"` // of one processor, while events flowed
+	Figures                []Figure    `json:"figures"`           // of the scenario's own
+	Ended                  string      `json:"ended"`             // why the run ended early; empty if it did not
+	Notes                  []string    `json:"notes"`             // the first few faults
+	Warnings               []string    `json:"warnings"`          // reasons to doubt the figures
 }
 
 // Figure is one more figure of a scenario: the time to full service, say.

@@ -59,7 +59,7 @@ func newRun(ctx context.Context, scenario string, config *Common, p plan, traffi
 	r.ctx, r.fail = context.WithCancelCause(ctx)
 	r.plan.Profile, r.plan.Sources = config.Profile, config.Sources
 	r.plan.Processes, r.plan.Loops, r.plan.Connecting = config.Processes, config.Loops, config.Connecting
-	r.plan.Stall = config.Stall
+	r.plan.Stall, r.plan.Deflate = config.Stall, config.Deflate
 	clock := newClock()
 	r.plan.Base = clock.base
 	if err := r.open(traffic); err != nil {

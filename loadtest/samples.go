@@ -31,6 +31,7 @@ type samples struct {
 	moment              moment // of the latest sample
 	marks               [marks]moment
 	clients             [marks]int // live at each mark
+	compressing         [marks]int // of them, those whose server compresses
 	timeline            []Sample
 	keep                int // every so many samples one is kept
 	ended               bool
@@ -122,6 +123,7 @@ func (s *samples) mark(which mark) error {
 	s.marks[which] = s.moment
 	for _, g := range s.last.Groups {
 		s.clients[which] += g.Live
+		s.compressing[which] += g.Compressing
 	}
 	return err
 }

@@ -18,6 +18,7 @@ type Fairness struct {
 	Rate     float64       // events per second on the small channel; default 50
 	Window   int           // events in flight on the large one, at most; default 64
 	Payload  int           // bytes of an event's data; default 128
+	Data     Data          // what it holds; default DataRandom
 	Duration time.Duration // of each phase: the small channel alone, and beside the flood; default DefaultDuration
 }
 
@@ -39,6 +40,7 @@ func (f Fairness) complete() (*Fairness, error) {
 	setDefault(&f.Rate, 50)
 	setDefault(&f.Window, 64)
 	setDefault(&f.Payload, DefaultPayload)
+	setDefault(&f.Data, DataRandom)
 	setDefault(&f.Duration, DefaultDuration)
 	var c checks
 	c.common(&f.Common)
@@ -62,8 +64,8 @@ const maxFlood = 1 << 20
 // traffic is that of the small and of the large channel.
 func (f *Fairness) traffic() []Traffic {
 	return []Traffic{
-		{Channels: 1, Payload: f.Payload, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate},
-		{Channels: 1, Payload: f.Payload, Events: maxFlood, Window: f.Window},
+		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate},
+		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: maxFlood, Window: f.Window},
 	}
 }
 
@@ -89,7 +91,7 @@ func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
 	r.parameter("large channel", fmt.Sprintf("%d subscribers, %d events in flight without a pause", f.Clients, f.Window))
 	r.parameter("small channel", fmt.Sprintf("%d subscribers, %v events/s", f.Watchers, f.Rate))
 	r.parameter("visitors", fmt.Sprintf("%v leave and come back per second", f.Visitors))
-	r.parameter("payload", fmt.Sprintf("%d bytes", f.Payload))
+	r.payloadParameter(&traffic[largeFlow])
 	if err := r.connectAll(0); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (r *run) fanout() error {
 
 // flow is the stream of events that the traffic describes.
 func (t *Traffic) flow() flowPlan {
-	return flowPlan{Channels: channelNames(t.Channels), Payload: t.Payload, Events: t.Events}
+	return flowPlan{Channels: channelNames(t.Channels), Payload: t.Payload, Data: t.Data, Events: t.Events}
 }
 
 // openFlow is the same, ended by the scenario.
@@ -95,9 +95,13 @@ func (t *Traffic) openFlow() flowPlan {
 	return f
 }
 
+func (r *run) payloadParameter(t *Traffic) {
+	r.parameter("payload", fmt.Sprintf("%d bytes, %s", t.Payload, t.Data))
+}
+
 func (r *run) trafficParameters(t *Traffic, duration time.Duration) {
 	r.parameter("channels", t.Channels)
-	r.parameter("payload", fmt.Sprintf("%d bytes", t.Payload))
+	r.payloadParameter(t)
 	if t.Rate > 0 {
 		r.parameter("rate", fmt.Sprintf("%v events/s for %v", t.Rate, duration))
 		return

@@ -72,7 +72,7 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 	r.parameter("witnesses", s.Witnesses)
 	r.parameter("jitter", s.Jitter)
 	r.parameter("rate", fmt.Sprintf("%v events/s on the channel of each", s.Rate))
-	r.parameter("payload", fmt.Sprintf("%d bytes", s.Payload))
+	r.payloadParameter(&s.Traffic)
 	if err := r.connectAll(0); err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 type swarm struct {
 	plan      *plan
 	profile   *profile.Profile
-	request   websocket.Request // of every handshake
+	requests  [2]websocket.Request // of handshakes: without an offer of compression, and with one
 	clock     clock
 	board     *board
 	workers   []*worker
@@ -30,7 +30,10 @@ func newSwarm(p *plan, b *board, completed func([]completion)) (*swarm, error) {
 	if s.profile, err = profile.Load(p.Profile); err != nil {
 		return nil, err
 	}
-	s.request = handshakeRequest(&p.Target, s.profile)
+	for i := range s.requests {
+		s.requests[i] = handshakeRequest(&p.Target, s.profile)
+	}
+	s.requests[1].Deflate = &offer
 	if err := raiseDescriptorLimit(p.ownClients(), p.workers(), p.Processes); err != nil {
 		return nil, err
 	}
@@ -67,9 +70,12 @@ func (s *swarm) stop() {
 	s.running.Wait()
 }
 
-// checkResponse checks the head of the handshake's answer.
-func (s *swarm) checkResponse(head []byte, key websocket.Key) error {
-	return checkResponse(s.profile, &s.request, head, key)
+// request is what clients ask for in the handshake.
+func (s *swarm) request(offers bool) *websocket.Request {
+	if offers {
+		return &s.requests[1]
+	}
+	return &s.requests[0]
 }
 
 // do has all workers carry an order out and adds up what they say.
@@ -149,7 +155,7 @@ func (w *worker) answer(o order) *answer {
 			a.Last = w.last
 			a.Groups = append(a.Groups, h.sample())
 		} else {
-			a.Groups = append(a.Groups, groupAnswer{Live: h.live, Latency: newHistogram(), Handshake: newHistogram()})
+			a.Groups = append(a.Groups, groupAnswer{Live: h.live, Compressing: h.compressing, Latency: newHistogram(), Handshake: newHistogram()})
 		}
 	}
 	return a
@@ -164,15 +170,15 @@ func handshakeRequest(to *target, p *profile.Profile) websocket.Request {
 	return request
 }
 
-// checkResponse checks the head of a handshake's answer as the profile says.
-func checkResponse(p *profile.Profile, request *websocket.Request, head []byte, key websocket.Key) error {
-	if p.StrictAccept() {
-		_, err := request.Check(head, key)
-		return err
+// checkResponse checks the head of a handshake's answer as the profile says; in
+// full in any case if compression was offered, since what was agreed on is in it.
+func checkResponse(p *profile.Profile, request *websocket.Request, head []byte, key websocket.Key) (websocket.Handshake, error) {
+	if p.StrictAccept() || request.Deflate != nil {
+		return request.Check(head, key)
 	}
 	if bytes.HasPrefix(head, []byte("HTTP/1.1 101")) {
-		return nil
+		return websocket.Handshake{}, nil
 	}
 	line, _, _ := bytes.Cut(head, []byte("\r\n"))
-	return fmt.Errorf("handshake: the server answered %.100q", line)
+	return websocket.Handshake{}, fmt.Errorf("handshake: the server answered %.100q", line)
 }

@@ -17,6 +17,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 	d := &r.Detail
 	if d.ClientsWanted > 0 {
 		row("clients", "%s of %s", humanize.Comma(int64(r.Clients)), humanize.Comma(int64(d.ClientsWanted)))
+		if d.Compressing > 0 || d.Declined > 0 {
+			row("compressed", "%s of those", humanize.Comma(int64(d.Compressing)))
+		}
 		row("handshake", "%s", r.Handshake)
 	}
 	if r.Events > 0 {
@@ -25,6 +28,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 	if r.Delivered > 0 {
 		row("delivered", "%s, %s a second, frame payload %.1f bytes", humanize.Comma(r.Delivered),
 			humanize.Comma(int64(r.DeliveriesPerSecond)), d.FramePayloadBytes)
+	}
+	if d.CompressedPayloadBytes > 0 && d.PlainPayloadBytes > 0 {
+		row("", "frame payload %.1f bytes compressed, %.1f bytes plain", d.CompressedPayloadBytes, d.PlainPayloadBytes)
 	}
 	row("verified", "lost %d, duplicated %d, reordered %d, corrupted %d, unexpected %d, disconnected %d, told as gaps %d",
 		r.Lost, r.Duplicated, r.Reordered, r.Corrupted, d.Unexpected, d.Disconnected, r.Gaps)

@@ -23,14 +23,28 @@ type tally struct {
 	CutOff       int64 // connections that the server ended because the client lagged
 	CutUntold    int64 // of those, the ones that got no close frame
 
-	FrameBytes int64 // payload of the frames of delivered events
-	Notes      []string
+	FrameBytes    int64 // payload of the frames of delivered events, as it arrived
+	Inflated      int64 // of those delivered, the ones to clients whose server compresses
+	InflatedBytes int64 // payload of their frames
+	Declined      int64 // handshakes in which the server declined to compress
+	Notes         []string
 }
 
 // note describes a fault, as long as there is room.
 func (t *tally) note(format string, arguments ...any) {
 	if len(t.Notes) < maxNotes {
 		t.Notes = append(t.Notes, fmt.Sprintf(format, arguments...))
+	}
+}
+
+// deliver counts an event that arrived intact in frames with a payload of size
+// bytes.
+func (t *tally) deliver(f form, size int) {
+	t.Delivered++
+	t.FrameBytes += int64(size)
+	if f != formPlain {
+		t.Inflated++
+		t.InflatedBytes += int64(size)
 	}
 }
 
@@ -56,5 +70,8 @@ func (t *tally) add(other *tally) {
 	t.CutOff += other.CutOff
 	t.CutUntold += other.CutUntold
 	t.FrameBytes += other.FrameBytes
+	t.Inflated += other.Inflated
+	t.InflatedBytes += other.InflatedBytes
+	t.Declined += other.Declined
 	t.Notes = append(t.Notes, other.Notes[:min(len(other.Notes), maxNotes-len(t.Notes))]...)
 }

@@ -1,11 +1,5 @@
 package loadtest
 
-import (
-	"fleetcast/codec/websocket"
-
-	"github.com/gobwas/ws"
-)
-
 // flow is what a worker keeps of one stream of events.
 type flow struct {
 	index      int // in the plan
@@ -16,7 +10,7 @@ type flow struct {
 	counting   bool    // orderPrepare was given: events are due to clients
 	awaited    []int32 // by channel: clients that events wait for
 	tracks     []track // by sequence number; made by prepare
-	references references
+	references [comparedForms]references
 }
 
 // unknownBase stands for the offset of a channel to which no client of this
@@ -25,12 +19,14 @@ const unknownBase = -1
 
 func newFlow(index int, plan *flowPlan, schedule *schedule) *flow {
 	f := &flow{
-		index:      index,
-		plan:       plan,
-		layout:     layout{int64(len(plan.Channels))},
-		schedule:   schedule,
-		bases:      make([]int64, len(plan.Channels)),
-		references: newReferences(plan.Payload),
+		index:    index,
+		plan:     plan,
+		layout:   layout{int64(len(plan.Channels))},
+		schedule: schedule,
+		bases:    make([]int64, len(plan.Channels)),
+	}
+	for i := range f.references {
+		f.references[i] = newReferences(plan.Payload)
 	}
 	for i := range f.bases {
 		f.bases[i] = unknownBase
@@ -62,15 +58,15 @@ type completion struct {
 // who waits for the channel whose number is last, from event seq on.
 const nobodyLeft = -1
 
-// reference is the frame of an event that was verified in full. The frames of
-// the same event to other clients are compared with it.
+// reference is an event that was verified in full, as it arrived: one frame, or
+// its fragments. What other clients of the same form get is compared with it.
 type reference struct {
 	seq    int64 // -1: empty
-	header int   // of the frame, in bytes
-	frame  []byte
+	size   int   // of the payload, in bytes
+	frames []byte
 }
 
-// references keeps the latest events' frames, by sequence number modulo their
+// references keeps the latest events' frames of one form, by sequence number modulo their
 // count.
 type references struct {
 	slots []reference
@@ -106,14 +102,13 @@ func (r *references) of(seq int64) *reference {
 	return nil
 }
 
-// set makes the text frame around payload the reference of event seq, unless
-// the place belongs to a later event.
-func (r *references) set(seq int64, payload []byte) {
+// set makes what has arrived the reference of event seq, unless the place
+// belongs to a later event.
+func (r *references) set(seq int64, w wire) {
 	slot := &r.slots[seq&r.mask]
 	if slot.seq >= seq {
 		return
 	}
-	slot.seq = seq
-	slot.header = websocket.HeaderSize(len(payload))
-	slot.frame = websocket.AppendFrame(slot.frame[:0], ws.OpText, payload)
+	slot.seq, slot.size = seq, w.size
+	slot.frames = append(slot.frames[:0], w.frames...)
 }

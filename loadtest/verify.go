@@ -1,9 +1,14 @@
 package loadtest
 
-import "fleetcast/loadtest/profile"
+import (
+	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
+
+	"github.com/gobwas/ws"
+)
 
 // takeEvent verifies an event that no reference answers for.
-func (c *client) takeEvent(m *profile.Message, text []byte, whole bool, now int64) {
+func (c *client) takeEvent(m *profile.Message, text []byte, w wire, whole bool, now int64) {
 	f := c.cohort.flow
 	seq, known, intact := c.cohort.worker.check(f, m.Data)
 	channel, index := f.layout.place(seq)
@@ -11,17 +16,31 @@ func (c *client) takeEvent(m *profile.Message, text []byte, whole bool, now int6
 	switch {
 	case ours:
 		wrong, want := f.wrongOffset(m, channel, index)
-		if c.place(seq, index, intact, len(text), now) && wrong {
+		if c.place(seq, index, intact, w.size, now) && wrong {
 			c.cohort.tally.Misplaced++
 			c.cohort.tally.note("%s got event %d with offset %d, want %d", c.name(), seq, m.Offset, want)
 		}
 		if intact && whole && !wrong {
-			f.references.set(seq, text)
+			c.keepReference(seq, text, w)
 		}
 	case intact:
 		c.unexpected(text)
 	default:
 		c.takeCorrupted(text, now)
+	}
+}
+
+// keepReference has the frames of a verified event answer for those that other
+// clients of the form get. What has arrived in pieces can be made anew if it is
+// plain.
+func (c *client) keepReference(seq int64, text []byte, w wire) {
+	if c.form == formPlain && w.frames == nil {
+		worker := c.cohort.worker
+		worker.scratch = websocket.AppendFrame(worker.scratch[:0], ws.OpText, text)
+		w = wire{worker.scratch, len(text)}
+	}
+	if c.form < comparedForms && w.frames != nil {
+		c.cohort.flow.references[c.form].set(seq, w)
 	}
 }
 
@@ -71,8 +90,7 @@ func (c *client) place(seq, index int64, intact bool, size int, now int64) (deli
 	default:
 		c.arrived(f, seq, due, now)
 	}
-	tally.Delivered++
-	tally.FrameBytes += int64(size)
+	tally.deliver(c.form, size)
 	return true
 }
 
@@ -116,7 +134,7 @@ func (c *client) takeCorrupted(text []byte, now int64) {
 		c.unexpected(text)
 		return
 	}
-	c.place(seq, c.sequence.next, false, len(text), now)
+	c.place(seq, c.sequence.next, false, 0, now)
 }
 
 // takeGap notes events that the server will not deliver.

@@ -248,7 +248,7 @@ func (w *worker) check(f *flow, data []byte) (seq int64, known, intact bool) {
 	if !ok {
 		return 0, false, false
 	}
-	w.data = appendData(w.data[:0], seq, unix, f.plan.Payload)
+	w.data = f.plan.appendData(w.data[:0], seq, unix)
 	intact = bytes.Equal(data, w.data)
 	due, published := f.schedule.due(seq)
 	known = published && w.swarm.clock.toUnix(due) == unix

@@ -33,13 +33,22 @@ type clientFlags struct {
 	Processes  int      `default:"1" help:"Processes of the harness: one has as many clients as it may open descriptors."`
 	Loops      int      `default:"1" help:"Event loops of each process."`
 	Connecting int      `default:"128" help:"Connections of a loop on their way at a time."`
+	Deflate    float64  `placeholder:"SHARE" help:"Share of the clients, 0 to 1, that offer compression (permessage-deflate), as browsers do."`
+}
+
+// dataFlags say what events hold.
+type dataFlags struct {
+	Data string `enum:"random,records" default:"random" help:"What events' data holds: random letters and digits, or records, which compress as a service's JSON does."`
 }
 
 // trafficFlags say which events are published.
 type trafficFlags struct {
 	Channels int `default:"1" help:"Channels, over which clients and events are spread evenly."`
 	Payload  int `default:"128" help:"Bytes of an event's data."`
+	dataFlags
 }
+
+func (f *dataFlags) data() loadtest.Data { return loadtest.Data(f.Data) }
 
 func (f *commonFlags) common() loadtest.Common {
 	return loadtest.Common{
@@ -51,6 +60,7 @@ func (f *commonFlags) common() loadtest.Common {
 // apply adds what the flags say of clients.
 func (f *clientFlags) apply(c *loadtest.Common) error {
 	c.URL, c.Processes, c.Loops, c.Connecting = f.URL, f.Processes, f.Loops, f.Connecting
+	c.Deflate = f.Deflate
 	for _, text := range f.Source {
 		source, err := netip.ParseAddr(text)
 		if err != nil {

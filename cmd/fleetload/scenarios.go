@@ -50,7 +50,7 @@ func (c *fanoutCommand) Validate() error {
 func (c *fanoutCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Fanout{
 		Common: c.common(), Clients: c.Clients, Duration: c.Duration,
-		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Events: c.Events, Window: c.Window, Rate: c.Rate},
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Events: c.Events, Window: c.Window, Rate: c.Rate},
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fanout", &config, &config.Common, loadtest.RunFanout)
 }
@@ -106,7 +106,7 @@ func (c *churnCommand) Validate() error {
 func (c *churnCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Churn{
 		Common: c.common(), Clients: c.Clients, Churners: c.Churners, Churn: c.Churn, Duration: c.Duration,
-		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Rate: c.Rate},
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "churn", &config, &config.Common, loadtest.RunChurn)
 }
@@ -114,6 +114,7 @@ func (c *churnCommand) Run(ctx context.Context, std streams) error {
 type stormCommand struct {
 	commonFlags
 	clientFlags
+	dataFlags
 	Clients   int           `default:"5000" help:"Clients that are dropped at once and come back."`
 	Witnesses int           `default:"100" help:"Clients that stay and measure."`
 	Jitter    time.Duration `help:"Time over which the clients come back, each at a moment of its own; all at once without it."`
@@ -135,7 +136,7 @@ func (c *stormCommand) Validate() error {
 func (c *stormCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Storm{
 		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, Jitter: c.Jitter, Calm: c.Calm,
-		Traffic: loadtest.Traffic{Payload: c.Payload, Rate: c.Rate},
+		Traffic: loadtest.Traffic{Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "storm", &config, &config.Common, loadtest.RunStorm)
 }
@@ -143,6 +144,7 @@ func (c *stormCommand) Run(ctx context.Context, std streams) error {
 type slowCommand struct {
 	commonFlags
 	clientFlags
+	dataFlags
 	Channels int           `default:"1" help:"Channels, over which clients and events are spread evenly."`
 	Payload  int           `default:"4096" help:"Bytes of an event's data."`
 	Clients  int           `default:"500" help:"Clients in all."`
@@ -164,7 +166,7 @@ func (c *slowCommand) Validate() error {
 func (c *slowCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Slow{
 		Common: c.common(), Clients: c.Clients, Share: c.Share, Duration: c.Duration,
-		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Rate: c.Rate},
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "slow", &config, &config.Common, loadtest.RunSlow)
 }
@@ -172,6 +174,7 @@ func (c *slowCommand) Run(ctx context.Context, std streams) error {
 type fairnessCommand struct {
 	commonFlags
 	clientFlags
+	dataFlags
 	Clients  int           `default:"9000" help:"Subscribers of the large channel."`
 	Window   int           `default:"64" help:"Events in flight on the large channel, without a pause."`
 	Watchers int           `default:"10" help:"Subscribers of the small channel, who are measured."`
@@ -194,7 +197,7 @@ func (c *fairnessCommand) Validate() error {
 func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Fairness{
 		Common: c.common(), Clients: c.Clients, Watchers: c.Watchers, Visitors: c.Visitors,
-		Rate: c.Rate, Window: c.Window, Payload: c.Payload, Duration: c.Duration,
+		Rate: c.Rate, Window: c.Window, Payload: c.Payload, Data: c.data(), Duration: c.Duration,
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fairness", &config, &config.Common, loadtest.RunFairness)
 }

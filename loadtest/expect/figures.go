@@ -31,6 +31,8 @@ var ofRun = slices.Concat(
 	[]figure[loadtest.Result]{
 		counted("clients", func(r *loadtest.Result) int64 { return int64(r.Clients) }),
 		counted("missing_clients", func(r *loadtest.Result) int64 { return int64(r.Detail.ClientsWanted - r.Clients) }),
+		counted("compressed_clients", func(r *loadtest.Result) int64 { return int64(r.Detail.Compressing) }),
+		counted("compression_declined", func(r *loadtest.Result) int64 { return r.Detail.Declined }),
 		counted("connected", func(r *loadtest.Result) int64 { return r.Detail.Connected }),
 		counted("refused", func(r *loadtest.Result) int64 { return r.Detail.Refused }),
 		counted("disconnected", func(r *loadtest.Result) int64 { return r.Detail.Disconnected }),
@@ -43,6 +45,9 @@ var ofRun = slices.Concat(
 		counted("gaps", func(r *loadtest.Result) int64 { return r.Gaps }),
 		counted("unexpected", func(r *loadtest.Result) int64 { return r.Detail.Unexpected }),
 		counted("rejected", func(r *loadtest.Result) int64 { return r.Detail.Rejected }),
+		payload("frame_bytes", func(r *loadtest.Result) float64 { return r.Detail.FramePayloadBytes }),
+		payload("frame_bytes_compressed", func(r *loadtest.Result) float64 { return r.Detail.CompressedPayloadBytes }),
+		payload("frame_bytes_plain", func(r *loadtest.Result) float64 { return r.Detail.PlainPayloadBytes }),
 		known("seconds", seconds, 1e3, func(r *loadtest.Result) float64 { return r.Seconds }),
 		known("events_per_second", count, 1, func(r *loadtest.Result) float64 { return r.EventsPerSecond }),
 		known("deliveries_per_second", count, 1, func(r *loadtest.Result) float64 { return r.DeliveriesPerSecond }),
@@ -91,6 +96,14 @@ func known[T any](name string, k kind, factor float64, read func(of *T) float64)
 
 func counted[T any](name string, read func(of *T) int64) figure[T] {
 	return figure[T]{name, count, func(of *T) (float64, bool) { return float64(read(of)), true }}
+}
+
+// payload is a mean size in bytes, which is 0 if there was nothing of that kind.
+func payload(name string, read func(r *loadtest.Result) float64) figure[loadtest.Result] {
+	return figure[loadtest.Result]{name, size, func(r *loadtest.Result) (float64, bool) {
+		bytes := read(r)
+		return bytes / 1024, bytes > 0
+	}}
 }
 
 // maybe is a figure that is nil if it was not measured.

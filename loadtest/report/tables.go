@@ -81,7 +81,13 @@ func deliveryTable(r *loadtest.Result) table {
 	t.add("Deliveries per second", "", quantity(r.DeliveriesPerSecond))
 	t.add("Duration", "from the first event's due time to the last arrival", quantity(r.Seconds)+" s")
 	if r.Detail.FramePayloadBytes > 0 {
-		t.add("Frame payload", "mean, of delivered events", quantity(r.Detail.FramePayloadBytes)+" bytes")
+		t.add("Frame payload", "mean, of delivered events, as they arrived", quantity(r.Detail.FramePayloadBytes)+" bytes")
+	}
+	if r.Detail.CompressedPayloadBytes > 0 {
+		t.add("Frame payload, compressed", "of clients that agreed on compression", quantity(r.Detail.CompressedPayloadBytes)+" bytes")
+		if r.Detail.PlainPayloadBytes > 0 {
+			t.add("Frame payload, plain", "of the others", quantity(r.Detail.PlainPayloadBytes)+" bytes")
+		}
 	}
 	t.add("Lost", "never arrived at a subscriber", count(r.Lost))
 	t.add("Duplicated", "arrived again", count(r.Duplicated))
@@ -97,6 +103,10 @@ func connectionTable(r *loadtest.Result) table {
 	t := table{ID: "connections", Caption: "Connections"}
 	t.add("Clients wanted", "", count(int64(r.Detail.ClientsWanted)))
 	t.add("Clients connected", "and subscribed", count(int64(r.Clients)))
+	if r.Detail.Compressing > 0 || r.Detail.Declined > 0 {
+		t.add("Clients compressed", "of those connected: the server agreed to compress", count(int64(r.Detail.Compressing)))
+		t.add("Compression declined", "handshakes in which it was offered and the server did not agree", count(r.Detail.Declined))
+	}
 	t.add("Connections made", "in all; more than clients if some came back", count(r.Detail.Connected))
 	t.add("Attempts that failed", "", count(r.Detail.Refused))
 	t.add("Disconnected", "by the server, unasked", count(r.Detail.Disconnected))

@@ -1,0 +1,82 @@
+package loadtest
+
+import (
+	"math"
+
+	"fleetcast/codec/deflate"
+	"fleetcast/codec/websocket"
+)
+
+// form is how a server lays out what it sends to a client. Clients of one form
+// can be expected to get the same bytes, unless it has context: what they get
+// then depends on what each got before.
+type form uint8
+
+const (
+	formPlain    form = iota
+	formDeflate       // compressed, each message for itself
+	formContext9      // compressed with context, in a window of 9 bits; and so on up to 15
+	formCount    = formContext9 + deflate.MaxWindowBits - leastContextBits + 1
+
+	comparedForms = formContext9 // those without context
+)
+
+// leastContextBits is the smallest context that is kept of a server. Some
+// compressors take 9 bits where 8 were agreed on, zlib among them.
+const leastContextBits = 9
+
+// formOf is the form of what comes after a handshake.
+func formOf(h *websocket.Handshake) form {
+	switch {
+	case !h.Deflates:
+		return formPlain
+	case h.Deflate.ServerNoContext:
+		return formDeflate
+	}
+	return formContext9 + form(max(h.Deflate.ServerWindow(), leastContextBits)-leastContextBits)
+}
+
+// reader is how messages of the form are read.
+func (f form) reader() *websocket.ReaderConfig { return &formReaders[f] }
+
+var formReaders = newFormReaders()
+
+func newFormReaders() (readers [formCount]websocket.ReaderConfig) {
+	for f := range readers {
+		readers[f] = clientReader
+		readers[f].Deflate = form(f) != formPlain
+		if form(f) >= formContext9 {
+			readers[f].ContextBits = f - int(formContext9) + leastContextBits
+		}
+	}
+	return readers
+}
+
+// offer is what clients offer that can inflate: what browsers do.
+var offer = deflate.Params{ClientBits: deflate.AnyBits}
+
+// offers tells whether a client of that number offers compression, if its group
+// is spread over so many channels. Each combination of channel and loop has its
+// share of those who do, as exactly as its size allows.
+func (p *plan) offers(number, channels int) bool {
+	if p.Deflate <= 0 {
+		return false
+	}
+	// Clients whose numbers differ by a multiple of kinds have channel and loop in
+	// common. Among those of a kind, every 1/Deflate-th one offers; kinds begin at
+	// phases that lie evenly however many there are (multiples of the golden ratio).
+	kinds := leastCommonMultiple(channels, p.Processes*p.Loops)
+	_, phase := math.Modf(float64(number%kinds) * math.Phi)
+	const rounding = 1e-9
+	until := func(k int) float64 { return math.Floor(p.Deflate*float64(k) + phase + rounding) }
+	row := number / kinds
+	return until(row+1) > until(row)
+}
+
+func leastCommonMultiple(a, b int) int {
+	x, y := a, b
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}
