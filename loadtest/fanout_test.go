@@ -156,6 +156,13 @@ func TestFaults(t *testing.T) {
 		"corrupts the sequence number": {every(func(_ *subscriber, _ uint64, p []byte) [][]byte {
 			return [][]byte{bytes.Replace(p, []byte(`{"s":`), []byte(`{"s":1`), 1)}
 		}), counts{delivered: all - 40, corrupted: 40}},
+		"corrupts for one": {every(func(s *subscriber, _ uint64, p []byte) [][]byte {
+			bad := bytes.Clone(p)
+			if s.number == 7 {
+				bad[len(bad)-8] ^= 1
+			}
+			return [][]byte{bad}
+		}), counts{delivered: all - 4, corrupted: 4}},
 		"cuts off": {every(func(_ *subscriber, _ uint64, p []byte) [][]byte { return [][]byte{p[:len(p)-20]} }),
 			counts{delivered: all - 40, corrupted: 40}},
 		"invents": {every(func(_ *subscriber, _ uint64, p []byte) [][]byte {
@@ -172,12 +179,18 @@ func TestFaults(t *testing.T) {
 			return [][]byte{bytes.Replace(p, []byte("{"), fmt.Appendf(nil, `{"to":%d,`, s.number), 1)}
 		}, counts{delivered: all}},
 	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c.want.clients = 10
-			check(t, run(t, &faultyServer{fault: c.fault}, nil), c.want)
-		})
+	for form, f := range fleets {
+		for name, c := range cases {
+			t.Run(form+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c.want.clients = 10
+				r := run(t, &faultyServer{fault: c.fault, compression: f.compression}, func(fanout *loadtest.Fanout) {
+					fanout.Deflate = f.share
+				})
+				check(t, r, c.want)
+				f.check(t, r)
+			})
+		}
 	}
 }
 

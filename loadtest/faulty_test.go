@@ -26,6 +26,9 @@ type faultyServer struct {
 	refuse  bool // answers subscriptions with an error
 	reject  bool // answers events with an error
 	fault   fault
+	// compression is how events are compressed for clients that offer it; nil
+	// declines.
+	compression *compression
 
 	late    time.Duration // between a subscription and its answer
 	refuses int           // every so many events one is refused, which takes its offset all the same; 0: none
@@ -47,7 +50,8 @@ type subscriber struct {
 	conn    net.Conn
 	number  int // in the order of subscribing
 	channel string
-	held    []byte // for a fault to keep something
+	deflate *deflating // nil: it gets plain frames
+	held    []byte     // for a fault to keep something
 }
 
 func faithful(_ *subscriber, _ uint64, payload []byte) [][]byte { return [][]byte{payload} }
@@ -86,33 +90,48 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 	if s.connected != nil {
 		s.connected(conn)
 	}
-	if !upgrade(conn, "/ws") {
+	deflate, ok := upgradeWith(conn, "/ws", s.compression)
+	if !ok {
 		return
 	}
 	defer s.unsubscribe(conn)
 	if s.raw {
-		s.subscribe(conn, "", nil)
+		s.subscribe(conn, deflate, "", nil)
 	} else {
 		conn.Write(text(command.AppendWelcome(nil, "test", 25000)))
 	}
-	readMessages(conn, func(m websocket.Message) { s.takeMessage(conn, m.Payload) })
+	readMessages(conn, func(m websocket.Message) { s.takeMessage(conn, deflate, m.Payload) })
 }
 
 // upgrade answers a client's handshake, behind which the client must wait.
 func upgrade(conn net.Conn, path string) bool {
+	_, ok := upgradeWith(conn, path, nil)
+	return ok
+}
+
+// upgradeWith does so and agrees to c, if it is not nil and the client offers
+// compression.
+func upgradeWith(conn net.Conn, path string, c *compression) (*deflating, bool) {
 	buffer := make([]byte, 4<<10)
 	n := 0
 	for websocket.HeadLength(buffer[:n]) == 0 {
 		more, err := conn.Read(buffer[n:])
 		if err != nil {
-			return false
+			return nil, false
 		}
 		n += more
 	}
+	head := buffer[:websocket.HeadLength(buffer[:n])]
+	offered := bytes.Contains(head, []byte("\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"))
 	upgrader := websocket.Upgrader{Path: path}
-	answer, _, err := upgrader.Upgrade(nil, buffer[:websocket.HeadLength(buffer[:n])])
+	answer, _, err := upgrader.Upgrade(nil, head)
+	var agreed *deflating
+	if c != nil && offered {
+		agreed = c.agree()
+		answer = fmt.Appendf(bytes.TrimSuffix(answer, []byte("\r\n")), "Sec-WebSocket-Extensions: %s\r\n\r\n", c.answer)
+	}
 	conn.Write(answer)
-	return err == nil
+	return agreed, err == nil
 }
 
 // readMessages reads until the client goes; its goodbye is answered.
@@ -143,7 +162,7 @@ func readMessages(conn net.Conn, take func(websocket.Message)) {
 	}
 }
 
-func (s *faultyServer) takeMessage(conn net.Conn, payload []byte) {
+func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []byte) {
 	if s.raw {
 		if len(payload) > 0 && payload[0] == 'P' && !s.broadcast("", func(uint64) []byte { return payload }) {
 			conn.Close()
@@ -160,19 +179,19 @@ func (s *faultyServer) takeMessage(conn net.Conn, payload []byte) {
 	}
 	time.Sleep(s.late)
 	channel := string(c.Channels[0])
-	s.subscribe(conn, channel, func(offset uint64) []byte {
+	s.subscribe(conn, deflate, channel, func(offset uint64) []byte {
 		return text(command.AppendSubscribed(nil, c.ID, channel, "epoch", offset))
 	})
 }
 
-func (s *faultyServer) subscribe(conn net.Conn, channel string, answer func(offset uint64) []byte) {
+func (s *faultyServer) subscribe(conn net.Conn, deflate *deflating, channel string, answer func(offset uint64) []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open(channel)
 	if answer != nil {
 		conn.Write(answer(s.offsets[channel]))
 	}
-	s.subscribers = append(s.subscribers, &subscriber{conn: conn, number: s.subscribed, channel: channel})
+	s.subscribers = append(s.subscribers, &subscriber{conn: conn, number: s.subscribed, channel: channel, deflate: deflate})
 	s.subscribed++
 }
 
@@ -293,7 +312,7 @@ func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []b
 		}
 		var out []byte
 		for _, one := range s.fault(sub, offset-offsetBefore, p) {
-			out = append(out, text(one)...)
+			out = append(out, sub.deflate.frames(one)...)
 		}
 		sub.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
 		sub.conn.Write(out)
