@@ -13,6 +13,7 @@ import (
 type compareCommand struct {
 	Servers string `arg:"" type:"existingfile" placeholder:"SERVERS.yaml" help:"The list of servers: the first is compared with each of the others."`
 
+	Subject  string   `placeholder:"NAME" help:"Compare this server with the others, instead of the first."`
 	Peers    []string `placeholder:"NAME" help:"Compare with these only."`
 	Settings []string `placeholder:"NAME" help:"Compare in these settings only: window-1, window-32 (events in flight), connect, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m (size of a message), echo-binary-64k, echo-binary-1m, echo-binary-16m; window and echo stand for all of theirs."`
 
@@ -53,7 +54,7 @@ func (c *compareCommand) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("finding the harness's own binary: %w", err)
 	}
 	report, err := compare.Run(ctx, compare.Config{
-		Servers: servers, Peers: c.Peers, Settings: c.Settings, Harness: harness,
+		Servers: servers, Subject: c.Subject, Peers: c.Peers, Settings: c.Settings, Harness: harness,
 		Pairs: c.Pairs, Clients: c.Clients, Events: c.Events, Payload: c.Payload, Connections: c.Connections,
 		ServerCPU: c.ServerCPU, HarnessCPU: c.HarnessCPU, Progress: std.err,
 	})

@@ -69,6 +69,9 @@ func (c *checker) server(path string, s *Server) error {
 	if s.Faults != "" && s.Faults != faultsAllowed {
 		return c.fail(path+".faults", "faults: want %q or nothing, not %q", faultsAllowed, s.Faults)
 	}
+	if !(s.Deflate >= 0 && s.Deflate <= 1) {
+		return c.fail(path+".deflate", "deflate: want a share from 0 to 1, not %v", s.Deflate)
+	}
 	for i, name := range s.Settings {
 		if !isSetting(name) {
 			return c.fail(fmt.Sprintf("%s.settings[%d]", path, i), "settings: there is no %q: choose from %s", name, settingNames())

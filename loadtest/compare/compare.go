@@ -5,7 +5,8 @@
 // harness runs on another processor, as a process of its own. The figure of a
 // pair is a ratio, and the figure of a comparison the median of those, with
 // their least and greatest. Events at a peer get the size on the wire that they
-// have at the subject, so that both write the same bytes.
+// have at the subject, so that both write the same bytes; unless one of the two
+// compresses: then the data has the same size.
 //
 // Which servers there are, and how each is built, run and spoken to, is told by
 // a YAML file: see [Load].
@@ -29,6 +30,7 @@ const MinPairs = 5
 // Config describes a comparison.
 type Config struct {
 	Servers  *Servers
+	Subject  string   // its name; empty: the first server
 	Peers    []string // names of those to compare with; none: all
 	Settings []string // names of those to compare in, or of their kinds; none: all
 	Harness  string   // path of the fleetload binary
@@ -73,7 +75,7 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 			return nil, err
 		}
 	}
-	report := newReport(&config, subject.Name)
+	report := newReport(&config, peers)
 	for _, s := range settings {
 		for _, peer := range peers {
 			if !peer.takesPart(s) || !subject.takesPart(s) {
@@ -92,6 +94,11 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 
 // choose returns the peers and settings that were asked for.
 func (c *Config) choose() (peers []*Server, settings []*setting, err error) {
+	if c.Subject != "" {
+		if err := c.Servers.chooseSubject(c.Subject); err != nil {
+			return nil, nil, err
+		}
+	}
 	for _, name := range c.Peers {
 		if !slices.ContainsFunc(c.Servers.peers(), func(s *Server) bool { return s.Name == name }) {
 			return nil, nil, fmt.Errorf("%s has no peer %q: choose from %s", c.Servers.source, name, names(c.Servers.peers()))
@@ -135,7 +142,7 @@ func (c *comparison) runPair(ctx context.Context, s *setting, subject, peer *Ser
 	if p.subject, err = c.measure(ctx, s, subject, s.load(&c.Config, c.Payload)); err != nil {
 		return p, err
 	}
-	if !s.events {
+	if !s.events || subject.Deflate > 0 || peer.Deflate > 0 {
 		p.peer, err = c.measure(ctx, s, peer, s.load(&c.Config, c.Payload))
 		return p, err
 	}

@@ -169,6 +169,35 @@ func TestRunOfAKind(t *testing.T) {
 	}
 }
 
+// Servers whose clients compress get the same data, and their frames are compared.
+func TestRunCompressed(t *testing.T) {
+	compressed := func(name string, deflate float64) *Server {
+		s := fake(t, name, found{CPU: 2, Envelope: 50, Data: "records"})
+		s.Deflate = deflate
+		return s
+	}
+	c := config(t, compressed("all", 1), compressed("none", 0), compressed("half", 0.5))
+	c.Servers.Data, c.Clients = "records", 4
+	c.Subject, c.Settings = "half", []string{"window-1", "connect"}
+	report, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frames []string
+	for _, line := range medians(report) {
+		if strings.Contains(line, "frame_payload_bytes") {
+			frames = append(frames, line)
+		}
+	}
+	want := []string{"window-1 frame_payload_bytes all: 89 0 -", "window-1 frame_payload_bytes none: 89 178 0.5 0.5 0.5"}
+	if !reflect.DeepEqual(frames, want) || !report.Compressed || report.Subject != "half" || len(report.Notes) > 0 {
+		t.Errorf("got %q of %+v, want %q", frames, report, want)
+	}
+	if text := strings.Fields(report.Markdown()); !strings.Contains(strings.Join(text, " "), "4 subscribers, 128 bytes of data at all servers.") {
+		t.Errorf("got %q", text)
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	good := func() *Server { return fake(t, "good", found{CPU: 1}) }
 	bad := func(change func(s *Server)) *Server {
@@ -192,6 +221,7 @@ func TestRunErrors(t *testing.T) {
 		{"verification fails", fake(t, "bad", found{Fault: "3 events lost"}), nil, "bad: verification failed:\n3 events lost"},
 		{"harness fails", bad(func(s *Server) { s.URL = "ws://127.0.0.1:1/{port}" }), nil, "connection refused"},
 		{"no such peer", bad(same), func(c *Config) { c.Peers = []string{"good"} }, `has no peer "good": choose from bad`},
+		{"no such subject", bad(same), func(c *Config) { c.Subject = "x" }, `has no server "x": choose from good, bad`},
 		{"no such setting", bad(same), func(c *Config) { c.Settings = []string{"x"} },
 			`there is no setting "x": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m, echo-binary-64k, echo-binary-1m, echo-binary-16m`},
 		{"one processor", bad(same), func(c *Config) { c.HarnessCPU = c.ServerCPU }, "need a processor each"},

@@ -26,6 +26,7 @@ type found struct {
 	Fault    string  `json:"fault"`    // what the verification is to find
 	Hang     string  `json:"hang"`     // where to connect to and hang; empty: do not
 	Leave    bool    `json:"leave"`    // end in the midst of the run
+	Data     string  `json:"data"`     // not empty: the harness must be told of data where events are published
 	PID      int     `json:"pid"`
 	CPUs     []int   `json:"cpus"` // that it may run on
 }
@@ -102,6 +103,8 @@ func fakeHarness(scenario string, arguments []string) {
 	payload := flags.Int("payload", 0, "")
 	clients := flags.Int("clients", 0, "")
 	pid := flags.Int("pid", 0, "")
+	deflate := flags.Float64("deflate", 0, "")
+	data := flags.String("data", "random", "")
 	publish := flags.String("publish", "", "")
 	for _, name := range []string{"profile", "events", "messages", "window", "settle", "hold"} {
 		flags.String(name, "", "")
@@ -118,9 +121,15 @@ func fakeHarness(scenario string, arguments []string) {
 	if own := allowedProcessors(); f.PID != *pid || len(own) != 1 || len(f.CPUs) != 1 || own[0] == f.CPUs[0] {
 		must(fmt.Errorf("the server is process %d on %v, the harness was told %d and is on %v", f.PID, f.CPUs, *pid, own))
 	}
-	result := map[string]any{
-		"detail": map[string]any{"frame_payload_bytes": *payload + f.Envelope, "warnings": []string{}},
+	if scenario == "connect" != (*data == "random") && f.Data != "" {
+		must(fmt.Errorf("%s was told of data %s", scenario, *data))
 	}
+	// What is compressed has no size left.
+	result := map[string]any{"detail": map[string]any{
+		"frame_payload_bytes": float64(*payload+f.Envelope) * (1 - *deflate),
+		"compressed_clients":  int(float64(*clients) * *deflate),
+		"warnings":            []string{},
+	}}
 	if scenario == "connect" {
 		result["server"] = map[string]any{"cpu_us_per_connection": f.CPU * float64(*clients), "rss_kb_per_connection": f.Memory}
 		if *publish != "" {

@@ -56,6 +56,12 @@ func (c *comparison) measure(ctx context.Context, s *setting, server *Server, lo
 	if s.events && server.Publish != "" {
 		load = append(load, "--publish="+expand(server.Publish))
 	}
+	if s.events && c.Servers.Data != "" {
+		load = append(load, "--data="+c.Servers.Data)
+	}
+	if server.Deflate > 0 {
+		load = append(load, fmt.Sprintf("--deflate=%v", server.Deflate))
+	}
 	o, err := c.load(ctx, load)
 	if err == nil && (o.fault == "" || server.Faults == faultsAllowed) {
 		return o, nil

@@ -18,6 +18,7 @@ type Report struct {
 	Clients     int      `json:"clients"`     // that events went to
 	Connections int      `json:"connections"` // of the setting connect
 	Payload     int      `json:"payload"`     // bytes of an event's data at the subject
+	Compressed  bool     `json:"compressed"`  // a server compresses: events have the same data, not the same frames
 	Machine     Machine  `json:"machine"`
 	Rows        []Row    `json:"rows"`
 	Notes       []string `json:"notes"` // reasons to doubt a figure
@@ -50,9 +51,11 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-func newReport(c *Config, subject string) *Report {
+func newReport(c *Config, peers []*Server) *Report {
+	subject := c.Servers.subject()
 	return &Report{
-		Subject: subject, Pairs: c.Pairs, Clients: c.Clients, Connections: c.Connections, Payload: c.Payload,
+		Compressed: subject.Deflate > 0 || slices.ContainsFunc(peers, func(s *Server) bool { return s.Deflate > 0 }),
+		Subject:    subject.Name, Pairs: c.Pairs, Clients: c.Clients, Connections: c.Connections, Payload: c.Payload,
 		Machine: thisMachine(), Rows: []Row{}, Notes: []string{},
 	}
 }
@@ -75,6 +78,9 @@ func (r *Report) add(s *setting, peer string, pairs []pair) {
 		}
 	}
 	for _, f := range s.figures {
+		if f.name == framePayload && !compressed(pairs) {
+			continue
+		}
 		row := Row{Setting: s.name, Figure: f.name, Title: f.title, Unit: f.unit, Peer: peer, Faults: faults}
 		var ours, theirs, ratios []float64
 		for _, p := range pairs {
@@ -100,6 +106,11 @@ func (r *Report) add(s *setting, peer string, pairs []pair) {
 	r.note(s, peer, pairs)
 }
 
+// compressed tells whether a server of the pairs compresses.
+func compressed(pairs []pair) bool {
+	return slices.ContainsFunc(pairs, func(p pair) bool { return p.subject.Detail.Compressing+p.peer.Detail.Compressing > 0 })
+}
+
 // frameTolerance is how many bytes a peer's frames may differ from the subject's.
 const frameTolerance = 2
 
@@ -109,7 +120,7 @@ func (r *Report) note(s *setting, peer string, pairs []pair) {
 	unequal := pair{}
 	for _, p := range pairs {
 		ours, theirs = append(ours, p.subject), append(theirs, p.peer)
-		if s.events && math.Abs(p.subject.Detail.FramePayloadBytes-p.peer.Detail.FramePayloadBytes) > frameTolerance {
+		if s.events && !compressed([]pair{p}) && math.Abs(p.subject.Detail.FramePayloadBytes-p.peer.Detail.FramePayloadBytes) > frameTolerance {
 			unequal = p
 		}
 	}

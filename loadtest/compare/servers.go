@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -15,6 +16,8 @@ import (
 // Servers is a checked list of servers: the subject and its peers.
 type Servers struct {
 	Servers []*Server `yaml:"servers"`
+	// Data is what events' data holds, as the harness's --data says; empty: its default.
+	Data string `yaml:"data"`
 
 	source string // the file's name, for errors
 }
@@ -43,14 +46,16 @@ type Server struct {
 	// Settings are the settings that the server takes part in, or kinds of them;
 	// none: all but those of the kind echo.
 	Settings []string `yaml:"settings"`
+	// Deflate is the share of the clients, 0 to 1, that offer compression.
+	Deflate float64 `yaml:"deflate"`
 	// Faults is "allowed" if runs count whose verification fails. Tables then say so.
 	Faults string `yaml:"faults"`
 }
 
 const faultsAllowed = "allowed"
 
-// Load reads a list of servers: a YAML file with the key "servers" and, under
-// it, the keys of [Server] in lower case. The first is the subject. Errors name
+// Load reads a list of servers: a YAML file with the keys "servers" and "data" and,
+// under the first, the keys of [Server] in lower case. The first is the subject. Errors name
 // the file and the line.
 func Load(path string) (*Servers, error) {
 	text, err := os.ReadFile(path)
@@ -125,6 +130,17 @@ func (s *Server) resolve(dir string) {
 
 func (s *Servers) subject() *Server { return s.Servers[0] }
 func (s *Servers) peers() []*Server { return s.Servers[1:] }
+
+// chooseSubject makes the server of that name the subject.
+func (s *Servers) chooseSubject(name string) error {
+	i := slices.IndexFunc(s.Servers, func(server *Server) bool { return server.Name == name })
+	if i < 0 {
+		return fmt.Errorf("%s has no server %q: choose from %s", s.source, name, names(s.Servers))
+	}
+	subject := s.Servers[i]
+	s.Servers = append([]*Server{subject}, slices.Delete(slices.Clone(s.Servers), i, i+1)...)
+	return nil
+}
 
 func names(servers []*Server) string {
 	var list []string

@@ -3,6 +3,7 @@ package compare
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,7 @@ func TestParseErrors(t *testing.T) {
 			`s.yaml:11: run_with: there is no setting "windows": choose from window, window-1, window-32, connect, echo, echo-64k, echo-256k, echo-1m, echo-4m, echo-16m, echo-binary-64k, echo-binary-1m, echo-binary-16m`},
 		{"unknown placeholder in such", listOf("    run_with:\n      connect: b {x}\n"),
 			"s.yaml:11: run_with.connect: {x} is not known: choose from {bin}, {port}, {publish}"},
+		{"deflate", listOf("    deflate: 2\n"), "s.yaml:10: deflate: want a share from 0 to 1, not 2"},
 		{"faults", listOf("    faults: yes\n"), `s.yaml:10: faults: want "allowed" or nothing, not "yes"`},
 	}
 	for _, c := range cases {
@@ -133,6 +135,25 @@ func TestLoadPeers(t *testing.T) {
 	}
 	if got := names(s.Servers); got != "fleetcast, floor, gorilla, gws, netpoll, centrifuge" {
 		t.Errorf("servers are %s", got)
+	}
+}
+
+// So must that which tells what compression costs: the servers are one but for
+// their clients.
+func TestLoadCompression(t *testing.T) {
+	s, err := Load("../peers/compression.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(s.Servers); got != "compressed, plain, mixed" || s.Data != "records" {
+		t.Errorf("servers are %s, data is %s", got, s.Data)
+	}
+	for i, share := range []float64{1, 0, 0.5} {
+		same := *s.subject()
+		same.Name, same.Deflate = s.Servers[i].Name, share
+		if !reflect.DeepEqual(*s.Servers[i], same) {
+			t.Errorf("got %+v, want %+v", *s.Servers[i], same)
+		}
 	}
 }
 

@@ -90,12 +90,17 @@ func windowSetting(window, times int) setting {
 			{"cpu_us_per_delivery", "CPU per delivery" + in, "µs", func(o *outcome) *float64 { return o.Server.CPUPerDelivery }},
 			{"latency_ms_p50", "p50" + in, "ms", func(o *outcome) *float64 { return o.Latency.P50 }},
 			{"latency_ms_p99", "p99" + in, "ms", func(o *outcome) *float64 { return o.Latency.P99 }},
+			{framePayload, "frame payload" + in, "B", func(o *outcome) *float64 { return &o.Detail.FramePayloadBytes }},
 		},
 		load: func(c *Config, payload int) []string {
 			return fanout(c.Clients, times*c.Events, window, payload)
 		},
 	}
 }
+
+// framePayload is a figure that is told only of servers that compress: others'
+// frames are made to be equal.
+const framePayload = "frame_payload_bytes"
 
 func fanout(clients, events, window, payload int) []string {
 	return []string{"fanout", "--settle=300ms",
@@ -139,7 +144,7 @@ func settingNames() string {
 func (s *setting) brief(o *outcome) string {
 	var parts []string
 	for _, f := range s.figures {
-		if value := f.of(o); value != nil {
+		if value := f.of(o); value != nil && f.name != framePayload {
 			parts = append(parts, number(*value)+" "+f.unit)
 		}
 	}
@@ -161,6 +166,7 @@ type outcome struct {
 		ResidentKBPerConnection *float64 `json:"rss_kb_per_connection"`
 	} `json:"server"`
 	Detail struct {
+		Compressing       int      `json:"compressed_clients"`
 		FramePayloadBytes float64  `json:"frame_payload_bytes"`
 		Warnings          []string `json:"warnings"`
 	} `json:"detail"`

@@ -53,8 +53,12 @@ func (r *Report) Markdown() string {
 func (r *Report) header() string {
 	text := fmt.Sprintf("%s beside each peer in %d alternating pairs of runs. ", r.Subject, r.Pairs)
 	if r.holds(func(s *setting) bool { return s.events }) {
-		text += fmt.Sprintf("Events: %s subscribers, %d bytes of data, frames of the same size. ",
-			humanize.Comma(int64(r.Clients)), r.Payload)
+		text += fmt.Sprintf("Events: %s subscribers, %d bytes of data", humanize.Comma(int64(r.Clients)), r.Payload)
+		if r.Compressed {
+			text += " at all servers. "
+		} else {
+			text += ", frames of the same size. "
+		}
 	}
 	if r.holds(func(s *setting) bool { return s.kind == "connect" }) {
 		text += fmt.Sprintf("Memory and connecting: %s clients. ", humanize.Comma(int64(r.Connections)))

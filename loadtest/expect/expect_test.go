@@ -42,6 +42,8 @@ func measured() *loadtest.Result {
 				Handshake: loadtest.Percentiles{Max: 21}},
 		},
 		Detail: loadtest.Detail{
+			Compressing: 600, Declined: 11,
+			FramePayloadBytes: 512, CompressedPayloadBytes: 256, PlainPayloadBytes: 1024,
 			ClientsWanted: 1_000, Connected: 1_100, Refused: 6, Disconnected: 7, Unexpected: 8, Rejected: 9,
 			FirstLatency: loadtest.Percentiles{P50: 0.1, P90: 0.2, P99: 0.3, P999: 0.4, Max: 0.5},
 			LastLatency:  loadtest.Percentiles{P50: 41, P90: 42, P99: 43, P999: 44, Max: 45},
@@ -67,6 +69,8 @@ func parse(t *testing.T, text string) expect.Expectations {
 // exact has every figure at its value in the measured result.
 var exact = []string{
 	"clients=990", "missing_clients=10", "connected=1100", "refused=6", "disconnected=7",
+	"compressed_clients=600", "compression_declined=11",
+	"frame_bytes=512B", "frame_bytes_compressed=0.25kB", "frame_bytes_plain=1kB",
 	"events=5k", "delivered=4_950_000", "lost=1", "duplicated=2", "reordered=3", "corrupted=4", "gaps=5",
 	"unexpected=8", "rejected=9",
 	"seconds=12.5", "events_per_second=400", "deliveries_per_second=396k",

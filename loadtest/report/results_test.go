@@ -60,6 +60,15 @@ func full() *loadtest.Result {
 	}
 }
 
+// mixed has clients of which some are compressed.
+func mixed() *loadtest.Result {
+	r := full()
+	d := &r.Detail
+	d.Compressing, d.Declined = 1250, 17
+	d.FramePayloadBytes, d.CompressedPayloadBytes, d.PlainPayloadBytes = 650, 386, 1088
+	return r
+}
+
 // minimal is a result with nothing in it but its scenario.
 func minimal() *loadtest.Result { return &loadtest.Result{Scenario: "connect"} }
 
