@@ -74,12 +74,15 @@ func (c *child) hear() string {
 const (
 	swarmPlain     = "plain"
 	swarmDeflating = "deflating"
+	// Clients that compress what they send, with context.
+	swarmBrief     = "brief"     // a few commands
+	swarmTalkative = "talkative" // commands of more bytes than the largest window
 )
 
 // swarmChild is a swarm that grows as it is told: first an address and a
 // channel, then numbers of clients. It answers when all are subscribed, and
 // ends with its standard input.
-func swarmChild(deflating bool) {
+func swarmChild(role string) {
 	var addr, channel string
 	in := bufio.NewReader(os.Stdin)
 	if _, err := fmt.Fscanln(in, &addr, &channel); err != nil {
@@ -89,8 +92,13 @@ func swarmChild(deflating bool) {
 	if err != nil {
 		panic(err)
 	}
-	if deflating {
+	switch role {
+	case swarmDeflating:
 		s.offerDeflate(channel)
+	case swarmBrief:
+		s.talk(channel, 4, 0)
+	case swarmTalkative:
+		s.talk(channel, 20, 2<<10)
 	}
 	go s.loop.Run()
 	var n int

@@ -3,11 +3,13 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,6 +106,28 @@ func newSwarm(addr netip.AddrPort, channel string) (*swarm, error) {
 // offerDeflate has the clients to come offer compression, as browsers do.
 func (s *swarm) offerDeflate(channel string) {
 	s.hello = greeting(channel, "Sec-WebSocket-Extensions: "+browserOffer+"\r\n")
+}
+
+// talk has the clients to come compress with context: their subscription, and so
+// many commands before it that are the larger by padding.
+func (s *swarm) talk(channel string, commands, padding int) {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestCompression)
+	if err != nil {
+		panic(err)
+	}
+	s.hello = []byte(head + "Sec-WebSocket-Extensions: " + browserOffer + "\r\n\r\n")
+	say := func(message []byte) {
+		out.Reset()
+		w.Write(message)
+		w.Flush()
+		payload := bytes.TrimSuffix(out.Bytes(), []byte("\x00\x00\xff\xff"))
+		s.hello = websocket.AppendMaskedCompressedFrame(s.hello, ws.OpText, payload, [4]byte{1, 2, 3, 4})
+	}
+	for i := range commands {
+		say(fmt.Appendf(nil, `{"type":"ping","id":%d,"padding":%q}`, i, strings.Repeat("x", padding)))
+	}
+	say(command.AppendSubscribe(nil, command.ID{}, channel))
 }
 
 // startSwarm runs a swarm until the test ends.
@@ -210,8 +234,8 @@ func TestStressChild(t *testing.T) {
 	switch role := os.Getenv(childEnv); role {
 	case "":
 		t.Skip("this is the other process of other tests")
-	case swarmPlain, swarmDeflating:
-		swarmChild(role == swarmDeflating)
+	case swarmPlain, swarmDeflating, swarmBrief, swarmTalkative:
+		swarmChild(role)
 	case "scarce":
 		scarceChild(t)
 	}

@@ -63,14 +63,23 @@ func processCPU(tb testing.TB) time.Duration {
 // something once: run it with -benchtime=1x.
 func BenchmarkIdleConnections(b *testing.B) {
 	for _, role := range []string{swarmPlain, swarmDeflating} {
-		b.Run(role, func(b *testing.B) { benchmarkIdle(b, role) })
+		b.Run(role, func(b *testing.B) { benchmarkIdle(b, role, 5_000, 15_000) })
 	}
 }
 
-func benchmarkIdle(b *testing.B, role string) {
-	const few, many = 5_000, 15_000
+// BenchmarkIdleContext is the same for clients that have compressed with context
+// what they sent, a few commands or more than the largest window: it is kept.
+func BenchmarkIdleContext(b *testing.B) {
+	for _, role := range []string{swarmBrief, swarmTalkative} {
+		b.Run(role, func(b *testing.B) {
+			benchmarkIdle(b, role, 1_000, 3_000, func(c *gateway.Config) { c.ClientContext = 32 << 10 })
+		})
+	}
+}
+
+func benchmarkIdle(b *testing.B, role string, few, many int, changes ...func(*gateway.Config)) {
 	for b.Loop() {
-		s := start(b, func(c *gateway.Config) { c.MaxClients = many + 1 })
+		s := start(b, append(changes, func(c *gateway.Config) { c.MaxClients = many + 1 })...)
 		swarm := startChild(b, role)
 		swarm.tell("%s news", s.ClientAddrs()[0])
 		base := memoryOf(b)
@@ -81,10 +90,10 @@ func benchmarkIdle(b *testing.B, role string) {
 		swarm.hear()
 		atMany := memoryOf(b)
 		total := s.stats().Total
-		if n := total.Subscriptions; n != many || (total.CompressedClients == many) != (role == swarmDeflating) {
+		if n := total.Subscriptions; n != int64(many) || (total.CompressedClients == int64(many)) != (role != swarmPlain) {
 			b.Fatalf("%d subscriptions and %d compressed clients", n, total.CompressedClients)
 		}
-		perConnection := func(from, to float64) float64 { return (to - from) / (many - few) / 1024 }
+		perConnection := func(from, to float64) float64 { return (to - from) / float64(many-few) / 1024 }
 		b.ReportMetric(perConnection(atFew.resident, atMany.resident), "KB/conn")
 		b.ReportMetric(perConnection(atFew.live, atMany.live), "live-KB/conn")
 		b.ReportMetric(base.resident/1024, "base-KB")

@@ -155,6 +155,33 @@ func TestTables(t *testing.T) {
 	d.expect("command", textsOf(d.root, tag("code")), []string{"fleetload fanout --url ws://127.0.0.1:8080/ws --expect 'p99<5ms,lost=0'"})
 }
 
+// What compression did is told where it was offered.
+func TestCompressionInTables(t *testing.T) {
+	compression := func(rows []string) (found []string) {
+		for _, r := range rows {
+			if strings.Contains(strings.ToLower(r), "compress") || strings.HasPrefix(r, "Frame payload") {
+				found = append(found, r)
+			}
+		}
+		return found
+	}
+	d := write(t, mixed())
+	d.expect("connections", compression(d.rows("connections")), []string{
+		"Clients compressed of those connected: the server agreed to compress | 1,250",
+		"Compression declined handshakes in which it was offered and the server did not agree | 17",
+	})
+	d.expect("deliveries", compression(d.rows("deliveries")), []string{
+		"Frame payload mean, of delivered events, as they arrived | 650 bytes",
+		"Frame payload, compressed of clients that agreed on compression | 386 bytes",
+		"Frame payload, plain of the others | 1,088 bytes",
+	})
+	d = write(t, full())
+	d.expect("connections", compression(d.rows("connections")), nil)
+	d.expect("deliveries", compression(d.rows("deliveries")), []string{
+		"Frame payload mean, of delivered events, as they arrived | 182 bytes",
+	})
+}
+
 func TestPlotsInWords(t *testing.T) {
 	d := write(t, full())
 	for id, want := range map[string]string{
