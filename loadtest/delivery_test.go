@@ -24,16 +24,16 @@ type bench struct {
 // newBench makes clients that wait for events, all of which are published.
 func newBench(tb testing.TB, clients, events int) *bench {
 	tb.Helper()
-	return newBenchOf(tb, clients, events, DataRandom)
+	return newBenchOf(tb, clients, events, DataRandom, DefaultPayload)
 }
 
-func newBenchOf(tb testing.TB, clients, events int, of Data) *bench {
+func newBenchOf(tb testing.TB, clients, events int, of Data, payload int) *bench {
 	tb.Helper()
 	clock := newClock()
 	p := &plan{
 		Profile: DefaultProfile, Base: clock.base,
 		Processes: 1, Loops: 1, Connecting: 1,
-		Flows:  []flowPlan{{Channels: channelNames(1), Payload: DefaultPayload, Data: of, Events: events}},
+		Flows:  []flowPlan{{Channels: channelNames(1), Payload: payload, Data: of, Events: events}},
 		Groups: []groupPlan{{Clients: clients, Awaited: true}},
 	}
 	board, file, err := newBoard(p.shape())
@@ -68,10 +68,10 @@ func newBenchOf(tb testing.TB, clients, events int, of Data) *bench {
 		due := s.clock.now()
 		seq := flow.schedule.publish(due)
 		data := flow.plan.appendData(nil, seq, s.clock.toUnix(due))
-		payload := command.AppendEvent(nil, prefix, uint64(seq+1), data)
-		b.frames[formPlain] = append(b.frames[formPlain], websocket.AppendFrame(nil, ws.OpText, payload))
+		message := command.AppendEvent(nil, prefix, uint64(seq+1), data)
+		b.frames[formPlain] = append(b.frames[formPlain], websocket.AppendFrame(nil, ws.OpText, message))
 		b.frames[formDeflate] = append(b.frames[formDeflate],
-			websocket.AppendCompressedFrame(nil, ws.OpText, deflater.Append(nil, payload)))
+			websocket.AppendCompressedFrame(nil, ws.OpText, deflater.Append(nil, message)))
 	}
 	return b
 }
@@ -119,7 +119,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 func TestDeliveryInPieces(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 7, 100, 1000} {
 		for form := range comparedForms {
-			b := newBenchOf(t, 2, 20, DataRecords)
+			b := newBenchOf(t, 2, 20, DataRecords, DefaultPayload)
 			var stream []byte
 			payload := 0
 			for _, frame := range b.frames[form] {
@@ -151,7 +151,7 @@ func TestPayloadOnWire(t *testing.T) {
 			t.Errorf("%d bytes are counted as %d, and %d are left", size, got, c.wire)
 		}
 	}
-	b := newBenchOf(t, 1, 1, DataRecords)
+	b := newBenchOf(t, 1, 1, DataRecords, DefaultPayload)
 	c := &b.cohort.clients[0]
 	c.form = formDeflate
 	frame := b.frames[formDeflate][0]
@@ -170,7 +170,7 @@ func TestPayloadOnWire(t *testing.T) {
 // byte, or is of another event, is not taken for it.
 func TestReferenceIsExact(t *testing.T) {
 	for form := range comparedForms {
-		b := newBenchOf(t, 2, 2, DataRecords)
+		b := newBenchOf(t, 2, 2, DataRecords, DefaultPayload)
 		for i := range b.cohort.clients {
 			b.cohort.clients[i].form = form
 		}

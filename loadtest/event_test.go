@@ -137,7 +137,7 @@ func TestRecords(t *testing.T) {
 
 // Records compress as the JSON would that they stand for, and random data does not.
 func TestRecordsCompressAsJSONDoes(t *testing.T) {
-	deflater := deflate.NewDeflater(5, deflate.MaxWindowBits)
+	deflater := deflate.NewDeflater(1, deflate.MaxWindowBits)
 	for _, size := range []int{512, 1024, 4096, MaxPayload} {
 		flow := flowPlan{Payload: size, Data: DataRecords}
 		var records, rows, random int
