@@ -41,6 +41,10 @@
 // takes it apart, its offset included; the frame then serves as reference, and
 // for all other clients the verification is a comparison with it, byte for byte.
 //
+// Compressed frames are compared as they arrive, with a reference of their own, if
+// the server compresses each message for itself; if it does so with context, each
+// client's are inflated and taken apart.
+//
 // A client that comes back goes on where its subscription's answer says that the
 // channel is. What it missed while it was away of its own will is not lost; what
 // it missed because the server had ended the connection is. If the server tells
