@@ -237,7 +237,7 @@ func (c *client) take(message websocket.Message, w wire, now int64) {
 		switch {
 		case c.state == clientLeaving: // what is still under way does not matter
 		case c.echo != nil:
-			c.takeEcho(message, now)
+			c.takeEcho(message, w, now)
 		default:
 			c.takeMessages(message.Payload, w, now)
 		}

@@ -57,6 +57,7 @@ func TestCompressedFrameBytes(t *testing.T) {
 			t.Parallel()
 			r := run(t, &faultyServer{fault: faithful, compression: f.compression}, func(fanout *loadtest.Fanout) {
 				fanout.Deflate, fanout.Data, fanout.Payload = f.share, loadtest.DataRecords, 1024
+				fanout.Common.Stall = 5 * time.Second
 			})
 			check(t, r, counts{clients: 10, delivered: 2030})
 			f.check(t, r)
@@ -123,6 +124,23 @@ func TestCompressedProcesses(t *testing.T) {
 	faultless(t, r, []string{"connect", "events", "end"}, nil)
 	if r.Detail.Compressing != 8 || r.Delivered != 3200 || r.Detail.CompressedPayloadBytes > 450 {
 		t.Errorf("%+v", r.Detail)
+	}
+}
+
+// Echoes may come compressed too, and are measured as they came.
+func TestCompressedEcho(t *testing.T) {
+	t.Parallel()
+	for name, f := range fleets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			common := startCompressingEcho(t, f.compression, func(e *echoer, m []byte) [][]byte {
+				return [][]byte{e.deflate.frames(m)}
+			})
+			common.Deflate = f.share
+			r := scenario(t, loadtest.RunEcho, loadtest.Echo{Common: common, Clients: 10, Messages: 20, Payload: 1024})
+			check(t, r, counts{clients: 10, delivered: 200})
+			f.check(t, r)
+		})
 	}
 }
 

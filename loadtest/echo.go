@@ -153,7 +153,7 @@ func (c *client) echoSeq(index int64) int64 {
 }
 
 // takeEcho verifies what came back.
-func (c *client) takeEcho(message websocket.Message, now int64) {
+func (c *client) takeEcho(message websocket.Message, came wire, now int64) {
 	w, tally := c.cohort.worker, &c.cohort.tally
 	w.echoing.progress = w.loop.Now()
 	seq, unix, ok := parseData(message.Payload)
@@ -181,8 +181,7 @@ func (c *client) takeEcho(message websocket.Message, now int64) {
 	}
 	whole := isData(message.Payload, seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
 	if known && whole && message.Op == w.swarm.plan.Echo.op() {
-		tally.Delivered++
-		tally.FrameBytes += int64(len(message.Payload))
+		tally.deliver(c.form, came.size)
 		c.cohort.latency.record(now - due)
 	} else {
 		tally.Corrupted++

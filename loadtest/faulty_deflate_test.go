@@ -39,7 +39,7 @@ func (c *compression) agree() *deflating {
 	if c.window > 0 {
 		d.writer, err = flate.NewWriterWindow(&d.out, c.window)
 	} else {
-		d.writer, err = flate.NewWriter(&d.out, flate.DefaultCompression)
+		d.writer, err = flate.NewWriter(&d.out, flate.BestSpeed)
 	}
 	if err != nil {
 		panic(err)

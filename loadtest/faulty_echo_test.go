@@ -16,9 +16,10 @@ import (
 
 // echoer is one connection to a faulty echo server.
 type echoer struct {
-	conn  *net.TCPConn
-	count int    // of its messages, with the one at hand
-	held  []byte // for a fault to keep something
+	conn    *net.TCPConn
+	deflate *deflating // nil: it gets plain frames
+	count   int        // of its messages, with the one at hand
+	held    []byte     // for a fault to keep something
 }
 
 // echoFault returns the frames that answer a message. It runs under the
@@ -27,6 +28,13 @@ type echoFault func(e *echoer, message []byte) [][]byte
 
 func startFaultyEcho(t *testing.T, fault echoFault) loadtest.Common {
 	t.Helper()
+	return startCompressingEcho(t, nil, fault)
+}
+
+// startCompressingEcho is the same with a server that agrees to c, if it is not
+// nil; the fault then compresses.
+func startCompressingEcho(t *testing.T, c *compression, fault echoFault) loadtest.Common {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -34,10 +42,11 @@ func startFaultyEcho(t *testing.T, fault echoFault) loadtest.Common {
 	t.Cleanup(func() { l.Close() })
 	var mu sync.Mutex
 	go accept(l, func(conn net.Conn) {
-		if !upgrade(conn, "/ws") {
+		deflate, ok := upgradeWith(conn, "/ws", c)
+		if !ok {
 			return
 		}
-		e := &echoer{conn: conn.(*net.TCPConn)}
+		e := &echoer{conn: conn.(*net.TCPConn), deflate: deflate}
 		readMessages(conn, func(m websocket.Message) {
 			mu.Lock()
 			defer mu.Unlock()
