@@ -240,10 +240,10 @@ func TestLargeCompressed(t *testing.T) {
 // between them, and all are echoed.
 func TestBombsYield(t *testing.T) {
 	t.Parallel()
-	const count = 60
+	const count = 12
 	server := serve(t, echo.Config{Compression: true})
 	c, witness := connectDeflating(t, server, deflate.Params{ClientNoContext: true}), connect(t, server)
-	zeros := make([]byte, 4<<20)
+	zeros := make([]byte, 3<<19)
 	c.send(bytes.Repeat(c.frames(ws.OpBinary, zeros, 0), count))
 	for range 3 {
 		witness.send(masked(ws.OpText, "still there?"))

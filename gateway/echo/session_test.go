@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
+	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
 )
 
@@ -267,5 +268,30 @@ func TestMessagesAllocateNothing(t *testing.T) {
 				t.Errorf("%v allocations", allocations)
 			}
 		})
+	}
+}
+
+// A session whose messages become large handles a part of them in a turn.
+func TestMuchInputYields(t *testing.T) {
+	b := newBench(t, open)
+	b.config = b.shard.compression.reader(deflate.Params{ClientNoContext: true})
+	b.windowBits = deflate.MaxWindowBits
+	const count = 5
+	payload := deflate.NewDeflater(1, deflate.MaxWindowBits).Append(nil, make([]byte, handledPerTurn+1))
+	frame := websocket.AppendMaskedCompressedFrame(nil, ws.OpBinary, payload, [4]byte{1, 2, 3, 4})
+	b.Received(bytes.Repeat(frame, count))
+	echoes := 0
+	for turn := 1; turn <= count; turn++ {
+		b.drain()
+		echoes = bytes.Count(b.got, []byte{0xc2}) // the header of a compressed binary frame
+		if want := turn; echoes != want {
+			t.Fatalf("%d echoes after turn %d", echoes, turn)
+		}
+		if (b.phase == yielded) != (turn < count) {
+			t.Fatalf("phase %d after turn %d", b.phase, turn)
+		}
+		if busy := b.shard.Turn(); busy != (turn+1 < count) {
+			t.Fatalf("turn %d: busy is %t", turn, busy)
+		}
 	}
 }
