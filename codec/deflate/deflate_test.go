@@ -231,6 +231,34 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestManyStreams takes as many streams in a message as are taken, and no memory
+// for each, though each may refer to all that is before it.
+func TestManyStreams(t *testing.T) {
+	window := deflate.NewWindow(15)
+	window.Add(samples(40_000)["noise"])
+	f := deflate.NewInflater()
+	message := make([]byte, 0, 1<<10)
+	inflate := func(streams int) error {
+		// Empty ones, in two bytes each, and one that is "Hello".
+		payload := append(bytes.Repeat([]byte("\x03\x00"), streams-1), "\xf2\x48\xcd\xc9\xc9\x07\x00"...)
+		var err error
+		message, err = f.Append(message[:0], payload, window, 1<<10)
+		return err
+	}
+	if err := inflate(16); err != nil || string(message) != "Hello" {
+		t.Errorf("16 streams: %q, %v", message, err)
+	}
+	if err := inflate(17); !errors.Is(err, deflate.ErrCorrupt) {
+		t.Errorf("17 streams: %v", err)
+	}
+	// What the streams before one have said counts, too.
+	hello, _ := hex.DecodeString("f348cdc9c90700" + "f2001100" + "00")
+	checkInflates(t, f, "a stream that refers to the one before", hello, window, []byte("HelloHello"))
+	if n := testing.AllocsPerRun(100, func() { _, _ = f.Append(message[:0], hello, window, 1<<10) }); n > 0 {
+		t.Errorf("a message of two streams allocates %v times", n)
+	}
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

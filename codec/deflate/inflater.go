@@ -34,9 +34,10 @@ const (
 const Room = len(otherEnding)
 
 const (
-	// maxStreams is how many times a message may end its stream of blocks and
-	// begin another (RFC 7692, 7.2.3.4), because each costs a copy of the window.
-	maxStreams = 256
+	// maxStreams is how many streams of blocks a message may have, one behind the
+	// end of the other (RFC 7692, 7.2.3.4). Each is two bytes at least and costs a
+	// copy of the window.
+	maxStreams = 16
 	// keptScratch is the largest buffer in bytes that an Inflater keeps.
 	keptScratch = 64 << 10
 	// leastRoom is how much room there is for a message at first, in bytes.
@@ -48,6 +49,7 @@ type Inflater struct {
 	decompressor io.Reader // and flate.Resetter
 	source       bytes.Reader
 	scratch      []byte
+	before       []byte // what a stream within a message may refer to, joined
 }
 
 // NewInflater makes an Inflater.
@@ -95,11 +97,11 @@ func (f *Inflater) inflate(dst, payload []byte, window *Window, limit int) ([]by
 		dst = dst[:len(dst)+n]
 		switch {
 		case err == nil:
-		case err != io.EOF || streams == maxStreams:
+		case err != io.EOF, f.source.Len() > 0 && streams == maxStreams:
 			return dst, ErrCorrupt
 		case f.source.Len() > 0:
 			streams++
-			f.restart(context(window, dst[start:]))
+			f.restart(f.context(window, dst[start:]))
 		case len(dst)-start > limit:
 			return dst, ErrTooLong
 		default:
@@ -127,14 +129,15 @@ func (f *Inflater) terminated(payload []byte, ending string) []byte {
 }
 
 // context is what a stream within a message may refer to.
-func context(window *Window, message []byte) []byte {
+func (f *Inflater) context(window *Window, message []byte) []byte {
 	const most = 1 << MaxWindowBits
 	before := window.content()
 	if len(message) >= most || len(before) == 0 {
 		return message[max(0, len(message)-most):]
 	}
 	before = before[max(0, len(before)+len(message)-most):]
-	return append(append(make([]byte, 0, len(before)+len(message)), before...), message...)
+	f.before = append(append(f.before[:0], before...), message...)
+	return f.before
 }
 
 // extend doubles the room of b, or brings it to most.
