@@ -365,6 +365,26 @@ func TestManyBombs(t *testing.T) {
 	p.wants(pong)
 }
 
+// TestTinyCompressedMessages sends messages that become nothing, but are work: a
+// turn handles only so many of them, too.
+func TestTinyCompressedMessages(t *testing.T) {
+	const count = 4000
+	s := start(t, oneShard)
+	p := s.deflating(bareOffer)
+	empty := compressedFrame(ws.OpText, strings.Repeat("\x03\x00", 15)+"\x00")
+	sent := make(chan struct{})
+	go func() { defer close(sent); io.WriteString(p.TCPConn, strings.Repeat(empty, count)) }()
+	for range count {
+		if reply := decode[message](p, p.text()); reply.Code != "bad_request" {
+			t.Fatalf("%+v", reply)
+		}
+	}
+	<-sent
+	if cuts := s.stats().Total.ReadCuts; cuts < 10 {
+		t.Errorf("the input was cut %d times", cuts)
+	}
+}
+
 // TestCompressedBacklog lets a compressed client lag and catch up.
 func TestCompressedBacklog(t *testing.T) {
 	s := start(t, oneShard, func(c *gateway.Config) { c.BacklogBytes = 64 << 20; c.BacklogMessages = 10_000 })

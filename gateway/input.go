@@ -11,15 +11,17 @@ import (
 )
 
 // heldInput is input that waits: the start of a handshake's head; what follows
-// commands whose replies the client does not read; or, of a client whose publish
-// found no credit, that command and what followed it.
+// commands whose replies the client does not read; what is for the next turn; or,
+// of a client whose publish found no credit, that command and what followed it.
 type heldInput struct {
-	starved []byte // the command's payload; nil if none waits for credit
-	rest    *bytebufferpool.ByteBuffer
+	starved   []byte // the command's payload; nil if none waits for credit
+	postponed bool   // it waits for the next turn, which alone goes on with it
+	rest      *bytebufferpool.ByteBuffer
 }
 
 // readPerTurn is how much in messages of one client is handled at a time, in
-// bytes. No read holds as much, but what was compressed may become much more.
+// bytes. No read holds as much, but what was compressed may become much more, or
+// be much work.
 const readPerTurn = 256 << 10
 
 // read handles frames until p is used up or the session cannot go on.
@@ -41,6 +43,9 @@ func (c *session) read(p []byte) {
 			return
 		}
 		handled += len(message.Payload)
+		if c.inbound != inboundPlain {
+			handled += websocket.InflateCost
+		}
 		c.handle(message)
 		c.reader.Recycle()
 		if len(s.replies) >= repliesHeld {
@@ -60,6 +65,7 @@ func (c *session) read(p []byte) {
 // postpone leaves p for the next turn, so that others have theirs.
 func (c *session) postpone(p []byte) {
 	c.hold(p)
+	c.held.postponed = true
 	c.conn.PauseReading()
 	c.shard.postponed.push(c)
 	c.shard.counters.readCuts++
@@ -68,7 +74,7 @@ func (c *session) postpone(p []byte) {
 // resumePostponed goes on with what clients had sent too much of.
 func (s *shard) resumePostponed() {
 	for range s.postponed.len() {
-		if c := s.postponed.pop(); c.state == sessionOpen && c.held != nil && c.held.starved == nil {
+		if c := s.postponed.pop(); c.held != nil && c.held.postponed {
 			c.resume()
 		}
 	}

@@ -285,7 +285,7 @@ func (c *session) caughtUp() {
 	switch {
 	case c.held == nil:
 		c.conn.ResumeReading()
-	case c.held.starved == nil:
+	case c.held.starved == nil && !c.held.postponed:
 		c.resume()
 	}
 }

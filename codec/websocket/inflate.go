@@ -10,6 +10,11 @@ import (
 	"fleetcast/codec/deflate"
 )
 
+// InflateCost is what a compressed message costs besides what it inflates to, as
+// so many bytes more of that. Owners of Readers who bound their work by the size
+// of messages add it: one that becomes nothing is work all the same.
+const InflateCost = 4 << 10
+
 // inflaters are shared by all Readers: one is needed only while a message is
 // inflated.
 var inflaters = sync.Pool{New: func() any { return deflate.NewInflater() }}

@@ -10,7 +10,8 @@ import (
 )
 
 // handledPerTurn is how much in messages of one session is echoed at a time, in
-// bytes. Messages that were sent compressed may be much longer than a read.
+// bytes. Messages that were sent compressed may be much longer than a read, or
+// much work.
 const handledPerTurn = 1 << 20
 
 // echo handles the messages in p while the peer takes the answers and the turn
@@ -28,6 +29,9 @@ func (s *session) echo(p []byte) {
 			break
 		}
 		handled += len(msg.Payload)
+		if s.windowBits > 0 {
+			handled += websocket.InflateCost
+		}
 		s.answer(msg)
 		if s.phase != open {
 			return
