@@ -166,11 +166,14 @@ type gatewayServer struct {
 	*gateway.Gateway
 }
 
-func startGateway(t *testing.T) *gatewayServer {
+func startGateway(t *testing.T, set ...func(*gateway.Config)) *gatewayServer {
 	config := gateway.DefaultConfig(1000)
 	config.HTTP = http.HandlerFunc(blankPage)
 	s := &gatewayServer{}
 	config.Listen, s.six = addresses()
+	for _, f := range set {
+		f(&config)
+	}
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
