@@ -125,6 +125,8 @@ func rows(n int) string {
 	return string(text) + "null]"
 }
 
+// TestCompressedEvents gives events of all sizes to clients with every window
+// (RFC 7692, 6.1 and 7.2.1).
 func TestCompressedEvents(t *testing.T) {
 	s := start(t, oneShard, func(c *gateway.Config) { c.MaxEvent = 1 << 20 })
 	plain, upstream := s.connect(), s.publisher()
@@ -275,7 +277,8 @@ func TestCompressionByPattern(t *testing.T) {
 	check("small", 2, true)
 }
 
-// TestCompressedCommands has clients compress what they say.
+// TestCompressedCommands has clients compress what they say (RFC 7692, 6,
+// 7.1.1.2, 7.1.2.2 and 7.2.2).
 func TestCompressedCommands(t *testing.T) {
 	withContext := func(c *gateway.Config) { c.ClientContext = 4096 }
 	tests := []struct {
@@ -310,6 +313,8 @@ func TestCompressedCommands(t *testing.T) {
 	}
 }
 
+// TestCompressedViolationsClose sends bombs and what does not inflate, and RSV1
+// where it must not be (RFC 7692, 6.1).
 func TestCompressedViolationsClose(t *testing.T) {
 	bomb := newDeflater(false).frame(ws.OpText, strings.Repeat(" ", gateway.DefaultMaxMessage+1))
 	tests := []struct {

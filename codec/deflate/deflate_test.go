@@ -29,6 +29,8 @@ func samples(n int) map[string][]byte {
 	}
 }
 
+// TestRoundTrip compresses messages of all sizes and kinds, each for itself, and
+// inflates them (RFC 7692, 7.2.1 and 7.2.2).
 func TestRoundTrip(t *testing.T) {
 	messages := make(map[string][]byte)
 	for _, n := range []int{0, 1, 2, 16, 255, 256, 257, 1000, 4096, 32768, 65536, 150_000} {
@@ -87,7 +89,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestExamples inflates those of RFC 7692, 7.2.3.
+// TestExamples inflates those of RFC 7692, 7.2.2, 7.2.3.1, 7.2.3.3, 7.2.3.4,
+// 7.2.3.5 and 7.2.3.6.
 func TestExamples(t *testing.T) {
 	tests := []struct{ name, payload, want string }{
 		{"one block (7.2.3.1)", "f248cdc9c90700", "Hello"},
@@ -125,7 +128,8 @@ func (c *compressor) message(p []byte) []byte {
 	return bytes.TrimSuffix(bytes.Clone(c.out.Bytes()), []byte("\x00\x00\xff\xff"))
 }
 
-// TestContext takes messages that refer to those before (RFC 7692, 7.2.3.2).
+// TestContext takes messages that refer to those before (RFC 7692, 7.2.2 and
+// 7.2.3.2).
 func TestContext(t *testing.T) {
 	f := deflate.NewInflater()
 	window := deflate.NewWindow(15)
@@ -231,8 +235,9 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// TestManyStreams takes as many streams in a message as are taken, and no memory
-// for each, though each may refer to all that is before it.
+// TestManyStreams takes as many streams in a message as are taken, and no
+// memory for each, though each may refer to all that is before it (RFC 7692,
+// 7.2.3.4).
 func TestManyStreams(t *testing.T) {
 	window := deflate.NewWindow(15)
 	window.Add(samples(40_000)["noise"])

@@ -6,6 +6,8 @@ import (
 	"fleetcast/codec/deflate"
 )
 
+// TestAppendParams writes parameters as their grammar wants (RFC 7692, 7.1.2.1
+// and 7.1.2.2).
 func TestAppendParams(t *testing.T) {
 	tests := []struct {
 		params deflate.Params

@@ -18,8 +18,9 @@ import (
 //go:embed testdata/inflate.py
 var zlibScript string
 
-// TestWindowsOfZlib has zlib inflate what was made for each window, with a window
-// of that size (RFC 7692, 7.2.1): zlib refuses a reference to what is further back.
+// TestWindowsOfZlib has zlib inflate what was made for each window, with a
+// window of that size (RFC 7692, 7.2.1): zlib refuses a reference to what is
+// further back.
 func TestWindowsOfZlib(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

@@ -40,7 +40,8 @@
 //
 // rfc6455.md lists every requirement of RFC 6455, whom it binds here, and the
 // tests that prove it, in this package and on the sockets of the servers and
-// clients that are built on it. A test keeps the list whole.
+// clients that are built on it; rfc7692.md does so for permessage-deflate. A
+// test keeps the lists whole.
 //
 // # Concurrency
 //

@@ -12,7 +12,7 @@ import (
 var deflating = websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{ClientContextBits: 12}}
 
 // TestUpgradeDeflate offers extensions to servers (RFC 6455, 4.2.2, 5.8, 9, 9.1
-// and 11.3.2; RFC 7692, 7).
+// and 11.3.2; RFC 7692, 5, 7, 7.1.1.1, 7.1.1.2, 7.1.2.1 and 7.1.2.2).
 func TestUpgradeDeflate(t *testing.T) {
 	plain := websocket.Upgrader{Path: "/ws", Deflate: &deflate.Policy{}}
 	tests := []struct {
@@ -105,8 +105,8 @@ func TestUpgradeMalformedExtensions(t *testing.T) {
 	}
 }
 
-// TestRequestCheckDeflate answers offers of permessage-deflate (RFC 6455, 4.1, 9
-// and 9.1; RFC 7692, 7.1).
+// TestRequestCheckDeflate answers offers of permessage-deflate (RFC 6455, 4.1,
+// 9 and 9.1; RFC 7692, 5, 7, 7.1.1.1, 7.1.2.1 and 7.1.2.2).
 func TestRequestCheckDeflate(t *testing.T) {
 	none := &deflate.Params{}
 	any := &deflate.Params{ClientBits: deflate.AnyBits}

@@ -58,6 +58,8 @@ func compressedConversation() (stream []byte, want []message) {
 	}
 }
 
+// TestReaderInflates reads compressed messages in every form, with others and
+// control frames between (RFC 7692, 6, 6.1 and 6.2).
 func TestReaderInflates(t *testing.T) {
 	stream, want := compressedConversation()
 	for name, c := range map[string]*websocket.ReaderConfig{"each for itself": inflating, "with context": inflatingContext} {
@@ -81,7 +83,7 @@ func TestReaderInflates(t *testing.T) {
 }
 
 // TestFragmentsOfCompressed cuts a compressed message at every byte (RFC 7692,
-// 6.1), into two frames and into frames of one byte.
+// 6.1 and 6.2), into two frames and into frames of one byte.
 func TestFragmentsOfCompressed(t *testing.T) {
 	text := strings.Repeat("Hello, wörld. ", 20)
 	payload := compressed(text)
@@ -103,7 +105,7 @@ func TestFragmentsOfCompressed(t *testing.T) {
 }
 
 // TestReaderKeepsContext reads messages that refer to those before (RFC 7692,
-// 7.2.3.2), with uncompressed ones and pings between.
+// 7.2.2 and 7.2.3.2), with uncompressed ones and pings between.
 func TestReaderKeepsContext(t *testing.T) {
 	first, again := "\xf2\x48\xcd\xc9\xc9\x07\x00", "\xf2\x00\x11\x00\x00"
 	s := marked(frame(ws.OpText, first)) + marked(frame(ws.OpText, again)) + frame(ws.OpText, "plain") + frame(ws.OpPing, "") +
@@ -119,6 +121,8 @@ func TestReaderKeepsContext(t *testing.T) {
 	}
 }
 
+// TestCompressedViolations breaks the rules of compressed messages (RFC 7692,
+// 6.1).
 func TestCompressedViolations(t *testing.T) {
 	bomb := string(deflate.NewDeflater(9, 15).Append(nil, make([]byte, 64<<10+1)))
 	payload := compressed(strings.Repeat("a€", 1000))

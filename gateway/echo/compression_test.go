@@ -119,8 +119,9 @@ var dataKinds = []struct {
 	{"text", ws.OpText, []byte(strings.Repeat("Τὸ ξίφος, {\"symbol\":\"EURUSD\"} 1.07134; ", 4000)[:128<<10])},
 }
 
-// TestCompressedMessages is what the Autobahn suite's section 12 checks: messages
-// of 16 bytes to 128 KiB of all dataKinds, in one frame and in many.
+// TestCompressedMessages is what the Autobahn suite's section 12 checks:
+// messages of 16 bytes to 128 KiB of all dataKinds, in one frame and in many
+// (RFC 7692, 6.1 and 6.2).
 func TestCompressedMessages(t *testing.T) {
 	t.Parallel()
 	server := serve(t, echo.Config{Compression: true})
@@ -149,9 +150,9 @@ func TestCompressedMessages(t *testing.T) {
 	}
 }
 
-// TestCompressionParameters is what section 13 checks, with every combination of
-// parameters (RFC 7692, 7.1): a conversation in which messages refer to those
-// before, plain ones and pings among them.
+// TestCompressionParameters is what section 13 checks, with every combination
+// of parameters (RFC 7692, 6, 6.1, 6.2, 7.1.1.1 and 7.1.2.1): a conversation in
+// which messages refer to those before, plain ones and pings among them.
 func TestCompressionParameters(t *testing.T) {
 	t.Parallel()
 	server := serve(t, echo.Config{Compression: true})
@@ -196,7 +197,7 @@ func (c *deflatingClient) converse() {
 	c.expectEnd()
 }
 
-// TestSeveralOffers takes the first that is right (RFC 7692, 5 and 7.1).
+// TestSeveralOffers takes the first that is right (RFC 7692, 5 and 7).
 func TestSeveralOffers(t *testing.T) {
 	server := serve(t, echo.Config{Compression: true})
 	for offers, want := range map[string]string{
@@ -256,6 +257,8 @@ func TestBombsYield(t *testing.T) {
 	c.expectClose(ws.StatusNormalClosure)
 }
 
+// TestCorruptCompressed sends what does not inflate, or not to UTF-8 (RFC 7692,
+// 6.1).
 func TestCorruptCompressed(t *testing.T) {
 	server := serve(t, echo.Config{Compression: true})
 	for name, tt := range map[string]struct {

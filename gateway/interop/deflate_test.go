@@ -193,9 +193,9 @@ func texts(sizes ...int) (all []string) {
 	return all
 }
 
-// TestDeflateEchoes has clients make every offer of permessage-deflate to the echo
-// server (RFC 7692, 7.1), and send messages of 16 bytes to 128 KiB, whole and in
-// fragments.
+// TestDeflateEchoes has clients make every offer of permessage-deflate to the
+// echo server (RFC 7692, 6.1, 6.2, 7.1.1.1, 7.1.2.1, 7.2.1 and 7.2.2), and send
+// messages of 16 bytes to 128 KiB, whole and in fragments.
 func TestDeflateEchoes(t *testing.T) {
 	e, err := echo.New(echo.Config{Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Loops: 1, Compression: true})
 	if err != nil {
@@ -213,9 +213,9 @@ func TestDeflateEchoes(t *testing.T) {
 	}
 }
 
-// TestDeflateEvents has clients make every offer to gateways that take no context,
-// some and any (RFC 7692, 7.1), subscribe and publish with compressed commands,
-// and get events of 1 and 40 KiB.
+// TestDeflateEvents has clients make every offer to gateways that take no
+// context, some and any (RFC 7692, 7.1.1.2 and 7.1.2.2), subscribe and publish
+// with compressed commands, and get events of 1 and 40 KiB.
 func TestDeflateEvents(t *testing.T) {
 	for most, context := range map[int]int{0: 0, 12: 4 << 10, 15: 32 << 10} {
 		g := startGateway(t, func(c *gateway.Config) {

@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// musts is how often each section of RFC 6455 says MUST or MUST NOT in a
+// musts6455 is how often each section of RFC 6455 says MUST or MUST NOT in a
 // requirement. Section 2, which defines the words, and its quotation of them are
 // left out.
-var musts = map[string]int{
+var musts6455 = map[string]int{
 	"3": 2, "4.1": 39, "4.2.1": 1, "4.2.2": 10, "4.3": 1, "4.4": 1,
 	"5.1": 4, "5.2": 10, "5.3": 4, "5.4": 10, "5.5": 2, "5.5.1": 6, "5.5.2": 1, "5.6": 1, "5.8": 1,
 	"6.1": 8, "6.2": 5,
@@ -29,20 +29,21 @@ var musts = map[string]int{
 
 // testedPackages are those whose tests the table names, by its names for them.
 var testedPackages = map[string]string{
-	"websocket": ".", "gateway": "../../gateway", "echo": "../../gateway/echo", "loadtest": "../../loadtest", "fleetcast": "../../cmd/fleetcast",
+	"websocket": ".", "deflate": "../deflate", "gateway": "../../gateway", "echo": "../../gateway/echo", "interop": "../../gateway/interop",
+	"loadtest": "../../loadtest", "fleetcast": "../../cmd/fleetcast",
 }
 
-// requirement is a row of rfc6455.md.
+// requirement is a row of a table.
 type requirement struct {
 	line                        int
 	section, what, binds, proof string
 	musts                       int
 }
 
-// requirements reads the table.
-func requirements(t *testing.T) (rows []requirement) {
+// requirements reads the table of a document, "6455" for RFC 6455.
+func requirements(t *testing.T, document string) (rows []requirement) {
 	t.Helper()
-	text, err := os.ReadFile("rfc6455.md")
+	text, err := os.ReadFile("rfc" + document + ".md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,16 +66,37 @@ func requirements(t *testing.T) (rows []requirement) {
 }
 
 var (
-	sectionForm = regexp.MustCompile(`^([3-9]|1[01])(\.[1-9]\d?){0,2}$`)
+	sectionForm = regexp.MustCompile(`^([3-9]|1[01])(\.[1-9]\d?){0,3}$`)
 	proofForm   = regexp.MustCompile("^`[a-z]+\\.Test\\w+`( `[a-z]+\\.Test\\w+`)*$")
 )
 
 // TestRFC6455 checks the table of requirements: it has every MUST, and a test
 // that names the section proves each that binds anyone.
 func TestRFC6455(t *testing.T) {
-	rows := requirements(t)
+	counted := checkTable(t, "6455")
+	maps.DeleteFunc(counted, func(_ string, n int) bool { return n == 0 })
+	for section, n := range counted {
+		if musts6455[section] != n {
+			t.Errorf("section %s: the table has %d MUSTs, RFC 6455 has %d", section, n, musts6455[section])
+		}
+	}
+	for section := range musts6455 {
+		if counted[section] == 0 {
+			t.Errorf("section %s: the table has no MUST", section)
+		}
+	}
+}
+
+// TestRFC7692 checks the table of compression: a test that names the section
+// proves each requirement that binds anyone.
+func TestRFC7692(t *testing.T) { checkTable(t, "7692") }
+
+// checkTable checks the table of a document and counts its MUSTs by section.
+func checkTable(t *testing.T, document string) (counted map[string]int) {
+	t.Helper()
+	rows := requirements(t, document)
 	comments := testComments(t)
-	counted := map[string]int{}
+	counted = map[string]int{}
 	for _, r := range rows {
 		if !sectionForm.MatchString(r.section) {
 			t.Errorf("line %d: %q is not a section", r.line, r.section)
@@ -91,37 +113,33 @@ func TestRFC6455(t *testing.T) {
 				continue
 			}
 			for name := range strings.FieldsSeq(strings.ReplaceAll(r.proof, "`", "")) {
-				checkProof(t, r, name, comments)
+				checkProof(t, document, r, name, comments)
 			}
 		default:
 			t.Errorf("line %d: binds %q, which is nobody the table knows", r.line, r.binds)
 		}
 	}
-	maps.DeleteFunc(counted, func(_ string, n int) bool { return n == 0 })
-	for section, n := range counted {
-		if musts[section] != n {
-			t.Errorf("section %s: the table has %d MUSTs, RFC 6455 has %d", section, n, musts[section])
-		}
-	}
-	for section := range musts {
-		if counted[section] == 0 {
-			t.Errorf("section %s: the table has no MUST", section)
-		}
-	}
 	if !slices.IsSortedFunc(rows, func(a, b requirement) int { return slices.Compare(numbers(a.section), numbers(b.section)) }) {
 		t.Error("the rows are not in the order of the sections")
 	}
+	return counted
 }
 
-// checkProof looks a test up, and the section behind "RFC 6455" in its comment.
-func checkProof(t *testing.T, r requirement, name string, comments map[string]string) {
+// checkProof looks a test up, and the section behind the document's name in its
+// comment.
+func checkProof(t *testing.T, document string, r requirement, name string, comments map[string]string) {
 	t.Helper()
 	comment, ok := comments[name]
 	if !ok {
 		t.Errorf("line %d: there is no test %s", r.line, name)
 		return
 	}
-	_, sections, _ := strings.Cut(strings.Join(strings.Fields(comment), " "), "RFC 6455")
+	var sections string
+	for part := range strings.SplitSeq(strings.Join(strings.Fields(comment), " "), "RFC ") {
+		if behind, ok := strings.CutPrefix(part, document); ok {
+			sections += behind
+		}
+	}
 	// Not as a part of another number.
 	names := regexp.MustCompile(`[^\d.]` + regexp.QuoteMeta(r.section) + `(\.?[^\d.]|\.?$)`)
 	if !names.MatchString(sections) {
