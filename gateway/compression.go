@@ -39,6 +39,7 @@ type compressionWork struct {
 	bytesOut  atomic.Uint64
 	one       sync.Mutex     // held by the goroutine that compresses a large event
 	goroutine sync.WaitGroup // those that compress, or wait for their turn
+	stopped   atomic.Bool    // no loop runs any more: nobody waits for what is left
 }
 
 func newCompression(c *Config, work *compressionWork) *compression {
@@ -73,7 +74,9 @@ func (k *compression) compressLater(e *event, v *variant, f format) {
 	e.hold()
 	k.work.goroutine.Go(func() {
 		k.work.one.Lock() // one at a time leaves processors to the loops
-		k.compress(e, v, f)
+		if !k.work.stopped.Load() {
+			k.compress(e, v, f)
+		}
 		k.work.one.Unlock()
 		e.release()
 	})
@@ -102,6 +105,12 @@ func (k *compression) compress(e *event, v *variant, f format) {
 		giveBuffer(scratch)
 	}
 	v.finish()
+}
+
+// end waits for the goroutines. The loops have ended.
+func (w *compressionWork) end() {
+	w.stopped.Store(true)
+	w.goroutine.Wait()
 }
 
 func (w *compressionWork) stats() CompressionStats {

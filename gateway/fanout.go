@@ -67,6 +67,7 @@ func (s *shard) fanOut() (busy bool) {
 		switch {
 		case got == progressParked:
 			s.parked++
+			s.loop.Refresh() // there may be many of them
 		case c.job != nil || c.waits.len() > 0:
 			s.active.push(c)
 		}

@@ -178,7 +178,7 @@ func (g *Gateway) Run() {
 		defer func() { g.http.stop(); <-served }()
 	}
 	loops.Wait()
-	g.compressed.goroutine.Wait()
+	g.compressed.end()
 	g.serving.Store(false)
 	close(g.stopped)
 }
