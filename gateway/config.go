@@ -197,8 +197,8 @@ func (c *Config) Check() error {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
 	}
 	atLeast("CompressFrom", int64(c.CompressFrom), 0)
-	if n := c.ClientContext; n != 0 && (n < 1<<leastContextBits || n > 1<<deflate.MaxWindowBits || n&(n-1) != 0) {
-		errs.add("ClientContext", "is %d, must be 0 or a power of two from %d to %d bytes", n, 1<<leastContextBits, 1<<deflate.MaxWindowBits)
+	if n := c.ClientContext; n != 0 && (n < 1<<deflate.MinContextBits || n > 1<<deflate.MaxWindowBits || n&(n-1) != 0) {
+		errs.add("ClientContext", "is %d, must be 0 or a power of two from %d to %d bytes", n, 1<<deflate.MinContextBits, 1<<deflate.MaxWindowBits)
 	}
 	atLeast("Credits", c.Credits, 1)
 	atLeast("PublisherCredits", c.PublisherCredits, 1)

@@ -130,32 +130,18 @@ func (e *event) releaseVariants() {
 	}
 }
 
-// inbound is how the messages of a client may come.
+// inbound is how the messages of a client may come: plain, or, with 1 added, the
+// bits of its context (see deflate.Params.ClientContext), 0 if it compresses each
+// for itself.
 type inbound uint8
 
 const (
-	inboundPlain    inbound = iota
-	inboundDeflate          // compressed, each for itself
-	inboundContext9         // compressed with context, in a window of 9 bits; and so on up to 15
-	inboundCount    = inboundContext9 + deflate.MaxWindowBits - leastContextBits + 1
+	inboundPlain inbound = 0
+	inboundCount         = deflate.MaxWindowBits + 2
 )
 
-// leastContextBits is the smallest context that is kept of a client. Some
-// compressors take 9 bits where 8 were agreed on, zlib among them.
-const leastContextBits = 9
-
 // inboundOf is how a client's messages come after what was agreed on.
-func inboundOf(agreed deflate.Params) inbound {
-	if agreed.ClientNoContext {
-		return inboundDeflate
-	}
-	return inboundContext9 + inbound(max(agreed.ClientWindow(), leastContextBits)-leastContextBits)
-}
+func inboundOf(agreed deflate.Params) inbound { return inbound(agreed.ClientContext() + 1) }
 
 // contextBits is the window of i, 0 if there is no context.
-func (i inbound) contextBits() int {
-	if i < inboundContext9 {
-		return 0
-	}
-	return int(i-inboundContext9) + leastContextBits
-}
+func (i inbound) contextBits() int { return max(int(i)-1, 0) }

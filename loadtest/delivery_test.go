@@ -192,7 +192,7 @@ func TestReferenceIsExact(t *testing.T) {
 		if n := c.takeReferenced(frame, 1); n != len(frame) {
 			t.Errorf("form %d: the frame is not taken", form)
 		}
-		c.form, c.sequence.next = formContext9, 0
+		c.form, c.sequence.next = formDeflate+deflate.MinContextBits, 0
 		if n := c.takeReferenced(frame, 1); n != 0 {
 			t.Error("a frame is taken past a reader that keeps context")
 		}
@@ -203,7 +203,7 @@ func TestReferenceIsExact(t *testing.T) {
 func FuzzClient(f *testing.F) {
 	f.Add([]byte("\x81\x02{}\x89\x00"), 3, uint8(formPlain))
 	f.Add([]byte("\xc1\x04\xaa\xaa\x05\x00\x41\x01\x00\x89\x00\x80\x01\x00"), 3, uint8(formDeflate))
-	f.Add([]byte("\xc1\x04\xaa\xaa\x05\x00\x89\x00"), 3, uint8(formContext9))
+	f.Add([]byte("\xc1\x04\xaa\xaa\x05\x00\x89\x00"), 3, uint8(formDeflate+deflate.MinContextBits))
 	f.Add(websocket.AppendFrame(nil, ws.OpText, []byte(`{"type":"gap","channel":"x","from":1,"to":9007199254740991}`)), 1, uint8(formPlain))
 	f.Add(websocket.AppendClose(nil, ws.StatusGoingAway, "bye"), 5, uint8(formPlain))
 	f.Fuzz(func(t *testing.T, stream []byte, size int, of uint8) {

@@ -13,27 +13,19 @@ import (
 type form uint8
 
 const (
-	formPlain    form = iota
-	formDeflate       // compressed, each message for itself
-	formContext9      // compressed with context, in a window of 9 bits; and so on up to 15
-	formCount    = formContext9 + deflate.MaxWindowBits - leastContextBits + 1
+	formPlain   form = iota
+	formDeflate      // compressed, each message for itself; behind it, compressed with context, by its bits
+	formCount   = formDeflate + deflate.MaxWindowBits + 1
 
-	comparedForms = formContext9 // those without context
+	comparedForms = formDeflate + 1 // those without context
 )
-
-// leastContextBits is the smallest context that is kept of a server. Some
-// compressors take 9 bits where 8 were agreed on, zlib among them.
-const leastContextBits = 9
 
 // formOf is the form of what comes after a handshake.
 func formOf(h *websocket.Handshake) form {
-	switch {
-	case !h.Deflates:
+	if !h.Deflates {
 		return formPlain
-	case h.Deflate.ServerNoContext:
-		return formDeflate
 	}
-	return formContext9 + form(max(h.Deflate.ServerWindow(), leastContextBits)-leastContextBits)
+	return formDeflate + form(h.Deflate.ServerContext())
 }
 
 // reader is how messages of the form are read.
@@ -45,9 +37,7 @@ func newFormReaders() (readers [formCount]websocket.ReaderConfig) {
 	for f := range readers {
 		readers[f] = clientReader
 		readers[f].Deflate = form(f) != formPlain
-		if form(f) >= formContext9 {
-			readers[f].ContextBits = f - int(formContext9) + leastContextBits
-		}
+		readers[f].ContextBits = max(f-int(formDeflate), 0)
 	}
 	return readers
 }

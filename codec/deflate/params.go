@@ -153,6 +153,24 @@ func (p Params) ServerWindow() int { return windowBits(p.ServerBits) }
 // ClientWindow is the size of the client's window as its power of two.
 func (p Params) ClientWindow() int { return windowBits(p.ClientBits) }
 
+// MinContextBits is the smallest window in which context is kept. Some compressors
+// take 9 bits where 8 were agreed on, zlib among them.
+const MinContextBits = 9
+
+// ClientContext is the window in which a server keeps what the client has sent, as
+// its power of two, from MinContextBits up; 0 if the client has no context.
+func (p Params) ClientContext() int { return contextBits(p.ClientNoContext, p.ClientBits) }
+
+// ServerContext is the same of the server, for a client.
+func (p Params) ServerContext() int { return contextBits(p.ServerNoContext, p.ServerBits) }
+
+func contextBits(none bool, bits uint8) int {
+	if none {
+		return 0
+	}
+	return max(windowBits(bits), MinContextBits)
+}
+
 func windowBits(bits uint8) int {
 	if bits == 0 || bits > MaxWindowBits {
 		return MaxWindowBits

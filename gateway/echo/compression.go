@@ -11,9 +11,6 @@ const (
 	// keptScratch is the largest buffer for compressed messages that a shard
 	// keeps, in bytes.
 	keptScratch = 256 << 10
-	// leastContextBits is the smallest context that is kept. Some compressors
-	// take 9 bits where 8 were agreed on, zlib among them.
-	leastContextBits = 9
 )
 
 // compression is what a shard needs for clients that agreed on it.
@@ -28,14 +25,6 @@ func newCompression(config *Config) (k compression) {
 		k.readers[bits] = websocket.ReaderConfig{MaxMessage: config.MaxMessage, Deflate: true, ContextBits: bits}
 	}
 	return k
-}
-
-// reader is how the messages of a client come after what was agreed on.
-func (k *compression) reader(agreed deflate.Params) *websocket.ReaderConfig {
-	if agreed.ClientNoContext {
-		return &k.readers[0]
-	}
-	return &k.readers[max(agreed.ClientWindow(), leastContextBits)]
 }
 
 // compress returns the message's payload compressed for a window of that many

@@ -57,7 +57,7 @@ func (s *session) upgrade(head []byte) {
 		return
 	}
 	if agreed.Deflates {
-		s.config = s.shard.compression.reader(agreed.Deflate)
+		s.config = &s.shard.compression.readers[agreed.Deflate.ClientContext()]
 		s.windowBits = uint8(agreed.Deflate.ServerWindow())
 	}
 	s.dropInput()

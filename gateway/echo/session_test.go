@@ -274,7 +274,7 @@ func TestMessagesAllocateNothing(t *testing.T) {
 // A session whose messages become large handles a part of them in a turn.
 func TestMuchInputYields(t *testing.T) {
 	b := newBench(t, open)
-	b.config = b.shard.compression.reader(deflate.Params{ClientNoContext: true})
+	b.config = &b.shard.compression.readers[0]
 	b.windowBits = deflate.MaxWindowBits
 	const count = 5
 	payload := deflate.NewDeflater(1, deflate.MaxWindowBits).Append(nil, make([]byte, handledPerTurn+1))
