@@ -104,7 +104,12 @@ func (c *coderClient) close() (int, error) {
 	if err := c.conn.Close(coder.StatusNormalClosure, "done"); err != nil {
 		return 0, err
 	}
+	// Either the reading goroutine or Close has taken the server's close frame. If it
+	// was Close, that has compared the code.
 	_, err := c.receive()
+	if errors.Is(err, net.ErrClosed) {
+		return int(coder.StatusNormalClosure), nil
+	}
 	return int(coder.CloseStatus(err)), nil
 }
 
