@@ -97,8 +97,7 @@ func (k *compression) compress(e *event, v *variant, f format) {
 		k.work.bytesIn.Add(uint64(len(message)))
 		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(e.frame) {
 			v.buffer = takeBuffer(size)
-			header := websocket.AppendCompressedHeader(v.buffer.B, ws.OpText, len(scratch.B))
-			v.buffer.B = append(header, scratch.B...)
+			v.buffer.B = websocket.AppendCompressedFrame(v.buffer.B, ws.OpText, scratch.B)
 			v.frame = v.buffer.B
 		}
 		k.work.bytesOut.Add(uint64(len(v.frame)))

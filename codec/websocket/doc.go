@@ -11,6 +11,11 @@
 // keep anything, in pooled memory that grows with what has arrived and never
 // with what a header promised.
 //
+// Where permessage-deflate was agreed on, a compressed message is inflated when
+// its last frame is complete, to the limit of a message and no further; its text
+// is checked then. Of a peer that compresses with context the Reader keeps the
+// window, between messages too.
+//
 // # Sending
 //
 // The Append functions lay frames out at the end of the caller's buffer and
