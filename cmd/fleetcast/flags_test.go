@@ -99,3 +99,40 @@ func TestShareConnections(t *testing.T) {
 		})
 	}
 }
+
+func TestRateText(t *testing.T) {
+	for _, tt := range []struct {
+		text, want string // "": refused
+	}{
+		{"off", "off"},
+		{"0", "off"},
+		{"100/s", "100/s"},
+		{"100/s burst 500", "100/s burst 500"},
+		{"30/m", "30/m"},
+		{"600/m", "10/s"},
+		{"1/h", "1/h"},
+		{"7/m burst 3", "7/m burst 3"},
+		{"100/s burst 100", "100/s"},
+		{"100", ""},
+		{"0/s", ""},
+		{"-1/s", ""},
+		{"1.5/s", ""},
+		{"100/d", ""},
+		{"100/s burst 0", ""},
+		{"100/s burst", ""},
+		{"99999999999/s", ""},
+	} {
+		var r rate
+		err := r.UnmarshalText([]byte(tt.text))
+		if (err != nil) != (tt.want == "") || err == nil && r.String() != tt.want {
+			t.Errorf("%q: %q, %v; want %q", tt.text, r, err, tt.want)
+		}
+		if err != nil {
+			continue
+		}
+		var again rate
+		if err := again.UnmarshalText([]byte(r.String())); err != nil || again.String() != r.String() {
+			t.Errorf("%q is written as %q, which reads as %q, %v", tt.text, r, again, err)
+		}
+	}
+}

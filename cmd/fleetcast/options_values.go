@@ -95,6 +95,55 @@ func (p period) String() string {
 	return text
 }
 
+// rate is how often something may happen: 100/s, 6/m, 100/s burst 500; off is as
+// often as it likes. Without a burst, what the rate allows in a second is one.
+type rate gateway.Rate
+
+// rateUnits are the times that a rate may count for.
+var rateUnits = map[string]float64{"s": 1, "m": 60, "h": 3600}
+
+// UnmarshalText reads what String writes.
+func (r *rate) UnmarshalText(text []byte) error {
+	if off := string(text); off == "off" || off == "0" {
+		*r = rate{}
+		return nil
+	}
+	number, rest, _ := strings.Cut(string(text), "/")
+	unit, tail, bursts := strings.Cut(rest, " burst ")
+	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	seconds, known := rateUnits[strings.TrimSpace(unit)]
+	if err != nil || n == 0 || n > maxCount || !known {
+		return fmt.Errorf("%s is not a rate; write for example 100/s, 30/m, \"100/s burst 500\", or off", shown(text))
+	}
+	perSecond := float64(n) / seconds
+	burst := uint64(max(perSecond, 1))
+	if bursts {
+		if burst, err = strconv.ParseUint(strings.TrimSpace(tail), 10, 64); err != nil || burst == 0 || burst > maxCount {
+			return fmt.Errorf("%s has a burst that is not a whole number from 1 to %d", shown(text), maxCount)
+		}
+	}
+	*r = rate{PerSecond: perSecond, Burst: int(burst)}
+	return nil
+}
+
+func (r rate) String() string {
+	if r.PerSecond == 0 {
+		return "off"
+	}
+	n, unit := r.PerSecond, "s"
+	for _, longer := range []string{"m", "h"} {
+		if n == math.Trunc(n) {
+			break
+		}
+		n, unit = math.Round(r.PerSecond*rateUnits[longer]*1e6)/1e6, longer
+	}
+	text := strconv.FormatFloat(n, 'f', -1, 64) + "/" + unit
+	if r.Burst != int(max(r.PerSecond, 1)) {
+		text += " burst " + strconv.Itoa(r.Burst)
+	}
+	return text
+}
+
 // toggle is on or off. It is no bool, which would be a flag without a value.
 type toggle struct{ on bool }
 

@@ -95,15 +95,32 @@ func AppendRefusal(dst []byte, e *HandshakeError) []byte {
 	return append(dst, '\n')
 }
 
+// AppendRefusalRetry is [AppendRefusal] with the time in seconds after which the
+// client may try again (Retry-After, RFC 9110, 10.2.3).
+func AppendRefusalRetry(dst []byte, e *HandshakeError, retryAfter int) []byte {
+	dst = appendRefusalHead(dst, e, retryAfter)
+	dst = append(dst, e.Message...)
+	return append(dst, '\n')
+}
+
 // AppendRefusalHead is [AppendRefusal] without the body, which the answer to a
 // HEAD request must not have (RFC 9110, 9.3.2).
 func AppendRefusalHead(dst []byte, e *HandshakeError) []byte {
+	return appendRefusalHead(dst, e, 0)
+}
+
+// appendRefusalHead says nothing of when to try again if retryAfter is 0.
+func appendRefusalHead(dst []byte, e *HandshakeError, retryAfter int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(e.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(e.Status)...)
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(e.Message)+len("\n")), 10)
+	if retryAfter > 0 {
+		dst = append(dst, "\r\nRetry-After: "...)
+		dst = strconv.AppendInt(dst, int64(retryAfter), 10)
+	}
 	switch e.Status {
 	case http.StatusMethodNotAllowed:
 		dst = append(dst, "\r\nAllow: GET\r\nConnection: close"...)

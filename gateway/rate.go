@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Rate bounds how often something may happen. The zero value is no bound.
+type Rate struct {
+	PerSecond float64 // on average
+	Burst     int     // how many may happen at once after a pause, at least 1
+}
+
+// Unlimited tells whether r is no bound.
+func (r Rate) Unlimited() bool { return r.PerSecond == 0 }
+
+// maxRate is the largest bound: the clock counts in nanoseconds.
+const maxRate = 1e9
+
+// check is for the error of a [Config].
+func (r Rate) check() error {
+	switch {
+	case r == Rate{}:
+		return nil
+	case math.IsNaN(r.PerSecond) || r.PerSecond <= 0 || r.PerSecond > maxRate:
+		return errors.New("must be more than 0 and at most 1,000,000,000 a second")
+	case r.Burst < 1:
+		return errors.New("must have a burst of at least 1")
+	case float64(r.Burst)/r.PerSecond > math.MaxInt64/4/float64(time.Second):
+		return errors.New("has a burst that takes longer than a lifetime to be allowed again")
+	}
+	return nil
+}
+
+// bucket is a Rate as the generic cell rate algorithm (ITU-T I.371, annex A) has
+// it: each thing that is bounded keeps one number, the moment at which it would
+// be due if all had come evenly spaced. It may be ahead of the clock by no more
+// than the burst takes.
+type bucket struct {
+	interval  time.Duration // of one, on average; 0: no bound
+	tolerance time.Duration // how far ahead of the clock one more may be taken
+}
+
+func newBucket(r Rate) bucket {
+	if r.Unlimited() {
+		return bucket{}
+	}
+	interval := time.Duration(float64(time.Second) / r.PerSecond)
+	return bucket{interval: interval, tolerance: interval * time.Duration(r.Burst-1)}
+}
+
+// take takes n at once and returns 0, or takes none and returns after how long
+// it may be tried again. What is more than a burst is allowed once the bucket is
+// full, and paid for afterwards. due belongs to the caller, at first 0; now is
+// the loops' clock.
+func (b bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Duration) {
+	next, wait := b.next(*due, n, now)
+	if wait == 0 {
+		*due = next
+	}
+	return wait
+}
+
+// takeShared is take for a number that many goroutines share.
+func (b bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
+	if b.interval == 0 {
+		return 0
+	}
+	for {
+		was := due.Load()
+		next, wait := b.next(time.Duration(was), n, now)
+		if wait > 0 || due.CompareAndSwap(was, int64(next)) {
+			return wait
+		}
+	}
+}
+
+func (b bucket) next(due time.Duration, n int, now time.Duration) (next, wait time.Duration) {
+	if b.interval == 0 {
+		return due, 0
+	}
+	due = max(due, now)
+	cost := b.interval * time.Duration(n)
+	ahead := max(b.tolerance+b.interval-cost, 0)
+	if due-now > ahead {
+		return due, due - now - ahead
+	}
+	return due + cost, 0
+}

@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestBucketKeepsRate takes as often as it may for a while, in the way of each
+// kind of customer, and counts.
+func TestBucketKeepsRate(t *testing.T) {
+	const seconds = 20
+	for _, tt := range []struct {
+		name  string
+		rate  Rate
+		step  time.Duration // between tries
+		batch int
+		want  int // within a batch more
+	}{
+		{"one by one", Rate{10, 1}, time.Millisecond, 1, 10*seconds + 1},
+		{"burst, then the rate", Rate{10, 50}, time.Millisecond, 1, 10*seconds + 50},
+		{"slower than the rate", Rate{10, 1}, time.Second, 1, seconds},
+		{"batches", Rate{10, 5}, time.Millisecond, 5, 10*seconds + 5},
+		{"batches over the burst", Rate{10, 1}, time.Millisecond, 7, 10*seconds + 7},
+		{"seldom", Rate{0.1, 1}, time.Millisecond, 1, seconds/10 + 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBucket(tt.rate)
+			var due time.Duration
+			var shared atomic.Int64
+			took, tookShared := 0, 0
+			for now := time.Hour; now < time.Hour+seconds*time.Second; now += tt.step {
+				wait := b.take(&due, tt.batch, now)
+				if wait == 0 {
+					took += tt.batch
+				} else if early := due; b.take(&early, tt.batch, now+wait-1) == 0 {
+					t.Fatalf("at %v: could have been taken before the %v were over", now, wait)
+				} else if b.take(&early, tt.batch, now+wait) != 0 {
+					t.Fatalf("at %v: could not be taken after %v", now, wait)
+				}
+				if b.takeShared(&shared, tt.batch, now) == 0 {
+					tookShared += tt.batch
+				}
+			}
+			if took < tt.want-tt.batch || took > tt.want {
+				t.Errorf("took %d in %d s, want %d", took, seconds, tt.want)
+			}
+			if tookShared != took {
+				t.Errorf("took %d from the shared one, %d from the other", tookShared, took)
+			}
+		})
+	}
+}
+
+func TestBucketWithoutBound(t *testing.T) {
+	b := newBucket(Rate{})
+	var due time.Duration
+	for range 1000 {
+		if wait := b.take(&due, 1000, 0); wait != 0 {
+			t.Fatalf("wait %v", wait)
+		}
+	}
+}
+
+func TestRateCheck(t *testing.T) {
+	for _, tt := range []struct {
+		rate Rate
+		ok   bool
+	}{
+		{Rate{}, true},
+		{Rate{100, 1}, true},
+		{Rate{0.001, 1000}, true},
+		{Rate{100, 0}, false},
+		{Rate{-1, 1}, false},
+		{Rate{0, 5}, false},
+		{Rate{1e10, 1}, false},
+		{Rate{1e-300, 1 << 30}, false},
+	} {
+		if err := tt.rate.check(); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt.rate, err)
+		}
+	}
+}
