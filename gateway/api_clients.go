@@ -150,7 +150,7 @@ func (c *session) detail() (clientDetail, error) {
 		detail.Channels = append(detail.Channels, sub.channel.name)
 	}
 	if b := c.backlog; b != nil {
-		detail.Backlog = backlogDetail{b.bytes, b.events, seconds(b.oldest(now))}
+		detail.Backlog = backlogDetail{b.bytes, b.waitingEvents(), seconds(b.oldest(now))}
 	}
 	return detail, nil
 }

@@ -17,7 +17,7 @@ var errNoCredit = &apiError{http.StatusServiceUnavailable, command.NotAvailable,
 // creditRetry is when to try again without credit, in seconds.
 const creditRetry = "1"
 
-var publishKeys = []string{"id", "channel", "channels", "data"}
+var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 
 // apiPublisher publishes for POST /api/publish: all of its requests are one
 // publisher, with one share of the credits. Unlike those of the publish port it
@@ -99,7 +99,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	}
 	var cost int64
 	for _, name := range r.Channels {
-		cost += eventCost(name, r.Data)
+		cost += eventCost(name, r.Key, r.Data)
 	}
 	if !p.account.take(cost) {
 		return reply, errNoCredit
@@ -110,7 +110,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
-		at, refusal := g.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), poller.Now(), &p.wakes)
+		at, refusal := g.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
 		if refusal != nil {
 			// The streams are full: that is not the request's fault.
 			err = &apiError{http.StatusTooManyRequests, command.LimitExceeded, fmt.Sprintf("channel %s: %s", command.QuoteChannel(name), refusalOf(refusal).Message)}

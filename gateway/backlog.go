@@ -3,6 +3,10 @@ package gateway
 import (
 	"slices"
 	"time"
+	"unsafe"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
 )
 
 const (
@@ -16,153 +20,389 @@ const (
 	repliesHeld = 64 << 10
 )
 
-// entryKind tells what happens when a backlog's entry has left.
-type entryKind uint8
+// ownKind tells what happens when a frame of the session's own has left.
+type ownKind uint8
 
 const (
-	entryEvent entryKind = iota // a reference to a shared event
-	entryOwn                    // bytes of this session alone: replies, control frames
-	entryPing                   // as entryOwn; the pong is due from then on
+	ownReply ownKind = iota // replies, control frames: nothing
+	ownPing                 // the pong is due from then on
 )
 
-// entry is one frame (or several whole ones, for entryOwn) that waits.
-type entry struct {
-	kind   entryKind
-	format format // of an event's frame
-	queued millis // when it began to wait; in what would be padding
-	event  *event
-	own    []byte
+// ownFrame is one frame (or several whole ones) for this session alone.
+type ownFrame struct {
+	kind  ownKind
+	bytes []byte
 }
 
-func (e *entry) frame() []byte {
-	if e.kind == entryEvent {
-		return e.event.frameIn(e.format)
-	}
-	return e.own
+// waiting is an event that waits in a backlog: a reference to what all shards and
+// backlogs share. There may be very many of them, so it is 16 bytes.
+type waiting struct {
+	event *event // nil: it was removed from the midst of the queue
+	// detail is the format of its frame, in the low bits; whether it is due, in the
+	// next; and above them how many events of the same channel directly before it will
+	// not be delivered, of which the client is still to be told.
+	detail uint64
 }
 
-func (e *entry) release() {
-	if e.kind == entryEvent {
-		e.event.release()
-	}
+const (
+	formatBits  = 3
+	formatMask  = 1<<formatBits - 1
+	dueBit      = 1 << formatBits
+	missingBits = formatBits + 1 // below the number of missing events
+)
+
+func newWaiting(e *event, f format, missing uint64) waiting {
+	return waiting{e, missing<<missingBits | uint64(f)}
 }
 
-// backlog is what a session's socket has not taken yet, in order: references
-// to shared events and bytes of its own. A session that keeps up has none.
+func (w *waiting) frame() []byte { return w.event.frameIn(format(w.detail & formatMask)) }
+
+func (w *waiting) missing() uint64 { return w.detail >> missingBits }
+
+func (w *waiting) miss(n uint64) { w.detail += n << missingBits }
+
+// told is called when the gap before the event has left. From then on the event is
+// due: if it were dropped, a second gap would follow the first.
+func (w *waiting) told() { w.detail = w.detail&formatMask | dueBit }
+
+func (w *waiting) due() bool { return w.detail&dueBit != 0 }
+
+// untold is a gap of a channel of which no event waits: from the first missing
+// event to the last, both included.
+type untold struct {
+	stream   *stream
+	from, to uint64
+}
+
+// half is a frame of which a part has left. Nothing can go before its end.
+type half struct {
+	rest  []byte // empty: there is none
+	event *event // that rest is of, or nil
+	kind  ownKind
+}
+
+// backlog is what a session's socket has not taken yet. It leaves in this order,
+// whatever came first: the end of a frame that is half out; the session's own
+// frames, so that neither replies nor control frames wait for events; the events,
+// each behind the gap that is to be told before it; the gaps of channels of which
+// nothing waits; and last what ends the conversation. A session that keeps up has
+// none.
 type backlog struct {
-	entries  ring[entry]
-	sent     int           // bytes of the first entry that have left
-	bytes    int           // that wait, in all
-	events   int           // that wait
-	own      int           // bytes of the session's own that wait
+	half   half
+	own    ring[ownFrame]
+	events ring[waiting] // the first is never a removed one
+	gaps   []untold      // of different channels, of which nothing waits but what is due
+	last   []byte        // nothing follows it
+
+	shard    *shard
+	live     int           // events in the queue that were not removed
+	bytes    int           // that wait, in all, without the gaps
+	ownBytes int           // of the session's own that wait
 	progress time.Duration // when bytes last left; the loop's time
-	total    *int64        // bytes that wait in all backlogs of the shard
 	place    uint32        // of the session in the shard's list of those that lag
+	class    uint8         // of its size, see sizeClass
+	pinging  bool          // a ping waits
 }
 
-func (b *backlog) pushEvent(e *event, f format, sent int, now time.Duration) {
-	e.hold()
-	b.push(entry{kind: entryEvent, format: f, queued: millisOf(now), event: e}, sent)
-	b.events++
-}
-
-func (b *backlog) pushOwn(kind entryKind, p []byte, now time.Duration) {
-	b.push(entry{kind: kind, queued: millisOf(now), own: slices.Clone(p)}, 0)
-	b.own += len(p)
-}
-
-// push appends an entry of which sent bytes have left already; only the first
-// may have a part sent.
-func (b *backlog) push(e entry, sent int) {
-	if sent > 0 {
-		b.sent = sent
+// pushEvent appends an event. A gap that its channel has is told before it.
+func (b *backlog) pushEvent(e *event, f format) {
+	if b.live*2 <= b.events.len() && b.events.len() == len(b.events.places) {
+		b.events.filter(func(w *waiting) bool { return w.event != nil })
 	}
-	b.entries.push(e)
-	b.add(len(e.frame()) - sent)
+	places := len(b.events.places)
+	b.events.push(newWaiting(e, f, b.takeGap(e)))
+	b.countPlaces(places)
+	b.keep(e)
+	b.live++
+	b.add(len(e.frameIn(f)))
 }
 
+// pushHalf makes an event the frame that is half out, of which sent bytes have
+// left. Nothing waits yet.
+func (b *backlog) pushHalf(e *event, f format, sent int) {
+	b.keep(e)
+	b.half = half{rest: e.frameIn(f)[sent:], event: e}
+	b.add(len(b.half.rest))
+}
+
+// pushOwn appends a copy of p to the session's own frames. sent bytes of it have
+// left already, which can only be if nothing waits.
+func (b *backlog) pushOwn(kind ownKind, p []byte, sent int) {
+	p = slices.Clone(p[sent:])
+	if sent > 0 {
+		b.half = half{rest: p, kind: kind}
+	} else {
+		b.own.push(ownFrame{kind, p})
+	}
+	b.pinging = b.pinging || kind == ownPing
+	b.addOwn(len(p))
+}
+
+// pushLast has p end the conversation.
+func (b *backlog) pushLast(p []byte) {
+	b.last = append(b.last, p...)
+	b.addOwn(len(p))
+}
+
+// keep holds an event for as long as it waits here.
+func (b *backlog) keep(e *event) {
+	e.hold()
+	e.await(&b.shard.gateway.backlogs)
+}
+
+// letGo is the end of keep. The event must not be touched afterwards.
+func (b *backlog) letGo(e *event) {
+	e.unawait(&b.shard.gateway.backlogs)
+	e.release()
+}
+
+// add counts n bytes more, or fewer.
 func (b *backlog) add(n int) {
 	b.bytes += n
-	*b.total += int64(n)
+	b.shard.counters.backlogBytes += int64(n)
+	b.classify()
 }
 
-// vectors fills dst with what waits, in order.
-func (b *backlog) vectors(dst [][]byte) [][]byte {
-	for i := range min(b.entries.len(), flushVectors) {
-		frame := b.entries.at(i).frame()
-		if i == 0 {
-			frame = frame[b.sent:]
+func (b *backlog) addOwn(n int) {
+	b.ownBytes += n
+	b.shard.gateway.backlogs.add(int64(n))
+	b.add(n)
+}
+
+// idle tells whether nothing is left to send.
+func (b *backlog) idle() bool {
+	return len(b.half.rest) == 0 && b.own.len() == 0 && b.live == 0 && len(b.gaps) == 0 && len(b.last) == 0
+}
+
+// waitingEvents is how many events wait, the one that is half out included.
+func (b *backlog) waitingEvents() int {
+	if b.half.event != nil {
+		return b.live + 1
+	}
+	return b.live
+}
+
+// vectors fills dst with what waits, in order. The text of gaps is made in
+// scratch.
+func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
+	*scratch = (*scratch)[:0]
+	if len(b.half.rest) > 0 {
+		dst = append(dst, b.half.rest)
+	}
+	for i := 0; i < b.own.len() && len(dst) < flushVectors; i++ {
+		dst = append(dst, b.own.at(i).bytes)
+	}
+	for i := 0; i < b.events.len() && len(dst) < flushVectors; i++ {
+		w := b.events.at(i)
+		if w.event == nil {
+			continue
 		}
-		dst = append(dst, frame)
+		if n := w.missing(); n > 0 {
+			dst = append(dst, appendGap(scratch, w.event.stream, w.event.offset-n, w.event.offset-1))
+		}
+		if len(dst) < flushVectors {
+			dst = append(dst, w.frame())
+		}
+	}
+	for i := 0; i < len(b.gaps) && len(dst) < flushVectors; i++ {
+		g := &b.gaps[i]
+		dst = append(dst, appendGap(scratch, g.stream, g.from, g.to))
+	}
+	if len(b.last) > 0 && len(dst) < flushVectors {
+		dst = append(dst, b.last)
 	}
 	return dst
 }
 
-// took removes n bytes from the front and returns the number of pings that
-// left with them.
-func (b *backlog) took(n int) (pings int) {
-	b.add(-n)
-	for n > 0 {
-		first := b.entries.at(0)
-		left := len(first.frame()) - b.sent
-		if n < left {
-			b.sent += n
-			return pings
-		}
-		n -= left
-		if first.kind == entryPing {
-			pings++
-		}
-		b.drop()
-	}
-	return pings
+// appendGap appends the frame of a gap to scratch and returns it.
+func appendGap(scratch *[]byte, st *stream, from, to uint64) []byte {
+	start := len(*scratch)
+	*scratch = websocket.BeginText(*scratch)
+	*scratch = command.AppendGap(*scratch, st.name, from, to)
+	*scratch = websocket.EndText(*scratch, start)
+	return (*scratch)[start:]
 }
 
-// drop removes the first entry.
-func (b *backlog) drop() {
-	e := b.entries.pop()
-	b.sent = 0
-	if e.kind == entryEvent {
-		b.events--
+// took removes n bytes of what vectors has just returned, and tells whether a
+// ping has left with them.
+func (b *backlog) took(n int, vectors [][]byte) (pinged bool) {
+	for _, v := range vectors {
+		if n < len(v) {
+			if n > 0 {
+				b.split(n, v[n:])
+			}
+			break
+		}
+		n -= len(v)
+		pinged = b.left(len(v)) || pinged
+	}
+	return pinged
+}
+
+// unit is a kind of what vectors returns.
+type unit uint8
+
+const (
+	unitNone   unit = iota
+	unitHalf        // the end of the frame that is half out
+	unitOwn         // a frame of the session's own
+	unitGap         // the gap before the first event
+	unitEvent       // the first event
+	unitUntold      // the first gap of a channel of which nothing waits
+	unitLast        // what ends the conversation
+)
+
+// next is what leaves next.
+func (b *backlog) next() unit {
+	switch {
+	case len(b.half.rest) > 0:
+		return unitHalf
+	case b.own.len() > 0:
+		return unitOwn
+	case b.live > 0 && b.events.at(0).missing() > 0:
+		return unitGap
+	case b.live > 0:
+		return unitEvent
+	case len(b.gaps) > 0:
+		return unitUntold
+	case len(b.last) > 0:
+		return unitLast
+	}
+	return unitNone
+}
+
+// left removes what was next, n bytes that have left in full.
+func (b *backlog) left(n int) (pinged bool) {
+	switch b.next() {
+	case unitHalf:
+		return b.endHalf()
+	case unitOwn:
+		f := b.own.pop()
+		b.addOwn(-n)
+		return b.saw(f.kind)
+	case unitGap:
+		b.events.at(0).told()
+		b.shard.counters.gaps++
+	case unitEvent:
+		w := b.popEvent()
+		b.add(-n)
+		b.letGo(w.event)
+	case unitUntold:
+		b.gaps = slices.Delete(b.gaps, 0, 1)
+		b.shard.counters.gaps++
+	case unitLast:
+		b.last = nil
+		b.addOwn(-n)
+	}
+	return false
+}
+
+// split makes what was next the frame that is half out: n bytes have left, rest
+// has not.
+func (b *backlog) split(n int, rest []byte) {
+	switch b.next() {
+	case unitHalf:
+		b.half.rest = rest
+		b.takeHalf(n)
+	case unitOwn:
+		f := b.own.pop()
+		b.half = half{rest: rest, kind: f.kind}
+		b.addOwn(-n)
+	case unitEvent:
+		w := b.popEvent()
+		b.half = half{rest: rest, event: w.event}
+		b.add(-n)
+	case unitGap, unitUntold:
+		b.left(0)
+		b.half = half{rest: slices.Clone(rest)} // it lies in scratch
+		b.addOwn(len(rest))
+	case unitLast:
+		b.half, b.last = half{rest: rest}, nil
+		b.addOwn(-n)
+	}
+}
+
+// takeHalf counts n bytes of the frame that is half out as gone.
+func (b *backlog) takeHalf(n int) {
+	if b.half.event != nil {
+		b.add(-n)
 	} else {
-		b.own -= len(e.own)
-	}
-	e.release()
-}
-
-// cut removes everything except an entry that is half out, whose end the
-// client needs to read what follows.
-func (b *backlog) cut() {
-	var half entry
-	sent := b.sent
-	if sent > 0 {
-		half = b.entries.pop()
-	}
-	b.release()
-	if sent > 0 {
-		b.push(half, sent)
-		if half.kind == entryEvent {
-			b.events++
-		} else {
-			b.own += len(half.own)
-		}
+		b.addOwn(-n)
 	}
 }
 
-// oldest is for how long the first entry has waited; 0 if there is none.
+// endHalf removes the frame that is half out.
+func (b *backlog) endHalf() (pinged bool) {
+	h := b.half
+	b.takeHalf(len(h.rest))
+	b.half = half{}
+	if h.event != nil {
+		b.letGo(h.event)
+	}
+	return b.saw(h.kind)
+}
+
+// saw is called with the kind of each frame that leaves.
+func (b *backlog) saw(kind ownKind) (pinged bool) {
+	if kind != ownPing {
+		return false
+	}
+	b.pinging = false
+	return true
+}
+
+// popEvent removes the first event, without counting its bytes or letting go of
+// it.
+func (b *backlog) popEvent() waiting {
+	places := len(b.events.places)
+	w := b.events.pop()
+	b.live--
+	for b.events.len() > 0 && b.events.at(0).event == nil {
+		b.events.pop()
+	}
+	b.countPlaces(places)
+	return w
+}
+
+// countPlaces counts the queue's own memory, given how many places it had.
+func (b *backlog) countPlaces(before int) {
+	if n := len(b.events.places) - before; n != 0 {
+		b.shard.gateway.backlogs.add(int64(n) * int64(unsafe.Sizeof(waiting{})))
+	}
+}
+
+// oldest is for how long the first event has been on its way; 0 if none waits.
 func (b *backlog) oldest(now time.Duration) time.Duration {
-	if b.entries.len() == 0 {
-		return 0
+	switch {
+	case b.half.event != nil:
+		return now - b.half.event.at
+	case b.live > 0:
+		return now - b.events.at(0).event.at
 	}
-	return b.entries.at(0).queued.since(now)
+	return 0
+}
+
+// dropEvents removes all events but one that is half out, whose end the client
+// needs to read what follows, and all gaps: for a client that is told by a close
+// that it gets no more.
+func (b *backlog) dropEvents() {
+	for b.live > 0 {
+		w := b.popEvent()
+		b.add(-len(w.frame()))
+		b.letGo(w.event)
+	}
+	b.gaps = nil
 }
 
 // release drops everything.
 func (b *backlog) release() {
-	for b.entries.len() > 0 {
-		e := b.entries.pop()
-		e.release()
+	b.dropEvents()
+	if len(b.half.rest) > 0 {
+		b.endHalf()
 	}
-	b.add(-b.bytes)
-	b.sent, b.events, b.own = 0, 0, 0
+	b.own, b.last = ring[ownFrame]{}, nil
+	b.addOwn(-b.ownBytes)
+	places := len(b.events.places)
+	b.events = ring[waiting]{}
+	b.countPlaces(places)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -12,148 +13,273 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// testEvent returns an event held once, by the test.
-func testEvent(offset uint64, data string) *event {
-	return newEvent(command.EventPrefix("test"), offset, []byte(data), new(account), 0, 0, 1)
+// testStream returns a stream without events.
+func testStream(name string) *stream {
+	return &stream{name: name, prefix: command.EventPrefix(name)}
 }
 
-// backlogOracle runs a backlog beside the bytes that it should hold.
+// nextTestEvent returns the stream's next event, held once, by the test.
+func nextTestEvent(st *stream, key, data string) *event {
+	st.offset++
+	return newEvent(st, []byte(key), []byte(data), new(account), 0, 0, 1)
+}
+
+// backlogOracle runs a session's backlog, and reads what leaves it as a client
+// does.
 type backlogOracle struct {
-	t     *testing.T
-	b     backlog
-	total int64
-	units []backlogUnit // what waits
-	sent  int           // of the first unit
+	t       *testing.T
+	session *session
+	wire    []byte // that has left
+	streams []*oracleStream
+	own     []oracleOwn
+	events  []*event // held by the test
+	scratch []byte
 }
 
-type backlogUnit struct {
-	kind  entryKind
-	bytes []byte
-	event *event // held once by the test, until drained
+type oracleStream struct {
+	*stream
+	published map[uint64]int // the length of the wire when the event was, by offset
+	next      uint64         // offset that the subscriber expects
 }
 
-func newBacklogOracle(t *testing.T) *backlogOracle {
-	o := &backlogOracle{t: t}
-	o.b.total = &o.total
+// oracleOwn is a frame of the session's own.
+type oracleOwn struct {
+	payload string
+	pushed  int // length of the wire then
+}
+
+func newBacklogOracle(t *testing.T, set func(*Config)) *backlogOracle {
+	s := newTestShard(t, set)
+	o := &backlogOracle{t: t, session: newTestSession(t, s)}
+	o.session.lag()
 	return o
 }
 
-func (o *backlogOracle) pushEvent(e *event, sent int) {
-	if sent > 0 {
-		o.sent = sent
+func (o *backlogOracle) stream(name string) *oracleStream {
+	st := &oracleStream{stream: testStream(name), published: make(map[uint64]int), next: 1}
+	o.streams = append(o.streams, st)
+	return st
+}
+
+// publish queues a group of events.
+func (o *backlogOracle) publish(st *oracleStream, keys ...string) {
+	var group []*event
+	for _, key := range keys {
+		e := nextTestEvent(st.stream, key, `"`+key+`"`)
+		group = append(group, e)
+		st.published[e.offset] = len(o.wire)
 	}
-	o.b.pushEvent(e, formatPlain, sent, 0)
-	o.units = append(o.units, backlogUnit{entryEvent, e.frame, e})
+	o.events = append(o.events, group...)
+	o.session.queue(group, formatPlain, 0)
 	o.check()
 }
 
-func (o *backlogOracle) pushOwn(kind entryKind, p []byte) {
-	o.b.pushOwn(kind, p, 0)
-	o.units = append(o.units, backlogUnit{kind, bytes.Clone(p), nil})
-	o.check()
-}
-
-// take removes n bytes and compares the pings that left.
-func (o *backlogOracle) take(n int) {
-	got := o.b.took(n)
-	want := 0
-	for n > 0 {
-		left := len(o.units[0].bytes) - o.sent
-		if n < left {
-			o.sent += n
-			break
+func (o *backlogOracle) byName(name string) *oracleStream {
+	for _, st := range o.streams {
+		if st.name == name {
+			return st
 		}
-		n -= left
-		if o.units[0].kind == entryPing {
-			want++
+	}
+	o.t.Fatalf("there is no channel %q", name)
+	return nil
+}
+
+func (o *backlogOracle) reply(kind ownKind, payload string) {
+	op := ws.OpText
+	if kind == ownPing {
+		op = ws.OpPing
+	}
+	o.session.backlog.pushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
+	o.own = append(o.own, oracleOwn{payload, len(o.wire)})
+	o.check()
+}
+
+// send has up to n bytes leave.
+func (o *backlogOracle) send(n int) {
+	b := o.session.backlog
+	for n > 0 && !b.idle() {
+		vectors := b.vectors(nil, &o.scratch)
+		if len(vectors) == 0 || len(vectors) > flushVectors {
+			o.t.Fatalf("%d vectors of a backlog that is not idle", len(vectors))
 		}
-		o.sent, o.units = 0, o.units[1:]
+		all := bytes.Join(vectors, nil)
+		m := min(n, len(all))
+		o.wire = append(o.wire, all[:m]...)
+		b.took(m, vectors)
+		n -= m
+		o.check()
 	}
-	if got != want {
-		o.t.Fatalf("%d pings left, want %d", got, want)
-	}
-	o.check()
 }
 
-func (o *backlogOracle) cut() {
-	o.b.cut()
-	if o.sent > 0 {
-		o.units = o.units[:1]
-	} else {
-		o.units = nil
-	}
-	o.check()
-}
-
-// waiting is every byte that waits.
-func (o *backlogOracle) waiting() []byte {
-	var all []byte
-	for _, u := range o.units {
-		all = append(all, u.bytes...)
-	}
-	return all[o.sent:]
-}
-
-// check compares all the backlog says about itself.
+// check compares what the backlog says about itself with what is there.
 func (o *backlogOracle) check() {
 	o.t.Helper()
-	want := o.waiting()
-	events, own := 0, 0
-	for _, u := range o.units {
-		if u.kind == entryEvent {
-			events++
-		} else {
-			own += len(u.bytes)
+	b, s := o.session.backlog, o.session.shard
+	ofEvents, own, live := 0, len(b.last), 0
+	for i := range b.events.len() {
+		if w := b.events.at(i); w.event != nil {
+			ofEvents += len(w.frame())
+			live++
+		} else if i == 0 {
+			o.t.Fatal("the queue begins with a removed event")
 		}
 	}
-	b := &o.b
-	if b.bytes != len(want) || o.total != int64(len(want)) || b.events != events || b.own != own {
-		o.t.Fatalf("the backlog counts %d bytes, %d in the shard's total, %d events, %d of its own; want %d, %d, %d, %d",
-			b.bytes, o.total, b.events, b.own, len(want), len(want), events, own)
+	for i := range b.own.len() {
+		own += len(b.own.at(i).bytes)
 	}
-	vectors := b.vectors(nil)
-	if len(vectors) != min(len(o.units), flushVectors) {
-		o.t.Fatalf("%d vectors for %d entries", len(vectors), len(o.units))
+	if b.half.event != nil {
+		ofEvents += len(b.half.rest)
+	} else {
+		own += len(b.half.rest)
 	}
-	if got := bytes.Join(vectors, nil); !bytes.HasPrefix(want, got) {
-		o.t.Fatalf("the vectors hold %q, want the start of %q", got, want)
+	if b.bytes != ofEvents+own || b.ownBytes != own || b.live != live || s.counters.backlogBytes != int64(b.bytes) {
+		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
+			b.bytes, b.ownBytes, b.live, s.counters.backlogBytes, ofEvents+own, own, live)
+	}
+	for i := range b.gaps {
+		if b.find(0, func(w *waiting) bool { return w.event.stream == b.gaps[i].stream && !w.due() }) >= 0 {
+			o.t.Fatalf("%q has an event that waits and a gap apart from it", b.gaps[i].stream.name)
+		}
+	}
+	if largest := s.sizes.largest(); largest != sizeClass(b.bytes) {
+		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.bytes, sizeClass(b.bytes))
 	}
 }
 
-func TestBacklogAgainstBytes(t *testing.T) {
-	for seed := range uint64(100) {
+// held is the memory that the backlog should count.
+func (o *backlogOracle) held() (n int64) {
+	b := o.session.backlog
+	n = int64(b.ownBytes + 16*len(b.events.places))
+	seen := make(map[*event]bool)
+	for i := range b.events.len() {
+		if e := b.events.at(i).event; e != nil && !seen[e] {
+			seen[e] = true
+			n += e.weight()
+		}
+	}
+	if e := b.half.event; e != nil {
+		n += e.weight()
+	}
+	return n
+}
+
+// received is one frame as the client sees it.
+type received struct {
+	start, end int // in the wire
+	op         ws.OpCode
+	payload    []byte
+}
+
+// frames parses the wire.
+func (o *backlogOracle) frames() (frames []received) {
+	for at := 0; at < len(o.wire); {
+		r := bytes.NewReader(o.wire[at:])
+		h, err := ws.ReadHeader(r)
+		if err != nil {
+			o.t.Fatalf("byte %d of what left is no frame: %v", at, err)
+		}
+		start := len(o.wire) - r.Len()
+		end := start + int(h.Length)
+		if end > len(o.wire) {
+			break
+		}
+		frames = append(frames, received{at, end, h.OpCode, o.wire[start:end]})
+		at = end
+	}
+	return frames
+}
+
+// verify reads the wire as a client that was told everything: each channel's
+// events in order, each either delivered or in a gap; no second gap where the
+// first could have told it; the session's own frames ahead of events.
+func (o *backlogOracle) verify() {
+	o.t.Helper()
+	type place struct{ gapStart, gapTo int } // of the last gap, if no event followed it
+	last := make(map[string]place)
+	own := o.own
+	for _, f := range o.frames() {
+		var m struct {
+			Type, Channel    string
+			Offset, From, To uint64
+		}
+		if f.op != ws.OpText || json.Unmarshal(f.payload, &m) != nil {
+			if len(own) == 0 || own[0].payload != string(f.payload) {
+				o.t.Fatalf("received %q, want the first of %v", f.payload, own)
+			}
+			own = own[1:]
+			continue
+		}
+		if len(own) > 0 && f.start >= own[0].pushed {
+			o.t.Fatalf("%s goes ahead of %q, which came when %d bytes had left, and it begins at %d", f.payload, own[0].payload, own[0].pushed, f.start)
+		}
+		st := o.byName(m.Channel)
+		switch {
+		case m.Type == "event" && m.Offset == st.next:
+			st.next++
+			delete(last, m.Channel)
+		case m.Type == "gap" && m.From == st.next && m.To >= m.From:
+			// A second gap is right only if its first event came later than the first
+			// gap went out, and then had to make room for other channels.
+			if p, ok := last[m.Channel]; ok && st.published[m.From] <= p.gapStart {
+				o.t.Fatalf("%s follows a gap up to %d that could have told it", f.payload, p.gapTo)
+			}
+			st.next = m.To + 1
+			last[m.Channel] = place{f.start, int(m.To)}
+		default:
+			o.t.Fatalf("received %s when offset %d was due", f.payload, st.next)
+		}
+	}
+	if len(own) > 0 {
+		o.t.Fatalf("%d frames of the session's own have not left", len(own))
+	}
+	for _, st := range o.streams {
+		if st.next != st.offset+1 {
+			o.t.Fatalf("%q: received, or was told of, all up to %d of %d", st.name, st.next-1, st.offset)
+		}
+	}
+}
+
+// TestBacklogTellsEverything queues, sends and drops at random.
+func TestBacklogTellsEverything(t *testing.T) {
+	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		o := newBacklogOracle(t)
-		var events []*event
-		for i := range 300 {
-			switch random.IntN(8) {
-			case 0, 1, 2:
-				e := testEvent(uint64(i), fmt.Sprint(i))
-				events = append(events, e)
-				sent := 0
-				if len(o.units) == 0 {
-					sent = random.IntN(len(e.frame))
+		policies := []SlowPolicy{SlowDropOldest, SlowConflate, SlowDropOldest}
+		o := newBacklogOracle(t, func(c *Config) {
+			c.BacklogMessages, c.BacklogBytes = 1+random.IntN(20), 100+random.IntN(2000)
+			for i, p := range policies {
+				c.SlowRules = append(c.SlowRules, SlowRule{fmt.Sprint("s", i), p})
+			}
+		})
+		for i := range policies {
+			o.stream(fmt.Sprint("s", i))
+		}
+		b, g := o.session.backlog, o.session.shard.gateway
+		for i := range 400 {
+			switch random.IntN(7) {
+			case 0, 1, 2, 3:
+				keys := make([]string, 1+random.IntN(4))
+				for k := range keys {
+					keys[k] = []string{"", "a", "b"}[random.IntN(3)]
 				}
-				o.pushEvent(e, sent)
-			case 3:
-				o.pushOwn(entryOwn, []byte("a reply"))
+				o.publish(o.streams[random.IntN(len(o.streams))], keys...)
+				if c := g.config(); b.live > c.BacklogMessages+1 {
+					t.Fatalf("%d events wait", b.live)
+				}
 			case 4:
-				o.pushOwn(entryPing, pingFrame)
+				o.reply(ownKind(random.IntN(2)), fmt.Sprint("reply ", i))
 			case 5, 6:
-				if n := len(o.waiting()); n > 0 {
-					o.take(random.IntN(min(n, 200)) + 1)
-				}
-			case 7:
-				if random.IntN(20) == 0 {
-					o.cut()
-				}
+				o.send(random.IntN(300))
+			}
+			if held := g.backlogs.held.Load(); held != o.held() {
+				t.Fatalf("seed %d: %d bytes are counted as held, want %d", seed, held, o.held())
 			}
 		}
-		o.b.release()
-		if o.total != 0 || o.b.entries.len() != 0 || o.b.own != 0 || o.b.events != 0 || o.b.sent != 0 {
-			t.Fatalf("seed %d: a backlog that was released holds %+v, the shard's total is %d", seed, o.b, o.total)
+		o.send(1 << 30)
+		o.verify()
+		if b.release(); g.backlogs.held.Load() != 0 || o.session.shard.counters.backlogBytes != 0 || o.session.shard.sizes.largest() != 0 {
+			t.Fatalf("seed %d: a backlog that was released holds %+v", seed, b)
 		}
-		for _, e := range events {
+		for _, e := range o.events {
 			if n := e.holders.Load(); n != 1 {
 				t.Fatalf("seed %d: an event has %d holders beside the test", seed, n-1)
 			}
@@ -161,30 +287,160 @@ func TestBacklogAgainstBytes(t *testing.T) {
 	}
 }
 
-func TestBacklogCut(t *testing.T) {
+// drain sends all and returns what the client received, in brief.
+func (o *backlogOracle) drain() (got []string) {
+	o.send(1 << 30)
+	for _, f := range o.frames() {
+		var m struct {
+			Type, Channel, Data string
+			Offset, From, To    uint64
+		}
+		switch {
+		case f.op != ws.OpText || json.Unmarshal(f.payload, &m) != nil:
+			got = append(got, string(f.payload))
+		case m.Type == "gap":
+			got = append(got, fmt.Sprintf("%s gap %d-%d", m.Channel, m.From, m.To))
+		default:
+			got = append(got, fmt.Sprintf("%s %d", m.Channel, m.Offset))
+		}
+	}
+	return got
+}
+
+func TestSlowPolicies(t *testing.T) {
+	const drop, conflate, disconnect = SlowDropOldest, SlowConflate, SlowDisconnect
 	for _, test := range []struct {
-		name string
-		push func(o *backlogOracle)
-		sent int
-		keep int // entries
+		name     string
+		policy   SlowPolicy // of a and b; c has disconnect
+		messages int
+		do       func(o *backlogOracle, a, b, c *oracleStream)
+		want     []string
 	}{
-		{"nothing is out", func(o *backlogOracle) { o.pushEvent(testEvent(1, "1"), 0) }, 0, 0},
-		{"an event is half out", func(o *backlogOracle) { o.pushEvent(testEvent(1, "1"), 0) }, 5, 1},
-		{"an event was half out from the start", func(o *backlogOracle) { o.pushEvent(testEvent(1, "1"), 3) }, 0, 1},
-		{"a reply is half out", func(o *backlogOracle) { o.pushOwn(entryOwn, []byte("reply")) }, 2, 1},
-		{"a ping is half out", func(o *backlogOracle) { o.pushOwn(entryPing, pingFrame) }, 1, 1},
-		{"the first has left", func(o *backlogOracle) { o.pushOwn(entryPing, pingFrame) }, len(pingFrame), 0},
+		{"drop_oldest keeps the newest", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "", "", "", "")
+		}, []string{"a gap 1-3", "a 4", "a 5"}},
+		{"and goes on", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "", "")
+			o.publish(a, "")
+			o.send(1) // half of the gap is out, which must be of 1 and 2
+			o.publish(a, "")
+			o.publish(a, "")
+		}, []string{"a gap 1-2", "a 3", "a gap 4-5", "a 6"}},
+		{"conflate, while a gap is told", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.send(1)
+			o.publish(a, "", "", "")
+		}, []string{"a gap 1-1", "a 2", "a gap 3-4", "a 5"}},
+		{"an event in half is not dropped", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "")
+			o.send(1)
+			o.publish(a, "", "", "")
+		}, []string{"a 1", "a gap 2-3", "a 4"}},
+		{"channels have gaps of their own", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(b, "", "")
+			o.publish(a, "")
+		}, []string{"b gap 1-1", "b 2", "a gap 1-2", "a 3"}},
+		{"a gap without an event behind it comes last", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(b, "", "")
+		}, []string{"b 1", "b 2", "a gap 1-2"}},
+		{"conflate keeps one for each channel", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(b, "")
+			o.publish(a, "")
+			o.publish(b, "", "")
+		}, []string{"a gap 1-2", "a 3", "b gap 1-2", "b 3"}},
+		{"and for each key", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x", "y", "", "x", "z", "x", "")
+		}, []string{"a gap 1-1", "a 2", "a gap 3-4", "a 5", "a 6", "a 7"}},
+		{"within a channel", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x")
+			o.publish(b, "x")
+		}, []string{"a 1", "b 1"}},
+		{"not one that is half out", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x")
+			o.send(1)
+			o.publish(a, "x", "x")
+		}, []string{"a 1", "a gap 2-2", "a 3"}},
+		{"beyond the limit conflate drops the oldest", conflate, 3, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "1", "2", "3", "4", "3", "5")
+		}, []string{"a gap 1-3", "a 4", "a 5", "a 6"}},
+		{"what may not be dropped stays", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(c, "", "")
+			o.publish(a, "", "", "")
+			o.publish(b, "")
+		}, []string{"c 1", "c 2", "b 1", "a gap 1-3"}},
+		{"even if nothing else has room", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(c, "", "")
+			o.publish(a, "", "")
+			o.publish(b, "")
+			o.publish(a, "")
+		}, []string{"c 1", "c 2", "a gap 1-3", "b gap 1-1"}},
+		{"a gap ends with the next event", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(c, "", "")
+			o.publish(a, "", "")
+			o.send(70) // one of c's, and a part of the second
+			o.publish(a, "")
+		}, []string{"c 1", "c 2", "a gap 1-2", "a 3"}},
+		{"replies do not wait for events", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "")
+			o.publish(b, "", "")
+			o.send(1)
+			o.reply(ownReply, "reply")
+			o.reply(ownPing, "ping")
+		}, []string{"a 1", "reply", "ping", "b gap 1-1", "b 2"}},
+		{"what waits for a channel goes with the subscription", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "", "", "")
+			o.publish(c, "")
+			o.session.backlog.forget(a.stream)
+			o.publish(b, "", "")
+		}, []string{"c 1", "b 1", "b 2"}},
+		{"and its gap", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(b, "")
+			o.session.backlog.forget(a.stream)
+			o.publish(a, "")
+		}, []string{"a 3", "b gap 1-1"}},
+		{"the end comes last", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.session.backlog.pushLast(websocket.AppendFrame(nil, ws.OpText, []byte("end")))
+			o.reply(ownReply, "reply")
+		}, []string{"reply", "a gap 1-1", "a 2", "end"}},
+		{"or at once", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(b, "")
+			o.reply(ownReply, "reply")
+			o.session.backlog.dropEvents()
+			o.reply(ownReply, "end")
+		}, []string{"reply", "end"}},
+		{"what may be dropped makes room for what may not", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(c, "")
+			o.publish(a, "", "")
+			o.publish(c, "", "")
+		}, []string{"c 1", "c 2", "c 3", "a gap 1-2"}},
+		{"until there is none", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "")
+			o.publish(c, "", "", "")
+		}, []string{"\x03\xf5slow consumer"}},
+		{"an empty queue takes any", disconnect, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			config := *o.session.shard.gateway.config()
+			config.BacklogBytes = 1
+			if err := o.session.shard.gateway.Reconfigure(config); err != nil {
+				o.t.Fatal(err)
+			}
+			o.publish(a, "")
+		}, []string{"a 1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := newBacklogOracle(t)
-			test.push(o)
-			for i := range 100 {
-				o.pushEvent(testEvent(uint64(i), `"later"`), 0)
-			}
-			o.take(test.sent)
-			o.cut()
-			if o.b.entries.len() != test.keep {
-				t.Errorf("%d entries are left, want %d", o.b.entries.len(), test.keep)
+			o := newBacklogOracle(t, func(c *Config) {
+				c.BacklogMessages = test.messages
+				c.SlowPolicy = test.policy
+				c.SlowRules = []SlowRule{{"c*", SlowDisconnect}, {"*c", SlowConflate}}
+			})
+			test.do(o, o.stream("a"), o.stream("b"), o.stream("c"))
+			if got := o.drain(); fmt.Sprint(got) != fmt.Sprint(test.want) {
+				t.Errorf("received %q\nwant     %q", got, test.want)
 			}
 		})
 	}
@@ -193,7 +449,7 @@ func TestBacklogCut(t *testing.T) {
 // TestQueueLimits checks which of a group's events a backlog takes, and that a
 // client beyond the limits is disconnected.
 func TestQueueLimits(t *testing.T) {
-	small := len(testEvent(1, "1").frame)
+	small := len(nextTestEvent(testStream("test"), "", "1").frame)
 	for _, test := range []struct {
 		name            string
 		bytes, messages int
@@ -218,8 +474,8 @@ func TestQueueLimits(t *testing.T) {
 			c := newTestSession(t, s)
 			c.lag()
 			var events []*event
-			for i := range test.events {
-				events = append(events, testEvent(uint64(i+1), "1"))
+			for st := testStream("test"); len(events) < test.events; {
+				events = append(events, nextTestEvent(st, "", "1"))
 			}
 			c.queue(events, formatPlain, test.sent)
 			if s.counters.deliveries != test.delivered {
@@ -235,22 +491,37 @@ func TestQueueLimits(t *testing.T) {
 	}
 }
 
-// TestHalfReplySurvivesCut fills a socket with replies until one is half out.
+// TestHalfReplySurvivesOverrun fills a socket with replies until one is half out.
 // The client that is then disconnected must get its end, or it could not read
 // the close frame behind it.
-func TestHalfReplySurvivesCut(t *testing.T) {
+func TestHalfReplySurvivesOverrun(t *testing.T) {
 	s := newTestShard(t)
 	c := newTestSession(t, s)
 	reply := websocket.AppendFrame(nil, ws.OpText, bytes.Repeat([]byte("r"), 1<<20))
 	for c.backlog == nil {
-		c.write(entryOwn, reply)
+		c.write(ownReply, reply)
 	}
-	half := int(s.counters.bytesOut) % len(reply)
+	sent := int(s.counters.bytesOut) % len(reply)
 	c.overrun()
-	if half == 0 {
+	if sent == 0 {
 		t.Fatal("the kernel took a whole number of replies")
 	}
-	if c.backlog.entries.len() != 2 || c.backlog.sent != half {
-		t.Errorf("%d entries wait, %d bytes of the first have left; want 2, %d", c.backlog.entries.len(), c.backlog.sent, half)
+	var scratch []byte
+	left := bytes.Join(c.backlog.vectors(nil, &scratch), nil)
+	if want := append(reply[sent:], websocket.AppendClose(nil, 1013, "slow consumer")...); !bytes.Equal(left, want) {
+		t.Errorf("%d bytes wait, want the last %d of the reply and a close", len(left), len(want))
+	}
+}
+
+// TestSizeClass checks that classes order sizes, four for each power of two.
+func TestSizeClass(t *testing.T) {
+	if sizeClass(0) != 0 {
+		t.Error("an empty backlog has a class")
+	}
+	for n := 1; n < 1<<40; n += 1 + n/50 {
+		class, next := sizeClass(n), sizeClass(n+1+n/3)
+		if class == 0 || next <= class && n > 16 || sizeClass(n+1) < class {
+			t.Fatalf("%d bytes have class %d, a third more %d", n, class, next)
+		}
 	}
 }

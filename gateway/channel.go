@@ -7,10 +7,11 @@ import "sync/atomic"
 // a channel that is subscribed to again is a new one, so events that are still
 // posted to the old one find nobody. The shard owns it but for subscribers.
 type channel struct {
-	name  string
-	shard *shard
-	epoch epoch
-	begun uint64 // offset of the last event whose fan-out has begun: where a joiner starts
+	name   string
+	stream *stream
+	shard  *shard
+	epoch  epoch
+	begun  uint64 // offset of the last event whose fan-out has begun: where a joiner starts
 
 	roster roster
 	waits  ring[*event] // posted, their fan-out not begun

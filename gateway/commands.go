@@ -90,7 +90,11 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 		c.refuseChannel("unsubscribe", name, errNotSubscribed, id)
 		return
 	}
+	ch := c.subscriptions[number].channel
 	c.leave(number)
+	if c.backlog != nil {
+		c.backlog.forget(ch.stream) // the reply goes ahead of events
+	}
 	start := s.beginReply()
 	s.replies = command.AppendUnsubscribed(s.replies, id, name)
 	s.endReply(start)
@@ -121,12 +125,12 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	if c.account == nil {
 		c.account = s.gateway.newAccount(&s.starved)
 	}
-	cost := eventCost(name, cmd.Data)
+	cost := eventCost(name, nil, cmd.Data)
 	if !c.account.take(cost) {
 		c.starve(payload)
 		return
 	}
-	p, err := s.gateway.streams.publish(name, cmd.Data, c.account, cost, s.loop.Now(), &s.wakes)
+	p, err := s.gateway.streams.publish(name, nil, cmd.Data, c.account, cost, s.loop.Now(), &s.wakes)
 	if err != nil {
 		c.refuseChannel("publish", name, err, cmd.ID)
 		return
@@ -164,7 +168,7 @@ func (c *session) resume() {
 		giveBuffer(held.rest)
 	}
 	c.flushReplies()
-	if c.held == nil && c.backlog == nil {
+	if c.held == nil && !c.repliesWait() {
 		c.conn.ResumeReading()
 	}
 }

@@ -49,8 +49,16 @@ type Config struct {
 	MaxMessage     int // bytes of a client's message
 	MaxEvent       int // bytes of an event's data
 
-	BacklogBytes    int // that may wait for one client; beyond, it is disconnected
+	BacklogBytes    int // that may wait for one client; beyond, the policy counts
 	BacklogMessages int // events that may wait for one client
+	// BacklogMemory is how many bytes all backlogs together may hold alive, an event
+	// that waits for many clients counted once. Beyond, the clients with the largest
+	// backlogs are disconnected.
+	BacklogMemory int64
+	// SlowPolicy is what becomes of the events for a subscriber that does not keep
+	// up, SlowRules the exceptions by channel: the first rule that matches counts.
+	SlowPolicy SlowPolicy
+	SlowRules  []SlowRule
 
 	// Compress are the channels whose events are compressed for clients that offer
 	// permessage-deflate (RFC 7692). Without any the offer is declined.
@@ -95,6 +103,7 @@ const (
 	DefaultMaxEvent         = 64 << 10
 	DefaultBacklogBytes     = 1 << 20
 	DefaultBacklogMessages  = 1024
+	DefaultBacklogMemory    = 1 << 30
 	DefaultCompressLevel    = 1
 	DefaultCompressFrom     = 256
 	DefaultCredits          = 64 << 20
@@ -125,6 +134,7 @@ func DefaultConfig(maxConnections int) Config {
 		MaxEvent:         DefaultMaxEvent,
 		BacklogBytes:     DefaultBacklogBytes,
 		BacklogMessages:  DefaultBacklogMessages,
+		BacklogMemory:    DefaultBacklogMemory,
 		Compress:         Patterns{"*"},
 		CompressLevel:    DefaultCompressLevel,
 		CompressFrom:     DefaultCompressFrom,
@@ -193,6 +203,8 @@ func (c *Config) Check() error {
 	atLeast("MaxEvent", int64(c.MaxEvent), 1)
 	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
 	atLeast("BacklogMessages", int64(c.BacklogMessages), 1)
+	atLeast("BacklogMemory", c.BacklogMemory, 1)
+	c.checkSlow(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
 	}

@@ -33,8 +33,8 @@ func (c *credits) resize(budget, share int64) {
 }
 
 // eventCost is the price of one event.
-func eventCost(channel, data []byte) int64 {
-	return int64(eventOverhead + len(channel) + len(data))
+func eventCost(channel, key, data []byte) int64 {
+	return int64(eventOverhead + len(channel) + len(key) + len(data))
 }
 
 // take takes n bytes if any are free. It may overdraw by one request: so a

@@ -4,7 +4,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
 	"fleetcast/poller"
 )
 
@@ -50,7 +49,6 @@ func (c *session) sendAway() {
 		start := s.beginReply()
 		s.replies = command.AppendGoodbye(s.replies, "draining", s.random.Uint64()%(window+1))
 		s.endReply(start)
-		s.replies = websocket.AppendClose(s.replies, ws.StatusGoingAway, "draining")
-		c.lastWords(draining)
+		c.finishBehind(draining, ws.StatusGoingAway, "draining")
 	}
 }

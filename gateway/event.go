@@ -18,6 +18,8 @@ import (
 // pooled: whoever holds an event releases it, and the last one gives it back.
 type event struct {
 	offset   uint64
+	stream   *stream
+	key      []byte // which of the channel's things it is about, or empty; lies in buffer
 	frame    []byte // whole WebSocket frame; lies in buffer
 	header   int    // of the frame, in bytes
 	buffer   *bytebufferpool.ByteBuffer
@@ -28,19 +30,22 @@ type event struct {
 
 	unserved atomic.Int32 // shards that have yet to serve it
 	holders  atomic.Int32 // those shards, and backlog entries
+	backlogs atomic.Int32 // backlog entries
 }
 
 var eventPool = sync.Pool{New: func() any { return new(event) }}
 
-// newEvent lays the frame out for the given number of shards.
-func newEvent(prefix []byte, offset uint64, data []byte, from *account, cost int64, at time.Duration, shards int) *event {
+// newEvent makes the stream's latest event, with its frame, for the given number
+// of shards. The caller holds the lock of the stream's stripe.
+func newEvent(st *stream, key, data []byte, from *account, cost int64, at time.Duration, shards int) *event {
 	e := eventPool.Get().(*event)
-	e.offset, e.from, e.cost, e.at = offset, from, cost, at
-	length := command.EventLength(prefix, offset, data)
-	e.buffer = takeBuffer(websocket.HeaderSize(length) + length)
+	e.stream, e.offset, e.from, e.cost, e.at = st, st.offset, from, cost, at
+	length := command.EventLength(st.prefix, st.offset, data)
+	size := websocket.HeaderSize(length) + length
+	e.buffer = takeBuffer(size + len(key))
 	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
-	e.buffer.B = command.AppendEvent(frame, prefix, offset, data)
-	e.frame, e.header = e.buffer.B, len(e.buffer.B)-length
+	e.buffer.B = append(command.AppendEvent(frame, st.prefix, st.offset, data), key...)
+	e.frame, e.key, e.header = e.buffer.B[:size], e.buffer.B[size:], size-length
 	e.unserved.Store(int32(shards))
 	e.holders.Store(int32(shards))
 	return e
@@ -71,7 +76,7 @@ func (e *event) release() {
 	default:
 		e.releaseVariants()
 		giveBuffer(e.buffer)
-		e.frame, e.buffer, e.from = nil, nil, nil
+		e.stream, e.frame, e.key, e.buffer, e.from = nil, nil, nil, nil, nil
 		eventPool.Put(e)
 	}
 }

@@ -132,8 +132,9 @@ func (s *shard) beginJob(c *channel) {
 func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
 	j, l := c.job, &c.job.layouts[f]
 	if f != formatPlain {
-		k := s.gateway.settings.Load().compression
-		if !k.channels.matches(c.name) {
+		of := s.gateway.settings.Load()
+		k := of.compression
+		if !c.stream.rulesIn(of).compressed {
 			if plain := &j.layouts[formatPlain]; !plain.ready {
 				s.join(j, plain, formatPlain)
 			}
@@ -245,35 +246,6 @@ func (c *session) deliver(j *job, l *layout) {
 	}
 	c.lag()
 	c.queue(j.events, l.format, n)
-}
-
-// queue appends events to the backlog; sent bytes of them have left already. It
-// applies the limits: a backlog that is empty takes one event of any size.
-func (c *session) queue(events []*event, f format, sent int) {
-	config, b := c.shard.gateway.config(), c.backlog
-	for _, e := range events {
-		size := len(e.frameIn(f))
-		if sent >= size {
-			sent -= size
-			c.shard.counters.deliveries++
-			continue
-		}
-		if b.events > 0 && (b.events >= config.BacklogMessages || b.bytes+size-sent > config.BacklogBytes) {
-			c.overrun()
-			return
-		}
-		b.pushEvent(e, f, sent, c.shard.loop.Now())
-		c.shard.counters.deliveries++
-		sent = 0
-	}
-}
-
-// overrun disconnects a client that does not keep up. What waits for it is
-// dropped: it would be late, and the client knows from the close code that it
-// has missed events.
-func (c *session) overrun() {
-	c.backlog.cut()
-	c.finish(slowConsumer, websocket.StatusTryAgainLater, "slow consumer")
 }
 
 // keep-alive frame without a payload; the pong that answers it is any byte.

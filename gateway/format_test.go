@@ -65,7 +65,7 @@ func TestCompressionThatDoesNotPay(t *testing.T) {
 		count uint64
 	}{"noise": {string(noise), 1}, "small": {"1", 0}} {
 		k.work.events.Store(0)
-		e := testEvent(1, tt.data)
+		e := nextTestEvent(testStream("test"), "", tt.data)
 		v, worked := k.build(e, formatDeflate15)
 		if !worked || !v.isBuilt() || &v.frame[0] != &e.frame[0] || len(e.frameIn(formatDeflate15)) != len(e.frame) {
 			t.Errorf("%s: the frame is not the plain one", name)
@@ -82,7 +82,7 @@ func TestCompressionThatDoesNotPay(t *testing.T) {
 func TestVariantsAreReused(t *testing.T) {
 	k := compressionTest(6, 0)
 	for i := range 100 {
-		e := testEvent(uint64(i), `"`+strings.Repeat("abc", 100+10*i)+`"`)
+		e := nextTestEvent(testStream("test"), "", `"`+strings.Repeat("abc", 100+10*i)+`"`)
 		plain := bytes.Clone(e.payload())
 		for f := formatDeflate15; f < formatCount; f++ {
 			if v, _ := k.build(e, f); !v.isBuilt() {

@@ -32,6 +32,7 @@ type Gateway struct {
 	ingests       []*ingest
 	streams       *streams
 	credits       *credits
+	backlogs      backlogMemory
 	http          *httpPort // or nil
 	connectionLog connectionLog
 	compressed    compressionWork
@@ -70,6 +71,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	g.settings.Store(newSettings(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
+	g.backlogs.limit.Store(config.BacklogMemory)
 	g.streams = newStreams(config.MaxChannels)
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)

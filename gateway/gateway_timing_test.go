@@ -23,9 +23,9 @@ func BenchmarkPublishUnheard(b *testing.B) {
 	for b.Loop() {
 		name := names[i%len(names)]
 		i++
-		cost := eventCost(name, timedData)
+		cost := eventCost(name, nil, timedData)
 		from.take(cost)
-		if _, err := s.publish(name, timedData, from, cost, 0, &wakes); err != nil {
+		if _, err := s.publish(name, nil, timedData, from, cost, 0, &wakes); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -33,13 +33,12 @@ func BenchmarkPublishUnheard(b *testing.B) {
 
 // BenchmarkEncodeEvent lays out one event's frame and gives it back.
 func BenchmarkEncodeEvent(b *testing.B) {
-	prefix, from := command.EventPrefix("news"), unlimited()
+	st, from := testStream("news"), unlimited()
 	b.ReportAllocs()
 	b.SetBytes(int64(len(timedData)))
-	offset := uint64(0)
 	for b.Loop() {
-		offset++
-		newEvent(prefix, offset, timedData, from, 0, 0, 1).served()
+		st.offset++
+		newEvent(st, nil, timedData, from, 0, 0, 1).served()
 	}
 }
 

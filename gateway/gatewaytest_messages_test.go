@@ -23,6 +23,8 @@ type message struct {
 	Channel        string          `json:"channel"`
 	Epoch          string          `json:"epoch"`
 	Offset         uint64          `json:"offset"`
+	From           uint64          `json:"from"`
+	To             uint64          `json:"to"`
 	Data           json.RawMessage `json:"data"`
 	Code           string          `json:"code"`
 	Message        string          `json:"message"`

@@ -51,7 +51,7 @@ func (c *session) read(p []byte) {
 		if len(s.replies) >= repliesHeld {
 			c.flushReplies()
 		}
-		if c.backlog != nil && c.backlog.own > repliesHeld && len(p) > 0 {
+		if c.repliesWait() && len(p) > 0 {
 			c.hold(p) // until the replies have left
 			return
 		}

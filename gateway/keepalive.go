@@ -16,15 +16,15 @@ func (c *session) Swept() {
 	if c.state != sessionOpen {
 		return
 	}
-	if c.backlog == nil {
-		c.write(entryPing, pingFrame)
-		return
+	if b := c.backlog; b == nil || !b.pinging {
+		c.write(ownPing, pingFrame)
 	}
-	// A ping behind a backlog leaves when the client reads, and that it reads
-	// is the sign of life that a ping asks for. One that reads nothing for a
-	// whole interval and the time for a pong is gone.
+	// A ping goes ahead of the events that wait, but behind what the kernel has of
+	// them. It leaves when the client reads, and that it reads is the sign of life
+	// that a ping asks for. One that reads nothing for a whole interval and the time
+	// for a pong is gone.
 	config := c.shard.gateway.config()
-	if c.shard.loop.Now()-c.backlog.progress >= config.PingInterval+config.PongTimeout {
+	if b := c.backlog; b != nil && c.shard.loop.Now()-b.progress >= config.PingInterval+config.PongTimeout {
 		c.silent()
 	}
 }

@@ -92,7 +92,7 @@ func (s *shard) offerLagging(end int, to *best[lagEntry], met map[uint64]bool) (
 		}
 		b := c.backlog
 		entry := lagEntry{session: c, id: c.id, laggard: laggard{
-			Shard: s.index, BacklogBytes: b.bytes, BacklogMessages: b.events, OldestSeconds: seconds(b.oldest(now)),
+			Shard: s.index, BacklogBytes: b.bytes, BacklogMessages: b.waitingEvents(), OldestSeconds: seconds(b.oldest(now)),
 		}}
 		if to.offer(entry) {
 			met[c.id] = true

@@ -41,8 +41,8 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 	if c.held == nil || c.backlog == nil {
 		t.Fatal("nothing of the commands waits")
 	}
-	if c.backlog.own > most {
-		t.Errorf("%d bytes of answers wait, want at most %d", c.backlog.own, most)
+	if c.backlog.ownBytes > most {
+		t.Errorf("%d bytes of answers wait, want at most %d", c.backlog.ownBytes, most)
 	}
 
 	// The loop does not run: what it would report is called here.
@@ -58,8 +58,8 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 		}
 		answers.Write(buffer[:n])
 		c.Writable()
-		if c.backlog != nil && c.backlog.own > most {
-			t.Fatalf("%d bytes of answers wait, want at most %d", c.backlog.own, most)
+		if c.backlog != nil && c.backlog.ownBytes > most {
+			t.Fatalf("%d bytes of answers wait, want at most %d", c.backlog.ownBytes, most)
 		}
 	}
 	if c.held != nil || c.backlog != nil {

@@ -102,7 +102,8 @@ func TestMetrics(t *testing.T) {
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3,
 		"streams": 3, "streams_limit": 13, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"client_messages_total": 7, "client_published_events_total": 2,
-		"deliveries_total": 8, "fan_out_cuts_total": 0,
+		"deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
+		"backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
 		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
 		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
@@ -117,7 +118,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for metric, values := range map[string]map[string]float64{
 		"client_disconnects_total{reason": {"client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
-			"message_too_big": 0, "slow_consumer": 0, "ping_timeout": 0, "draining": 0, "disconnected": 0},
+			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "draining": 0, "disconnected": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0},

@@ -42,7 +42,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	}
 	var cost int64
 	for _, name := range r.Channels {
-		cost += eventCost(name, r.Data)
+		cost += eventCost(name, r.Key, r.Data)
 	}
 	if !p.account.take(cost) {
 		return stepWait
@@ -64,7 +64,7 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 	}
 	var failure error
 	for _, name := range r.Channels {
-		at, err := in.gateway.streams.publish(name, r.Data, p.account, eventCost(name, r.Data), in.loop.Now(), &in.wakes)
+		at, err := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		if err != nil {
 			failure = err // the others of a request do not suffer
 			continue

@@ -136,12 +136,12 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 	if len(data) > 0 && len(payload) > 0 && &data[0] != &payload[0] {
 		in.payload = data[:0] // the scratch, possibly grown
 	}
-	cost := eventCost(channel, data)
+	cost := eventCost(channel, nil, data)
 	if !p.account.take(cost) {
 		return stepWait
 	}
 	in.counters.requests++
-	at, err := in.gateway.streams.publish(channel, data, p.account, cost, in.loop.Now(), &in.wakes)
+	at, err := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
 	if err != nil {
 		return p.respRefuse(err)
 	}

@@ -46,3 +46,23 @@ func (r *ring[T]) grow() {
 	copy(places[n:], r.places[:r.head])
 	r.places, r.head = places, 0
 }
+
+// filter removes the entries for which keep does not hold.
+func (r *ring[T]) filter(keep func(*T) bool) {
+	kept := 0
+	for i := range r.length {
+		place := r.at(i)
+		if !keep(place) {
+			continue
+		}
+		if i != kept {
+			*r.at(kept) = *place
+		}
+		kept++
+	}
+	var zero T
+	for i := kept; i < r.length; i++ {
+		*r.at(i) = zero
+	}
+	r.length = kept
+}

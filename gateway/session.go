@@ -33,6 +33,7 @@ const (
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
 	slowConsumer               // its backlog was over the limit
+	backlogsFull               // all backlogs together were, and its was among the largest
 	pingTimeout                // it did not answer
 	draining                   // the gateway stops
 	disconnected               // an operator asked for it
@@ -47,12 +48,16 @@ var disconnectNames = [disconnectCount]string{
 	protocolError:   "protocol_error",
 	messageTooBig:   "message_too_big",
 	slowConsumer:    "slow_consumer",
+	backlogsFull:    "backlogs_full",
 	pingTimeout:     "ping_timeout",
 	draining:        "draining",
 	disconnected:    "disconnected",
 }
 
-var errClientClosed = errors.New("client closed")
+var (
+	errClientClosed = errors.New("client closed")
+	errBacklogsFull = errors.New("the backlogs hold too much")
+)
 
 // session is one client. It is plain data, kept small: there is one for every
 // socket. Its shard's goroutine owns it.
@@ -151,14 +156,29 @@ func (c *session) Closed(err error) {
 	c.logGone(err)
 }
 
-// finish ends the conversation: a close frame goes out behind what waits, then
-// a FIN; the socket closes with the client's FIN, or when patience ends.
+// finish ends the conversation with a close frame, then a FIN; the socket closes
+// with the client's FIN, or when patience ends. Replies go out before it; events
+// that wait do not, nor gaps.
 func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
+	if c.backlog != nil {
+		c.backlog.dropEvents()
+	}
 	c.lastWords(reason)
 	if c.backlog != nil {
 		c.shard.closing.Add(c, c.shard.loop.Now())
 	}
+}
+
+// finishBehind is finish for a client that is to get all that waits for it.
+func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text string) {
+	c.flushReplies()
+	if c.state != sessionOpen || c.backlog == nil {
+		c.finish(reason, code, text)
+		return
+	}
+	c.backlog.pushLast(websocket.AppendClose(nil, code, text))
+	c.lastWords(reason)
 }
 
 // lastWords makes what is in the shard's reply buffer the last that this
@@ -192,17 +212,21 @@ func (c *session) said() {
 func (c *session) flushReplies() {
 	s := c.shard
 	if len(s.replies) > 0 {
-		c.write(entryOwn, s.replies)
+		c.write(ownReply, s.replies)
 		s.replies = s.replies[:0]
 	}
-	if c.backlog != nil && c.backlog.own > repliesHeld && c.state == sessionOpen {
-		c.conn.PauseReading() // until the backlog is gone
+	if c.repliesWait() && c.state == sessionOpen {
+		c.conn.PauseReading() // until they have left
 	}
 }
 
-// write is the one outbound path for bytes of the session's own: behind the
-// backlog if there is one, else to the socket.
-func (c *session) write(kind entryKind, p []byte) {
+// repliesWait tells whether so many replies wait that no more of the client's
+// commands are read.
+func (c *session) repliesWait() bool { return c.backlog != nil && c.backlog.ownBytes > repliesHeld }
+
+// write is the one outbound path for bytes of the session's own: to the socket,
+// or ahead of the events that wait for it.
+func (c *session) write(kind ownKind, p []byte) {
 	sent := 0
 	if c.backlog == nil {
 		var ok bool
@@ -210,15 +234,14 @@ func (c *session) write(kind entryKind, p []byte) {
 			return
 		}
 		if sent == len(p) {
-			if kind == entryPing {
+			if kind == ownPing {
 				c.pinged()
 			}
 			return
 		}
 		c.lag()
 	}
-	c.backlog.pushOwn(kind, p, c.shard.loop.Now())
-	c.backlog.took(sent) // so that a frame which is half out counts as that
+	c.backlog.pushOwn(kind, p, sent)
 }
 
 // send tries the socket; ok is false if the client turns out to be gone.
@@ -240,7 +263,7 @@ func (c *session) vanish(err error) {
 
 // lag starts a backlog.
 func (c *session) lag() {
-	c.backlog = &backlog{total: &c.shard.counters.backlogBytes, progress: c.shard.loop.Now()}
+	c.backlog = &backlog{shard: c.shard, progress: c.shard.loop.Now()}
 	c.shard.lagging.add(c)
 	c.conn.WantWrite(true)
 }
@@ -248,33 +271,45 @@ func (c *session) lag() {
 // Writable implements poller.Handler: it sends what waits.
 func (c *session) Writable() {
 	s := c.shard
-	for sent := 0; c.backlog != nil && sent < flushPerTurn; {
+	for sent := 0; c.backlog != nil && c.conn.Open() && sent < flushPerTurn; {
 		b := c.backlog
-		s.vectors = b.vectors(s.vectors[:0])
+		if b.idle() {
+			c.caughtUp()
+			return
+		}
+		s.vectors = b.vectors(s.vectors[:0], &s.gapText)
 		n, err := c.conn.SendVectors(s.vectors)
-		clear(s.vectors)
 		if err != nil {
+			clear(s.vectors)
 			c.vanish(err)
 			return
 		}
 		if n == 0 {
+			clear(s.vectors)
 			return
 		}
 		sent += n
 		b.progress, c.lastSeen = s.loop.Now(), s.loop.Now()
 		s.counters.writes++
 		s.counters.bytesOut += uint64(n)
-		if b.took(n) > 0 {
+		replies := b.ownBytes > 0
+		pinged := b.took(n, s.vectors)
+		clear(s.vectors)
+		if pinged {
 			c.pinged()
 		}
-		if b.bytes == 0 {
+		switch {
+		case b.idle():
 			c.caughtUp()
+		case replies && b.ownBytes == 0 && c.state == sessionOpen:
+			c.goOnReading()
 		}
 	}
 }
 
 // caughtUp ends the backlog.
 func (c *session) caughtUp() {
+	c.backlog.release()
 	c.shard.lagging.remove(c)
 	c.backlog = nil
 	c.conn.WantWrite(false)
@@ -282,6 +317,11 @@ func (c *session) caughtUp() {
 		c.said()
 		return
 	}
+	c.goOnReading()
+}
+
+// goOnReading handles what waited for the replies to leave, and reads on.
+func (c *session) goOnReading() {
 	switch {
 	case c.held == nil:
 		c.conn.ResumeReading()

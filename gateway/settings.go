@@ -17,6 +17,7 @@ type settings struct {
 	readers     [inboundCount]websocket.ReaderConfig
 	upgrader    websocket.Upgrader
 	compression *compression
+	rules       allRules
 }
 
 func newSettings(config Config, work *compressionWork) *settings {
@@ -26,6 +27,7 @@ func newSettings(config Config, work *compressionWork) *settings {
 		upgrader:    newUpgrader(config.AllowedOrigins),
 		compression: newCompression(&config, work),
 	}
+	s.rules = newAllRules(s)
 	for i := range s.readers {
 		s.readers[i] = websocket.ReaderConfig{
 			MaxMessage:  config.MaxMessage,
@@ -60,6 +62,8 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.MaxChannels, merged.ClientChannels = next.MaxChannels, next.ClientChannels
 	merged.MaxMessage, merged.MaxEvent = next.MaxMessage, next.MaxEvent
 	merged.BacklogBytes, merged.BacklogMessages = next.BacklogBytes, next.BacklogMessages
+	merged.BacklogMemory = next.BacklogMemory
+	merged.SlowPolicy, merged.SlowRules = next.SlowPolicy, next.SlowRules
 	merged.Credits, merged.PublisherCredits = next.Credits, next.PublisherCredits
 	merged.Compress, merged.CompressLevel, merged.CompressFrom = next.Compress, next.CompressLevel, next.CompressFrom
 	merged.ClientContext = next.ClientContext
@@ -70,6 +74,7 @@ func (g *Gateway) Reconfigure(next Config) error {
 	}
 	g.settings.Store(newSettings(merged, &g.compressed))
 	g.credits.resize(merged.Credits, merged.PublisherCredits)
+	g.backlogs.limit.Store(merged.BacklogMemory)
 	g.streams.limit.Store(int64(merged.MaxChannels))
 	return nil
 }

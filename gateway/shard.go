@@ -46,6 +46,7 @@ type shard struct {
 	starved   starved        // clients whose publish waits for credit
 	postponed ring[*session] // clients whose input is handled in the next turn
 	lagging   lagging        // clients with a backlog
+	sizes     sizes          // of their backlogs
 	drain     drainState
 	drained   func()
 
@@ -61,6 +62,7 @@ type shard struct {
 	command command.Command
 	replies []byte
 	vectors [][]byte
+	gapText []byte
 	wakes   wakeSet
 	jobs    []*job // unused ones
 }
@@ -142,6 +144,7 @@ func (s *shard) Turn() (busy bool) {
 	s.resumePostponed()
 	s.wakes.wake()
 	busy = s.fanOut()
+	busy = s.relieve() || busy
 	s.continueDrain()
 	if s.loop.Conns() == 0 {
 		s.forget()

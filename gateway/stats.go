@@ -26,6 +26,8 @@ type counters struct {
 	published  uint64 // events sequenced here
 	events     uint64 // events received for local subscribers
 	deliveries uint64 // events times subscribers, handed to the socket or the backlog
+	dropped    uint64 // events times subscribers that gaps tell of, whether they were in a backlog or not
+	gaps       uint64 // told
 	fanOutCuts uint64 // fan-outs interrupted because their slice was over
 	readCuts   uint64 // times a client's input was left for the next turn
 	queued     int64  // events taken and not yet served to all subscribers
@@ -52,6 +54,8 @@ type Stats struct {
 	Channels          int64             `json:"channels"` // with a subscriber; in the sum, once per shard
 	Events            uint64            `json:"events"`   // taken for local subscribers; in the sum, once per shard
 	Deliveries        uint64            `json:"deliveries"`
+	Dropped           uint64            `json:"dropped"` // events times subscribers that gaps tell of; those that had been in a backlog are among the deliveries
+	Gaps              uint64            `json:"gaps"`    // told
 	Writes            uint64            `json:"writes"`
 	FanOutCuts        uint64            `json:"fan_out_cuts"` // times a fan-out was interrupted to let others have their turn
 	ReadCuts          uint64            `json:"read_cuts"`    // times a client's input was left for the next turn, so that others have theirs
@@ -104,6 +108,7 @@ type Limits struct {
 	MaxChannels   int   `json:"max_channels"`
 	Credits       int64 `json:"credits_bytes"`
 	Backlog       int   `json:"backlog_bytes"` // of one client
+	BacklogMemory int64 `json:"backlog_memory_bytes"`
 }
 
 // GatewayStats is what /api/stats answers.
@@ -115,6 +120,10 @@ type GatewayStats struct {
 	Total   Stats        `json:"total"`
 	Shards  []Stats      `json:"shards"`
 	Publish PublishStats `json:"publish"`
+
+	// BacklogMemory is what the backlogs hold alive in bytes, an event that waits for
+	// many clients counted once.
+	BacklogMemory int64 `json:"backlog_memory_bytes"`
 
 	Compression CompressionStats `json:"compression"`
 }
@@ -138,6 +147,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		}
 	}
 	g.apiPublisher.addStats(&stats.Publish)
+	stats.BacklogMemory = g.backlogs.held.Load()
 	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.Publish.Streams = g.streams.count.Load()
@@ -146,7 +156,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 
 func (g *Gateway) limits() Limits {
 	c := g.config()
-	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes}
+	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes, c.BacklogMemory}
 }
 
 // ask has a loop call f and waits for it.
@@ -182,6 +192,8 @@ func (s *shard) stats() Stats {
 		Channels:          int64(len(s.channels)),
 		Events:            c.events,
 		Deliveries:        c.deliveries,
+		Dropped:           c.dropped,
+		Gaps:              c.gaps,
 		Writes:            c.writes,
 		FanOutCuts:        c.fanOutCuts,
 		ReadCuts:          c.readCuts,
@@ -220,6 +232,8 @@ func (t *Stats) add(s *Stats) {
 	t.Channels += s.Channels
 	t.Events += s.Events
 	t.Deliveries += s.Deliveries
+	t.Dropped += s.Dropped
+	t.Gaps += s.Gaps
 	t.Writes += s.Writes
 	t.FanOutCuts += s.FanOutCuts
 	t.ReadCuts += s.ReadCuts

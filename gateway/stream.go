@@ -53,6 +53,8 @@ type stream struct {
 	prefix     []byte     // of event messages; made with the first interest
 	interested []*channel // one per shard with subscribers
 	usedIn     uint64     // the stripe's sweep count when it was last used
+
+	rules atomic.Pointer[rules] // see rulesIn; not under the lock
 }
 
 // streams holds every stream of the process. All methods may be called from
@@ -84,12 +86,12 @@ func newStreams(limit int) *streams {
 	return s
 }
 
-// publish sequences an event, for which cost credits were taken from an account, and
+// publish sequences an event with a key, which may be empty, for which cost credits were taken from an account, and
 // posts it to the interested shards, which it adds to wakes: the caller wakes
 // them when its batch is through. The credits go back when the shards have
 // served the event, or at once if no one wants it. The error is a
 // *command.Error.
-func (s *streams) publish(name, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) (position, error) {
+func (s *streams) publish(name, key, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) (position, error) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	st, err := s.find(stripe, name)
@@ -106,7 +108,7 @@ func (s *streams) publish(name, data []byte, from *account, cost int64, at time.
 		from.give(cost)
 		return p, nil
 	}
-	e := newEvent(st.prefix, st.offset, data, from, cost, at, len(st.interested))
+	e := newEvent(st, key, data, from, cost, at, len(st.interested))
 	for _, c := range st.interested {
 		c.shard.mailbox.Post(mail{event: e, channel: c})
 		p.subscribers += int(c.subscribers.Load())
@@ -131,7 +133,7 @@ func (s *streams) join(c *channel) (position, error) {
 		st.prefix = command.EventPrefix(st.name)
 	}
 	st.interested = append(st.interested, c)
-	c.name = st.name // one copy of the name for all shards
+	c.stream, c.name = st, st.name // one copy of the name for all shards
 	return position{epoch: st.epoch, offset: st.offset}, nil
 }
 

@@ -23,11 +23,11 @@ func mailShard(index int) *shard {
 
 func publishTo(t *testing.T, s *streams, from *account, wakes *wakeSet, name string) position {
 	t.Helper()
-	cost := eventCost([]byte(name), []byte("1"))
+	cost := eventCost([]byte(name), nil, []byte("1"))
 	if !from.take(cost) {
 		t.Error("no credit")
 	}
-	p, err := s.publish([]byte(name), []byte("1"), from, cost, 0, wakes)
+	p, err := s.publish([]byte(name), nil, []byte("1"), from, cost, 0, wakes)
 	if err != nil {
 		t.Errorf("publish to %q: %v", name, err)
 	}
@@ -176,7 +176,7 @@ func TestStreamLimit(t *testing.T) {
 	if !from.take(300) {
 		t.Fatal("no credit")
 	}
-	_, err := s.publish([]byte("c"), []byte("1"), from, 300, 0, &wakes)
+	_, err := s.publish([]byte("c"), nil, []byte("1"), from, 300, 0, &wakes)
 	limited(err)
 	if n := from.credits.inUse(); n != 0 {
 		t.Fatalf("an event that was refused keeps %d credits", n)
@@ -251,7 +251,7 @@ func TestEventReferences(t *testing.T) {
 	if !from.take(500) {
 		t.Fatal("no credit")
 	}
-	e := newEvent(command.EventPrefix("x"), 1, []byte(`"payload"`), from, 500, 0, 2)
+	e := newEvent(testStream("x"), nil, []byte(`"payload"`), from, 500, 0, 2)
 	frame := string(e.frame)
 	e.served()
 	if n := from.credits.inUse(); n != 500 {

@@ -122,11 +122,11 @@ func (g *Gateway) Feed(channel, data []byte, events int) {
 	wakes := newWakeSet(len(g.shards))
 	from := g.newAccount(&g.shards[0].starved)
 	for range events {
-		cost := eventCost(channel, data)
+		cost := eventCost(channel, nil, data)
 		if !from.take(cost) {
 			panic("gateway: more events than credits")
 		}
-		if _, err := g.streams.publish(channel, data, from, cost, poller.Now(), &wakes); err != nil {
+		if _, err := g.streams.publish(channel, nil, data, from, cost, poller.Now(), &wakes); err != nil {
 			panic(err)
 		}
 	}

@@ -38,42 +38,24 @@ func (e *examination) memory() finding {
 // memoryGroup checks the limit of the process's control group and of those
 // above it.
 func (e *examination) memoryGroup() finding {
-	const name1, name2 = "memory.limit_in_bytes", "memory.max"
 	f := e.memoryFinding("memory of the group", e.process("cgroup"))
 	f.Change = "MemoryMax= in the systemd unit, --memory in Docker, resources.limits.memory in Kubernetes"
 	if _, err := e.read(f.Source); err != nil {
 		return f.shut(err)
 	}
-	files := append(e.cgroupFiles("", name2), e.cgroupFiles("memory", name1)...)
-	least, at := unlimited, ""
-	for _, file := range files {
-		text, err := e.read(file)
-		if err == errAbsent {
-			continue
-		}
-		if err != nil {
-			f.Source = file
-			return f.shut(err)
-		}
-		limit, err := parseLimit(text)
-		if err != nil {
-			f.Source = file
-			return f.shut(err)
-		}
-		if at == "" || limit < least {
-			least, at = limit, file
-		}
-	}
+	limit, at, err := e.groupMemory()
 	if at != "" {
 		f.Source = at
 	}
-	// Version 1 writes "no limit" as the largest number of whole pages.
-	if least >= 1<<60 {
+	if err != nil {
+		return f.shut(err)
+	}
+	if limit == unlimited {
 		f.Status, f.Found, f.Allows = statusOK, "no limit", "what the machine's memory allows"
 		return f
 	}
-	f.Found = "a limit of " + humanize.IBytes(least)
-	e.judgeMemory(&f, least)
+	f.Found = "a limit of " + humanize.IBytes(limit)
+	e.judgeMemory(&f, limit)
 	return f
 }
 

@@ -38,11 +38,15 @@ type options struct {
 	ClientChannels   count  `group:"limits" live:"yes" default:"128" placeholder:"N" help:"Channels that one client may subscribe to." detail:"Beyond, limit_exceeded."`
 	MaxMessage       size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest message from a client." detail:"Beyond, close code 1009, from the frame's header."`
 	MaxEvent         size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest data of an event." detail:"Beyond, limit_exceeded."`
-	Backlog          size   `group:"limits" live:"yes" default:"1MiB" field:"BacklogBytes" placeholder:"SIZE" help:"What may wait for a client that does not keep up, before it is disconnected." detail:"Then close code 1013. A client without a backlog is given one event of any size."`
-	BacklogMessages  count  `group:"limits" live:"yes" default:"1024" placeholder:"N" help:"Events that may wait for a client, before it is disconnected." detail:"Then close code 1013."`
+	Backlog          size   `group:"limits" live:"yes" default:"1MiB" field:"BacklogBytes" placeholder:"SIZE" help:"What may wait for a client that does not keep up; beyond, --slow-policy counts." detail:"A client without a backlog is given one event of any size."`
+	BacklogMessages  count  `group:"limits" live:"yes" default:"1024" placeholder:"N" help:"Events that may wait for a client; beyond, --slow-policy counts."`
+	BacklogMemory    size   `group:"limits" live:"yes" default:"0" derived:"a quarter of the memory of the machine or the control group" placeholder:"SIZE" help:"What all backlogs together may hold." detail:"An event that waits for many clients counts once. Beyond, the clients with the largest backlogs are disconnected, with close code 1013."`
 	Credits          size   `group:"limits" live:"yes" default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back." detail:"All of them wait until half is free."`
 	PublisherCredits size   `group:"limits" live:"yes" default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back." detail:"It waits until half is free; so one that floods does not hold the others up."`
 	Retention        period `group:"limits" live:"no" default:"5m" field:"ChannelRetention" placeholder:"TIME" help:"Least time for which the position of an unused channel is kept." detail:"Twice that at most."`
+
+	SlowPolicy   slowPolicy `group:"slow" live:"yes" default:"disconnect" placeholder:"POLICY" help:"What becomes of events for a client that does not keep up: disconnect, drop_oldest or conflate." detail:"disconnect closes it with 1013 beyond --backlog; drop_oldest drops the oldest events that wait; conflate keeps the newest one for each channel, or for each key. What is dropped is told as a gap."`
+	SlowChannels []slowRule `group:"slow" live:"yes" sep:" " field:"SlowRules" placeholder:"PATTERN=POLICY" help:"Another policy for channels of this name; * stands for any characters, and the first that matches counts." detail:"For example, prices.*=conflate."`
 
 	Compression      toggle    `group:"compression" live:"yes" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. Turned on while the gateway runs, it counts for clients that connect afterwards."`
 	CompressChannels []pattern `group:"compression" live:"yes" sep:" " derived:"all" placeholder:"PATTERN" help:"Compress the events of channels of this name only; * stands for any characters."`
@@ -71,6 +75,7 @@ var groups = []kong.Group{
 	{Key: "access", Title: "Who may do what"},
 	{Key: "loops", Title: "Loops"},
 	{Key: "limits", Title: "Limits"},
+	{Key: "slow", Title: "Slow clients"},
 	{Key: "compression", Title: "Compression"},
 	{Key: "times", Title: "Times"},
 	{Key: "logs", Title: "Logs"},

@@ -181,6 +181,44 @@ func (p *pattern) UnmarshalText(text []byte) error {
 
 func (p pattern) String() string { return string(p) }
 
+// slowPolicy is what becomes of events for a client that does not keep up.
+type slowPolicy gateway.SlowPolicy
+
+// UnmarshalText reads the policy's name.
+func (p *slowPolicy) UnmarshalText(text []byte) error {
+	policy, err := gateway.ParseSlowPolicy(string(text))
+	if err != nil {
+		return err
+	}
+	*p = slowPolicy(policy)
+	return nil
+}
+
+func (p slowPolicy) String() string { return gateway.SlowPolicy(p).String() }
+
+// slowRule is a policy for some channels.
+type slowRule gateway.SlowRule
+
+// UnmarshalText reads a pattern and a policy, with = between them. The pattern may
+// have one too.
+func (r *slowRule) UnmarshalText(text []byte) error {
+	at := strings.LastIndexByte(string(text), '=')
+	if at < 0 {
+		return fmt.Errorf("%s names no policy; write for example prices.*=conflate", shown(text))
+	}
+	if _, err := gateway.ParsePatterns([]string{string(text[:at])}); err != nil {
+		return err
+	}
+	policy, err := gateway.ParseSlowPolicy(string(text[at+1:]))
+	if err != nil {
+		return err
+	}
+	*r = slowRule{Pattern: string(text[:at]), Policy: policy}
+	return nil
+}
+
+func (r slowRule) String() string { return r.Pattern + "=" + r.Policy.String() }
+
 // logLevel is one of the four named levels.
 type logLevel slog.Level
 

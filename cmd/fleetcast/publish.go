@@ -22,6 +22,7 @@ type publishCommand struct {
 	Data    string        `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
 	To      string        `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
 	Text    bool          `help:"Take the data as plain text and publish it as a JSON string."`
+	Key     string        `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
 	Quiet   bool          `short:"q" help:"Print nothing on success."`
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect and, for one event, to get the answer (${default})."`
 }
@@ -64,7 +65,7 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	if err != nil {
 		return err
 	}
-	result, err := p.Publish(ctx, c.Channel, data)
+	result, err := p.Publish(ctx, c.Channel, data, c.options()...)
 	if err != nil {
 		return c.withHint(err, data)
 	}
@@ -119,7 +120,7 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 			data, err = c.data(line.text)
 		}
 		if err == nil {
-			err = p.Send(ctx, c.Channel, data)
+			err = p.Send(ctx, c.Channel, data, c.options()...)
 		}
 		var refusal *publisher.Error
 		switch {
@@ -200,6 +201,14 @@ func (c *publishCommand) withHint(err error, data []byte) error {
 		return err
 	}
 	return fmt.Errorf("%w (to publish plain text, use --text)", err)
+}
+
+// options are those of each event.
+func (c *publishCommand) options() []publisher.EventOption {
+	if c.Key == "" {
+		return nil
+	}
+	return []publisher.EventOption{publisher.WithKey(c.Key)}
 }
 
 // data turns what the user gave into an event's data.

@@ -42,6 +42,11 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.MaxChannels, config.ClientChannels = int(o.MaxChannels), int(o.ClientChannels)
 	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
 	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
+	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
+	config.SlowPolicy = gateway.SlowPolicy(o.SlowPolicy)
+	for _, r := range o.SlowChannels {
+		config.SlowRules = append(config.SlowRules, gateway.SlowRule(r))
+	}
 	config.Credits, config.PublisherCredits = int64(o.Credits), int64(o.PublisherCredits)
 	config.Compress = o.compressed()
 	config.CompressLevel, config.CompressFrom = int(o.CompressionLevel), int(o.CompressionFrom)

@@ -7,12 +7,19 @@ import (
 	"fleetcast/codec/jsonscan"
 )
 
+// MaxKey is the length of the longest key of an event, in bytes.
+const MaxKey = 255
+
 // Request is one NDJSON request: publish Data to every one of Channels. Its slices point into
 // the parsed line or into the Request's own buffer; they are valid until either is reused.
 type Request struct {
 	ID       command.ID // none: answered only if it fails
 	Channels [][]byte   // one or more, checked
 	Data     []byte     // raw JSON, byte for byte
+	// Key names what the event is about among those of its channel, such as an
+	// instrument, or is empty: of those that wait for a subscriber who does not keep
+	// up, it may take the place of an earlier one with the same key.
+	Key []byte
 
 	seen  keys
 	texts jsonscan.Unquoter
@@ -26,6 +33,7 @@ const (
 	keyChannel
 	keyChannels
 	keyData
+	keyKey
 )
 
 // Refusals whose text never varies.
@@ -33,6 +41,7 @@ var (
 	errRepeatedKey  = &command.Error{Code: command.BadRequest, Message: "a key is repeated"}
 	errBothChannels = &command.Error{Code: command.BadRequest, Message: "channel and channels exclude each other"}
 	errNoChannel    = &command.Error{Code: command.BadRequest, Message: "channel is missing"}
+	errBadKey       = &command.Error{Code: command.BadRequest, Message: "key must be a string of 1 to " + strconv.Itoa(MaxKey) + " bytes"}
 	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
 )
 
@@ -90,6 +99,11 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 		r.Channels, err = command.AppendChannels(r.Channels, m.Value, &r.texts)
 	case keyData:
 		r.Data = m.Value
+	case keyKey:
+		var ok bool
+		if r.Key, ok = r.texts.Text(m.Value); !ok || len(r.Key) == 0 || len(r.Key) > MaxKey {
+			return errBadKey
+		}
 	}
 	return err
 }
@@ -104,6 +118,8 @@ func requestKey(key []byte) keys {
 		return keyChannels
 	case "data":
 		return keyData
+	case "key":
+		return keyKey
 	}
 	return 0
 }

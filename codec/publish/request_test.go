@@ -23,6 +23,7 @@ type outcome struct {
 	id       string // "" if not set
 	channels []string
 	data     string
+	key      string
 	code     command.Code // "" if accepted
 }
 
@@ -42,7 +43,7 @@ func parse(r *publish.Request, line string, maxData int) (o outcome, message str
 	for _, name := range r.Channels {
 		o.channels = append(o.channels, string(name))
 	}
-	o.data = string(r.Data)
+	o.data, o.key = string(r.Data), string(r.Key)
 	return o, "", nil
 }
 
@@ -61,6 +62,16 @@ var requestTests = []struct {
 	{`{"channel":"news","data":"123456789012345678"}`, outcome{channels: []string{"news"}, data: `"123456789012345678"`}, ""},
 	{`{"channels":` + names(command.MaxChannels) + `,"data":1}`, outcome{channels: strings.Split(strings.Repeat("a", command.MaxChannels), ""), data: `1`}, ""},
 
+	{`{"channel":"news","key":"EURUSD","data":1}`, outcome{channels: []string{"news"}, data: `1`, key: "EURUSD"}, ""},
+	{`{"channels":["a","b"],"data":1,"key":"a\u0000 \"\u00e9"}`, outcome{channels: []string{"a", "b"}, data: `1`, key: "a\x00 \"é"}, ""},
+	{`{"channel":"a","data":1,"key":"` + strings.Repeat("k", 255) + `"}`, outcome{channels: []string{"a"}, data: `1`, key: strings.Repeat("k", 255)}, ""},
+
+	{`{"id":1,"channel":"a","data":1,"key":"` + strings.Repeat("k", 256) + `"}`, outcome{id: "1", code: command.BadRequest}, "1 to 255 bytes"},
+	{`{"id":1,"channel":"a","data":1,"key":""}`, outcome{id: "1", code: command.BadRequest}, "1 to 255 bytes"},
+	{`{"id":1,"channel":"a","data":1,"key":7}`, outcome{id: "1", code: command.BadRequest}, "key must be a string"},
+	{`{"id":1,"channel":"a","data":1,"key":null}`, outcome{id: "1", code: command.BadRequest}, "key must be a string"},
+	{`{"key":"a","channel":"a","data":1,"id":7,"key":"b"}`, outcome{id: "7", code: command.BadRequest}, "repeated"},
+	{`{"id":7,"key":"a"}`, outcome{id: "7", code: command.BadRequest}, "channel is missing"},
 	{`{"id":1,"channel":"news","data":"1234567890123456789"}`, outcome{id: "1", code: command.LimitExceeded}, "20 bytes"},
 	{`{"id":1,"channels":` + names(command.MaxChannels+1) + `,"data":1}`, outcome{id: "1", code: command.LimitExceeded}, "1024"},
 	{`{"id":1,"channel":"a b","data":1}`, outcome{id: "1", code: command.BadChannel}, `"a b"`},
@@ -171,7 +182,7 @@ func oracle(line []byte) (o outcome, ok bool) {
 		if decoder.Decode(&value) != nil {
 			return o, false
 		}
-		known := slices.Contains([]string{"id", "channel", "channels", "data"}, key)
+		known := slices.Contains([]string{"id", "channel", "channels", "data", "key"}, key)
 		if _, repeated := members[key]; repeated && known {
 			return o, false
 		}
@@ -180,6 +191,11 @@ func oracle(line []byte) (o outcome, ok bool) {
 	if raw, has := members["id"]; has {
 		o.id = string(raw)
 		if n, err := strconv.ParseUint(o.id, 10, 53); err != nil || strconv.FormatUint(n, 10) != o.id {
+			return o, false
+		}
+	}
+	if raw, has := members["key"]; has {
+		if raw[0] != '"' || json.Unmarshal(raw, &o.key) != nil || o.key == "" || len(o.key) > publish.MaxKey {
 			return o, false
 		}
 	}

@@ -136,8 +136,8 @@ func (p *Publisher) unlink(l *link, cause error) {
 // If the error matches [*Error], the event was refused; if it matches
 // [ErrNotSent], it never left. Otherwise (the context ended, the connection
 // broke, the Publisher was closed) it may or may not have been sequenced.
-func (p *Publisher) Publish(ctx context.Context, channel string, data []byte) (Result, error) {
-	data, size, err := p.checkEvent(channel, data)
+func (p *Publisher) Publish(ctx context.Context, channel string, data []byte, options ...EventOption) (Result, error) {
+	data, key, size, err := p.checkEvent(channel, data, options)
 	if err != nil {
 		return Result{}, err
 	}
@@ -147,7 +147,7 @@ func (p *Publisher) Publish(ctx context.Context, channel string, data []byte) (R
 	}
 	c := newCall(channel)
 	l.put(c, 0)
-	l.pending = appendBody(l.pending, channel, data)
+	l.pending = appendBody(l.pending, channel, key, data)
 	l.rouse()
 	p.mu.Unlock()
 
@@ -170,8 +170,8 @@ func (p *Publisher) Publish(ctx context.Context, channel string, data []byte) (R
 // ("limit_exceeded") when others have sequenced it. Only an error that matches
 // [ErrNotSent] says for certain that none has. Where that matters, publish to
 // each channel in a [Batch].
-func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []byte) ([]Result, error) {
-	data, size, err := p.checkEventMany(channels, data)
+func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []byte, options ...EventOption) ([]Result, error) {
+	data, key, size, err := p.checkEventMany(channels, data, options)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 	}
 	c := newCallOf(callAll, channels)
 	l.put(c, 0)
-	l.pending = appendBodyMany(l.pending, channels, data)
+	l.pending = appendBodyMany(l.pending, channels, key, data)
 	l.rouse()
 	p.mu.Unlock()
 
@@ -208,8 +208,8 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 // What becomes of the event is told to Config.OnError if it is refused or lost,
 // and to the next Flush. An error of Send itself says that the event was not
 // sent: it matches [ErrNotSent] or [*Error].
-func (p *Publisher) Send(ctx context.Context, channel string, data []byte) error {
-	data, size, err := p.checkEvent(channel, data)
+func (p *Publisher) Send(ctx context.Context, channel string, data []byte, options ...EventOption) error {
+	data, key, size, err := p.checkEvent(channel, data, options)
 	if err != nil {
 		return err
 	}
@@ -218,31 +218,41 @@ func (p *Publisher) Send(ctx context.Context, channel string, data []byte) error
 		return fmt.Errorf("sending to channel %q: %w", channel, err)
 	}
 	l.put(nil, 0)
-	l.pending = appendBody(l.pending, channel, data)
+	l.pending = appendBody(l.pending, channel, key, data)
 	l.rouse()
 	p.mu.Unlock()
 	return nil
 }
 
-// checkEvent returns the data to write and a bound of the request's size.
-func (p *Publisher) checkEvent(channel string, data []byte) ([]byte, int, error) {
-	if err := checkChannel(channel); err != nil {
-		return nil, 0, fmt.Errorf("publishing: %w", err)
+// checkEvent returns the data to write, the key, and a bound of the request's
+// size.
+func (p *Publisher) checkEvent(channel string, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
+	if key, err = keyOf(options); err == nil {
+		err = checkChannel(channel)
 	}
-	return p.checkSize(data, bodyLength(channel, nil))
+	if err != nil {
+		return nil, "", 0, fmt.Errorf("publishing: %w", err)
+	}
+	data, size, err = p.checkSize(given, bodyLength(channel, key, nil))
+	return data, key, size, err
 }
 
 // checkEventMany is checkEvent for several channels.
-func (p *Publisher) checkEventMany(channels []string, data []byte) ([]byte, int, error) {
+func (p *Publisher) checkEventMany(channels []string, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
 	if len(channels) == 0 {
-		return nil, 0, fmt.Errorf("publishing: %w", &Error{CodeBadRequest, "no channel"})
+		return nil, "", 0, fmt.Errorf("publishing: %w", &Error{CodeBadRequest, "no channel"})
 	}
+	key, err = keyOf(options)
 	for _, channel := range channels {
-		if err := checkChannel(channel); err != nil {
-			return nil, 0, fmt.Errorf("publishing: %w", err)
+		if err == nil {
+			err = checkChannel(channel)
 		}
 	}
-	return p.checkSize(data, bodyLengthMany(channels, nil))
+	if err != nil {
+		return nil, "", 0, fmt.Errorf("publishing: %w", err)
+	}
+	data, size, err = p.checkSize(given, bodyLengthMany(channels, key, nil))
+	return data, key, size, err
 }
 
 // checkSize checks the data of a request whose other parts take overhead bytes.

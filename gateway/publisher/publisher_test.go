@@ -17,20 +17,26 @@ import (
 )
 
 func TestPublishWritesTheRequest(t *testing.T) {
-	tests := []struct{ name, channel, data, want string }{
-		{"object", "news", `{"a":1}`, `{"id":1,"channel":"news","data":{"a":1}}`},
-		{"bytes as they are", "news", " {\"a\" :\t1.0e0}\r", "{\"id\":1,\"channel\":\"news\",\"data\": {\"a\" :\t1.0e0}\r}"},
-		{"scalar", "news", `null`, `{"id":1,"channel":"news","data":null}`},
-		{"several lines", "news", "{\n  \"a\": [1,\n 2]\n}\n", `{"id":1,"channel":"news","data":{"a":[1,2]}}`},
-		{"name to escape", `a"b\c`, `0`, `{"id":1,"channel":"a\"b\\c","data":0}`},
-		{"name in UTF-8", "größe/日本", `"é\n"`, `{"id":1,"channel":"größe/日本","data":"é\n"}`},
-		{"longest name", strings.Repeat("n", 255), `1`, `{"id":1,"channel":"` + strings.Repeat("n", 255) + `","data":1}`},
+	tests := []struct{ name, channel, data, want, key string }{
+		{"object", "news", `{"a":1}`, `{"id":1,"channel":"news","data":{"a":1}}`, ""},
+		{"bytes as they are", "news", " {\"a\" :\t1.0e0}\r", "{\"id\":1,\"channel\":\"news\",\"data\": {\"a\" :\t1.0e0}\r}", ""},
+		{"scalar", "news", `null`, `{"id":1,"channel":"news","data":null}`, ""},
+		{"several lines", "news", "{\n  \"a\": [1,\n 2]\n}\n", `{"id":1,"channel":"news","data":{"a":[1,2]}}`, ""},
+		{"name to escape", `a"b\c`, `0`, `{"id":1,"channel":"a\"b\\c","data":0}`, ""},
+		{"name in UTF-8", "größe/日本", `"é\n"`, `{"id":1,"channel":"größe/日本","data":"é\n"}`, ""},
+		{"longest name", strings.Repeat("n", 255), `1`, `{"id":1,"channel":"` + strings.Repeat("n", 255) + `","data":1}`, ""},
+		{"key", "news", `1`, `{"id":1,"channel":"news","key":"EUR\"USD","data":1}`, `EUR"USD`},
+		{"longest key", "news", `1`, `{"id":1,"channel":"news","key":"` + strings.Repeat("k", 255) + `","data":1}`, strings.Repeat("k", 255)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGateway(t, nil)
 			p := dial(t, g, publisher.Config{})
-			got, err := p.Publish(testContext(t), tt.channel, []byte(tt.data))
+			var options []publisher.EventOption
+			if tt.key != "" {
+				options = append(options, publisher.WithKey(tt.key))
+			}
+			got, err := p.Publish(testContext(t), tt.channel, []byte(tt.data), options...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -68,15 +68,16 @@ func appendHead(dst []byte, id uint64) []byte {
 	return append(dst, ',')
 }
 
-// appendBody ends a request to one channel. Both arguments were checked.
-func appendBody(dst []byte, channel string, data []byte) []byte {
+// appendBody ends a request to one channel. The arguments were checked; the key may
+// be none.
+func appendBody(dst []byte, channel, key string, data []byte) []byte {
 	dst = append(dst, `"channel":`...)
 	dst = jsonscan.AppendString(dst, channel)
-	return appendData(dst, data)
+	return appendData(appendKey(dst, key), data)
 }
 
 // appendBodyMany is appendBody for several channels.
-func appendBodyMany(dst []byte, channels []string, data []byte) []byte {
+func appendBodyMany(dst []byte, channels []string, key string, data []byte) []byte {
 	dst = append(dst, `"channels":[`...)
 	for i, channel := range channels {
 		if i > 0 {
@@ -85,7 +86,7 @@ func appendBodyMany(dst []byte, channels []string, data []byte) []byte {
 		dst = jsonscan.AppendString(dst, channel)
 	}
 	dst = append(dst, ']')
-	return appendData(dst, data)
+	return appendData(appendKey(dst, key), data)
 }
 
 func appendData(dst, data []byte) []byte {
@@ -96,13 +97,13 @@ func appendData(dst, data []byte) []byte {
 
 // bodyLength bounds the length of appendBody's text. A checked name has no control
 // characters, so that an escape makes two bytes of one at most.
-func bodyLength(channel string, data []byte) int {
-	return len(`"channel":"","data":}`) + 1 + 2*len(channel) + len(data)
+func bodyLength(channel, key string, data []byte) int {
+	return len(`"channel":"","data":}`) + 1 + 2*len(channel) + keyLength(key) + len(data)
 }
 
 // bodyLengthMany bounds the length of appendBodyMany's text.
-func bodyLengthMany(channels []string, data []byte) int {
-	n := len(`"channels":[],"data":}`) + 1 + len(data)
+func bodyLengthMany(channels []string, key string, data []byte) int {
+	n := len(`"channels":[],"data":}`) + 1 + keyLength(key) + len(data)
 	for _, channel := range channels {
 		n += 2*len(channel) + len(`"",`)
 	}

@@ -14,17 +14,17 @@ import (
 // FuzzRequest demands of whatever is accepted that it is one line, which means
 // what was asked for and nothing else.
 func FuzzRequest(f *testing.F) {
-	f.Add("news", []byte(`{"a":1}`), uint64(1))
-	f.Add(`a"b\c`, []byte("{\n\"a\": [1,\n2]}\n"), uint64(0))
-	f.Add("größe", []byte(`"é"`), uint64(1<<53))
-	f.Add("news", []byte("1}\n{\"channel\":\"other\",\"data\":1"), uint64(2))
-	f.Add("news", []byte(`1,"id":99`), uint64(2))
-	f.Add("news", []byte("\"a\nb\""), uint64(2))
-	f.Add("a\nb", []byte("1"), uint64(2))
-	f.Add("news", []byte(`"\"`), uint64(2))
-	f.Add("news", []byte(`"\x\u12"`), uint64(2))
-	f.Add("news", []byte("[\"\xff\",\n1]"), uint64(2))
-	f.Fuzz(func(t *testing.T, channel string, data []byte, id uint64) {
+	f.Add("news", "", []byte(`{"a":1}`), uint64(1))
+	f.Add(`a"b\c`, "k", []byte("{\n\"a\": [1,\n2]}\n"), uint64(0))
+	f.Add("größe", "k", []byte(`"é"`), uint64(1<<53))
+	f.Add("news", "k", []byte("1}\n{\"channel\":\"other\",\"data\":1"), uint64(2))
+	f.Add("news", "k", []byte(`1,"id":99`), uint64(2))
+	f.Add("news", "k", []byte("\"a\nb\""), uint64(2))
+	f.Add("a\nb", "k", []byte("1"), uint64(2))
+	f.Add("news", "k", []byte(`"\"`), uint64(2))
+	f.Add("news", "k", []byte(`"\x\u12"`), uint64(2))
+	f.Add("news", "k", []byte("[\"\xff\",\n1]"), uint64(2))
+	f.Fuzz(func(t *testing.T, channel, key string, data []byte, id uint64) {
 		checked, err := checkData(data)
 		if err != nil || checkChannel(channel) != nil {
 			if json.Valid(data) && utf8.Valid(data) && err != nil {
@@ -32,13 +32,16 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
+		if _, err := keyOf([]EventOption{WithKey(key)}); err != nil {
+			key = ""
+		}
 		head := appendHead(nil, id)
 		if len(head) > requestOverhead {
 			t.Fatalf("head of %d bytes", len(head))
 		}
-		one := appendBody(nil, channel, checked)
-		many := appendBodyMany(nil, []string{channel, channel}, checked)
-		if len(one) > bodyLength(channel, checked) || len(many) > bodyLengthMany([]string{channel, channel}, checked) {
+		one := appendBody(nil, channel, key, checked)
+		many := appendBodyMany(nil, []string{channel, channel}, key, checked)
+		if len(one) > bodyLength(channel, key, checked) || len(many) > bodyLengthMany([]string{channel, channel}, key, checked) {
 			t.Fatalf("bodies of %d and %d bytes exceed their bounds", len(one), len(many))
 		}
 		for _, body := range [][]byte{one, many} {
@@ -49,13 +52,13 @@ func FuzzRequest(f *testing.F) {
 			if !json.Valid(line) || !utf8.Valid(line) {
 				t.Fatalf("not JSON in UTF-8: %q", line)
 			}
-			checkRequest(t, line, channel, data, id)
+			checkRequest(t, line, channel, key, data, id)
 		}
 	})
 }
 
 // checkRequest parses line as encoding/json does and compares.
-func checkRequest(t *testing.T, line []byte, channel string, data []byte, id uint64) {
+func checkRequest(t *testing.T, line []byte, channel, key string, data []byte, id uint64) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(line, &members); err != nil {
 		t.Fatalf("%q: %v", line, err)
@@ -81,6 +84,13 @@ func checkRequest(t *testing.T, line []byte, channel string, data []byte, id uin
 		n = 3
 		if string(members["id"]) != fmt.Sprint(id) {
 			t.Fatalf("id %s, want %d", members["id"], id)
+		}
+	}
+	if key != "" {
+		n++
+		var got string
+		if _ = json.Unmarshal(members["key"], &got); got != key {
+			t.Fatalf("key %q, want %q", got, key)
 		}
 	}
 	if len(members) != n {

@@ -119,11 +119,11 @@ function tellBacklog(add, history, laggards) {
 
 function tellMinute(add, history) {
   const minute = history.minute(), when = within(minute.seconds);
-  const slow = minute.disconnects.slow_consumer ?? 0, lost = minute.disconnects.ping_timeout ?? 0;
+  const slow = (minute.disconnects.slow_consumer ?? 0) + (minute.disconnects.backlogs_full ?? 0), lost = minute.disconnects.ping_timeout ?? 0;
   const clients = at(history.last.stats, "total.clients") ?? 0;
   if (slow > 0) {
     add("warn", "slow", `${plural(slow, "client was", "clients were")} disconnected as too slow ${when}.`,
-      "Their lines or programs do not keep up: publish less to their channels, or raise --backlog.");
+      "Their lines or programs do not keep up: publish less to their channels, raise --backlog, or see --slow-policy.");
   }
   if (lost >= Math.max(THRESHOLDS.pingTimeoutsLeast, THRESHOLDS.pingTimeouts * clients)) {
     add("warn", "lost", `${plural(lost, "client", "clients")} did not answer pings ${when}.`,
