@@ -54,7 +54,7 @@ func TestReconfigure(t *testing.T) {
 	if line := upstream.line(); !strings.Contains(line, "limit_exceeded") {
 		t.Errorf("answered with %s", line)
 	}
-	change(func(c *gateway.Config) { c.MaxEvent = 200_000; c.Credits = 2 << 20 })
+	change(func(c *gateway.Config) { c.MaxEvent = 200_000; c.Credits = 2 << 20; c.BacklogMemory = 3 << 20 })
 	upstream.sends(long)
 	if line := upstream.line(); !strings.Contains(line, `"offset":2`) {
 		t.Errorf("answered with %s", line)
@@ -89,7 +89,7 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("answered with %s", line)
 	}
 	limits := s.stats().Limits
-	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Credits: 2 << 20, Backlog: config.BacklogBytes}); limits != want {
+	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20}); limits != want {
 		t.Errorf("the limits are %+v, want %+v", limits, want)
 	}
 }
