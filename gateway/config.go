@@ -90,8 +90,12 @@ type Config struct {
 	HandshakeTimeout time.Duration // for the whole request
 	PingInterval     time.Duration
 	PongTimeout      time.Duration // for any byte after a ping
+	// DrainWindow is the time over which clients are closed when the gateway
+	// drains; less if they are so few that 100 of them a second take less. 0 is
+	// all at once.
+	DrainWindow time.Duration
 	// RetryWindow is the time over which clients are told to come back when
-	// the gateway drains.
+	// the gateway drains, counted for each from its own goodbye.
 	RetryWindow time.Duration
 }
 
@@ -112,6 +116,7 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 25 * time.Second
 	DefaultPongTimeout      = 10 * time.Second
+	DefaultDrainWindow      = 5 * time.Second
 	DefaultRetryWindow      = 10 * time.Second
 )
 
@@ -144,6 +149,7 @@ func DefaultConfig(maxConnections int) Config {
 		HandshakeTimeout: DefaultHandshakeTimeout,
 		PingInterval:     DefaultPingInterval,
 		PongTimeout:      DefaultPongTimeout,
+		DrainWindow:      DefaultDrainWindow,
 		RetryWindow:      DefaultRetryWindow,
 	}
 }
@@ -227,6 +233,9 @@ func (c *Config) Check() error {
 		if d.value <= 0 {
 			errs.add(d.field, "is %v, must be positive", d.value)
 		}
+	}
+	if c.DrainWindow < 0 {
+		errs.add("DrainWindow", "is %v, must not be negative", c.DrainWindow)
 	}
 	if c.RetryWindow < 0 {
 		errs.add("RetryWindow", "is %v, must not be negative", c.RetryWindow)

@@ -1,54 +1,148 @@
 package gateway
 
 import (
-	"github.com/gobwas/ws"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
 
-	"fleetcast/codec/command"
 	"fleetcast/poller"
 )
 
-// drainState is how far a shard has come on its way to an empty fleet. It only
-// moves down this list; see shard.continueDrain.
-type drainState uint8
-
 const (
-	drainNot       drainState = iota
-	drainFinishing            // no new clients; events that were accepted still go out
-	drainLeaving              // everyone was told; backlogs leave, clients close
-	drainDone                 // nobody is left
+	// drainPace has a drain close at least 100 clients a second, so that a small
+	// fleet does not take the whole window.
+	drainPace = 10 * time.Millisecond
+	// cutOffPatience is how long the end of a drain waits for a shard to cut its
+	// laggards off.
+	cutOffPatience = 500 * time.Millisecond
 )
 
-// startDrain stops accepting and begins to send the clients away. done is
-// called when the last one is gone.
-func (s *shard) startDrain(done func()) {
-	s.drain, s.drained = drainFinishing, done
-	s.loop.CloseListeners()
+// leavePlan is how the shards send their clients away: all of them by the same.
+type leavePlan struct {
+	began       time.Duration // by the loops' clock
+	window      time.Duration // over which clients are closed
+	retryWindow time.Duration // over which they are told to come back
 }
 
-// continueDrain takes the next step when the last one is through.
-func (s *shard) continueDrain() {
-	if s.drain == drainFinishing && s.active.len() == 0 && s.parked == 0 && s.mailbox.Empty() {
-		s.drain = drainLeaving
-		s.loop.EachConn(func(h poller.Handler) { h.(*session).sendAway() })
-	}
-	if s.drain == drainLeaving && s.loop.Conns() == 0 {
-		s.drain = drainDone
-		s.drained()
-	}
+// Drain stops in good order: publishers first, once what they sent is
+// sequenced and answered; then the clients, once they have their events, with
+// a goodbye, close code 1001 and what waits for them, one after the other over
+// DrainWindow. When all are gone, or ctx ends, the gateway closes and Run
+// returns; those for whom something still waits then are reset. The error is
+// that of ctx.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.draining.Store(true)
+	g.apiPublisher.end()
+	defer g.Close()
+	// Whatever becomes of the publishers, the clients are to have their time.
+	return errors.Join(g.drainPublishers(ctx), g.drainClients(ctx))
 }
 
-// sendAway says goodbye and closes. Clients come back at times spread over the
-// configured window, so that whoever takes over is not stormed.
-func (c *session) sendAway() {
-	switch c.state {
-	case sessionHandshaking:
-		c.refuseHandshake(errDraining)
-	case sessionOpen:
-		s := c.shard
-		window := uint64(s.gateway.config().RetryWindow.Milliseconds())
-		start := s.beginReply()
-		s.replies = command.AppendGoodbye(s.replies, "draining", s.random.Uint64()%(window+1))
-		s.endReply(start)
-		c.finishBehind(draining, ws.StatusGoingAway, "draining")
+// drainPublishers returns when no event is accepted any more but those of
+// clients.
+func (g *Gateway) drainPublishers(ctx context.Context) error {
+	half, cancel := halfOf(ctx)
+	defer cancel()
+	err := g.onIngests(half, (*ingest).startDrain)
+	if err == nil {
+		return nil
 	}
+	_ = g.onIngests(ctx, func(in *ingest, done func()) { in.cutOff(); done() }) // err says enough
+	return fmt.Errorf("drain publishers: %w", err)
+}
+
+// drainClients takes the shards through their drain, in two parts: no client is
+// sent away before the last shard has refused its clients' publishes, for a
+// client that is gone could not get the event.
+func (g *Gateway) drainClients(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, ErrStopped) {
+			g.cutOff()
+		}
+		if err != nil {
+			err = fmt.Errorf("drain clients: %w", err)
+		}
+	}()
+	var clients atomic.Int64
+	err = g.onEachShard(ctx, func(s *shard, done func()) {
+		s.startDrain(func() { clients.Add(s.counters.clients); done() })
+	})
+	if err != nil {
+		return err
+	}
+	plan := g.planLeaving(ctx, clients.Load())
+	if n := clients.Load(); n > 0 {
+		g.logger.Info("clients are sent away", "clients", n, "over", plan.window.Round(time.Millisecond), "returns_over", plan.retryWindow)
+	}
+	return g.onEachShard(ctx, func(s *shard, done func()) { s.startLeaving(plan, done) })
+}
+
+// planLeaving makes the plan for that many clients. The last of them are left
+// some time before ctx ends.
+func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
+	config := g.config()
+	window := config.DrainWindow
+	if clients < int64(window/g.drainPace) {
+		window = time.Duration(clients) * g.drainPace
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		window = min(window, max(left-closePatience, left/2, 0))
+	}
+	return leavePlan{began: poller.Now(), window: window, retryWindow: config.RetryWindow}
+}
+
+// cutOff resets whoever has not got everything, so that none of them takes the
+// end that follows for a regular one.
+func (g *Gateway) cutOff() {
+	ctx, cancel := context.WithTimeout(context.Background(), cutOffPatience)
+	defer cancel()
+	_ = g.onEachShard(ctx, func(s *shard, done func()) { s.cutOff(); done() }) // a stalled shard cannot be waited for
+}
+
+// halfOf returns a context that ends after half of the time that ctx has left.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
+}
+
+// onEachShard has every shard begin something, and waits until all are done.
+func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard, done func())) error {
+	starts := make([]func(done func()), 0, len(g.shards))
+	for _, s := range g.shards {
+		starts = append(starts, func(done func()) { s.post(func() { begin(s, done) }) })
+	}
+	return g.await(ctx, starts)
+}
+
+// onIngests is onEachShard for the ingest loops.
+func (g *Gateway) onIngests(ctx context.Context, begin func(in *ingest, done func())) error {
+	starts := make([]func(done func()), 0, len(g.ingests))
+	for _, in := range g.ingests {
+		starts = append(starts, func(done func()) { in.post(func() { begin(in, done) }) })
+	}
+	return g.await(ctx, starts)
+}
+
+// await starts several things and waits until all are done.
+func (g *Gateway) await(ctx context.Context, starts []func(done func())) error {
+	done := make(chan struct{}, len(starts))
+	for _, start := range starts {
+		start(func() { done <- struct{}{} })
+	}
+	for range starts {
+		select {
+		case <-done:
+		case <-g.stopped:
+			return ErrStopped
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

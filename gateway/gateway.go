@@ -46,6 +46,9 @@ type Gateway struct {
 
 	serving  atomic.Bool // Run has begun and not ended
 	draining atomic.Bool
+	// drainPace is the time for which each client lengthens a drain, up to the
+	// whole of DrainWindow.
+	drainPace time.Duration
 	// reconfiguring is held by Reconfigure; loops never take it.
 	reconfiguring sync.Mutex
 	stop          context.CancelFunc
@@ -67,6 +70,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		connectionLog: connectionLog{logger: logger},
 		stopped:       make(chan struct{}),
 		startedAt:     time.Now(),
+		drainPace:     drainPace,
 	}
 	g.settings.Store(newSettings(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
@@ -192,63 +196,6 @@ func (g *Gateway) Close() {
 	for _, loop := range g.loops() {
 		loop.Stop()
 	}
-}
-
-// Drain stops in good order: publishers first, once what they sent is
-// sequenced and answered; then the clients, once they have their events, with
-// a goodbye, close code 1001 and what waits for them. When all are gone, or
-// ctx ends, the gateway closes and Run returns. The error is that of ctx.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.draining.Store(true)
-	g.apiPublisher.end()
-	defer g.Close()
-	starts := make([]func(done func()), 0, len(g.ingests))
-	for _, in := range g.ingests {
-		starts = append(starts, func(done func()) { in.post(func() { in.startDrain(done) }) })
-	}
-	// Whatever becomes of the publishers, the clients are to have their time.
-	publishersCtx, cancel := halfOf(ctx)
-	defer cancel()
-	publishersErr := g.await(publishersCtx, starts)
-	starts = starts[:0]
-	for _, s := range g.shards {
-		starts = append(starts, func(done func()) { s.post(func() { s.startDrain(done) }) })
-	}
-	clientsErr := g.await(ctx, starts)
-	if publishersErr != nil {
-		publishersErr = fmt.Errorf("drain publishers: %w", publishersErr)
-	}
-	if clientsErr != nil {
-		clientsErr = fmt.Errorf("drain clients: %w", clientsErr)
-	}
-	return errors.Join(publishersErr, clientsErr)
-}
-
-// halfOf returns a context that ends after half of the time that ctx has left.
-func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, time.Until(deadline)/2)
-}
-
-// await starts several things and waits until all are done.
-func (g *Gateway) await(ctx context.Context, starts []func(done func())) error {
-	done := make(chan struct{}, len(starts))
-	for _, start := range starts {
-		start(func() { done <- struct{}{} })
-	}
-	for range starts {
-		select {
-		case <-done:
-		case <-g.stopped:
-			return ErrStopped
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
 }
 
 func (g *Gateway) loops() (loops []*poller.Loop) {

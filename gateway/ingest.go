@@ -194,6 +194,12 @@ func (in *ingest) continueDrain() {
 	}
 }
 
+// cutOff ends what a drain has left: from here on nothing of any publisher is
+// accepted. Their replies have the time that a close leaves them.
+func (in *ingest) cutOff() {
+	in.loop.EachConn(func(h poller.Handler) { h.(*publisher).close() })
+}
+
 // addStats adds the loop's counters; the loop calls it.
 func (in *ingest) addStats(stats *PublishStats) {
 	c := &in.counters

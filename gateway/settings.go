@@ -49,7 +49,7 @@ func (g *Gateway) config() *Config { return &g.settings.Load().config }
 
 // Reconfigure takes over from next what can change while the gateway runs:
 // AllowedOrigins, ClientPublish, compression (for the events and clients to come),
-// the limits and RetryWindow, but neither addresses and loops nor the other times. Lower limits do not cut off who is
+// the limits, DrainWindow and RetryWindow, but neither addresses and loops nor the other times. Lower limits do not cut off who is
 // beyond them already. The error names what is out of range; then nothing has
 // changed.
 func (g *Gateway) Reconfigure(next Config) error {
@@ -68,6 +68,7 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.Compress, merged.CompressLevel, merged.CompressFrom = next.Compress, next.CompressLevel, next.CompressFrom
 	merged.ClientContext = next.ClientContext
 	merged.ConnectionLog = next.ConnectionLog
+	merged.DrainWindow = next.DrainWindow
 	merged.RetryWindow = next.RetryWindow
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)

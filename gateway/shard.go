@@ -48,7 +48,8 @@ type shard struct {
 	lagging   lagging        // clients with a backlog
 	sizes     sizes          // of their backlogs
 	drain     drainState
-	drained   func()
+	drained   func() // to be called when the part of a drain that was asked for is through
+	leaving   leaving
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
 	pongs      *poller.Deadlines[*session] // clients that must show life
@@ -145,7 +146,7 @@ func (s *shard) Turn() (busy bool) {
 	s.wakes.wake()
 	busy = s.fanOut()
 	busy = s.relieve() || busy
-	s.continueDrain()
+	busy = s.continueDrain() || busy
 	if s.loop.Conns() == 0 {
 		s.forget()
 	}
@@ -181,7 +182,7 @@ func (s *shard) Tick() {
 		if !ok {
 			break
 		}
-		if c.state == sessionClosing {
+		if c.state == sessionClosing && !s.leaving.waitFor(c) {
 			c.conn.Reset()
 			c.conn.Close(errImpatient)
 		}

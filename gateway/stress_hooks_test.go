@@ -64,6 +64,9 @@ func (g *Gateway) onShards(f func(*shard)) {
 // CutFanOuts cuts every fan-out after the least number of sends.
 func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard) { s.slice = 0 }) }
 
+// PaceDrain makes each client lengthen a drain by that, up to DrainWindow.
+func (g *Gateway) PaceDrain(pace time.Duration) { g.drainPace = pace }
+
 // CompressBeside leaves frames of more than n bytes to goroutines. No client may
 // be there yet.
 func (g *Gateway) CompressBeside(n int) {

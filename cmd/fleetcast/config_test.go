@@ -17,7 +17,7 @@ var unusual = []string{
 	"--shards=3", "--ingest-loops=2", "--max-clients=7", "--max-publishers=8", "--max-channels=9", "--client-channels=10",
 	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--credits=1GiB",
 	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
-	"--pong-timeout=1.5s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
+	"--pong-timeout=1.5s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 }

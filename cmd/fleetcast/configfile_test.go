@@ -45,7 +45,7 @@ func TestPrecedence(t *testing.T) {
 		{"max-clients", "4", "3", "2", [4]string{"0", "2", "3", "4"}},
 		{"max-event", "4KiB", "3000", "2kB", [4]string{"64KiB", "2000", "3000", "4KiB"}},
 		{"ping-interval", "4s", "180s", "2h", [4]string{"25s", "2h", "3m", "4s"}},
-		{"drain-timeout", "0s", "1m30s", "1h0m1s", [4]string{"30s", "1h0m1s", "1m30s", "0s"}},
+		{"retry-window", "0s", "1m30s", "1h0m1s", [4]string{"10s", "1h0m1s", "1m30s", "0s"}},
 		{"listen", ":4", "127.0.0.1:3", "localhost:2", [4]string{"localhost:8080", "localhost:2", "127.0.0.1:3", ":4"}},
 		{"publish", "off", "[::1]:3", "false", [4]string{"localhost:8082", "off", "[::1]:3", "off"}},
 		{"console", "on", "off", "true", [4]string{"on", "on", "off", "on"}},

@@ -57,6 +57,7 @@ type options struct {
 	HandshakeTimeout period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a client's whole handshake." detail:"Then 408."`
 	PingInterval     period `group:"times" live:"no" default:"25s" placeholder:"TIME" help:"Time between pings to a client." detail:"Shorter than the idle timeout of usual proxies."`
 	PongTimeout      period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping." detail:"Any byte is one."`
+	DrainWindow      period `group:"times" live:"yes" default:"5s" placeholder:"TIME" help:"Time over which clients are closed when the gateway stops; 0s is all at once." detail:"Below --drain-timeout. Less if they are so few that closing 100 a second takes less."`
 	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops."`
 	DrainTimeout     period `group:"times" live:"yes" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
 

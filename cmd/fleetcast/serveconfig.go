@@ -54,6 +54,7 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.ChannelRetention = time.Duration(o.Retention)
 	config.HandshakeTimeout = time.Duration(o.HandshakeTimeout)
 	config.PingInterval, config.PongTimeout = time.Duration(o.PingInterval), time.Duration(o.PongTimeout)
+	config.DrainWindow = time.Duration(o.DrainWindow)
 	config.RetryWindow = time.Duration(o.RetryWindow)
 	config.ConnectionLog = int(o.LogConnections)
 	return config

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/codec/command"
+	"fleetcast/poller"
+)
+
+// drainState is how far a shard has come on its way to an empty fleet. It only
+// moves down this list; see shard.continueDrain.
+type drainState uint8
+
+const (
+	drainNot       drainState = iota
+	drainRefusing             // no new clients, no publishes of clients; handshakes under way are refused
+	drainFinishing            // events that were accepted still go out
+	drainReady                // nothing is under way; other shards may still be at it
+	drainLeaving              // clients are sent away in turn; backlogs leave, clients close
+	drainDone                 // nobody is left
+)
+
+// leaveGrain is the least time between two turns that send clients away, so
+// that a large fleet does not cost a wake-up for each of them.
+const leaveGrain = 5 * time.Millisecond
+
+// leaving is a shard's walk over its clients to send them away. Each has a slot:
+// client k of n is closed at k/n of the window and told to come back after k/n of
+// the other window. So both the closes and the returns of a shard are spread
+// evenly, and those of several shards lie between each other.
+type leaving struct {
+	leavePlan
+	offset  float64 // of this shard's slots, in slots: less than one
+	clients int     // n
+	told    int     // k
+	cursor  int     // the connection's slot where the walk goes on; -1 behind the last
+
+	// sent is how much had left of what those were to get who are still taking
+	// it when their patience is over.
+	sent map[*session]uint64
+}
+
+// slot is where the next client stands in the order of all: from 0 to 1.
+func (l *leaving) slot() float64 {
+	return min((float64(l.told)+l.offset)/float64(max(l.clients, 1)), 1)
+}
+
+// due is when the next client is sent away.
+func (l *leaving) due() time.Duration {
+	return l.began + time.Duration(l.slot()*float64(l.window))
+}
+
+// retryAfter is when the next client is to come back, from then on.
+func (l *leaving) retryAfter() time.Duration {
+	return time.Duration(l.slot() * float64(l.retryWindow))
+}
+
+// waitFor tells whether a client that has been sent away and has not closed is
+// to be waited for again: it is, as long as the last that we have for it goes on
+// leaving the kernel's queue. A reset would take that from it.
+func (l *leaving) waitFor(c *session) bool {
+	if c.reason != draining {
+		return false
+	}
+	before, waited := l.sent[c]
+	traffic, err := c.conn.Traffic()
+	if err != nil || traffic.Unsent == 0 || waited && traffic.Sent == before {
+		delete(l.sent, c)
+		return false
+	}
+	if l.sent == nil {
+		l.sent = make(map[*session]uint64)
+	}
+	l.sent[c] = traffic.Sent
+	c.shard.closing.Add(c, c.shard.loop.Now())
+	return true
+}
+
+// startDrain stops accepting clients and what they publish. done is called when
+// all that was accepted before has gone out.
+func (s *shard) startDrain(done func()) {
+	s.drain, s.drained = drainRefusing, done
+	s.loop.CloseListeners()
+}
+
+// startLeaving begins to send the clients away. done is called when the last
+// one is gone.
+func (s *shard) startLeaving(plan leavePlan, done func()) {
+	s.drain, s.drained = drainLeaving, done
+	s.leaving = leaving{
+		leavePlan: plan,
+		offset:    float64(s.index) / float64(len(s.gateway.shards)),
+		clients:   int(s.counters.clients),
+	}
+}
+
+// continueDrain takes the next step when the last one is through. busy tells
+// that it can go on at once.
+func (s *shard) continueDrain() (busy bool) {
+	if s.drain == drainRefusing {
+		if !s.refuseHandshakes() {
+			return true
+		}
+		s.drain = drainFinishing
+	}
+	if s.drain == drainFinishing && s.quiet() && s.mailbox.Empty() {
+		s.drain = drainReady
+		s.drained()
+	}
+	if s.drain == drainLeaving {
+		busy = s.sendAway()
+		if s.loop.Conns() == 0 {
+			s.drain = drainDone
+			s.drained()
+			return false
+		}
+	}
+	return busy
+}
+
+// quiet tells whether no fan-out is under way.
+func (s *shard) quiet() bool { return s.active.len() == 0 && s.parked == 0 }
+
+// refuseHandshakes walks over the connections for one time slice and refuses
+// those that are no clients yet. It returns true behind the last one.
+func (s *shard) refuseHandshakes() bool {
+	l, end := &s.leaving, s.loop.Refresh()+s.slice
+	for l.cursor >= 0 {
+		l.cursor = s.loop.Walk(l.cursor, sendsPerClockRead, func(h poller.Handler) bool {
+			if c := h.(*session); c.state == sessionHandshaking {
+				c.refuseHandshake(errDraining)
+			}
+			return true
+		})
+		if s.loop.Refresh() >= end {
+			break
+		}
+	}
+	return l.cursor < 0
+}
+
+// sendAway sends clients away whose time has come, for one time slice. busy
+// tells that more of them wait; who is not due has the loop woken when they are.
+func (s *shard) sendAway() (busy bool) {
+	l, end := &s.leaving, s.loop.Refresh()+s.slice
+	for l.cursor >= 0 && s.quiet() { // none of its events may come behind a client's close
+		if due := l.due(); due > s.loop.Now() {
+			s.loop.WakeAt(max(due, s.loop.Now()+leaveGrain))
+			return false
+		}
+		l.cursor = s.loop.Walk(l.cursor, 1, func(h poller.Handler) bool {
+			if c := h.(*session); c.state == sessionOpen {
+				c.sendAway(l.retryAfter())
+				l.told++
+			}
+			return true
+		})
+		if s.loop.Refresh() >= end {
+			return l.cursor >= 0
+		}
+	}
+	return false
+}
+
+// cutOff resets the clients for whom something still waits.
+func (s *shard) cutOff() {
+	for _, c := range s.lagging {
+		if c.reason == undecided {
+			c.reason = draining
+		}
+		c.conn.Reset()
+		c.conn.Close(errImpatient)
+	}
+}
+
+// sendAway says goodbye and closes, behind what waits for the client.
+func (c *session) sendAway(retryAfter time.Duration) {
+	s := c.shard
+	start := s.beginReply()
+	s.replies = command.AppendGoodbye(s.replies, "draining", uint64(retryAfter.Milliseconds()))
+	s.endReply(start)
+	c.finishBehind(draining, ws.StatusGoingAway, "draining")
+}
