@@ -66,11 +66,14 @@ func TestDrainAtOnce(t *testing.T) {
 	half.sends(head)
 	result := s.drain(patience)
 	half.refused(503, "stopping", "")
-	last := uint64(0)
+	first, last := 0, uint64(0)
 	for _, p := range peers {
 		m := decode[message](t, p.text())
 		if m.Type != "goodbye" {
 			t.Fatalf("received %+v", m)
+		}
+		if m.RetryAfterMS == 0 {
+			first++
 		}
 		last = max(last, m.RetryAfterMS)
 		p.closes(ws.StatusGoingAway, "draining")
@@ -78,6 +81,9 @@ func TestDrainAtOnce(t *testing.T) {
 	}
 	if hour := uint64(time.Hour.Milliseconds()); last < hour*9/10 || last >= hour {
 		t.Errorf("the last client is to come back after %d ms", last)
+	}
+	if first != 1 { // the slots of one shard lie between those of the other
+		t.Errorf("%d clients are to come back first", first)
 	}
 	if err := s.drained(result); err != nil {
 		t.Errorf("draining: %v", err)

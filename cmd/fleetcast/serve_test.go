@@ -96,6 +96,7 @@ func TestDrainByAPI(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, c.err)
 	}
 	subscriber.err.await(t, `1001 "draining"`)
+	c.err.await(t, `msg="clients are sent away" clients=1 over=10ms returns_over=0s`)
 }
 
 // TestServeUnderSystemd runs the process as systemd does: with sockets that were
