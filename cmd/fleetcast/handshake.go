@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -39,11 +40,14 @@ const maxRefusal = 4 << 10
 
 // refusal turns the answer to a handshake that was not accepted into an error: a
 // refusedError if the request itself was at fault. The first line of the body
-// usually says why.
-func refusal(status int, response io.Reader) error {
+// usually says why. With 429 and 503 the answer may ask for a pause.
+func refusal(status int, response io.Reader) (retryAfter time.Duration, err error) {
 	code := strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	message := "the gateway refused the connection"
 	if r, err := http.ReadResponse(bufio.NewReader(response), nil); err == nil {
+		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+			retryAfter = parseRetryAfter(r.Header.Get("Retry-After"), time.Now())
+		}
 		body, _ := io.ReadAll(io.LimitReader(r.Body, maxRefusal)) // what there is
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		if line = strings.TrimSpace(printable(line)); line != "" {
@@ -51,9 +55,34 @@ func refusal(status int, response io.Reader) error {
 		}
 	}
 	if status/100 == 4 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests {
-		return refusedError{code, message}
+		return 0, refusedError{code, message}
 	}
-	return fmt.Errorf("%s: %s", code, message)
+	return retryAfter, fmt.Errorf("%s: %s", code, message)
+}
+
+// maxRetryAfter is the longest pause that a gateway can ask for.
+const maxRetryAfter = time.Hour
+
+// parseRetryAfter reads the header Retry-After, seconds or a date (RFC 9110,
+// 10.2.3). It is 0 if there is none, or one that cannot be understood.
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if strings.Trim(value, "0123456789") == "" && value != "" {
+		seconds, err := strconv.ParseUint(value, 10, 64)
+		if err != nil || seconds > uint64(maxRetryAfter/time.Second) { // err: more than fits
+			return maxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+// pauseOf is a pause that a message of the gateway asks for.
+func pauseOf(milliseconds uint64) time.Duration {
+	return time.Duration(min(milliseconds, uint64(maxRetryAfter.Milliseconds()))) * time.Millisecond
 }
 
 // printable leaves out what a terminal would obey instead of show.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -31,6 +32,8 @@ const (
 	silenceFactor = 2
 	minRetry      = 250 * time.Millisecond
 	maxRetry      = 15 * time.Second
+	// closePatience is how long the gateway may take to answer our close frame.
+	closePatience = time.Second
 )
 
 // Run prints events and reconnects for ever; it returns when ctx ends or a
@@ -57,8 +60,11 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 		if s.welcomed {
 			retry.Reset()
 		}
-		wait := max(retry.NextBackOff(), s.retryAfter)
-		fmt.Fprintf(std.err, "fleetcast subscribe: %v; connecting again in %v\n", err, wait.Round(time.Millisecond))
+		wait, asked := retry.NextBackOff(), ""
+		if pause := time.Until(s.retryAt); pause > wait {
+			wait, asked = pause, ", as the gateway asks"
+		}
+		fmt.Fprintf(std.err, "fleetcast subscribe: %v; connecting again in %v%s\n", err, wait.Round(time.Millisecond), asked)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -74,13 +80,16 @@ func (e refusedError) Error() string { return e.code + ": " + e.message }
 
 // subscriber is one connection of subscribe.
 type subscriber struct {
-	command    *subscribeCommand
-	std        streams
-	conn       net.Conn
-	reader     websocket.ReaderConfig
-	silence    time.Duration // without a byte, after which the gateway is gone; 0: not known yet
-	welcomed   bool
-	retryAfter time.Duration // the gateway's wish when it said goodbye
+	command  *subscribeCommand
+	std      streams
+	conn     net.Conn
+	reader   websocket.ReaderConfig
+	silence  time.Duration // without a byte, after which the gateway is gone; 0: not known yet
+	welcomed bool
+	retryAt  time.Time // when the gateway wants us back: by its goodbye, or its refusal
+
+	sending sync.Mutex
+	closing bool // our close frame was sent, the last of our frames
 }
 
 // follow connects, subscribes and prints until the connection ends.
@@ -90,30 +99,65 @@ func (s *subscriber) follow(ctx context.Context) error {
 		return fmt.Errorf("connect to %s: %w", s.command.URL, err)
 	}
 	defer s.conn.Close()
-	defer context.AfterFunc(ctx, func() {
-		mask := ws.NewMask()
-		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, ws.StatusNormalClosure, "", mask))
-		s.conn.Close()
-	})()
+	defer context.AfterFunc(ctx, s.stop)()
 
 	var requests []byte
-	for i, name := range s.command.Channels {
-		text := command.AppendSubscribe(nil, command.NewID(uint64(i)), name)
-		requests = websocket.AppendMaskedFrame(requests, ws.OpText, text, ws.NewMask())
+	for i := range s.command.Channels {
+		requests = s.appendSubscribe(requests, i)
 	}
-	if _, err := s.conn.Write(requests); err != nil {
+	if err := s.send(requests); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	return s.read(early)
+}
+
+// appendSubscribe appends the request for the i-th channel, whose id is i.
+func (s *subscriber) appendSubscribe(dst []byte, i int) []byte {
+	text := command.AppendSubscribe(nil, command.NewID(uint64(i)), s.command.Channels[i])
+	return websocket.AppendMaskedFrame(dst, ws.OpText, text, ws.NewMask())
+}
+
+// send sends frames, unless ours was the last word. Any goroutine may call it.
+func (s *subscriber) send(frames []byte) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.closing {
+		return nil
+	}
+	_, err := s.conn.Write(frames)
+	return err
+}
+
+// close sends the one close frame, as the start or the answer of the closing
+// handshake (RFC 6455, 5.5.1). Any goroutine may call it.
+func (s *subscriber) close(code ws.StatusCode) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if !s.closing {
+		s.closing = true
+		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
+	}
+}
+
+// stop ends the conversation in good order: what the gateway has sent before it
+// answers our close frame is still printed. One that does not answer, or does not
+// take the frame, is left after closePatience.
+func (s *subscriber) stop() {
+	time.AfterFunc(closePatience, func() { s.conn.Close() })
+	s.close(ws.StatusNormalClosure)
 }
 
 // connect performs the handshake; early is what came right behind it.
 func (s *subscriber) connect(ctx context.Context) (early []byte, err error) {
 	var refused error
 	dialer := ws.Dialer{
-		Protocols:     []string{"fleetcast.v1"},
-		Timeout:       s.command.Timeout,
-		OnStatusError: func(status int, _ []byte, response io.Reader) { refused = refusal(status, response) },
+		Protocols: []string{"fleetcast.v1"},
+		Timeout:   s.command.Timeout,
+		OnStatusError: func(status int, _ []byte, response io.Reader) {
+			var pause time.Duration
+			pause, refused = refusal(status, response)
+			s.retryAt = time.Now().Add(pause)
+		},
 	}
 	conn, buffered, _, err := dialer.Dial(ctx, string(s.command.URL))
 	if refused != nil {
@@ -171,7 +215,7 @@ func (s *subscriber) read(early []byte) error {
 func (s *subscriber) violated(err error) {
 	var violation *websocket.CloseError
 	if errors.As(err, &violation) {
-		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, violation.Code, "", ws.NewMask()))
+		s.close(violation.Code)
 	}
 }
 
@@ -180,11 +224,10 @@ func (s *subscriber) handle(m websocket.Message) error {
 	case ws.OpText:
 		return s.print(m.Payload)
 	case ws.OpPing:
-		_, err := s.conn.Write(websocket.AppendMaskedFrame(nil, ws.OpPong, m.Payload, ws.NewMask()))
-		return err
+		return s.send(websocket.AppendMaskedFrame(nil, ws.OpPong, m.Payload, ws.NewMask()))
 	case ws.OpClose:
 		code, reason, _ := websocket.ParseClose(m.Payload) // Next has validated it
-		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
+		s.close(code)
 		return fmt.Errorf("the gateway closed the connection: %d %q", code, reason)
 	}
 	return nil
@@ -203,21 +246,38 @@ func (s *subscriber) print(payload []byte) error {
 		}
 		return s.printLine(payload)
 	case command.KindGap:
-		return s.printLine(payload)
+		if !s.command.Data {
+			return s.printLine(payload)
+		}
+		fmt.Fprintf(s.std.err, "fleetcast subscribe: events %d to %d of %s were missed\n", m.From, m.To, m.Channel)
 	case command.KindWelcome:
 		s.welcomed = true
 		s.silence = silenceFactor * time.Duration(m.PingIntervalMS) * time.Millisecond
 	case command.KindSubscribed:
 		fmt.Fprintf(s.std.err, "fleetcast subscribe: subscribed to %s, behind offset %d\n", m.Channel, m.Offset)
 	case command.KindGoodbye:
-		s.retryAfter = time.Duration(m.RetryAfterMS) * time.Millisecond
+		s.retryAt = time.Now().Add(pauseOf(m.RetryAfterMS))
 	case command.KindError:
-		switch command.Code(m.Code) {
-		case command.RateLimited, command.NotAvailable, command.Internal:
-			return fmt.Errorf("%s: %s", m.Code, m.Message)
-		}
+		return s.refused(&m)
+	}
+	return nil
+}
+
+// refused handles the refusal of a subscription. Where the gateway says when to
+// try again, that is done on this connection; the others are not given up for it.
+func (s *subscriber) refused(m *command.ServerMessage) error {
+	switch command.Code(m.Code) {
+	case command.RateLimited, command.NotAvailable, command.Internal:
+	default:
 		return refusedError{string(m.Code), string(m.Message)}
 	}
+	if m.RetryAfterMS == 0 || !m.ID.Set || m.ID.Value >= uint64(len(s.command.Channels)) {
+		return fmt.Errorf("%s: %s", m.Code, m.Message)
+	}
+	pause := pauseOf(m.RetryAfterMS)
+	fmt.Fprintf(s.std.err, "fleetcast subscribe: %s: %s; trying again in %v, as the gateway asks\n", m.Code, m.Message, pause)
+	request := s.appendSubscribe(nil, int(m.ID.Value))
+	time.AfterFunc(pause, func() { _ = s.send(request) }) // if the connection is gone, that is told where it is read
 	return nil
 }
 

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 )
 
 // TestSubscribeAnswers: subscribe answers pings and close frames with masked
@@ -72,6 +73,107 @@ func TestSubscribeAnswers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// scripted is a gateway that does what talk says with each connection.
+func scripted(t *testing.T, talk func(conn net.Conn, in *bufio.Reader)) (url string) {
+	t.Helper()
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		talk(conn, bufio.NewReader(conn))
+	}))
+	t.Cleanup(gateway.Close)
+	return "ws" + strings.TrimPrefix(gateway.URL, "http")
+}
+
+// textOf reads a frame of the client and returns its opcode and payload.
+func textOf(in *bufio.Reader) string {
+	f, err := readFrame(in)
+	if err != nil {
+		return err.Error()
+	}
+	ws.Cipher(f.Payload, f.Header.Mask, 0)
+	return fmt.Sprintf("%x %s", f.Header.OpCode, f.Payload)
+}
+
+// TestSubscribeStops: when it is stopped, subscribe says so with 1000, prints what
+// comes before the answer, and waits for that, but not for ever (RFC 6455, 7.1.1 to
+// 7.1.4). It has one close frame only, also if the gateway's crosses it.
+func TestSubscribeStops(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		t.Run(fmt.Sprint(answers), func(t *testing.T) {
+			heard := make(chan string, 3)
+			url := scripted(t, func(conn net.Conn, in *bufio.Reader) {
+				textOf(in)
+				_ = wsutil.WriteServerText(conn, []byte(`{"type":"subscribed","id":0,"channel":"news","epoch":"x","offset":0}`))
+				heard <- textOf(in)
+				if answers {
+					_ = wsutil.WriteServerText(conn, []byte(`{"type":"event","channel":"news","offset":1,"data":"last"}`))
+					_ = ws.WriteFrame(conn, ws.NewPingFrame([]byte("?")))
+					_ = ws.WriteFrame(conn, ws.NewCloseFrame([]byte("\x03\xe8")))
+				}
+				heard <- textOf(in)
+			})
+			c := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+			c.err.await(t, "subscribed")
+			c.stop()
+			if code := c.wait(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			if got := <-heard; got != "8 \x03\xe8" {
+				t.Errorf("the gateway heard %q, want a close frame with 1000", got)
+			}
+			if got := <-heard; got != io.EOF.Error() {
+				t.Errorf("behind its close frame comes %q", got)
+			}
+			if got := c.out.String(); answers && got != "\"last\"\n" {
+				t.Errorf("printed %q", got)
+			}
+		})
+	}
+}
+
+// TestSubscribeObeys: it asks again for a channel when the gateway says, on the same
+// connection, and comes back when it says; and it tells of gaps.
+func TestSubscribeObeys(t *testing.T) {
+	heard := make(chan string, 10)
+	url := scripted(t, func(conn net.Conn, in *bufio.Reader) {
+		say := func(text string) { _ = wsutil.WriteServerText(conn, []byte(text)) }
+		heard <- textOf(in)
+		heard <- textOf(in)
+		say(`{"type":"subscribed","id":0,"channel":"a","epoch":"x","offset":0}`)
+		say(`{"type":"error","id":1,"code":"rate_limited","message":"too many","retry_after_ms":20}`)
+		heard <- textOf(in)
+		say(`{"type":"gap","channel":"a","from":3,"to":9}`)
+		say(`{"type":"goodbye","reason":"draining","retry_after_ms":1234567}`)
+		_ = ws.WriteFrame(conn, ws.NewCloseFrame([]byte("\x03\xe9draining")))
+		textOf(in)
+	})
+	for _, data := range []bool{false, true} {
+		c := start(t, nil, "subscribe", fmt.Sprintf("--data=%v", data), "--url="+url, "a", "b")
+		for _, want := range []string{"0,", "1,", "1,"} {
+			if got := <-heard; !strings.HasPrefix(got, `1 {"type":"subscribe","id":`+want) {
+				t.Errorf("the gateway heard %s, want id %s", got, want)
+			}
+		}
+		c.err.await(t, `rate_limited: too many; trying again in 20ms, as the gateway asks`)
+		c.err.await(t, `1001 "draining"; connecting again in 20m34\.\d+s, as the gateway asks`)
+		if data {
+			c.err.await(t, "events 3 to 9 of a were missed")
+		} else {
+			c.out.await(t, `^{"type":"gap","channel":"a","from":3,"to":9}\n$`)
+		}
+		c.stop()
+		if code := c.wait(t); code != 0 || data && c.out.String() != "" {
+			t.Errorf("exit code %d, output %q", code, c.out)
+		}
 	}
 }
 

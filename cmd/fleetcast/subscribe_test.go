@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
@@ -99,4 +100,59 @@ func TestSubscribeRefusalWithoutEnd(t *testing.T) {
 		t.Errorf("exit code %d, want %d", code, exitFailure)
 	}
 	c.err.await(t, "404 Not Found: not here")
+}
+
+// TestSubscribeWaitsAsTold: the pause that a refusal asks for is kept, in whatever
+// form it comes; a pause with any other status is nothing to wait for.
+func TestSubscribeWaitsAsTold(t *testing.T) {
+	for _, test := range []struct {
+		status      int
+		after, said string
+	}{
+		{503, "120", `503 Service Unavailable: full; connecting again in (2m0s|1m59\.\d+s), as the gateway asks`},
+		{429, "3", `429 Too Many Requests: full; connecting again in (3s|2\.\d+s), as the gateway asks`},
+		{503, "99999999999999999999999", `connecting again in (1h0m0s|59m59\.\d+s), as the gateway asks`},
+		{503, "Fri, 31 Dec 9999 23:59:59 GMT", `connecting again in (1h0m0s|59m59\.\d+s), as the gateway asks`},
+		{503, "Thu, 01 Jan 1970 00:00:00 GMT", `connecting again in \d+ms\n`},
+		{503, "soon", `connecting again in \d+ms\n`},
+		{503, "-5", `connecting again in \d+ms\n`},
+		{500, "120", `connecting again in \d+ms\n`},
+	} {
+		t.Run(fmt.Sprint(test.status, " ", test.after), func(t *testing.T) {
+			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", test.after)
+				http.Error(w, "full", test.status)
+			}))
+			defer gateway.Close()
+			c := start(t, nil, "subscribe", "--url=ws"+strings.TrimPrefix(gateway.URL, "http"), "news")
+			c.err.await(t, test.said)
+			c.stop() // also ends the wait
+			if code := c.wait(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+// The second attempt comes when the pause is over.
+func TestSubscribeReturnsAfterAPause(t *testing.T) {
+	var refused atomic.Pointer[time.Time]
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now()
+		if refused.CompareAndSwap(nil, &now) {
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "full", http.StatusServiceUnavailable)
+			return
+		}
+		if paused := now.Sub(*refused.Load()); paused < time.Second {
+			t.Errorf("the second attempt comes after %v", paused)
+		}
+		http.Error(w, "never", http.StatusForbidden)
+	}))
+	defer gateway.Close()
+	c := start(t, nil, "subscribe", "--url=ws"+strings.TrimPrefix(gateway.URL, "http"), "news")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+	c.err.await(t, "403 Forbidden: never")
 }
