@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
 	"fleetcast/gateway"
 	"fleetcast/gateway/web"
@@ -21,14 +22,18 @@ import (
 const page = `<!doctype html><title>test</title>%s
 const seen = window.seen = [];
 const client = %s(%q, {
-  onState: ({ state }) => seen.push(state),
+  onState: ({ state, code, retryAt }) => {
+    seen.push(state);
+    if (code === 1001) window.back = { at: retryAt, pause: retryAt - Date.now() };
+    if (state === "connecting" && window.back) seen.push(Date.now() >= window.back.at ? "back in time" : "back too early");
+  },
   onGap: ({ channel, from, to }) => seen.push(["gap", channel, from, to].join(" ")),
 });
 client.subscribe("news", (data, { offset }) => seen.push(["event", offset, JSON.stringify(data)].join(" ")));
 </script>`
 
-// Both forms of the client work in a browser, on a page of another origin, and
-// come back when the connection is cut.
+// Both forms of the client work in a browser, on a page of another origin, come
+// back when the connection is cut, and when the gateway that stops has asked to.
 func TestInBrowser(t *testing.T) {
 	ctx, console := browsertest.Start(t, "the client in a browser is")
 	for name, begin := range map[string][2]string{
@@ -36,7 +41,8 @@ func TestInBrowser(t *testing.T) {
 		"classic": {`<script src="/fleetcast.classic.js"></script><script>`, "new Fleetcast"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := startGateway(t)
+			const window = 4000 // of two clients' returns, in milliseconds
+			g := startGateway(t, func(c *gateway.Config) { c.RetryWindow = window * time.Millisecond })
 			line := newProxy(t, g.ClientAddrs()[0].String())
 			site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
@@ -59,11 +65,28 @@ func TestInBrowser(t *testing.T) {
 			publish(t, g, `{"wörld":1}`)
 			expectSeen(t, ctx, `event 1 {"wörld":1}`)
 			line.cut()
+			awaitSubscribers(t, g, 0)
+			connectFirst(t, g)
 			publish(t, g, `2`)
 			line.route(g.ClientAddrs()[0].String())
 			expectSeen(t, ctx, "gap news 2 2")
 			publish(t, g, `3`)
 			expectSeen(t, ctx, "event 3 3")
+
+			next := startGateway(t)
+			line.route(next.ClientAddrs()[0].String())
+			if err := g.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the pause", func() bool {
+				pause, err := chromedp.Run(ctx, chromedp.Evaluate[float64]("window.back?.pause ?? 0"))
+				if err != nil || pause > window/2 {
+					t.Fatalf("the page waits for %v ms, %v", pause, err)
+				}
+				return pause > window/4 // which no back-off is at first
+			})
+			awaitSubscribers(t, next, 1)
+			expectSeen(t, ctx, "back in time")
 			for _, complaint := range console.Take() {
 				// That a connection failed is said by the browser itself.
 				if !strings.Contains(complaint, "WebSocket") && !strings.Contains(complaint, "favicon") {
@@ -72,6 +95,24 @@ func TestInBrowser(t *testing.T) {
 			}
 		})
 	}
+}
+
+// connectFirst connects a client that takes the first turn when the gateway
+// drains, so that the next has to wait.
+func connectFirst(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+g.ClientAddrs()[0].String()+gateway.Path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseNow() })
+	go func() {
+		for { // a close frame is answered where it is read
+			if _, _, err := conn.Read(t.Context()); err != nil {
+				return
+			}
+		}
+	}()
 }
 
 // awaitSubscribers waits until the gateway has that many subscriptions.

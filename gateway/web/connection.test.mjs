@@ -166,6 +166,16 @@ test("a ping whose connection ends is rejected", async () => {
   await assert.rejects(rig.client.ping(), { code: "closed" });
 });
 
+test("a refusal of the watch's ping is a sign of life", async () => {
+  const rig = await new Rig().open();
+  rig.clock.advance(55_000);
+  const [{ id }] = rig.heard();
+  rig.say({ type: "error", id, code: "rate_limited", message: "", retry_after_ms: 500 });
+  rig.clock.advance(20_000);
+  assert.equal(rig.client.state.state, "open");
+  assert.deepEqual(rig.errors, []);
+});
+
 test("a late timer tells of sleep: the connection is checked at once", async () => {
   const rig = await new Rig().open();
   rig.clock.sleep(3_600_000);

@@ -54,13 +54,18 @@ func TestEndToEnd(t *testing.T) {
 	client.end()
 }
 
-func startGateway(t *testing.T) *gateway.Gateway {
+// startGateway runs a gateway until the test ends. set may change the
+// configuration before.
+func startGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
 	config.ClientPublish = gateway.Patterns{"chat"}
 	config.RetryWindow = 50 * time.Millisecond
 	config.AllowedOrigins = []string{"*"} // pages of these tests come from servers of their own
+	for _, f := range set {
+		f(&config)
+	}
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)

@@ -22,7 +22,7 @@ const PONG_TIMEOUT = 10_000; // of silence, while a pong is awaited
 const TICK = 10_000; // how often the watch looks at the clock
 const LATE = 5_000; // a timer this much behind tells of sleep or a frozen tab
 const DEFAULT_PING_INTERVAL = 25_000; // until the gateway has named its own
-const MAX_RETRY_AFTER = 3_600_000; // of a goodbye; timers overflow at 2^31
+const MAX_RETRY_AFTER = 3_600_000; // that the gateway can ask for; timers overflow at 2^31
 
 // Limits of one subscribe command that names many channels. Its JSON stays under the smallest
 // --max-message that a gateway is likely to have.
@@ -35,14 +35,23 @@ const utf8 = new TextEncoder();
 // Refusals of subscriptions that may pass while the connection stays.
 const TEMPORARY = new Set(["not_available", "rate_limited", "internal"]);
 
-/** An error with a `code`: one of the protocol's, or one of the client's own. */
+/**
+ * An error with a `code`: one of the protocol's, or one of the client's own. retryAfter is for
+ * how many milliseconds the gateway asks not to try again, if it does.
+ */
 class FleetcastError extends Error {
-  constructor(code, message, { channel, cause } = {}) {
+  constructor(code, message, { channel, cause, retryAfter } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "FleetcastError";
     this.code = code;
     this.channel = channel;
+    this.retryAfter = retryAfter;
   }
+}
+
+// The pause that a message of the gateway asks for, or undefined.
+function pauseOf({ retry_after_ms: pause }) {
+  return typeof pause === "number" && pause >= 0 ? Math.min(pause, MAX_RETRY_AFTER) : undefined;
 }
 
 /** Delays between attempts: exponential with full jitter, so that no two clients keep step. */
@@ -210,6 +219,7 @@ class Fleetcast {
 
   #socket = null;
   #watch = null; // set from the welcome to the connection's end
+  #probe; // the id of the watch's last ping
   #openedAt = 0;
   #goodbye = false;
 
@@ -219,8 +229,10 @@ class Fleetcast {
   // refused (until the next connection), deferred (until the retry timer).
   #channels = new Map();
   #flushing = false;
+  #left = new Set(); // names that are unsubscribed, of which the gateway has not heard
   #retryBackoff;
   #retryTimer;
+  #retryAt;
 
   constructor(url, options = {}) {
     this.#url = absolute(url);
@@ -295,7 +307,7 @@ class Fleetcast {
     return new Promise((resolve, reject) => {
       this.#replies.set(id, {
         resolve: () => resolve(performance.now() - sent),
-        reject: (cause) => reject(new FleetcastError(cause.code, "ping: the connection ended before the answer", { cause })),
+        reject: (cause) => reject(new FleetcastError(cause.code, `ping: ${cause.message}`, { cause, retryAfter: cause.retryAfter })),
       });
       this.#send({ type: "ping", id });
     });
@@ -352,7 +364,7 @@ class Fleetcast {
     this.#watch = new Watch(
       this.#clock,
       interval,
-      () => this.#send({ type: "ping", id: this.#nextId++ }),
+      () => this.#send({ type: "ping", id: (this.#probe = this.#nextId++) }),
       () => this.#lose(0, "no pong in time"),
     );
     this.#setState({ state: "open", client: message.client });
@@ -364,9 +376,10 @@ class Fleetcast {
     const wasUp = this.#watch !== null && this.#clock.now() - this.#openedAt >= STABLE_AFTER;
     if (wasUp) this.#backoff.reset();
     this.#endConnection(4000, reason);
-    const lost = new FleetcastError("connection_lost", "the connection ended before the answer: published or not, nobody knows");
+    const lost = new FleetcastError("connection_lost", "the connection ended before the answer: done or not, nobody knows");
     this.#rejectReplies(lost);
     for (const entry of this.#channels.values()) entry.state = "idle";
+    this.#left.clear();
     const delay = this.#goodbye ? this.#goodbyeRemainder() : this.#backoff.next();
     this.#wait(delay, { code, reason });
   }
@@ -490,6 +503,7 @@ class Fleetcast {
         this.#sentAway(message);
         break;
       case "subscribed":
+      case "unsubscribed":
       case "published":
       case "error":
         this.#reply(message);
@@ -534,10 +548,11 @@ class Fleetcast {
     else this.#watch?.pong();
   }
 
-  #sentAway({ retry_after_ms: delay }) {
-    if (typeof delay !== "number" || delay < 0) return;
+  #sentAway(message) {
+    const pause = pauseOf(message);
+    if (pause === undefined) return;
     this.#goodbye = true;
-    this.#notBefore = this.#clock.now() + Math.min(delay, MAX_RETRY_AFTER);
+    this.#notBefore = this.#clock.now() + pause;
   }
 
   #reply(message) {
@@ -550,10 +565,18 @@ class Fleetcast {
     if (message.type === "published") {
       waiting?.resolve({ offset: message.offset });
     } else if (message.type === "error") {
-      const error = new FleetcastError(message.code, message.message, { channel: waiting?.channel });
-      if (waiting) waiting.reject(error);
-      else if (message.code !== "not_subscribed") this.#report(error); // see _unsubscribe
+      this.#failed(message, waiting);
     }
+  }
+
+  // A command other than subscribe was refused.
+  #failed({ id, code, message, ...rest }, waiting) {
+    const retryAfter = pauseOf(rest);
+    const error = new FleetcastError(code, message, { channel: waiting?.channel, retryAfter });
+    if (waiting?.reject) waiting.reject(error);
+    else if (id !== undefined && id === this.#probe) this.#watch?.pong(); // as good a sign of life
+    else if (waiting?.leaves && code === "rate_limited") this.#leaveLater(waiting.channel, retryAfter);
+    else if (code !== "not_subscribed") this.#report(error); // see _unsubscribe
   }
 
   // Subscriptions -----------------------------------------------------------------------------
@@ -623,22 +646,56 @@ class Fleetcast {
     }
   }
 
-  #refused(entry, { code, message }) {
+  #refused(entry, { code, message, ...rest }) {
     if (this.#channels.get(entry.name) !== entry) return;
+    const retryAfter = pauseOf(rest);
+    if (code === "already_subscribed") {
+      // The unsubscribe before it was refused.
+      entry.state = "deferred";
+      this.#leave(entry.name);
+      this.#retryLater(retryAfter);
+      return;
+    }
     entry.state = TEMPORARY.has(code) ? "deferred" : "refused";
-    if (entry.state === "deferred") this.#retryLater();
-    this.#report(new FleetcastError(code, message, { channel: entry.name }));
+    if (entry.state === "deferred") this.#retryLater(retryAfter);
+    this.#report(new FleetcastError(code, message, { channel: entry.name, retryAfter }));
   }
 
-  #retryLater() {
-    if (this.#retryTimer !== undefined) return;
-    this.#retryTimer = this.#clock.setTimeout(() => {
-      this.#retryTimer = undefined;
-      for (const entry of this.#channels.values()) {
-        if (entry.state === "deferred") entry.state = "idle";
-      }
-      this.#flush();
-    }, this.#retryBackoff.next());
+  // What was refused for now is tried again together: after the longest of the pauses that the
+  // gateway asks for, or, where it asks for none, with back-off.
+  #retryLater(pause) {
+    if (pause === undefined && this.#retryTimer !== undefined) return;
+    const delay = pause ?? this.#retryBackoff.next();
+    const at = this.#clock.now() + delay;
+    if (this.#retryTimer !== undefined) {
+      if (at <= this.#retryAt) return;
+      this.#clock.clearTimeout(this.#retryTimer);
+    }
+    this.#retryAt = at;
+    this.#retryTimer = this.#clock.setTimeout(() => this.#retry(), delay);
+  }
+
+  #retry() {
+    this.#retryTimer = undefined;
+    for (const name of this.#left) {
+      if (!this.#channels.has(name)) this.#leave(name); // else its subscribe will see to it
+    }
+    this.#left.clear();
+    for (const entry of this.#channels.values()) {
+      if (entry.state === "deferred") entry.state = "idle";
+    }
+    this.#flush();
+  }
+
+  #leave(channel) {
+    const id = this.#nextId++;
+    this.#replies.set(id, { channel, leaves: true });
+    this.#send({ type: "unsubscribe", id, channel });
+  }
+
+  #leaveLater(channel, pause) {
+    this.#left.add(channel);
+    this.#retryLater(pause);
   }
 
   /** @private Called by Subscription.unsubscribe. */
@@ -651,7 +708,7 @@ class Fleetcast {
     this.#channels.delete(entry.name);
     // If the subscribe under way is refused, the answer to this is not_subscribed, which is fine.
     if (entry.state === "asked" || entry.state === "live") {
-      this.#send({ type: "unsubscribe", id: this.#nextId++, channel: entry.name });
+      this.#leave(entry.name);
     }
   }
 

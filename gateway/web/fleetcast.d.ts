@@ -58,10 +58,12 @@ export interface FleetcastError extends Error {
   readonly code: ErrorCode | (string & {});
   readonly channel?: string;
   readonly cause?: unknown;
+  /** For how many milliseconds the gateway asks not to try again, if it does. */
+  readonly retryAfter?: number;
 }
 
 export const FleetcastError: {
-  new (code: string, message: string, details?: { channel?: string; cause?: unknown }): FleetcastError;
+  new (code: string, message: string, details?: { channel?: string; cause?: unknown; retryAfter?: number }): FleetcastError;
   readonly prototype: FleetcastError;
 };
 

@@ -221,6 +221,58 @@ test("refusals that may pass are tried again with back-off", async () => {
   assert.equal(rig.clock.timers, 0);
 });
 
+test("the pause that a refusal asks for is kept, the longest for all", async () => {
+  const rig = await new Rig().open();
+  for (const [name, pause] of [["a", 3000], ["b", 7000], ["c", 100], ["d", undefined]]) {
+    rig.client.subscribe(name, nothing);
+    await microtasks();
+    const [{ id }] = rig.heard();
+    rig.say({ type: "error", id, code: "rate_limited", message: "", retry_after_ms: pause });
+  }
+  assert.deepEqual(rig.errors.map((e) => e.retryAfter), [3000, 7000, 100, undefined]);
+  rig.clock.advance(6_999);
+  assert.deepEqual(rig.heard(), []);
+  rig.clock.advance(1);
+  const [{ id, channels }, ...more] = rig.heard();
+  assert.deepEqual([channels, more], [["a", "b", "c", "d"], []]);
+  rig.say({ type: "error", id, code: "rate_limited", message: "", retry_after_ms: 1e12 });
+  for (const channel of ["b", "c", "d"]) rig.say({ type: "subscribed", id, channel, epoch: "E1", offset: 0 });
+  assert.equal(rig.errors.at(-1).retryAfter, 3_600_000, "an hour at most");
+  assert.equal(rig.errors.at(-1).channel, "a");
+});
+
+test("an unsubscribe that is refused is said again", async () => {
+  const rig = await new Rig().open();
+  const seen = [];
+  (await rig.live("news", nothing)).unsubscribe();
+  const refused = { type: "error", code: "rate_limited", message: "", retry_after_ms: 1000 };
+  rig.say({ ...refused, id: rig.heard()[1].id });
+  rig.event("news", 1); // still comes
+  rig.clock.advance(1000);
+  const [again] = rig.heard();
+  assert.deepEqual([again.type, again.channel], ["unsubscribe", "news"]);
+  rig.say({ ...refused, id: again.id });
+  rig.client.subscribe("news", (d) => seen.push(d)); // before the unsubscribe is through
+  await microtasks();
+  rig.say({ type: "error", id: rig.heard()[0].id, code: "already_subscribed", message: "" });
+  rig.clock.advance(1000);
+  const [leave, subscribe, ...more] = rig.heard();
+  assert.deepEqual([leave.type, subscribe.type, more], ["unsubscribe", "subscribe", []]);
+  rig.say({ type: "unsubscribed", id: leave.id, channel: "news" });
+  rig.say({ type: "subscribed", id: subscribe.id, channel: "news", epoch: "E1", offset: 1 });
+  rig.event("news", 2);
+  assert.deepEqual([seen, rig.errors], [[2], []]);
+  assert.equal(rig.clock.timers, 1, "the watch");
+});
+
+test("a publish or a ping that is refused tells for how long to wait", async () => {
+  const rig = await new Rig().open();
+  const failed = [rig.client.publish("chat", 1), rig.client.ping()];
+  await microtasks();
+  for (const { id } of rig.heard()) rig.say({ type: "error", id, code: "rate_limited", message: "too many", retry_after_ms: 250 });
+  for (const promise of failed) await assert.rejects(promise, { code: "rate_limited", retryAfter: 250, message: /too many/ });
+});
+
 test("publish answers with the offset or rejects with the code", async () => {
   const rig = await new Rig().open();
   const good = rig.client.publish("chat", { x: 1 });
