@@ -371,13 +371,14 @@ func (b *backlog) countPlaces(before int) {
 	}
 }
 
-// oldest is for how long the first event has been on its way; 0 if none waits.
+// oldest is for how long the first event has been on its way, in whole
+// milliseconds; 0 if none waits.
 func (b *backlog) oldest(now time.Duration) time.Duration {
 	switch {
 	case b.half.event != nil:
-		return now - b.half.event.at
+		return (now - b.half.event.at).Round(time.Millisecond)
 	case b.live > 0:
-		return now - b.events.at(0).event.at
+		return (now - b.events.at(0).event.at).Round(time.Millisecond)
 	}
 	return 0
 }
