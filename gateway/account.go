@@ -55,20 +55,26 @@ func (a *account) ready() bool { return a.inUse.Load() <= a.credits.share.Load()
 // starved are the connections of one loop that wait for credit.
 type starved struct {
 	loop  *poller.Loop
-	queue []starver
+	queue []starvation
 	fed   atomic.Bool // set by givers: some of the queue may go on
 }
 
 // starver is a connection that waits.
 type starver interface {
 	resume()
-	creditAccount() *account
 }
 
-// add lets s wait, behind those that wait already.
-func (st *starved) add(s starver) {
-	st.queue = append(st.queue, s)
-	if !s.creditAccount().await() {
+// starvation is a connection that waits and the account that it waits for, which
+// may outlive it.
+type starvation struct {
+	starver starver
+	account *account
+}
+
+// add lets s wait for a, behind those that wait already.
+func (st *starved) add(s starver, a *account) {
+	st.queue = append(st.queue, starvation{s, a})
+	if !a.await() {
 		st.fed.Store(true) // credit came meanwhile
 	}
 }
@@ -92,10 +98,10 @@ func (st *starved) resume() {
 	waiting := st.queue
 	st.queue = nil
 	for _, s := range waiting {
-		if s.creditAccount().await() {
+		if s.account.await() {
 			st.queue = append(st.queue, s)
 		} else {
-			s.resume()
+			s.starver.resume()
 		}
 	}
 }

@@ -122,15 +122,17 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 		c.refuseChannel("publish", name, errDataTooLong, cmd.ID)
 		return
 	}
-	if c.account == nil {
-		c.account = s.gateway.newAccount(&s.starved)
+	account := s.publishing[c]
+	if account == nil {
+		account = s.gateway.newAccount(&s.starved)
+		s.publishing[c] = account
 	}
 	cost := eventCost(name, nil, cmd.Data)
-	if !c.account.take(cost) {
-		c.starve(payload)
+	if !account.take(cost) {
+		c.starve(payload, account)
 		return
 	}
-	p, err := s.gateway.streams.publish(name, nil, cmd.Data, c.account, cost, s.loop.Now(), &s.wakes)
+	p, err := s.gateway.streams.publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
 	if err != nil {
 		c.refuseChannel("publish", name, err, cmd.ID)
 		return
@@ -142,14 +144,11 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 }
 
 // starve lets a command wait for credit. TCP pushes the client back.
-func (c *session) starve(payload []byte) {
+func (c *session) starve(payload []byte, account *account) {
 	c.held = &heldInput{starved: append([]byte(nil), payload...)}
 	c.conn.PauseReading()
-	c.shard.starved.add(c)
+	c.shard.starved.add(c, account)
 }
-
-// creditAccount implements starver.
-func (c *session) creditAccount() *account { return c.account }
 
 // resume handles what was held: the command that waited, if one did, then what
 // was read behind it. It implements starver.

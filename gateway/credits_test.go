@@ -142,13 +142,11 @@ type modelEvent struct {
 	cost int64
 }
 
-func (p *modelPublisher) creditAccount() *account { return p.account }
-
 func (p *modelPublisher) resume() {
 	for ; p.left > 0; p.left-- {
 		cost := p.random.Int64N(300) + 1
 		if !p.account.take(cost) {
-			p.account.starved.add(p)
+			p.account.starved.add(p, p.account)
 			return
 		}
 		p.give <- modelEvent{p.account, cost}

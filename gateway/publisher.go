@@ -145,11 +145,8 @@ func (p *publisher) handle(b []byte) {
 func (p *publisher) starve() {
 	p.starving = true
 	p.conn.PauseReading()
-	p.ingest.starved.add(p)
+	p.ingest.starved.add(p, p.account)
 }
-
-// creditAccount implements starver.
-func (p *publisher) creditAccount() *account { return p.account }
 
 // steps handles request after request and returns what is left of b.
 func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {

@@ -76,7 +76,6 @@ type session struct {
 	reader        websocket.Reader
 	held          *heldInput    // input that cannot be handled yet, or nil
 	lastSeen      time.Duration // when bytes last came or left; the loop's time
-	account       *account      // of its publishes; nil before the first
 	id            uint64
 }
 
@@ -145,6 +144,7 @@ func (c *session) Closed(err error) {
 	c.moveTo(sessionClosed)
 	c.reader.Release()
 	c.releaseHeld()
+	delete(s.publishing, c)
 	if c.backlog != nil {
 		c.backlog.release()
 		s.lagging.remove(c)

@@ -50,6 +50,8 @@ type shard struct {
 	drain     drainState
 	drained   func() // to be called when the part of a drain that was asked for is through
 	leaving   leaving
+	// publishing has the accounts of clients that publish, which are few.
+	publishing map[*session]*account
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
 	pongs      *poller.Deadlines[*session] // clients that must show life
@@ -74,6 +76,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		index:      index,
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
+		publishing: make(map[*session]*account),
 		slice:      fanOutSlice,
 		handshakes: poller.NewDeadlines[*session](g.config().HandshakeTimeout),
 		pongs:      poller.NewDeadlines[*session](g.config().PongTimeout),
