@@ -65,6 +65,15 @@ type ListenConfig struct {
 	// KeepAlive has the kernel find out peers that vanish, within some two
 	// minutes of silence (SO_KEEPALIVE).
 	KeepAlive bool
+	// SendBuffer is how many bytes the kernel keeps of what a socket sends
+	// (SO_SNDBUF), sent and not acknowledged included; it caps that at
+	// net.core.wmem_max. 0 leaves the size to the kernel, which lets it grow.
+	SendBuffer int
+	// SendTimeout is how long a peer may leave what was sent unacknowledged, or
+	// keep its window shut while something waits (TCP_USER_TIMEOUT, to the
+	// millisecond). The socket then fails with [unix.ETIMEDOUT]. 0 is the kernel's
+	// own patience, many minutes.
+	SendTimeout time.Duration
 }
 
 // Listen opens count sockets as the zero ListenConfig does.
@@ -166,6 +175,12 @@ func (l *Listener) set(config ListenConfig) error {
 	err := l.option(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if config.UnsentLowWater > 0 {
 		err = errors.Join(err, l.option(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, config.UnsentLowWater))
+	}
+	if config.SendBuffer > 0 {
+		err = errors.Join(err, l.option(unix.SOL_SOCKET, unix.SO_SNDBUF, config.SendBuffer))
+	}
+	if config.SendTimeout > 0 {
+		err = errors.Join(err, l.option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(config.SendTimeout.Milliseconds())))
 	}
 	if config.KeepAlive {
 		err = errors.Join(err,

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -175,7 +176,7 @@ func TestListenFails(t *testing.T) {
 }
 
 func TestAcceptedSocketsInheritOptions(t *testing.T) {
-	const lowWater = 64 << 10
+	const lowWater, sendBuffer = 64 << 10, 20_000
 	options := []struct {
 		name          string
 		level, option int
@@ -184,9 +185,11 @@ func TestAcceptedSocketsInheritOptions(t *testing.T) {
 		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, func(v int) bool { return v != 0 }},
 		{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, func(v int) bool { return v == lowWater }},
 		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, func(v int) bool { return v != 0 }},
+		{"SO_SNDBUF", unix.SOL_SOCKET, unix.SO_SNDBUF, func(v int) bool { return v == 2*sendBuffer }}, // socket(7): doubled
+		{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, func(v int) bool { return v == 1500 }},
 	}
 	tl := startLoop(t, poller.LoopConfig{})
-	config := poller.ListenConfig{UnsentLowWater: lowWater, KeepAlive: true}
+	config := poller.ListenConfig{UnsentLowWater: lowWater, KeepAlive: true, SendBuffer: sendBuffer, SendTimeout: 1500 * time.Millisecond}
 	listeners := must[[]*poller.Listener](t)(config.Listen(loopback, 2))
 	checked := make(chan struct{}, 64)
 	tl.do(func() {

@@ -30,7 +30,8 @@ type Owner interface {
 	Turn() (busy bool)
 	// Pending tells whether mail has arrived since Turn looked.
 	Pending() bool
-	// Tick runs about every TickInterval while the loop has connections.
+	// Tick runs about every TickInterval while the loop has connections, or
+	// dismissed sockets that linger.
 	Tick()
 }
 
@@ -66,6 +67,7 @@ type Loop struct {
 	freeSlots []int32
 	closing   []ending // given up in this turn
 	listeners []*Listener
+	lingering lingering // dismissed sockets
 
 	now       time.Duration
 	turnDone  func(time.Duration)
@@ -157,6 +159,7 @@ func (l *Loop) Close() {
 	for _, listener := range l.listeners {
 		listener.close()
 	}
+	l.lingering.close()
 	l.epoll.close()
 }
 
@@ -284,7 +287,7 @@ func (l *Loop) shareWaiting() {
 
 // ticking tells whether anything depends on the clock.
 func (l *Loop) ticking() bool {
-	if l.Conns() > 0 || l.alarm.coarse {
+	if l.Conns() > 0 || l.alarm.coarse || len(l.lingering) > 0 {
 		return true
 	}
 	for _, listener := range l.listeners {
@@ -314,6 +317,7 @@ func (l *Loop) tick() {
 	for _, listener := range l.listeners {
 		listener.tick()
 	}
+	l.lingering.tick(l)
 	// Whoever has run out of time is found before the sweep sees it again.
 	l.owner.Tick()
 	l.sweep.advance(l.conns, l.now)
