@@ -245,3 +245,24 @@ type Handshake struct {
 
 // websocketVersion is the only version there is (RFC 6455, 4.1).
 const websocketVersion = "13"
+
+// FieldValues appends the values of all fields with a name, given in lower case,
+// to dst, in order. They lie in head, a request's as [RequestLength] delimits
+// it. A head that is malformed has those before the first malformed line.
+func FieldValues(dst [][]byte, head []byte, name string) [][]byte {
+	_, rest, ok := cutLine(TrimEmptyLine(head))
+	for ok {
+		var line []byte
+		if line, rest, ok = cutLine(rest); !ok {
+			break
+		}
+		field, value, valid := parseField(line)
+		if !valid {
+			break
+		}
+		if equalFold(field, name) {
+			dst = append(dst, value)
+		}
+	}
+	return dst
+}
