@@ -159,12 +159,3 @@ func (c *session) clientID() string {
 	var id [16]byte
 	return string(appendClientID(id[:0], c.id))
 }
-
-// address is the peer's, or empty if it is gone.
-func (c *session) address() string {
-	addr := c.conn.RemoteAddr()
-	if !addr.IsValid() {
-		return ""
-	}
-	return addr.String()
-}

@@ -24,7 +24,7 @@ func (g *Gateway) Lagging() (n int) {
 
 // There is a session for every socket and an entry for every message that waits.
 func TestSizes(t *testing.T) {
-	if size := unsafe.Sizeof(session{}); size != 120 {
+	if size := unsafe.Sizeof(session{}); size != 128 {
 		t.Errorf("a session has %d bytes", size)
 	}
 	if size := unsafe.Sizeof(waiting{}); size != 16 {

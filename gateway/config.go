@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"os"
@@ -83,6 +85,29 @@ type Config struct {
 	// uses is kept.
 	ChannelRetention time.Duration
 
+	// TrustedProxies are the addresses of proxies, which are believed when they say
+	// whose connection they pass on in the way that ProxyHeader names. They are
+	// never counted as clients' addresses.
+	TrustedProxies []netip.Prefix
+	ProxyHeader    ProxyHeader
+	// AddressClients is how many connections of clients one address may have; 0 is
+	// no bound. AddressConnects is how often one may connect. Beyond, 429. Of IPv6
+	// the first 64 bits count as an address.
+	AddressClients  int
+	AddressConnects Rate
+	// Connects is how many clients are admitted in all. ConnectQueue is how many
+	// may wait for their turn, no longer than HandshakeTimeout; more are answered
+	// 503.
+	Connects     Rate
+	ConnectQueue int
+	// SendBuffer is how many bytes of what is sent to a client the kernel keeps,
+	// capped by net.core.wmem_max; 0 leaves it to the kernel.
+	SendBuffer int
+	// SendTimeout is how long a client may leave what was sent unacknowledged, or
+	// keep its receive window shut; 0 stands for PingInterval and PongTimeout
+	// together.
+	SendTimeout time.Duration
+
 	// ConnectionLog is how many lines a second the log may have about clients and
 	// publishers that come and go; 0 is none. It says how many it left out.
 	ConnectionLog int
@@ -118,6 +143,7 @@ const (
 	DefaultPongTimeout      = 10 * time.Second
 	DefaultDrainWindow      = 5 * time.Second
 	DefaultRetryWindow      = 10 * time.Second
+	DefaultConnectQueue     = 1024
 )
 
 // DefaultConfig returns the defaults: both ports on loopback, chosen by the
@@ -151,6 +177,7 @@ func DefaultConfig(maxConnections int) Config {
 		PongTimeout:      DefaultPongTimeout,
 		DrainWindow:      DefaultDrainWindow,
 		RetryWindow:      DefaultRetryWindow,
+		ConnectQueue:     DefaultConnectQueue,
 	}
 }
 
@@ -240,8 +267,54 @@ func (c *Config) Check() error {
 	if c.RetryWindow < 0 {
 		errs.add("RetryWindow", "is %v, must not be negative", c.RetryWindow)
 	}
+	c.checkConnects(&errs)
 	if len(errs) == 0 {
 		return nil
 	}
 	return errs
+}
+
+// minSendBuffer is about the least send buffer in bytes that the kernel has.
+const minSendBuffer = 4 << 10
+
+// checkConnects names what is wrong with who may connect how.
+func (c *Config) checkConnects(errs *OptionErrors) {
+	for _, p := range c.TrustedProxies {
+		if !p.IsValid() {
+			errs.add("TrustedProxies", "has an invalid network")
+		}
+	}
+	switch {
+	case int(c.ProxyHeader) >= len(proxyHeaderNames):
+		errs.add("ProxyHeader", "is %v, which does not exist", c.ProxyHeader)
+	case c.ProxyHeader != NoProxyHeader && len(c.TrustedProxies) == 0:
+		errs.add("ProxyHeader", "is %v, and no proxy is trusted to send it", c.ProxyHeader)
+	}
+	for _, r := range []struct {
+		field string
+		value Rate
+	}{{"AddressConnects", c.AddressConnects}, {"Connects", c.Connects}} {
+		if err := r.value.check(); err != nil {
+			errs.add(r.field, "%v", err)
+		}
+	}
+	for _, n := range []struct {
+		field string
+		value int
+	}{{"AddressClients", c.AddressClients}, {"ConnectQueue", c.ConnectQueue}} {
+		if n.value < 0 {
+			errs.add(n.field, "is %d, must be at least 0", n.value)
+		}
+	}
+	if n := c.SendBuffer; n != 0 && (n < minSendBuffer || n > math.MaxInt32/2) {
+		errs.add("SendBuffer", "is %d, must be 0 or from %d to %d", n, minSendBuffer, math.MaxInt32/2)
+	}
+	if c.SendTimeout < 0 {
+		errs.add("SendTimeout", "is %v, must not be negative", c.SendTimeout)
+	}
+}
+
+// sendTimeout is SendTimeout, or what it stands for.
+func (c *Config) sendTimeout() time.Duration {
+	return cmp.Or(c.SendTimeout, c.PingInterval+c.PongTimeout)
 }

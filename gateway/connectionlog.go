@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"fleetcast/poller"
 )
 
 // connectionLog writes about clients and publishers that come and go: at most
@@ -44,7 +47,7 @@ func (c *session) logConnected(origin []byte) {
 		return
 	}
 	s.gateway.connectionLog.write(limit, s.loop.Now(), "client connected",
-		slog.String("client", c.clientID()), slog.Any("address", c.conn.RemoteAddr()), slog.String("origin", string(origin)))
+		slog.String("client", c.clientID()), slog.String("address", c.address()), slog.String("origin", string(origin)))
 }
 
 // logRefused tells of a client whose handshake was refused.
@@ -55,7 +58,18 @@ func (c *session) logRefused(reason string) {
 		return
 	}
 	s.gateway.connectionLog.write(limit, s.loop.Now(), "handshake refused",
-		slog.String("reason", reason), slog.Any("address", c.conn.RemoteAddr()))
+		slog.String("reason", reason), slog.String("address", c.address()))
+}
+
+// logTurnedAway tells of a client that was refused before it was read.
+func (s *shard) logTurnedAway(fd int, reason string) {
+	limit := s.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	addr := poller.RemoteAddr(fd)
+	s.gateway.connectionLog.write(limit, s.loop.Now(), "handshake refused",
+		slog.String("reason", reason), slog.String("address", addressText(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))))
 }
 
 // logGone tells of a client that was connected and is not any more.

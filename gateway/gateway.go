@@ -36,8 +36,10 @@ type Gateway struct {
 	http          *httpPort // or nil
 	connectionLog connectionLog
 	compressed    compressionWork
-	connections   atomic.Int64 // of clients, over all shards
-	publishers    atomic.Int64 // connections to the publish port
+	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
+	admission     admission
+	addresses     *quotas[netip.Addr] // of clients
+	publishers    atomic.Int64        // connections to the publish port
 	// publisherIDs counts the numbers given to RESP connections.
 	publisherIDs atomic.Uint64
 	apiPublisher *apiPublisher
@@ -77,6 +79,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.backlogs.limit.Store(config.BacklogMemory)
 	g.streams = newStreams(config.MaxChannels)
+	g.addresses = newQuotas[netip.Addr]()
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}
@@ -111,11 +114,12 @@ func (g *Gateway) open() error {
 		}
 	}
 	var err error
-	clients := poller.ListenConfig{UnsentLowWater: kernelQueue}
+	clients := poller.ListenConfig{UnsentLowWater: kernelQueue, SendBuffer: config.SendBuffer, SendTimeout: config.sendTimeout()}
 	if g.clientAddrs, err = listenAll(clients, config.Listen, config.ListenFiles, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
-	if g.publishAddrs, err = listenAll(poller.ListenConfig{KeepAlive: true}, config.Publish, config.PublishFiles, ingestLoops); err != nil {
+	publishers := poller.ListenConfig{KeepAlive: true, SendTimeout: publisherSendTimeout}
+	if g.publishAddrs, err = listenAll(publishers, config.Publish, config.PublishFiles, ingestLoops); err != nil {
 		return fmt.Errorf("open the publish port: %w", err)
 	}
 	return nil
@@ -184,6 +188,9 @@ func (g *Gateway) Run() {
 		defer func() { g.http.stop(); <-served }()
 	}
 	loops.Wait()
+	for _, s := range g.shards {
+		s.closeWaiting()
+	}
 	g.compressed.end()
 	g.serving.Store(false)
 	close(g.stopped)
@@ -230,7 +237,8 @@ func (g *Gateway) closeLoops() {
 	}
 }
 
-// sweepStreams forgets channels that nobody uses, one stripe at a time.
+// sweepStreams forgets channels that nobody uses, and addresses of clients, one
+// stripe at a time.
 func (g *Gateway) sweepStreams() {
 	ticker := time.NewTicker(max(g.config().ChannelRetention/stripeCount, time.Millisecond))
 	defer ticker.Stop()
@@ -238,6 +246,7 @@ func (g *Gateway) sweepStreams() {
 		select {
 		case <-ticker.C:
 			g.streams.sweep(i)
+			g.addresses.sweep(i, poller.Now())
 		case <-g.running.Done():
 			return
 		}

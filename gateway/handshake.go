@@ -23,6 +23,10 @@ var errDraining = &websocket.HandshakeError{
 // handshake gathers the request's head and answers it. What follows the head
 // are frames already.
 func (c *session) handshake(p []byte) {
+	if c.awaitsProxyHeader() {
+		c.proxyHeader(p)
+		return
+	}
 	seen := 0
 	if c.held != nil {
 		seen = len(c.held.rest.B)
@@ -42,8 +46,10 @@ func (c *session) handshake(p []byte) {
 	}
 	gathered := c.held
 	c.held = nil
-	if refused := c.upgrade(p[:n]); refused != nil && !c.handOver(refused, p) {
-		c.handshakeRefused(refused)
+	if c.readForwarded(p[:n]) {
+		if refused := c.upgrade(p[:n]); refused != nil && !c.handOver(refused, p) {
+			c.handshakeRefused(refused)
+		}
 	}
 	c.read(p[n:])
 	if gathered != nil {
@@ -85,7 +91,7 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 	}
 	s.replies = s.replies[:0]
 	read = websocket.TrimEmptyLine(read) // net/http would not
-	if !s.gateway.http.handOver(c.conn.Detach, read) {
+	if !s.gateway.http.handOver(c.conn.Detach, read, c.forwardedFrom()) {
 		if bytes.HasPrefix(read, []byte(http.MethodHead+" ")) {
 			s.replies = websocket.AppendRefusalHead(s.replies, errHTTPBusy)
 		} else {

@@ -57,8 +57,9 @@ type httpPort struct {
 
 // handedOver is a socket on its way to the server.
 type handedOver struct {
-	fd   int
-	read []byte
+	fd     int
+	read   []byte
+	client netip.AddrPort // as a trusted proxy says, or zero
 }
 
 func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
@@ -82,9 +83,10 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 	return h
 }
 
-// handOver takes a socket over, and a copy of what was read from it. It never
+// handOver takes a socket over, and a copy of what was read from it. client is
+// the address that it stands for, if that is another than its peer's. It never
 // waits: ok is false if there is no room, and then the caller keeps the socket.
-func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte) (ok bool) {
+func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client netip.AddrPort) (ok bool) {
 	if h.open.Add(1) > HTTPConnections {
 		h.open.Add(-1)
 		return false
@@ -95,7 +97,7 @@ func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte) (ok bo
 		return true // the client is gone
 	}
 	// There is room for all who are counted.
-	h.queue <- handedOver{fd, append([]byte(nil), read...)}
+	h.queue <- handedOver{fd, append([]byte(nil), read...), client}
 	return true
 }
 
@@ -148,7 +150,7 @@ func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{Conn: conn, port: h, read: next.read}, nil
+	return &httpConn{Conn: conn, port: h, read: next.read, client: next.client}, nil
 }
 
 // ended makes room for another.
@@ -169,9 +171,10 @@ func (h *httpPort) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPo
 // httpConn is a connection whose first bytes a loop has read.
 type httpConn struct {
 	net.Conn
-	port *httpPort
-	read []byte // and not yet seen by the server
-	end  sync.Once
+	port   *httpPort
+	read   []byte // and not yet seen by the server
+	client netip.AddrPort
+	end    sync.Once
 }
 
 // Read implements net.Conn.
@@ -182,6 +185,14 @@ func (c *httpConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
+}
+
+// RemoteAddr implements net.Conn: the client's, also behind a trusted proxy.
+func (c *httpConn) RemoteAddr() net.Addr {
+	if c.client.IsValid() {
+		return net.TCPAddrFromAddrPort(c.client)
+	}
+	return c.Conn.RemoteAddr()
 }
 
 // Close implements net.Conn.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -61,7 +62,7 @@ func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { peer.Close() })
-	if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request)) {
+	if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request), netip.AddrPort{}) {
 		t.Fatal("not taken")
 	}
 	return peer

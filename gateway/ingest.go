@@ -62,6 +62,11 @@ type ingestCounters struct {
 	refused    map[string]uint64 // connections turned away, by reason
 }
 
+// publisherSendTimeout is how long a publisher may leave replies unacknowledged,
+// or keep its receive window shut: as long as keep-alive probes take to find out
+// that one is gone. It may well read late, so it has more time than clients.
+const publisherSendTimeout = 2 * time.Minute
+
 func newIngest(g *Gateway) (*ingest, error) {
 	in := &ingest{
 		gateway:  g,

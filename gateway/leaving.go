@@ -83,6 +83,7 @@ func (l *leaving) waitFor(c *session) bool {
 func (s *shard) startDrain(done func()) {
 	s.drain, s.drained = drainRefusing, done
 	s.loop.CloseListeners()
+	s.turnAwayWaiting()
 }
 
 // startLeaving begins to send the clients away. done is called when the last
@@ -147,7 +148,7 @@ func (s *shard) sendAway() (busy bool) {
 	l, end := &s.leaving, s.loop.Refresh()+s.slice
 	for l.cursor >= 0 && s.quiet() { // none of its events may come behind a client's close
 		if due := l.due(); due > s.loop.Now() {
-			s.loop.WakeAt(max(due, s.loop.Now()+leaveGrain))
+			s.alarm.by(max(due, s.loop.Now()+leaveGrain))
 			return false
 		}
 		l.cursor = s.loop.Walk(l.cursor, 1, func(h poller.Handler) bool {

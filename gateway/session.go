@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
 	"fleetcast/poller"
@@ -35,6 +36,7 @@ const (
 	slowConsumer               // its backlog was over the limit
 	backlogsFull               // all backlogs together were, and its was among the largest
 	pingTimeout                // it did not answer
+	sendTimeout                // it did not acknowledge, or take, what was sent
 	draining                   // the gateway stops
 	disconnected               // an operator asked for it
 	disconnectCount
@@ -50,6 +52,7 @@ var disconnectNames = [disconnectCount]string{
 	slowConsumer:    "slow_consumer",
 	backlogsFull:    "backlogs_full",
 	pingTimeout:     "ping_timeout",
+	sendTimeout:     "send_timeout",
 	draining:        "draining",
 	disconnected:    "disconnected",
 }
@@ -76,6 +79,7 @@ type session struct {
 	reader        websocket.Reader
 	held          *heldInput    // input that cannot be handled yet, or nil
 	lastSeen      time.Duration // when bytes last came or left; the loop's time
+	source        *source       // where it comes from, or nil
 	id            uint64
 }
 
@@ -137,6 +141,8 @@ func (c *session) Closed(err error) {
 		case c.state == sessionHandshaking:
 			c.reason = handshakeFailed
 			s.counters.handshakeFailures[reasonVanished]++
+		case errors.Is(err, unix.ETIMEDOUT):
+			c.reason = sendTimeout
 		default:
 			c.reason = clientVanished
 		}
@@ -152,6 +158,7 @@ func (c *session) Closed(err error) {
 	}
 	s.counters.connections--
 	s.gateway.connections.Add(-1)
+	s.leave(c.source)
 	s.counters.disconnects[c.reason]++
 	c.logGone(err)
 }

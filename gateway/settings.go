@@ -18,14 +18,25 @@ type settings struct {
 	upgrader    websocket.Upgrader
 	compression *compression
 	rules       allRules
+
+	connects     bucket // of clients in all
+	connectQueue int    // how many wait for their turn
+	perAddress   quotaBounds
 }
 
 func newSettings(config Config, work *compressionWork) *settings {
 	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
+	config.TrustedProxies = slices.Clone(config.TrustedProxies)
 	s := &settings{
 		config:      config,
 		upgrader:    newUpgrader(config.AllowedOrigins),
 		compression: newCompression(&config, work),
+		connects:    newBucket(config.Connects),
+		perAddress:  quotaBounds{config.AddressClients, newBucket(config.AddressConnects)},
+	}
+	if s.connects.interval > 0 {
+		// Who could not be served in time need not wait.
+		s.connectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.connects.interval))
 	}
 	s.rules = newAllRules(s)
 	for i := range s.readers {
@@ -49,7 +60,7 @@ func (g *Gateway) config() *Config { return &g.settings.Load().config }
 
 // Reconfigure takes over from next what can change while the gateway runs:
 // AllowedOrigins, ClientPublish, compression (for the events and clients to come),
-// the limits, DrainWindow and RetryWindow, but neither addresses and loops nor the other times. Lower limits do not cut off who is
+// the limits, DrainWindow, RetryWindow, and who may connect how often and from where, but neither addresses and loops nor the other times. Lower limits do not cut off who is
 // beyond them already. The error names what is out of range; then nothing has
 // changed.
 func (g *Gateway) Reconfigure(next Config) error {
@@ -70,6 +81,9 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.ConnectionLog = next.ConnectionLog
 	merged.DrainWindow = next.DrainWindow
 	merged.RetryWindow = next.RetryWindow
+	merged.TrustedProxies, merged.ProxyHeader = next.TrustedProxies, next.ProxyHeader
+	merged.AddressClients, merged.AddressConnects = next.AddressClients, next.AddressConnects
+	merged.Connects, merged.ConnectQueue = next.Connects, next.ConnectQueue
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
@@ -77,6 +91,9 @@ func (g *Gateway) Reconfigure(next Config) error {
 	g.credits.resize(merged.Credits, merged.PublisherCredits)
 	g.backlogs.limit.Store(merged.BacklogMemory)
 	g.streams.limit.Store(int64(merged.MaxChannels))
+	for _, s := range g.shards {
+		s.loop.Wake() // clients may wait that need not any more
+	}
 	return nil
 }
 

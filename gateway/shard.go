@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/poller"
@@ -52,6 +50,8 @@ type shard struct {
 	leaving   leaving
 	// publishing has the accounts of clients that publish, which are few.
 	publishing map[*session]*account
+	waiting    ring[arrival] // accepted sockets, for their turn
+	alarm      alarm
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
 	pongs      *poller.Deadlines[*session] // clients that must show life
@@ -101,40 +101,6 @@ func (s *shard) post(f func()) {
 	s.loop.Wake()
 }
 
-// Accepted implements poller.Owner.
-func (s *shard) Accepted(_ *poller.Listener, fd int) {
-	g := s.gateway
-	if g.connections.Add(1) > int64(g.config().MaxClients) {
-		g.connections.Add(-1)
-		s.turnAway(fd)
-		return
-	}
-	c := &session{shard: s}
-	if err := s.loop.Register(&c.conn, fd, c); err != nil {
-		g.connections.Add(-1)
-		unix.Close(fd)
-		g.logger.Warn("a client was dropped", "error", err)
-		return
-	}
-	s.counters.connections++
-	s.counters.accepted++
-	if s.drain != drainNot {
-		c.refuseHandshake(errDraining)
-		return
-	}
-	s.handshakes.Add(c, s.loop.Now())
-}
-
-// turnAway answers a client for whom there is no room, at the least cost. The
-// answer is lost if the request has not arrived in full, which is no loss that
-// a client cannot bear.
-func (s *shard) turnAway(fd int) {
-	s.counters.handshakeFailures[websocket.ErrFull.Reason]++
-	refusal := websocket.AppendRefusal(s.replies[:0], websocket.ErrFull)
-	_ = unix.Sendto(fd, refusal, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
-	unix.Close(fd)
-}
-
 // AcceptFailed implements poller.Owner.
 func (s *shard) AcceptFailed(l *poller.Listener, err error) {
 	s.gateway.logger.Warn("cannot accept clients for the moment; those connected are not affected",
@@ -149,10 +115,12 @@ func (s *shard) Turn() (busy bool) {
 	s.wakes.wake()
 	busy = s.fanOut()
 	busy = s.relieve() || busy
+	busy = s.admitWaiting() || busy
 	busy = s.continueDrain() || busy
 	if s.loop.Conns() == 0 {
 		s.forget()
 	}
+	s.alarm.set(s.loop)
 	return busy || s.postponed.len() > 0
 }
 

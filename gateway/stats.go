@@ -31,6 +31,9 @@ type counters struct {
 	fanOutCuts uint64 // fan-outs interrupted because their slice was over
 	readCuts   uint64 // times a client's input was left for the next turn
 	queued     int64  // events taken and not yet served to all subscribers
+	// addressesUnknown counts connections of trusted proxies that did not say whose
+	// they are.
+	addressesUnknown uint64
 
 	disconnects       [disconnectCount]uint64
 	handshakeFailures map[string]uint64 // by the codec's reason
@@ -70,6 +73,8 @@ type Stats struct {
 	MailboxDepth      int64             `json:"mailbox_depth"` // events that waited when the loop looked
 	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
 	Accepted          uint64            `json:"accepted"`
+	ConnectsQueued    int64             `json:"connects_queued"`   // accepted sockets that wait for their turn
+	AddressesUnknown  uint64            `json:"addresses_unknown"` // connections of trusted proxies that did not name the client
 	Disconnects       map[string]uint64 `json:"disconnects"`
 	HandshakeFailures map[string]uint64 `json:"handshake_failures"`
 	Turns             Histogram         `json:"turn_seconds"`
@@ -109,6 +114,7 @@ type Limits struct {
 	Credits       int64 `json:"credits_bytes"`
 	Backlog       int   `json:"backlog_bytes"` // of one client
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
+	ConnectQueue  int   `json:"connect_queue"` // 0 if connects have no rate
 }
 
 // GatewayStats is what /api/stats answers.
@@ -126,6 +132,10 @@ type GatewayStats struct {
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
 
 	Compression CompressionStats `json:"compression"`
+
+	// ClientAddresses is how many addresses are counted, because they have clients
+	// or had some a short time ago; 0 if nothing is bounded per address.
+	ClientAddresses int64 `json:"client_addresses"`
 }
 
 // Stats asks every loop for its counters. It fails if ctx ends before all have
@@ -150,13 +160,14 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	stats.BacklogMemory = g.backlogs.held.Load()
 	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()
+	stats.ClientAddresses = g.addresses.kept.Load()
 	stats.Publish.Streams = g.streams.count.Load()
 	return stats, nil
 }
 
 func (g *Gateway) limits() Limits {
 	c := g.config()
-	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes, c.BacklogMemory}
+	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes, c.BacklogMemory, g.settings.Load().connectQueue}
 }
 
 // ask has a loop call f and waits for it.
@@ -208,6 +219,8 @@ func (s *shard) stats() Stats {
 		MailboxDepth:      int64(s.taken),
 		QueuedEvents:      c.queued,
 		Accepted:          c.accepted,
+		ConnectsQueued:    int64(s.waiting.len()),
+		AddressesUnknown:  c.addressesUnknown,
 		Disconnects:       make(map[string]uint64),
 		HandshakeFailures: maps.Clone(c.handshakeFailures),
 		Turns:             c.turns.snapshot(),
@@ -247,6 +260,8 @@ func (t *Stats) add(s *Stats) {
 	t.MailboxDepth += s.MailboxDepth
 	t.QueuedEvents += s.QueuedEvents
 	t.Accepted += s.Accepted
+	t.ConnectsQueued += s.ConnectsQueued
+	t.AddressesUnknown += s.AddressesUnknown
 	t.Turns.add(&s.Turns)
 	t.PublishToWrite.add(&s.PublishToWrite)
 	addCounts(t.CommandErrors, s.CommandErrors)

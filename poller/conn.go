@@ -203,8 +203,12 @@ func (c *Conn) Detach() (fd int, ok bool) {
 
 // RemoteAddr asks the kernel for the peer's address; it is not kept, to save
 // memory. It is the zero value once the peer is gone.
-func (c *Conn) RemoteAddr() netip.AddrPort {
-	name, err := unix.Getpeername(int(c.fd))
+func (c *Conn) RemoteAddr() netip.AddrPort { return RemoteAddr(int(c.fd)) }
+
+// RemoteAddr asks the kernel for the peer's address of a socket that is not
+// registered. It is the zero value once the peer is gone.
+func RemoteAddr(fd int) netip.AddrPort {
+	name, err := unix.Getpeername(fd)
 	if err != nil {
 		return netip.AddrPort{}
 	}

@@ -72,7 +72,8 @@ type ListenConfig struct {
 	// SendTimeout is how long a peer may leave what was sent unacknowledged, or
 	// keep its window shut while something waits (TCP_USER_TIMEOUT, to the
 	// millisecond). The socket then fails with [unix.ETIMEDOUT]. 0 is the kernel's
-	// own patience, many minutes.
+	// own patience, many minutes, and so is it on inherited sockets of Multipath
+	// TCP, which do not have the option.
 	SendTimeout time.Duration
 }
 
@@ -180,7 +181,10 @@ func (l *Listener) set(config ListenConfig) error {
 		err = errors.Join(err, l.option(unix.SOL_SOCKET, unix.SO_SNDBUF, config.SendBuffer))
 	}
 	if config.SendTimeout > 0 {
-		err = errors.Join(err, l.option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(config.SendTimeout.Milliseconds())))
+		timeoutErr := l.option(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(config.SendTimeout.Milliseconds()))
+		if !errors.Is(timeoutErr, unix.ENOPROTOOPT) && !errors.Is(timeoutErr, unix.EOPNOTSUPP) {
+			err = errors.Join(err, timeoutErr)
+		}
 	}
 	if config.KeepAlive {
 		err = errors.Join(err,

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"bytes"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+const (
+	// admitsPerTurn bounds how many that have waited a shard admits at a time; as
+	// many as a listener accepts.
+	admitsPerTurn = 64
+	// maxRetry is the longest time for which clients that come too fast are sent
+	// away.
+	maxRetry = time.Minute
+)
+
+// Refusals of clients that come too fast in all, and of those that have gone
+// while they waited.
+var (
+	errConnectRate = &websocket.HandshakeError{
+		Status: http.StatusServiceUnavailable, Reason: "connect_rate", Message: "too many clients connect at the moment; try again later",
+	}
+	errGone = &websocket.HandshakeError{
+		Status: http.StatusServiceUnavailable, Reason: reasonVanished, Message: errConnectRate.Message,
+	}
+)
+
+// admission is what the shards share of admitting clients at a rate.
+type admission struct {
+	due     atomic.Int64 // of the bucket
+	waiting atomic.Int64 // accepted sockets that wait for their turn
+	retry   atomic.Int64 // until when those who were turned away fill the time
+}
+
+// arrival is an accepted socket that waits for its turn. What its peer sends
+// waits in the kernel.
+type arrival struct {
+	fd    int
+	since time.Duration
+	from  *source
+}
+
+// Accepted implements poller.Owner.
+func (s *shard) Accepted(_ *poller.Listener, fd int) {
+	g := s.gateway
+	if g.connections.Add(1) > int64(g.config().MaxClients) {
+		s.turnAway(fd, nil, refusal{websocket.ErrFull, s.retryLater()})
+		return
+	}
+	if s.drain != drainNot {
+		s.admit(fd, nil)
+		return
+	}
+	from, refused := s.sourceOf(fd)
+	if refused.err != nil {
+		s.turnAway(fd, nil, refused)
+		return
+	}
+	set, now := g.settings.Load(), s.loop.Now()
+	switch {
+	case s.waiting.len() == 0 && set.connects.takeShared(&g.admission.due, 1, now) == 0:
+		s.admit(fd, from)
+	case g.admission.waiting.Add(1) <= int64(set.connectQueue):
+		s.waiting.push(arrival{fd, now, from})
+	default:
+		g.admission.waiting.Add(-1)
+		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.connects.interval)})
+	}
+}
+
+// admit makes a session of a socket that is counted among the connections.
+func (s *shard) admit(fd int, from *source) {
+	g := s.gateway
+	c := &session{shard: s, source: from}
+	if err := s.loop.Register(&c.conn, fd, c); err != nil {
+		g.connections.Add(-1)
+		s.leave(from)
+		unix.Close(fd)
+		g.logger.Warn("a client was dropped", "error", err)
+		return
+	}
+	s.counters.connections++
+	s.counters.accepted++
+	if s.drain != drainNot {
+		c.refuseHandshake(errDraining)
+		return
+	}
+	s.handshakes.Add(c, s.loop.Now())
+}
+
+// admitWaiting admits those who wait, in order, as fast as the rate allows, and
+// turns those away who have waited in vain. It tells whether it is to go on at
+// once.
+func (s *shard) admitWaiting() (busy bool) {
+	g, now := s.gateway, s.loop.Now()
+	for range admitsPerTurn {
+		if s.waiting.len() == 0 {
+			return false
+		}
+		set := g.settings.Load()
+		expires := s.waiting.at(0).since + set.config.HandshakeTimeout
+		switch gone := poller.PeerGone(s.waiting.at(0).fd); {
+		case gone:
+			s.turnAwayFirst(refusal{errGone, s.retrySlot(set.connects.interval)})
+		case now >= expires:
+			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.connects.interval)})
+		default:
+			if wait := set.connects.takeShared(&g.admission.due, 1, now); wait > 0 {
+				s.alarm.by(min(now+wait, expires))
+				return false
+			}
+			next := s.nextWaiting()
+			s.admit(next.fd, next.from)
+		}
+	}
+	return s.waiting.len() > 0
+}
+
+func (s *shard) nextWaiting() arrival {
+	s.gateway.admission.waiting.Add(-1)
+	return s.waiting.pop()
+}
+
+func (s *shard) turnAwayFirst(refused refusal) {
+	first := s.nextWaiting()
+	s.turnAway(first.fd, first.from, refused)
+}
+
+// turnAwayWaiting sends all away who wait: the gateway stops.
+func (s *shard) turnAwayWaiting() {
+	for s.waiting.len() > 0 {
+		s.turnAwayFirst(refusal{errDraining, s.retryLater()})
+	}
+}
+
+// closeWaiting gives up those who wait, when the loop has ended.
+func (s *shard) closeWaiting() {
+	for s.waiting.len() > 0 {
+		unix.Close(s.nextWaiting().fd)
+		s.gateway.connections.Add(-1)
+	}
+}
+
+// turnAway answers a socket that is counted among the connections and closes
+// it, at the least cost.
+func (s *shard) turnAway(fd int, from *source, refused refusal) {
+	s.gateway.connections.Add(-1)
+	s.leave(from)
+	s.counters.handshakeFailures[refused.err.Reason]++
+	s.logTurnedAway(fd, refused.err.Reason)
+	answer := websocket.AppendRefusalRetry(s.replies[:0], refused.err, refused.retryAfter)
+	s.loop.Dismiss(fd, answer, endsHead)
+}
+
+// endsHead tells whether what was read may be a whole request without a body.
+func endsHead(read []byte) bool { return bytes.HasSuffix(read, []byte("\r\n\r\n")) }
+
+// retrySlot is after how many seconds a client that was turned away is to come
+// back: each has a time of its own, one after the other as the rate allows, and
+// behind those who wait. Where that is too long, it is any time up to the
+// longest.
+func (s *shard) retrySlot(interval time.Duration) int {
+	a, now := &s.gateway.admission, s.loop.Now()
+	for {
+		was := a.retry.Load()
+		slot := max(time.Duration(was), now+time.Duration(a.waiting.Load())*interval)
+		if slot-now > maxRetry {
+			return 1 + int(s.random.Uint64()%uint64(maxRetry/time.Second))
+		}
+		if a.retry.CompareAndSwap(was, int64(slot+interval)) {
+			return seconds32(slot - now)
+		}
+	}
+}

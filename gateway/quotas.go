@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	quotaStripes = 256
+	// maxIdleQuotas bounds how many keys of one stripe are kept for their rate
+	// alone, when none of their connections is left: 65,536 in all, some 10 MB.
+	// Beyond, keys are forgotten early, and their rate begins anew.
+	maxIdleQuotas = 256
+)
+
+// quotas bounds, for each key of one kind, how many connections there are at a
+// time and how often they come. It is touched when a connection opens and when
+// it closes, never for a message. A key is kept while it has a connection, and
+// after that until its rate allows as much as if it had never come. Any goroutine
+// may call its methods.
+type quotas[K comparable] struct {
+	seed    maphash.Seed
+	stripes [quotaStripes]quotaStripe[K]
+	kept    atomic.Int64 // keys
+}
+
+type quotaStripe[K comparable] struct {
+	lock sync.Mutex
+	keys map[K]*quota[K]
+	idle int // of them, those without a connection
+}
+
+// quota is what one key uses. Its stripe's lock guards it, but for the key.
+type quota[K comparable] struct {
+	key  K
+	open int           // connections
+	due  time.Duration // of the bucket
+}
+
+// quotaBounds are the same for all keys.
+type quotaBounds struct {
+	open int // connections of a key at a time; 0: no bound
+	rate bucket
+}
+
+// quotaOutcome is the answer to a connection.
+type quotaOutcome uint8
+
+const (
+	quotaLeft  quotaOutcome = iota // it is counted
+	quotaFull                      // its key has as many as it may
+	quotaOften                     // its key's have come too often
+)
+
+func newQuotas[K comparable]() *quotas[K] {
+	q := &quotas[K]{seed: maphash.MakeSeed()}
+	for i := range q.stripes {
+		q.stripes[i].keys = make(map[K]*quota[K])
+	}
+	return q
+}
+
+func (q *quotas[K]) stripe(key K) *quotaStripe[K] {
+	return &q.stripes[maphash.Comparable(q.seed, key)%quotaStripes]
+}
+
+// open counts a connection of key, if it stays within bounds: then used is to be
+// given to close, once. wait is after how long one that comes too often may try
+// again.
+func (q *quotas[K]) open(key K, bounds quotaBounds, now time.Duration) (used *quota[K], outcome quotaOutcome, wait time.Duration) {
+	s := q.stripe(key)
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	used, known := s.keys[key]
+	if !known {
+		used = &quota[K]{key: key}
+	}
+	if bounds.open > 0 && used.open >= bounds.open {
+		return nil, quotaFull, 0
+	}
+	if wait = bounds.rate.take(&used.due, 1, now); wait > 0 {
+		return nil, quotaOften, wait
+	}
+	switch {
+	case !known:
+		s.keys[key] = used
+		q.kept.Add(1)
+	case used.open == 0:
+		s.idle--
+	}
+	used.open++
+	return used, quotaLeft, 0
+}
+
+// close takes back what open has counted.
+func (q *quotas[K]) close(used *quota[K], now time.Duration) {
+	s := q.stripe(used.key)
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if used.open--; used.open > 0 {
+		return
+	}
+	s.idle++
+	if used.due > now && s.idle > maxIdleQuotas {
+		q.sweepStripe(s, now)
+	}
+	if used.due <= now || s.idle > maxIdleQuotas {
+		q.forget(s, used)
+	}
+}
+
+// sweep forgets the keys of stripe i, modulo their number, that nothing is left
+// to be known of.
+func (q *quotas[K]) sweep(i int, now time.Duration) {
+	s := &q.stripes[i%quotaStripes]
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	q.sweepStripe(s, now)
+}
+
+func (q *quotas[K]) sweepStripe(s *quotaStripe[K], now time.Duration) {
+	if s.idle == 0 {
+		return
+	}
+	for _, used := range s.keys {
+		if used.open == 0 && used.due <= now {
+			q.forget(s, used)
+		}
+	}
+}
+
+// forget drops a key without a connection.
+func (q *quotas[K]) forget(s *quotaStripe[K], used *quota[K]) {
+	delete(s.keys, used.key)
+	s.idle--
+	q.kept.Add(-1)
+}

@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fleetcast/codec/forwarded"
+	"fleetcast/codec/proxyproto"
+	"fleetcast/codec/websocket"
+	"fleetcast/poller"
+)
+
+// ProxyHeader is how proxies in front of the gateway say whose connection they
+// pass on. Only trusted ones are believed; see [Config].TrustedProxies.
+type ProxyHeader uint8
+
+// The ways that there are.
+const (
+	NoProxyHeader ProxyHeader = iota // they do not; a connection is its peer's
+	ProxyProtocol                    // the PROXY protocol, version 1 or 2, before the request
+	XForwardedFor                    // the header field X-Forwarded-For
+	Forwarded                        // the header field Forwarded (RFC 7239)
+)
+
+var proxyHeaderNames = []string{
+	NoProxyHeader: "off", ProxyProtocol: "proxy-protocol", XForwardedFor: "x-forwarded-for", Forwarded: "forwarded",
+}
+
+// String returns the name that [ParseProxyHeader] takes.
+func (h ProxyHeader) String() string {
+	if int(h) < len(proxyHeaderNames) {
+		return proxyHeaderNames[h]
+	}
+	return fmt.Sprintf("ProxyHeader(%d)", h)
+}
+
+// ParseProxyHeader reads off, proxy-protocol, x-forwarded-for or forwarded.
+func ParseProxyHeader(name string) (ProxyHeader, error) {
+	i := slices.Index(proxyHeaderNames, name)
+	if i < 0 {
+		return 0, fmt.Errorf("%.80q is not a way for proxies to name clients; choose off, proxy-protocol, x-forwarded-for or forwarded", name)
+	}
+	return ProxyHeader(i), nil
+}
+
+// Refusals of clients for where they come from.
+var (
+	errAddressFull = &websocket.HandshakeError{
+		Status: http.StatusTooManyRequests, Reason: "address_full", Message: "too many connections from your address; close some, or try again later",
+	}
+	errAddressRate = &websocket.HandshakeError{
+		Status: http.StatusTooManyRequests, Reason: "address_rate", Message: "too many new connections from your address; try again later",
+	}
+)
+
+// reasonBadProxyHeader counts connections of trusted proxies without a PROXY
+// protocol header.
+const reasonBadProxyHeader = "bad_proxy_header"
+
+// refusal is why a client is turned away, and for how many seconds; the zero
+// value is not.
+type refusal struct {
+	err        *websocket.HandshakeError
+	retryAfter int
+}
+
+// source is where a client comes from. Most sessions have none: nothing is
+// counted, and the address is the socket's.
+type source struct {
+	client netip.AddrPort     // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
+	used   *quota[netip.Addr] // nil: not counted
+	header ProxyHeader        // that is still to come from a trusted proxy
+}
+
+// trusts tells whether an address is a trusted proxy's.
+func (s *settings) trusts(addr netip.Addr) bool {
+	for _, p := range s.config.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// counts tells whether anything is bounded per address.
+func (s *settings) counts() bool {
+	return s.perAddress.open > 0 || s.perAddress.rate.interval > 0
+}
+
+// sourceOf finds out where a socket comes from, as far as can be told before
+// anything was read, and counts it there.
+func (s *shard) sourceOf(fd int) (*source, refusal) {
+	set := s.gateway.settings.Load()
+	if set.config.ProxyHeader == NoProxyHeader && !set.counts() {
+		return nil, refusal{}
+	}
+	peer := poller.RemoteAddr(fd).Addr().Unmap()
+	if set.trusts(peer) {
+		if set.config.ProxyHeader == NoProxyHeader {
+			return nil, refusal{}
+		}
+		return &source{header: set.config.ProxyHeader}, refusal{}
+	}
+	used, refused := s.count(peer)
+	if used == nil {
+		return nil, refused
+	}
+	return &source{used: used}, refusal{}
+}
+
+// count counts a connection of an address. Trusted proxies are not counted:
+// each stands for many clients.
+func (s *shard) count(addr netip.Addr) (*quota[netip.Addr], refusal) {
+	set := s.gateway.settings.Load()
+	if !set.counts() || !addr.IsValid() || set.trusts(addr) {
+		return nil, refusal{}
+	}
+	used, outcome, wait := s.gateway.addresses.open(network(addr), set.perAddress, s.loop.Now())
+	switch outcome {
+	case quotaFull:
+		return nil, refusal{errAddressFull, s.retryLater()}
+	case quotaOften:
+		// Those who share the address do not come back in the same second.
+		return nil, refusal{errAddressRate, seconds32(wait) + s.retryLater() - 1}
+	}
+	return used, refusal{}
+}
+
+// network is what counts as one address: all of IPv4, of IPv6 the /64 that one
+// subscriber has.
+func network(addr netip.Addr) netip.Addr {
+	if addr.Is4() {
+		return addr
+	}
+	p, err := addr.Prefix(64)
+	if err != nil {
+		panic(fmt.Sprintf("gateway: no network of %v: %v", addr, err))
+	}
+	return p.Addr()
+}
+
+// seconds32 rounds up, to at least 1.
+func seconds32(d time.Duration) int {
+	return int(min(max(math.Ceil(d.Seconds()), 1), math.MaxInt32))
+}
+
+// retryLater is a random number of seconds within the window over which clients
+// are to come back, at least 1.
+func (s *shard) retryLater() int {
+	window := uint64(s.gateway.config().RetryWindow / time.Second)
+	return 1 + int(s.random.Uint64()%max(window, 1))
+}
+
+// leave ends the counting of a connection.
+func (s *shard) leave(from *source) {
+	if from != nil && from.used != nil {
+		s.gateway.addresses.close(from.used, s.loop.Now())
+		from.used = nil
+	}
+}
+
+// awaitsProxyHeader tells whether the connection must begin with a header of
+// the PROXY protocol that is not there yet.
+func (c *session) awaitsProxyHeader() bool {
+	return c.source != nil && c.source.header == ProxyProtocol
+}
+
+// proxyHeader gathers that header, then goes on with the request.
+func (c *session) proxyHeader(p []byte) {
+	if c.held != nil {
+		c.hold(p)
+		p = c.held.rest.B
+	}
+	client, n, err := proxyproto.Parse(p)
+	switch {
+	case err != nil:
+		c.refuseHandshake(&websocket.HandshakeError{Status: http.StatusBadRequest, Reason: reasonBadProxyHeader, Message: err.Error()})
+		return
+	case n == 0:
+		if c.held == nil {
+			c.hold(p)
+		}
+		return
+	}
+	c.source.header = NoProxyHeader
+	gathered := c.held
+	c.held = nil
+	if c.comesFrom(client) && n < len(p) {
+		c.handshake(p[n:])
+	}
+	if gathered != nil {
+		giveBuffer(gathered.rest)
+	}
+}
+
+// readForwarded looks for the client's address in the request's head, if that is
+// where a trusted proxy puts it. ok is false if the client was refused.
+func (c *session) readForwarded(head []byte) (ok bool) {
+	if c.source == nil {
+		return true
+	}
+	var field forwarded.Field
+	switch c.source.header {
+	case XForwardedFor:
+		field = forwarded.XForwardedFor
+	case Forwarded:
+		field = forwarded.Forwarded
+	default:
+		return true
+	}
+	c.source.header = NoProxyHeader
+	set := c.shard.gateway.settings.Load()
+	client, known := field.Client(websocket.FieldValues(nil, head, field.Name()), set.trusts)
+	if !known {
+		c.shard.counters.addressesUnknown++
+	}
+	return c.comesFrom(client)
+}
+
+// comesFrom notes what a trusted proxy has said, and counts the client there. ok
+// is false if it was refused.
+func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
+	c.source.client = client
+	var refused refusal
+	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
+		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
+		c.handshakeRefused(refused.err)
+		return false
+	}
+	return true
+}
+
+// forwardedFrom is the address that a trusted proxy has named, or zero.
+func (c *session) forwardedFrom() netip.AddrPort {
+	if c.source == nil {
+		return netip.AddrPort{}
+	}
+	return c.source.client
+}
+
+// remote is the client's address, or zero if it is gone. The port is 0 where a
+// proxy did not tell.
+func (c *session) remote() netip.AddrPort {
+	if client := c.forwardedFrom(); client.IsValid() {
+		return client
+	}
+	addr := c.conn.RemoteAddr()
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// address is the client's as text, or empty if it is gone.
+func (c *session) address() string { return addressText(c.remote()) }
+
+func addressText(addr netip.AddrPort) string {
+	switch {
+	case !addr.IsValid():
+		return ""
+	case addr.Port() == 0:
+		return addr.Addr().String()
+	}
+	return addr.String()
+}
