@@ -12,6 +12,12 @@ import (
 	"fleetcast/poller"
 )
 
+// LingeringConnections is how many connections of clients that were turned away
+// before their request had arrived are kept, for up to a second, so that the
+// answer reaches them; more are closed at once. They take descriptors beside
+// those of clients and publishers.
+const LingeringConnections = 128
+
 const (
 	// admitsPerTurn bounds how many that have waited a shard admits at a time; as
 	// many as a listener accepts.

@@ -7,11 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxLingering is how many dismissed sockets a loop keeps until their peers have
-// had their say. They take descriptors beside those of the connections.
-const MaxLingering = 64
-
-// lingerPatience is how long it keeps one.
+// lingerPatience is how long a loop keeps a dismissed socket until its peer has
+// had its say.
 const lingerPatience = time.Second
 
 // lingering are sockets that are closed but for their peers. They are looked at
@@ -29,7 +26,7 @@ type lingerer struct {
 // take the answer back. complete tells whether that is all that the peer has to
 // say. If not, what is still to come would have the same effect, so the socket
 // lingers: closed for sending, its input dropped, until the peer closes or a
-// second has passed. Only MaxLingering do; others are closed at once. It must not be
+// second has passed. Only LoopConfig.Lingering do; others are closed at once. It must not be
 // called by a handler that still needs what it was given of the read buffer.
 func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool) {
 	n, err := receive(fd, l.buffer)
@@ -37,7 +34,7 @@ func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool) {
 	if _, err := send(fd, answer); err != nil {
 		over = true
 	}
-	if over || complete(l.buffer[:max(n, 0)]) || len(l.lingering) >= MaxLingering || l.closed {
+	if over || complete(l.buffer[:max(n, 0)]) || len(l.lingering) >= l.maxLingering || l.closed {
 		closeSocket(fd)
 		return
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	lastAnswer  = "HTTP/1.1 503 Service Unavailable\r\n\r\n"
-	lastRequest = "GET / HTTP/1.1\r\n\r\n"
+	maxLingering = 5
+	lastAnswer   = "HTTP/1.1 503 Service Unavailable\r\n\r\n"
+	lastRequest  = "GET / HTTP/1.1\r\n\r\n"
 )
 
 func wholeRequest(p []byte) bool { return bytes.HasSuffix(p, []byte("\r\n\r\n")) }
@@ -63,7 +64,7 @@ func TestDismiss(t *testing.T) {
 		{"nothing is said", "", "", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tl := startLoop(t, poller.LoopConfig{})
+			tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
 			before := openDescriptors(t)
 			fd, peer := tcpPair(t)
 			if _, err := io.WriteString(peer, test.before); err != nil {
@@ -102,7 +103,7 @@ func awaitArrival(t *testing.T, fd int) {
 
 // Who never closes is not waited for longer than a second.
 func TestDismissImpatiently(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{})
+	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
 	before := openDescriptors(t)
 	fd, peer := tcpPair(t)
 	dismissed(t, tl, []int{fd})
@@ -128,16 +129,16 @@ func (tl *testLoop) checkIdleWithoutTicks() {
 }
 
 func TestDismissMany(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{})
+	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
 	before := openDescriptors(t)
 	var fds []int
 	var peers []*net.TCPConn
-	for range poller.MaxLingering + 10 {
+	for range maxLingering + 10 {
 		fd, peer := tcpPair(t)
 		fds, peers = append(fds, fd), append(peers, peer)
 	}
 	dismissed(t, tl, fds)
-	if n := openDescriptors(t) - before - len(peers); n != poller.MaxLingering {
+	if n := openDescriptors(t) - before - len(peers); n != maxLingering {
 		t.Errorf("%d sockets linger", n)
 	}
 	for _, peer := range peers {
@@ -150,7 +151,7 @@ func TestDismissMany(t *testing.T) {
 }
 
 func TestDismissTheGone(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{})
+	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
 	before := openDescriptors(t)
 	reset, resetting := tcpPair(t)
 	finished, finishing := tcpPair(t)
@@ -181,7 +182,7 @@ func TestDismissTheGone(t *testing.T) {
 // kernel gives the connection up.
 func TestSendTimeout(t *testing.T) {
 	config := poller.ListenConfig{SendTimeout: 300 * time.Millisecond}
-	tl := startLoop(t, poller.LoopConfig{})
+	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
 	listeners := must[[]*poller.Listener](t)(config.Listen(loopback, 1))
 	accepted := make(chan *testConn, 1)
 	tl.do(func() {

@@ -43,6 +43,9 @@ type LoopConfig struct {
 	// SweepInterval is the time in which every connection's Swept is called
 	// once; 0 means never.
 	SweepInterval time.Duration
+	// Lingering is how many dismissed sockets the loop keeps for a second; see
+	// Dismiss. They take descriptors beside those of the connections.
+	Lingering int
 	// TurnDone, if it is set, is told after each turn how long it took, from the
 	// end of the wait for sockets to the next.
 	TurnDone func(time.Duration)
@@ -68,6 +71,8 @@ type Loop struct {
 	closing   []ending // given up in this turn
 	listeners []*Listener
 	lingering lingering // dismissed sockets
+	// maxLingering is how many of them there may be.
+	maxLingering int
 
 	now       time.Duration
 	turnDone  func(time.Duration)
@@ -105,13 +110,14 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 		size = DefaultReadBuffer
 	}
 	return &Loop{
-		owner:     owner,
-		epoll:     e,
-		buffer:    make([]byte, size),
-		now:       Now(),
-		turnDone:  config.TurnDone,
-		readLimit: size,
-		sweep:     sweep{interval: config.SweepInterval},
+		owner:        owner,
+		epoll:        e,
+		buffer:       make([]byte, size),
+		now:          Now(),
+		turnDone:     config.TurnDone,
+		maxLingering: config.Lingering,
+		readLimit:    size,
+		sweep:        sweep{interval: config.SweepInterval},
 	}, nil
 }
 

@@ -18,6 +18,8 @@ var unusual = []string{
 	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--credits=1GiB",
 	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
 	"--pong-timeout=1.5s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
+	"--trusted-proxies=10.0.0.0/8 192.0.2.7 2001:db8::/32", "--proxy-header=proxy-protocol", "--address-clients=12", "--address-connects=6/m burst 3",
+	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 }

@@ -10,9 +10,10 @@ import (
 )
 
 // reservedDescriptors are kept from clients and publishers: listeners, epoll
-// instances, the admin port, plain HTTP requests, files.
+// instances, the admin port, plain HTTP requests, clients that are turned away,
+// files.
 func reservedDescriptors(loops int) int {
-	return 64 + 8*loops + gateway.HTTPConnections
+	return 64 + 8*loops + gateway.HTTPConnections + gateway.LingeringConnections
 }
 
 // raiseDescriptorLimit raises the soft limit to the hard one and returns how

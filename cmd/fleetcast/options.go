@@ -48,6 +48,14 @@ type options struct {
 	SlowPolicy   slowPolicy `group:"slow" live:"yes" default:"disconnect" placeholder:"POLICY" help:"What becomes of events for a client that does not keep up: disconnect, drop_oldest or conflate." detail:"disconnect closes it with 1013 beyond --backlog; drop_oldest drops the oldest events that wait; conflate keeps the newest one for each channel, or for each key. What is dropped is told as a gap."`
 	SlowChannels []slowRule `group:"slow" live:"yes" sep:" " field:"SlowRules" placeholder:"PATTERN=POLICY" help:"Another policy for channels of this name; * stands for any characters, and the first that matches counts." detail:"For example, prices.*=conflate."`
 
+	TrustedProxies  []network   `group:"connections" live:"yes" sep:" " placeholder:"NETWORK" help:"Believe these proxies when they say whose connection they pass on: addresses or networks." detail:"They are never counted as addresses of clients."`
+	ProxyHeader     proxyHeader `group:"connections" live:"yes" default:"off" placeholder:"KIND" help:"How they say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header, or gets 400."`
+	AddressClients  count       `group:"connections" live:"yes" default:"0" placeholder:"N" help:"Connections of clients from one address; 0 for no limit." detail:"Beyond, 429. Of IPv6, the first 64 bits are one address. Off, because many clients share an address behind NAT, and all do behind a proxy that is not trusted."`
+	AddressConnects rate        `group:"connections" live:"yes" default:"off" placeholder:"RATE" help:"How often clients of one address may connect." detail:"Beyond, 429 with the time to wait."`
+	Connects        rate        `group:"connections" live:"yes" default:"off" placeholder:"RATE" help:"How many clients are admitted in all; more wait for their turn." detail:"Off, because the right rate depends on the machine: what it accepts beside its usual load."`
+	ConnectQueue    count       `group:"connections" live:"yes" default:"1024" placeholder:"N" help:"Connections that wait for their turn under --connects; more get 503, and when to come back." detail:"No longer than --handshake-timeout, and no more than the rate serves in that time."`
+	SendBuffer      size        `group:"connections" live:"no" default:"0" placeholder:"SIZE" help:"What the kernel may hold of what is sent to a client; 0 for as much as it likes." detail:"It bounds the memory for clients that acknowledge late, and their rate. The kernel caps it at net.core.wmem_max."`
+
 	Compression      toggle    `group:"compression" live:"yes" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. Turned on while the gateway runs, it counts for clients that connect afterwards."`
 	CompressChannels []pattern `group:"compression" live:"yes" sep:" " derived:"all" placeholder:"PATTERN" help:"Compress the events of channels of this name only; * stands for any characters."`
 	CompressionLevel count     `group:"compression" live:"yes" default:"1" field:"CompressLevel" placeholder:"N" help:"1 is the fastest, 9 compresses most." detail:"Beyond 6 it takes several times as long for hardly less."`
@@ -57,6 +65,7 @@ type options struct {
 	HandshakeTimeout period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a client's whole handshake." detail:"Then 408."`
 	PingInterval     period `group:"times" live:"no" default:"25s" placeholder:"TIME" help:"Time between pings to a client." detail:"Shorter than the idle timeout of usual proxies."`
 	PongTimeout      period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping." detail:"Any byte is one."`
+	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
 	DrainWindow      period `group:"times" live:"yes" default:"5s" placeholder:"TIME" help:"Time over which clients are closed when the gateway stops; 0s is all at once." detail:"Below --drain-timeout. Less if they are so few that closing 100 a second takes less."`
 	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops."`
 	DrainTimeout     period `group:"times" live:"yes" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
@@ -77,6 +86,7 @@ var groups = []kong.Group{
 	{Key: "loops", Title: "Loops"},
 	{Key: "limits", Title: "Limits"},
 	{Key: "slow", Title: "Slow clients"},
+	{Key: "connections", Title: "Connections of clients"},
 	{Key: "compression", Title: "Compression"},
 	{Key: "times", Title: "Times"},
 	{Key: "logs", Title: "Logs"},

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -57,6 +58,13 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.DrainWindow = time.Duration(o.DrainWindow)
 	config.RetryWindow = time.Duration(o.RetryWindow)
 	config.ConnectionLog = int(o.LogConnections)
+	for _, n := range o.TrustedProxies {
+		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(n))
+	}
+	config.ProxyHeader = gateway.ProxyHeader(o.ProxyHeader)
+	config.AddressClients, config.AddressConnects = int(o.AddressClients), gateway.Rate(o.AddressConnects)
+	config.Connects, config.ConnectQueue = gateway.Rate(o.Connects), int(o.ConnectQueue)
+	config.SendBuffer, config.SendTimeout = int(o.SendBuffer), time.Duration(o.SendTimeout)
 	return config
 }
 

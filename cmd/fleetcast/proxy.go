@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"fleetcast/gateway"
+)
+
+// network is a value of --trusted-proxies: an address, or a network such as
+// 10.0.0.0/8.
+type network netip.Prefix
+
+// UnmarshalText reads an address or a prefix in CIDR notation.
+func (n *network) UnmarshalText(text []byte) error {
+	s := string(text)
+	if !strings.Contains(s, "/") {
+		addr, err := netip.ParseAddr(s)
+		if err != nil || addr.Zone() != "" {
+			return fmt.Errorf("%s is neither an address nor a network; write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32", shown(text))
+		}
+		addr = addr.Unmap()
+		*n = network(netip.PrefixFrom(addr, addr.BitLen()))
+		return nil
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil || p.Addr().Is4In6():
+		return fmt.Errorf("%s is not a network; write for example 10.0.0.0/8 or 2001:db8::/32", shown(text))
+	case p != p.Masked():
+		return fmt.Errorf("%s is an address within a network; write %s, or the address alone", shown(text), p.Masked())
+	}
+	*n = network(p)
+	return nil
+}
+
+// String leaves out the length of a single address.
+func (n network) String() string {
+	p := netip.Prefix(n)
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// proxyHeader is how proxies name clients.
+type proxyHeader gateway.ProxyHeader
+
+// UnmarshalText reads one of the names that gateway.ProxyHeader has.
+func (h *proxyHeader) UnmarshalText(text []byte) error {
+	parsed, err := gateway.ParseProxyHeader(string(text))
+	if err != nil {
+		return err
+	}
+	*h = proxyHeader(parsed)
+	return nil
+}
+
+func (h proxyHeader) String() string { return gateway.ProxyHeader(h).String() }
