@@ -48,6 +48,12 @@ func start(tb testing.TB, set ...func(*gateway.Config)) *server {
 	if err != nil {
 		tb.Fatalf("starting a gateway: %v", err)
 	}
+	return run(tb, g)
+}
+
+// run runs a gateway until its test ends.
+func run(tb testing.TB, g *gateway.Gateway) *server {
+	tb.Helper()
 	s := &server{TB: tb, Gateway: g, ended: make(chan struct{})}
 	go func() {
 		g.Run()
@@ -146,8 +152,10 @@ func dial(tb testing.TB, addr string, receiveBuffer int) *peer {
 	}
 	tb.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience))
-	return &peer{tb, conn.(*net.TCPConn), bufio.NewReader(conn)}
+	return newPeer(tb, conn.(*net.TCPConn))
 }
+
+func newPeer(tb testing.TB, conn *net.TCPConn) *peer { return &peer{tb, conn, bufio.NewReader(conn)} }
 
 // dialRaw connects to the client port, without a handshake.
 func (s *server) dialRaw() *peer {

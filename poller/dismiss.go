@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -12,60 +13,101 @@ import (
 const lingerPatience = time.Second
 
 // lingering are sockets that are closed but for their peers. They are looked at
-// on each tick and are not in epoll, which would cost more than looking.
-type lingering []lingerer
+// on each tick, and when there are too many; they are not in epoll, which would
+// cost more than looking.
+type lingering struct {
+	sockets []lingerer
+	most    int
+	looked  time.Duration // when they were looked at; the loop's time
+}
 
+// lingerer is one of them. It waits for its peer's first bytes, is answered, and
+// then waits for the rest.
 type lingerer struct {
-	fd    int
-	until time.Duration
+	fd     int
+	until  time.Duration
+	answer []byte // nil: it was sent
+	// complete is as for Dismiss.
+	complete func(read []byte) bool
 }
 
 // Dismiss sends a last answer on a socket that is not registered, such as one
-// just accepted, and closes it, at the least cost. What has arrived is read
-// first, because closing a socket with unread bytes becomes a reset, which may
-// take the answer back. complete tells whether that is all that the peer has to
-// say. If not, what is still to come would have the same effect, so the socket
-// lingers: closed for sending, its input dropped, until the peer closes or a
-// second has passed. Only LoopConfig.Lingering do; others are closed at once. It must not be
-// called by a handler that still needs what it was given of the read buffer.
+// just accepted, and closes it, at the least cost.
+//
+// What has arrived is read first, because closing a socket with unread bytes
+// becomes a reset, which may take the answer back. complete tells whether that
+// is all that the peer has to say. If not, what is still to come would have the
+// same effect, so the socket lingers: its input dropped, until the peer closes or
+// a second has passed. If nothing has arrived, it is not answered before
+// something does: there are clients, such as Go's, that give up a connection on
+// which an answer comes before the request has left.
+//
+// Only LoopConfig.Lingering sockets linger; others are answered and closed at
+// once. Dismiss must not be called by a handler that still needs what it was
+// given of the read buffer.
 func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool) {
-	n, err := receive(fd, l.buffer)
-	over := ends(n, err) // who has closed its side may still read
-	if _, err := send(fd, answer); err != nil {
-		over = true
-	}
-	if over || complete(l.buffer[:max(n, 0)]) || len(l.lingering) >= l.maxLingering || l.closed {
+	s := lingerer{fd: fd, until: l.now + lingerPatience, answer: answer, complete: complete}
+	impatient := l.closed || !l.lingering.room(l)
+	if over := s.listen(l.buffer, impatient); over || impatient {
 		closeSocket(fd)
 		return
 	}
-	shutdownWrite(fd)
-	l.lingering = append(l.lingering, lingerer{fd, l.now + lingerPatience})
+	if s.answer != nil {
+		s.answer = bytes.Clone(s.answer)
+	}
+	l.lingering.sockets = append(l.lingering.sockets, s)
 }
 
-// tick closes those that have lingered for long enough.
-func (ls *lingering) tick(l *Loop) {
-	kept := (*ls)[:0]
-	for _, s := range *ls {
-		if ends(receive(s.fd, l.buffer)) || l.now >= s.until {
+// listen drops what has arrived and answers the first of it, or if impatient
+// even silence. It tells whether the peer can say nothing more.
+func (s *lingerer) listen(scratch []byte, impatient bool) (over bool) {
+	n, err := receive(s.fd, scratch)
+	over = err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	if s.answer == nil || n <= 0 && !over && !impatient {
+		return over
+	}
+	if _, err := send(s.fd, s.answer); err != nil {
+		return true
+	}
+	s.answer = nil
+	if over = over || s.complete(scratch[:max(n, 0)]); !over {
+		shutdownWrite(s.fd)
+	}
+	return over
+}
+
+// room tells whether one more may linger. A storm makes room for itself: what
+// those before have sent has arrived by now. That is looked for once a turn.
+func (ls *lingering) room(l *Loop) bool {
+	if len(ls.sockets) >= ls.most && ls.looked != l.now {
+		ls.look(l)
+	}
+	return len(ls.sockets) < ls.most
+}
+
+// look closes those that are over, or whose time is.
+func (ls *lingering) look(l *Loop) {
+	ls.looked = l.now
+	kept := ls.sockets[:0]
+	for _, s := range ls.sockets {
+		late := l.now >= s.until
+		if s.listen(l.buffer, late) || late {
 			closeSocket(s.fd)
 		} else {
 			kept = append(kept, s)
 		}
 	}
-	*ls = kept
+	clear(ls.sockets[len(kept):])
+	ls.sockets = kept
 }
 
-// ends tells from the result of receive whether nothing more will come.
-func ends(n int, err error) bool {
-	return err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
-}
-
-// close closes all.
-func (ls *lingering) close() {
-	for _, s := range *ls {
+// close answers those that wait for it, and closes all.
+func (ls *lingering) close(l *Loop) {
+	for _, s := range ls.sockets {
+		s.listen(l.buffer, true)
 		closeSocket(s.fd)
 	}
-	*ls = nil
+	ls.sockets = nil
 }
 
 // PeerGone tells whether the peer of a socket that is not registered has closed

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -74,6 +75,9 @@ func TestDismiss(t *testing.T) {
 				awaitArrival(t, fd)
 			}
 			dismissed(t, tl, []int{fd})
+			if test.before == "" {
+				silent(t, peer)
+			}
 			if lingers := openDescriptors(t) == before+2; lingers != test.lingers {
 				t.Errorf("the socket lingers: %v", lingers)
 			}
@@ -84,6 +88,17 @@ func TestDismiss(t *testing.T) {
 			peer.Close()
 			awaitDescriptors(t, tl, before)
 		})
+	}
+}
+
+// silent fails if something has arrived, which would be there by now.
+func silent(t *testing.T, peer *net.TCPConn) {
+	t.Helper()
+	if err := peer.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := peer.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("received %d bytes and %v before the request was sent", n, err)
 	}
 }
 

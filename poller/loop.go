@@ -71,8 +71,6 @@ type Loop struct {
 	closing   []ending // given up in this turn
 	listeners []*Listener
 	lingering lingering // dismissed sockets
-	// maxLingering is how many of them there may be.
-	maxLingering int
 
 	now       time.Duration
 	turnDone  func(time.Duration)
@@ -110,14 +108,14 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 		size = DefaultReadBuffer
 	}
 	return &Loop{
-		owner:        owner,
-		epoll:        e,
-		buffer:       make([]byte, size),
-		now:          Now(),
-		turnDone:     config.TurnDone,
-		maxLingering: config.Lingering,
-		readLimit:    size,
-		sweep:        sweep{interval: config.SweepInterval},
+		owner:     owner,
+		epoll:     e,
+		buffer:    make([]byte, size),
+		now:       Now(),
+		turnDone:  config.TurnDone,
+		lingering: lingering{most: config.Lingering},
+		readLimit: size,
+		sweep:     sweep{interval: config.SweepInterval},
 	}, nil
 }
 
@@ -165,7 +163,7 @@ func (l *Loop) Close() {
 	for _, listener := range l.listeners {
 		listener.close()
 	}
-	l.lingering.close()
+	l.lingering.close(l)
 	l.epoll.close()
 }
 
@@ -293,7 +291,7 @@ func (l *Loop) shareWaiting() {
 
 // ticking tells whether anything depends on the clock.
 func (l *Loop) ticking() bool {
-	if l.Conns() > 0 || l.alarm.coarse || len(l.lingering) > 0 {
+	if l.Conns() > 0 || l.alarm.coarse || len(l.lingering.sockets) > 0 {
 		return true
 	}
 	for _, listener := range l.listeners {
@@ -323,7 +321,7 @@ func (l *Loop) tick() {
 	for _, listener := range l.listeners {
 		listener.tick()
 	}
-	l.lingering.tick(l)
+	l.lingering.look(l)
 	// Whoever has run out of time is found before the sweep sees it again.
 	l.owner.Tick()
 	l.sweep.advance(l.conns, l.now)

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// modelKey is what a key uses, plainly: the moments at which it came.
+type modelKey struct {
+	open []*quota[int]
+	came []time.Duration
+}
+
+// TestQuotas compares with a model: a burst of 3 connections at once and one more
+// each second is that of the connections within any time t there are at most t
+// and 3.
+func TestQuotas(t *testing.T) {
+	const keys, most, burst = 10, 4, 3
+	bounds := quotaBounds{most, newBucket(Rate{PerSecond: 1, Burst: burst})}
+	q := newQuotas[int]()
+	random := rand.New(rand.NewPCG(1, 2))
+	models := make([]modelKey, keys)
+	now := time.Hour
+	for range 20_000 {
+		now += time.Duration(random.IntN(200)) * time.Millisecond
+		key := random.IntN(keys)
+		m := &models[key]
+		if len(m.open) > 0 && random.IntN(2) == 0 {
+			last := len(m.open) - 1
+			q.close(m.open[last], now)
+			m.open = m.open[:last]
+			continue
+		}
+		want := quotaLeft
+		for n := range m.came { // how many came since that one, this one included
+			if have := len(m.came) - n + 1; float64(have) > burst+(now-m.came[n]).Seconds() {
+				want = quotaOften
+			}
+		}
+		if len(m.open) == most {
+			want = quotaFull
+		}
+		used, got, wait := q.open(key, bounds, now)
+		if got != want || (got == quotaOften) != (wait > 0) || (got == quotaLeft) != (used != nil) {
+			t.Fatalf("key %d is answered with %d, wait %v, want %d", key, got, wait, want)
+		}
+		if got == quotaLeft {
+			m.open, m.came = append(m.open, used), append(m.came, now)
+			if len(m.came) > 50 {
+				m.came = m.came[1:]
+			}
+		}
+	}
+	for i := range models {
+		for _, used := range models[i].open {
+			q.close(used, now)
+		}
+	}
+	for i := range quotaStripes {
+		q.sweep(i, now+time.Minute)
+	}
+	if n := q.kept.Load(); n != 0 {
+		t.Errorf("%d keys are kept when all are gone and their rates are full", n)
+	}
+}
+
+// A key is kept for its rate no longer than that says something, and not for
+// ever many keys.
+func TestQuotasForget(t *testing.T) {
+	bounds := quotaBounds{0, newBucket(Rate{PerSecond: 1, Burst: 1})}
+	q := newQuotas[int]()
+	used, _, _ := q.open(1, bounds, time.Second)
+	q.close(used, time.Second)
+	if _, outcome, _ := q.open(1, bounds, time.Second); outcome != quotaOften {
+		t.Error("a key without connections has lost its rate")
+	}
+	used, _, _ = q.open(1, bounds, 2*time.Second)
+	q.close(used, 4*time.Second)
+	if n := q.kept.Load(); n != 0 {
+		t.Errorf("%d keys are kept for a rate that is full", n)
+	}
+	const many = 3 * quotaStripes * maxIdleQuotas
+	for key := range many {
+		used, _, _ := q.open(key, bounds, 10*time.Second)
+		q.close(used, 10*time.Second)
+	}
+	if n := q.kept.Load(); n > quotaStripes*maxIdleQuotas || n < quotaStripes*maxIdleQuotas/2 {
+		t.Errorf("%d keys are kept", n)
+	}
+	for key := range many { // room for others as soon as the rates are full
+		used, outcome, _ := q.open(key+many, bounds, 12*time.Second)
+		if outcome != quotaLeft {
+			t.Fatal("a new key is refused")
+		}
+		q.close(used, 14*time.Second)
+	}
+	for i := range quotaStripes {
+		q.sweep(i, 14*time.Second)
+	}
+	if n := q.kept.Load(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "::1": "::",
+	} {
+		if got := network(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("%s counts as %s", addr, got)
+		}
+	}
+}
