@@ -271,7 +271,7 @@ func TestConnectStorm(t *testing.T) {
 		settled.wants(pong)
 	}
 	connected, turnedAway, broken := answers.connected.Load(), answers.turnedAway.Load(), answers.broken.Load()
-	t.Logf("%d connected, %d turned away for up to %d s, %d without an answer; %d events meanwhile", connected, turnedAway, answers.latest.Load(), broken, events)
+	t.Logf("%d connected, %d turned away for up to %d s, %d without an answer; %d events meanwhile; %v", connected, turnedAway, answers.latest.Load(), broken, events, answers.failure.Load())
 	if connected+turnedAway+broken != clients || connected < rate || turnedAway == 0 {
 		t.Errorf("%d connected, %d turned away", connected, turnedAway)
 	}

@@ -66,7 +66,7 @@ func (s *lingerer) listen(scratch []byte, impatient bool) (over bool) {
 	if s.answer == nil || n <= 0 && !over && !impatient {
 		return over
 	}
-	if _, err := send(s.fd, s.answer); err != nil {
+	if _, err := sendBeforeClose(s.fd, s.answer); err != nil {
 		return true
 	}
 	s.answer = nil

@@ -18,6 +18,11 @@ func send(fd int, p []byte) (int, error) {
 	return max(n, 0), err
 }
 
+func sendBeforeClose(fd int, p []byte) (int, error) {
+	n, err := unix.SendmsgN(fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|unix.MSG_MORE)
+	return max(n, 0), err
+}
+
 type gather struct{}
 
 func (*gather) send(fd int, buffers [][]byte) (int, error) {

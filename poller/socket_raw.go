@@ -31,6 +31,17 @@ func send(fd int, p []byte) (int, error) {
 	return int(n), nil
 }
 
+// sendBeforeClose is send for bytes that a FIN follows at once: both leave in one
+// segment.
+func sendBeforeClose(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO,
+		uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|unix.MSG_MORE, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
 // gather is the scratch of a vectored send; one per loop.
 type gather struct {
 	header  unix.Msghdr
