@@ -53,6 +53,40 @@ func TestConnectsWaitInOrder(t *testing.T) {
 	}
 }
 
+// A loop without connections does not tick, and still admits who waits.
+func TestConnectWaitsOnAnIdleLoop(t *testing.T) {
+	s := start(t, oneShard, connectRate(5, 1, 100))
+	s.connect().Close()
+	s.eventually("an empty loop", func(g gateway.GatewayStats) bool { return g.Total.Accepted == 1 && g.Total.Connections == 0 })
+	p := s.dialRaw()
+	p.sends(head + "\r\n")
+	p.upgraded()
+}
+
+// Who comes when a turn is free, and others wait, does not take it.
+func TestConnectsDoNotJumpTheQueue(t *testing.T) {
+	const interval = 250 * time.Millisecond
+	s := start(t, oneShard, connectRate(float64(time.Second/interval), 1, 100))
+	s.connect()
+	first := s.dialRaw()
+	first.sends(head + "\r\n")
+	s.eventually("the queue", func(g gateway.GatewayStats) bool { return g.Total.ConnectsQueued == 1 })
+	goOn := s.StallShards()
+	second := s.dialRaw()
+	second.sends(head + "\r\n")
+	time.Sleep(interval) // a turn comes free while the loop does not look
+	goOn()
+	o := s.operator()
+	var at [2]time.Time
+	for i, p := range []*peer{first, second} {
+		p.upgraded()
+		at[i] = o.client(decode[message](t, p.text()).Client).ConnectedAt
+	}
+	if !at[0].Before(at[1]) {
+		t.Errorf("the first was connected at %v, the second at %v", at[0], at[1])
+	}
+}
+
 // The queue has a bound, and who finds it full is told when to come back: each a
 // time of its own.
 func TestConnectQueueIsBounded(t *testing.T) {
@@ -165,10 +199,9 @@ func TestDrainWhileConnectsWait(t *testing.T) {
 
 // A gateway that is closed leaves no socket behind of those who wait.
 func TestCloseWhileConnectsWait(t *testing.T) {
-	s := start(t, patient, connectRate(seldom, 1, 100))
-	s.connect()
 	before := descriptors(t)
-	var queued []*peer
+	s := start(t, patient, connectRate(seldom, 1, 100))
+	queued := []*peer{s.connect()}
 	for range 10 {
 		queued = append(queued, s.dialRaw())
 	}
@@ -178,7 +211,7 @@ func TestCloseWhileConnectsWait(t *testing.T) {
 	for _, p := range queued {
 		p.Close()
 	}
-	if n := descriptors(t); n > before {
+	if n := descriptors(t); n != before {
 		t.Errorf("%d descriptors are open, %d before", n, before)
 	}
 }

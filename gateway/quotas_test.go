@@ -3,6 +3,8 @@ package gateway
 import (
 	"math/rand/v2"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -81,7 +83,17 @@ func TestQuotasForget(t *testing.T) {
 	if n := q.kept.Load(); n != 0 {
 		t.Errorf("%d keys are kept for a rate that is full", n)
 	}
-	const many = 3 * quotaStripes * maxIdleQuotas
+	// One key that comes and goes does not crowd itself out.
+	often := quotaBounds{0, newBucket(Rate{PerSecond: 1, Burst: 3 * maxIdleQuotas})}
+	for range 3 * maxIdleQuotas {
+		used, _, _ := q.open(1, often, 5*time.Second)
+		q.close(used, 5*time.Second)
+	}
+	if _, outcome, _ := q.open(1, often, 5*time.Second); outcome != quotaOften {
+		t.Error("a key that has come often has lost its rate")
+	}
+	q = newQuotas[int]()
+	const many = 2 * quotaStripes * maxIdleQuotas
 	for key := range many {
 		used, _, _ := q.open(key, bounds, 10*time.Second)
 		q.close(used, 10*time.Second)
@@ -99,6 +111,35 @@ func TestQuotasForget(t *testing.T) {
 	for i := range quotaStripes {
 		q.sweep(i, 14*time.Second)
 	}
+	if n := q.kept.Load(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
+// Connections that open and close at the same time on several loops never
+// exceed the bound, and leave nothing.
+func TestQuotasAtOnce(t *testing.T) {
+	const loops, rounds, most = 4, 2_000, 2
+	q := newQuotas[int]()
+	var open [3]atomic.Int64 // by key
+	var running sync.WaitGroup
+	for range loops {
+		running.Go(func() {
+			for i := range rounds {
+				key := i % len(open)
+				used, outcome, _ := q.open(key, quotaBounds{open: most}, 0)
+				if outcome != quotaLeft {
+					continue
+				}
+				if n := open[key].Add(1); n > most {
+					t.Errorf("%d connections are open", n)
+				}
+				open[key].Add(-1)
+				q.close(used, 0)
+			}
+		})
+	}
+	running.Wait()
 	if n := q.kept.Load(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}

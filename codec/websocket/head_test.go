@@ -1,6 +1,7 @@
 package websocket_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,5 +81,28 @@ func TestRequestLength(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFieldValues(t *testing.T) {
+	for _, test := range []struct {
+		head string
+		want []string
+	}{
+		{"GET / HTTP/1.1\r\nA: 1\r\nx-forwarded-FOR:  a, b \r\nX-Forwarded-For: c\r\nX-Forwarded-For2: d\r\n\r\n", []string{"a, b", "c"}},
+		{"\r\nGET / HTTP/1.1\r\nX-Forwarded-For:\r\n\r\n", []string{""}},
+		{"GET / HTTP/1.1\r\nA: b\r\n\r\n", nil},
+		{"X-Forwarded-For: request line\r\n\r\n", nil},
+		{"GET / HTTP/1.1\r\nX-Forwarded-For: a\r\n folded\r\nX-Forwarded-For: b\r\n\r\n", []string{"a"}},
+		{"GET / HTTP/1.1\r\nX-Forwarded-For: a\n\n", nil},
+		{"", nil},
+	} {
+		var got []string
+		for _, value := range websocket.FieldValues(nil, []byte(test.head), "x-forwarded-for") {
+			got = append(got, string(value))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q has %q, want %q", test.head, got, test.want)
+		}
 	}
 }
