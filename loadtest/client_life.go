@@ -99,6 +99,7 @@ func (c *client) resume(index int64) {
 		c.miss(span{c.sequence.next, index})
 	}
 	c.sequence.next = max(index, c.sequence.next)
+	c.sequence.told = 0
 }
 
 func (c *client) becomeLive() {

@@ -53,11 +53,12 @@ type counts struct {
 	clients                                                 int
 	delivered, lost, duplicated, reordered, corrupted, gaps int64
 	unexpected, disconnected                                int64
+	gapWrong, gapSplit                                      int64
 }
 
 func countsOf(r *loadtest.Result) counts {
 	return counts{r.Clients, r.Delivered, r.Lost, r.Duplicated, r.Reordered, r.Corrupted, r.Gaps,
-		r.Detail.Unexpected, r.Detail.Disconnected}
+		r.Detail.Unexpected, r.Detail.Disconnected, r.Detail.GapWrong, r.Detail.GapSplit}
 }
 
 func check(t *testing.T, r *loadtest.Result, want counts) {
@@ -65,7 +66,7 @@ func check(t *testing.T, r *loadtest.Result, want counts) {
 	if got := countsOf(r); got != want {
 		t.Errorf("got  %+v\nwant %+v\nnotes %q", got, want, r.Detail.Notes)
 	}
-	wrong := want.lost + want.duplicated + want.reordered + want.corrupted + want.unexpected + want.disconnected
+	wrong := want.lost + want.duplicated + want.reordered + want.corrupted + want.unexpected + want.disconnected + want.gapWrong + want.gapSplit
 	if fault := r.Fault(); (fault != nil) != (wrong > 0) {
 		t.Errorf("fault is %v with counts %+v", fault, want)
 	}

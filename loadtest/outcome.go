@@ -26,6 +26,8 @@ func (r *run) result(o outcome) *Result {
 	if rejected == 0 {
 		total.Corrupted += total.Misplaced
 		total.Delivered -= total.Misplaced
+	} else {
+		total.GapWrong, total.GapSplit, total.NewestDropped = 0, 0, 0
 	}
 	// What the publish port refuses is the cause of what clients miss.
 	total.Notes = append(notes, total.Notes...)
@@ -118,6 +120,7 @@ func (r *run) describe(result *Result, total *tally) {
 	d.Compressing, d.Declined = r.samples.compressing[markConnected], total.Declined
 	d.Connected, d.Refused = total.Connected, total.Refused
 	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
+	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped = total.GapMessages, total.GapWrong, total.GapSplit, total.NewestDropped
 	d.Figures = append([]Figure{}, r.figures...)
 	d.Notes = append([]string{}, total.Notes...)
 	d.Warnings = []string{}

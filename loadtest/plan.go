@@ -32,6 +32,7 @@ type flowPlan struct {
 	Channels []string
 	Payload  int  // bytes of an event's data
 	Data     Data // what it holds
+	Keys     int  // of each channel's events, in turn; 0: they have none
 	Events   int  // at most
 	Open     bool // the scenario ends it, before it has as many
 }

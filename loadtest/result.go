@@ -73,6 +73,10 @@ type Detail struct {
 	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
 	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
 	Rejected          int64   `json:"rejected"`             // answers of the publish port, each a failure
+	GapMessages       int64   `json:"gap_messages"`         // messages that told of gaps
+	GapWrong          int64   `json:"gap_wrong"`            // of those, the ones that tell of what came before them, was told of or never published
+	GapSplit          int64   `json:"gap_split"`            // of those, the ones that follow another without an event between the two
+	NewestDropped     int64   `json:"newest_dropped"`       // events told of as gaps that were the newest of their key
 	Compressing       int     `json:"compressed_clients"`   // clients, of those connected, whose server agreed to compress
 	Declined          int64   `json:"compression_declined"` // handshakes in which it was offered and the server did not agree
 	FramePayloadBytes float64 `json:"frame_payload_bytes"`  // mean, of delivered events, as they arrived
@@ -124,7 +128,7 @@ type Sample struct {
 	Events     int64       `json:"events"`
 	Planned    int64       `json:"planned"` // events in all; 0 if not known
 	Delivered  int64       `json:"delivered"`
-	Faults     int64       `json:"faults"`     // duplicated, reordered, corrupted, unexpected, disconnected
+	Faults     int64       `json:"faults"`     // duplicated, reordered, corrupted, unexpected, disconnected, gaps that are wrong
 	Missing    int64       `json:"missing"`    // skipped so far: lost, unless they come late
 	Latency    Percentiles `json:"latency_ms"` // all 0 if nothing was delivered
 	ServerBusy float64     `json:"server_cpu_share"`
@@ -163,6 +167,9 @@ func (r *Result) Faults() (faults []FaultCount) {
 		{"reordered", r.Reordered, "events reordered"},
 		{"corrupted", r.Corrupted, "events corrupted"},
 		{"unexpected", r.Detail.Unexpected, "messages unexpected"},
+		{"gap_wrong", r.Detail.GapWrong, "gaps that contradict what came before them"},
+		{"gap_split", r.Detail.GapSplit, "gaps split in two"},
+		{"newest_dropped", r.Detail.NewestDropped, "events dropped that were the newest of their key"},
 		{"rejected", r.Detail.Rejected, "events rejected by the publish port"},
 	} {
 		if f.Count > 0 {

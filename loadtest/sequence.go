@@ -11,6 +11,7 @@ const maxHoles = 1024
 // counted by index from 0. It is pure data.
 type sequence struct {
 	next  int64  // the index that is to come next
+	told  int64  // where the latest gap ended; 0: the server has told of none
 	holes *holes // nil as long as nothing was ever missing
 }
 
@@ -49,22 +50,36 @@ func (q *sequence) take(index int64) (a arrival, skipped span) {
 	return arrivalRepeated, span{}
 }
 
+// gapFault is what is wrong with a gap.
+type gapFault uint8
+
+const (
+	gapRight gapFault = iota
+	gapSplit          // it follows another gap without an event between the two
+	gapWrong          // it tells of nothing, or of what has come or was told of, or comes too late
+)
+
 // tell notes that the server has told of a gap: events which it will not send.
 // told is how many of them had not arrived; passed are the indices that need
 // not be waited for any more.
-func (q *sequence) tell(gap span) (told int64, passed span) {
-	if gap.size() == 0 {
-		return 0, span{}
+func (q *sequence) tell(gap span) (told int64, passed span, fault gapFault) {
+	switch {
+	case gap.size() == 0:
+		return 0, span{}, gapWrong
+	case gap.from < q.next:
+		fault = gapWrong
+	case q.told > 0 && q.told == q.next:
+		fault = gapSplit
 	}
 	told = q.fill(span{gap.from, min(gap.to, q.next)})
 	if gap.to <= q.next {
-		return told, span{}
+		return told, span{}, fault
 	}
 	passed = span{q.next, gap.to}
 	begin := max(gap.from, q.next)
 	q.miss(span{q.next, begin})
-	q.next = gap.to
-	return told + gap.to - begin, passed
+	q.next, q.told = gap.to, gap.to
+	return told + gap.to - begin, passed, fault
 }
 
 // missing is how many indices below next have not arrived.

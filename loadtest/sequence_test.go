@@ -8,6 +8,7 @@ import (
 // naive is what a sequence stands for.
 type naive struct {
 	next    int64
+	gapped  bool // nothing has come since a gap
 	missing map[int64]bool
 }
 
@@ -17,7 +18,7 @@ func (n *naive) take(index int64) (arrival, span) {
 		for i := n.next; i < index; i++ {
 			n.missing[i] = true
 		}
-		n.next = index + 1
+		n.next, n.gapped = index+1, false
 		return arrivalFresh, skipped
 	}
 	if n.missing[index] {
@@ -27,7 +28,13 @@ func (n *naive) take(index int64) (arrival, span) {
 	return arrivalRepeated, span{}
 }
 
-func (n *naive) tell(gap span) (told int64) {
+func (n *naive) tell(gap span) (told int64, fault gapFault) {
+	switch {
+	case gap.size() == 0 || gap.from < n.next:
+		fault = gapWrong
+	case n.gapped:
+		fault = gapSplit
+	}
 	for i := gap.from; i < gap.to; i++ {
 		if i >= n.next || n.missing[i] {
 			told++
@@ -38,9 +45,9 @@ func (n *naive) tell(gap span) (told int64) {
 		for i := n.next; i < gap.from; i++ {
 			n.missing[i] = true
 		}
-		n.next = gap.to
+		n.next, n.gapped = gap.to, true
 	}
-	return told
+	return told, fault
 }
 
 func TestSequenceAgainstNaive(t *testing.T) {
@@ -52,9 +59,9 @@ func TestSequenceAgainstNaive(t *testing.T) {
 			index := max(q.next+int64(random.IntN(12))-8, 0)
 			if random.IntN(8) == 0 {
 				gap := span{index, index + int64(random.IntN(6))}
-				told, _ := q.tell(gap)
-				if want := n.tell(gap); told != want {
-					t.Fatalf("round %d: tell %v gives %d, want %d", round, gap, told, want)
+				told, _, fault := q.tell(gap)
+				if want, wantFault := n.tell(gap); told != want || fault != wantFault {
+					t.Fatalf("round %d: tell %v gives %d %v, want %d %v", round, gap, told, fault, want, wantFault)
 				}
 			} else {
 				a, skipped := q.take(index)

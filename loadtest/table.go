@@ -34,6 +34,10 @@ func (r *Result) WriteTable(to io.Writer) error {
 	}
 	row("verified", "lost %d, duplicated %d, reordered %d, corrupted %d, unexpected %d, disconnected %d, told as gaps %d",
 		r.Lost, r.Duplicated, r.Reordered, r.Corrupted, d.Unexpected, d.Disconnected, r.Gaps)
+	if d.GapMessages > 0 {
+		row("gaps", "%d events in %d messages; wrong %d, split %d, newest of a key dropped %d",
+			r.Gaps, d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped)
+	}
 	r.latencyRows(row)
 	for _, f := range d.Figures {
 		row(f.Title, "%s %s", humanize.FtoaWithDigits(f.Value, 3), f.Unit)

@@ -8,20 +8,26 @@ const maxNotes = 8
 // tally counts what the clients of one cohort saw. Its fields are exported for
 // the way between processes.
 type tally struct {
-	Connected    int64 // connections that got as far as a subscription
-	Refused      int64 // attempts that did not
-	Delivered    int64 // events that arrived intact, each once per subscriber
-	Missing      int64 // events that were skipped and have not come since
-	Lost         int64 // events that a subscriber never got; known only in the end
-	Duplicated   int64 // arrivals of an event that had arrived before
-	Reordered    int64 // events that came after a later one
-	Corrupted    int64 // events that are not what was published
-	Misplaced    int64 // of those delivered: events whose offset is not theirs, if none was refused
-	Unexpected   int64 // messages that no client asked for or nobody published
-	Told         int64 // events that the server said it would not deliver
-	Disconnected int64 // connections that the server ended unasked
-	CutOff       int64 // connections that the server ended because the client lagged
-	CutUntold    int64 // of those, the ones that got no close frame
+	Connected   int64 // connections that got as far as a subscription
+	Refused     int64 // attempts that did not
+	Delivered   int64 // events that arrived intact, each once per subscriber
+	Missing     int64 // events that were skipped and have not come since
+	Lost        int64 // events that a subscriber never got; known only in the end
+	Duplicated  int64 // arrivals of an event that had arrived before
+	Reordered   int64 // events that came after a later one
+	Corrupted   int64 // events that are not what was published
+	Misplaced   int64 // of those delivered: events whose offset is not theirs, if none was refused
+	Unexpected  int64 // messages that no client asked for or nobody published
+	Told        int64 // events that the server said it would not deliver
+	GapMessages int64 // messages in which it said so
+	GapWrong    int64 // of those, the ones that contradict what came before, or tell of what was never published
+	GapSplit    int64 // of those, the ones that follow another without an event between the two
+	// NewestDropped is how many of the events told of were the newest of their
+	// key, if events have keys.
+	NewestDropped int64
+	Disconnected  int64 // connections that the server ended unasked
+	CutOff        int64 // connections that the server ended because the client lagged
+	CutUntold     int64 // of those, the ones that got no close frame
 
 	FrameBytes    int64 // payload of the frames of delivered events, as it arrived
 	Inflated      int64 // of those delivered, the ones to clients whose server compresses
@@ -50,7 +56,7 @@ func (t *tally) deliver(f form, size int) {
 
 // faults are those that are known as they occur.
 func (t *tally) faults() int64 {
-	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected
+	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected + t.GapWrong + t.GapSplit + t.NewestDropped
 }
 
 // add adds the counts of other.
@@ -66,6 +72,10 @@ func (t *tally) add(other *tally) {
 	t.Misplaced += other.Misplaced
 	t.Unexpected += other.Unexpected
 	t.Told += other.Told
+	t.GapMessages += other.GapMessages
+	t.GapWrong += other.GapWrong
+	t.GapSplit += other.GapSplit
+	t.NewestDropped += other.NewestDropped
 	t.Disconnected += other.Disconnected
 	t.CutOff += other.CutOff
 	t.CutUntold += other.CutUntold

@@ -67,7 +67,7 @@ func (c *client) place(seq, index int64, intact bool, size int, now int64) (deli
 	c.passAll(skipped, now)
 	if order == arrivalRepeated {
 		tally.Duplicated++
-		tally.note("%s got event %d again", c.name(), seq)
+		tally.note("%s got event %d, which it had got or been told of as missing", c.name(), seq)
 		return false
 	}
 	due, _ := f.schedule.due(seq)
@@ -135,23 +135,6 @@ func (c *client) takeCorrupted(text []byte, now int64) {
 		return
 	}
 	c.place(seq, c.sequence.next, false, 0, now)
-}
-
-// takeGap notes events that the server will not deliver.
-func (c *client) takeGap(m *profile.Message, now int64) {
-	f := c.cohort.flow
-	base := f.bases[c.channel]
-	if base == unknownBase || c.state != clientLive {
-		c.cohort.tally.Unexpected++
-		c.cohort.tally.note("%s was told of a gap, %d to %d, that nothing else is known of", c.name(), m.From, m.To)
-		return
-	}
-	gap := span{max(int64(m.From)-base-1, 0), min(int64(m.To)-base, f.published(c.channel))}
-	before := c.sequence.missing()
-	told, passed := c.sequence.tell(gap)
-	c.cohort.tally.Told += told
-	c.cohort.tally.Missing += c.sequence.missing() - before
-	c.passAll(passed, now)
 }
 
 // unexpected counts a message that has no business here.

@@ -94,6 +94,12 @@ func deliveryTable(r *loadtest.Result) table {
 	t.add("Reordered", "came after a later event of their channel", count(r.Reordered))
 	t.add("Corrupted", "data or offset differ from what was published", count(r.Corrupted))
 	t.add("Announced as gaps", "the server said that it would not deliver them", count(r.Gaps))
+	if d := &r.Detail; d.GapMessages > 0 {
+		t.add("Gap messages", "that announced them", count(d.GapMessages))
+		t.add("Gaps, wrong", "they contradict what came before them, or tell of what was never published", count(d.GapWrong))
+		t.add("Gaps, split", "they follow another without an event between the two", count(d.GapSplit))
+		t.add("Newest dropped", "announced as gaps, and the newest of their key", count(d.NewestDropped))
+	}
 	t.add("Unexpected messages", "nobody asked for or published them", count(r.Detail.Unexpected))
 	t.add("Rejected", "events that the publish port refused", count(r.Detail.Rejected))
 	return t

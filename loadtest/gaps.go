@@ -1,0 +1,67 @@
+package loadtest
+
+import "fleetcast/loadtest/profile"
+
+// takeGap notes events that the server will not deliver. A gap stands where its
+// events would: behind the last event before it, ahead of the next one.
+func (c *client) takeGap(m *profile.Message, now int64) {
+	f, tally := c.cohort.flow, &c.cohort.tally
+	base := f.bases[c.channel]
+	if base == unknownBase || c.state != clientLive {
+		tally.Unexpected++
+		tally.note("%s was told of a gap, %d to %d, that nothing else is known of", c.name(), m.From, m.To)
+		return
+	}
+	claimed := span{int64(m.From) - base - 1, int64(m.To) - base}
+	gap := span{max(claimed.from, 0), min(claimed.to, f.published(c.channel))}
+	if c.anywhere {
+		c.anywhere = false
+		c.sequence.next = max(gap.from, c.sequence.next)
+	}
+	next, missing := c.sequence.next, c.sequence.missing()
+	told, passed, fault := c.sequence.tell(gap)
+	if gap != claimed {
+		fault = gapWrong
+	}
+	tally.GapMessages++
+	tally.Told += told
+	tally.Missing += c.sequence.missing() - missing
+	c.judgeGap(m, gap, fault, uint64(base+next+1))
+	c.passAll(passed, now)
+}
+
+// judgeGap counts what is wrong with a gap. next is the offset that was to come.
+func (c *client) judgeGap(m *profile.Message, gap span, fault gapFault, next uint64) {
+	tally := &c.cohort.tally
+	switch fault {
+	case gapSplit:
+		tally.GapSplit++
+		tally.note("%s was told of two gaps without an event between them, the second from %d to %d", c.name(), m.From, m.To)
+	case gapWrong:
+		tally.GapWrong++
+		tally.note("%s was told of a gap from %d to %d, where %d is next and %d the latest",
+			c.name(), m.From, m.To, next, c.latestOffset())
+	}
+	if newest := c.newestOf(gap); newest > 0 {
+		tally.NewestDropped += newest
+		tally.note("%s was told of a gap from %d to %d, which holds the newest event of %d keys", c.name(), m.From, m.To, newest)
+	}
+}
+
+// latestOffset is the offset of the latest event of the client's channel.
+func (c *client) latestOffset() uint64 {
+	f := c.cohort.flow
+	return uint64(f.bases[c.channel] + f.published(c.channel))
+}
+
+// newestOf is how many of a gap's events are the newest of their key. A server
+// that conflates has no reason to drop them: nothing newer takes their place. It
+// is 0 if events have no keys.
+func (c *client) newestOf(gap span) int64 {
+	f := c.cohort.flow
+	if f.plan.Keys == 0 {
+		return 0
+	}
+	latest := span{f.published(c.channel) - int64(f.plan.Keys), gap.to}
+	return span{max(gap.from, latest.from), latest.to}.size()
+}
