@@ -210,6 +210,16 @@ func (h *cohort) pause(on bool) {
 	}
 }
 
+// behind counts the clients that have not got all that is due to them.
+func (h *cohort) behind() (count int) {
+	for i := range h.clients {
+		if h.clients[i].behind() {
+			count++
+		}
+	}
+	return count
+}
+
 // leave makes every client close in good order.
 func (h *cohort) leave() {
 	for i := range h.clients {

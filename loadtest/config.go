@@ -15,6 +15,7 @@ const (
 	MaxChannels  = 1 << 16
 	MaxEvents    = 1 << 23
 	MaxWindow    = 1 << 16
+	MaxKeys      = 1 << 16
 	MaxLoops     = 64
 	MaxProcesses = 64
 
@@ -70,6 +71,12 @@ type Traffic struct {
 	Events   int     // how many, 1 to MaxEvents; with Rate it follows from the time
 	Window   int     // events in flight at most, 1 to MaxWindow; default 1; means nothing with Rate
 	Rate     float64 // events per second, open loop; 0: by Window
+	// Keys is how many keys the events of a channel have, in turn, by which a server
+	// may conflate; 0 to MaxKeys. It takes a profile that publishes JSON lines.
+	Keys int
+	// Publishers is how many connections publish, each the events of other channels;
+	// 1 to Channels; default 1.
+	Publishers int
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -93,6 +100,7 @@ func (t *Traffic) complete() {
 	setDefault(&t.Payload, DefaultPayload)
 	setDefault(&t.Data, DataRandom)
 	setDefault(&t.Window, 1)
+	setDefault(&t.Publishers, 1)
 }
 
 // ofRate is how many events a rate makes in a time, at least one. A product past
@@ -144,6 +152,8 @@ func (c *checks) traffic(t *Traffic) {
 	}
 	c.within("window", t.Window, 1, MaxWindow)
 	c.notNegative("rate", t.Rate)
+	c.within("keys", t.Keys, 0, MaxKeys)
+	c.within("publishers", t.Publishers, 1, max(t.Channels, 1))
 }
 
 func (c *checks) data(d Data) {

@@ -19,9 +19,9 @@ import (
 type door interface {
 	// open begins to open it; p.doorOpened or p.doorClosed is told of the outcome.
 	open(p *publisher) error
-	// publish adds an event to the batch, batched says how many bytes that has,
-	// flush sends it.
-	publish(channel string, data []byte)
+	// publish adds an event to the batch, with a key unless that is empty; batched
+	// says how many bytes the batch has, flush sends it.
+	publish(channel, key string, data []byte)
 	batched() int
 	flush()
 	// unsent is how many bytes were flushed and wait to be sent.
@@ -53,6 +53,18 @@ func (l *publishing) newDoor(port string) (door, error) {
 		return nil, fmt.Errorf("publish port: %w", err)
 	}
 	return &portDoor{streamDoor: streamDoor{publishing: l, addr: addr}}, nil
+}
+
+// newDoors makes as many of them.
+func (l *publishing) newDoors(port string, count int) (all doors, err error) {
+	for range count {
+		one, err := l.newDoor(port)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // streamDoor is what doors with a socket of the loop have in common.
@@ -127,8 +139,8 @@ func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
 // first request decides the protocol.
 func (d *portDoor) Connected() { d.publisher.doorOpened() }
 
-func (d *portDoor) publish(channel string, data []byte) {
-	d.batch = d.publishing.profile.AppendPublish(d.batch, channel, data)
+func (d *portDoor) publish(channel, key string, data []byte) {
+	d.batch = d.publishing.profile.AppendPublish(d.batch, channel, key, data)
 }
 
 // Received implements poller.Handler.
@@ -187,8 +199,8 @@ func (d *socketDoor) Connected() {
 	d.send(d.request.Append(nil, d.key))
 }
 
-func (d *socketDoor) publish(channel string, data []byte) {
-	d.message = d.publishing.profile.AppendPublish(d.message[:0], channel, data)
+func (d *socketDoor) publish(channel, key string, data []byte) {
+	d.message = d.publishing.profile.AppendPublish(d.message[:0], channel, key, data)
 	d.batch = websocket.AppendMaskedFrame(d.batch, ws.OpText, d.message, ws.NewMask())
 }
 

@@ -64,8 +64,8 @@ func (d *httpDoor) open(p *publisher) error {
 	return nil
 }
 
-func (d *httpDoor) publish(channel string, data []byte) {
-	body := d.publishing.profile.AppendPublish(nil, channel, data)
+func (d *httpDoor) publish(channel, key string, data []byte) {
+	body := d.publishing.profile.AppendPublish(nil, channel, key, data)
 	d.batch += len(body)
 	d.waiting.Add(int64(len(body)))
 	d.bodies <- body

@@ -26,6 +26,7 @@ type faultyServer struct {
 	refuse  bool // answers subscriptions with an error
 	reject  bool // answers events with an error
 	fault   fault
+	policy  *policy // what becomes of those who lag; nil: everyone waits for them
 	// compression is how events are compressed for clients that offer it; nil
 	// declines.
 	compression *compression
@@ -52,6 +53,7 @@ type subscriber struct {
 	channel string
 	deflate *deflating // nil: it gets plain frames
 	held    []byte     // for a fault to keep something
+	backlog *backlog   // nil: what it gets is written at once
 }
 
 func faithful(_ *subscriber, _ uint64, payload []byte) [][]byte { return [][]byte{payload} }
@@ -191,14 +193,23 @@ func (s *faultyServer) subscribe(conn net.Conn, deflate *deflating, channel stri
 	if answer != nil {
 		conn.Write(answer(s.offsets[channel]))
 	}
-	s.subscribers = append(s.subscribers, &subscriber{conn: conn, number: s.subscribed, channel: channel, deflate: deflate})
+	sub := &subscriber{conn: conn, number: s.subscribed, channel: channel, deflate: deflate}
+	if s.policy != nil {
+		sub.backlog = newBacklog(s.policy, sub, s.offsets[channel]+1)
+	}
+	s.subscribers = append(s.subscribers, sub)
 	s.subscribed++
 }
 
 func (s *faultyServer) unsubscribe(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subscribers = slices.DeleteFunc(s.subscribers, func(sub *subscriber) bool { return sub.conn == conn })
+	s.subscribers = slices.DeleteFunc(s.subscribers, func(sub *subscriber) bool {
+		if sub.conn == conn && sub.backlog != nil {
+			sub.backlog.close()
+		}
+		return sub.conn == conn
+	})
 }
 
 // servePublisher takes NDJSON, or RESP if the first byte says so.
@@ -313,6 +324,10 @@ func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []b
 		var out []byte
 		for _, one := range s.fault(sub, offset-offsetBefore, p) {
 			out = append(out, sub.deflate.frames(one)...)
+		}
+		if sub.backlog != nil {
+			sub.backlog.add(offset, out)
+			continue
 		}
 		sub.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
 		sub.conn.Write(out)

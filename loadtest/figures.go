@@ -15,9 +15,13 @@ var figures = map[string][]Figure{
 		{Name: "back", Title: "clients of the fleet that are back"},
 	},
 	"slow": {
+		{Name: "p50_ratio", Title: "p50 while some stall, as a multiple of before"},
+		{Name: "p99_ratio", Title: "p99 while some stall, as a multiple of before"},
 		{Name: "cut_off", Title: "slow clients that the server cut off"},
 		{Name: "cut_untold", Title: "of those, without a close frame"},
 		{Name: "slow_delivered", Title: "events that slow clients got"},
+		{Name: "told", Title: "events that slow clients were told of as gaps"},
+		{Name: "healthy_told", Title: "events that the others were told of as gaps"},
 	},
 	"fairness": {
 		{Name: "flood_deliveries_per_second", Title: "deliveries a second on the large channel"},

@@ -175,7 +175,7 @@ func (c *intakeConn) sendBatch() {
 			c.batch = c.appendConfirmed(c.batch)
 			continue
 		}
-		c.batch = in.profile.AppendPublish(c.batch, c.channel, c.data)
+		c.batch = in.profile.AppendPublish(c.batch, c.channel, "", c.data)
 	}
 	in.sent.Add(c.sent - before)
 	if err := c.unsent.Send(&c.Conn, c.batch); err != nil {

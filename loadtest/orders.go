@@ -25,6 +25,7 @@ const (
 	orderResume                   // it does again
 	orderEcho                     // clients send, and wait until all is back or given up
 	orderLeave                    // the group says goodbye; wait until the server has answered
+	orderBehind                   // say how many clients of the group have not got all that is due to them
 	orderFinish                   // count what never came
 )
 
@@ -34,6 +35,7 @@ type answer struct {
 	Absent  [][]int32     // orderPrepare: by flow and channel, workers without a client for it
 	OwnTime time.Duration // processor time that the process has used
 	Last    int64         // orderSample: when the latest event arrived, time of the clock
+	Behind  int           // orderBehind
 }
 
 // groupAnswer is what is known of one group.
@@ -48,11 +50,17 @@ type groupAnswer struct {
 // add adds what another swarm has answered.
 func (a *answer) add(other *answer) {
 	if a.Groups == nil {
-		*a = *other
-		return
+		a.Groups, a.Absent = other.Groups, other.Absent
+	} else {
+		a.merge(other)
 	}
 	a.OwnTime += other.OwnTime
 	a.Last = max(a.Last, other.Last)
+	a.Behind += other.Behind
+}
+
+// merge adds what is by group or flow.
+func (a *answer) merge(other *answer) {
 	for i := range a.Groups {
 		a.Groups[i].add(&other.Groups[i])
 	}

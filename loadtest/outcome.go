@@ -101,6 +101,14 @@ func (r *run) latency(p *phase) histogram {
 	return merged
 }
 
+// percentiles are the latencies of the clients measured in the last phase of that
+// name.
+func (r *run) percentiles(phase string) Percentiles {
+	r.samples.mu.Lock()
+	defer r.samples.mu.Unlock()
+	return r.latency(r.samples.phase(phase)).percentiles()
+}
+
 // measuredDelivered is how many events those groups got in the phase.
 func (r *run) measuredDelivered(p *phase) (count int64) {
 	for i, g := range r.plan.Groups {

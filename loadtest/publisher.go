@@ -3,6 +3,7 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -23,17 +24,19 @@ type publisher struct {
 	plan       *flowPlan
 	schedule   *schedule
 	layout     layout
-	door       door
+	doors      doors
+	closed     int // of the doors: those that are not yet open
 	state      publisherState
-	result     chan error // told once of each: the door is open, the last event is done
+	result     chan error // told once of each: the doors are open, the last event is done
 
 	events   int64
+	hold     int64   // how many of them may be published for now
 	window   int64   // 0: at a rate
 	interval float64 // between due times at a rate, in nanoseconds
 	start    int64   // when the first event was due, time of the clock
 	end      int64   // when the last event had reached everyone
 
-	handed   int64 // bytes given to the door
+	handed   int64 // bytes given to the doors
 	inFlight int64
 	oldest   int64   // no event below it is in flight
 	absent   []int32 // by channel, how many workers have no client for it any more
@@ -43,8 +46,9 @@ type publisher struct {
 	first    histogram
 	last     histogram
 
-	data     []byte // one event's
-	rejected int64  // events that the server refused
+	keys     []string // of events, in turn; none: they have none
+	data     []byte   // one event's
+	rejected int64    // events that the server refused
 	notes    []string
 	stall    stall
 }
@@ -54,8 +58,8 @@ type publisherState uint8
 
 const (
 	publisherIdle    publisherState = iota
-	publisherOpening                // the door connects
-	publisherReady                  // the door is open
+	publisherOpening                // the doors connect
+	publisherReady                  // they are open
 	publisherRunning                // events go out, or are on their way
 	publisherDone                   // all is done, or given up
 )
@@ -65,7 +69,7 @@ var errNobodyLeft = errors.New("no client is left")
 // givenUp marks an event that is not waited for any longer.
 const givenUp = -1 << 30
 
-func newPublisher(l *publishing, flow int, t Traffic, d door) *publisher {
+func newPublisher(l *publishing, flow int, t Traffic, d doors) *publisher {
 	plan := &l.plan.Flows[flow]
 	p := &publisher{
 		publishing: l,
@@ -73,9 +77,11 @@ func newPublisher(l *publishing, flow int, t Traffic, d door) *publisher {
 		plan:       plan,
 		schedule:   &l.board.schedules[flow],
 		layout:     layout{int64(len(plan.Channels))},
-		door:       d,
+		doors:      d,
+		closed:     len(d),
 		result:     make(chan error, 2),
 		events:     int64(plan.Events),
+		hold:       int64(plan.Events),
 		window:     int64(t.Window),
 		waiting:    make([]int32, plan.Events),
 		firsts:     make([]int64, plan.Events),
@@ -83,6 +89,9 @@ func newPublisher(l *publishing, flow int, t Traffic, d door) *publisher {
 		first:      newHistogram(),
 		last:       newHistogram(),
 		stall:      stall{limit: int64(l.plan.Stall)},
+	}
+	for key := range plan.Keys {
+		p.keys = append(p.keys, "k"+strconv.Itoa(key))
 	}
 	if t.Rate > 0 {
 		p.window, p.interval = 0, float64(time.Second)/t.Rate
@@ -101,15 +110,19 @@ func (p *publisher) enter(next publisherState, err error) {
 	}
 }
 
-// open opens the door.
+// open opens the doors.
 func (p *publisher) open() {
 	p.enter(publisherOpening, nil)
-	if err := p.door.open(p); err != nil {
+	if err := p.doors.open(p); err != nil {
 		p.doorClosed(err)
 	}
 }
 
-func (p *publisher) doorOpened() { p.enter(publisherReady, nil) }
+func (p *publisher) doorOpened() {
+	if p.closed--; p.closed == 0 {
+		p.enter(publisherReady, nil)
+	}
+}
 
 func (p *publisher) doorClosed(err error) { p.enter(publisherDone, fmt.Errorf("publishing: %w", err)) }
 
@@ -129,21 +142,24 @@ func (p *publisher) run() {
 	p.enter(publisherRunning, nil)
 }
 
+// holdAt has no more than that many events published until it is told again.
+func (p *publisher) holdAt(events int64) { p.hold = min(events, p.events) }
+
 // finish makes what is published the last.
 func (p *publisher) finish() { p.events = p.published() }
 
 // turn publishes what may go out, in one send; busy tells that more may.
 func (p *publisher) turn() (busy bool) {
-	for p.door.batched() < maxBatch && p.mayPublish() {
+	for p.doors.batched() < maxBatch && p.mayPublish() {
 		p.publish()
 	}
-	p.handed += int64(p.door.batched())
-	p.door.flush()
+	p.handed += int64(p.doors.batched())
+	p.doors.flush()
 	if p.state == publisherRunning {
 		switch {
 		case p.publishing.board.live() == 0:
 			p.enter(publisherDone, errNobodyLeft)
-		case p.published() == p.events && p.inFlight == 0 && p.door.unsent() == 0:
+		case p.published() == p.events && p.inFlight == 0 && p.doors.unsent() == 0:
 			p.enter(publisherDone, nil)
 		}
 	}
@@ -152,9 +168,12 @@ func (p *publisher) turn() (busy bool) {
 
 func (p *publisher) published() int64 { return p.schedule.published.Load() }
 
+// held tells that no more events may go out, whatever is due.
+func (p *publisher) held() bool { return p.published() >= min(p.events, p.hold) }
+
 // mayPublish tells whether an event may go out now.
 func (p *publisher) mayPublish() bool {
-	if p.state != publisherRunning || p.published() == p.events || p.door.unsent() > maxUnsent {
+	if p.state != publisherRunning || p.held() || p.doors.unsent() > maxUnsent {
 		return false
 	}
 	if p.window > 0 {
@@ -165,7 +184,7 @@ func (p *publisher) mayPublish() bool {
 
 // nextDue is when the next event at a rate is due; 0 if none is.
 func (p *publisher) nextDue() int64 {
-	if p.state != publisherRunning || p.window > 0 || p.published() == p.events || p.door.unsent() > maxUnsent {
+	if p.state != publisherRunning || p.window > 0 || p.held() || p.doors.unsent() > maxUnsent {
 		return 0
 	}
 	return p.dueAt(p.published())
@@ -185,12 +204,20 @@ func (p *publisher) publish() {
 		due = p.dueAt(p.published())
 	}
 	seq := p.schedule.publish(due)
-	channel, _ := p.layout.place(seq)
+	channel, index := p.layout.place(seq)
 	p.data = p.plan.appendData(p.data[:0], seq, clock.toUnix(due))
-	p.door.publish(p.plan.Channels[channel], p.data)
+	p.doors.of(channel).publish(p.plan.Channels[channel], p.key(index), p.data)
 	if p.waiting[seq] = int32(p.publishing.plan.allWorkers()) - p.absent[channel]; p.waiting[seq] > 0 {
 		p.inFlight++
 	}
+}
+
+// key is that of a channel's event with the given index; "" if there are none.
+func (p *publisher) key(index int64) string {
+	if len(p.keys) == 0 {
+		return ""
+	}
+	return p.keys[index%int64(len(p.keys))]
 }
 
 // completed notes that all awaited clients of one worker have an event.
@@ -238,12 +265,12 @@ func (p *publisher) tick() {
 	now := p.publishing.clock.now()
 	progress := p.publishing.board.delivered(p.flow)
 	if p.inFlight == 0 {
-		unsent := p.door.unsent()
+		unsent := p.doors.unsent()
 		if unsent == 0 {
 			p.stall.idle(now)
 			return
 		}
-		progress = p.handed - int64(unsent) // nobody waits but the door: for the server to take events
+		progress = p.handed - int64(unsent) // nobody waits but the doors: for the server to take events
 	}
 	switch p.stall.check(progress, now) {
 	case stallNone:

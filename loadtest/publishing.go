@@ -37,12 +37,12 @@ func newPublishing(p *plan, b *board, traffic []Traffic, pr *profile.Profile, po
 		return nil, fmt.Errorf("publishing: %w", err)
 	}
 	for i := range p.Flows {
-		door, err := l.newDoor(port)
+		doors, err := l.newDoors(port, traffic[i].Publishers)
 		if err != nil {
 			l.loop.Close()
 			return nil, err
 		}
-		l.publishers = append(l.publishers, newPublisher(l, i, traffic[i], door))
+		l.publishers = append(l.publishers, newPublisher(l, i, traffic[i], doors))
 	}
 	return l, nil
 }
@@ -59,7 +59,7 @@ func (l *publishing) call(f func()) {
 func (l *publishing) close() {
 	l.call(func() {
 		for _, p := range l.publishers {
-			p.door.close()
+			p.doors.close()
 		}
 	})
 	l.loop.Stop()

@@ -23,6 +23,8 @@ const (
 	linger = 100 * time.Millisecond
 	// doorTimeout is how long the way to publish may take to open.
 	doorTimeout = 10 * time.Second
+	// pollInterval is how often it is asked for what nobody tells.
+	pollInterval = 10 * time.Millisecond
 	// sampleInterval is the grain of the timeline.
 	sampleInterval = 250 * time.Millisecond
 )
@@ -89,6 +91,11 @@ func (r *run) open(traffic []Traffic) (err error) {
 	}
 	if len(r.plan.Flows) > 1 && !r.profile.ManyChannels() {
 		return fmt.Errorf("a server of profile %s has no channels: the scenario %s needs two", r.profile.Name(), r.scenario)
+	}
+	for _, f := range r.plan.Flows {
+		if f.Keys > 0 && !r.profile.Keys() {
+			return fmt.Errorf("profile %s cannot give events keys: that takes a publish port with JSON lines", r.profile.Name())
+		}
 	}
 	if r.meter, err = newMeter(r.config.PID, to.Addr); err != nil {
 		return err
@@ -160,7 +167,7 @@ func (r *run) published() (events, copies int64) {
 	}
 	if r.publishing != nil {
 		for _, p := range r.publishing.publishers {
-			copies += p.door.copies()
+			copies += p.doors.copies()
 		}
 	}
 	return events, copies
@@ -293,6 +300,23 @@ func (r *run) publish(flow int) {
 	r.publishing.call(p.run)
 }
 
+// publishMore lets a flow that is held publish so many more events, and waits
+// until all who are awaited have them. It returns early if the flow ends.
+func (r *run) publishMore(flow, events int) error {
+	p := r.publishing.publishers[flow]
+	r.publishing.call(func() { p.holdAt(p.published() + int64(events)) })
+	for {
+		var done bool
+		r.publishing.call(func() { done = p.held() && p.inFlight == 0 || p.state == publisherDone })
+		if done {
+			return nil
+		}
+		if err := r.sleep(pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
 // finish makes what a flow has published its last, and waits until it is done.
 func (r *run) finish(flow int) error {
 	p := r.publishing.publishers[flow]
@@ -329,6 +353,35 @@ func (r *run) arrive(flow int) error {
 			return nil
 		}
 		if err := r.sleep(linger); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitAll waits until the clients of a group have all that is due to them. It
+// gives up after the limit, or if nothing has come for as long as events are
+// waited for.
+func (r *run) awaitAll(group int, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(r.ctx, limit)
+	defer cancel()
+	last, since := tally{}, time.Now()
+	for {
+		a, err := r.crew.do(ctx, order{What: orderBehind, Group: group})
+		switch {
+		case r.ctx.Err() != nil:
+			return context.Cause(r.ctx)
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		if a.Behind == 0 || time.Since(since) > r.config.Stall {
+			return nil
+		}
+		if now := r.samples.tally(group); now.Delivered != last.Delivered || now.Told != last.Told || now.CutOff != last.CutOff {
+			last, since = now, time.Now()
+		}
+		if err := r.sleep(pollInterval); err != nil {
 			return err
 		}
 	}

@@ -12,14 +12,18 @@ import (
 // nice, so that what is measured is the server.
 type Fairness struct {
 	Common
-	Clients  int           // subscribers of the large channel, 1 to MaxClients; default 9000
-	Watchers int           // subscribers of the small one; default 10
-	Visitors float64       // clients of the small channel per second that leave and come back; default 5
-	Rate     float64       // events per second on the small channel; default 50
-	Window   int           // events in flight on the large one, at most; default 64
-	Payload  int           // bytes of an event's data; default 128
-	Data     Data          // what it holds; default DataRandom
-	Duration time.Duration // of each phase: the small channel alone, and beside the flood; default DefaultDuration
+	Clients  int     // subscribers of the large channel, 1 to MaxClients; default 9000
+	Watchers int     // subscribers of the small one; default 10
+	Visitors float64 // clients of the small channel per second that leave and come back; default 5
+	Rate     float64 // events per second on the small channel; default 50
+	Window   int     // events in flight on the large one, at most; default 64
+	// Publishers is how many connections flood, 1 to Clients; default 1. Each has a
+	// large channel of its own, over which the subscribers are spread, so that the
+	// order of events can be relied on; those of the small one have a connection apart.
+	Publishers int
+	Payload    int           // bytes of an event's data; default 128
+	Data       Data          // what it holds; default DataRandom
+	Duration   time.Duration // of each phase: the small channel alone, and beside the flood; default DefaultDuration
 }
 
 const (
@@ -39,6 +43,7 @@ func (f Fairness) complete() (*Fairness, error) {
 	setDefault(&f.Visitors, 5)
 	setDefault(&f.Rate, 50)
 	setDefault(&f.Window, 64)
+	setDefault(&f.Publishers, 1)
 	setDefault(&f.Payload, DefaultPayload)
 	setDefault(&f.Data, DataRandom)
 	setDefault(&f.Duration, DefaultDuration)
@@ -49,6 +54,7 @@ func (f Fairness) complete() (*Fairness, error) {
 	}
 	c.within("clients", f.Clients, 1, MaxClients)
 	c.within("watchers", f.Watchers, 1, MaxClients)
+	c.within("publishers", f.Publishers, 1, min(max(f.Clients, 1), MaxChannels))
 	c.notNegative("visitors", f.Visitors)
 	c.notNegative("duration", f.Duration.Seconds())
 	return &f, c.err()
@@ -64,8 +70,8 @@ const maxFlood = 1 << 20
 // traffic is that of the small and of the large channel.
 func (f *Fairness) traffic() []Traffic {
 	return []Traffic{
-		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate},
-		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: maxFlood, Window: f.Window},
+		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate, Publishers: 1},
+		{Channels: f.Publishers, Payload: f.Payload, Data: f.Data, Events: maxFlood, Window: f.Window, Publishers: f.Publishers},
 	}
 }
 
@@ -89,6 +95,7 @@ func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
 	}
 	defer r.close()
 	r.parameter("large channel", fmt.Sprintf("%d subscribers, %d events in flight without a pause", f.Clients, f.Window))
+	r.parameter("publishers", fmt.Sprintf("%d flood, each a large channel of its own; one publishes to the small one", f.Publishers))
 	r.parameter("small channel", fmt.Sprintf("%d subscribers, %v events/s", f.Watchers, f.Rate))
 	r.parameter("visitors", fmt.Sprintf("%v leave and come back per second", f.Visitors))
 	r.payloadParameter(&traffic[largeFlow])

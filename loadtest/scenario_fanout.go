@@ -85,7 +85,7 @@ func (r *run) fanout() error {
 
 // flow is the stream of events that the traffic describes.
 func (t *Traffic) flow() flowPlan {
-	return flowPlan{Channels: channelNames(t.Channels), Payload: t.Payload, Data: t.Data, Events: t.Events}
+	return flowPlan{Channels: channelNames(t.Channels), Payload: t.Payload, Data: t.Data, Keys: t.Keys, Events: t.Events}
 }
 
 // openFlow is the same, ended by the scenario.

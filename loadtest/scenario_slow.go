@@ -9,14 +9,20 @@ import (
 )
 
 // Slow is the scenario in which a share of the clients stops reading and, after a
-// while, reads again, while the others are measured.
+// while, reads again, while the others are measured. Events flow at a rate for a
+// time, or, if there is a Window and no Rate, as many as Events says in each part:
+// before the clients stall, while they do, and between two stalls.
 type Slow struct {
 	Common
 	Traffic
 	Clients  int           // all of them, 2 to MaxClients; default 100
 	Share    float64       // of them that stall, above 0 and below 1; default 0.1
-	Duration time.Duration // of each phase: before they stall, while they do; default DefaultDuration
+	Stalls   int           // how often they do, 1 to MaxStalls; default 1
+	Duration time.Duration // of each part, at a rate; default DefaultDuration
 }
+
+// MaxStalls is how often clients stall at most.
+const MaxStalls = 1000
 
 const (
 	phaseBaseline = "baseline"
@@ -25,22 +31,29 @@ const (
 
 	healthy, slow = 0, 1 // the groups
 
-	// quiet is how long the clients that had stalled must have got nothing
-	// until they are taken to have all that they will get.
-	quiet = time.Second
-	// maxCatchUp is how long they may take.
+	// maxCatchUp is how long clients that stalled may take to get the rest.
 	maxCatchUp = time.Minute
 )
 
 func (s Slow) complete() (*Slow, error) {
+	if s.Window == 0 {
+		setDefault(&s.Rate, 100)
+	}
 	s.Common.complete()
 	s.Traffic.complete()
 	setDefault(&s.Clients, 100)
 	setDefault(&s.Share, 0.1)
-	setDefault(&s.Rate, 100)
+	setDefault(&s.Stalls, 1)
 	setDefault(&s.Duration, DefaultDuration)
-	s.Events = ofRate(s.Rate, 2*s.Duration+maxCatchUp)
 	var c checks
+	c.within("stalls", s.Stalls, 1, MaxStalls)
+	if s.Rate > 0 {
+		s.Events = s.parts()*ofRate(s.Rate, s.Duration) + ofRate(s.Rate, maxCatchUp)
+	} else {
+		setDefault(&s.Events, 1000)
+		c.within("events", s.Events, 1, MaxEvents)
+		s.Events *= s.parts()
+	}
 	c.common(&s.Common)
 	c.traffic(&s.Traffic)
 	c.within("clients", s.Clients, 2, MaxClients)
@@ -54,20 +67,32 @@ func (s Slow) complete() (*Slow, error) {
 	return &s, c.err()
 }
 
+// parts is how many parts there are in which events flow.
+func (s *Slow) parts() int { return 2 * s.Stalls }
+
+// flowPlan is the stream of events, which the scenario ends if it is at a rate.
+func (s *Slow) flowPlan() flowPlan {
+	if s.Rate > 0 {
+		return s.openFlow()
+	}
+	return s.flow()
+}
+
 // slow is how many clients stall.
 func (s *Slow) slow() int {
 	return min(max(int(math.Round(float64(s.Clients)*s.Share)), 1), s.Clients-1)
 }
 
 // RunSlow makes the run; see RunFanout for its errors. That the server cuts
-// those off who stall is no fault; what it keeps from the others is.
+// those off who stall is no fault, nor is a gap that it tells of. What it keeps
+// from anyone without a word is, and so is an event both delivered and told of.
 func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 	s, err := config.complete()
 	if err != nil {
 		return nil, err
 	}
 	r, err := newRun(ctx, "slow", &s.Common, plan{
-		Flows: []flowPlan{s.openFlow()},
+		Flows: []flowPlan{s.flowPlan()},
 		Groups: []groupPlan{
 			{Name: "healthy", Clients: s.Clients - s.slow(), Awaited: true},
 			{Name: "slow", Clients: s.slow(), Unmeasured: true},
@@ -79,65 +104,78 @@ func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 	defer r.close()
 	r.parameter("clients", s.Clients)
 	r.parameter("of them stall", s.slow())
-	r.trafficParameters(&s.Traffic, 2*s.Duration)
+	r.parameter("stalls", s.Stalls)
+	if s.Keys > 0 {
+		r.parameter("keys", s.Keys)
+	}
+	r.trafficParameters(&s.Traffic, time.Duration(s.parts())*s.Duration)
 	if err := r.connectAll(0); err != nil {
 		return nil, err
 	}
-	if err := r.slow(s.Duration); err != nil {
+	if err := r.slow(s); err != nil {
 		return nil, err
 	}
 	return r.result(outcome{[]string{phaseBaseline, phaseStalled}, 0}), nil
 }
 
-func (r *run) slow(duration time.Duration) error {
+func (r *run) slow(s *Slow) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
+	part := func() error { return r.sleep(s.Duration) }
+	if s.Rate == 0 {
+		part = func() error { return r.publishMore(0, s.Events/s.parts()) }
+		r.publishing.call(func() { r.publishing.publishers[0].holdAt(0) })
+	}
 	r.samples.begin(phaseBaseline)
 	r.publish(0)
-	if err := r.sleep(duration); err != nil {
-		return err
-	}
-	if err := r.do(order{What: orderPause, Group: slow}); err != nil {
+	if err := part(); err != nil {
 		return err
 	}
 	r.samples.begin(phaseStalled)
-	if err := r.sleep(duration); err != nil {
-		return err
-	}
-	r.samples.begin(phaseResumed)
-	if err := r.do(order{What: orderResume, Group: slow}); err != nil {
-		return err
+	for stall := range s.Stalls {
+		if stall > 0 {
+			if err := part(); err != nil {
+				return err
+			}
+		}
+		if err := r.do(order{What: orderPause, Group: slow}); err != nil {
+			return err
+		}
+		if err := part(); err != nil {
+			return err
+		}
+		if stall == s.Stalls-1 {
+			r.samples.begin(phaseResumed)
+		}
+		if err := r.do(order{What: orderResume, Group: slow}); err != nil {
+			return err
+		}
 	}
 	if err := r.finish(0); err != nil {
 		return err
 	}
-	if err := r.awaitQuiet(slow); err != nil {
+	if err := r.awaitAll(slow, maxCatchUp); err != nil {
 		return err
 	}
 	if err := r.conclude(); err != nil {
 		return err
 	}
-	t := r.samples.tally(slow)
-	r.figure("cut_off", float64(t.CutOff))
-	r.figure("cut_untold", float64(t.CutUntold))
-	r.figure("slow_delivered", float64(t.Delivered))
+	r.slowFigures()
 	return nil
 }
 
-// awaitQuiet waits until a group gets nothing any more.
-func (r *run) awaitQuiet(group int) error {
-	last, since := int64(-1), time.Now()
-	for limit := time.Now().Add(maxCatchUp); time.Now().Before(limit); {
-		if now := r.samples.tally(group).Delivered; now != last {
-			last, since = now, time.Now()
-		}
-		if time.Since(since) > quiet {
-			return nil
-		}
-		if err := r.sleep(sampleInterval); err != nil {
-			return err
-		}
+// slowFigures notes what became of those who stalled, and of the others meanwhile.
+func (r *run) slowFigures() {
+	baseline, stalled := r.percentiles(phaseBaseline), r.percentiles(phaseStalled)
+	if baseline.P50 > 0 && stalled.P50 > 0 {
+		r.figure("p50_ratio", stalled.P50/baseline.P50)
+		r.figure("p99_ratio", stalled.P99/baseline.P99)
 	}
-	return nil
+	t, others := r.samples.tally(slow), r.samples.tally(healthy)
+	r.figure("cut_off", float64(t.CutOff))
+	r.figure("cut_untold", float64(t.CutUntold))
+	r.figure("slow_delivered", float64(t.Delivered))
+	r.figure("told", float64(t.Told))
+	r.figure("healthy_told", float64(others.Told))
 }

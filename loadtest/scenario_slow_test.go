@@ -1,9 +1,6 @@
 package loadtest_test
 
 import (
-	"io"
-	"net"
-	"net/url"
 	"testing"
 	"time"
 
@@ -13,26 +10,36 @@ import (
 
 const slowClients, slowStalling = 6, 2
 
+// lagging is a run in which more is published in each part than kernel and
+// backlogs hold, while those who read are never more than a few events behind,
+// however busy the machine is.
+func lagging(common loadtest.Common) loadtest.Slow {
+	return loadtest.Slow{
+		Common: common, Clients: slowClients, Share: 0.3,
+		Traffic: loadtest.Traffic{Window: 4, Events: 200, Payload: loadtest.MaxPayload},
+	}
+}
+
 func TestSlow(t *testing.T) {
 	t.Parallel()
-	stall(t, startGateway(t, nil), loadtest.MinPayload, 300*time.Millisecond, 0)
-}
-
-// Those who stall are sent 2 MB meanwhile, more than the gateway and the kernel
-// hold; the others may be half a second late. No other test runs beside this
-// one: those who read must not seem to stall.
-func TestSlowCutOff(t *testing.T) {
-	common := startGateway(t, func(g *gateway.Config) { g.BacklogBytes = 800_000 })
-	stall(t, behindProxy(t, common), 16_000, 1200*time.Millisecond, slowStalling)
-}
-
-// stall makes a run in which cutOff clients, all who stall or none, are cut off.
-func stall(t *testing.T, common loadtest.Common, payload int, duration time.Duration, cutOff float64) {
-	t.Helper()
 	r := scenario(t, loadtest.RunSlow, loadtest.Slow{
-		Common: common, Traffic: loadtest.Traffic{Rate: 100, Payload: payload},
-		Clients: slowClients, Share: 0.3, Duration: duration,
+		Common: startGateway(t, nil), Traffic: loadtest.Traffic{Rate: 100, Payload: loadtest.MinPayload},
+		Clients: slowClients, Share: 0.3, Duration: 300 * time.Millisecond,
 	})
+	checkStalled(t, r, 0)
+}
+
+// A server that cuts off those who lag has told them so.
+func TestSlowCutOff(t *testing.T) {
+	t.Parallel()
+	r := scenario(t, loadtest.RunSlow, lagging(startGateway(t, func(g *gateway.Config) { g.BacklogBytes = 500_000 })))
+	checkStalled(t, r, slowStalling)
+}
+
+// checkStalled checks a run in which cutOff clients, all who stall or none, were
+// cut off, and nobody was told of gaps.
+func checkStalled(t *testing.T, r *loadtest.Result, cutOff float64) {
+	t.Helper()
 	faultless(t, r, []string{"connect", "baseline", "stalled", "resumed", "end"}, []string{"baseline", "stalled"})
 	if got := figure(t, r, "cut_off"); got != cutOff {
 		t.Errorf("%v cut off, want %v", got, cutOff)
@@ -50,44 +57,50 @@ func stall(t *testing.T, common loadtest.Common, payload int, duration time.Dura
 	}
 }
 
-// socketBuffer is what the kernel holds in each of the proxy's sockets, in bytes.
-const socketBuffer = 64 << 10
-
-// behindProxy puts a proxy in front of a server. Its sockets hold little, so
-// that what clients do not read soon waits in the server: the kernel alone would
-// keep megabytes, more with every test that runs beside this one.
-func behindProxy(t *testing.T, common loadtest.Common) loadtest.Common {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// Those who stall get what is left for them, and are told of the rest: each event
+// is one or the other.
+func TestSlowPolicies(t *testing.T) {
+	t.Parallel()
+	const limit = 8
+	cases := map[string]struct {
+		policy policy
+		change func(*loadtest.Slow)
+		fault  string // the one that the run finds
+	}{
+		"drop oldest":              {policy{limit: limit}, nil, ""},
+		"several stalls":           {policy{limit: limit}, func(s *loadtest.Slow) { s.Stalls, s.Events = 3, 100 }, ""},
+		"several channels":         {policy{limit: limit}, func(s *loadtest.Slow) { s.Channels, s.Events = 2, 400 }, ""},
+		"conflate":                 {policy{limit: limit, keys: 1}, nil, ""},
+		"conflate by key":          {policy{limit: limit, keys: 5}, func(s *loadtest.Slow) { s.Keys = 5 }, ""},
+		"conflate across keys":     {policy{limit: limit, keys: 1}, func(s *loadtest.Slow) { s.Keys = 5 }, "newest_dropped"},
+		"drop the oldest of a key": {policy{limit: 2}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},
+		"say nothing":              {policy{limit: limit, silent: true}, nil, "lost"},
 	}
-	t.Cleanup(func() { l.Close() })
-	u, err := url.Parse(common.URL)
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := lagging(common(startFaulty(t, &faultyServer{fault: faithful, policy: &c.policy})))
+			s.Stall = 5 * time.Second
+			if c.change != nil {
+				c.change(&s)
+			}
+			r := scenario(t, loadtest.RunSlow, s)
+			switch faults := r.Faults(); {
+			case c.fault == "" && len(faults) > 0, c.fault != "" && (len(faults) != 1 || faults[0].Name != c.fault):
+				t.Errorf("faults %+v, want %q; notes %q", faults, c.fault, r.Detail.Notes)
+			}
+			const healthy = slowClients - slowStalling
+			perClient := r.Events / int64(max(s.Channels, 1))
+			lagged, told := int64(figure(t, r, "slow_delivered")), int64(figure(t, r, "told"))
+			if got := r.Delivered - lagged; got != healthy*perClient || figure(t, r, "healthy_told") != 0 {
+				t.Errorf("those who read got %d of %d events each, and figures %+v", got, perClient, r.Detail.Figures)
+			}
+			if all := slowStalling * perClient; lagged+told+r.Lost != all || told+r.Lost == 0 || told != r.Gaps {
+				t.Errorf("those who stalled got %d, were told of %d and lost %d of %d events", lagged, told, r.Lost, all)
+			}
+			if figure(t, r, "cut_off") != 0 || (r.Detail.GapMessages > 0) != (told > 0) {
+				t.Errorf("%+v", r.Detail)
+			}
+		})
 	}
-	server := u.Host
-	go accept(l, func(client net.Conn) {
-		upstream, err := net.Dial("tcp4", server)
-		if err != nil {
-			return
-		}
-		defer upstream.Close()
-		client.(*net.TCPConn).SetWriteBuffer(socketBuffer)
-		upstream.(*net.TCPConn).SetReadBuffer(socketBuffer)
-		go forward(upstream, client)
-		forward(client, upstream)
-	})
-	u.Host = l.Addr().String()
-	common.URL = u.String()
-	return common
-}
-
-// forward copies until from ends, and then says so. Its buffer is its own: that
-// of splice, which io.Copy would use, holds a megabyte.
-func forward(to, from net.Conn) {
-	buffer := make([]byte, socketBuffer)
-	io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buffer)
-	to.(*net.TCPConn).CloseWrite()
 }

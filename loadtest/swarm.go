@@ -97,7 +97,7 @@ func (s *swarm) do(ctx context.Context, o order) (*answer, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if o.What != orderPrepare && o.What != orderSample {
+	if o.What != orderPrepare && o.What != orderSample && o.What != orderBehind {
 		return &answer{}, nil
 	}
 	total := &answer{}
@@ -147,8 +147,12 @@ func (w *worker) obey(o order, done chan struct{}) (waits bool) {
 // answer says what the worker has counted.
 func (w *worker) answer(o order) *answer {
 	a := &answer{}
-	if o.What == orderPrepare {
+	switch o.What {
+	case orderPrepare:
 		a.Absent = w.prepare()
+	case orderBehind:
+		a.Behind = w.cohorts[o.Group].behind()
+		return a
 	}
 	for _, h := range w.cohorts {
 		if o.What == orderSample {

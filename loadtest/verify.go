@@ -119,6 +119,12 @@ func (c *client) passAll(s span, now int64) {
 	}
 }
 
+// behind tells whether events are under way to the client.
+func (c *client) behind() bool {
+	f := c.cohort.flow
+	return c.state == clientLive && c.owed && !c.anywhere && c.sequence.next < f.published(c.channel)
+}
+
 // miss notes that events were not sent to the client.
 func (c *client) miss(s span) {
 	c.sequence.miss(s)

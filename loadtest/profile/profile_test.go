@@ -59,7 +59,7 @@ func TestBuiltIn(t *testing.T) {
 			if got := p.AppendSubscribe([]byte("x"), `a"b`); string(got) != "x"+tt.subscribe {
 				t.Errorf("subscribe %q, want %q", got, tt.subscribe)
 			}
-			if got := p.AppendPublish([]byte("x"), `a"b`, []byte(`{"x":1}`)); p.PublishVia() != tt.via || string(got) != "x"+tt.publish {
+			if got := p.AppendPublish([]byte("x"), `a"b`, "", []byte(`{"x":1}`)); p.PublishVia() != tt.via || string(got) != "x"+tt.publish {
 				t.Errorf("publish via %d: %q, want %q", p.PublishVia(), got, tt.publish)
 			}
 		})
@@ -105,7 +105,7 @@ func TestRESP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := p.AppendPublish(nil, "news", []byte(`{"a":"é"}`))
+	request := p.AppendPublish(nil, "news", "", []byte(`{"a":"é"}`))
 	var c publish.RESPCommand
 	n, err := c.Parse(request, publish.RESPLimits{})
 	if err != nil || n != len(request) || len(c.Args) != 3 {
@@ -122,7 +122,7 @@ func TestRESP(t *testing.T) {
 func TestWithPort(t *testing.T) {
 	p := load(t, "fleetcast")
 	other := p.WithPort(profile.RESP)
-	if got, want := string(other.AppendPublish(nil, "a", []byte("1"))), "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1\r\n1\r\n"; got != want {
+	if got, want := string(other.AppendPublish(nil, "a", "", []byte("1"))), "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1\r\n1\r\n"; got != want {
 		t.Errorf("RESP: %q, want %q", got, want)
 	}
 	if p.PublishVia() != profile.NDJSON || other.PublishVia() != profile.RESP || other.Name() != "fleetcast" {

@@ -44,17 +44,26 @@ type publish struct {
 // PublishVia returns the way to publish.
 func (p *Profile) PublishVia() Via { return p.publish.via }
 
+// Keys tells whether events can be given keys.
+func (p *Profile) Keys() bool { return p.publish.via == NDJSON }
+
 // Request returns what HTTP requests have in common, if PublishVia is HTTP. Its headers may not be
 // modified.
 func (p *Profile) Request() Request { return p.publish.request }
 
 // AppendPublish appends what publishes data, valid JSON, to channel: a line with its end, a RESP
-// command, the body of an HTTP request, or a text message without a frame, as PublishVia says.
-func (p *Profile) AppendPublish(dst []byte, channel string, data []byte) []byte {
+// command, the body of an HTTP request, or a text message without a frame, as PublishVia says. key
+// is the event's, by which a server may conflate; "" gives it none, which is all that ways other than
+// NDJSON can say (see Keys).
+func (p *Profile) AppendPublish(dst []byte, channel, key string, data []byte) []byte {
 	switch p.publish.via {
 	case NDJSON:
 		dst = append(dst, `{"channel":`...)
 		dst = jsonscan.AppendString(dst, channel)
+		if key != "" {
+			dst = append(dst, `,"key":`...)
+			dst = jsonscan.AppendString(dst, key)
+		}
 		dst = append(dst, `,"data":`...)
 		dst = append(dst, data...)
 		return append(dst, "}\n"...)
