@@ -37,6 +37,7 @@ type client struct {
 	unsent    poller.Unsent
 	opening   *opening // while it is opening
 	echo      *echo    // in the scenario echo
+	pinger    *pinger  // nil: it has never pinged
 }
 
 // opening is what a client needs until its handshake is done.
@@ -107,6 +108,12 @@ func (c *client) name() string {
 // Connected implements poller.DialHandler.
 func (c *client) Connected() {
 	c.enter(clientShaking)
+	if size := c.cohort.plan.ReceiveBuffer; size > 0 {
+		if err := c.SetReceiveBuffer(size); err != nil {
+			c.Close(err)
+			return
+		}
+	}
 	c.opening = &opening{key: websocket.NewKey()}
 	w := c.cohort.worker
 	w.scratch = w.swarm.request(c.offers).Append(w.scratch[:0], c.opening.key)
@@ -231,6 +238,7 @@ func (c *client) take(message websocket.Message, w wire, now int64) {
 	case ws.OpPing:
 		c.sendFrame(ws.OpPong, message.Payload)
 	case ws.OpPong:
+		c.takePong(message.Payload, now)
 	case ws.OpClose:
 		c.takeClose(message.Payload)
 	default:

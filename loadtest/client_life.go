@@ -130,6 +130,7 @@ func (c *client) vanish() {
 // release notes that nothing is owed to the client any more, by its own will.
 func (c *client) release() {
 	c.owed = false
+	c.forgetPings(false)
 	c.abandon()
 }
 
@@ -160,6 +161,7 @@ func (c *client) ended(err error) {
 		h.settle(c)
 		return
 	}
+	c.forgetPings(true)
 	if c.echo != nil {
 		c.abandonEcho()
 	}

@@ -22,11 +22,13 @@ type cohort struct {
 	compressing int
 	lagging     bool // its clients were told to stall, so the server may cut them off
 	churn       churn
+	pings       pings
 
 	tally     tally
 	latency   histogram    // since the last sample
 	handshake histogram    // since the last sample
-	spare     [2]histogram // of the last sample
+	pong      histogram    // from ping to pong, since the last sample
+	spare     [3]histogram // of the last sample
 }
 
 // churn is the leaving and coming back of a cohort's clients at a rate.
@@ -41,8 +43,8 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 	h := &cohort{
 		worker: w, plan: plan, flow: flow,
 		clients: make([]client, shareSize(plan.Clients, first, step)),
-		latency: newHistogram(), handshake: newHistogram(),
-		spare: [2]histogram{newHistogram(), newHistogram()},
+		latency: newHistogram(), handshake: newHistogram(), pong: newHistogram(),
+		spare: [3]histogram{newHistogram(), newHistogram(), newHistogram()},
 	}
 	for i := range h.clients {
 		number := first + i*step
@@ -63,12 +65,14 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 // sample returns what was counted and begins the latencies anew. The histograms
 // that it returns are valid until the next call.
 func (h *cohort) sample() groupAnswer {
-	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake}
+	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake, Pong: h.pong}
 	a.Tally.Notes = slices.Clone(a.Tally.Notes)
 	h.latency, h.spare[0] = h.spare[0], h.latency
 	h.handshake, h.spare[1] = h.spare[1], h.handshake
+	h.pong, h.spare[2] = h.spare[2], h.pong
 	h.latency.reset()
 	h.handshake.reset()
+	h.pong.reset()
 	return a
 }
 
@@ -171,7 +175,7 @@ func (h *cohort) startChurn(rate float64) {
 func (h *cohort) turnOver(now int64) {
 	for h.churn.interval > 0 && h.churn.next <= now {
 		h.churn.next += h.churn.interval
-		switch c := h.nextToLeave(); {
+		switch c := h.nextLive(&h.churn.turn); {
 		case c == nil:
 		case h.churn.left%2 == 0:
 			h.churn.left++
@@ -183,11 +187,11 @@ func (h *cohort) turnOver(now int64) {
 	}
 }
 
-// nextToLeave returns the client whose turn it is; nil if nobody is there.
-func (h *cohort) nextToLeave() *client {
+// nextLive returns the client whose turn it is; nil if nobody is there.
+func (h *cohort) nextLive(turn *int) *client {
 	for range h.clients {
-		c := &h.clients[h.churn.turn%len(h.clients)]
-		h.churn.turn++
+		c := &h.clients[*turn%len(h.clients)]
+		*turn++
 		if c.state == clientLive {
 			return c
 		}
@@ -195,7 +199,8 @@ func (h *cohort) nextToLeave() *client {
 	return nil
 }
 
-// pause stops or resumes the reading of all clients.
+// pause stops or resumes the reading of all clients. Nobody waits for those who
+// have stopped once.
 func (h *cohort) pause(on bool) {
 	h.lagging = true
 	for i := range h.clients {
@@ -203,6 +208,7 @@ func (h *cohort) pause(on bool) {
 		switch {
 		case !c.Open():
 		case on:
+			c.abandon()
 			c.PauseReading()
 		default:
 			c.ResumeReading()
@@ -210,10 +216,11 @@ func (h *cohort) pause(on bool) {
 	}
 }
 
-// behind counts the clients that have not got all that is due to them.
+// behind counts the clients that have not got all that is due to them, pongs
+// included.
 func (h *cohort) behind() (count int) {
 	for i := range h.clients {
-		if h.clients[i].behind() {
+		if c := &h.clients[i]; c.behind() || c.awaitsPong() {
 			count++
 		}
 	}
@@ -238,6 +245,7 @@ func (h *cohort) finish() {
 	}
 	for i := range h.clients {
 		c := &h.clients[i]
+		c.forgetPings(true)
 		until := c.sequence.next
 		if c.owed && !c.anywhere {
 			until = h.flow.published(c.channel)

@@ -52,6 +52,12 @@ type Common struct {
 	// same in every run. A server may decline, which the result tells.
 	Deflate float64
 
+	// NoYield has all loops use the processor alike. Else those that only make work
+	// yield to the one that measures, where a scenario has one; on a machine that
+	// others keep busy they then hardly run, and the process with them, since Go's
+	// collector waits for every thread.
+	NoYield bool
+
 	// Member is the command that starts one more process of the harness: it must
 	// call ServeMember. Without it there is one process.
 	Member []string

@@ -31,6 +31,7 @@ type faultyServer struct {
 	// declines.
 	compression *compression
 
+	mute    bool          // no ping is answered
 	late    time.Duration // between a subscription and its answer
 	refuses int           // every so many events one is refused, which takes its offset all the same; 0: none
 	hangUp  int           // after so many events the publisher's connection is closed; 0: never
@@ -102,7 +103,14 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 	} else {
 		conn.Write(text(command.AppendWelcome(nil, "test", 25000)))
 	}
-	readMessages(conn, func(m websocket.Message) { s.takeMessage(conn, deflate, m.Payload) })
+	readMessages(conn, func(m websocket.Message) {
+		switch {
+		case m.Op != ws.OpPing:
+			s.takeMessage(conn, deflate, m.Payload)
+		case !s.mute:
+			conn.Write(websocket.AppendFrame(nil, ws.OpPong, m.Payload))
+		}
+	})
 }
 
 // upgrade answers a client's handshake, behind which the client must wait.

@@ -37,6 +37,15 @@ func (h histogram) merge(other histogram) {
 	}
 }
 
+// merged is the counts of all of them together.
+func merged(all []histogram) histogram {
+	sum := newHistogram()
+	for _, h := range all {
+		sum.merge(h)
+	}
+	return sum
+}
+
 // reset forgets all counts.
 func (h histogram) reset() { h.counts.Reset() }
 

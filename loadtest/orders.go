@@ -8,7 +8,7 @@ type order struct {
 	What  orderKind
 	Group int
 	Count int           // orderConnect: clients of the group that are to be connected by now
-	Rate  float64       // orderConnect, orderChurn: per second, of the whole group; 0: as fast as it goes
+	Rate  float64       // orderConnect, orderChurn, orderPing: per second, of the whole group; 0: as fast as it goes
 	Over  time.Duration // orderReturn: the time over which the clients come back, each when it likes
 }
 
@@ -21,6 +21,7 @@ const (
 	orderDrop                     // the whole group vanishes at once
 	orderReturn                   // dropped clients come back; wait until each has or is given up
 	orderChurn                    // clients of the group leave and come back at a rate; 0 ends it
+	orderPing                     // clients of the group ping at a rate; 0 ends it
 	orderPause                    // the group does not read any more
 	orderResume                   // it does again
 	orderEcho                     // clients send, and wait until all is back or given up
@@ -45,6 +46,7 @@ type groupAnswer struct {
 	Tally       tally
 	Latency     histogram // since the last orderSample
 	Handshake   histogram // since the last orderSample
+	Pong        histogram // since the last orderSample
 }
 
 // add adds what another swarm has answered.
@@ -77,4 +79,5 @@ func (g *groupAnswer) add(other *groupAnswer) {
 	g.Tally.add(&other.Tally)
 	g.Latency.merge(other.Latency)
 	g.Handshake.merge(other.Handshake)
+	g.Pong.merge(other.Pong)
 }

@@ -49,11 +49,9 @@ func (r *run) result(o outcome) *Result {
 	}
 	handshake := newHistogram()
 	for _, phase := range s.phases {
-		for i := range phase.handshake {
-			handshake.merge(phase.handshake[i])
-		}
+		handshake.merge(merged(phase.handshake))
 	}
-	result.Handshake = handshake.percentiles()
+	result.Handshake, result.Pong = handshake.percentiles(), merged(p.pong).percentiles()
 	result.Run = r.info()
 	r.describe(result, &total)
 	result.Detail.Rejected = rejected
@@ -128,6 +126,7 @@ func (r *run) describe(result *Result, total *tally) {
 	d.Compressing, d.Declined = r.samples.compressing[markConnected], total.Declined
 	d.Connected, d.Refused = total.Connected, total.Refused
 	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
+	d.Pings, d.Unanswered = total.Pings, total.Unanswered
 	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped = total.GapMessages, total.GapWrong, total.GapSplit, total.NewestDropped
 	d.Figures = append([]Figure{}, r.figures...)
 	d.Notes = append([]string{}, total.Notes...)
@@ -228,16 +227,13 @@ func measured(value float64) *float64 { return &value }
 
 // phaseResult is what is known of one phase, of the groups that are measured.
 func (r *run) phaseResult(p *phase) Phase {
-	handshake := newHistogram()
-	for i := range p.handshake {
-		handshake.merge(p.handshake[i])
-	}
 	result := Phase{
 		Name:      p.name,
 		Seconds:   p.seconds(),
 		Delivered: r.measuredDelivered(p),
 		Latency:   r.latency(p).percentiles(),
-		Handshake: handshake.percentiles(),
+		Handshake: merged(p.handshake).percentiles(),
+		Pong:      merged(p.pong).percentiles(),
 	}
 	if result.Seconds > 0 {
 		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds

@@ -22,6 +22,7 @@ type plan struct {
 	Connecting int // clients of a loop on their way at a time
 	Stall      time.Duration
 	Deflate    float64 // share of the clients that offer compression
+	NoYield    bool    // no loop is nice to the one apart
 	Flows      []flowPlan
 	Groups     []groupPlan
 	Echo       *echoPlan // instead of flows: clients talk to the server alone
@@ -45,6 +46,9 @@ type groupPlan struct {
 	Awaited bool // an event is in flight until all of them have it
 	Apart   bool // they have a loop of their own, in the first process; all others are nice to it
 	Returns bool // clients come back when an attempt fails or the server ends a connection
+	// ReceiveBuffer is what the kernel may keep of what clients have not read, in
+	// bytes; 0: what it likes.
+	ReceiveBuffer int
 	// Unmeasured clients are there to make work: their latencies are not the run's.
 	Unmeasured bool
 }

@@ -23,6 +23,7 @@ type Result struct {
 	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
 	Latency             Percentiles `json:"latency_ms"`   // of all deliveries to the clients that the scenario measures
 	Handshake           Percentiles `json:"handshake_ms"` // from dialling to the subscription's answer, of all connections made
+	Pong                Percentiles `json:"pong_ms"`      // from a ping's due time to its pong, of the clients that the scenario has ping, while it measures
 	Server              ServerCost  `json:"server"`
 	Harness             HarnessCost `json:"harness"`
 	Phases              []Phase     `json:"phases"` // of a scenario that compares several; empty otherwise
@@ -61,6 +62,7 @@ type Phase struct {
 	Delivered           int64       `json:"delivered"` // to the clients that are measured, as in DeliveriesPerSecond
 	Latency             Percentiles `json:"latency_ms"`
 	Handshake           Percentiles `json:"handshake_ms"`     // of connections made in it
+	Pong                Percentiles `json:"pong_ms"`          // of pings answered in it
 	ServerBusy          *float64    `json:"server_cpu_share"` // of one processor
 	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
 }
@@ -73,6 +75,8 @@ type Detail struct {
 	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
 	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
 	Rejected          int64   `json:"rejected"`             // answers of the publish port, each a failure
+	Pings             int64   `json:"pings"`                // that clients sent, for the scenario
+	Unanswered        int64   `json:"unanswered"`           // of those, the ones that got no pong
 	GapMessages       int64   `json:"gap_messages"`         // messages that told of gaps
 	GapWrong          int64   `json:"gap_wrong"`            // of those, the ones that tell of what came before them, was told of or never published
 	GapSplit          int64   `json:"gap_split"`            // of those, the ones that follow another without an event between the two
@@ -170,6 +174,7 @@ func (r *Result) Faults() (faults []FaultCount) {
 		{"gap_wrong", r.Detail.GapWrong, "gaps that contradict what came before them"},
 		{"gap_split", r.Detail.GapSplit, "gaps split in two"},
 		{"newest_dropped", r.Detail.NewestDropped, "events dropped that were the newest of their key"},
+		{"unanswered", r.Detail.Unanswered, "pings without a pong"},
 		{"rejected", r.Detail.Rejected, "events rejected by the publish port"},
 	} {
 		if f.Count > 0 {

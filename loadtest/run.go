@@ -61,7 +61,7 @@ func newRun(ctx context.Context, scenario string, config *Common, p plan, traffi
 	r.ctx, r.fail = context.WithCancelCause(ctx)
 	r.plan.Profile, r.plan.Sources = config.Profile, config.Sources
 	r.plan.Processes, r.plan.Loops, r.plan.Connecting = config.Processes, config.Loops, config.Connecting
-	r.plan.Stall, r.plan.Deflate = config.Stall, config.Deflate
+	r.plan.Stall, r.plan.Deflate, r.plan.NoYield = config.Stall, config.Deflate, config.NoYield
 	clock := newClock()
 	r.plan.Base = clock.base
 	if err := r.open(traffic); err != nil {

@@ -50,6 +50,7 @@ type phase struct {
 	after     []tally // and its end
 	latency   []histogram
 	handshake []histogram
+	pong      []histogram
 	// Events published, of all flows, and copies that publishers got, at the
 	// begin and at the end.
 	eventsBefore, eventsAfter int64
@@ -96,9 +97,11 @@ func (s *samples) begin(name string) {
 	defer s.mu.Unlock()
 	_ = s.take() // kept in failed
 	groups := len(s.run.plan.Groups)
-	p := &phase{name: name, from: s.moment, latency: make([]histogram, groups), handshake: make([]histogram, groups)}
+	p := &phase{name: name, from: s.moment}
 	for i := range groups {
-		p.latency[i], p.handshake[i] = newHistogram(), newHistogram()
+		p.latency = append(p.latency, newHistogram())
+		p.handshake = append(p.handshake, newHistogram())
+		p.pong = append(p.pong, newHistogram())
 		p.before = append(p.before, s.last.Groups[i].Tally)
 	}
 	p.eventsBefore, p.copiesBefore = s.run.published()
@@ -157,6 +160,7 @@ func (s *samples) add(a *answer, now moment) {
 		for i := range a.Groups {
 			p.latency[i].merge(a.Groups[i].Latency)
 			p.handshake[i].merge(a.Groups[i].Handshake)
+			p.pong[i].merge(a.Groups[i].Pong)
 			p.after = append(p.after, a.Groups[i].Tally)
 		}
 		s.addToTimeline(s.point(a, &now, p.name))

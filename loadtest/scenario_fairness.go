@@ -16,6 +16,7 @@ type Fairness struct {
 	Watchers int     // subscribers of the small one; default 10
 	Visitors float64 // clients of the small channel per second that leave and come back; default 5
 	Rate     float64 // events per second on the small channel; default 50
+	Pings    float64 // pings per second, which the watchers send in turn; default 20
 	Window   int     // events in flight on the large one, at most; default 64
 	// Publishers is how many connections flood, 1 to Clients; default 1. Each has a
 	// large channel of its own, over which the subscribers are spread, so that the
@@ -42,6 +43,7 @@ func (f Fairness) complete() (*Fairness, error) {
 	setDefault(&f.Watchers, 10)
 	setDefault(&f.Visitors, 5)
 	setDefault(&f.Rate, 50)
+	setDefault(&f.Pings, 20)
 	setDefault(&f.Window, 64)
 	setDefault(&f.Publishers, 1)
 	setDefault(&f.Payload, DefaultPayload)
@@ -56,6 +58,7 @@ func (f Fairness) complete() (*Fairness, error) {
 	c.within("watchers", f.Watchers, 1, MaxClients)
 	c.within("publishers", f.Publishers, 1, min(max(f.Clients, 1), MaxChannels))
 	c.notNegative("visitors", f.Visitors)
+	c.notNegative("pings", f.Pings)
 	c.notNegative("duration", f.Duration.Seconds())
 	return &f, c.err()
 }
@@ -98,6 +101,7 @@ func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
 	r.parameter("publishers", fmt.Sprintf("%d flood, each a large channel of its own; one publishes to the small one", f.Publishers))
 	r.parameter("small channel", fmt.Sprintf("%d subscribers, %v events/s", f.Watchers, f.Rate))
 	r.parameter("visitors", fmt.Sprintf("%v leave and come back per second", f.Visitors))
+	r.parameter("pings", fmt.Sprintf("%v per second, by the subscribers of the small channel in turn", f.Pings))
 	r.payloadParameter(&traffic[largeFlow])
 	if err := r.connectAll(0); err != nil {
 		return nil, err
@@ -116,6 +120,9 @@ func (r *run) fairness(f *Fairness) error {
 	if err := r.do(order{What: orderChurn, Group: visitors, Rate: f.Visitors}); err != nil {
 		return err
 	}
+	if err := r.do(order{What: orderPing, Group: watchers, Rate: f.Pings}); err != nil {
+		return err
+	}
 	r.publish(smallFlow)
 	if err := r.sleep(f.Duration); err != nil {
 		return err
@@ -130,6 +137,9 @@ func (r *run) fairness(f *Fairness) error {
 	seconds := time.Since(began).Seconds()
 	r.figure("flood_deliveries_per_second", float64(r.samples.tally(flooded).Delivered-before)/seconds)
 	r.figure("flood_events_per_second", float64(r.board.schedules[largeFlow].published.Load())/seconds)
+	if err := r.do(order{What: orderPing, Group: watchers}); err != nil {
+		return err
+	}
 	for _, flow := range []int{largeFlow, smallFlow} {
 		if err := r.finish(flow); err != nil {
 			return err
@@ -139,6 +149,9 @@ func (r *run) fairness(f *Fairness) error {
 		return err
 	}
 	if err := r.do(order{What: orderReturn, Group: visitors}); err != nil {
+		return err
+	}
+	if err := r.awaitAll(watchers, maxCatchUp); err != nil {
 		return err
 	}
 	return r.conclude()

@@ -24,7 +24,7 @@ func TestFairness(t *testing.T) {
 			t.Parallel()
 			r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
 				Common: startGateway(t, nil), Clients: clients, Watchers: watchers,
-				Visitors: c.visitors, Rate: 100, Window: 8, Publishers: c.publishers, Duration: 300 * time.Millisecond,
+				Visitors: c.visitors, Rate: 100, Pings: 100, Window: 8, Publishers: c.publishers, Duration: 300 * time.Millisecond,
 			})
 			faultless(t, r, []string{"connect", "alone", "flooded", "end"}, []string{"alone", "flooded"})
 			visitorCount := max(10, int(2*c.visitors))
@@ -38,8 +38,36 @@ func TestFairness(t *testing.T) {
 			if got, most := r.Delivered, r.Events*int64(all); got <= least || got > most {
 				t.Errorf("delivered %d of %d events to %d", got, r.Events, all)
 			}
+			if d := r.Detail; d.Pings == 0 || d.Unanswered != 0 || !ordered(r.Pong) {
+				t.Errorf("%d pings, %d unanswered, %v", d.Pings, d.Unanswered, r.Pong)
+			}
 			if figure(t, r, "flood_deliveries_per_second") <= 0 || figure(t, r, "flood_events_per_second") <= 0 {
 				t.Errorf("figures %+v", r.Detail.Figures)
+			}
+		})
+	}
+}
+
+// A server that answers no ping is found out.
+func TestFairnessWithoutPongs(t *testing.T) {
+	t.Parallel()
+	for name, mute := range map[string]bool{"answered": false, "mute": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
+				Common:  common(startFaulty(t, &faultyServer{fault: faithful, mute: mute})),
+				Clients: 5, Watchers: 3, Visitors: 1e-3, Pings: 50, Duration: 300 * time.Millisecond,
+			})
+			d, want := &r.Detail, int64(0)
+			if mute {
+				want = d.Pings
+				noted(t, r, "got no pong for")
+			}
+			if d.Pings == 0 || d.Unanswered != want || ordered(r.Pong) == mute || ordered(r.Phases[0].Pong) == mute {
+				t.Errorf("%d pings, %d unanswered, want %d; %v, alone %v", d.Pings, d.Unanswered, want, r.Pong, r.Phases[0].Pong)
+			}
+			if fault := r.Fault(); (fault != nil) != mute {
+				t.Errorf("fault %v", fault)
 			}
 		})
 	}

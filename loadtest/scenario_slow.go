@@ -19,7 +19,13 @@ type Slow struct {
 	Share    float64       // of them that stall, above 0 and below 1; default 0.1
 	Stalls   int           // how often they do, 1 to MaxStalls; default 1
 	Duration time.Duration // of each part, at a rate; default DefaultDuration
+	// ReceiveBuffer is what the kernel may keep for a client that stalls, in bytes; 0 to
+	// MaxReceiveBuffer; 0: its own choice, which grows with what the client has read.
+	ReceiveBuffer int
 }
+
+// MaxReceiveBuffer is the largest buffer that may be asked for, in bytes.
+const MaxReceiveBuffer = 1 << 30
 
 // MaxStalls is how often clients stall at most.
 const MaxStalls = 1000
@@ -47,6 +53,7 @@ func (s Slow) complete() (*Slow, error) {
 	setDefault(&s.Duration, DefaultDuration)
 	var c checks
 	c.within("stalls", s.Stalls, 1, MaxStalls)
+	c.within("receive buffer", s.ReceiveBuffer, 0, MaxReceiveBuffer)
 	if s.Rate > 0 {
 		s.Events = s.parts()*ofRate(s.Rate, s.Duration) + ofRate(s.Rate, maxCatchUp)
 	} else {
@@ -95,7 +102,7 @@ func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 		Flows: []flowPlan{s.flowPlan()},
 		Groups: []groupPlan{
 			{Name: "healthy", Clients: s.Clients - s.slow(), Awaited: true},
-			{Name: "slow", Clients: s.slow(), Unmeasured: true},
+			{Name: "slow", Clients: s.slow(), Awaited: true, Unmeasured: true, ReceiveBuffer: s.ReceiveBuffer},
 		},
 	}, []Traffic{s.Traffic})
 	if err != nil {
@@ -105,6 +112,9 @@ func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 	r.parameter("clients", s.Clients)
 	r.parameter("of them stall", s.slow())
 	r.parameter("stalls", s.Stalls)
+	if s.ReceiveBuffer > 0 {
+		r.parameter("receive buffer", fmt.Sprintf("%d bytes for each of those", s.ReceiveBuffer))
+	}
 	if s.Keys > 0 {
 		r.parameter("keys", s.Keys)
 	}

@@ -134,6 +134,8 @@ func (w *worker) obey(o order, done chan struct{}) (waits bool) {
 		h.drop()
 	case orderChurn:
 		h.startChurn(o.Rate)
+	case orderPing:
+		h.startPings(o.Rate)
 	case orderPause, orderResume:
 		h.pause(o.What == orderPause)
 	case orderFinish:

@@ -61,6 +61,16 @@ func (r *Result) latencyRows(row func(name, format string, values ...any)) {
 	for _, p := range r.Phases {
 		row("latency, "+p.Name, "%s", p.Latency)
 	}
+	for _, p := range r.Phases {
+		if p.Handshake != (Percentiles{}) {
+			row("handshake, "+p.Name, "%s", p.Handshake)
+		}
+	}
+	for _, p := range r.Phases {
+		if p.Pong != (Percentiles{}) {
+			row("ping to pong, "+p.Name, "%s", p.Pong)
+		}
+	}
 }
 
 func (s *ServerCost) rows(row func(name, format string, values ...any), d *Detail) {

@@ -26,6 +26,8 @@ type tally struct {
 	// key, if events have keys.
 	NewestDropped int64
 	Disconnected  int64 // connections that the server ended unasked
+	Pings         int64 // that were sent
+	Unanswered    int64 // of those, the ones that got no pong; known only in the end
 	CutOff        int64 // connections that the server ended because the client lagged
 	CutUntold     int64 // of those, the ones that got no close frame
 
@@ -77,6 +79,8 @@ func (t *tally) add(other *tally) {
 	t.GapSplit += other.GapSplit
 	t.NewestDropped += other.NewestDropped
 	t.Disconnected += other.Disconnected
+	t.Pings += other.Pings
+	t.Unanswered += other.Unanswered
 	t.CutOff += other.CutOff
 	t.CutUntold += other.CutUntold
 	t.FrameBytes += other.FrameBytes

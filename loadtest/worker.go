@@ -74,7 +74,7 @@ func newWorker(s *swarm, index int) (*worker, error) {
 
 // run is the worker's goroutine.
 func (w *worker) run() {
-	if w.swarm.plan.hasApart() && w.place != w.swarm.plan.place(w.swarm.plan.Loops) {
+	if w.swarm.plan.hasApart() && !w.swarm.plan.NoYield && w.place != w.swarm.plan.place(w.swarm.plan.Loops) {
 		// What makes work for the server yields to what is measured. The thread is
 		// not unlocked: it ends with the goroutine.
 		runtime.LockOSThread()
@@ -106,6 +106,7 @@ func (w *worker) Turn() (busy bool) {
 	now := w.swarm.clock.now()
 	for _, h := range w.cohorts {
 		h.turnOver(now)
+		h.pingMore(now)
 	}
 	w.dialMore(now)
 	busy = w.echoMore(now)
@@ -126,6 +127,9 @@ func (w *worker) wakeAtNext() {
 	for _, h := range w.cohorts {
 		if h.churn.interval > 0 {
 			next = earlier(next, h.churn.next)
+		}
+		if h.pings.interval > 0 {
+			next = earlier(next, h.pings.next)
 		}
 	}
 	if next == 0 {

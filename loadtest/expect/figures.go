@@ -43,6 +43,8 @@ var ofRun = slices.Concat(
 		counted("reordered", func(r *loadtest.Result) int64 { return r.Reordered }),
 		counted("corrupted", func(r *loadtest.Result) int64 { return r.Corrupted }),
 		counted("gaps", func(r *loadtest.Result) int64 { return r.Gaps }),
+		counted("pings", func(r *loadtest.Result) int64 { return r.Detail.Pings }),
+		counted("unanswered", func(r *loadtest.Result) int64 { return r.Detail.Unanswered }),
 		counted("gap_messages", func(r *loadtest.Result) int64 { return r.Detail.GapMessages }),
 		counted("gap_wrong", func(r *loadtest.Result) int64 { return r.Detail.GapWrong }),
 		counted("gap_split", func(r *loadtest.Result) int64 { return r.Detail.GapSplit }),
@@ -60,6 +62,7 @@ var ofRun = slices.Concat(
 	percentiles("first_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Detail.FirstLatency }),
 	percentiles("last_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Detail.LastLatency }),
 	percentiles("handshake_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Handshake }),
+	percentiles("pong_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Pong }),
 	[]figure[loadtest.Result]{
 		maybe("cpu_per_delivery", duration, microsecond, func(r *loadtest.Result) *float64 { return r.Server.CPUPerDelivery }),
 		maybe("cpu_per_event", duration, microsecond, func(r *loadtest.Result) *float64 { return r.Server.CPUPerEvent }),
@@ -88,6 +91,7 @@ var ofPhase = slices.Concat(
 	},
 	percentiles("", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Latency }),
 	percentiles("handshake_", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Handshake }),
+	percentiles("pong_", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Pong }),
 )
 
 // microsecond is in the base unit of times.

@@ -66,6 +66,27 @@ func TestBuiltIn(t *testing.T) {
 	}
 }
 
+// An event has a key where the port can say so.
+func TestPublishKey(t *testing.T) {
+	tests := map[string]struct {
+		keys bool
+		want string
+	}{
+		"fleetcast":  {true, `{"channel":"a","key":"k\"1","data":1}` + "\n"},
+		"raw":        {false, "P1"},
+		"centrifugo": {false, `{"channel":"a","data":1}`},
+	}
+	for name, tt := range tests {
+		p := load(t, name)
+		if got := p.AppendPublish(nil, "a", `k"1`, []byte("1")); p.Keys() != tt.keys || string(got) != tt.want {
+			t.Errorf("%s: keys %v, %q, want %v, %q", name, p.Keys(), got, tt.keys, tt.want)
+		}
+	}
+	if load(t, "fleetcast").WithPort(profile.RESP).Keys() {
+		t.Error("RESP has keys")
+	}
+}
+
 func TestRequest(t *testing.T) {
 	r := load(t, "centrifugo").Request()
 	want := []profile.Header{{Name: "Content-Type", Value: "application/json"}}

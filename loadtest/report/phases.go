@@ -79,6 +79,9 @@ func phaseTable(phases []loadtest.Phase) *table {
 	for i, name := range percentileNames {
 		add("Handshake "+name, "", func(p loadtest.Phase) string { return percentileCell(p.Handshake, i) })
 	}
+	for i, name := range percentileNames {
+		add("Ping to pong "+name, "", func(p loadtest.Phase) string { return percentileCell(p.Pong, i) })
+	}
 	add("Server CPU", "of one processor", func(p loadtest.Phase) string {
 		if p.ServerBusy == nil {
 			return ""

@@ -67,6 +67,7 @@ func latencyTable(r *loadtest.Result) table {
 	add("First subscriber", "of each event, the first to get it", r.Detail.FirstLatency)
 	add("Last subscriber", "of each event, the last to get it", r.Detail.LastLatency)
 	add("Handshake", "from dialling to the subscription's answer", r.Handshake)
+	add("Ping to pong", "from the moment a ping was due to its answer", r.Pong)
 	return t
 }
 
