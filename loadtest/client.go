@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"fleetcast/codec/websocket"
 	"fleetcast/loadtest/profile"
@@ -26,11 +27,13 @@ type client struct {
 	told      bool // the server has sent a close frame
 	returning bool // it comes back when it has left
 	queued    bool // it is about to be dialled
+	served    bool // it has got an event in this life
 	offers    bool // it offers compression in its handshake
 	form      form // of what it gets in this life
 	attempts  int8 // in a row, that failed
 	life      uint32
 	dialled   int64 // time of the clock
+	away      int64 // when it was first turned away since it last was live, time of the clock; 0: it was not
 	reader    websocket.Reader
 	wire      int64 // bytes that have arrived of the message that comes next, headers included
 	sequence  sequence
@@ -199,6 +202,9 @@ func (c *client) takeResponse(p []byte) (rest []byte) {
 	c.opening = nil
 	h, err := checkResponse(s.profile, s.request(c.offers), p, o.key)
 	if err != nil {
+		if away := parseTurnedAway(p[:n], time.Now()); away != nil {
+			err = away
+		}
 		c.Close(err)
 		return nil
 	}

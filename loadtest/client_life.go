@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -16,7 +17,7 @@ import (
 func (c *client) dial(due int64) {
 	w := c.cohort.worker
 	c.life++
-	c.told, c.form, c.wire = false, formPlain, 0
+	c.told, c.served, c.form, c.wire = false, false, formPlain, 0
 	if c.dialled = due; due == 0 {
 		c.dialled = w.swarm.clock.now()
 	}
@@ -105,10 +106,20 @@ func (c *client) resume(index int64) {
 func (c *client) becomeLive() {
 	h := c.cohort
 	c.enter(clientLive)
-	c.attempts = 0
+	c.attempts, c.away = 0, 0
 	h.tally.Connected++
 	h.handshake.record(h.worker.swarm.clock.now() - c.dialled)
-	h.settle(c)
+	if !h.untilServed {
+		h.settle(c)
+	}
+}
+
+// serve notes that the client has got its first event in this life.
+func (c *client) serve() {
+	c.served = true
+	if c.cohort.untilServed {
+		c.cohort.settle(c)
+	}
 }
 
 // leave says goodbye.
@@ -164,6 +175,12 @@ func (c *client) ended(err error) {
 	c.forgetPings(true)
 	if c.echo != nil {
 		c.abandonEcho()
+	}
+	var away *turnedAway
+	if errors.As(err, &away) {
+		h.tally.TurnedAway++
+		c.comesBackAfter(away)
+		return
 	}
 	h.judge(c, before, err)
 	if h.churn.interval > 0 || c.returning || h.plan.Returns && err != errVanished && err != errLeft {

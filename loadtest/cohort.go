@@ -18,6 +18,9 @@ type cohort struct {
 	pending int           // clients that an order waits for
 	settled chan struct{} // closed when there are none left; nil if nobody waits
 	live    int
+	// untilServed has orders wait until clients have got an event, and not only a
+	// subscription.
+	untilServed bool
 	// compressing is how many of those have a server that agreed to compress.
 	compressing int
 	lagging     bool // its clients were told to stall, so the server may cut them off
@@ -136,12 +139,17 @@ func (h *cohort) drop() {
 }
 
 // comeBack dials all who are absent, each at a moment of its own, and waits for
-// those who are about to come back anyway.
-func (h *cohort) comeBack(over time.Duration) {
+// those who are about to come back anyway; if untilServed, until all have got an
+// event.
+func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 	now := h.worker.swarm.clock.now()
+	h.untilServed = untilServed
 	for i := range h.clients {
 		c := &h.clients[i]
 		if c.state == clientLive {
+			if untilServed && !c.served {
+				h.expect(c)
+			}
 			continue
 		}
 		h.expect(c)

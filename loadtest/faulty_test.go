@@ -35,6 +35,9 @@ type faultyServer struct {
 	late    time.Duration // between a subscription and its answer
 	refuses int           // every so many events one is refused, which takes its offset all the same; 0: none
 	hangUp  int           // after so many events the publisher's connection is closed; 0: never
+	// refusal is what a handshake is answered with instead; "" takes it. nil: all are
+	// taken.
+	refusal func() string
 	// connected is told of every client's connection; nil: nobody is.
 	connected func(net.Conn)
 
@@ -93,7 +96,17 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 	if s.connected != nil {
 		s.connected(conn)
 	}
-	deflate, ok := upgradeWith(conn, "/ws", s.compression)
+	head, ok := readHead(conn)
+	if !ok {
+		return
+	}
+	if s.refusal != nil {
+		if answer := s.refusal(); answer != "" {
+			io.WriteString(conn, answer)
+			return
+		}
+	}
+	deflate, ok := answerHead(conn, head, "/ws", s.compression)
 	if !ok {
 		return
 	}
@@ -113,15 +126,23 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 	})
 }
 
-// upgrade answers a client's handshake, behind which the client must wait.
+// upgrade reads a client's handshake and takes it.
 func upgrade(conn net.Conn, path string) bool {
 	_, ok := upgradeWith(conn, path, nil)
 	return ok
 }
 
-// upgradeWith does so and agrees to c, if it is not nil and the client offers
-// compression.
+// upgradeWith does so and agrees to c; see answerHead.
 func upgradeWith(conn net.Conn, path string, c *compression) (*deflating, bool) {
+	head, ok := readHead(conn)
+	if !ok {
+		return nil, false
+	}
+	return answerHead(conn, head, path, c)
+}
+
+// readHead reads a client's handshake, behind which the client must wait.
+func readHead(conn net.Conn) (head []byte, ok bool) {
 	buffer := make([]byte, 4<<10)
 	n := 0
 	for websocket.HeadLength(buffer[:n]) == 0 {
@@ -131,7 +152,12 @@ func upgradeWith(conn net.Conn, path string, c *compression) (*deflating, bool) 
 		}
 		n += more
 	}
-	head := buffer[:websocket.HeadLength(buffer[:n])]
+	return buffer[:websocket.HeadLength(buffer[:n])], true
+}
+
+// answerHead takes the handshake and agrees to c, if it is not nil and the client
+// offers compression.
+func answerHead(conn net.Conn, head []byte, path string, c *compression) (*deflating, bool) {
 	offered := bytes.Contains(head, []byte("\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"))
 	upgrader := websocket.Upgrader{Path: path}
 	answer, _, err := upgrader.Upgrade(nil, head)

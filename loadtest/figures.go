@@ -11,7 +11,7 @@ var figures = map[string][]Figure{
 		{Name: "returned", Title: "connections that came back"},
 	},
 	"storm": {
-		{Name: "seconds_to_full_service", Title: "time from the drop until all were back", Unit: "s"},
+		{Name: "seconds_to_full_service", Title: "time from the drop until all were back and had got an event", Unit: "s"},
 		{Name: "back", Title: "clients of the fleet that are back"},
 	},
 	"slow": {

@@ -22,6 +22,7 @@ type moment struct {
 	at       time.Time
 	server   proc.CPU
 	resident int64         // of the server, in kB
+	peak     int64         // the most that the server has ever had resident, in kB
 	sockets  int64         // TCP buffers of the machine, in kB
 	own      time.Duration // processor time of the harness, all processes together
 }
@@ -63,7 +64,7 @@ func (m *meter) sample(own time.Duration) (moment, error) {
 	if errors.Is(err, proc.ErrEnded) {
 		// That is what a load test may find out; the run goes on without.
 		m.gone = err
-		now.server, now.resident = m.last.server, m.last.resident
+		now.server, now.resident, now.peak = m.last.server, m.last.resident, m.last.peak
 		return now, nil
 	}
 	m.last = now
@@ -79,7 +80,7 @@ func (m *meter) read(now *moment) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading the server's memory: %w", err)
 	}
-	now.resident = memory.ResidentKB
+	now.resident, now.peak = memory.ResidentKB, memory.PeakKB
 	return nil
 }
 

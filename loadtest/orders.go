@@ -7,9 +7,11 @@ import "time"
 type order struct {
 	What  orderKind
 	Group int
-	Count int           // orderConnect: clients of the group that are to be connected by now
-	Rate  float64       // orderConnect, orderChurn, orderPing: per second, of the whole group; 0: as fast as it goes
-	Over  time.Duration // orderReturn: the time over which the clients come back, each when it likes
+	Count int     // orderConnect: clients of the group that are to be connected by now
+	Rate  float64 // orderConnect, orderChurn, orderPing: per second, of the whole group; 0: as fast as it goes
+	// Served has orderReturn wait until all have got an event, too.
+	Served bool
+	Over   time.Duration // orderReturn: the time over which the clients come back, each when it likes
 }
 
 type orderKind uint8

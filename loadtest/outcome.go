@@ -124,7 +124,7 @@ func (r *run) describe(result *Result, total *tally) {
 		d.ClientsWanted += g.Clients
 	}
 	d.Compressing, d.Declined = r.samples.compressing[markConnected], total.Declined
-	d.Connected, d.Refused = total.Connected, total.Refused
+	d.Connected, d.Refused, d.TurnedAway = total.Connected, total.Refused, total.TurnedAway
 	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
 	d.Pings, d.Unanswered = total.Pings, total.Unanswered
 	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped = total.GapMessages, total.GapWrong, total.GapSplit, total.NewestDropped

@@ -41,7 +41,7 @@ type ServerCost struct {
 	CPUPerConnection        *float64 `json:"cpu_us_per_connection"` // while clients connected, subscription included
 	ResidentKB              *int64   `json:"rss_kb"`                // with all clients connected and nothing going on
 	ResidentBaseKB          *int64   `json:"rss_base_kb"`           // before the first client
-	ResidentPeakKB          *int64   `json:"rss_peak_kb"`           // the largest of all samples
+	ResidentPeakKB          *int64   `json:"rss_peak_kb"`           // the most in the run, between samples too if it was never more before
 	ResidentKBPerConnection *float64 `json:"rss_kb_per_connection"` // slope from a third of the clients to all of them
 	// SocketKBPerConnection is what the kernel holds in TCP buffers per
 	// connection, both ends if both are on this machine, while nothing goes on.
@@ -72,6 +72,7 @@ type Detail struct {
 	ClientsWanted     int     `json:"clients_wanted"`
 	Connected         int64   `json:"connected"`            // connections made in all: more than clients if some came back
 	Refused           int64   `json:"refused"`              // attempts to connect that failed
+	TurnedAway        int64   `json:"turned_away"`          // attempts that were answered with 503 or 429 and a time to come back at, which clients obey; not among those refused
 	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
 	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
 	Rejected          int64   `json:"rejected"`             // answers of the publish port, each a failure

@@ -38,6 +38,7 @@ type samples struct {
 	skipped             int
 	serverBusy, ownBusy float64 // shares of a processor, as of the latest point
 	peakKB              int64   // resident memory of the server
+	earlierKB           int64   // its peak before the run
 	socketKB            int64   // peak of the TCP buffers
 	failed              error   // the first sample that could not be taken
 }
@@ -152,7 +153,7 @@ func (s *samples) take() error {
 }
 
 func (s *samples) add(a *answer, now moment) {
-	s.peakKB, s.socketKB = max(s.peakKB, now.resident), max(s.socketKB, now.sockets)
+	s.takePeaks(&now)
 	if len(s.phases) > 0 {
 		p := s.phases[len(s.phases)-1]
 		p.to, p.after = now, p.after[:0]
@@ -166,6 +167,18 @@ func (s *samples) add(a *answer, now moment) {
 		s.addToTimeline(s.point(a, &now, p.name))
 	}
 	s.last, s.moment = *a, now
+}
+
+// takePeaks notes the most that memory has come to. The kernel knows what the
+// server's was between two samples, if it was never more before the run.
+func (s *samples) takePeaks(now *moment) {
+	s.peakKB, s.socketKB = max(s.peakKB, now.resident), max(s.socketKB, now.sockets)
+	if s.earlierKB == 0 {
+		s.earlierKB = now.peak
+	}
+	if now.peak > s.earlierKB {
+		s.peakKB = max(s.peakKB, now.peak)
+	}
 }
 
 // minShare is the least time of which a share means anything.

@@ -14,11 +14,13 @@ import (
 // witnesses have a loop of the harness to themselves.
 type Storm struct {
 	Common
-	Traffic                 // Rate and Payload, of each channel
-	Clients   int           // the fleet, 1 to MaxClients; default 1
-	Witnesses int           // default 1
-	Jitter    time.Duration // the time over which the fleet comes back; 0: all at once
-	Calm      time.Duration // how long events flow before the storm and after it; default 3 s
+	Traffic       // Rate and Payload, of each channel
+	Clients   int // the fleet, 1 to MaxClients; default 1
+	Witnesses int // default 1
+	// Jitter is the time over which the fleet comes back; 0: all at once. Those whom
+	// the server turns away come back when it says.
+	Jitter time.Duration
+	Calm   time.Duration // how long events flow before the storm and after it; default 3 s
 }
 
 const (
@@ -125,7 +127,7 @@ func (r *run) storm(s *Storm) error {
 func (r *run) awaitReturn(jitter time.Duration) error {
 	ctx, cancel := context.WithTimeout(r.ctx, jitter+maxStorm)
 	defer cancel()
-	_, err := r.crew.do(ctx, order{What: orderReturn, Group: fleet, Over: jitter})
+	_, err := r.crew.do(ctx, order{What: orderReturn, Group: fleet, Over: jitter, Served: true})
 	if err != nil && r.ctx.Err() == nil && ctx.Err() != nil {
 		r.ended = fmt.Errorf("the fleet was not back after %v", jitter+maxStorm)
 		return nil

@@ -1,6 +1,7 @@
 package loadtest_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,74 @@ func TestStorm(t *testing.T) {
 			if h := r.Phases[2].Handshake; !ordered(h) {
 				t.Errorf("handshakes of the storm %v", h)
 			}
+		})
+	}
+}
+
+// A fleet that the server turns away comes back when it may: that is no fault, and
+// takes its time.
+func TestStormTurnedAway(t *testing.T) {
+	t.Parallel()
+	const witnesses, fleet, after = 2, 10, time.Second
+	var mu sync.Mutex
+	var handshakes, turned int
+	var first, next time.Time // the first was turned away, and came back at the earliest
+	s := startFaulty(t, &faultyServer{fault: faithful, refusal: func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		handshakes++
+		switch {
+		case handshakes <= witnesses+fleet:
+			return ""
+		case turned < fleet:
+			if turned++; turned == 1 {
+				first = time.Now()
+			}
+			return "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 5\r\n\r\nfull\n"
+		case next.IsZero():
+			next = time.Now()
+		}
+		return ""
+	}})
+	r := scenario(t, loadtest.RunStorm, loadtest.Storm{
+		Common: common(s), Traffic: loadtest.Traffic{Rate: 50}, Clients: fleet, Witnesses: witnesses, Calm: 200 * time.Millisecond,
+	})
+	check(t, r, counts{clients: witnesses + fleet, delivered: r.Delivered})
+	d := &r.Detail
+	if d.TurnedAway != fleet || d.Refused != 0 || figure(t, r, "back") != fleet || d.Ended != "" || len(d.Notes) > 0 {
+		t.Errorf("%+v", d)
+	}
+	if got := figure(t, r, "seconds_to_full_service"); got < after.Seconds() {
+		t.Errorf("back after %v s", got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if away := next.Sub(first); away < after {
+		t.Errorf("back after %v, which is before %v", away, after)
+	}
+}
+
+// Whoever is never let in is missing in the end.
+func TestTurnedAwayForGood(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		answer     string
+		turnedAway int64
+		note       string
+	}{
+		"come back some day": {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\n\r\n", 3, "the server answered 429: come back in 1h0m0s"},
+		"no time is named":   {"HTTP/1.1 503 Service Unavailable\r\n\r\n", 0, "503 Service Unavailable"},
+		"never":              {"HTTP/1.1 403 Forbidden\r\nRetry-After: 1\r\n\r\n", 0, "403 Forbidden"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startFaulty(t, &faultyServer{fault: faithful, refusal: func() string { return c.answer }})
+			r := scenario(t, loadtest.RunConnect, loadtest.Connect{Common: common(s), Clients: 3})
+			if d := r.Detail; r.Clients != 0 || d.TurnedAway != c.turnedAway || d.Refused != 3 || r.Fault() == nil {
+				t.Errorf("%d clients, %+v", r.Clients, d)
+			}
+			noted(t, r, c.note)
 		})
 	}
 }

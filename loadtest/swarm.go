@@ -120,7 +120,7 @@ func (w *worker) obey(o order, done chan struct{}) (waits bool) {
 		h.await(done)
 		return true
 	case orderReturn:
-		h.comeBack(o.Over)
+		h.comeBack(o.Over, o.Served)
 		h.await(done)
 		return true
 	case orderLeave:

@@ -21,6 +21,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 			row("compressed", "%s of those", humanize.Comma(int64(d.Compressing)))
 		}
 		row("handshake", "%s", r.Handshake)
+		if d.TurnedAway > 0 {
+			row("turned away", "%s times: come back later", humanize.Comma(d.TurnedAway))
+		}
 	}
 	if r.Events > 0 {
 		row("events", "%s in %.3f s, %s a second", humanize.Comma(r.Events), r.Seconds, humanize.Comma(int64(r.EventsPerSecond)))

@@ -10,6 +10,7 @@ const maxNotes = 8
 type tally struct {
 	Connected   int64 // connections that got as far as a subscription
 	Refused     int64 // attempts that did not
+	TurnedAway  int64 // attempts that the server answered with a time to come back at; these are not refused
 	Delivered   int64 // events that arrived intact, each once per subscriber
 	Missing     int64 // events that were skipped and have not come since
 	Lost        int64 // events that a subscriber never got; known only in the end
@@ -65,6 +66,7 @@ func (t *tally) faults() int64 {
 func (t *tally) add(other *tally) {
 	t.Connected += other.Connected
 	t.Refused += other.Refused
+	t.TurnedAway += other.TurnedAway
 	t.Delivered += other.Delivered
 	t.Missing += other.Missing
 	t.Lost += other.Lost

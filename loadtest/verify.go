@@ -98,6 +98,9 @@ func (c *client) place(seq, index int64, intact bool, size int, now int64) (deli
 func (c *client) arrived(f *flow, seq, due, now int64) {
 	c.cohort.latency.record(now - due)
 	c.cohort.worker.last = now
+	if !c.served {
+		c.serve()
+	}
 	if !c.awaited {
 		return
 	}

@@ -33,6 +33,7 @@ type clientFlags struct {
 	Processes  int      `default:"1" help:"Processes of the harness: one has as many clients as it may open descriptors."`
 	Loops      int      `default:"1" help:"Event loops of each process."`
 	Connecting int      `default:"128" help:"Connections of a loop on their way at a time."`
+	NoYield    bool     `help:"Let all loops use the processor alike. Without it, in storm and fairness, those that only make work yield to the one that measures; on a machine that other programs keep busy they hardly run then."`
 	Deflate    float64  `placeholder:"SHARE" help:"Share of the clients, 0 to 1, that offer compression (permessage-deflate), as browsers do."`
 }
 
@@ -60,7 +61,7 @@ func (f *commonFlags) common() loadtest.Common {
 // apply adds what the flags say of clients.
 func (f *clientFlags) apply(c *loadtest.Common) error {
 	c.URL, c.Processes, c.Loops, c.Connecting = f.URL, f.Processes, f.Loops, f.Connecting
-	c.Deflate = f.Deflate
+	c.Deflate, c.NoYield = f.Deflate, f.NoYield
 	for _, text := range f.Source {
 		source, err := netip.ParseAddr(text)
 		if err != nil {

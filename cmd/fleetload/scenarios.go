@@ -117,7 +117,7 @@ type stormCommand struct {
 	dataFlags
 	Clients   int           `default:"5000" help:"Clients that are dropped at once and come back."`
 	Witnesses int           `default:"100" help:"Clients that stay and measure."`
-	Jitter    time.Duration `help:"Time over which the clients come back, each at a moment of its own; all at once without it."`
+	Jitter    time.Duration `help:"Time over which the clients come back, each at a moment of its own; all at once without it. Whom the server turns away with 503 or 429 and Retry-After comes back when it says."`
 	Rate      float64       `default:"5" help:"Events per second, to the witnesses' channel and to that of the others."`
 	Payload   int           `default:"128" help:"Bytes of an event's data."`
 	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
@@ -149,8 +149,14 @@ type slowCommand struct {
 	Payload  int           `default:"4096" help:"Bytes of an event's data."`
 	Clients  int           `default:"500" help:"Clients in all."`
 	Share    float64       `default:"0.1" help:"Share of them that stops reading."`
+	Stalls   int           `default:"1" help:"How often it does; between two stalls it reads for as long."`
 	Rate     float64       `default:"50" help:"Events per second."`
 	Duration time.Duration `default:"10s" help:"How long all read, and then how long the share does not."`
+	Window   int           `help:"Instead of --rate and --duration: events in flight at most until all who read have them."`
+	Events   int           `default:"1000" help:"With --window: events while all read, and as many while the share does not."`
+	Keys     int           `help:"Give events so many keys in turn, for a server that conflates by key, and verify that the newest of each arrives."`
+
+	ReceiveBuffer int `placeholder:"BYTES" help:"What the kernel may keep for a client that stalls; without it, as much as it likes, which grows with what the client has read."`
 }
 
 // Validate is called by the parser.
@@ -158,15 +164,20 @@ func (c *slowCommand) Validate() error {
 	if !(c.Rate > 0 && c.Share > 0) {
 		return errors.New("rate and share must be above 0")
 	}
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, loops, processes and connecting",
-		c.Clients, c.Channels, c.Payload, c.Loops, c.Processes, c.Connecting))
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, stalls, events, loops, processes and connecting",
+		c.Clients, c.Channels, c.Payload, c.Stalls, c.Events, c.Loops, c.Processes, c.Connecting))
 }
 
 // Run makes the run and prints its result.
 func (c *slowCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Slow{
-		Common: c.common(), Clients: c.Clients, Share: c.Share, Duration: c.Duration,
-		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Rate: c.Rate},
+		Common: c.common(), Clients: c.Clients, Share: c.Share, Stalls: c.Stalls, Duration: c.Duration, ReceiveBuffer: c.ReceiveBuffer,
+		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Keys: c.Keys},
+	}
+	if config.Window = c.Window; c.Window == 0 {
+		config.Rate = c.Rate
+	} else {
+		config.Events = c.Events
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "slow", &config, &config.Common, loadtest.RunSlow)
 }
@@ -179,25 +190,28 @@ type fairnessCommand struct {
 	Window   int           `default:"64" help:"Events in flight on the large channel, without a pause."`
 	Watchers int           `default:"10" help:"Subscribers of the small channel, who are measured."`
 	Rate     float64       `default:"50" help:"Events per second on the small channel."`
+	Pings    float64       `default:"20" help:"Pings per second, which those subscribers send in turn."`
 	Visitors float64       `default:"5" help:"Clients of the small channel that leave and come back, per second."`
 	Payload  int           `default:"128" help:"Bytes of an event's data."`
 	Duration time.Duration `default:"10s" help:"How long the small channel is alone, and then beside the flood."`
+
+	Publishers int `default:"1" help:"Connections that flood. Each has a large channel of its own, over which the subscribers are spread."`
 }
 
 // Validate is called by the parser.
 func (c *fairnessCommand) Validate() error {
-	if !(c.Rate > 0 && c.Visitors > 0) {
-		return errors.New("rate and visitors must be above 0")
+	if !(c.Rate > 0 && c.Visitors > 0 && c.Pings > 0) {
+		return errors.New("rate, visitors and pings must be above 0")
 	}
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, watchers, window, payload, loops, processes and connecting",
-		c.Clients, c.Watchers, c.Window, c.Payload, c.Loops, c.Processes, c.Connecting))
+	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, watchers, window, publishers, payload, loops, processes and connecting",
+		c.Clients, c.Watchers, c.Window, c.Publishers, c.Payload, c.Loops, c.Processes, c.Connecting))
 }
 
 // Run makes the run and prints its result.
 func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Fairness{
 		Common: c.common(), Clients: c.Clients, Watchers: c.Watchers, Visitors: c.Visitors,
-		Rate: c.Rate, Window: c.Window, Payload: c.Payload, Data: c.data(), Duration: c.Duration,
+		Rate: c.Rate, Pings: c.Pings, Window: c.Window, Publishers: c.Publishers, Payload: c.Payload, Data: c.data(), Duration: c.Duration,
 	}
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fairness", &config, &config.Common, loadtest.RunFairness)
 }

@@ -35,6 +35,7 @@ var ofRun = slices.Concat(
 		counted("compression_declined", func(r *loadtest.Result) int64 { return r.Detail.Declined }),
 		counted("connected", func(r *loadtest.Result) int64 { return r.Detail.Connected }),
 		counted("refused", func(r *loadtest.Result) int64 { return r.Detail.Refused }),
+		counted("turned_away", func(r *loadtest.Result) int64 { return r.Detail.TurnedAway }),
 		counted("disconnected", func(r *loadtest.Result) int64 { return r.Detail.Disconnected }),
 		counted("events", func(r *loadtest.Result) int64 { return r.Events }),
 		counted("delivered", func(r *loadtest.Result) int64 { return r.Delivered }),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,9 @@ func TestStructure(t *testing.T) {
 			"faulty", faulty(), "Verification failed", "Something did not go as it should: the figures below are of a run with faults.",
 			[]string{
 				"The run ended early: no delivery for 5 s", "Clients not connected: 10", "Clients disconnected: 6", "Events lost: 12,345", "Events duplicated: 2",
-				"Events reordered: 3", "Events corrupted: 4", "Messages unexpected: 7", "Events rejected by the publish port: 8",
+				"Events reordered: 3", "Events corrupted: 4", "Messages unexpected: 7",
+				"Gaps that contradict what came before them: 9", "Gaps split in two: 10", "Events dropped that were the newest of their key: 11", "Pings without a pong: 12",
+				"Events rejected by the publish port: 8",
 			},
 			[]string{"Latency and handshake, milliseconds", "Events and deliveries", "Connections", "Cost of the harness", "What was run"},
 			append(distributions, courses...), "Phases: connect until 3.5 s, publish until 20.0 s.",
@@ -106,6 +109,25 @@ func TestFaultsAreExplained(t *testing.T) {
 		[]string{"the harness used 97 % of a processor: it may have been the bottleneck"})
 }
 
+// What tells of gaps and of those turned away is shown where there were any.
+func TestGapsAndTurnedAway(t *testing.T) {
+	quiet, loud := write(t, full()), write(t, faulty())
+	rows := map[string][]string{
+		"deliveries": {
+			"Gap messages that announced them | 13", "Gaps, wrong they contradict what came before them, or tell of what was never published | 9",
+			"Gaps, split they follow another without an event between the two | 10", "Newest dropped announced as gaps, and the newest of their key | 11",
+		},
+		"connections": {"Turned away attempts answered with a time to come back at, which clients obey | 15"},
+	}
+	for id, want := range rows {
+		for _, row := range want {
+			if !slices.Contains(loud.rows(id), row) || slices.Contains(quiet.rows(id), row) {
+				t.Errorf("%q is not where it should be: %q", row, loud.rows(id))
+			}
+		}
+	}
+}
+
 func TestTables(t *testing.T) {
 	d := write(t, phased())
 	d.expect("tiles", textsOf(byID(d.root, "tiles"), tag("div")), []string{
@@ -125,6 +147,7 @@ func TestTables(t *testing.T) {
 		"Latency p99.9 | 2.50 ms | 5 ms | 7.50 ms",
 		"Latency max | 4 ms | 8 ms | 12 ms",
 		"Handshake p50 |  |  | 6 ms", "Handshake p90 |  |  | 14 ms", "Handshake p99 |  |  | 25 ms", "Handshake p99.9 |  |  | 50 ms", "Handshake max |  |  | 80 ms",
+		"Ping to pong p50 |  |  | 1.50 ms", "Ping to pong p90 |  |  | 3.50 ms", "Ping to pong p99 |  |  | 6.25 ms", "Ping to pong p99.9 |  |  | 12.5 ms", "Ping to pong max |  |  | 20 ms",
 		"Server CPU of one processor | 70 % | 80 % | 90 %",
 	})
 	d.expect("figures", d.rows("figures"), []string{"Time to full service | 1.23 s"})
@@ -134,6 +157,7 @@ func TestTables(t *testing.T) {
 		"First subscriber of each event, the first to get it | 0.0300 | 0.0700 | 0.125 | 0.250 | 0.400",
 		"Last subscriber of each event, the last to get it | 0.450 | 1.05 | 1.88 | 3.75 | 6",
 		"Handshake from dialling to the subscription's answer | 3 | 7 | 12.5 | 25 | 40",
+		"Ping to pong from the moment a ping was due to its answer | 0.900 | 2.10 | 3.75 | 7.50 | 12",
 	})
 	d.expect("server", d.rows("server"), []string{
 		"Process | 4711",
@@ -143,7 +167,7 @@ func TestTables(t *testing.T) {
 		"CPU share of one processor, while events flowed | 73 %",
 		"Memory, base resident, before the first client | 5.57 MiB",
 		"Memory, all clients resident, all connected and nothing going on | 6.13 MiB",
-		"Memory, peak resident, the largest sample | 7 MiB",
+		"Memory, peak resident, the most in the run | 7 MiB",
 		"Memory per connection slope from a third of the clients to all | 0.270 kB",
 		"Kernel socket memory per connection TCP buffers, both ends if both are on this machine, while nothing goes on | 0 kB",
 		"Kernel socket memory, peak all TCP buffers of the machine | 1.23 MiB",

@@ -79,6 +79,7 @@ func faulty() *loadtest.Result {
 	r.Server = loadtest.ServerCost{}
 	d := &r.Detail
 	d.Disconnected, d.Unexpected, d.Rejected, d.ServerBusy = 6, 7, 8, nil
+	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped, d.Pings, d.Unanswered, d.TurnedAway = 13, 9, 10, 11, 14, 12, 15
 	d.Ended = "no delivery for 5 s"
 	d.Notes = []string{`client 17: event 93 of channel "c0" came after 94`, "client 20: connection reset by peer"}
 	d.Warnings = []string{"the harness used 97 % of a processor: it may have been the bottleneck"}
@@ -98,7 +99,7 @@ func phased() *loadtest.Result {
 			Latency: percentiles(float64(i + 1)), ServerBusy: ptr(0.7 + 0.1*float64(i)),
 		})
 	}
-	r.Phases[2].Handshake = percentiles(20)
+	r.Phases[2].Handshake, r.Phases[2].Pong, r.Pong = percentiles(20), percentiles(5), percentiles(3)
 	r.Detail.Figures = []loadtest.Figure{{Name: "seconds_to_full_service", Title: "time to full service", Value: 1.2345, Unit: "s"}}
 	r.Timeline = timeline("calm", "stalled", "after")
 	return r

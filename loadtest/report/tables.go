@@ -116,6 +116,9 @@ func connectionTable(r *loadtest.Result) table {
 	}
 	t.add("Connections made", "in all; more than clients if some came back", count(r.Detail.Connected))
 	t.add("Attempts that failed", "", count(r.Detail.Refused))
+	if r.Detail.TurnedAway > 0 {
+		t.add("Turned away", "attempts answered with a time to come back at, which clients obey", count(r.Detail.TurnedAway))
+	}
 	t.add("Disconnected", "by the server, unasked", count(r.Detail.Disconnected))
 	return t
 }
@@ -132,7 +135,7 @@ func serverTable(r *loadtest.Result) table {
 	addIf(&t, "CPU share", "of one processor, while events flowed", r.Detail.ServerBusy, share)
 	addIf(&t, "Memory, base", "resident, before the first client", s.ResidentBaseKB, mebibytes)
 	addIf(&t, "Memory, all clients", "resident, all connected and nothing going on", s.ResidentKB, mebibytes)
-	addIf(&t, "Memory, peak", "resident, the largest sample", s.ResidentPeakKB, mebibytes)
+	addIf(&t, "Memory, peak", "resident, the most in the run", s.ResidentPeakKB, mebibytes)
 	addIf(&t, "Memory per connection", "slope from a third of the clients to all", s.ResidentKBPerConnection, kilobytes)
 	addIf(&t, "Kernel socket memory per connection", "TCP buffers, both ends if both are on this machine, while nothing goes on", s.SocketKBPerConnection, kilobytes)
 	addIf(&t, "Kernel socket memory, peak", "all TCP buffers of the machine", s.SocketPeakKB, mebibytes)
