@@ -151,9 +151,9 @@ func (c *client) abandon() {
 		return
 	}
 	f, w := c.cohort.flow, c.cohort.worker
-	published, all := f.schedule.published.Load(), f.published(c.channel)
+	published := f.schedule.published.Load() // once: an event is passed here or by nobodyLeft, not by both
 	now := w.swarm.clock.now()
-	c.passAll(span{c.sequence.next, all}, now)
+	c.passAll(span{c.sequence.next, f.layout.count(c.channel, published)}, now)
 	c.awaited = false
 	if f.awaited[c.channel]--; f.awaited[c.channel] == 0 {
 		w.completed = append(w.completed, completion{int32(f.index), published, nobodyLeft, int64(c.channel)})

@@ -50,10 +50,24 @@
 // it missed because the server had ended the connection is. If the server tells
 // no offsets, the first event that such a client gets is taken for its first.
 //
+// A gap, by which a server tells what it will not deliver, must stand in the place
+// of its events: behind all before it, ahead of the next one, next to no other gap.
+// So every event is delivered, told of or lost, and what is two of these is found.
+// If events have keys, by which a server may conflate, none may be told of that is
+// the newest of its key.
+//
+// # Obedience
+//
+// A client that is turned away with a time to come back at (503 or 429 and
+// Retry-After) comes back then; it counts as turned away and not as refused. One
+// whose attempt fails otherwise waits for a random time that grows, if its group
+// is one that comes back.
+//
 // # Latency
 //
 // The clock of an event starts when it was due: at a fixed rate that is its
 // place in the schedule, however late the harness or the server's back-pressure
 // let it out; with a window it is the moment at which the window had room. It
-// stops when the client's bytes are read from the socket.
+// stops when the client's bytes are read from the socket. That of a ping starts
+// when it was due, too, and stops with the pong to it or to a later one.
 package loadtest
