@@ -10,10 +10,18 @@ import (
 
 // policy is what a server does with the events of a subscriber that lags.
 type policy struct {
-	limit  int  // events that wait for a subscriber at most
-	keys   int  // what waits is conflated by so many keys; 0: the oldest goes
-	silent bool // nobody is told of what went
+	limit     int // events that wait for a subscriber at most; beyond it something goes
+	conflates conflation
+	silent    bool // nobody is told of what went
 }
+
+type conflation uint8
+
+const (
+	dropsOldest conflation = iota
+	conflatesKeys
+	conflatesChannel // whatever the keys
+)
 
 // backlog is what waits for one subscriber. A goroutine of its own writes it.
 type backlog struct {
@@ -29,6 +37,7 @@ type backlog struct {
 
 type waitingEvent struct {
 	offset uint64
+	key    string
 	frames []byte
 }
 
@@ -45,22 +54,23 @@ func newBacklog(p *policy, sub *subscriber, next uint64) *backlog {
 }
 
 // add puts an event into the queue, out of which others may have to go.
-func (b *backlog) add(offset uint64, frames []byte) {
+func (b *backlog) add(e waitingEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, waitingEvent{offset, frames})
+	if b.conflates == conflatesChannel {
+		e.key = ""
+	}
+	b.waiting = append(b.waiting, e)
 	switch {
 	case len(b.waiting) <= b.limit:
-	case b.keys == 0:
+	case b.conflates == dropsOldest:
 		b.waiting = b.waiting[1:]
 	default:
-		latest := make(map[uint64]uint64)
+		latest := make(map[string]uint64)
 		for _, e := range b.waiting {
-			latest[e.offset%uint64(b.keys)] = e.offset
+			latest[e.key] = e.offset
 		}
-		b.waiting = slices.DeleteFunc(b.waiting, func(e waitingEvent) bool {
-			return latest[e.offset%uint64(b.keys)] != e.offset
-		})
+		b.waiting = slices.DeleteFunc(b.waiting, func(e waitingEvent) bool { return latest[e.key] != e.offset })
 	}
 	b.changed.Signal()
 }

@@ -3,6 +3,7 @@ package loadtest_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +39,9 @@ type faultyServer struct {
 	// refusal is what a handshake is answered with instead; "" takes it. nil: all are
 	// taken.
 	refusal func() string
+	// published is told of every event's channel and the connection it came by; nil:
+	// nobody is.
+	published func(channel string, by net.Conn)
 	// connected is told of every client's connection; nil: nobody is.
 	connected func(net.Conn)
 
@@ -200,7 +204,7 @@ func readMessages(conn net.Conn, take func(websocket.Message)) {
 
 func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []byte) {
 	if s.raw {
-		if len(payload) > 0 && payload[0] == 'P' && !s.broadcast("", func(uint64) []byte { return payload }) {
+		if len(payload) > 0 && payload[0] == 'P' && !s.broadcast("", "", func(uint64) []byte { return payload }) {
 			conn.Close()
 		}
 		return
@@ -262,11 +266,14 @@ func (s *faultyServer) servePublisher(conn net.Conn) {
 		if err != nil {
 			return
 		}
+		if s.published != nil {
+			s.published(event.channel, conn)
+		}
 		if s.reject || s.refused(event.channel) {
 			conn.Write(event.refusal)
 			continue
 		}
-		whole := s.broadcast(event.channel, func(offset uint64) []byte {
+		whole := s.broadcast(event.channel, event.key, func(offset uint64) []byte {
 			return command.AppendEvent(nil, command.EventPrefix(event.channel), offset, event.data)
 		})
 		if !whole {
@@ -279,6 +286,7 @@ func (s *faultyServer) servePublisher(conn net.Conn) {
 // request is an event as it was published, and what is answered.
 type request struct {
 	channel         string
+	key             string
 	data            []byte
 	answer, refusal []byte
 }
@@ -292,7 +300,11 @@ func nextLine(in *bufio.Reader) (r request, err error) {
 	if err := p.Parse(bytes.TrimSpace(line), 64<<10); err != nil {
 		return r, err
 	}
-	return request{string(p.Channels[0]), p.Data, nil, publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no")}, nil
+	var keyed struct{ Key string }
+	if err := json.Unmarshal(line, &keyed); err != nil {
+		return r, err
+	}
+	return request{string(p.Channels[0]), keyed.Key, p.Data, nil, publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no")}, nil
 }
 
 // nextCommand reads PUBLISH with its two arguments.
@@ -313,7 +325,7 @@ func nextCommand(in *bufio.Reader) (r request, err error) {
 		}
 		parts[i] = string(part[:size])
 	}
-	return request{parts[1], []byte(parts[2]), []byte(":1\r\n"), []byte("-ERR rate_limited no\r\n")}, nil
+	return request{parts[1], "", []byte(parts[2]), []byte(":1\r\n"), []byte("-ERR rate_limited no\r\n")}, nil
 }
 
 // refused tells whether the next event is one that is refused.
@@ -341,7 +353,7 @@ func (s *faultyServer) open(channel string) {
 
 // broadcast delivers an event; false means that it was the publisher's last.
 // Offsets that faults see count from 1.
-func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []byte) bool {
+func (s *faultyServer) broadcast(channel, key string, payload func(offset uint64) []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open(channel)
@@ -360,7 +372,7 @@ func (s *faultyServer) broadcast(channel string, payload func(offset uint64) []b
 			out = append(out, sub.deflate.frames(one)...)
 		}
 		if sub.backlog != nil {
-			sub.backlog.add(offset, out)
+			sub.backlog.add(waitingEvent{offset, key, out})
 			continue
 		}
 		sub.conn.SetWriteDeadline(time.Now().Add(5 * time.Second))

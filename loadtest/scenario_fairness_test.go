@@ -1,6 +1,9 @@
 package loadtest_test
 
 import (
+	"net"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,5 +73,38 @@ func TestFairnessWithoutPongs(t *testing.T) {
 				t.Errorf("fault %v", fault)
 			}
 		})
+	}
+}
+
+// Each of the publishers has a connection and a channel of its own.
+func TestFairnessPublishers(t *testing.T) {
+	t.Parallel()
+	const publishers, small = 3, 1
+	var mu sync.Mutex
+	by := make(map[string]net.Conn)
+	s := startFaulty(t, &faultyServer{fault: faithful, published: func(channel string, conn net.Conn) {
+		mu.Lock()
+		defer mu.Unlock()
+		if before := by[channel]; before != nil && before != conn {
+			t.Errorf("channel %s is published to by two connections", channel)
+		}
+		by[channel] = conn
+	}})
+	r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
+		Common: common(s), Clients: 7, Watchers: 2, Visitors: 1e-3, Publishers: publishers, Duration: 200 * time.Millisecond,
+	})
+	if err := r.Fault(); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	var connections []net.Conn
+	for _, conn := range by {
+		if !slices.Contains(connections, conn) {
+			connections = append(connections, conn)
+		}
+	}
+	if len(by) != publishers+small || len(connections) != publishers+small {
+		t.Errorf("%d channels by %d connections, want %d", len(by), len(connections), publishers+small)
 	}
 }

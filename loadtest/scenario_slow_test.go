@@ -69,12 +69,15 @@ func TestSlowPolicies(t *testing.T) {
 		change func(*loadtest.Slow)
 		fault  string // the one that the run finds
 	}{
-		"drop oldest":              {policy{limit: limit}, nil, ""},
-		"several stalls":           {policy{limit: limit}, func(s *loadtest.Slow) { s.Stalls = 3 }, ""},
-		"several channels":         {policy{limit: limit}, func(s *loadtest.Slow) { s.Channels, s.Events = 2, 80 }, ""},
-		"conflate":                 {policy{limit: limit, keys: 1}, nil, ""},
-		"conflate by key":          {policy{limit: limit, keys: 5}, func(s *loadtest.Slow) { s.Keys = 5 }, ""},
-		"conflate across keys":     {policy{limit: 1, keys: 1}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},
+		"drop oldest":      {policy{limit: limit}, nil, ""},
+		"several stalls":   {policy{limit: limit}, func(s *loadtest.Slow) { s.Stalls = 3 }, ""},
+		"several channels": {policy{limit: limit}, func(s *loadtest.Slow) { s.Channels, s.Events = 2, 80 }, ""},
+		"conflate":         {policy{limit: limit, conflates: conflatesKeys}, nil, ""},
+		"conflate by key":  {policy{limit: 1, conflates: conflatesKeys}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, ""},
+		"conflate by key, several channels": {policy{limit: 1, conflates: conflatesKeys}, func(s *loadtest.Slow) {
+			s.Channels, s.Keys, s.Window, s.Events = 2, 3, 1, 80
+		}, ""},
+		"conflate across keys":     {policy{limit: 1, conflates: conflatesChannel}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},
 		"drop the oldest of a key": {policy{limit: 2}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},
 		"say nothing":              {policy{limit: limit, silent: true}, nil, "lost"},
 	}

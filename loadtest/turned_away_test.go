@@ -61,8 +61,11 @@ func FuzzTurnedAway(f *testing.F) {
 func TestUntilServed(t *testing.T) {
 	b := newBench(t, 2, 1)
 	done := make(chan struct{})
+	late := &b.cohort.clients[1]
+	late.enter(clientSubscribing)
 	b.cohort.comeBack(0, true)
 	b.cohort.await(done)
+	late.becomeLive()
 	for i, want := range []bool{false, true} {
 		b.deliver(i, 0)
 		settled := false
