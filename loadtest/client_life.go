@@ -95,12 +95,13 @@ func (c *client) startAt(offset uint64, hasOffset bool) {
 
 // resume continues the client's sequence with the event of that index. What
 // was published while it was away is missing if it did not leave of its own will.
+// It may be sent events that it got before it left: another loop of the server,
+// which was not so far, answers it now.
 func (c *client) resume(index int64) {
 	if c.owed {
 		c.miss(span{c.sequence.next, index})
 	}
-	c.sequence.next = max(index, c.sequence.next)
-	c.sequence.told = 0
+	c.cohort.tally.Missing -= c.sequence.resumeAt(index)
 }
 
 func (c *client) becomeLive() {

@@ -27,13 +27,7 @@ func run(t *testing.T, s *faultyServer, change func(*loadtest.Fanout)) *loadtest
 	if change != nil {
 		change(&fanout)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	r, err := loadtest.RunFanout(ctx, fanout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return scenario(t, loadtest.RunFanout, fanout)
 }
 
 // common is how s is reached.

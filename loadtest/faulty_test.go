@@ -301,8 +301,10 @@ func nextLine(in *bufio.Reader) (r request, err error) {
 		return r, err
 	}
 	var keyed struct{ Key string }
-	if err := json.Unmarshal(line, &keyed); err != nil {
-		return r, err
+	if bytes.Contains(line, []byte(`"key":`)) {
+		if err := json.Unmarshal(line, &keyed); err != nil {
+			return r, err
+		}
 	}
 	return request{string(p.Channels[0]), keyed.Key, p.Data, nil, publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no")}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 
 	"fleetcast/loadtest"
@@ -16,6 +17,10 @@ const memberVariable = "LOADTEST_MEMBER"
 // wait for time to pass far longer than they use a processor.
 const atOnce = "8"
 
+// slots is how many goroutines may run at a time, whatever there is of processors: a
+// busy loop does not share its slot, and tests that run at a time have several each.
+const slots = 32
+
 func TestMain(m *testing.M) {
 	if os.Getenv(memberVariable) != "" {
 		if err := loadtest.ServeMember(); err != nil {
@@ -24,6 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), slots))
 	flag.Parse()
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })

@@ -73,7 +73,7 @@ const maxFlood = 1 << 20
 // traffic is that of the small and of the large channel.
 func (f *Fairness) traffic() []Traffic {
 	return []Traffic{
-		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: ofRate(f.Rate, 4*f.Duration), Window: 1, Rate: f.Rate, Publishers: 1},
+		{Channels: 1, Payload: f.Payload, Data: f.Data, Events: ofRate(f.Rate, 2*f.Duration+maxCatchUp), Window: 1, Rate: f.Rate, Publishers: 1},
 		{Channels: f.Publishers, Payload: f.Payload, Data: f.Data, Events: maxFlood, Window: f.Window, Publishers: f.Publishers},
 	}
 }

@@ -57,8 +57,10 @@ func TestFairnessWithoutPongs(t *testing.T) {
 	for name, mute := range map[string]bool{"answered": false, "mute": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			common := common(startFaulty(t, &faultyServer{fault: faithful, mute: mute}))
+			common.Stall = 2 * time.Second
 			r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
-				Common:  common(startFaulty(t, &faultyServer{fault: faithful, mute: mute})),
+				Common:  common,
 				Clients: 5, Watchers: 3, Visitors: 1e-3, Pings: 50, Duration: 300 * time.Millisecond,
 			})
 			d, want := &r.Detail, int64(0)
@@ -90,8 +92,10 @@ func TestFairnessPublishers(t *testing.T) {
 		}
 		by[channel] = conn
 	}})
+	common := common(s)
+	common.Stall = 10 * time.Second
 	r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
-		Common: common(s), Clients: 7, Watchers: 2, Visitors: 1e-3, Publishers: publishers, Duration: 200 * time.Millisecond,
+		Common: common, Clients: 7, Watchers: 2, Visitors: 1e-3, Publishers: publishers, Duration: 200 * time.Millisecond,
 	})
 	if err := r.Fault(); err != nil {
 		t.Error(err)

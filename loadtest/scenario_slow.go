@@ -37,7 +37,8 @@ const (
 
 	healthy, slow = 0, 1 // the groups
 
-	// maxCatchUp is how long clients that stalled may take to get the rest.
+	// maxCatchUp is how long clients may take to get the rest, and how much longer
+	// than it should a run on a busy machine may take before its events run out.
 	maxCatchUp = time.Minute
 )
 

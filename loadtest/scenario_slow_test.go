@@ -10,13 +10,13 @@ import (
 
 const slowClients, slowStalling = 6, 2
 
-// lagging is a run in which more is published in each part, 2.4 MB, than kernel and
+// lagging is a run in which more is published in each part, 640 kB, than kernel and
 // backlogs hold for those who stall, while those who read are never more than a few
 // events behind, however busy the machine is.
 func lagging(common loadtest.Common) loadtest.Slow {
 	return loadtest.Slow{
-		Common: common, Clients: slowClients, Share: 0.3, ReceiveBuffer: 32 << 10,
-		Traffic: loadtest.Traffic{Window: 4, Events: 40, Payload: loadtest.MaxPayload},
+		Common: common, Clients: slowClients, Share: 0.3, ReceiveBuffer: 64 << 10,
+		Traffic: loadtest.Traffic{Window: 4, Events: 40, Payload: 16_000},
 	}
 }
 
@@ -33,7 +33,7 @@ func TestSlow(t *testing.T) {
 func TestSlowCutOff(t *testing.T) {
 	t.Parallel()
 	s := lagging(startGateway(t, func(g *gateway.Config) { g.BacklogBytes = 500_000 }))
-	s.Events = 120 // 7 MB: the gateway's send buffers may grow to 4
+	s.Events, s.Payload = 120, loadtest.MaxPayload // 7 MB: the gateway's send buffers may grow to 4
 	r := scenario(t, loadtest.RunSlow, s)
 	checkStalled(t, r, slowStalling)
 }
@@ -75,7 +75,7 @@ func TestSlowPolicies(t *testing.T) {
 		"conflate":         {policy{limit: limit, conflates: conflatesKeys}, nil, ""},
 		"conflate by key":  {policy{limit: 1, conflates: conflatesKeys}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, ""},
 		"conflate by key, several channels": {policy{limit: 1, conflates: conflatesKeys}, func(s *loadtest.Slow) {
-			s.Channels, s.Keys, s.Window, s.Events = 2, 3, 1, 80
+			s.Channels, s.Keys, s.Window, s.Events = 2, 4, 1, 80
 		}, ""},
 		"conflate across keys":     {policy{limit: 1, conflates: conflatesChannel}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},
 		"drop the oldest of a key": {policy{limit: 2}, func(s *loadtest.Slow) { s.Keys, s.Window = 5, 1 }, "newest_dropped"},

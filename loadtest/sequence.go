@@ -82,6 +82,15 @@ func (q *sequence) tell(gap span) (told int64, passed span, fault gapFault) {
 	return told + gap.to - begin, passed, fault
 }
 
+// resumeAt has index come next, whatever has come, and forgets what was told. found
+// is how many of those that were missing are to come once more.
+func (q *sequence) resumeAt(index int64) (found int64) {
+	index = max(index, 0)
+	found = q.fill(span{index, q.next})
+	q.next, q.told = index, 0
+	return found
+}
+
 // missing is how many indices below next have not arrived.
 func (q *sequence) missing() (count int64) {
 	if q.holes == nil {

@@ -77,6 +77,39 @@ func TestSequenceAgainstNaive(t *testing.T) {
 	}
 }
 
+// Whoever resumes gets what is published from there on, be it once more, and what
+// was missing before that stays missing.
+func TestSequenceResumes(t *testing.T) {
+	cases := map[string]struct {
+		at, found, lost int64 // of 10
+	}{
+		"where it was":    {8, 0, 4},
+		"further on":      {9, 0, 3},
+		"behind its hole": {7, 0, 5},
+		"in its hole":     {5, 1, 6},
+		"before its hole": {3, 2, 7},
+		"at the start":    {0, 2, 10},
+		"before that":     {-3, 2, 10},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var q sequence
+			for _, index := range []int64{0, 1, 2, 3, 6, 7} {
+				q.take(index)
+			}
+			if found := q.resumeAt(c.at); found != c.found {
+				t.Errorf("found %d, want %d", found, c.found)
+			}
+			if lost := q.lost(10); lost != c.lost {
+				t.Errorf("lost %d, want %d", lost, c.lost)
+			}
+			if a, skipped := q.take(max(c.at, 0)); a != arrivalFresh || skipped.size() > 0 {
+				t.Errorf("it gets its first event %v, behind %v", a, skipped)
+			}
+		})
+	}
+}
+
 func TestSequenceBound(t *testing.T) {
 	var q sequence
 	const holes = maxHoles + 500

@@ -156,7 +156,7 @@ type slowCommand struct {
 	Events   int           `default:"1000" help:"With --window: events while all read, and as many while the share does not."`
 	Keys     int           `help:"Give events so many keys in turn, for a server that conflates by key, and verify that the newest of each arrives."`
 
-	ReceiveBuffer int `placeholder:"BYTES" help:"What the kernel may keep for a client that stalls; without it, as much as it likes, which grows with what the client has read."`
+	ReceiveBuffer int `placeholder:"BYTES" help:"What the kernel may keep for a client that stalls; without it, as much as it likes, which grows with what the client has read. Below 64 KiB, TCP crawls on loopback."`
 }
 
 // Validate is called by the parser.

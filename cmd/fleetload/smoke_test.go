@@ -28,7 +28,7 @@ func TestSmoke(t *testing.T) {
 	lines := map[string]string{
 		"slow":                  "slow --clients 50 --share 0.2 --rate 100 --duration 500ms --stalls 2 --expect cut_off=0," + exact,
 		"slow, keys":            "slow --clients 50 --share 0.2 --rate 100 --duration 500ms --channels 3 --keys 5 --expect told=0," + exact,
-		"slow, cut off":         "slow --clients 20 --share 0.2 --window 4 --events 120 --payload 61440 --receive-buffer 32768 --expect cut_off=4," + exact,
+		"slow, cut off":         "slow --clients 20 --share 0.2 --window 4 --events 120 --payload 61440 --receive-buffer 65536 --expect cut_off=4," + exact,
 		"storm":                 "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --expect back=300," + exact,
 		"storm, jitter":         "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --jitter 500ms --expect back=300," + exact,
 		"fairness":              "fairness --clients 300 --duration 500ms --expect pings>0," + exact,
