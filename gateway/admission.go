@@ -14,14 +14,16 @@ import (
 
 // LingeringConnections is how many connections of clients that were turned away
 // before their request had arrived are kept, for up to a second, so that the
-// answer reaches them; more are closed at once. They take descriptors beside
-// those of clients and publishers.
+// answer reaches them, even if there is no room for more clients. They take
+// descriptors beside those of clients and publishers.
 const LingeringConnections = 128
 
 const (
 	// admitsPerTurn bounds how many that have waited a shard admits at a time; as
 	// many as a listener accepts.
 	admitsPerTurn = 64
+	// maxLingering is how many more may be kept while there is room.
+	maxLingering = 2048
 	// maxRetry is the longest time for which clients that come too fast are sent
 	// away.
 	maxRetry = time.Minute
@@ -162,7 +164,18 @@ func (s *shard) turnAway(fd int, from *source, refused refusal) {
 	s.counters.handshakeFailures[refused.err.Reason]++
 	s.logTurnedAway(fd, refused.err.Reason)
 	answer := websocket.AppendRefusalRetry(s.replies[:0], refused.err, refused.retryAfter)
-	s.loop.Dismiss(fd, answer, endsHead)
+	s.loop.Dismiss(fd, answer, endsHead, s.mayLinger())
+}
+
+// mayLinger is how many that were turned away the shard may keep for a second
+// while their requests are on the way: its part of LingeringConnections, and
+// while half of the room for clients is free, of a share of that.
+func (s *shard) mayLinger() int {
+	most, room := LingeringConnections, s.gateway.config().MaxClients
+	if s.gateway.connections.Load() < int64(room/2) {
+		most = max(most, min(room/8, maxLingering))
+	}
+	return most / len(s.gateway.shards)
 }
 
 // endsHead tells whether what was read may be a whole request without a body.

@@ -89,7 +89,6 @@ func newShard(g *Gateway, index int) (*shard, error) {
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: g.config().PingInterval,
-		Lingering:     LingeringConnections / g.config().Shards,
 		TurnDone:      func(took time.Duration) { s.counters.turns.observe(took, 1) },
 	})
 	s.starved.loop = s.loop

@@ -17,7 +17,6 @@ const lingerPatience = time.Second
 // cost more than looking.
 type lingering struct {
 	sockets []lingerer
-	most    int
 	looked  time.Duration // when they were looked at; the loop's time
 }
 
@@ -42,12 +41,12 @@ type lingerer struct {
 // something does: there are clients, such as Go's, that give up a connection on
 // which an answer comes before the request has left.
 //
-// Only LoopConfig.Lingering sockets linger; others are answered and closed at
-// once. Dismiss must not be called by a handler that still needs what it was
+// It lingers only if fewer than most do; else it is answered and closed at once.
+// Those that linger take descriptors beside those of connections. Dismiss must not be called by a handler that still needs what it was
 // given of the read buffer.
-func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool) {
+func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool, most int) {
 	s := lingerer{fd: fd, until: l.now + lingerPatience, answer: answer, complete: complete}
-	impatient := l.closed || !l.lingering.room(l)
+	impatient := l.closed || !l.lingering.room(l, most)
 	if over := s.listen(l.buffer, impatient); over || impatient {
 		closeSocket(fd)
 		return
@@ -78,11 +77,11 @@ func (s *lingerer) listen(scratch []byte, impatient bool) (over bool) {
 
 // room tells whether one more may linger. A storm makes room for itself: what
 // those before have sent has arrived by now. That is looked for once a turn.
-func (ls *lingering) room(l *Loop) bool {
-	if len(ls.sockets) >= ls.most && ls.looked != l.now {
+func (ls *lingering) room(l *Loop, most int) bool {
+	if len(ls.sockets) >= most && ls.looked != l.now {
 		ls.look(l)
 	}
-	return len(ls.sockets) < ls.most
+	return len(ls.sockets) < most
 }
 
 // look closes those that are over, or whose time is.

@@ -27,7 +27,7 @@ func dismissed(t *testing.T, tl *testLoop, fds []int) {
 	t.Helper()
 	tl.do(func() {
 		for _, fd := range fds {
-			tl.Dismiss(fd, []byte(lastAnswer), wholeRequest)
+			tl.Dismiss(fd, []byte(lastAnswer), wholeRequest, maxLingering)
 		}
 	})
 }
@@ -65,7 +65,7 @@ func TestDismiss(t *testing.T) {
 		{"nothing is said", "", "", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
+			tl := startLoop(t, poller.LoopConfig{})
 			before := openDescriptors(t)
 			fd, peer := tcpPair(t)
 			if _, err := io.WriteString(peer, test.before); err != nil {
@@ -118,7 +118,7 @@ func awaitArrival(t *testing.T, fd int) {
 
 // Who never closes is not waited for longer than a second.
 func TestDismissImpatiently(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
+	tl := startLoop(t, poller.LoopConfig{})
 	before := openDescriptors(t)
 	fd, peer := tcpPair(t)
 	dismissed(t, tl, []int{fd})
@@ -144,7 +144,7 @@ func (tl *testLoop) checkIdleWithoutTicks() {
 }
 
 func TestDismissMany(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
+	tl := startLoop(t, poller.LoopConfig{})
 	before := openDescriptors(t)
 	var fds []int
 	var peers []*net.TCPConn
@@ -166,7 +166,7 @@ func TestDismissMany(t *testing.T) {
 }
 
 func TestDismissTheGone(t *testing.T) {
-	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
+	tl := startLoop(t, poller.LoopConfig{})
 	before := openDescriptors(t)
 	reset, resetting := tcpPair(t)
 	finished, finishing := tcpPair(t)
@@ -197,7 +197,7 @@ func TestDismissTheGone(t *testing.T) {
 // kernel gives the connection up.
 func TestSendTimeout(t *testing.T) {
 	config := poller.ListenConfig{SendTimeout: 300 * time.Millisecond}
-	tl := startLoop(t, poller.LoopConfig{Lingering: maxLingering})
+	tl := startLoop(t, poller.LoopConfig{})
 	listeners := must[[]*poller.Listener](t)(config.Listen(loopback, 1))
 	accepted := make(chan *testConn, 1)
 	tl.do(func() {

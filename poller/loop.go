@@ -43,9 +43,6 @@ type LoopConfig struct {
 	// SweepInterval is the time in which every connection's Swept is called
 	// once; 0 means never.
 	SweepInterval time.Duration
-	// Lingering is how many dismissed sockets the loop keeps for a second; see
-	// Dismiss. They take descriptors beside those of the connections.
-	Lingering int
 	// TurnDone, if it is set, is told after each turn how long it took, from the
 	// end of the wait for sockets to the next.
 	TurnDone func(time.Duration)
@@ -113,7 +110,6 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 		buffer:    make([]byte, size),
 		now:       Now(),
 		turnDone:  config.TurnDone,
-		lingering: lingering{most: config.Lingering},
 		readLimit: size,
 		sweep:     sweep{interval: config.SweepInterval},
 	}, nil
