@@ -346,3 +346,25 @@ func stressClient(t *testing.T, p *peer, random *rand.Rand, channels []string, r
 		}
 	}
 }
+
+// TestSendBufferShowsLag has a client that does not read: the smaller the
+// kernel's send buffer, the sooner the gateway knows.
+func TestSendBufferShowsLag(t *testing.T) {
+	taken := func(sendBuffer int) uint64 {
+		s := start(t, oneShard, func(c *gateway.Config) { c.SendBuffer = sendBuffer })
+		p, upstream := s.connectNarrow(), s.publisher()
+		p.subscribe("news")
+		for s.stats().Total.Lagging == 0 {
+			upstream.publishes("news", `"`+strings.Repeat("x", 1000)+`"`)
+		}
+		return s.stats().Total.BytesOut
+	}
+	usual, small := taken(0), taken(8<<10)
+	t.Logf("a socket took %d bytes, with a send buffer of 8 KiB %d", usual, small)
+	if small >= usual {
+		t.Errorf("with a send buffer of 8 KiB a socket took %d bytes, %d without", small, usual)
+	}
+	if most := uint64(64<<10 + 64<<10); usual > most { // unsent, and what the client's side takes
+		t.Errorf("a socket of a client that does not read took %d bytes, want at most %d", usual, most)
+	}
+}
