@@ -47,6 +47,22 @@ func TestShortTimes(t *testing.T) {
 			t.Errorf("in tenths, from %v to %v after it are %v", test.from, test.length, got)
 		}
 	}
+	for _, test := range []struct {
+		seen, pinged time.Duration
+		after        bool
+	}{
+		{time.Second, time.Second, true},
+		{time.Second, time.Second + 900*time.Microsecond, true},
+		{time.Second - 1, time.Second, false},
+		{time.Second - time.Millisecond - 1, time.Second, false},
+		{49 * day, 49*day - time.Second, true},
+		{1<<32*time.Millisecond - time.Second, 1 << 32 * time.Millisecond, false}, // wraps between them
+		{1 << 32 * time.Millisecond, 1<<32*time.Millisecond - time.Second, true},
+	} {
+		if got := seenAt(test.seen).after(test.pinged); got != test.after {
+			t.Errorf("seen at %v is after a ping at %v: %v", test.seen, test.pinged, got)
+		}
+	}
 	if got := tenthsOf(4999 * time.Millisecond).since(5 * time.Second); got != 100*time.Millisecond {
 		t.Errorf("an age is rounded to %v", got)
 	}

@@ -22,5 +22,13 @@ func (m millis) since(now time.Duration) time.Duration {
 	return time.Duration(millisOf(now)-m) * time.Millisecond
 }
 
+// seenAt is the time of a sign of life, rounded up: one in the millisecond of a
+// ping counts as an answer.
+func seenAt(now time.Duration) millis { return millisOf(now) + 1 }
+
+// after tells whether m, which seenAt has made, is later than t, if both lie
+// within 24 days.
+func (m millis) after(t time.Duration) bool { return int32(m-millisOf(t)) > 0 }
+
 // seconds is d for JSON. Duration.Seconds would make 2.1390000000000002 of 2.139.
 func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }

@@ -158,7 +158,7 @@ func (c *session) resume() {
 		return // it ended meanwhile
 	}
 	c.held = nil
-	c.lastSeen = c.shard.loop.Now() // it was us who did not read
+	c.lastSeen = seenAt(c.shard.loop.Now()) // it was us who did not read
 	if held.starved != nil {
 		c.command(held.starved)
 	}

@@ -35,7 +35,7 @@ func (c *session) pinged() { c.shard.pongs.Add(c, c.shard.loop.Now()) }
 // pongDue judges a client some time after it was pinged. Any byte that came or
 // went since counts as life; and whom we do not read cannot show any.
 func (c *session) pongDue(pinged time.Duration) {
-	if c.state == sessionOpen && c.held == nil && c.backlog == nil && c.lastSeen <= pinged {
+	if c.state == sessionOpen && c.held == nil && c.backlog == nil && !c.lastSeen.after(pinged) {
 		c.silent()
 	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"time"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -77,9 +76,10 @@ type session struct {
 
 	subscriptions []subscription
 	reader        websocket.Reader
-	held          *heldInput    // input that cannot be handled yet, or nil
-	lastSeen      time.Duration // when bytes last came or left; the loop's time
-	source        *source       // where it comes from, or nil
+	held          *heldInput // input that cannot be handled yet, or nil
+	lastSeen      millis     // when bytes last came or left; see seenAt
+	commandsDue   uint32     // when its next command is; see compactBucket
+	source        *source    // where it comes from, or nil
 	id            uint64
 }
 
@@ -106,7 +106,7 @@ func (c *session) moveTo(next sessionState) {
 
 // Received implements poller.Handler.
 func (c *session) Received(p []byte) {
-	c.lastSeen = c.shard.loop.Now()
+	c.lastSeen = seenAt(c.shard.loop.Now())
 	c.shard.counters.bytesIn += uint64(len(p))
 	switch c.state {
 	case sessionHandshaking:
@@ -296,7 +296,7 @@ func (c *session) Writable() {
 			return
 		}
 		sent += n
-		b.progress, c.lastSeen = s.loop.Now(), s.loop.Now()
+		b.progress, c.lastSeen = s.loop.Now(), seenAt(s.loop.Now())
 		s.counters.writes++
 		s.counters.bytesOut += uint64(n)
 		replies := b.ownBytes > 0

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"math"
+	"time"
+)
+
+// compactBucket is a bucket whose number takes 4 bytes, for what every client
+// keeps. It takes one thing at a time.
+//
+// The number is a time in units of 2^shift nanoseconds, and wraps: a due time
+// is one only as far ahead of the clock as this bucket can put it, anything else
+// lies in the past. So that one which has passed long ago never comes round and
+// looks like one to come, whoever keeps it calls settle often enough.
+type compactBucket struct {
+	shift     uint8
+	interval  uint32 // of one, on average; 0: no bound
+	tolerance uint32 // how far ahead of the clock one more may be taken
+}
+
+// compactShift makes the unit about a microsecond, which wraps after 73
+// minutes; with a burst that takes long to be allowed again, or numbers that are
+// seldom settled, it is larger.
+const compactShift = 10
+
+// newCompactBucket is for numbers that are settled once in each interval
+// settled. A rate is kept to half a unit for each thing: with the usual unit,
+// to 1 % at 20,000 a second. No rate is higher than one for each unit.
+func newCompactBucket(r Rate, settled time.Duration) compactBucket {
+	c := compactBucket{shift: compactShift}
+	b := newBucket(r)
+	for ; ; c.shift++ {
+		interval := uint64(0)
+		if !r.Unlimited() {
+			interval = max(uint64(b.interval+1<<c.shift/2)>>c.shift, 1)
+		}
+		// A number is at most this far ahead, and stays for at most settled, late as
+		// that may be, before it is looked at: both together are far from a wrap.
+		most := max(interval*uint64(r.Burst), uint64(settled)>>c.shift)
+		if most <= math.MaxUint32/16 {
+			c.interval = uint32(interval)
+			c.tolerance = uint32(interval * uint64(max(r.Burst-1, 0)))
+			return c
+		}
+	}
+}
+
+// start is the number of who has taken nothing yet.
+func (b compactBucket) start(now time.Duration) (due uint32) { return b.clock(now) }
+
+// take takes one and returns 0, or does not and returns after how long it may be
+// tried again. due belongs to the caller, at first 0; now is the loops' clock.
+func (b compactBucket) take(due *uint32, now time.Duration) (wait time.Duration) {
+	if b.interval == 0 {
+		return 0
+	}
+	clock := b.clock(now)
+	ahead := b.ahead(*due, clock)
+	if ahead > b.tolerance {
+		return time.Duration(ahead-b.tolerance) << b.shift
+	}
+	*due = clock + ahead + b.interval
+	return 0
+}
+
+// settle brings a number that lies in the past up to the clock.
+func (b compactBucket) settle(due *uint32, now time.Duration) {
+	clock := b.clock(now)
+	*due = clock + b.ahead(*due, clock)
+}
+
+func (b compactBucket) clock(now time.Duration) uint32 { return uint32(now >> b.shift) }
+
+// ahead is how far due lies ahead of the clock; 0 if it has passed.
+func (b compactBucket) ahead(due, clock uint32) uint32 {
+	ahead := due - clock
+	if ahead > b.tolerance+b.interval {
+		return 0
+	}
+	return ahead
+}

@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// TestCompactBucketKeepsRate has it side by side with the bucket that has room,
+// from times just before its number wraps.
+func TestCompactBucketKeepsRate(t *testing.T) {
+	for _, rate := range []Rate{{100, 2000}, {10, 1}, {1, 1}, {0.1, 5}, {1000, 1}, {50, 100}} {
+		compact, roomy := newCompactBucket(rate, 25*time.Second), newBucket(rate)
+		wrap := time.Duration(1) << 32 << compact.shift
+		random := rand.New(rand.NewPCG(1, 2))
+		for _, from := range []time.Duration{0, wrap - 10*time.Second, 3*wrap - time.Second} {
+			due := compact.start(from)
+			var roomyDue time.Duration
+			took, tookRoomy := 0, 0
+			settled := from
+			now := from
+			for now < from+100*time.Second {
+				now += time.Duration(random.ExpFloat64() / rate.PerSecond / 3 * float64(time.Second))
+				if now-settled > 25*time.Second {
+					compact.settle(&due, now)
+					settled = now
+				}
+				before := due
+				if wait := compact.take(&due, now); wait == 0 {
+					took++
+				} else if due != before {
+					t.Fatalf("%+v: what was refused was taken", rate)
+				} else if again := due; compact.take(&again, now+wait) != 0 {
+					t.Fatalf("%+v: could not be taken after %v", rate, wait)
+				}
+				if roomy.take(&roomyDue, 1, now) == 0 {
+					tookRoomy++
+				}
+			}
+			if off := took - tookRoomy; off < -tookRoomy/100-1 || off > tookRoomy/100+1 {
+				t.Errorf("%+v from %v: took %d, want about %d", rate, from, took, tookRoomy)
+			}
+		}
+	}
+}
+
+// Whoever has done nothing for whatever time may go on, and has no more than the
+// burst.
+func TestCompactBucketAfterIdling(t *testing.T) {
+	for _, settled := range []time.Duration{time.Second, 25 * time.Second, time.Hour, 30 * 24 * time.Hour} {
+		for _, rate := range []Rate{{100, 2000}, {1.0 / 60, 6}, {1, 100_000}} {
+			b := newCompactBucket(rate, settled)
+			wrap := time.Duration(1) << 32 << b.shift
+			burst := func(now time.Duration, due uint32) (n int) {
+				for n <= rate.Burst && b.take(&due, now) == 0 {
+					n++
+				}
+				return n
+			}
+			var due uint32
+			for b.take(&due, 0) == 0 { // use the burst up
+			}
+			// Idle, but settled late each time, for more than a wrap.
+			now := time.Duration(0)
+			for now < wrap+wrap/2 {
+				now += max(settled+settled/2, wrap/32)
+				if now < time.Duration(float64(rate.Burst)/rate.PerSecond*float64(time.Second)) {
+					b.settle(&due, now)
+					continue
+				}
+				if got := burst(now, due); got < rate.Burst || got > rate.Burst {
+					t.Fatalf("%+v settled every %v: %d may be taken after idling %v, want %d", rate, settled, got, now, rate.Burst)
+				}
+				b.settle(&due, now)
+			}
+		}
+	}
+}
+
+func TestCompactBucketBounds(t *testing.T) {
+	var due uint32
+	none := newCompactBucket(Rate{}, time.Second)
+	for range 1000 {
+		if none.take(&due, 0) != 0 {
+			t.Fatal("no rate is a bound")
+		}
+	}
+	// One that was unbounded for long, until the rate was changed.
+	bounded := newCompactBucket(Rate{1, 1000}, time.Second)
+	late := time.Duration(1)<<32<<bounded.shift - time.Minute
+	due = none.start(0)
+	none.settle(&due, late)
+	if wait := bounded.take(&due, late); wait > 0 {
+		t.Errorf("has to wait %v", wait)
+	}
+	// Faster than the unit is as fast as the unit, not without bound.
+	fast, now := newCompactBucket(Rate{1e9, 1}, time.Second), time.Hour
+	due = 0
+	if fast.take(&due, now) != 0 || fast.take(&due, now) == 0 {
+		t.Error("a very fast rate does not bound")
+	}
+	// After a change of the rate, a number means at most a burst's time.
+	slow := newCompactBucket(Rate{1, 10}, time.Second)
+	for random := rand.New(rand.NewPCG(3, 4)); now < 2*time.Hour; now += time.Minute {
+		due = random.Uint32()
+		if wait := slow.take(&due, now); wait > 2*time.Second {
+			t.Fatalf("a number of another bucket has to wait %v", wait)
+		}
+	}
+}
