@@ -156,6 +156,25 @@ func TestCheckChannel(t *testing.T) {
 	}
 }
 
+func TestCheckChannelWithin(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		longest int
+		want    string // "" if allowed
+	}{
+		{"news", 4, ""},
+		{"news!", 4, "bad_channel: a channel name is longer than 4 bytes"},
+		{"éé", 3, "bad_channel: a channel name is longer than 3 bytes"},
+		{"a b", 2, "bad_channel: a channel name holds a space or a control character"},
+		{strings.Repeat("a", command.MaxChannel), command.MaxChannel, ""},
+	} {
+		err := command.CheckChannelWithin([]byte(tt.name), tt.longest)
+		if err == nil && tt.want != "" || err != nil && err.Error() != tt.want {
+			t.Errorf("%q of at most %d: %v, want %q", tt.name, tt.longest, err, tt.want)
+		}
+	}
+}
+
 func TestParsingAllocatesNothing(t *testing.T) {
 	payloads := [][]byte{
 		[]byte(`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`),

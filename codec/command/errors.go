@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"fleetcast/codec/jsonscan"
 )
@@ -28,31 +29,40 @@ const (
 type Error struct {
 	Code    Code
 	Message string // for people; UTF-8
+	// RetryAfter is the time after which the same is worth another try; 0 if that
+	// is not known.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
+// RetryAfterMS is RetryAfter as it goes over the wire: rounded up, so that who
+// obeys it is not early.
+func (e *Error) RetryAfterMS() uint64 {
+	return uint64((e.RetryAfter + time.Millisecond - 1) / time.Millisecond)
+}
+
 // Refusals whose text never varies, made once so that refusing allocates nothing.
 var (
-	errRepeatedKey    = &Error{BadRequest, "a key is repeated"}
-	errBadID          = &Error{BadRequest, "id must be an integer from 0 to 9007199254740991"}
-	errBadType        = &Error{BadRequest, "type must be a string"}
-	errNoType         = &Error{BadRequest, "type is missing"}
-	errUnknownType    = &Error{UnknownType, "type must be subscribe, unsubscribe, publish or ping"}
-	errChannelType    = &Error{BadRequest, "channel must be a string"}
-	errChannelsType   = &Error{BadRequest, "channels must be an array of strings"}
-	errNoChannels     = &Error{BadRequest, "channels is empty"}
-	errTooMany        = &Error{LimitExceeded, "channels has more than " + strconv.Itoa(MaxChannels) + " names"}
-	errBothChannels   = &Error{BadRequest, "channel and channels exclude each other"}
-	errNoChannel      = &Error{BadRequest, "channel is missing"}
-	errBadSince       = &Error{BadRequest, "since must be an object with epoch, a string, and offset, an integer"}
-	errSinceChannels  = &Error{BadRequest, "since goes with channel, not with channels"}
-	errNoData         = &Error{BadRequest, "data is missing"}
-	errNotObject      = &Error{BadRequest, "a message is one JSON object"}
-	errChannelEmpty   = &Error{BadChannel, "a channel name is empty"}
-	errChannelLong    = &Error{BadChannel, "a channel name is longer than " + strconv.Itoa(MaxChannel) + " bytes"}
-	errChannelUTF8    = &Error{BadChannel, "a channel name is not valid UTF-8"}
-	errChannelControl = &Error{BadChannel, "a channel name holds a space or a control character"}
+	errRepeatedKey    = &Error{Code: BadRequest, Message: "a key is repeated"}
+	errBadID          = &Error{Code: BadRequest, Message: "id must be an integer from 0 to 9007199254740991"}
+	errBadType        = &Error{Code: BadRequest, Message: "type must be a string"}
+	errNoType         = &Error{Code: BadRequest, Message: "type is missing"}
+	errUnknownType    = &Error{Code: UnknownType, Message: "type must be subscribe, unsubscribe, publish or ping"}
+	errChannelType    = &Error{Code: BadRequest, Message: "channel must be a string"}
+	errChannelsType   = &Error{Code: BadRequest, Message: "channels must be an array of strings"}
+	errNoChannels     = &Error{Code: BadRequest, Message: "channels is empty"}
+	errTooMany        = &Error{Code: LimitExceeded, Message: "channels has more than " + strconv.Itoa(MaxChannels) + " names"}
+	errBothChannels   = &Error{Code: BadRequest, Message: "channel and channels exclude each other"}
+	errNoChannel      = &Error{Code: BadRequest, Message: "channel is missing"}
+	errBadSince       = &Error{Code: BadRequest, Message: "since must be an object with epoch, a string, and offset, an integer"}
+	errSinceChannels  = &Error{Code: BadRequest, Message: "since goes with channel, not with channels"}
+	errNoData         = &Error{Code: BadRequest, Message: "data is missing"}
+	errNotObject      = &Error{Code: BadRequest, Message: "a message is one JSON object"}
+	errChannelEmpty   = &Error{Code: BadChannel, Message: "a channel name is empty"}
+	errChannelLong    = channelTooLong(MaxChannel)
+	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8"}
+	errChannelControl = &Error{Code: BadChannel, Message: "a channel name holds a space or a control character"}
 )
 
 // SyntaxError returns the refusal of a text in which a walk of package jsonscan met err, offset
@@ -61,7 +71,7 @@ func SyntaxError(text []byte, err error, offset int) *Error {
 	if errors.Is(err, jsonscan.ErrSyntax) && !startsObject(text) {
 		return errNotObject
 	}
-	return &Error{BadRequest, err.Error() + " at byte " + strconv.Itoa(offset)}
+	return &Error{Code: BadRequest, Message: err.Error() + " at byte " + strconv.Itoa(offset)}
 }
 
 func startsObject(text []byte) bool {

@@ -90,6 +90,18 @@ func CheckChannel(name []byte) error {
 	return nil
 }
 
+// CheckChannelWithin is CheckChannel for names of at most longest bytes, which is at most MaxChannel.
+func CheckChannelWithin(name []byte, longest int) error {
+	if err := CheckChannel(name); err != nil || len(name) <= longest {
+		return err
+	}
+	return channelTooLong(longest)
+}
+
+func channelTooLong(longest int) *Error {
+	return &Error{Code: BadChannel, Message: "a channel name is longer than " + strconv.Itoa(longest) + " bytes"}
+}
+
 func checkUnicodeChannel(name []byte) error {
 	if !utf8.Valid(name) {
 		return errChannelUTF8

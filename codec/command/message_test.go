@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"testing"
+	"time"
 
 	"fleetcast/codec/command"
 )
@@ -29,6 +30,9 @@ var messages = []struct {
 	{"event of an odd channel", command.AppendEvent(nil, command.EventPrefix([]byte(`a"é`)), 1, []byte(`null`)), `{"type":"event","channel":"a\"é","offset":1,"data":null}`},
 	{"gap", command.AppendGap(nil, "news", 19, 40), `{"type":"gap","channel":"news","from":19,"to":40}`},
 	{"error", command.AppendError(nil, one, command.PermissionDenied, `not "here"`), `{"type":"error","id":1,"code":"permission_denied","message":"not \"here\""}`},
+	{"error for a while", command.AppendRefusal(nil, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: 1500_001 * time.Microsecond}),
+		`{"type":"error","id":1,"code":"rate_limited","message":"no","retry_after_ms":1501}`},
+	{"error for good", command.AppendRefusal(nil, none, &command.Error{Code: command.BadRequest, Message: "no"}), `{"type":"error","code":"bad_request","message":"no"}`},
 	{"error without id", command.AppendError(nil, none, command.BadRequest, "no"), `{"type":"error","code":"bad_request","message":"no"}`},
 	{"goodbye", command.AppendGoodbye(nil, "draining", 1234), `{"type":"goodbye","reason":"draining","retry_after_ms":1234}`},
 
@@ -89,6 +93,7 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 		dst = command.AppendPong(dst, one)
 		dst = command.AppendGap(dst, channel, 19, 40)
 		dst = command.AppendError(dst, one, command.BadRequest, "no")
+		dst = command.AppendRefusal(dst, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: time.Second})
 		dst = command.AppendGoodbye(dst, "draining", 1234)
 		dst = command.AppendSubscribe(dst, one, channel)
 		dst = command.AppendUnsubscribe(dst, one, channel)

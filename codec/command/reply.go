@@ -55,10 +55,23 @@ func AppendGap[C jsonscan.Text](dst []byte, channel C, from, to uint64) []byte {
 
 // AppendError appends the refusal of a command.
 func AppendError(dst []byte, id ID, code Code, message string) []byte {
+	return append(appendError(dst, id, code, message), '}')
+}
+
+// AppendRefusal is AppendError with the time after which the command may be tried again, if it is
+// known.
+func AppendRefusal(dst []byte, id ID, e *Error) []byte {
+	dst = appendError(dst, id, e.Code, e.Message)
+	if e.RetryAfter > 0 {
+		return appendLast(dst, `,"retry_after_ms":`, e.RetryAfterMS())
+	}
+	return append(dst, '}')
+}
+
+func appendError(dst []byte, id ID, code Code, message string) []byte {
 	dst = appendHead(dst, `{"type":"error"`, id)
 	dst = appendText(dst, `,"code":`, string(code))
-	dst = appendText(dst, `,"message":`, message)
-	return append(dst, '}')
+	return appendText(dst, `,"message":`, message)
 }
 
 // AppendGoodbye appends the last message before the gateway closes the connection, with the time in

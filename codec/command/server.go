@@ -41,7 +41,7 @@ type ServerMessage struct {
 	Code           []byte // error
 	Message        []byte // error
 	Reason         []byte // goodbye
-	RetryAfterMS   uint64 // goodbye
+	RetryAfterMS   uint64 // goodbye; error, 0 if it does not say
 
 	seen  fields
 	texts jsonscan.Unquoter

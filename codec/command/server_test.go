@@ -3,6 +3,7 @@ package command_test
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"fleetcast/codec/command"
 )
@@ -25,7 +26,9 @@ func encode(m *command.ServerMessage) []byte {
 	case command.KindGap:
 		return command.AppendGap(nil, m.Channel, m.From, m.To)
 	case command.KindError:
-		return command.AppendError(nil, m.ID, command.Code(m.Code), string(m.Message))
+		return command.AppendRefusal(nil, m.ID, &command.Error{
+			Code: command.Code(m.Code), Message: string(m.Message), RetryAfter: time.Duration(m.RetryAfterMS) * time.Millisecond,
+		})
 	case command.KindGoodbye:
 		return command.AppendGoodbye(nil, string(m.Reason), m.RetryAfterMS)
 	}

@@ -25,7 +25,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
 		lines := publish.Lines{Limit: 1 << 16}
 		one, _, _ := lines.Next(line)
-		if err := r.Parse(one, 1<<16); err != nil {
+		if err := r.Parse(one, publish.RequestLimits{Data: 1 << 16, Channel: command.MaxChannel}); err != nil {
 			t.Error(err)
 		}
 		for _, b := range [][]byte{array, inline} {
@@ -60,7 +60,7 @@ func BenchmarkParseRequest(b *testing.B) {
 			b.SetBytes(int64(len(line)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := r.Parse(line, 1<<16); err != nil {
+				if err := r.Parse(line, publish.RequestLimits{Data: 1 << 16, Channel: command.MaxChannel}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -63,6 +63,21 @@ func AppendResults(dst []byte, id command.ID, results []Result) []byte {
 // AppendError appends the refusal of a request, which it identifies by its id or, if that is not set, by
 // the number of its line in the connection, counted from 1.
 func AppendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
+	return append(appendError(dst, id, line, code, message), "}}\n"...)
+}
+
+// AppendRefusal is AppendError with the time after which the request may be tried again, if it is
+// known.
+func AppendRefusal(dst []byte, id command.ID, line uint64, e *command.Error) []byte {
+	dst = appendError(dst, id, line, e.Code, e.Message)
+	if e.RetryAfter > 0 {
+		dst = append(dst, `,"retry_after_ms":`...)
+		dst = strconv.AppendUint(dst, e.RetryAfterMS(), 10)
+	}
+	return append(dst, "}}\n"...)
+}
+
+func appendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
 	if id.Set {
 		dst = append(dst, `{"id":`...)
 		dst = strconv.AppendUint(dst, id.Value, 10)
@@ -73,6 +88,5 @@ func AppendError(dst []byte, id command.ID, line uint64, code command.Code, mess
 	dst = append(dst, `,"error":{"code":`...)
 	dst = jsonscan.AppendString(dst, string(code))
 	dst = append(dst, `,"message":`...)
-	dst = jsonscan.AppendString(dst, message)
-	return append(dst, "}}\n"...)
+	return jsonscan.AppendString(dst, message)
 }

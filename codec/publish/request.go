@@ -45,13 +45,18 @@ var (
 	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
 )
 
-// Parse reads one line and overwrites r with it; data may have up to maxData bytes. Keys are
-// case-sensitive and unknown ones ignored.
+// RequestLimits bound what a request may hold, in bytes.
+type RequestLimits struct {
+	Data    int // the raw JSON
+	Channel int // each name, at most command.MaxChannel
+}
+
+// Parse reads one line and overwrites r with it. Keys are case-sensitive and unknown ones ignored.
 //
 // The error is a *command.Error with bad_request, bad_channel (the message names it) or
 // limit_exceeded (too much data, or more than command.MaxChannels names); r.ID is set if an id could be
 // read before it, so that the answer can carry it.
-func (r *Request) Parse(line []byte, maxData int) error {
+func (r *Request) Parse(line []byte, limits RequestLimits) error {
 	r.texts.Reset()
 	*r = Request{Channels: r.Channels[:0], texts: r.texts}
 	object := jsonscan.NewObject(line)
@@ -67,7 +72,7 @@ func (r *Request) Parse(line []byte, maxData int) error {
 		return command.SyntaxError(line, err, object.Offset())
 	}
 	if refusal == nil {
-		refusal = r.check(maxData)
+		refusal = r.check(limits)
 	}
 	if refusal != nil {
 		return refusal
@@ -125,7 +130,7 @@ func requestKey(key []byte) keys {
 }
 
 // check looks at what the members amount to together.
-func (r *Request) check(maxData int) *command.Error {
+func (r *Request) check(limits RequestLimits) *command.Error {
 	const bothChannels = keyChannel | keyChannels
 	switch {
 	case r.seen&bothChannels == bothChannels:
@@ -134,11 +139,11 @@ func (r *Request) check(maxData int) *command.Error {
 		return errNoChannel
 	case r.seen&keyData == 0:
 		return errNoData
-	case len(r.Data) > maxData:
-		return dataTooLong(maxData)
+	case len(r.Data) > limits.Data:
+		return dataTooLong(limits.Data)
 	}
 	for _, name := range r.Channels {
-		if err := command.CheckChannel(name); err != nil {
+		if err := command.CheckChannelWithin(name, limits.Channel); err != nil {
 			return badChannel(name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"fleetcast/codec/command"
@@ -17,6 +18,18 @@ import (
 )
 
 const maxData = 20
+
+func TestRequestChannelLength(t *testing.T) {
+	var r publish.Request
+	limits := publish.RequestLimits{Data: maxData, Channel: 4}
+	if err := r.Parse([]byte(`{"channels":["abcd","é2"],"data":1}`), limits); err != nil {
+		t.Errorf("names of 4 bytes: %v", err)
+	}
+	err := r.Parse([]byte(`{"channels":["abcd","é234"],"data":1}`), limits)
+	if want := `bad_channel: channel "\u00e9234": a channel name is longer than 4 bytes`; err == nil || err.Error() != want {
+		t.Errorf("a name of 5 bytes: %v, want %s", err, want)
+	}
+}
 
 // outcome is what a parsed request comes to.
 type outcome struct {
@@ -28,7 +41,7 @@ type outcome struct {
 }
 
 func parse(r *publish.Request, line string, maxData int) (o outcome, message string, err error) {
-	err = r.Parse([]byte(line), maxData)
+	err = r.Parse([]byte(line), publish.RequestLimits{Data: maxData, Channel: command.MaxChannel})
 	if r.ID.Set {
 		o.id = fmt.Sprint(r.ID.Value)
 	}
@@ -124,6 +137,9 @@ func TestReplies(t *testing.T) {
 		{publish.AppendResults(nil, one, results), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200},{"channel":"q\"é","epoch":"a","offset":1,"subscribers":0}]}`},
 		{publish.AppendError(nil, one, 7, command.BadRequest, "no\nway"), `{"id":1,"error":{"code":"bad_request","message":"no\nway"}}`},
 		{publish.AppendError(nil, command.ID{}, 7, command.LimitExceeded, "x"), `{"line":7,"error":{"code":"limit_exceeded","message":"x"}}`},
+		{publish.AppendRefusal(nil, one, 7, &command.Error{Code: command.RateLimited, Message: "x", RetryAfter: time.Nanosecond}),
+			`{"id":1,"error":{"code":"rate_limited","message":"x","retry_after_ms":1}}`},
+		{publish.AppendRefusal(nil, command.ID{}, 7, &command.Error{Code: command.BadChannel, Message: "x"}), `{"line":7,"error":{"code":"bad_channel","message":"x"}}`},
 		{publish.AppendError(nil, command.NewID(0), 7, command.BadChannel, "x"), `{"id":0,"error":{"code":"bad_channel","message":"x"}}`},
 	}
 	for _, tt := range tests {
