@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"sync/atomic"
+	"time"
 
+	"fleetcast/codec/command"
 	"fleetcast/poller"
 )
 
@@ -15,7 +17,8 @@ type account struct {
 	credits *credits
 	inUse   atomic.Int64
 	waiting atomic.Bool
-	starved *starved // of the connection's loop
+	starved *starved      // of the connection's loop
+	due     time.Duration // when the next event is, by the rate; see bucket. It belongs to who takes
 }
 
 // take takes n bytes if neither the account nor the budget is used up. Either
@@ -26,6 +29,20 @@ func (a *account) take(n int64) bool {
 	}
 	a.inUse.Add(n)
 	return true
+}
+
+// admit takes n bytes for as many events, unless a rate forbids these for now,
+// which the refusal says; ok is false without credit too. Then nothing is taken.
+func (a *account) admit(rate *eventRate, events int, n int64, now time.Duration) (refusal *command.Error, ok bool) {
+	due := a.due
+	if wait := rate.take(&due, events, now); wait > 0 {
+		return rate.refuse(wait), false
+	}
+	if !a.take(n) {
+		return nil, false
+	}
+	a.due = due
+	return nil, true
 }
 
 // give returns n bytes.

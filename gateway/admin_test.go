@@ -138,7 +138,7 @@ func TestStats(t *testing.T) {
 	if !reflect.DeepEqual(total, want) {
 		t.Errorf("the counters are\n%+v, want\n%+v", total, want)
 	}
-	if stats.Limits != (gateway.Limits{MaxClients: 100, MaxPublishers: 10, MaxChannels: 20, Credits: 1 << 20, Backlog: 1 << 10, BacklogMemory: gateway.DefaultBacklogMemory}) {
+	if stats.Limits != (gateway.Limits{MaxClients: 100, MaxPublishers: 10, MaxChannels: 20, Subscriptions: gateway.DefaultMaxSubscriptions, Credits: 1 << 20, Backlog: 1 << 10, BacklogMemory: gateway.DefaultBacklogMemory}) {
 		t.Errorf("the limits are %+v", stats.Limits)
 	}
 	if age := time.Since(stats.StartedAt); !stats.Ready || age < 0 || age > patience {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"fleetcast/codec/command"
 )
@@ -39,13 +41,30 @@ func apiErrorOf(err error) *apiError {
 		status = http.StatusBadRequest
 	case command.LimitExceeded:
 		status = http.StatusRequestEntityTooLarge
+	case command.RateLimited:
+		status = http.StatusTooManyRequests
 	}
 	return &apiError{status, refusal.Code, refusal.Message}
 }
 
+// retryAfter is the time after which the same request is worth another try; 0
+// if that is not known.
+func retryAfter(err error) time.Duration {
+	if refusal, ok := errors.AsType[*command.Error](err); ok {
+		return refusal.RetryAfter
+	}
+	if err == errNoCredit {
+		return creditRetry
+	}
+	return 0
+}
+
 func answerError(w http.ResponseWriter, err error) {
-	e := apiErrorOf(err)
-	answerJSON(w, e.status, map[string]any{
-		"error": map[string]string{"code": string(e.code), "message": e.message},
-	})
+	e, after := apiErrorOf(err), retryAfter(err)
+	fields := map[string]any{"code": string(e.code), "message": e.message}
+	if after > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
+		fields["retry_after_ms"] = (after + time.Millisecond - 1).Milliseconds()
+	}
+	answerJSON(w, e.status, map[string]any{"error": fields})
 }

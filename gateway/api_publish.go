@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
@@ -14,8 +15,8 @@ import (
 var errNoCredit = &apiError{http.StatusServiceUnavailable, command.NotAvailable,
 	"too much is under way (--credits, --publisher-credits); nothing was published, try again later"}
 
-// creditRetry is when to try again without credit, in seconds.
-const creditRetry = "1"
+// creditRetry is when to try again without credit.
+const creditRetry = time.Second
 
 var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 
@@ -51,9 +52,6 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	reply, err := a.gateway.apiPublisher.publish(body)
-	if err == errNoCredit {
-		w.Header().Set("Retry-After", creditRetry)
-	}
 	if err != nil {
 		return err
 	}
@@ -91,17 +89,17 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	if p.ended || g.running.Err() != nil {
 		return reply, notAvailable("the gateway is stopping")
 	}
-	if err := r.Parse(body, g.config().MaxEvent); err != nil {
+	if err := r.Parse(body, g.requestLimits()); err != nil {
 		return reply, err
 	}
 	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	var cost int64
-	for _, name := range r.Channels {
-		cost += eventCost(name, r.Key, r.Data)
-	}
-	if !p.account.take(cost) {
+	refusal, ok := p.account.admit(&g.settings.Load().publisher, len(r.Channels), requestCost(r), poller.Now())
+	switch {
+	case refusal != nil:
+		return reply, refusal
+	case !ok:
 		return reply, errNoCredit
 	}
 	p.requests++

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 
 	"fleetcast/codec/command"
 )
@@ -13,41 +14,75 @@ var (
 	errTooManyChannels   = &command.Error{Code: command.LimitExceeded, Message: "too many channels on one connection"}
 	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
 	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
+	errBinary            = &command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}
 	errStopping          = &command.Error{Code: command.NotAvailable, Message: "the gateway is stopping"}
 	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
 )
+
+func tooManySubscriptions(limit int64) *command.Error {
+	return &command.Error{
+		Code:    command.LimitExceeded,
+		Message: fmt.Sprintf("the gateway holds %d subscriptions, which is its limit", limit),
+	}
+}
 
 // command handles one text message of the client. The answers go to the reply
 // buffer.
 func (c *session) command(payload []byte) {
 	s := c.shard
 	cmd := &s.command
-	if err := cmd.Parse(payload); err != nil {
-		c.refuse(err, cmd.ID)
+	err := cmd.Parse(payload)
+	if err == nil && (cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe) {
+		c.eachChannel(cmd)
 		return
 	}
-	switch cmd.Type {
-	case command.Subscribe:
-		for _, name := range cmd.Channels {
-			c.subscribe(name, cmd.ID)
-		}
-	case command.Unsubscribe:
-		for _, name := range cmd.Channels {
-			c.unsubscribe(name, cmd.ID)
-		}
-	case command.Publish:
+	if refusal := c.takeCommand(); refusal != nil {
+		err = refusal
+	}
+	switch {
+	case err != nil:
+		c.refuse(err, cmd.ID)
+	case cmd.Type == command.Publish:
 		c.publish(cmd, payload)
-	case command.Ping:
+	case cmd.Type == command.Ping:
 		start := s.beginReply()
 		s.replies = command.AppendPong(s.replies, cmd.ID)
 		s.endReply(start)
 	}
 }
 
+// takeCommand counts one command; the refusal, if any, says that there were too
+// many.
+func (c *session) takeCommand() (refusal *command.Error) {
+	rate := &c.shard.gateway.settings.Load().commands
+	if wait := rate.take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
+		return rate.refuse(wait)
+	}
+	return nil
+}
+
+// eachChannel subscribes or unsubscribes. Each name is a command of its own.
+func (c *session) eachChannel(cmd *command.Command) {
+	for _, name := range cmd.Channels {
+		refusal := c.takeCommand()
+		switch {
+		case refusal != nil && cmd.Type == command.Subscribe:
+			c.refuseChannel("subscribe", name, refusal, cmd.ID)
+		case refusal != nil:
+			c.refuseChannel("unsubscribe", name, refusal, cmd.ID)
+		case cmd.Type == command.Subscribe:
+			c.subscribe(name, cmd.ID)
+		default:
+			c.unsubscribe(name, cmd.ID)
+		}
+	}
+}
+
 // subscribe starts deliveries behind the position that the reply names.
 func (c *session) subscribe(name []byte, id command.ID) {
 	s := c.shard
-	if err := command.CheckChannel(name); err != nil {
+	config := s.gateway.config()
+	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
 		c.refuseChannel("subscribe", name, err, id)
 		return
 	}
@@ -56,12 +91,19 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	case ch != nil && c.find(ch) >= 0:
 		c.refuseChannel("subscribe", name, errAlreadySubscribed, id)
 		return
-	case len(c.subscriptions) >= s.gateway.config().ClientChannels:
+	case len(c.subscriptions) >= config.ClientChannels:
 		c.refuseChannel("subscribe", name, errTooManyChannels, id)
 		return
-	case ch == nil:
+	}
+	if limit := int64(config.MaxSubscriptions); s.gateway.subscriptions.Add(1) > limit {
+		s.gateway.subscriptions.Add(-1)
+		c.refuseChannel("subscribe", name, tooManySubscriptions(limit), id)
+		return
+	}
+	if ch == nil {
 		var err error
 		if ch, err = s.openChannel(name); err != nil {
+			s.gateway.subscriptions.Add(-1)
 			c.refuseChannel("subscribe", name, err, id)
 			return
 		}
@@ -78,6 +120,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 
 func (c *session) unsubscribe(name []byte, id command.ID) {
 	s := c.shard
+	// Not the limit on names: who has subscribed to one that was allowed may leave.
 	if err := command.CheckChannel(name); err != nil {
 		c.refuseChannel("unsubscribe", name, err, id)
 		return
@@ -100,33 +143,62 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 	s.endReply(start)
 }
 
-// publish sequences a client's event where the configuration allows it. Without
-// credit the command waits and the client is not read.
+// publish sequences a client's event where the configuration allows it.
 func (c *session) publish(cmd *command.Command, payload []byte) {
-	s := c.shard
-	config, name := s.gateway.config(), cmd.Channels[0]
-	switch {
-	case len(cmd.Channels) > 1:
-		c.refuse(errOneChannel, cmd.ID)
-		return
-	case command.CheckChannel(name) != nil:
-		c.refuseChannel("publish", name, command.CheckChannel(name), cmd.ID)
-		return
-	case !config.ClientPublish.Match(name):
-		c.refuseChannel("publish", name, errMayNotPublish, cmd.ID)
-		return
-	case s.drain != drainNot:
-		c.refuseChannel("publish", name, errStopping, cmd.ID)
-		return
-	case len(cmd.Data) > config.MaxEvent:
-		c.refuseChannel("publish", name, errDataTooLong, cmd.ID)
+	if !c.mayPublish(cmd) {
 		return
 	}
+	s, name := c.shard, cmd.Channels[0]
 	account := s.publishing[c]
 	if account == nil {
 		account = s.gateway.newAccount(&s.starved)
 		s.publishing[c] = account
 	}
+	rate := &s.gateway.settings.Load().publishes
+	if wait := rate.take(&account.due, 1, s.loop.Now()); wait > 0 {
+		c.refuseChannel("publish", name, rate.refuse(wait), cmd.ID)
+		return
+	}
+	c.sequence(cmd, payload, account)
+}
+
+// republish is publish for a command that has waited for credit: the rates have
+// counted it.
+func (c *session) republish(payload []byte) {
+	cmd := &c.shard.command
+	if cmd.Parse(payload) == nil && c.mayPublish(cmd) {
+		c.sequence(cmd, payload, c.shard.publishing[c])
+	}
+}
+
+// mayPublish refuses a command for anything but the rates and credit.
+func (c *session) mayPublish(cmd *command.Command) bool {
+	s := c.shard
+	config, name := s.gateway.config(), cmd.Channels[0]
+	if len(cmd.Channels) > 1 {
+		c.refuse(errOneChannel, cmd.ID)
+		return false
+	}
+	err := command.CheckChannelWithin(name, config.MaxChannelName)
+	switch {
+	case err != nil:
+	case !config.ClientPublish.Match(name):
+		err = errMayNotPublish
+	case s.drain != drainNot:
+		err = errStopping
+	case len(cmd.Data) > config.MaxEvent:
+		err = errDataTooLong
+	default:
+		return true
+	}
+	c.refuseChannel("publish", name, err, cmd.ID)
+	return false
+}
+
+// sequence publishes an event that may be. Without credit the command waits and
+// the client is not read.
+func (c *session) sequence(cmd *command.Command, payload []byte, account *account) {
+	s, name := c.shard, cmd.Channels[0]
 	cost := eventCost(name, nil, cmd.Data)
 	if !account.take(cost) {
 		c.starve(payload, account)
@@ -160,7 +232,7 @@ func (c *session) resume() {
 	c.held = nil
 	c.lastSeen = seenAt(c.shard.loop.Now()) // it was us who did not read
 	if held.starved != nil {
-		c.command(held.starved)
+		c.republish(held.starved)
 	}
 	if held.rest != nil {
 		c.read(held.rest.B)
@@ -178,7 +250,7 @@ func (c *session) refuse(err error, id command.ID) {
 	refusal := refusalOf(err)
 	s.counters.commandErrors[refusal.Code]++
 	start := s.beginReply()
-	s.replies = command.AppendError(s.replies, id, refusal.Code, refusal.Message)
+	s.replies = command.AppendRefusal(s.replies, id, refusal)
 	s.endReply(start)
 }
 
@@ -186,7 +258,9 @@ func (c *session) refuse(err error, id command.ID) {
 // command may name many channels.
 func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
 	refusal := refusalOf(err)
-	c.refuse(&command.Error{Code: refusal.Code, Message: verb + " " + command.QuoteChannel(name) + ": " + refusal.Message}, id)
+	named := *refusal
+	named.Message = verb + " " + command.QuoteChannel(name) + ": " + refusal.Message
+	c.refuse(&named, id)
 }
 
 // refusalOf returns what a client or publisher is told of err.
@@ -223,6 +297,7 @@ func (c *session) leave(number int) {
 
 	s := c.shard
 	s.counters.subscriptions--
+	s.gateway.subscriptions.Add(-1)
 	sub.channel.subscribers.Store(int32(len(sub.channel.roster.entries)))
 	if len(sub.channel.roster.entries) == 0 {
 		s.closeChannel(sub.channel)

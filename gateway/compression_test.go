@@ -374,7 +374,7 @@ func TestManyBombs(t *testing.T) {
 // turn handles only so many of them, too.
 func TestTinyCompressedMessages(t *testing.T) {
 	const count = 4000
-	s := start(t, oneShard)
+	s := start(t, oneShard, noRates)
 	p := s.deflating(bareOffer)
 	empty := compressedFrame(ws.OpText, strings.Repeat("\x03\x00", 15)+"\x00")
 	sent := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
 )
 
@@ -50,6 +51,13 @@ type Config struct {
 	ClientChannels int // subscriptions of one client
 	MaxMessage     int // bytes of a client's message
 	MaxEvent       int // bytes of an event's data
+
+	MaxSubscriptions int // of all clients together
+	MaxChannelName   int // bytes of a channel's name, at most 255
+
+	ClientCommands  Rate // of one client: its messages, and each name of those that name several channels
+	ClientPublishes Rate // events of one client
+	PublisherRate   Rate // events of one publisher, which all requests to the API together are too
 
 	BacklogBytes    int // that may wait for one client; beyond, the policy counts
 	BacklogMessages int // events that may wait for one client
@@ -130,6 +138,8 @@ const (
 	DefaultClientChannels   = 128
 	DefaultMaxMessage       = 64 << 10
 	DefaultMaxEvent         = 64 << 10
+	DefaultMaxSubscriptions = 10_000_000
+	DefaultMaxChannelName   = command.MaxChannel
 	DefaultBacklogBytes     = 1 << 20
 	DefaultBacklogMessages  = 1024
 	DefaultBacklogMemory    = 1 << 30
@@ -144,6 +154,16 @@ const (
 	DefaultDrainWindow      = 5 * time.Second
 	DefaultRetryWindow      = 10 * time.Second
 	DefaultConnectQueue     = 1024
+)
+
+// Default rates.
+var (
+	// DefaultClientCommands lets a page subscribe to all its channels anew, a few
+	// times in a row.
+	DefaultClientCommands = Rate{PerSecond: 100, Burst: 2000}
+	// DefaultClientPublishes is enough to share a pointer with each frame of a
+	// screen.
+	DefaultClientPublishes = Rate{PerSecond: 100, Burst: 200}
 )
 
 // DefaultConfig returns the defaults: both ports on loopback, chosen by the
@@ -163,6 +183,10 @@ func DefaultConfig(maxConnections int) Config {
 		ClientChannels:   DefaultClientChannels,
 		MaxMessage:       DefaultMaxMessage,
 		MaxEvent:         DefaultMaxEvent,
+		MaxSubscriptions: DefaultMaxSubscriptions,
+		MaxChannelName:   DefaultMaxChannelName,
+		ClientCommands:   DefaultClientCommands,
+		ClientPublishes:  DefaultClientPublishes,
 		BacklogBytes:     DefaultBacklogBytes,
 		BacklogMessages:  DefaultBacklogMessages,
 		BacklogMemory:    DefaultBacklogMemory,
@@ -234,6 +258,22 @@ func (c *Config) Check() error {
 	atLeast("ClientChannels", int64(c.ClientChannels), 1)
 	atLeast("MaxMessage", int64(c.MaxMessage), minMaxMessage)
 	atLeast("MaxEvent", int64(c.MaxEvent), 1)
+	atLeast("MaxSubscriptions", int64(c.MaxSubscriptions), 1)
+	if n := c.MaxChannelName; n < 1 || n > command.MaxChannel {
+		errs.add("MaxChannelName", "is %d, must be 1 to %d bytes", n, command.MaxChannel)
+	}
+	for _, r := range []struct {
+		field string
+		rate  Rate
+	}{
+		{"ClientCommands", c.ClientCommands},
+		{"ClientPublishes", c.ClientPublishes},
+		{"PublisherRate", c.PublisherRate},
+	} {
+		if err := r.rate.check(); err != nil {
+			errs.add(r.field, "%v", err)
+		}
+	}
 	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
 	atLeast("BacklogMessages", int64(c.BacklogMessages), 1)
 	atLeast("BacklogMemory", c.BacklogMemory, 1)

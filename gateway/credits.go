@@ -1,6 +1,10 @@
 package gateway
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"fleetcast/codec/publish"
+)
 
 // eventOverhead is what an event costs beyond its name and data, in bytes: the
 // structure, the frame's own text and its places in mailboxes. It also bounds
@@ -35,6 +39,14 @@ func (c *credits) resize(budget, share int64) {
 // eventCost is the price of one event.
 func eventCost(channel, key, data []byte) int64 {
 	return int64(eventOverhead + len(channel) + len(key) + len(data))
+}
+
+// requestCost is the price of an event for each channel of a request.
+func requestCost(r *publish.Request) (cost int64) {
+	for _, name := range r.Channels {
+		cost += eventCost(name, r.Key, r.Data)
+	}
+	return cost
 }
 
 // take takes n bytes if any are free. It may overdraw by one request: so a

@@ -37,6 +37,7 @@ type Gateway struct {
 	connectionLog connectionLog
 	compressed    compressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
+	subscriptions atomic.Int64 // of them all
 	admission     admission
 	addresses     *quotas[netip.Addr] // of clients
 	publishers    atomic.Int64        // connections to the publish port

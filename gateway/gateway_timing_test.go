@@ -68,7 +68,7 @@ func BenchmarkRoster(b *testing.B) {
 // BenchmarkSubscribeLeave is the same as clients do it: both commands, with
 // their replies.
 func BenchmarkSubscribeLeave(b *testing.B) {
-	s := newTestShard(b)
+	s := newTestShard(b, func(c *Config) { c.ClientCommands = Rate{} })
 	sessions := make([]*session, crowd)
 	name := []byte("news")
 	for i := range sessions {

@@ -76,6 +76,9 @@ func (s *server) awaitEnd() {
 	}
 }
 
+// noRates lets clients send as fast as they can.
+func noRates(c *gateway.Config) { c.ClientCommands, c.ClientPublishes = gateway.Rate{}, gateway.Rate{} }
+
 // oneShard gives every client the same loop.
 func oneShard(c *gateway.Config) { c.Shards = 1 }
 

@@ -88,13 +88,21 @@ func (c *session) handle(m websocket.Message) {
 		c.command(m.Payload)
 	case ws.OpBinary:
 		s.counters.messagesIn++
-		c.refuse(&command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}, command.ID{})
+		c.refuseBinary()
 	case ws.OpPing:
 		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
 	case ws.OpClose:
 		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
 		c.finish(clientClosed, code, "")
 	}
+}
+
+func (c *session) refuseBinary() {
+	var err error = errBinary
+	if refusal := c.takeCommand(); refusal != nil {
+		err = refusal
+	}
+	c.refuse(err, command.ID{})
 }
 
 // violate fails the connection as RFC 6455, section 7.1.7 says.

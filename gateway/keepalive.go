@@ -16,6 +16,7 @@ func (c *session) Swept() {
 	if c.state != sessionOpen {
 		return
 	}
+	c.shard.gateway.settings.Load().commands.settle(&c.commandsDue, c.shard.loop.Now())
 	if b := c.backlog; b == nil || !b.pinging {
 		c.write(ownPing, pingFrame)
 	}

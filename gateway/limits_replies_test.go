@@ -14,7 +14,7 @@ import (
 // worth of commands whose answers are many times as long: the rest of them waits
 // until the answers leave, and none is lost.
 func TestCommandRepliesAreBounded(t *testing.T) {
-	s := newTestShard(t)
+	s := newTestShard(t, func(c *Config) { c.ClientCommands = Rate{} })
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -197,7 +197,7 @@ func pings(n int) (commands string, replies []string) {
 // TestUnreadReplies has a client that sends commands and reads no reply: it is
 // no longer read, and loses nothing when it reads again.
 func TestUnreadReplies(t *testing.T) {
-	s := start(t)
+	s := start(t, noRates)
 	p := s.connectNarrow()
 	if err := p.SetWriteBuffer(64 << 10); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestUnreadReplies(t *testing.T) {
 // TestSlowConsumerAmidReplies overruns a backlog whose first frame is a reply
 // that is half out: its end must follow before the close frame.
 func TestSlowConsumerAmidReplies(t *testing.T) {
-	s := start(t, func(c *gateway.Config) { c.BacklogMessages = 1 })
+	s := start(t, noRates, func(c *gateway.Config) { c.BacklogMessages = 1 })
 	p, upstream := s.connectNarrow(), s.publisher()
 	p.subscribe("news")
 	commands, _ := pings(30_000)

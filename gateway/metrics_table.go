@@ -44,6 +44,8 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return c.stats.Total.CompressedClients }),
 	gauge("subscriptions", "Subscriptions of all clients.",
 		func(c *statsCollector) int64 { return c.stats.Total.Subscriptions }),
+	gauge("subscriptions_limit", "The most subscriptions of all clients together.",
+		func(c *statsCollector) int64 { return int64(c.stats.Limits.Subscriptions) }),
 	gauge("shard_channels", "Channels with a subscriber, once for each shard that has one.",
 		func(c *statsCollector) int64 { return c.stats.Total.Channels }),
 	gauge("streams", "Channels whose offsets the gateway keeps, with or without subscribers.",
@@ -138,7 +140,7 @@ var labelledMetrics = []labelledMetric{
 		desc: describe("publish_errors_total", "Requests to publish, on the publish port or by the API, that were refused, by code.", "code"),
 		known: []string{
 			string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
-			string(command.PermissionDenied), string(command.NotAvailable), string(command.Internal),
+			string(command.PermissionDenied), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 		},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Errors },
 	},
@@ -147,7 +149,7 @@ var labelledMetrics = []labelledMetric{
 		known: []string{
 			string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
 			string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
-			string(command.LimitExceeded), string(command.NotAvailable), string(command.Internal),
+			string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 		},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.CommandErrors },
 	},

@@ -67,7 +67,7 @@ func TestMetrics(t *testing.T) {
 	}
 	s := start(t, func(c *gateway.Config) {
 		c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits = 11, 12, 13, 1<<20
-		c.ClientPublish = patterns
+		c.ClientPublish, c.MaxSubscriptions = patterns, 14
 	})
 	one, two := s.connect(), s.connect()
 	one.subscribe("news")
@@ -99,7 +99,7 @@ func TestMetrics(t *testing.T) {
 	stats := s.eventually("the end of two", func(g gateway.GatewayStats) bool { return g.Total.Connections == 2 })
 
 	want := map[string]float64{
-		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3,
+		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
 		"streams": 3, "streams_limit": 13, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"connects_queued": 0, "connects_queued_limit": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
@@ -124,9 +124,9 @@ func TestMetrics(t *testing.T) {
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0},
-		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "not_available": 0, "internal": 0},
+		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
-			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "not_available": 0, "internal": 0},
+			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},
 	} {
 		for label, value := range values {

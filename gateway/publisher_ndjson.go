@@ -32,7 +32,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepDone
 	}
 	r := &in.request
-	if err := r.Parse(line, in.gateway.config().MaxEvent); err != nil {
+	if err := r.Parse(line, in.gateway.requestLimits()); err != nil {
 		if r.IsBarrier() {
 			p.answerRefusal(r.ID, refusalOf(err)) // nobody's mistake, so not counted
 		} else {
@@ -40,11 +40,10 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	var cost int64
-	for _, name := range r.Channels {
-		cost += eventCost(name, r.Key, r.Data)
-	}
-	if !p.account.take(cost) {
+	if refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
+		p.refuseLine(r.ID, refusal)
+		return stepDone
+	} else if !ok {
 		return stepWait
 	}
 	in.counters.requests++
@@ -93,5 +92,5 @@ func (p *publisher) refuseLine(id command.ID, err error) {
 
 func (p *publisher) answerRefusal(id command.ID, refusal *command.Error) {
 	in := p.ingest
-	in.replies = publish.AppendError(in.replies, id, p.lines.Number(), refusal.Code, refusal.Message)
+	in.replies = publish.AppendRefusal(in.replies, id, p.lines.Number(), refusal)
 }

@@ -126,7 +126,7 @@ const errNoPassword = "ERR AUTH <password> called without any password configure
 
 func (p *publisher) respPublish(channel, payload []byte) verdict {
 	in := p.ingest
-	if err := command.CheckChannel(channel); err != nil {
+	if err := command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err != nil {
 		return p.respRefuse(err)
 	}
 	data, err := publish.DataFromPayload(in.payload, payload, in.gateway.config().MaxEvent)
@@ -137,7 +137,9 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 		in.payload = data[:0] // the scratch, possibly grown
 	}
 	cost := eventCost(channel, nil, data)
-	if !p.account.take(cost) {
+	if refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now()); refusal != nil {
+		return p.respRefuse(refusal)
+	} else if !ok {
 		return stepWait
 	}
 	in.counters.requests++
@@ -252,8 +254,12 @@ func (p *publisher) respUnknown(args [][]byte) verdict {
 // *command.Error.
 func (p *publisher) respRefuse(err error) verdict {
 	refusal := refusalOf(err)
+	message := refusal.Message
+	if refusal.Code == command.RateLimited {
+		message = fmt.Sprintf("rate limited, try again in %d ms: %s", refusal.RetryAfterMS(), message)
+	}
 	p.ingest.refused(refusal.Code)
-	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+refusal.Message)
+	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+message)
 	return stepDone
 }
 

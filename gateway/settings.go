@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"fleetcast/codec/deflate"
+	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
 )
 
@@ -18,6 +19,9 @@ type settings struct {
 	upgrader    websocket.Upgrader
 	compression *compression
 	rules       allRules
+	commands    commandRate
+	publishes   eventRate // of a client
+	publisher   eventRate // of a publisher
 
 	connects     bucket // of clients in all
 	connectQueue int    // how many wait for their turn
@@ -39,6 +43,8 @@ func newSettings(config Config, work *compressionWork) *settings {
 		s.connectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.connects.interval))
 	}
 	s.rules = newAllRules(s)
+	s.commands = newCommandRate(config.ClientCommands, config.PingInterval)
+	s.publishes, s.publisher = newEventRate(config.ClientPublishes), newEventRate(config.PublisherRate)
 	for i := range s.readers {
 		s.readers[i] = websocket.ReaderConfig{
 			MaxMessage:  config.MaxMessage,
@@ -58,6 +64,12 @@ func newSettings(config Config, work *compressionWork) *settings {
 // config is the configuration in effect.
 func (g *Gateway) config() *Config { return &g.settings.Load().config }
 
+// requestLimits are those of requests to publish.
+func (g *Gateway) requestLimits() publish.RequestLimits {
+	c := g.config()
+	return publish.RequestLimits{Data: c.MaxEvent, Channel: c.MaxChannelName}
+}
+
 // Reconfigure takes over from next what can change while the gateway runs:
 // AllowedOrigins, ClientPublish, compression (for the events and clients to come),
 // the limits, DrainWindow, RetryWindow, and who may connect how often and from where, but neither addresses and loops nor the other times. Lower limits do not cut off who is
@@ -72,6 +84,8 @@ func (g *Gateway) Reconfigure(next Config) error {
 	merged.MaxClients, merged.MaxPublishers = next.MaxClients, next.MaxPublishers
 	merged.MaxChannels, merged.ClientChannels = next.MaxChannels, next.ClientChannels
 	merged.MaxMessage, merged.MaxEvent = next.MaxMessage, next.MaxEvent
+	merged.MaxSubscriptions, merged.MaxChannelName = next.MaxSubscriptions, next.MaxChannelName
+	merged.ClientCommands, merged.ClientPublishes, merged.PublisherRate = next.ClientCommands, next.ClientPublishes, next.PublisherRate
 	merged.BacklogBytes, merged.BacklogMessages = next.BacklogBytes, next.BacklogMessages
 	merged.BacklogMemory = next.BacklogMemory
 	merged.SlowPolicy, merged.SlowRules = next.SlowPolicy, next.SlowRules

@@ -111,6 +111,7 @@ type Limits struct {
 	MaxClients    int   `json:"max_clients"`
 	MaxPublishers int   `json:"max_publishers"`
 	MaxChannels   int   `json:"max_channels"`
+	Subscriptions int   `json:"max_subscriptions"`
 	Credits       int64 `json:"credits_bytes"`
 	Backlog       int   `json:"backlog_bytes"` // of one client
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
@@ -167,7 +168,10 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 
 func (g *Gateway) limits() Limits {
 	c := g.config()
-	return Limits{c.MaxClients, c.MaxPublishers, c.MaxChannels, c.Credits, c.BacklogBytes, c.BacklogMemory, g.settings.Load().connectQueue}
+	return Limits{
+		MaxClients: c.MaxClients, MaxPublishers: c.MaxPublishers, MaxChannels: c.MaxChannels, Subscriptions: c.MaxSubscriptions,
+		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, ConnectQueue: g.settings.Load().connectQueue,
+	}
 }
 
 // ask has a loop call f and waits for it.

@@ -174,7 +174,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 		t.Fatal(err)
 	}
 	o := &oracleRun{
-		server: start(t, func(c *gateway.Config) {
+		server: start(t, noRates, func(c *gateway.Config) {
 			c.Shards, c.IngestLoops = setup.shards, 2
 			c.ClientPublish = patterns
 			c.Credits, c.PublisherCredits = 64<<10, 16<<10 // so that publishers have to wait, too

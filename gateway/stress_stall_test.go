@@ -214,7 +214,7 @@ func TestShardsPublishToEachOther(t *testing.T) {
 	}
 	for _, credits := range []struct{ all, each int64 }{{2_000, 1 << 20}, {1 << 20, 700}, {1, 1}} {
 		t.Run(fmt.Sprintf("%d in all, %d each", credits.all, credits.each), func(t *testing.T) {
-			s := start(t, func(c *gateway.Config) {
+			s := start(t, noRates, func(c *gateway.Config) {
 				c.ClientPublish = patterns
 				c.Credits, c.PublisherCredits = credits.all, credits.each
 				c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30

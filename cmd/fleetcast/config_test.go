@@ -20,6 +20,7 @@ var unusual = []string{
 	"--pong-timeout=1.5s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
 	"--trusted-proxies=10.0.0.0/8 192.0.2.7 2001:db8::/32", "--proxy-header=proxy-protocol", "--address-clients=12", "--address-connects=6/m burst 3",
 	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
+	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 }

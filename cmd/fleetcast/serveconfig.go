@@ -42,6 +42,9 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	}
 	config.MaxChannels, config.ClientChannels = int(o.MaxChannels), int(o.ClientChannels)
 	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
+	config.MaxSubscriptions, config.MaxChannelName = int(o.MaxSubscriptions), int(o.MaxChannelName)
+	config.ClientCommands, config.ClientPublishes = gateway.Rate(o.ClientCommands), gateway.Rate(o.ClientPublishes)
+	config.PublisherRate = gateway.Rate(o.PublisherRate)
 	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
 	config.SlowPolicy = gateway.SlowPolicy(o.SlowPolicy)

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"fleetcast/codec/command"
+)
+
+// commandRate bounds the commands of a client.
+type commandRate struct {
+	compactBucket
+	refusal string
+}
+
+// newCommandRate is for clients who are swept once in each interval swept.
+func newCommandRate(r Rate, swept time.Duration) commandRate {
+	return commandRate{newCompactBucket(r, swept), tooMany("commands", r)}
+}
+
+// eventRate bounds the events of a publisher or a client. When the next one is
+// due stands in its account.
+type eventRate struct {
+	bucket
+	refusal string
+}
+
+func newEventRate(r Rate) eventRate { return eventRate{newBucket(r), tooMany("events", r)} }
+
+// refuse is the answer to who must wait.
+func (r *eventRate) refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
+
+// refuse is the answer to who must wait.
+func (r *commandRate) refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
+
+func rateLimited(message string, wait time.Duration) *command.Error {
+	return &command.Error{Code: command.RateLimited, Message: message, RetryAfter: wait}
+}
+
+// tooMany says what may be asked for.
+func tooMany(things string, r Rate) string {
+	if r.Unlimited() {
+		return ""
+	}
+	text := "too many " + things + ": at most " + perTime(r.PerSecond)
+	if float64(r.Burst) > max(r.PerSecond, 1) {
+		text += fmt.Sprintf(", %d at once", r.Burst)
+	}
+	return text
+}
+
+// perTime writes a rate with the shortest time in which it is a whole number.
+func perTime(perSecond float64) string {
+	for _, unit := range []struct {
+		name    string
+		seconds float64
+	}{{" a second", 1}, {" a minute", 60}, {" an hour", 3600}} {
+		if n := math.Round(perSecond*unit.seconds*1e6) / 1e6; n >= 1 && n == math.Round(n) {
+			return strconv.FormatInt(int64(n), 10) + unit.name
+		}
+	}
+	return strconv.FormatFloat(perSecond, 'g', 3, 64) + " a second"
+}
