@@ -91,6 +91,16 @@ func TestPublishLongLines(t *testing.T) {
 	}
 }
 
+// A gateway that takes one event an hour.
+func TestPublishTooFast(t *testing.T) {
+	_, _, publish, _ := startGateway(t, "--publisher-rate=1/h")
+	c := start(t, strings.NewReader("1\n2\n3\n"), "publish", "--to="+publish, "news", "-")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, `2 events refused, 0 lost, first: sent event 2: rate_limited: too many events: at most 1 an hour; try again in (59m5|1h)`)
+}
+
 func TestPublishHintsAtText(t *testing.T) {
 	_, _, publish, _ := startGateway(t)
 	c := start(t, nil, "publish", "--to="+publish, "news", "hello")

@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -32,15 +33,28 @@ const (
 	CodeLimitExceeded = "limit_exceeded" // the event is larger than allowed
 )
 
+// CodeRateLimited is that of an event which the gateway refused because this
+// connection publishes faster than it allows.
+const CodeRateLimited = "rate_limited"
+
 // Error is the refusal of a request. An event to one channel was not sequenced;
 // of one to several, see Publisher.PublishMany.
 type Error struct {
 	Code    string // for programs, as in the publish protocol: "bad_request", ...
 	Message string // for people
+	// RetryAfter is the time after which the event may be published again, where
+	// the gateway says so, as with CodeRateLimited; else 0.
+	RetryAfter time.Duration
 }
 
 // Error implements error.
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
+func (e *Error) Error() string {
+	text := e.Code + ": " + e.Message
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf("; try again in %v", e.RetryAfter)
+	}
+	return text
+}
 
 // SendError tells Config.OnError of events given to Send that were refused or
 // lost. Events are named by their ordinal: 1 is the first event that Send or

@@ -21,7 +21,7 @@ func WithKey(key string) EventOption { return EventOption{key} }
 func keyOf(options []EventOption) (key string, err error) {
 	for _, o := range options {
 		if o.key == "" || len(o.key) > publish.MaxKey || !utf8.ValidString(o.key) {
-			return "", &Error{CodeBadRequest, fmt.Sprintf("a key must be 1 to %d bytes of UTF-8", publish.MaxKey)}
+			return "", &Error{Code: CodeBadRequest, Message: fmt.Sprintf("a key must be 1 to %d bytes of UTF-8", publish.MaxKey)}
 		}
 		key = o.key
 	}

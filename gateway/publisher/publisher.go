@@ -240,7 +240,7 @@ func (p *Publisher) checkEvent(channel string, given []byte, options []EventOpti
 // checkEventMany is checkEvent for several channels.
 func (p *Publisher) checkEventMany(channels []string, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
 	if len(channels) == 0 {
-		return nil, "", 0, fmt.Errorf("publishing: %w", &Error{CodeBadRequest, "no channel"})
+		return nil, "", 0, fmt.Errorf("publishing: %w", &Error{Code: CodeBadRequest, Message: "no channel"})
 	}
 	key, err = keyOf(options)
 	for _, channel := range channels {
@@ -263,8 +263,8 @@ func (p *Publisher) checkSize(data []byte, overhead int) ([]byte, int, error) {
 	}
 	size := requestOverhead + overhead + len(data)
 	if size > p.cfg.WriteBuffer {
-		return nil, 0, fmt.Errorf("publishing: %w", &Error{CodeLimitExceeded,
-			fmt.Sprintf("a request of %d bytes exceeds the write buffer of %d", size, p.cfg.WriteBuffer)})
+		return nil, 0, fmt.Errorf("publishing: %w", &Error{Code: CodeLimitExceeded,
+			Message: fmt.Sprintf("a request of %d bytes exceeds the write buffer of %d", size, p.cfg.WriteBuffer)})
 	}
 	return data, size, nil
 }

@@ -124,6 +124,28 @@ func TestPublishReturnsTheGatewaysRefusal(t *testing.T) {
 	}
 }
 
+func TestPublishIsToldWhenToTryAgain(t *testing.T) {
+	for text, want := range map[string]struct {
+		after time.Duration
+		words string
+	}{
+		"1500":                 {1500 * time.Millisecond, "rate_limited: no; try again in 1.5s"},
+		"0":                    {0, "rate_limited: no"},
+		"18446744073709551615": {100 * 365 * 24 * time.Hour, "rate_limited: no; try again in 876000h0m0s"},
+	} {
+		g := newGateway(t, func(g *gateway) {
+			g.answer = func(r request) (string, bool) {
+				return fmt.Sprintf(`{"id":%d,"error":{"code":"rate_limited","message":"no","retry_after_ms":%s}}`+"\n", *r.ID, text), true
+			}
+		})
+		_, err := dial(t, g, publisher.Config{}).Publish(testContext(t), "news", []byte(`1`))
+		var refused *publisher.Error
+		if !errors.As(err, &refused) || refused.Code != publisher.CodeRateLimited || refused.RetryAfter != want.after || refused.Error() != want.words {
+			t.Errorf("%s ms: error %v", text, err)
+		}
+	}
+}
+
 func TestPublishMany(t *testing.T) {
 	g := newGateway(t, nil)
 	p := dial(t, g, publisher.Config{})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"github.com/bytedance/sonic/decoder"
@@ -19,6 +20,9 @@ import (
 
 const (
 	maxReplyLength = 1 << 20 // bytes, of a reply's line
+
+	// maxRetryAfterMS keeps what a gateway says within a Duration: a century.
+	maxRetryAfterMS = 100 * 365 * 24 * 60 * 60 * 1000
 
 	// requestOverhead bounds what a request adds to its body: `{"id":N,` with
 	// the largest N.
@@ -35,7 +39,7 @@ func checkChannel(name string) error {
 	if refusal, ok := errors.AsType[*command.Error](err); ok {
 		message = refusal.Message
 	}
-	return &Error{CodeBadChannel, "channel " + command.QuoteChannel([]byte(name)) + ": " + message}
+	return &Error{Code: CodeBadChannel, Message: "channel " + command.QuoteChannel([]byte(name)) + ": " + message}
 }
 
 // checkData returns data as it may stand in a line: itself, or compacted if it
@@ -48,12 +52,12 @@ func checkData(data []byte) ([]byte, error) {
 	if bytes.IndexByte(data, '\n') >= 0 {
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, data); err != nil {
-			return nil, &Error{CodeBadRequest, "data is not valid JSON: " + err.Error()}
+			return nil, &Error{Code: CodeBadRequest, Message: "data is not valid JSON: " + err.Error()}
 		}
 		data = compact.Bytes() // its UTF-8 is not checked yet
 	}
 	if !jsonscan.Valid(data) {
-		return nil, &Error{CodeBadRequest, "data is not valid JSON in UTF-8"}
+		return nil, &Error{Code: CodeBadRequest, Message: "data is not valid JSON in UTF-8"}
 	}
 	return data, nil
 }
@@ -136,8 +140,9 @@ type wireResult struct {
 }
 
 type wireError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code         string `json:"code"`
+	Message      string `json:"message"`
+	RetryAfterMS uint64 `json:"retry_after_ms"`
 }
 
 // replyDecoder decodes lines into one reply that it reuses, without allocating.
@@ -186,5 +191,9 @@ func (r *reply) check(line []byte) error {
 
 // refusal returns the reply's error as a value that outlives the line.
 func (r *reply) refusal() *Error {
-	return &Error{Code: string([]byte(r.Error.Code)), Message: string([]byte(r.Error.Message))}
+	return &Error{
+		Code:       string([]byte(r.Error.Code)),
+		Message:    string([]byte(r.Error.Message)),
+		RetryAfter: time.Duration(min(r.Error.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond,
+	}
 }
