@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -106,7 +107,7 @@ func (st *starved) feed() {
 func (st *starved) pending() bool { return len(st.queue) > 0 && st.fed.Load() }
 
 // resume lets those go on that need not wait, in the order in which they began
-// to.
+// to. After a while it leaves the rest for the next turn.
 func (st *starved) resume() {
 	if !st.pending() {
 		return
@@ -114,11 +115,17 @@ func (st *starved) resume() {
 	st.fed.Store(false)
 	waiting := st.queue
 	st.queue = nil
-	for _, s := range waiting {
+	end := poller.Now() + resumeSlice
+	for i, s := range waiting {
 		if s.account.await() {
 			st.queue = append(st.queue, s)
-		} else {
-			s.starver.resume()
+			continue
+		}
+		s.starver.resume()
+		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
+			st.queue = append(slices.Clone(rest), st.queue...)
+			st.fed.Store(true) // of them, nobody has looked
+			return
 		}
 	}
 }

@@ -26,15 +26,15 @@ func tooManySubscriptions(limit int64) *command.Error {
 	}
 }
 
-// command handles one text message of the client. The answers go to the reply
-// buffer.
-func (c *session) command(payload []byte) {
+// command handles one text message of the client and returns how many channels
+// that was about. The answers go to the reply buffer.
+func (c *session) command(payload []byte) (channels int) {
 	s := c.shard
 	cmd := &s.command
 	err := cmd.Parse(payload)
 	if err == nil && (cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe) {
 		c.eachChannel(cmd)
-		return
+		return len(cmd.Channels)
 	}
 	if refusal := c.takeCommand(); refusal != nil {
 		err = refusal
@@ -49,6 +49,7 @@ func (c *session) command(payload []byte) {
 		s.replies = command.AppendPong(s.replies, cmd.ID)
 		s.endReply(start)
 	}
+	return len(cmd.Channels)
 }
 
 // takeCommand counts one command; the refusal, if any, says that there were too
@@ -245,26 +246,30 @@ func (c *session) resume() {
 }
 
 // refuse answers a command with an error, which is a *command.Error.
-func (c *session) refuse(err error, id command.ID) {
+func (c *session) refuse(err error, id command.ID) { c.answerRefusal(refusalOf(err), id) }
+
+// refuseChannel is refuse with a message that says what was asked for: a
+// command may name many channels.
+func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
+	named := *refusalOf(err)
+	named.Message = verb + " " + command.QuoteChannel(name) + ": " + named.Message
+	c.answerRefusal(&named, id)
+}
+
+func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
-	refusal := refusalOf(err)
 	s.counters.commandErrors[refusal.Code]++
 	start := s.beginReply()
 	s.replies = command.AppendRefusal(s.replies, id, refusal)
 	s.endReply(start)
 }
 
-// refuseChannel is refuse with a message that says what was asked for: a
-// command may name many channels.
-func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
-	refusal := refusalOf(err)
-	named := *refusal
-	named.Message = verb + " " + command.QuoteChannel(name) + ": " + refusal.Message
-	c.refuse(&named, id)
-}
-
 // refusalOf returns what a client or publisher is told of err.
 func refusalOf(err error) *command.Error {
+	// As a rule it is one, and a command may be refused a thousand times.
+	if refusal, ok := err.(*command.Error); ok {
+		return refusal
+	}
 	var refusal *command.Error
 	if errors.As(err, &refusal) {
 		return refusal

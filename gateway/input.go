@@ -19,15 +19,10 @@ type heldInput struct {
 	rest      *bytebufferpool.ByteBuffer
 }
 
-// readPerTurn is how much in messages of one client is handled at a time, in
-// bytes. No read holds as much, but what was compressed may become much more, or
-// be much work.
-const readPerTurn = 256 << 10
-
 // read handles frames until p is used up or the session cannot go on.
 func (c *session) read(p []byte) {
 	s := c.shard
-	handled := 0
+	work := 0
 	for len(p) > 0 && c.state == sessionOpen {
 		if c.held != nil {
 			c.hold(p)
@@ -42,11 +37,7 @@ func (c *session) read(p []byte) {
 		if !ok {
 			return
 		}
-		handled += len(message.Payload)
-		if c.inbound != inboundPlain {
-			handled += websocket.InflateCost
-		}
-		c.handle(message)
+		work += c.handle(message)
 		c.reader.Recycle()
 		if len(s.replies) >= repliesHeld {
 			c.flushReplies()
@@ -55,7 +46,7 @@ func (c *session) read(p []byte) {
 			c.hold(p) // until the replies have left
 			return
 		}
-		if handled > readPerTurn && len(p) > 0 && c.held == nil && c.state == sessionOpen {
+		if work > turnWork && len(p) > 0 && c.held == nil && c.state == sessionOpen {
 			c.postpone(p)
 			return
 		}
@@ -71,23 +62,38 @@ func (c *session) postpone(p []byte) {
 	c.shard.counters.readCuts++
 }
 
-// resumePostponed goes on with what clients had sent too much of.
+// resumePostponed goes on with what clients had sent too much of, one after the
+// other for a while.
 func (s *shard) resumePostponed() {
+	if s.postponed.len() == 0 {
+		return
+	}
+	end := s.loop.Refresh() + resumeSlice
 	for range s.postponed.len() {
 		if c := s.postponed.pop(); c.held != nil && c.held.postponed {
 			c.resume()
 		}
+		if s.loop.Refresh() > end {
+			return
+		}
 	}
 }
 
-func (c *session) handle(m websocket.Message) {
+// handle handles a message and returns how much work that was, see turnWork.
+func (c *session) handle(m websocket.Message) (work int) {
 	s := c.shard
+	work = controlWork
+	if m.Op == ws.OpText || m.Op == ws.OpBinary {
+		s.counters.messagesIn++
+		work = messageWork + byteWork*len(m.Payload)
+		if c.inbound != inboundPlain {
+			work += websocket.InflateCost
+		}
+	}
 	switch m.Op {
 	case ws.OpText:
-		s.counters.messagesIn++
-		c.command(m.Payload)
+		work += nameWork * c.command(m.Payload)
 	case ws.OpBinary:
-		s.counters.messagesIn++
 		c.refuseBinary()
 	case ws.OpPing:
 		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
@@ -95,6 +101,7 @@ func (c *session) handle(m websocket.Message) {
 		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
 		c.finish(clientClosed, code, "")
 	}
+	return work
 }
 
 func (c *session) refuseBinary() {

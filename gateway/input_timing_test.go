@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/websocket"
+)
+
+// worstInputs are what a client can send to make much work of few bytes.
+func worstInputs() map[string][]byte {
+	frames := func(op ws.OpCode, payloads ...string) (input []byte) {
+		for i := 0; len(input) < 63<<10; i++ {
+			input = websocket.AppendMaskedFrame(input, op, []byte(payloads[i%len(payloads)]), [4]byte{1, 2, 3, 4})
+		}
+		return input
+	}
+	names := make([]string, 1024)
+	for i := range names {
+		names[i] = fmt.Sprintf("%q", fmt.Sprint(i))
+	}
+	list := `,"channels":[` + strings.Join(names, ",") + `]}`
+	few := `,"channels":[` + strings.Join(names[:128], ",") + `]}`
+	return map[string][]byte{
+		"pings":                frames(ws.OpPing, ""),
+		"empty text":           frames(ws.OpText, ""),
+		"not JSON":             frames(ws.OpText, "x"),
+		"ping commands":        frames(ws.OpText, `{"type":"ping"}`),
+		"bad names":            frames(ws.OpText, `{"type":"subscribe","channels":[""`+strings.Repeat(`,""`, 1023)+`]}`),
+		"subscribe 1024":       frames(ws.OpText, `{"type":"subscribe"`+list, `{"type":"unsubscribe"`+list),
+		"subscribe and leave":  frames(ws.OpText, `{"type":"subscribe"`+few, `{"type":"unsubscribe"`+few),
+		"subscribe one, leave": frames(ws.OpText, `{"type":"subscribe","channel":"a"}`, `{"type":"unsubscribe","channel":"a"}`),
+		"publish":              frames(ws.OpText, `{"type":"publish","channel":"a","data":1}`),
+		"publish much":         frames(ws.OpText, `{"type":"publish","channel":"a","data":"`+strings.Repeat("x", 60<<10)+`"}`),
+		"publish numbers":      frames(ws.OpText, `{"type":"publish","channel":"a","data":[`+strings.Repeat("1,", 30<<10)+`1]}`),
+	}
+}
+
+// BenchmarkInput handles one read of each of the worst inputs, with the time that
+// a turn of that client takes.
+func BenchmarkInput(b *testing.B) {
+	for name, input := range worstInputs() {
+		b.Run(name, func(b *testing.B) {
+			s := newTestShard(b, func(c *Config) {
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = Rate{}, Rate{}, Patterns{"*"}
+			})
+			c, read := newReadSession(b, s)
+			defer read()
+			buffer := make([]byte, len(input))
+			turns := 0
+			var longest time.Duration
+			turn := func(f func()) {
+				began := time.Now()
+				f()
+				turns++
+				longest = max(longest, time.Since(began))
+			}
+			for b.Loop() {
+				copy(buffer, input) // frames are unmasked in place
+				turn(func() { c.Received(buffer) })
+				for c.held != nil || c.backlog != nil {
+					read()
+					if c.backlog != nil {
+						c.Writable()
+					}
+					turn(s.resumePostponed)
+				}
+				read()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(turns), "µs/turn")
+			b.ReportMetric(float64(turns)/float64(b.N), "turns/op")
+			b.ReportMetric(float64(longest.Microseconds()), "µs/longest")
+		})
+	}
+}
+
+// newReadSession returns a session, and a function that reads what was sent to
+// its client.
+func newReadSession(tb testing.TB, s *shard) (c *session, read func()) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
+	tb.Cleanup(func() { unix.Close(pair[1]) })
+	c = &session{shard: s}
+	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
+		tb.Fatal(err)
+	}
+	s.gateway.connections.Add(1)
+	s.counters.connections++
+	c.moveTo(sessionOpen)
+	buffer := make([]byte, 1<<20)
+	return c, func() {
+		for {
+			if n, _ := unix.Read(pair[1], buffer); n <= 0 {
+				return
+			}
+		}
+	}
+}
