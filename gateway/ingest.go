@@ -14,6 +14,10 @@ import (
 // is a batch that wakes every shard once.
 const ingestReadBuffer = 256 << 10
 
+// sharedRead is how much a publisher is read at a time at least while many
+// others are, in bytes: some 0.1 ms of work.
+const sharedRead = 16 << 10
+
 // starvedRead is how much a publisher is read at a time while the budget is used
 // up, in bytes.
 const starvedRead = 4 << 10
@@ -36,6 +40,7 @@ type ingest struct {
 	drainBy time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters ingestCounters
+	reads    int           // of publishers, in this turn
 	warned   time.Duration // when an HTTP request was last logged; the loop's time
 
 	// Scratch, empty between the handling of two sockets.
@@ -136,19 +141,28 @@ func (in *ingest) Turn() (busy bool) {
 	}
 	in.starved.resume()
 	in.wakes.wake()
-	in.limitReads()
-	in.continueDrain()
+	if !in.loop.Midway() {
+		in.limitReads()
+		in.continueDrain() // which closes those that were not readable
+	}
 	return false
 }
 
-// limitReads keeps what publishers without credit make us hold small: once the
-// budget is used up, whoever is read next can publish nothing of what it sent.
+// limitReads shares what is read in a turn between the publishers that send: of
+// one alone as much as there is, of many a little each, so that none waits for
+// long behind the others. And it keeps what publishers without credit make us
+// hold small: once the budget is used up, whoever is read next can publish
+// nothing of what it sent.
 func (in *ingest) limitReads() {
-	limit := 0
+	in.loop.LimitReads(in.readLimit())
+	in.reads = 0
+}
+
+func (in *ingest) readLimit() int {
 	if in.gateway.credits.exhausted() {
-		limit = starvedRead
+		return starvedRead
 	}
-	in.loop.LimitReads(limit)
+	return max(ingestReadBuffer/max(in.reads, 1), sharedRead)
 }
 
 // Pending implements poller.Owner.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
 )
@@ -76,31 +75,5 @@ func BenchmarkInput(b *testing.B) {
 			b.ReportMetric(float64(turns)/float64(b.N), "turns/op")
 			b.ReportMetric(float64(longest.Microseconds()), "µs/longest")
 		})
-	}
-}
-
-// newReadSession returns a session, and a function that reads what was sent to
-// its client.
-func newReadSession(tb testing.TB, s *shard) (c *session, read func()) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
-	tb.Cleanup(func() { unix.Close(pair[1]) })
-	c = &session{shard: s}
-	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
-		tb.Fatal(err)
-	}
-	s.gateway.connections.Add(1)
-	s.counters.connections++
-	c.moveTo(sessionOpen)
-	buffer := make([]byte, 1<<20)
-	return c, func() {
-		for {
-			if n, _ := unix.Read(pair[1], buffer); n <= 0 {
-				return
-			}
-		}
 	}
 }

@@ -64,6 +64,7 @@ func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
 	p.readAt = p.ingest.loop.Now()
+	p.ingest.reads++
 	p.ingest.counters.bytesIn += uint64(len(b))
 	if p.closing {
 		return

@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -309,4 +311,48 @@ func TestMaxChannelName(t *testing.T) {
 	resp.receives("-ERR " + tooLong + "\r\n")
 	o := s.operator()
 	o.refused(o.post("/api/publish", `{"channel":"fiver","data":1}`), http.StatusBadRequest, "bad_channel", tooLong)
+}
+
+// TestPingFlood has clients that send WebSocket pings without pause: one that
+// reads the pongs, one that does not and is no longer read. Neither keeps another
+// from being served.
+func TestPingFlood(t *testing.T) {
+	const pings = 200_000
+	s := start(t, oneShard)
+	reading, stuck, other := s.connect(), s.connectNarrow(), s.connect()
+	if err := stuck.SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	flood := strings.Repeat(clientFrame(ws.OpPing, true, "abcd"), pings)
+	go io.WriteString(stuck.TCPConn, flood) // until the end
+	go io.WriteString(reading.TCPConn, flood)
+	pongs := make(chan error, 1)
+	go func() {
+		in := bufio.NewReaderSize(reading.TCPConn, 64<<10)
+		for range pings {
+			f, err := readFrame(in)
+			if err == nil && (f.Header.OpCode != ws.OpPong || string(f.Payload) != "abcd") {
+				err = fmt.Errorf("received opcode %#x with %q", f.Header.OpCode, f.Payload)
+			}
+			if err != nil {
+				pongs <- err
+				return
+			}
+		}
+		pongs <- nil
+	}()
+	for range 100 {
+		other.says(ping)
+		other.wants(pong)
+	}
+	if err := <-pongs; err != nil {
+		t.Error(err)
+	}
+	s.stops("the reading", func(g gateway.GatewayStats) uint64 { return g.Total.BytesIn })
+	total := s.stats().Total
+	if total.Lagging != 1 || total.BacklogBytes == 0 || total.BacklogBytes > 256<<10 {
+		t.Errorf("the counters are %+v", total)
+	}
+	other.says(ping)
+	other.wants(pong)
 }

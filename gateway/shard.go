@@ -116,7 +116,9 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.fanOut()
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
-	busy = s.continueDrain() || busy
+	if !s.loop.Midway() { // what clients sent before they were told to go still counts
+		busy = s.continueDrain() || busy
+	}
 	if s.loop.Conns() == 0 {
 		s.forget()
 	}

@@ -297,7 +297,7 @@ func nextLine(in *bufio.Reader) (r request, err error) {
 		return r, err
 	}
 	var p publish.Request
-	if err := p.Parse(bytes.TrimSpace(line), 64<<10); err != nil {
+	if err := p.Parse(bytes.TrimSpace(line), publish.RequestLimits{Data: 64 << 10, Channel: command.MaxChannel}); err != nil {
 		return r, err
 	}
 	var keyed struct{ Key string }

@@ -27,6 +27,10 @@ type Owner interface {
 	// Turn runs after the ready sockets were served. It takes the mail and
 	// does a bounded amount of work; busy tells that more waits, so that the
 	// loop polls its sockets and comes back without sleeping.
+	//
+	// Where many sockets are ready, or make much work, it also runs between two
+	// of them, see [Loop.Midway]; busy means nothing then, because it runs again
+	// behind the last. What was closed meanwhile has not ended yet.
 	Turn() (busy bool)
 	// Pending tells whether mail has arrived since Turn looked.
 	Pending() bool
@@ -72,6 +76,7 @@ type Loop struct {
 	now       time.Duration
 	turnDone  func(time.Duration)
 	tickDue   bool // the timer has fired since the last tick
+	midway    bool // Turn runs, and ready sockets have not been served
 	full      bool // the last wait reported as many sockets as it can
 	postponed int  // turns for which the tick was put off
 	readLimit int  // bytes of the buffer that one read may use
@@ -239,30 +244,67 @@ func (l *Loop) mayBlock(busy bool) bool {
 	return true
 }
 
+const (
+	// readSlice is how long ready sockets are served before the owner has its
+	// turn.
+	readSlice = time.Millisecond
+	// socketsPerClockRead keeps reading the clock cheap beside a receive.
+	socketsPerClockRead = 4
+)
+
+// dispatch serves the ready sockets. What the owner does must not wait for
+// hundreds of them that send as much as they can; but all are served before the
+// next wait, which would report the first of them again, and never the last.
 func (l *Loop) dispatch(events []unix.EpollEvent) {
 	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
 	l.turnBegan = l.Refresh()
+	if l.epoll.hasParked() {
+		l.busySince, l.shared = l.turnBegan, false
+	}
 	l.alarm.passed(l.turnBegan)
+	end := l.turnBegan + readSlice
 	for i := range events {
-		event := &events[i]
-		switch {
-		case event.Fd >= 0:
-			// A slot's connection cannot change within a turn: sockets close,
-			// and slots come free, only at its end.
-			l.conns[event.Fd].ready(event.Events)
-		case event.Fd == wakeToken:
-			drain(l.epoll.wakeFD)
-		case event.Fd == timerToken:
-			drain(l.epoll.timerFD)
-			l.tickDue = true
-		case event.Fd == alarmToken:
-			if drain(l.epoll.alarmFD) {
-				l.alarm.armed = 0
-			}
-		default:
-			l.listeners[firstListenerToken-event.Fd].ready()
+		l.serve(&events[i])
+		if i%socketsPerClockRead == socketsPerClockRead-1 && i+1 < len(events) && Now() > end {
+			l.turnBetween()
+			end = l.Refresh() + readSlice
 		}
+	}
+}
+
+// turnBetween gives the owner a turn before the next socket is served. Nothing
+// else happens that does at the end of a turn: sockets do not close and slots
+// do not come free, or an event yet to be served could meet another connection.
+func (l *Loop) turnBetween() {
+	l.midway = true
+	l.Refresh()
+	l.shareWaiting()
+	l.owner.Turn()
+	l.midway = false
+}
+
+// Midway tells, within [Owner.Turn], whether sockets were reported ready that
+// have not been served yet, so that bytes which have arrived lie unread.
+func (l *Loop) Midway() bool { return l.midway }
+
+func (l *Loop) serve(event *unix.EpollEvent) {
+	switch {
+	case event.Fd >= 0:
+		// A slot's connection cannot change before all events are served:
+		// sockets close, and slots come free, only behind the last.
+		l.conns[event.Fd].ready(event.Events)
+	case event.Fd == wakeToken:
+		drain(l.epoll.wakeFD)
+	case event.Fd == timerToken:
+		drain(l.epoll.timerFD)
+		l.tickDue = true
+	case event.Fd == alarmToken:
+		if drain(l.epoll.alarmFD) {
+			l.alarm.armed = 0
+		}
+	default:
+		l.listeners[firstListenerToken-event.Fd].ready()
 	}
 }
 
@@ -276,10 +318,7 @@ const shareAfter = 500 * time.Microsecond
 // is entered, which a busy loop never does, and the runtime's monitor sleeps.
 // So a loop that goes on working enters it once, which wakes another thread.
 func (l *Loop) shareWaiting() {
-	switch {
-	case l.epoll.hasParked():
-		l.busySince, l.shared = l.now, false
-	case !l.shared && l.now-l.busySince > shareAfter:
+	if !l.shared && l.now-l.busySince > shareAfter {
 		l.shared = true
 		runtime.Gosched()
 	}
