@@ -70,7 +70,11 @@ func (s *shard) resumePostponed() {
 	}
 	end := s.loop.Refresh() + resumeSlice
 	for range s.postponed.len() {
-		if c := s.postponed.pop(); c.held != nil && c.held.postponed {
+		switch c := s.postponed.pop(); {
+		case c.held == nil || !c.held.postponed: // it has ended
+		case c.backlog != nil && c.backlog.own > repliesHeld:
+			c.held.postponed = false // it goes on when the replies have left
+		default:
 			c.resume()
 		}
 		if s.loop.Refresh() > end {
