@@ -72,7 +72,7 @@ func (s *shard) resumePostponed() {
 	for range s.postponed.len() {
 		switch c := s.postponed.pop(); {
 		case c.held == nil || !c.held.postponed: // it has ended
-		case c.backlog != nil && c.backlog.own > repliesHeld:
+		case c.repliesWait():
 			c.held.postponed = false // it goes on when the replies have left
 		default:
 			c.resume()
