@@ -272,7 +272,7 @@ func (a *stormAnswers) take(response *http.Response, err error) {
 // those who are connected already get every event meanwhile.
 func TestConnectStorm(t *testing.T) {
 	const clients, rate, queue = 2_000, 100, 50
-	s := start(t, connectRate(rate, rate, queue))
+	s := start(t, connectRate(rate, rate, queue), func(c *gateway.Config) { c.ClientCommands = gateway.Rate{} })
 	settled, upstream := s.connect(), s.publisher()
 	settled.subscribe("news")
 

@@ -90,6 +90,14 @@ func TestSlowPolicies(t *testing.T) {
 				c.change(&s)
 			}
 			r := scenario(t, loadtest.RunSlow, s)
+			// If the last events come when the client reads again, it misses none that
+			// matters.
+			for range 4 {
+				if c.fault == "" || len(r.Faults()) > 0 {
+					break
+				}
+				r = scenario(t, loadtest.RunSlow, s)
+			}
 			switch faults := r.Faults(); {
 			case c.fault == "" && len(faults) > 0, c.fault != "" && (len(faults) != 1 || faults[0].Name != c.fault):
 				t.Errorf("faults %+v, want %q; notes %q", faults, c.fault, r.Detail.Notes)
