@@ -48,40 +48,56 @@ const (
 // enqueue lets an event wait for its channel's turn.
 func (s *shard) enqueue(c *channel, e *event) {
 	if c.job == nil && c.waits.len() == 0 {
-		s.active.push(c)
+		s.fresh.push(c)
 	}
 	c.waits.push(e)
 	s.counters.queued++
 }
 
-// fanOut serves the active channels in turn for one slice, and tells whether
-// any are left.
+// fanOut serves the channels that have events for one slice, and tells whether
+// any are left. Those that had their turn already and have more go behind those
+// that had none, but for half of the slice: so a small channel does not wait for
+// a large one, and many small ones do not keep a large one from going on.
 func (s *shard) fanOut() (busy bool) {
-	if s.active.len() == 0 {
+	if s.isQuiet() {
 		return false
 	}
 	end := s.loop.Refresh() + s.slice
-	for s.active.len() > 0 {
-		c := s.active.pop()
-		got := s.serve(c, end)
-		switch {
+	if s.active.len() > 0 {
+		s.fanOutOf(&s.fresh, end-s.slice/2)
+		s.fanOutOf(&s.active, end)
+	}
+	if s.loop.Now() < end || s.active.len() == 0 {
+		s.fanOutOf(&s.fresh, end)
+	}
+	return !s.isQuiet()
+}
+
+// isQuiet tells whether no channel has anything to fan out now.
+func (s *shard) isQuiet() bool { return s.fresh.len() == 0 && s.active.len() == 0 }
+
+// fanOutOf serves the channels of a list in turn, at least one if there is any,
+// up to a moment of the loop's clock.
+func (s *shard) fanOutOf(list *ring[*channel], end time.Duration) {
+	for list.len() > 0 {
+		c := list.pop()
+		switch got := s.serve(c, end); {
 		case got == progressParked:
 			s.parked++
 			s.loop.Refresh() // there may be many of them
 		case c.job != nil || c.waits.len() > 0:
 			s.active.push(c)
 		}
-		if got == progressCut || s.loop.Now() >= end {
-			break
+		if s.loop.Now() >= end {
+			return
 		}
 	}
-	return s.active.len() > 0
 }
 
 // unpark goes on with a channel whose frame is there.
 func (s *shard) unpark(c *channel) {
 	s.parked--
-	s.active.push(c)
+	s.fresh.push(c)
 }
 
 // serve fans the channel's next group out, or goes on with the one under way.

@@ -122,7 +122,7 @@ func (s *shard) continueDrain() (busy bool) {
 }
 
 // quiet tells whether no fan-out is under way.
-func (s *shard) quiet() bool { return s.active.len() == 0 && s.parked == 0 }
+func (s *shard) quiet() bool { return s.isQuiet() && s.parked == 0 }
 
 // refuseHandshakes walks over the connections for one time slice and refuses
 // those that are no clients yet. It returns true behind the last one.

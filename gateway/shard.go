@@ -38,7 +38,8 @@ type shard struct {
 	mailbox *poller.Mailbox[mail]
 
 	channels  map[string]*channel
-	active    ring[*channel] // that have events to fan out, in turn
+	fresh     ring[*channel] // that have events to fan out and have not had a turn since they had none
+	active    ring[*channel] // that have more, in turn
 	parked    int            // channels whose fan-out waits for a compressed frame
 	slice     time.Duration  // how long a turn fans out
 	starved   starved        // clients whose publish waits for credit
