@@ -28,7 +28,7 @@ const (
 	ownPing                 // the pong is due from then on
 )
 
-// ownFrame is one frame (or several whole ones) for this session alone.
+// ownFrame is one frame, or several whole ones, for this session alone.
 type ownFrame struct {
 	kind  ownKind
 	bytes []byte
@@ -39,8 +39,9 @@ type ownFrame struct {
 type waiting struct {
 	event *event // nil: it was removed from the midst of the queue
 	// detail is the format of its frame, in the low bits; whether it is due, in the
-	// next; and above them how many events of the same channel directly before it will
-	// not be delivered, of which the client is still to be told.
+	// next; the event's tag, which a search can look at without the event; and above
+	// them how many events of the same channel directly before it will not be delivered,
+	// of which the client is still to be told.
 	detail uint64
 }
 
@@ -48,11 +49,13 @@ const (
 	formatBits  = 3
 	formatMask  = 1<<formatBits - 1
 	dueBit      = 1 << formatBits
-	missingBits = formatBits + 1 // below the number of missing events
+	tagBits     = formatBits + 1 // below the tag
+	tagMask     = (1<<16 - 1) << tagBits
+	missingBits = tagBits + 16 // below the number of missing events
 )
 
 func newWaiting(e *event, f format, missing uint64) waiting {
-	return waiting{e, missing<<missingBits | uint64(f)}
+	return waiting{e, missing<<missingBits | uint64(e.tag)<<tagBits | uint64(f)}
 }
 
 func (w *waiting) frame() []byte { return w.event.frameIn(format(w.detail & formatMask)) }
@@ -63,11 +66,11 @@ func (w *waiting) miss(n uint64) { w.detail += n << missingBits }
 
 // told is called when the gap before the event has left. From then on the event is
 // due: if it were dropped, a second gap would follow the first.
-func (w *waiting) told() { w.detail = w.detail&formatMask | dueBit }
+func (w *waiting) told() { w.detail = w.detail&(1<<missingBits-1) | dueBit }
 
 func (w *waiting) due() bool { return w.detail&dueBit != 0 }
 
-// untold is a gap of a channel of which no event waits: from the first missing
+// untold is a gap that no event of its channel follows yet: from the first missing
 // event to the last, both included.
 type untold struct {
 	stream   *stream
@@ -84,14 +87,13 @@ type half struct {
 // backlog is what a session's socket has not taken yet. It leaves in this order,
 // whatever came first: the end of a frame that is half out; the session's own
 // frames, so that neither replies nor control frames wait for events; the events,
-// each behind the gap that is to be told before it; the gaps of channels of which
-// nothing waits; and last what ends the conversation. A session that keeps up has
-// none.
+// each behind the gap that is to be told before it; the gaps that no event follows
+// yet; and last what ends the conversation. A session that keeps up has none.
 type backlog struct {
 	half   half
 	own    ring[ownFrame]
 	events ring[waiting] // the first is never a removed one
-	gaps   []untold      // of different channels, of which nothing waits but what is due
+	gaps   []untold      // of different channels, behind all of theirs that waits
 	last   []byte        // nothing follows it
 
 	shard    *shard
@@ -128,14 +130,27 @@ func (b *backlog) pushHalf(e *event, f format, sent int) {
 // pushOwn appends a copy of p to the session's own frames. sent bytes of it have
 // left already, which can only be if nothing waits.
 func (b *backlog) pushOwn(kind ownKind, p []byte, sent int) {
-	p = slices.Clone(p[sent:])
-	if sent > 0 {
-		b.half = half{rest: p, kind: kind}
-	} else {
-		b.own.push(ownFrame{kind, p})
+	p = p[sent:]
+	switch n := b.own.len(); {
+	case sent > 0:
+		b.half = half{rest: slices.Clone(p), kind: kind}
+	case n > 0 && kind == ownReply && b.own.at(n-1).joins(p):
+		last := b.own.at(n - 1)
+		last.bytes = append(last.bytes, p...)
+	default:
+		b.own.push(ownFrame{kind, slices.Clone(p)})
 	}
 	b.pinging = b.pinging || kind == ownPing
 	b.addOwn(len(p))
+}
+
+// ownJoined is up to how many bytes frames of a session's own are kept together,
+// so that very small ones do not cost many times their size.
+const ownJoined = 4 << 10
+
+// joins tells whether p may be appended to the frame.
+func (f *ownFrame) joins(p []byte) bool {
+	return f.kind == ownReply && len(f.bytes)+len(p) <= ownJoined
 }
 
 // pushLast has p end the conversation.
@@ -204,7 +219,7 @@ func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
 			dst = append(dst, w.frame())
 		}
 	}
-	for i := 0; i < len(b.gaps) && len(dst) < flushVectors; i++ {
+	for i := len(b.gaps) - 1; i >= 0 && len(dst) < flushVectors; i-- {
 		g := &b.gaps[i]
 		dst = append(dst, appendGap(scratch, g.stream, g.from, g.to))
 	}
@@ -248,7 +263,7 @@ const (
 	unitOwn         // a frame of the session's own
 	unitGap         // the gap before the first event
 	unitEvent       // the first event
-	unitUntold      // the first gap of a channel of which nothing waits
+	unitUntold      // the last gap in the list of those
 	unitLast        // what ends the conversation
 )
 
@@ -288,7 +303,7 @@ func (b *backlog) left(n int) (pinged bool) {
 		b.add(-n)
 		b.letGo(w.event)
 	case unitUntold:
-		b.gaps = slices.Delete(b.gaps, 0, 1)
+		b.gaps = b.gaps[:len(b.gaps)-1]
 		b.shard.counters.gaps++
 	case unitLast:
 		b.last = nil

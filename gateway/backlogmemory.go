@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"cmp"
 	"math/bits"
-	"slices"
 	"sync/atomic"
 
 	"fleetcast/codec/websocket"
@@ -11,13 +9,17 @@ import (
 
 // backlogMemory is what the backlogs of the process hold alive, in bytes: the
 // events that wait in any of them, each counted once, their queues, and the
-// sessions' own frames. Past its limit the largest backlogs are cut. All methods
-// may be called from any goroutine.
+// sessions' own frames; and all compressed frames there are, which live as long as
+// their event. Past its limit the largest backlogs are cut. All methods may be
+// called from any goroutine.
 type backlogMemory struct {
-	limit     atomic.Int64
-	held      atomic.Int64
-	relieving atomic.Bool // the limit was passed, and not enough has been cut since
+	limit      atomic.Int64
+	held       atomic.Int64  // but for compressed frames
+	compressed *atomic.Int64 // frames
+	relieving  atomic.Bool   // the limit was passed, and not enough has been cut since
 }
+
+func (m *backlogMemory) total() int64 { return m.held.Load() + m.compressed.Load() }
 
 func (m *backlogMemory) add(n int64) { m.held.Add(n) }
 
@@ -29,7 +31,7 @@ func (m *backlogMemory) enough() int64 {
 
 // over tells whether backlogs are to be cut.
 func (m *backlogMemory) over() bool {
-	held := m.held.Load()
+	held := m.total()
 	switch {
 	case held > m.limit.Load():
 		m.relieving.Store(true)
@@ -56,8 +58,7 @@ func (e *event) unawait(m *backlogMemory) {
 	}
 }
 
-// weight is what an event keeps in memory; its compressed frames, which are
-// smaller, are not counted.
+// weight is what an event keeps in memory, but for its compressed frames.
 func (e *event) weight() int64 { return int64(eventOverhead + cap(e.buffer.B)) }
 
 // sizeClass is the logarithm of a backlog's size: four classes for each power of
@@ -99,22 +100,23 @@ func (b *backlog) classify() {
 	b.class = class
 }
 
-// cutsPerTurn bounds how many clients a turn disconnects for want of memory, so
-// that the others are served meanwhile.
-const cutsPerTurn = 64
+// A turn looks at so many of the clients that lag, and disconnects so many of
+// them, for want of memory, at most: the others are served meanwhile.
+const (
+	looksPerTurn = 4096
+	cutsPerTurn  = 64
+)
 
 // relieve cuts the largest backlogs of the process as long as they hold too much,
 // and tells whether this shard has more of them. Each shard cuts its own; those
-// that have some of the largest class are woken.
+// that have some of the largest class are woken. Within a class, whose sizes are
+// much the same, the order is that of the list.
 func (s *shard) relieve() (busy bool) {
 	memory := &s.gateway.backlogs
 	if !memory.over() {
 		return false
 	}
-	largest := uint8(0)
-	for _, other := range s.gateway.shards {
-		largest = max(largest, other.sizes.largest())
-	}
+	largest := s.gateway.largestBacklog()
 	for _, other := range s.gateway.shards {
 		if other != s && other.sizes[largest].Load() > 0 {
 			other.loop.Wake()
@@ -123,20 +125,28 @@ func (s *shard) relieve() (busy bool) {
 	if largest == 0 || s.sizes[largest].Load() == 0 {
 		return false
 	}
-	var found []*session
-	for _, c := range s.lagging {
-		if c.backlog.class == largest {
-			found = append(found, c)
-		}
-	}
-	slices.SortFunc(found, func(a, b *session) int { return cmp.Compare(b.backlog.bytes, a.backlog.bytes) })
-	for _, c := range found[:min(len(found), cutsPerTurn)] {
-		if memory.held.Load() <= memory.enough() {
-			break
+	cuts := 0
+	for range min(len(s.lagging), looksPerTurn) {
+		s.looked = (s.looked + 1) % len(s.lagging)
+		c := s.lagging[s.looked]
+		if c.backlog.class != largest {
+			continue
 		}
 		c.cutForMemory()
+		if cuts++; cuts == cutsPerTurn || memory.total() <= memory.enough() {
+			break
+		}
 	}
 	return memory.over()
+}
+
+// largestBacklog is the class of the largest backlog of all shards, 0 without
+// any.
+func (g *Gateway) largestBacklog() (largest uint8) {
+	for _, s := range g.shards {
+		largest = max(largest, s.sizes.largest())
+	}
+	return largest
 }
 
 // cutForMemory disconnects a client whose backlog is among the largest.
@@ -147,6 +157,8 @@ func (c *session) cutForMemory() {
 	}
 	// It was to get what waits before its end; or the frame that is half out is
 	// large by itself.
+	c.reason = backlogsFull
+	c.backlog.release()
 	c.conn.Reset()
 	c.conn.Close(errBacklogsFull)
 }

@@ -87,6 +87,10 @@ func TestBacklogMemory(t *testing.T) {
 	if most > limit+credits {
 		t.Errorf("backlogs held %d bytes, want at most %d and the %d under way", most, limit, credits)
 	}
+	// The heap is at most twice what is alive, and the test has a share of it.
+	if most := uint64(2*(limit+credits) + 24<<20); mostHeap > most {
+		t.Errorf("the heap grew by %d bytes, want at most %d", mostHeap, most)
+	}
 	if published < 4*limit {
 		t.Fatalf("%d bytes are too few to tell", published)
 	}

@@ -37,6 +37,7 @@ type compressionWork struct {
 	events    atomic.Uint64 // compressed, once for each format
 	bytesIn   atomic.Uint64
 	bytesOut  atomic.Uint64
+	alive     atomic.Int64   // bytes that compressed frames take now
 	one       sync.Mutex     // held by the goroutine that compresses a large event
 	goroutine sync.WaitGroup // those that compress, or wait for their turn
 	stopped   atomic.Bool    // no loop runs any more: nobody waits for what is left
@@ -98,7 +99,8 @@ func (k *compression) compress(e *event, v *variant, f format) {
 		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(e.frame) {
 			v.buffer = takeBuffer(size)
 			v.buffer.B = websocket.AppendCompressedFrame(v.buffer.B, ws.OpText, scratch.B)
-			v.frame = v.buffer.B
+			v.frame, v.alive = v.buffer.B, &k.work.alive
+			v.alive.Add(int64(cap(v.buffer.B)))
 		}
 		k.work.bytesOut.Add(uint64(len(v.frame)))
 		giveBuffer(scratch)

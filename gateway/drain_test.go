@@ -373,3 +373,22 @@ func TestClose(t *testing.T) {
 		t.Errorf("draining what has stopped: %v", err)
 	}
 }
+
+// TestDrainGivesUpOnSilent has a client that takes nothing of what waits for it:
+// the drain does not wait longer for it than the gateway would have.
+func TestDrainGivesUpOnSilent(t *testing.T) {
+	s := start(t, func(c *gateway.Config) {
+		c.MaxEvent, c.PingInterval, c.PongTimeout = 1<<20, 400*time.Millisecond, 300*time.Millisecond
+	})
+	p := s.connectNarrow()
+	p.subscribe("news")
+	s.publish("news", `"`+strings.Repeat("x", 512<<10)+`"`)
+	s.eventually("a backlog", func(g gateway.GatewayStats) bool { return g.Total.BacklogBytes > 0 })
+	result := s.drain(patience)
+	if err := s.drained(result); err != nil {
+		t.Errorf("draining: %v", err)
+	}
+	if _, err := io.Copy(io.Discard, p.in); err == nil {
+		t.Error("the connection ended with a FIN, want a reset")
+	}
+}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type event struct {
 	offset   uint64
 	stream   *stream
 	key      []byte // which of the channel's things it is about, or empty; lies in buffer
+	tag      uint16 // a hash of stream and key
 	frame    []byte // whole WebSocket frame; lies in buffer
 	header   int    // of the frame, in bytes
 	buffer   *bytebufferpool.ByteBuffer
@@ -33,6 +35,9 @@ type event struct {
 	backlogs atomic.Int32 // backlog entries
 }
 
+// tagSeed is that of the tags of keys.
+var tagSeed = maphash.MakeSeed()
+
 var eventPool = sync.Pool{New: func() any { return new(event) }}
 
 // newEvent makes the stream's latest event, with its frame, for the given number
@@ -40,6 +45,10 @@ var eventPool = sync.Pool{New: func() any { return new(event) }}
 func newEvent(st *stream, key, data []byte, from *account, cost int64, at time.Duration, shards int) *event {
 	e := eventPool.Get().(*event)
 	e.stream, e.offset, e.from, e.cost, e.at = st, st.offset, from, cost, at
+	e.tag = st.tag
+	if len(key) > 0 {
+		e.tag ^= uint16(maphash.Bytes(tagSeed, key))
+	}
 	length := command.EventLength(st.prefix, st.offset, data)
 	size := websocket.HeaderSize(length) + length
 	e.buffer = takeBuffer(size + len(key))

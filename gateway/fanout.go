@@ -114,9 +114,10 @@ func (s *shard) serve(c *channel, end time.Duration) progress {
 				return got
 			}
 		}
-		r.cursor++ // first, because a delivery may end the subscription
+		r.cursor++                        // first, because a delivery may end the subscription
+		lags := subscriber.backlog != nil // each of its events is work
 		subscriber.deliver(j, l)
-		if r.cursor%sendsPerClockRead == 0 && s.loop.Refresh() >= end && r.cursor < r.limit {
+		if (lags || r.cursor%sendsPerClockRead == 0) && s.loop.Refresh() >= end && r.cursor < r.limit {
 			s.counters.fanOutCuts++
 			return progressCut
 		}

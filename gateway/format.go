@@ -52,6 +52,7 @@ func (f format) sharedFor(size int) format {
 type variant struct {
 	frame   []byte                     // valid once it is built; the plain one if compressing does not pay
 	buffer  *bytebufferpool.ByteBuffer // of the frame, if it is not the plain one
+	alive   *atomic.Int64              // in which the buffer's size is counted
 	waiters atomic.Pointer[waiter]     // closed once it is built
 }
 
@@ -122,6 +123,7 @@ func (e *event) releaseVariants() {
 		}
 		e.variants[i].Store(nil)
 		if v.buffer != nil {
+			v.alive.Add(-int64(cap(v.buffer.B)))
 			giveBuffer(v.buffer)
 		}
 		v.frame, v.buffer = nil, nil

@@ -3,28 +3,41 @@ package gateway
 import "bytes"
 
 // A subscriber that lags may not get every event, if its channel's policy says so.
-// What it does not get is told as a gap. A channel of which events wait has its
-// gaps with them, each before the event that follows it; one of which none waits,
-// or only one that is due, has at most one, among the backlog's gaps. So there is never more than one
-// gap between two events that wait.
+// What it does not get is told as a gap. The gaps of a channel are with its events
+// that wait, each before the event that follows it; one that no event follows yet
+// is among the backlog's gaps, at most one for each channel. So there is never more
+// than one gap between two events that wait.
+
+// gapOf is the place of a channel's gap among the backlog's gaps, or -1.
+func (b *backlog) gapOf(st *stream) int {
+	for i := range b.gaps {
+		if b.gaps[i].stream == st {
+			return i
+		}
+	}
+	return -1
+}
+
+// cutGap removes the gap at i. The last one takes its place.
+func (b *backlog) cutGap(i int) {
+	last := len(b.gaps) - 1
+	b.gaps[i] = b.gaps[last]
+	b.gaps = b.gaps[:last]
+}
 
 // takeGap ends the gap of the event's channel that no event followed so far, and
 // returns how many events are missing before this one.
 func (b *backlog) takeGap(e *event) (missing uint64) {
-	for i := range b.gaps {
-		if g := &b.gaps[i]; g.stream == e.stream {
-			missing = e.offset - g.from
-			last := len(b.gaps) - 1
-			b.gaps[i] = b.gaps[last]
-			b.gaps = b.gaps[:last]
-			return missing
-		}
+	i := b.gapOf(e.stream)
+	if i < 0 {
+		return 0
 	}
-	return 0
+	missing = e.offset - b.gaps[i].from
+	b.cutGap(i)
+	return missing
 }
 
-// missNew has a gap tell of an event that did not get into the queue, in which
-// none of its channel is, unless it is due.
+// missNew has a gap tell of an event that did not get into the queue.
 func (b *backlog) missNew(e *event) {
 	b.tell(e, e.offset)
 	b.shard.counters.dropped++
@@ -33,11 +46,10 @@ func (b *backlog) missNew(e *event) {
 // tell has the gap of the event's channel, of which no later event waits, reach
 // from the given offset, or an earlier one, to the event's or a later one.
 func (b *backlog) tell(e *event, from uint64) {
-	for i := range b.gaps {
-		if g := &b.gaps[i]; g.stream == e.stream {
-			g.from, g.to = min(g.from, from), max(g.to, e.offset)
-			return
-		}
+	if i := b.gapOf(e.stream); i >= 0 {
+		g := &b.gaps[i]
+		g.from, g.to = min(g.from, from), max(g.to, e.offset)
+		return
 	}
 	b.gaps = append(b.gaps, untold{e.stream, from, e.offset})
 }
@@ -82,43 +94,57 @@ func (b *backlog) find(i int, is func(*waiting) bool) int {
 // supersede removes the event that e takes the place of: that of the same
 // channel with the same key, or without one as e is.
 func (b *backlog) supersede(e *event) {
-	at := b.find(0, func(w *waiting) bool {
-		return w.event.stream == e.stream && bytes.Equal(w.event.key, e.key) && !w.due()
-	})
-	if at >= 0 {
-		b.miss(at)
+	tag := uint64(e.tag) << tagBits
+	for i := range b.events.len() {
+		w := b.events.at(i)
+		if w.detail&(tagMask|dueBit) != tag || w.event == nil {
+			continue
+		}
+		if w.event.stream == e.stream && bytes.Equal(w.event.key, e.key) {
+			b.miss(i)
+			return
+		}
 	}
 }
 
 // makeRoom removes the oldest events that may be dropped until one of size bytes
-// is within the limits. It tells whether that was to be had.
-func (b *backlog) makeRoom(size int, of *settings) bool {
+// is within the limits, and none if that is not to be had. always is for one that
+// may be of any size if it is alone. It tells whether there is room.
+func (b *backlog) makeRoom(size int, of *settings, always bool) bool {
 	mayDrop := func(w *waiting) bool {
 		return w.event.stream.rulesIn(of).policy != SlowDisconnect && !w.due()
 	}
-	for !b.hasRoom(size, &of.config) {
-		at := b.find(0, mayDrop)
-		if at < 0 {
-			return false
+	events, bytes := b.waitingEvents(), b.bytes+size
+	drops := 0
+	for at := 0; events >= of.config.BacklogMessages || bytes > of.config.BacklogBytes; at++ {
+		if at = b.find(at, mayDrop); at < 0 {
+			if !always || drops < b.crowd() {
+				return false
+			}
+			break
 		}
-		b.miss(at)
+		events--
+		bytes -= len(b.events.at(at).frame())
+		drops++
+	}
+	for range drops {
+		b.miss(b.find(0, mayDrop))
 	}
 	return true
 }
 
-// crowded tells whether there is an event in the queue beside one that is due.
-func (b *backlog) crowded() bool {
-	return b.live > 1 || b.live == 1 && !b.events.at(0).due()
-}
-
-// hasRoom tells whether an event of size bytes is within the limits.
-func (b *backlog) hasRoom(size int, c *Config) bool {
-	return b.waitingEvents() < c.BacklogMessages && b.bytes+size <= c.BacklogBytes
+// crowd is how many events are in the queue beside one that is due.
+func (b *backlog) crowd() int {
+	if b.live > 0 && b.events.at(0).due() {
+		return b.live - 1
+	}
+	return b.live
 }
 
 // forget removes what waits of a channel that the client has left: it is told
 // neither the events nor what it missed of them.
 func (b *backlog) forget(st *stream) {
+	b.shard.scanned += b.events.len()
 	for i := 0; ; i++ {
 		if i = b.find(i, func(w *waiting) bool { return w.event.stream == st }); i < 0 {
 			break
@@ -128,12 +154,7 @@ func (b *backlog) forget(st *stream) {
 			i-- // the queue now begins elsewhere
 		}
 	}
-	for i := range b.gaps {
-		if b.gaps[i].stream == st {
-			last := len(b.gaps) - 1
-			b.gaps[i] = b.gaps[last]
-			b.gaps = b.gaps[:last]
-			return
-		}
+	if i := b.gapOf(st); i >= 0 {
+		b.cutGap(i)
 	}
 }

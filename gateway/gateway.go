@@ -79,6 +79,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.backlogs.limit.Store(config.BacklogMemory)
+	g.backlogs.compressed = &g.compressed.alive
 	g.streams = newStreams(config.MaxChannels)
 	g.addresses = newQuotas[netip.Addr]()
 	if config.HTTP != nil {

@@ -41,6 +41,7 @@ type ingest struct {
 
 	counters ingestCounters
 	reads    int           // of publishers, in this turn
+	sharing  int           // how many publishers share what is read, by the last turns
 	warned   time.Duration // when an HTTP request was last logged; the loop's time
 
 	// Scratch, empty between the handling of two sockets.
@@ -110,7 +111,7 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	p.remote = p.conn.RemoteAddr().String()
+	p.remote, p.readAt = p.conn.RemoteAddr().String(), in.loop.Now()
 	in.counters.publishers++
 	p.logConnected()
 }
@@ -143,7 +144,7 @@ func (in *ingest) Turn() (busy bool) {
 	in.wakes.wake()
 	if !in.loop.Midway() {
 		in.limitReads()
-		in.continueDrain() // which closes those that were not readable
+		in.continueDrain() // which closes those that are silent
 	}
 	return false
 }
@@ -154,6 +155,8 @@ func (in *ingest) Turn() (busy bool) {
 // hold small: once the budget is used up, whoever is read next can publish
 // nothing of what it sent.
 func (in *ingest) limitReads() {
+	// Not by the last turn alone, which may have been for something else.
+	in.sharing = max(in.reads, in.sharing/2)
 	in.loop.LimitReads(in.readLimit())
 	in.reads = 0
 }
@@ -162,7 +165,7 @@ func (in *ingest) readLimit() int {
 	if in.gateway.credits.exhausted() {
 		return starvedRead
 	}
-	return max(ingestReadBuffer/max(in.reads, 1), sharedRead)
+	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)
 }
 
 // Pending implements poller.Owner.
@@ -192,7 +195,7 @@ func (in *ingest) startDrain(done func()) {
 }
 
 // continueDrain ends the connections that are through: a publisher that was
-// not readable in this turn has nothing more on the way that we know of. It
+// silent for a tick has nothing more on the way that we know of. It
 // ends with a FIN, because closing would take replies back that have not
 // arrived if the publisher sends more.
 func (in *ingest) continueDrain() {

@@ -91,12 +91,13 @@ func (c *session) handle(m websocket.Message) (work int) {
 		s.counters.messagesIn++
 		work = messageWork + byteWork*len(m.Payload)
 		if c.inbound != inboundPlain {
-			work += websocket.InflateCost
+			work += inflateWork
 		}
 	}
 	switch m.Op {
 	case ws.OpText:
-		work += nameWork * c.command(m.Payload)
+		s.scanned = 0
+		work += nameWork*c.command(m.Payload) + s.scanned
 	case ws.OpBinary:
 		c.refuseBinary()
 	case ws.OpPing:

@@ -13,7 +13,13 @@ var (
 // Swept implements poller.Handler: once per ping interval, spread evenly over
 // all sessions.
 func (c *session) Swept() {
-	if c.state != sessionOpen {
+	switch {
+	case c.state == sessionOpen:
+	case c.state == sessionClosing && c.reason == draining && c.stalls():
+		c.conn.Reset() // or the drain would wait for it
+		c.conn.Close(errSilent)
+		return
+	default:
 		return
 	}
 	c.shard.gateway.settings.Load().commands.settle(&c.commandsDue, c.shard.loop.Now())
@@ -24,10 +30,16 @@ func (c *session) Swept() {
 	// them. It leaves when the client reads, and that it reads is the sign of life
 	// that a ping asks for. One that reads nothing for a whole interval and the time
 	// for a pong is gone.
-	config := c.shard.gateway.config()
-	if b := c.backlog; b != nil && c.shard.loop.Now()-b.progress >= config.PingInterval+config.PongTimeout {
+	if c.stalls() {
 		c.silent()
 	}
+}
+
+// stalls tells whether the client has taken nothing of what waits for it for so
+// long that it is taken for gone.
+func (c *session) stalls() bool {
+	config, b := c.shard.gateway.config(), c.backlog
+	return b != nil && c.shard.loop.Now()-b.progress >= config.PingInterval+config.PongTimeout
 }
 
 // pinged is called when a ping has left.

@@ -37,9 +37,15 @@ type leaving struct {
 	told    int     // k
 	cursor  int     // the connection's slot where the walk goes on; -1 behind the last
 
-	// sent is how much had left of what those were to get who are still taking
-	// it when their patience is over.
-	sent map[*session]uint64
+	// sent has those who are still taking what they were to get when their
+	// patience is over.
+	sent map[*session]sentThen
+}
+
+// sentThen is how much had left for a client, at a moment of the loop's clock.
+type sentThen struct {
+	bytes uint64
+	at    time.Duration
 }
 
 // slot is where the next client stands in the order of all: from 0 to 1.
@@ -64,17 +70,21 @@ func (l *leaving) waitFor(c *session) bool {
 	if c.reason != draining {
 		return false
 	}
+	now := c.shard.loop.Now()
 	before, waited := l.sent[c]
+	if waited && now-before.at < closePatience {
+		return true // its patience was counted twice
+	}
 	traffic, err := c.conn.Traffic()
-	if err != nil || traffic.Unsent == 0 || waited && traffic.Sent == before {
+	if err != nil || traffic.Unsent == 0 || waited && traffic.Sent == before.bytes {
 		delete(l.sent, c)
 		return false
 	}
 	if l.sent == nil {
-		l.sent = make(map[*session]uint64)
+		l.sent = make(map[*session]sentThen)
 	}
-	l.sent[c] = traffic.Sent
-	c.shard.closing.Add(c, c.shard.loop.Now())
+	l.sent[c] = sentThen{traffic.Sent, now}
+	c.shard.closing.Add(c, now)
 	return true
 }
 

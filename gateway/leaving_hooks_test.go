@@ -107,3 +107,25 @@ func TestSendingAwayWaitsForFanOuts(t *testing.T) {
 		t.Error("the client is not sent away")
 	}
 }
+
+// TestCutWhileLeaving cuts a backlog, for want of memory, of a client that was to
+// get it all before its end.
+func TestCutWhileLeaving(t *testing.T) {
+	s := newTestShard(t)
+	c := newTestSession(t, s)
+	c.lag()
+	st := testStream("news")
+	for range 10 {
+		c.queue([]*event{nextTestEvent(st, "", `"data"`)}, formatPlain, 0)
+	}
+	c.finishBehind(draining, 1001, "draining")
+	memory := &s.gateway.backlogs
+	if c.state != sessionClosing || memory.total() == 0 {
+		t.Fatalf("the session is in state %d, %d bytes are held", c.state, memory.total())
+	}
+	memory.limit.Store(1)
+	s.relieve()
+	if c.conn.Open() || c.reason != backlogsFull || memory.total() != 0 || s.sizes.largest() != 0 {
+		t.Errorf("open: %v, the reason is %q, %d bytes are held", c.conn.Open(), disconnectNames[c.reason], memory.total())
+	}
+}

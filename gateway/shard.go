@@ -46,6 +46,7 @@ type shard struct {
 	postponed ring[*session] // clients whose input is handled in the next turn
 	lagging   lagging        // clients with a backlog
 	sizes     sizes          // of their backlogs
+	looked    int            // place in lagging where relieve looked last
 	drain     drainState
 	drained   func() // to be called when the part of a drain that was asked for is through
 	leaving   leaving
@@ -67,6 +68,7 @@ type shard struct {
 	replies []byte
 	vectors [][]byte
 	gapText []byte
+	scanned int // entries of backlogs that a command had looked through
 	wakes   wakeSet
 	jobs    []*job // unused ones
 }
@@ -117,14 +119,32 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.fanOut()
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
-	if !s.loop.Midway() { // what clients sent before they were told to go still counts
+	if !s.loop.Midway() { // what clients have sent, and is not read yet, counts before they are told to go
 		busy = s.continueDrain() || busy
 	}
 	if s.loop.Conns() == 0 {
 		s.forget()
 	}
 	s.alarm.set(s.loop)
+	s.limitReads()
 	return busy || s.postponed.len() > 0
+}
+
+// manyPostponed is from how many clients on, whose input waits for a later turn,
+// others are read little at a time, which is postponedRead bytes: what they send
+// could only be kept too.
+const (
+	manyPostponed = 256
+	postponedRead = 4 << 10
+)
+
+// limitReads keeps what is held of clients that send too much small.
+func (s *shard) limitReads() {
+	limit := 0
+	if s.postponed.len() >= manyPostponed {
+		limit = postponedRead
+	}
+	s.loop.LimitReads(limit)
 }
 
 // Pending implements poller.Owner.

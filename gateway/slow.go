@@ -130,15 +130,15 @@ func (c *session) queue(events []*event, f format, sent int) {
 				b.supersede(e)
 			}
 			switch {
-			case b.makeRoom(size, of):
-			case policy != SlowDisconnect && b.crowded():
+			case b.makeRoom(size, of, policy != SlowDisconnect || b.waitingEvents() == 0):
+				b.pushEvent(e, f)
+			case policy != SlowDisconnect:
 				b.missNew(e)
 				continue
-			case policy == SlowDisconnect && b.waitingEvents() > 0:
+			default:
 				c.overrun()
 				return
 			}
-			b.pushEvent(e, f)
 		}
 		c.shard.counters.deliveries++
 	}

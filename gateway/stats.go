@@ -158,7 +158,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		}
 	}
 	g.apiPublisher.addStats(&stats.Publish)
-	stats.BacklogMemory = g.backlogs.held.Load()
+	stats.BacklogMemory = g.backlogs.total()
 	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.ClientAddresses = g.addresses.kept.Load()

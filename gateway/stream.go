@@ -51,6 +51,7 @@ type stream struct {
 	epoch      epoch
 	offset     uint64     // of the last event; the first one gets 1
 	prefix     []byte     // of event messages; made with the first interest
+	tag        uint16     // a hash of the name, as that
 	interested []*channel // one per shard with subscribers
 	usedIn     uint64     // the stripe's sweep count when it was last used
 
@@ -130,7 +131,7 @@ func (s *streams) join(c *channel) (position, error) {
 		return position{}, err
 	}
 	if st.prefix == nil {
-		st.prefix = command.EventPrefix(st.name)
+		st.prefix, st.tag = command.EventPrefix(st.name), uint16(maphash.String(tagSeed, st.name))
 	}
 	st.interested = append(st.interested, c)
 	c.stream, c.name = st, st.name // one copy of the name for all shards

@@ -9,10 +9,11 @@ import "time"
 const (
 	turnWork = 256 << 10
 
-	byteWork    = 4   // of a message; JSON of many small numbers takes longest to check
-	messageWork = 256 // of each, which may be refused with an error
-	controlWork = 64  // of a ping, say
-	nameWork    = 512 // of a channel in a command, which may be opened or closed
+	byteWork    = 4       // of a message; JSON of many small numbers takes longest to check
+	messageWork = 256     // of each, which may be refused with an error
+	controlWork = 64      // of a ping, say
+	nameWork    = 512     // of a channel in a command, which may be opened or closed
+	inflateWork = 4 << 10 // of a compressed message, beside what becomes of it
 )
 
 // resumeSlice is how long a turn goes on with input that waits: of clients that

@@ -115,7 +115,7 @@ func TestReadsAreShared(t *testing.T) {
 	for _, test := range []struct{ readers, limit int }{
 		{0, ingestReadBuffer}, {1, ingestReadBuffer}, {2, ingestReadBuffer / 2}, {16, 16 << 10}, {17, sharedRead}, {5000, sharedRead},
 	} {
-		in.reads = test.readers
+		in.sharing = test.readers
 		if got := in.readLimit(); got != test.limit {
 			t.Errorf("of %d publishers each is read %d bytes, want %d", test.readers, got, test.limit)
 		}

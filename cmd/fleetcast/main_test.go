@@ -155,7 +155,7 @@ func TestCommandLine(t *testing.T) {
 		{"a port of all addresses", []string{"--listen=0.0.0.0:18080", "--publish=off", "--admin=localhost:18080"}, exitUsage, "--admin is localhost:18080, which listen, 0.0.0.0:18080, has already"},
 		{"off in capitals", []string{"config", "--check", "--publish=OFF", "--admin=Off"}, 0, ""},
 		{"drain window over the timeout", []string{free, "--drain-window=30s"}, exitUsage, "--drain-window is 30s, must be below drain-timeout, 30s"},
-		{"drain timeout under the window", []string{free, "--drain-timeout=5s"}, exitUsage, "--drain-timeout is 5s, must be above drain-window, 5s"},
+		{"drain timeout under the window", []string{free, "--drain-timeout=5s", "--drain-window=6s"}, exitUsage, "--drain-window is 6s, must be below drain-timeout, 5s"},
 		{"event over the credits", []string{free, "--max-event=2MiB", "--credits=1MiB"}, exitUsage, "--max-event is 2MiB, must be at most credits, 1MiB"},
 		{"no loops", []string{"echo", "--loops=0"}, exitUsage, "--loops is 0, must be at least 1"},
 		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers is 1000000000, which leaves clients none"},

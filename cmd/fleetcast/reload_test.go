@@ -81,7 +81,7 @@ func holdDrain(t *testing.T, p *process) {
 func TestReloadChangesTheDrainTimeout(t *testing.T) {
 	p := startConfigured(t, "drain-timeout: 1h\n", "--handshake-timeout=1h")
 	holdDrain(t, p)
-	p.reload(t, "drain-timeout: 3s\n", `nothing has changed" errors="\[fleetcast.yaml:1: drain-timeout is 3s, must be above drain-window, 5s\]"`)
+	p.reload(t, "drain-timeout: 3s\ndrain-window: 4s\n", `nothing has changed" errors="\[fleetcast.yaml:2: drain-window is 4s, must be below drain-timeout, 3s\]"`)
 	p.reload(t, "drain-timeout: 20ms\ndrain-window: 10ms\n", `changed="\[drain-window: 5s -> 10ms drain-timeout: 1h -> 20ms\]"`)
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {

@@ -26,18 +26,11 @@ func (o *options) check() error {
 	if o.MaxEvent > o.Credits {
 		errs = append(errs, o.eventOverCredits())
 	}
-	if o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout {
-		errs = append(errs, o.drainTooShort())
+	// The default gives way to a short timeout; see Gateway.Drain.
+	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout {
+		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
 	return errors.Join(append(errs, o.overlaps()...)...)
-}
-
-// drainTooShort blames the one of both that was set.
-func (o *options) drainTooShort() error {
-	if o.isSet("drain-window") {
-		return fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout)
-	}
-	return fmt.Errorf("%s is %v, must be above drain-window, %v", o.named("drain-timeout"), o.DrainTimeout, o.DrainWindow)
 }
 
 // eventOverCredits blames the one of both that was set.
