@@ -37,6 +37,22 @@ func (s *swarm) pauses(paused bool) {
 	<-done
 }
 
+// getAll waits until every client has so many bytes of events, and no more.
+func (s *swarm) getAll(t *testing.T, want int) {
+	t.Helper()
+	until(t, "every client has everything", func() bool {
+		all := make(chan bool)
+		s.post(func() {
+			complete := true
+			for _, c := range s.clients {
+				complete = complete && c.taken == want
+			}
+			all <- complete
+		})
+		return <-all
+	})
+}
+
 // frameLength is the length of an event as it goes over the wire, for events of
 // 126 to 65,535 bytes.
 func frameLength(channel string, offset uint64, data string) int {
@@ -94,17 +110,7 @@ func TestBacklogMemory(t *testing.T) {
 	if published < 4*limit {
 		t.Fatalf("%d bytes are too few to tell", published)
 	}
-	until(t, "those who read have everything", func() bool {
-		all := make(chan bool)
-		healthy.post(func() {
-			complete := true
-			for _, c := range healthy.clients {
-				complete = complete && c.taken == want
-			}
-			all <- complete
-		})
-		return <-all
-	})
+	healthy.getAll(t, want)
 	stats := s.stats()
 	if stats.Total.Disconnects["slow_consumer"] != 0 || stats.Total.Dropped != 0 || healthy.gone.Load() != 0 {
 		t.Errorf("disconnected %v, %d events dropped, %d of those who read are gone", stats.Total.Disconnects, stats.Total.Dropped, healthy.gone.Load())
@@ -153,17 +159,7 @@ func TestLargestBacklogsGoFirst(t *testing.T) {
 		return g.Total.Disconnects["backlogs_full"] == each
 	})
 	quiet.pauses(false)
-	until(t, "the others have everything", func() bool {
-		all := make(chan bool)
-		quiet.post(func() {
-			complete := true
-			for _, c := range quiet.clients {
-				complete = complete && c.taken == want
-			}
-			all <- complete
-		})
-		return <-all
-	})
+	quiet.getAll(t, want)
 	if quiet.gone.Load() != 0 {
 		t.Errorf("%d of the quiet channel's clients are gone", quiet.gone.Load())
 	}
