@@ -18,8 +18,20 @@ type account struct {
 	credits *credits
 	inUse   atomic.Int64
 	waiting atomic.Bool
-	starved *starved      // of the connection's loop
-	due     time.Duration // when the next event is, by the rate; see bucket. It belongs to who takes
+	starved *starved // of the connection's loop
+
+	// Of who takes: when the next event is due, and the rate by which it is.
+	due time.Duration
+	by  bucket
+}
+
+// wait takes n events if the rate allows them, or returns after how long it may.
+// Under a rate that is new to the account, it begins anew.
+func (a *account) wait(rate bucket, n int, now time.Duration) time.Duration {
+	if a.by != rate {
+		a.by, a.due = rate, 0
+	}
+	return rate.take(&a.due, n, now)
 }
 
 // take takes n bytes if neither the account nor the budget is used up. Either
@@ -36,13 +48,13 @@ func (a *account) take(n int64) bool {
 // which the refusal says; ok is false without credit too. Then nothing is taken.
 func (a *account) admit(rate *eventRate, events int, n int64, now time.Duration) (refusal *command.Error, ok bool) {
 	due := a.due
-	if wait := rate.take(&due, events, now); wait > 0 {
+	if wait := a.wait(rate.bucket, events, now); wait > 0 {
 		return rate.refuse(wait), false
 	}
 	if !a.take(n) {
+		a.due = due
 		return nil, false
 	}
-	a.due = due
 	return nil, true
 }
 

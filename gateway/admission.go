@@ -47,6 +47,12 @@ type admission struct {
 	retry   atomic.Int64 // until when those who were turned away fill the time
 }
 
+// forgive begins anew under a rate that has changed.
+func (a *admission) forgive() {
+	a.due.Store(0)
+	a.retry.Store(0)
+}
+
 // arrival is an accepted socket that waits for its turn. What its peer sends
 // waits in the kernel.
 type arrival struct {

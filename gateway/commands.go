@@ -156,7 +156,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 		s.publishing[c] = account
 	}
 	rate := &s.gateway.settings.Load().publishes
-	if wait := rate.take(&account.due, 1, s.loop.Now()); wait > 0 {
+	if wait := account.wait(rate.bucket, 1, s.loop.Now()); wait > 0 {
 		c.refuseChannel("publish", name, rate.refuse(wait), cmd.ID)
 		return
 	}

@@ -111,6 +111,18 @@ func (q *quotas[K]) close(used *quota[K], now time.Duration) {
 	}
 }
 
+// forgive has no key wait any more for what it has taken: the rate has changed.
+func (q *quotas[K]) forgive() {
+	for i := range q.stripes {
+		s := &q.stripes[i]
+		s.lock.Lock()
+		for _, used := range s.keys {
+			used.due = 0
+		}
+		s.lock.Unlock()
+	}
+}
+
 // sweep forgets the keys of stripe i, modulo their number, that nothing is left
 // to be known of.
 func (q *quotas[K]) sweep(i int, now time.Duration) {

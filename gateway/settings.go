@@ -101,12 +101,20 @@ func (g *Gateway) Reconfigure(next Config) error {
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
+	before := *g.config()
 	g.settings.Store(newSettings(merged, &g.compressed))
+	// When the next one is due was laid out by the old rate.
+	if merged.Connects != before.Connects {
+		g.admission.forgive()
+	}
+	if merged.AddressConnects != before.AddressConnects {
+		g.addresses.forgive()
+	}
 	g.credits.resize(merged.Credits, merged.PublisherCredits)
 	g.backlogs.limit.Store(merged.BacklogMemory)
 	g.streams.limit.Store(int64(merged.MaxChannels))
 	for _, s := range g.shards {
-		s.loop.Wake() // clients may wait that need not any more
+		s.post(func() {}) // clients may wait that need not any more; it must look
 	}
 	return nil
 }
