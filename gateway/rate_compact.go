@@ -23,12 +23,17 @@ type compactBucket struct {
 // seldom settled, it is larger.
 const compactShift = 10
 
+// maxCompact is how many units ahead a number may be, and so the largest burst.
+const maxCompact = math.MaxUint32 / 16
+
 // newCompactBucket is for numbers that are settled once in each interval
 // settled. A rate is kept to half a unit for each thing: with the usual unit,
-// to 1 % at 20,000 a second. No rate is higher than one for each unit.
+// to 1 % at 20,000 a second. No rate is higher than one for each unit, and
+// no burst larger than maxCompact.
 func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 	c := compactBucket{shift: compactShift}
 	b := newBucket(r)
+	burst := uint64(min(max(r.Burst, 1), maxCompact))
 	for ; ; c.shift++ {
 		interval := uint64(0)
 		if !r.Unlimited() {
@@ -36,10 +41,10 @@ func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 		}
 		// A number is at most this far ahead, and stays for at most settled, late as
 		// that may be, before it is looked at: both together are far from a wrap.
-		most := max(interval*uint64(r.Burst), uint64(settled)>>c.shift)
-		if most <= math.MaxUint32/16 {
+		most := max(interval*burst, uint64(settled)>>c.shift)
+		if most <= maxCompact {
 			c.interval = uint32(interval)
-			c.tolerance = uint32(interval * uint64(max(r.Burst-1, 0)))
+			c.tolerance = uint32(interval * (burst - 1))
 			return c
 		}
 	}

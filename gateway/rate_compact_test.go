@@ -99,6 +99,16 @@ func TestCompactBucketBounds(t *testing.T) {
 	if fast.take(&due, now) != 0 || fast.take(&due, now) == 0 {
 		t.Error("a very fast rate does not bound")
 	}
+	// A burst beyond what a number can hold is as large as that allows.
+	for _, rate := range []Rate{{1e9, 1e9}, {1e9, 1 << 62}, {1000, 1 << 40}} {
+		large, at := newCompactBucket(rate, time.Second), time.Hour
+		due = 0
+		for range 100_000 {
+			if wait := large.take(&due, at); wait > 0 {
+				t.Fatalf("%+v: has to wait %v", rate, wait)
+			}
+		}
+	}
 	// After a change of the rate, a number means at most a burst's time.
 	slow := newCompactBucket(Rate{1, 10}, time.Second)
 	for random := rand.New(rand.NewPCG(3, 4)); now < 2*time.Hour; now += time.Minute {
