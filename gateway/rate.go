@@ -77,6 +77,10 @@ func (b bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait ti
 	}
 }
 
+// giveShared gives one back that was taken. It goes unnoticed once it would have
+// been due.
+func (b bucket) giveShared(due *atomic.Int64) { due.Add(-int64(b.interval)) }
+
 func (b bucket) next(due time.Duration, n int, now time.Duration) (next, wait time.Duration) {
 	if b.interval == 0 {
 		return due, 0

@@ -227,6 +227,8 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	c.source.client = client
 	var refused refusal
 	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
+		set := c.shard.gateway.settings.Load()
+		set.connects.giveShared(&c.shard.gateway.admission.due) // for whoever comes next
 		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
 		c.handshakeRefused(refused.err)
 		return false

@@ -340,3 +340,29 @@ func TestAddressConnects(t *testing.T) {
 		t.Errorf("%d are refused", n)
 	}
 }
+
+// Who is refused for the address that a proxy names takes no turn of others.
+func TestAddressRefusalsTakeNoTurn(t *testing.T) {
+	for name, header := range map[string]gateway.ProxyHeader{"in the request": gateway.XForwardedFor, "before it": gateway.ProxyProtocol} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, behind(header), connectRate(seldom, 4, 0), func(c *gateway.Config) { c.AddressClients = 1 })
+			connect := func(client int) *peer {
+				p := s.dialFrom(proxyAddress)
+				if header == gateway.ProxyProtocol {
+					p.sends(fmt.Sprintf("PROXY TCP4 192.0.2.%d 192.0.2.2 50000 443\r\n", client) + head + "\r\n")
+				} else {
+					p.sends(head + fmt.Sprintf("X-Forwarded-For: 192.0.2.%d\r\n\r\n", client))
+				}
+				return p
+			}
+			connect(1).upgraded()
+			for range 10 {
+				connect(1).retryAfter(429, "too many connections from your address")
+			}
+			for client := 2; client <= 4; client++ {
+				connect(client).upgraded()
+			}
+			connect(5).retryAfter(503, "too many clients connect")
+		})
+	}
+}
