@@ -122,7 +122,7 @@ func (s *shard) admitWaiting() (busy bool) {
 		expires := s.waiting.at(0).since + set.config.HandshakeTimeout
 		switch gone := poller.PeerGone(s.waiting.at(0).fd); {
 		case gone:
-			s.turnAwayFirst(refusal{errGone, s.retrySlot(set.connects.interval)})
+			s.turnAwayFirst(refusal{errGone, s.retryLater()})
 		case now >= expires:
 			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.connects.interval)})
 		default:
@@ -157,7 +157,9 @@ func (s *shard) turnAwayWaiting() {
 // closeWaiting gives up those who wait, when the loop has ended.
 func (s *shard) closeWaiting() {
 	for s.waiting.len() > 0 {
-		unix.Close(s.nextWaiting().fd)
+		given := s.nextWaiting()
+		unix.Close(given.fd)
+		s.leave(given.from)
 		s.gateway.connections.Add(-1)
 	}
 }
@@ -181,7 +183,7 @@ func (s *shard) mayLinger() int {
 	if s.gateway.connections.Load() < int64(room/2) {
 		most = max(most, min(room/8, maxLingering))
 	}
-	return most / len(s.gateway.shards)
+	return max(1, most/len(s.gateway.shards))
 }
 
 // endsHead tells whether what was read may be a whole request without a body.
