@@ -128,7 +128,9 @@ type Config struct {
 	// all at once.
 	DrainWindow time.Duration
 	// RetryWindow is the time over which clients are told to come back when
-	// the gateway drains, counted for each from its own goodbye.
+	// the gateway drains, counted for each from its own goodbye. Those who are
+	// refused with 503, or 429, for want of room are told to come back over it too,
+	// but over no less than 10 s.
 	RetryWindow time.Duration
 }
 
@@ -349,12 +351,19 @@ func (c *Config) checkConnects(errs *OptionErrors) {
 	if n := c.SendBuffer; n != 0 && (n < minSendBuffer || n > math.MaxInt32/2) {
 		errs.add("SendBuffer", "is %d, must be 0 or from %d to %d", n, minSendBuffer, math.MaxInt32/2)
 	}
-	if c.SendTimeout < 0 {
-		errs.add("SendTimeout", "is %v, must not be negative", c.SendTimeout)
+	if d := c.SendTimeout; d != 0 && (d < minSendTimeout || d > maxSendTimeout) {
+		errs.add("SendTimeout", "is %v, must be 0s or from %v to %v", d, minSendTimeout, maxSendTimeout)
 	}
 }
 
-// sendTimeout is SendTimeout, or what it stands for.
+// The kernel counts a send timeout in milliseconds, in 31 bits; 0 would be none.
+const (
+	minSendTimeout = time.Millisecond
+	maxSendTimeout = math.MaxInt32 * time.Millisecond
+)
+
+// sendTimeout is SendTimeout, or what it stands for, as far as the kernel can
+// count that.
 func (c *Config) sendTimeout() time.Duration {
-	return cmp.Or(c.SendTimeout, c.PingInterval+c.PongTimeout)
+	return min(max(cmp.Or(c.SendTimeout, c.PingInterval+c.PongTimeout), minSendTimeout), maxSendTimeout)
 }

@@ -157,6 +157,7 @@ func TestCommandLine(t *testing.T) {
 		{"drain window over the timeout", []string{free, "--drain-window=30s"}, exitUsage, "--drain-window is 30s, must be below drain-timeout, 30s"},
 		{"drain timeout under the window", []string{free, "--drain-timeout=5s", "--drain-window=6s"}, exitUsage, "--drain-window is 6s, must be below drain-timeout, 5s"},
 		{"event over the credits", []string{free, "--max-event=2MiB", "--credits=1MiB"}, exitUsage, "--max-event is 2MiB, must be at most credits, 1MiB"},
+		{"send timeout that the kernel cannot count", []string{free, "--send-timeout=500us"}, exitUsage, "--send-timeout is 500µs, must be 0s or from 1ms to 596h31m23.647s"},
 		{"no loops", []string{"echo", "--loops=0"}, exitUsage, "--loops is 0, must be at least 1"},
 		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers is 1000000000, which leaves clients none"},
 		{"pattern with a comma", []string{free, "--client-publish=ok a,\x7f"}, exitUsage, `channel pattern "a,\x7f"`},

@@ -70,9 +70,9 @@ type options struct {
 	HandshakeTimeout period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a client's whole handshake." detail:"Then 408."`
 	PingInterval     period `group:"times" live:"no" default:"25s" placeholder:"TIME" help:"Time between pings to a client." detail:"Shorter than the idle timeout of usual proxies."`
 	PongTimeout      period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping." detail:"Any byte is one."`
-	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
+	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"From 1ms. Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
 	DrainWindow      period `group:"times" live:"yes" default:"5s" placeholder:"TIME" help:"Time over which clients are closed when the gateway stops; 0s is all at once." detail:"Below --drain-timeout, to a short one of which the default gives way. Less if they are so few that closing 100 a second takes less."`
-	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops."`
+	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops." detail:"Those who are refused for want of room, with 503 or 429, are told to come back over it too, but over 10s at least."`
 	DrainTimeout     period `group:"times" live:"yes" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
 
 	LogLevel       logLevel  `group:"logs" live:"yes" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
