@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,8 +32,10 @@ func patient(c *gateway.Config) { c.HandshakeTimeout = 1000 * time.Hour }
 
 // Those who come while the rate is used up are served in their order.
 func TestConnectsWaitInOrder(t *testing.T) {
-	s := start(t, oneShard, connectRate(10, 1, 100))
+	const interval = 100 * time.Millisecond
+	s := start(t, oneShard, connectRate(float64(time.Second/interval), 1, 100))
 	var peers []*peer
+	began := time.Now()
 	for range 8 {
 		p := s.dialRaw() // the kernel keeps their order
 		p.sends(head + "\r\n")
@@ -48,6 +51,9 @@ func TestConnectsWaitInOrder(t *testing.T) {
 		}
 		last = at
 	}
+	if took := last.Sub(began); took < 7*interval-100*time.Millisecond {
+		t.Errorf("all were connected within %v", took)
+	}
 	if total := s.stats().Total; total.Clients != 8 || total.ConnectsQueued != 0 || total.Accepted != 8 {
 		t.Errorf("the counters are %+v", total)
 	}
@@ -61,6 +67,27 @@ func TestConnectWaitsOnAnIdleLoop(t *testing.T) {
 	p := s.dialRaw()
 	p.sends(head + "\r\n")
 	p.upgraded()
+}
+
+// Who is turned away is given a time of its own, as the rate allows, behind those
+// who wait.
+func TestConnectsTurnedAwayComeBackAtTheRate(t *testing.T) {
+	const interval, queue = 8, 2 // seconds; connects
+	s := start(t, oneShard, patient, connectRate(1./interval, 1, queue))
+	s.connect()
+	began := time.Now()
+	for range queue {
+		s.dialRaw().sends(head + "\r\n")
+	}
+	s.eventually("the queue", func(g gateway.GatewayStats) bool { return g.Total.ConnectsQueued == queue })
+	for i := range 5 {
+		p := s.dialRaw()
+		p.sends(head + "\r\n")
+		after, slot := p.retryAfter(503, "too many clients connect"), (queue+i)*interval
+		if late := int(time.Since(began).Seconds()) + 1; after > slot || after < slot-late {
+			t.Errorf("client %d is told to come back after %d s, want %d", i, after, slot)
+		}
+	}
 }
 
 // Who comes when a turn is free, and others wait, does not take it.
@@ -102,7 +129,7 @@ func TestConnectQueueIsBounded(t *testing.T) {
 	if stats.Limits.ConnectQueue != 3 || stats.Total.Connections != 1 {
 		t.Errorf("the counters are %+v", stats)
 	}
-	for range 4 {
+	for range 4 { // behind those who wait there is no room within a minute
 		p := s.dialRaw()
 		p.sends(head + "\r\n")
 		if after := p.retryAfter(503, "too many clients connect"); after > 60 {
@@ -238,6 +265,39 @@ func TestTurnedAwayBeforeTheRequest(t *testing.T) {
 	}
 }
 
+// Who is refused for want of room comes back at another time than others, though
+// a gateway that stops lets its clients return at once.
+func TestRefusalsAreSpread(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.MaxClients, c.RetryWindow = 1, 0 })
+	s.connect()
+	seconds := make(map[int]bool)
+	for range 30 {
+		p := s.dialRaw()
+		p.sends(head + "\r\n")
+		after := p.retryAfter(503, "no room")
+		if after > 10 {
+			t.Errorf("Retry-After is %d", after)
+		}
+		seconds[after] = true
+	}
+	if len(seconds) < 3 {
+		t.Errorf("30 clients are told to come back after %v", seconds)
+	}
+}
+
+// A handshake that is under way when the gateway stops is told when to come back.
+func TestHandshakesRefusedByDrain(t *testing.T) {
+	s := start(t)
+	p := s.dialRaw()
+	p.sends(head)
+	s.eventually("the handshake", func(g gateway.GatewayStats) bool { return g.Total.Connections == 1 })
+	result := s.drain(patience)
+	p.retryAfter(503, "the gateway is stopping")
+	if err := s.drained(result); err != nil {
+		t.Error(err)
+	}
+}
+
 // stormAnswers counts how clients of a storm were answered.
 type stormAnswers struct {
 	connected, turnedAway, broken atomic.Int64
@@ -330,5 +390,18 @@ func TestSendTimeout(t *testing.T) {
 	stats := s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
 	if stats.Total.Disconnects["send_timeout"] != 1 || stats.Total.BacklogBytes != 0 {
 		t.Errorf("the counters are %+v", stats.Total)
+	}
+}
+
+// What the kernel cannot count is out of range, or, where it follows from other
+// times, as near as it can.
+func TestSendTimeoutBounds(t *testing.T) {
+	start(t, func(c *gateway.Config) { c.PingInterval = 1000 * time.Hour }).connect()
+	for _, timeout := range []time.Duration{-time.Second, 1, time.Millisecond - 1, 1 << 31 * time.Millisecond} {
+		config := gateway.DefaultConfig(100)
+		config.SendTimeout = timeout
+		if err := config.Check(); err == nil || !strings.Contains(err.Error(), "SendTimeout is "+timeout.String()) {
+			t.Errorf("%v: %v", timeout, err)
+		}
 	}
 }

@@ -108,7 +108,12 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 
 // refuseHandshake answers a request that the codec does not get to see.
 func (c *session) refuseHandshake(refused *websocket.HandshakeError) {
-	c.shard.replies = websocket.AppendRefusal(c.shard.replies, refused)
+	s := c.shard
+	if refused == errDraining {
+		s.replies = websocket.AppendRefusalRetry(s.replies, refused, s.retryLater())
+	} else {
+		s.replies = websocket.AppendRefusal(s.replies, refused)
+	}
 	c.handshakeRefused(refused)
 }
 

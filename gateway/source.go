@@ -148,11 +148,16 @@ func seconds32(d time.Duration) int {
 	return int(min(max(math.Ceil(d.Seconds()), 1), math.MaxInt32))
 }
 
-// retryLater is a random number of seconds within the window over which clients
-// are to come back, at least 1.
+// minRetrySpread is the least time over which clients that were refused are told
+// to come back, however short the RetryWindow is: that one may be 0 where another
+// gateway takes over, but who is refused comes back to where there is no room.
+const minRetrySpread = 10 * time.Second
+
+// retryLater is a random number of seconds from 1 to the time over which clients
+// that were refused are to come back.
 func (s *shard) retryLater() int {
-	window := uint64(s.gateway.config().RetryWindow / time.Second)
-	return 1 + int(s.random.Uint64()%max(window, 1))
+	spread := max(s.gateway.config().RetryWindow, minRetrySpread)
+	return 1 + int(s.random.Uint64()%uint64(spread/time.Second))
 }
 
 // leave ends the counting of a connection.
