@@ -54,18 +54,26 @@ func (c *session) command(payload []byte) (channels int) {
 
 // takeCommand counts one command; the refusal, if any, says that there were too
 // many.
-func (c *session) takeCommand() (refusal *command.Error) {
+func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandBehind(0) }
+
+// takeCommandBehind is takeCommand for one that, if it is refused, is to be tried
+// again behind others that were.
+func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
 	rate := &c.shard.gateway.settings.Load().commands
 	if wait := rate.take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
-		return rate.refuse(wait)
+		return rate.refuse(rate.behind(wait, others))
 	}
 	return nil
 }
 
 // eachChannel subscribes or unsubscribes. Each name is a command of its own.
 func (c *session) eachChannel(cmd *command.Command) {
+	refused := 0
 	for _, name := range cmd.Channels {
-		refusal := c.takeCommand()
+		refusal := c.takeCommandBehind(refused)
+		if refusal != nil {
+			refused++
+		}
 		switch {
 		case refusal != nil && cmd.Type == command.Subscribe:
 			c.refuseChannel("subscribe", name, refusal, cmd.ID)

@@ -68,6 +68,14 @@ func (b compactBucket) take(due *uint32, now time.Duration) (wait time.Duration)
 	return 0
 }
 
+// behind is after how long to try again behind n others, for which there is the
+// same wait: when it is one's turn, or, if that is earlier, when the whole burst is
+// allowed, so that who tries all of them together then has the most of it.
+func (b compactBucket) behind(wait time.Duration, n int) time.Duration {
+	burst := (time.Duration(b.tolerance) + time.Duration(b.interval)) << b.shift
+	return min(wait+time.Duration(b.interval)<<b.shift*time.Duration(n), max(wait, burst))
+}
+
 // settle brings a number that lies in the past up to the clock.
 func (b compactBucket) settle(due *uint32, now time.Duration) {
 	clock := b.clock(now)
