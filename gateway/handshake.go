@@ -74,6 +74,9 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.opened = tenthsOf(s.loop.Now())
 	c.commandsDue = s.gateway.settings.Load().commands.start(s.loop.Now())
 	c.id = s.random.Uint64()
+	if c.unnamed() {
+		s.counters.addressesUnknown++
+	}
 	c.logConnected(accepted.Origin)
 	var id [16]byte
 	start := s.beginReply()

@@ -36,7 +36,7 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return int64(c.stats.Limits.ConnectQueue) }),
 	gauge("client_addresses", "Addresses of clients that are counted; 0 if nothing is bounded per address.",
 		func(c *statsCollector) int64 { return c.stats.ClientAddresses }),
-	counter("client_addresses_unknown_total", "Connections of trusted proxies that did not name the client.",
+	counter("client_addresses_unknown_total", "Clients that trusted proxies did not name.",
 		func(c *statsCollector) uint64 { return c.stats.Total.AddressesUnknown }),
 	gauge("clients", "Clients past their handshake.",
 		func(c *statsCollector) int64 { return c.stats.Total.Clients }),

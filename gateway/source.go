@@ -219,10 +219,7 @@ func (c *session) readForwarded(head []byte) (ok bool) {
 	}
 	c.source.header = NoProxyHeader
 	set := c.shard.gateway.settings.Load()
-	client, known := field.Client(websocket.FieldValues(nil, head, field.Name()), set.trusts)
-	if !known {
-		c.shard.counters.addressesUnknown++
-	}
+	client, _ := field.Client(websocket.FieldValues(nil, head, field.Name()), set.trusts)
 	return c.comesFrom(client)
 }
 
@@ -239,6 +236,12 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 		return false
 	}
 	return true
+}
+
+// unnamed tells whether the client came through a trusted proxy that did not say
+// whose connection it is.
+func (c *session) unnamed() bool {
+	return c.source != nil && c.source.used == nil && !c.source.client.IsValid()
 }
 
 // forwardedFrom is the address that a trusted proxy has named, or zero.

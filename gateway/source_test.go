@@ -97,6 +97,9 @@ func TestProxyProtocol(t *testing.T) {
 		forger.sends(header + head + "\r\n")
 		forger.refused(400, "", "")
 	}
+	if n := s.stats().Total.AddressesUnknown; n != 3 {
+		t.Errorf("%d clients were not named", n)
+	}
 	if failures := s.stats().Total.HandshakeFailures; failures["malformed_request"] != 2 || failures["bad_proxy_header"] != 0 {
 		t.Errorf("the failures are %v", failures)
 	}
@@ -203,11 +206,15 @@ func TestPlainHTTPBehindAProxy(t *testing.T) {
 	}{
 		{gateway.ProxyProtocol, headerV1 + "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "/x from 192.0.2.1:50000"},
 		{gateway.XForwardedFor, "GET /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", "/x from 192.0.2.1:0"},
+		{gateway.XForwardedFor, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", "/health from " + proxyAddress},
 	} {
 		s := start(t, show, behind(test.header))
 		p := s.dialFrom(proxyAddress)
 		p.sends(test.sends)
 		p.responds(200, test.shown)
+		if n := s.stats().Total.AddressesUnknown; n != 0 {
+			t.Errorf("%d clients were not named", n)
+		}
 	}
 }
 

@@ -31,8 +31,8 @@ type counters struct {
 	fanOutCuts uint64 // fan-outs interrupted because their slice was over
 	readCuts   uint64 // times a client's input was left for the next turn
 	queued     int64  // events taken and not yet served to all subscribers
-	// addressesUnknown counts connections of trusted proxies that did not say whose
-	// they are.
+	// addressesUnknown counts clients of trusted proxies that did not say whose they
+	// are. Health checks, which never become clients, are the proxies' own.
 	addressesUnknown uint64
 
 	disconnects       [disconnectCount]uint64
@@ -74,7 +74,7 @@ type Stats struct {
 	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
 	Accepted          uint64            `json:"accepted"`
 	ConnectsQueued    int64             `json:"connects_queued"`   // accepted sockets that wait for their turn
-	AddressesUnknown  uint64            `json:"addresses_unknown"` // connections of trusted proxies that did not name the client
+	AddressesUnknown  uint64            `json:"addresses_unknown"` // clients that trusted proxies did not name
 	Disconnects       map[string]uint64 `json:"disconnects"`
 	HandshakeFailures map[string]uint64 `json:"handshake_failures"`
 	Turns             Histogram         `json:"turn_seconds"`
