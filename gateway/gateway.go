@@ -183,6 +183,7 @@ func (g *Gateway) Run() {
 		loops.Go(loop.Run)
 	}
 	loops.Go(g.sweepStreams)
+	loops.Go(g.sweepAddresses)
 	if g.http != nil {
 		served := make(chan struct{})
 		go func() { g.http.run(); close(served) }()
@@ -239,8 +240,7 @@ func (g *Gateway) closeLoops() {
 	}
 }
 
-// sweepStreams forgets channels that nobody uses, and addresses of clients, one
-// stripe at a time.
+// sweepStreams forgets channels that nobody uses, one stripe at a time.
 func (g *Gateway) sweepStreams() {
 	ticker := time.NewTicker(max(g.config().ChannelRetention/stripeCount, time.Millisecond))
 	defer ticker.Stop()
@@ -248,7 +248,24 @@ func (g *Gateway) sweepStreams() {
 		select {
 		case <-ticker.C:
 			g.streams.sweep(i)
-			g.addresses.sweep(i, poller.Now())
+		case <-g.running.Done():
+			return
+		}
+	}
+}
+
+// addressSweep is how often addresses of clients are looked over that have gone.
+const addressSweep = 5 * time.Second
+
+// sweepAddresses forgets addresses of clients of which nothing is left to be
+// known.
+func (g *Gateway) sweepAddresses() {
+	ticker := time.NewTicker(addressSweep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			g.addresses.sweep(poller.Now())
 		case <-g.running.Done():
 			return
 		}

@@ -123,13 +123,14 @@ func (q *quotas[K]) forgive() {
 	}
 }
 
-// sweep forgets the keys of stripe i, modulo their number, that nothing is left
-// to be known of.
-func (q *quotas[K]) sweep(i int, now time.Duration) {
-	s := &q.stripes[i%quotaStripes]
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	q.sweepStripe(s, now)
+// sweep forgets the keys that nothing is left to be known of.
+func (q *quotas[K]) sweep(now time.Duration) {
+	for i := range q.stripes {
+		s := &q.stripes[i]
+		s.lock.Lock()
+		q.sweepStripe(s, now)
+		s.lock.Unlock()
+	}
 }
 
 func (q *quotas[K]) sweepStripe(s *quotaStripe[K], now time.Duration) {

@@ -60,9 +60,7 @@ func TestQuotas(t *testing.T) {
 			q.close(used, now)
 		}
 	}
-	for i := range quotaStripes {
-		q.sweep(i, now+time.Minute)
-	}
+	q.sweep(now + time.Minute)
 	if n := q.kept.Load(); n != 0 {
 		t.Errorf("%d keys are kept when all are gone and their rates are full", n)
 	}
@@ -108,9 +106,7 @@ func TestQuotasForget(t *testing.T) {
 		}
 		q.close(used, 14*time.Second)
 	}
-	for i := range quotaStripes {
-		q.sweep(i, 14*time.Second)
-	}
+	q.sweep(14 * time.Second)
 	if n := q.kept.Load(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}

@@ -325,6 +325,18 @@ func TestAddressesAreForgotten(t *testing.T) {
 	}
 }
 
+// An address that has no connection any more is forgotten soon after its rate has
+// nothing to say of it, however long channels are kept.
+func TestAddressesAreForgottenBehindTheirRate(t *testing.T) {
+	s := start(t, func(c *gateway.Config) {
+		c.AddressConnects, c.ChannelRetention = gateway.Rate{PerSecond: 1, Burst: 1}, 1000*time.Hour
+	})
+	p := s.connect()
+	p.Close()
+	s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Accepted == 1 && g.Total.Connections == 0 })
+	s.eventually("no address", func(g gateway.GatewayStats) bool { return g.ClientAddresses == 0 })
+}
+
 func TestAddressConnects(t *testing.T) {
 	s := start(t, behind(gateway.XForwardedFor), func(c *gateway.Config) {
 		c.AddressConnects = gateway.Rate{PerSecond: 1. / 3600, Burst: 2}
