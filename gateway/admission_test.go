@@ -126,7 +126,7 @@ func TestConnectQueueIsBounded(t *testing.T) {
 		queued = append(queued, p)
 	}
 	stats := s.eventually("the queue", func(g gateway.GatewayStats) bool { return g.Total.ConnectsQueued == 3 })
-	if stats.Limits.ConnectQueue != 3 || stats.Total.Connections != 1 {
+	if stats.Limits.ConnectQueue != 3 || stats.Total.Connections != 4 {
 		t.Errorf("the counters are %+v", stats)
 	}
 	for range 4 { // behind those who wait there is no room within a minute

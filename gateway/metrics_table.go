@@ -26,7 +26,7 @@ type labelledMetric struct {
 }
 
 var plainMetrics = []plainMetric{
-	gauge("client_connections", "Sockets of clients, those in their handshake included.",
+	gauge("client_connections", "Sockets of clients, those included that wait for their turn or are in their handshake.",
 		func(c *statsCollector) int64 { return c.stats.Total.Connections }),
 	gauge("client_connections_limit", "The most sockets of clients that are accepted.",
 		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxClients) }),

@@ -50,7 +50,7 @@ func newCounters() counters {
 // Stats is a snapshot of one shard, or the sum of all. Counts run from the
 // start of the process.
 type Stats struct {
-	Connections       int64             `json:"connections"` // client sockets, those in their handshake included
+	Connections       int64             `json:"connections"` // client sockets, those included that wait for their turn or are in their handshake
 	Clients           int64             `json:"clients"`
 	CompressedClients int64             `json:"compressed_clients"` // that have agreed on permessage-deflate
 	Subscriptions     int64             `json:"subscriptions"`
@@ -200,7 +200,7 @@ func newStats() Stats {
 func (s *shard) stats() Stats {
 	c := &s.counters
 	stats := Stats{
-		Connections:       c.connections,
+		Connections:       c.connections + int64(s.waiting.len()),
 		Clients:           c.clients,
 		CompressedClients: c.compressing,
 		Subscriptions:     c.subscriptions,
