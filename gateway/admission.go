@@ -15,7 +15,8 @@ import (
 // LingeringConnections is how many connections of clients that were turned away
 // before their request had arrived are kept, for up to a second, so that the
 // answer reaches them, even if there is no room for more clients. They take
-// descriptors beside those of clients and publishers.
+// descriptors beside those of clients and publishers. With more shards than that,
+// each may keep one.
 const LingeringConnections = 128
 
 const (

@@ -251,6 +251,9 @@ func TestTurnedAwayBeforeTheRequest(t *testing.T) {
 		words  string
 	}{
 		"full": {func(c *gateway.Config) { c.MaxClients = 1 }, "full", "no room"},
+		"full, with more shards than may linger": {
+			func(c *gateway.Config) { c.MaxClients, c.Shards = 1, gateway.LingeringConnections+1 }, "full", "no room",
+		},
 		"rate": {connectRate(seldom, 1, 0), "connect_rate", "too many clients connect"},
 	} {
 		t.Run(name, func(t *testing.T) {

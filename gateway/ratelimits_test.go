@@ -111,6 +111,16 @@ func TestClientCommandsInBinary(t *testing.T) {
 	}
 }
 
+// The highest rate that can be configured, and its burst, is no bound to notice.
+func TestClientCommandsAtTheHighestRate(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.ClientCommands = gateway.Rate{PerSecond: 1e9, Burst: 1e9} })
+	p := s.connect()
+	for range 100 {
+		p.says(ping)
+		p.wants(pong)
+	}
+}
+
 // Who waits as long as it was told goes on, and a change counts at once.
 func TestClientCommandsComeDue(t *testing.T) {
 	var config gateway.Config
