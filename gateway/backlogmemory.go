@@ -104,7 +104,7 @@ func (b *backlog) classify() {
 // them, for want of memory, at most: the others are served meanwhile.
 const (
 	looksPerTurn = 4096
-	cutsPerTurn  = 64
+	cutsPerTurn  = 16
 )
 
 // relieve cuts the largest backlogs of the process as long as they hold too much,

@@ -119,6 +119,7 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.fanOut()
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
+	busy = s.endLate() || busy
 	if !s.loop.Midway() { // what clients have sent, and is not read yet, counts before they are told to go
 		busy = s.continueDrain() || busy
 	}
@@ -156,6 +157,23 @@ func (s *shard) Pending() bool {
 func (s *shard) Tick() {
 	now := s.loop.Now()
 	for {
+		c, pinged, ok := s.pongs.Due(now)
+		if !ok {
+			break
+		}
+		c.pongDue(pinged)
+	}
+}
+
+// endsPerTurn bounds how many clients of a kind a turn ends because their time is
+// over: that of very many may be over at the same moment.
+const endsPerTurn = 16
+
+// endLate ends the clients that have not finished their handshake, or not closed,
+// in time, and tells whether there are more.
+func (s *shard) endLate() (busy bool) {
+	now := s.loop.Now()
+	for range endsPerTurn {
 		c, _, ok := s.handshakes.Due(now)
 		if !ok {
 			break
@@ -164,14 +182,7 @@ func (s *shard) Tick() {
 			c.refuseHandshake(websocket.ErrTooSlow)
 		}
 	}
-	for {
-		c, pinged, ok := s.pongs.Due(now)
-		if !ok {
-			break
-		}
-		c.pongDue(pinged)
-	}
-	for {
+	for range endsPerTurn {
 		c, _, ok := s.closing.Due(now)
 		if !ok {
 			break
@@ -181,6 +192,7 @@ func (s *shard) Tick() {
 			c.conn.Close(errImpatient)
 		}
 	}
+	return s.handshakes.IsDue(now) || s.closing.IsDue(now)
 }
 
 // forget drops the deadlines of sessions that are gone: without connections the

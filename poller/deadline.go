@@ -29,10 +29,15 @@ func (d *Deadlines[T]) Add(what T, now time.Duration) {
 	d.queue = append(d.queue, deadline[T]{now, what})
 }
 
+// IsDue tells whether Due has an entry to return.
+func (d *Deadlines[T]) IsDue(now time.Duration) bool {
+	return d.head < len(d.queue) && now-d.queue[d.head].added >= d.after
+}
+
 // Due removes and returns the oldest entry if its time has come, with the time
 // at which it was added.
 func (d *Deadlines[T]) Due(now time.Duration) (what T, added time.Duration, ok bool) {
-	if d.head == len(d.queue) || now-d.queue[d.head].added < d.after {
+	if !d.IsDue(now) {
 		return what, 0, false
 	}
 	entry := d.queue[d.head]
