@@ -247,14 +247,19 @@ func TestSlowRules(t *testing.T) {
 
 // TestSlowStress has clients stall, resume, subscribe, leave and go while events
 // flow on channels of each policy, and every one of them checks that it was told
-// of everything.
+// of everything. Fan-outs are cut into the smallest slices that there are.
 func TestSlowStress(t *testing.T) {
 	s := start(t, func(c *gateway.Config) {
 		c.BacklogMessages, c.BacklogBytes = 8, 200_000
 		c.SlowRules = []gateway.SlowRule{{Pattern: "c*", Policy: gateway.SlowConflate}, {Pattern: "d*", Policy: gateway.SlowDropOldest}}
 		c.MaxMessage = 1 << 20
 	})
+	s.CutFanOuts()
 	channels := []string{"c1", "c2", "d1", "d2"}
+	crowd := startSwarm(t, s.ClientAddrs()[0], "") // so that there is something to cut
+	for _, channel := range channels {
+		crowd.joins(t, channel, 20)
+	}
 	stop := make(chan struct{})
 	var publishing sync.WaitGroup
 	for i := range 2 {
@@ -293,6 +298,10 @@ func TestSlowStress(t *testing.T) {
 	})
 	close(stop)
 	publishing.Wait()
+	if s.stats().Total.FanOutCuts == 0 {
+		t.Error("no fan-out was cut")
+	}
+	crowd.drop()
 	stats := s.eventually("all gone", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
 	if stats.BacklogMemory != 0 || stats.Total.BacklogBytes != 0 || stats.Total.Disconnects["slow_consumer"] != 0 {
 		t.Errorf("at the end: %+v", stats)
