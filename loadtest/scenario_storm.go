@@ -112,6 +112,9 @@ func (r *run) storm(s *Storm) error {
 			return err
 		}
 	}
+	if err := r.awaitAll(fleet, maxCatchUp); err != nil {
+		return err
+	}
 	if err := r.conclude(); err != nil {
 		return err
 	}
