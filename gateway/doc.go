@@ -12,11 +12,15 @@
 // subscriber, in slices, so that no channel holds up another (fanout.go).
 // Subscribers that take compressed messages get the same bytes too, made at first
 // need by whichever shard comes first (format.go, compression.go).
-// What a socket does not take becomes the session's backlog (backlog.go).
+// What a socket does not take becomes the session's backlog (backlog.go); what of
+// it is dropped, as the channel's policy says (slow.go), is told as a gap (gaps.go),
+// and what all of them hold is bounded (backlogmemory.go).
 //
 // A client's bytes are framed in place by its session (session.go, input.go); each
 // message is a command (commands.go) that changes the shard's channels
-// (channel.go) and is answered at once.
+// (channel.go) and is answered at once. Who may connect from where, and how often,
+// is said in admission.go, source.go and quotas.go; how a gateway stops in drain.go
+// and leaving.go.
 //
 // # Who owns what
 //
@@ -25,7 +29,9 @@
 // publishers. What is shared between goroutines is: the streams, each guarded
 // by its stripe's lock; events, immutable once sequenced and counted by
 // reference, whose compressed variants are claimed by an atomic pointer and
-// immutable once built; the credits, which are atomic; and the mailboxes, which are the
+// immutable once built; the credits, the memory of backlogs and the counts of
+// backlogs by size, which are atomic; the quotas of addresses, which connections
+// take and give under a lock; and the mailboxes, which are the
 // only way into a loop. Everything else asks a loop by posting to it a
 // function that the loop calls: so does the admin port (admin.go, api.go).
 //

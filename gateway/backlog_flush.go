@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"slices"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+const (
+	// flushVectors is how many frames one send takes from a backlog.
+	flushVectors = 64
+	// flushPerTurn bounds in bytes what one session sends per turn, so that a
+	// large backlog does not hold up the others.
+	flushPerTurn = 256 << 10
+)
+
+// How a backlog leaves: vectors says what is next, took is told how much of it the
+// socket has taken.
+
+// vectors fills dst with what waits, in order. The text of gaps is made in
+// scratch.
+func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
+	*scratch = (*scratch)[:0]
+	if len(b.half.rest) > 0 {
+		dst = append(dst, b.half.rest)
+	}
+	for i := 0; i < b.own.len() && len(dst) < flushVectors; i++ {
+		dst = append(dst, b.own.at(i).bytes)
+	}
+	for i := 0; i < b.events.len() && len(dst) < flushVectors; i++ {
+		w := b.events.at(i)
+		if w.event == nil {
+			continue
+		}
+		if n := w.missing(); n > 0 {
+			dst = append(dst, appendGap(scratch, w.event.stream, w.event.offset-n, w.event.offset-1))
+		}
+		if len(dst) < flushVectors {
+			dst = append(dst, w.frame())
+		}
+	}
+	for i := len(b.gaps) - 1; i >= 0 && len(dst) < flushVectors; i-- {
+		g := &b.gaps[i]
+		dst = append(dst, appendGap(scratch, g.stream, g.from, g.to))
+	}
+	if len(b.last) > 0 && len(dst) < flushVectors {
+		dst = append(dst, b.last)
+	}
+	return dst
+}
+
+// appendGap appends the frame of a gap to scratch and returns it.
+func appendGap(scratch *[]byte, st *stream, from, to uint64) []byte {
+	start := len(*scratch)
+	*scratch = websocket.BeginText(*scratch)
+	*scratch = command.AppendGap(*scratch, st.name, from, to)
+	*scratch = websocket.EndText(*scratch, start)
+	return (*scratch)[start:]
+}
+
+// took removes n bytes of what vectors has just returned, and tells whether a
+// ping has left with them.
+func (b *backlog) took(n int, vectors [][]byte) (pinged bool) {
+	for _, v := range vectors {
+		if n < len(v) {
+			if n > 0 {
+				b.split(n, v[n:])
+			}
+			break
+		}
+		n -= len(v)
+		pinged = b.left(len(v)) || pinged
+	}
+	return pinged
+}
+
+// unit is a kind of what vectors returns.
+type unit uint8
+
+const (
+	unitNone   unit = iota
+	unitHalf        // the end of the frame that is half out
+	unitOwn         // a frame of the session's own
+	unitGap         // the gap before the first event
+	unitEvent       // the first event
+	unitUntold      // the last gap in the list of those
+	unitLast        // what ends the conversation
+)
+
+// next is what leaves next.
+func (b *backlog) next() unit {
+	switch {
+	case len(b.half.rest) > 0:
+		return unitHalf
+	case b.own.len() > 0:
+		return unitOwn
+	case b.live > 0 && b.events.at(0).missing() > 0:
+		return unitGap
+	case b.live > 0:
+		return unitEvent
+	case len(b.gaps) > 0:
+		return unitUntold
+	case len(b.last) > 0:
+		return unitLast
+	}
+	return unitNone
+}
+
+// left removes what was next, n bytes that have left in full.
+func (b *backlog) left(n int) (pinged bool) {
+	switch b.next() {
+	case unitHalf:
+		return b.endHalf()
+	case unitOwn:
+		f := b.own.pop()
+		b.addOwn(-n)
+		return b.saw(f.kind)
+	case unitGap:
+		b.events.at(0).told()
+		b.shard.counters.gaps++
+	case unitEvent:
+		w := b.popEvent()
+		b.add(-n)
+		b.letGo(w.event)
+	case unitUntold:
+		b.gaps = b.gaps[:len(b.gaps)-1]
+		b.shard.counters.gaps++
+	case unitLast:
+		b.last = nil
+		b.addOwn(-n)
+	}
+	return false
+}
+
+// split makes what was next the frame that is half out: n bytes have left, rest
+// has not.
+func (b *backlog) split(n int, rest []byte) {
+	switch b.next() {
+	case unitHalf:
+		b.half.rest = rest
+		b.takeHalf(n)
+	case unitOwn:
+		f := b.own.pop()
+		b.half = half{rest: rest, kind: f.kind}
+		b.addOwn(-n)
+	case unitEvent:
+		w := b.popEvent()
+		b.half = half{rest: rest, event: w.event}
+		b.add(-n)
+	case unitGap, unitUntold:
+		b.left(0)
+		b.half = half{rest: slices.Clone(rest)} // it lies in scratch
+		b.addOwn(len(rest))
+	case unitLast:
+		b.half, b.last = half{rest: rest}, nil
+		b.addOwn(-n)
+	}
+}
+
+// takeHalf counts n bytes of the frame that is half out as gone.
+func (b *backlog) takeHalf(n int) {
+	if b.half.event != nil {
+		b.add(-n)
+	} else {
+		b.addOwn(-n)
+	}
+}
+
+// endHalf removes the frame that is half out.
+func (b *backlog) endHalf() (pinged bool) {
+	h := b.half
+	b.takeHalf(len(h.rest))
+	b.half = half{}
+	if h.event != nil {
+		b.letGo(h.event)
+	}
+	return b.saw(h.kind)
+}
+
+// saw is called with the kind of each frame that leaves.
+func (b *backlog) saw(kind ownKind) (pinged bool) {
+	if kind != ownPing {
+		return false
+	}
+	b.pinging = false
+	return true
+}
