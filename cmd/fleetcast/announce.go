@@ -26,7 +26,7 @@ func (s *server) warnOfOpenPorts() {
 	} {
 		if open.at.public() {
 			s.logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+open.who,
-				"flag", open.flag, "address", open.at.shown())
+				"flag", open.flag, "address", open.at.opened())
 		}
 	}
 }
@@ -41,8 +41,8 @@ func (s *server) status() string { return "clients connect to " + s.clientURL() 
 // one log message for those who read logs by machine.
 func (s *server) announce(w io.Writer, clients int) {
 	if s.options.LogFormat.json {
-		s.logger.Info("running", "version", version(), "config", s.options.Config, "clients", s.clientURL(),
-			"max_clients", clients, "publish", s.ports.publish.shown(), "admin", s.ports.admin.shown())
+		s.logger.Info("running", "version", version(), "config", s.options.Config, "clients", s.clientURL(), "max_clients", clients,
+			"listen", s.ports.clients.opened(), "publish", s.ports.publish.opened(), "admin", s.ports.admin.opened())
 		return
 	}
 	fmt.Fprintf(w, "fleetcast %s is running\n", version())

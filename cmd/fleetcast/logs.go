@@ -5,13 +5,23 @@ import (
 	"log/slog"
 )
 
-// newLogger writes to w. level can change later.
+// newLogger writes to w. level can change later. Both formats write the same
+// text for a value.
 func newLogger(w io.Writer, format logFormat, level slog.Leveler) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: textDurations}
 	if format.json {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// textDurations writes a duration as 1.5s. The JSON format would write it as a
+// number of nanoseconds.
+func textDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // warnOfVariables says which environment variables have no effect.

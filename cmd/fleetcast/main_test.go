@@ -267,11 +267,6 @@ func TestSubscribeGivesUpWhenRefused(t *testing.T) {
 	subscriber.err.await(t, "limit_exceeded")
 }
 
-func TestPortsOpenToOthersAreLogged(t *testing.T) {
-	c := start(t, nil, "--listen=0.0.0.0:0", "--publish=off", "--admin=off")
-	c.err.await(t, `nothing authenticates.*--listen`)
-}
-
 // process is the command in a process of its own.
 type process struct {
 	cmd      *exec.Cmd

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"fleetcast/gateway"
 )
@@ -99,6 +100,20 @@ func (p *port) shown() string {
 		return passed.shown(p.bound)
 	}
 	return p.option.shown(p.bound)
+}
+
+// opened lists the addresses at which the port listens, separated by commas, or is
+// "off". Logs name these: a host name may stand for several addresses, and port 0
+// for any port.
+func (p *port) opened() string {
+	if len(p.bound) == 0 {
+		return "off"
+	}
+	texts := make([]string, len(p.bound))
+	for i, addr := range p.bound {
+		texts[i] = addr.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // public tells whether others than this machine can connect.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -116,29 +115,5 @@ func TestHangupEndsOtherCommands(t *testing.T) {
 	p.signal(t, syscall.SIGHUP)
 	if code := p.exitCode(t); code != -1 {
 		t.Errorf("exit code %d, want none", code)
-	}
-}
-
-func TestJSONLog(t *testing.T) {
-	c := start(t, nil, "--log-format=json", "--listen=localhost:0", "--publish=localhost:0", "--admin=off", "--max-clients=7")
-	c.err.await(t, `"running".*\n`)
-	for line := range strings.Lines(c.err.String()) {
-		var record struct {
-			Level, Msg, Clients, Publish, Admin string
-			Max                                 int `json:"max_clients"`
-		}
-		if err := json.Unmarshal([]byte(line), &record); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if record.Msg != "running" {
-			continue
-		}
-		if record.Level != "INFO" || !strings.HasPrefix(record.Clients, "ws://localhost:") || !strings.HasPrefix(record.Publish, "localhost:") ||
-			record.Admin != "off" || record.Max != 7 {
-			t.Errorf("record %+v", record)
-		}
-	}
-	if out := c.out.String(); out != "" {
-		t.Errorf("output %q", out)
 	}
 }
