@@ -65,6 +65,31 @@ func writeLine(t *testing.T, addr, line string) {
 	}
 }
 
+// awaitSubscription waits until the gateway has one subscription.
+func awaitSubscription(t *testing.T, admin string) {
+	t.Helper()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(patience); ; <-poll.C {
+		if _, text := fetch(t, admin+"api/stats"); strings.Contains(text, `"subscriptions": 1`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the page does not subscribe")
+		}
+	}
+}
+
+// hostOf returns the host and the port of a URL.
+func hostOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
 // checkCompressed checks that the one client and its one long event are compressed.
 func checkCompressed(t *testing.T, admin string) {
 	t.Helper()
@@ -92,14 +117,7 @@ func TestNewcomer(t *testing.T) {
 	page.open(site)
 	page.awaits("connected")
 	// The page subscribes with the first message that it sends, which may follow.
-	for deadline := time.Now().Add(patience); ; {
-		if _, text := fetch(t, admin+"api/stats"); strings.Contains(text, `"subscriptions": 1`) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the page does not subscribe")
-		}
-	}
+	awaitSubscription(t, admin)
 	writeLine(t, publish, `{"channel":"news","data":{"text":"first words"}}`)
 	page.awaits("first words", "1 event")
 	writeLine(t, publish, `{"channel":"news","data":{"text":"long words`+strings.Repeat(" and more of them", 100)+`"}}`)
@@ -109,14 +127,7 @@ func TestNewcomer(t *testing.T) {
 	p.signal(t, syscall.SIGKILL)
 	p.exitCode(t)
 	page.awaits("waiting")
-	host := func(address string) string {
-		u, err := url.Parse(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u.Host
-	}
-	again := startProcess(t, "--listen="+host(site), "--publish="+publish, "--admin="+host(admin))
+	again := startProcess(t, "--listen="+hostOf(t, site), "--publish="+publish, "--admin="+hostOf(t, admin))
 	again.out.await(t, "stop with")
 	page.awaits("connected", "1 gap")
 	writeLine(t, publish, `{"channel":"news","data":{"text":"second words"}}`)
