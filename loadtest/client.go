@@ -332,7 +332,7 @@ func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool
 		c.takeGap(m, now)
 	case m.Kind == profile.Unknown:
 		// A mutilated event looks like this. If one is due, it was this.
-		c.takeCorrupted(text, now)
+		c.takeCorrupted(text, text, now)
 	default:
 		c.unexpected(text)
 	}

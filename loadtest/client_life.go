@@ -198,10 +198,10 @@ func (h *cohort) judge(c *client, before clientState, err error) {
 	case err == errVanished || err == errLeft:
 	case before.underWay():
 		h.tally.Refused++
-		h.tally.note("%s: %v", c.name(), err)
+		c.example(kindRefused, "a subscription", err.Error())
 	case before == clientLeaving:
 		h.tally.Unexpected++
-		h.tally.note("%s: %v", c.name(), err)
+		c.example(kindUnexpected, "the server to answer the client's close frame and to close", err.Error())
 	case h.lagging:
 		h.tally.CutOff++
 		if !c.told {
@@ -210,7 +210,7 @@ func (h *cohort) judge(c *client, before clientState, err error) {
 		c.release()
 	default:
 		h.tally.Disconnected++
-		h.tally.note("%s: %v", c.name(), err)
+		c.example(kindDisconnected, "the connection to last", err.Error())
 		c.abandon()
 	}
 }

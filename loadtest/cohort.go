@@ -69,7 +69,7 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 // that it returns are valid until the next call.
 func (h *cohort) sample() groupAnswer {
 	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake, Pong: h.pong}
-	a.Tally.Notes = slices.Clone(a.Tally.Notes)
+	a.Tally.Examples = slices.Clone(a.Tally.Examples)
 	h.latency, h.spare[0] = h.spare[0], h.latency
 	h.handshake, h.spare[1] = h.spare[1], h.handshake
 	h.pong, h.spare[2] = h.spare[2], h.pong
@@ -260,8 +260,7 @@ func (h *cohort) finish() {
 		}
 		if lost := c.sequence.lost(until); lost > 0 {
 			h.tally.Lost += lost
-			h.tally.note("%s lost %d events, the first of them event %d",
-				c.name(), lost, h.flow.layout.seq(c.channel, c.sequence.firstLost()))
+			h.tally.Examples.once(kindLost, func() (where, expected, got string) { return c.describeLoss(lost) })
 		}
 	}
 }

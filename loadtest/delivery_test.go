@@ -110,7 +110,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 			t.Errorf("form %d: three deliveries allocate %v times", form, allocated)
 		}
 		if got, want := b.cohort.tally.Delivered, int64(3*seq); got != want {
-			t.Errorf("form %d: delivered %d, want %d: %q", form, got, want, b.cohort.tally.Notes)
+			t.Errorf("form %d: delivered %d, want %d: %q", form, got, want, b.cohort.tally.Examples.texts())
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestDeliveryInPieces(t *testing.T) {
 			got := &b.cohort.tally
 			if got.Delivered != 40 || got.FrameBytes != int64(2*payload) {
 				t.Errorf("form %d, pieces of %d bytes: delivered %d in %d bytes, want 40 in %d: %q",
-					form, size, got.Delivered, got.FrameBytes, 2*payload, got.Notes)
+					form, size, got.Delivered, got.FrameBytes, 2*payload, got.Examples.texts())
 			}
 		}
 	}
@@ -151,18 +151,18 @@ func TestPayloadOnWire(t *testing.T) {
 			t.Errorf("%d bytes are counted as %d, and %d are left", size, got, c.wire)
 		}
 	}
-	b := newBenchOf(t, 1, 1, DataRecords, DefaultPayload)
+	b := newBenchOf(t, 1, 1, DataRecords, 1024)
 	c := &b.cohort.clients[0]
 	c.form = formDeflate
 	frame := b.frames[formDeflate][0]
 	payload := frame[websocket.HeaderSize(len(frame)-4):]
-	first := websocket.AppendFragment(nil, ws.OpText, false, payload[:50])
+	first := websocket.AppendFragment(nil, ws.OpText, false, payload[:150])
 	first[0] |= 0x40
 	c.Received(append(first, websocket.AppendFrame(nil, ws.OpPing, []byte("between"))...))
-	c.Received(websocket.AppendFragment(nil, ws.OpContinuation, true, payload[50:]))
-	const secondHeader = 2
+	c.Received(websocket.AppendFragment(nil, ws.OpContinuation, true, payload[150:]))
+	const secondHeader = 4 // both fragments are longer than 125 bytes
 	if got := &b.cohort.tally; got.Delivered != 1 || got.FrameBytes != int64(len(payload)+secondHeader) {
-		t.Errorf("delivered %d in %d bytes, want 1 in %d: %q", got.Delivered, got.FrameBytes, len(payload)+secondHeader, got.Notes)
+		t.Errorf("delivered %d in %d bytes, want 1 in %d: %q", got.Delivered, got.FrameBytes, len(payload)+secondHeader, got.Examples.texts())
 	}
 }
 

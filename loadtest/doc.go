@@ -34,10 +34,12 @@
 //
 // # Verification
 //
-// The data of an event is {"s":sequence,"t":due time,"p":padding}: the sequence
+// The data of an event is {"s":sequence,"t":"due time","p":"padding"}: the sequence
 // number of the event in its flow, the time at which it was due in nanoseconds
 // of Unix time, and padding that follows from the sequence number. So every
-// byte of it is known in advance. The first client of a worker to get an event
+// byte of it is known in advance. A server may also parse the JSON and write it
+// anew: then the members are compared. The time is a string because many languages
+// round large numbers. The first client of a worker to get an event
 // takes it apart, its offset included; the frame then serves as reference, and
 // for all other clients the verification is a comparison with it, byte for byte.
 //

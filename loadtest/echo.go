@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -101,7 +102,9 @@ func (w *worker) echoMore(now int64) (busy bool) {
 // giveUpEchoes ends the waiting if none has come for too long.
 func (w *worker) giveUpEchoes(limit time.Duration) {
 	if e := &w.echoing; e.done != nil && w.echoDue() == 0 && w.loop.Now()-e.progress > limit {
-		w.cohorts[0].tally.note("no echo came for %v: the clients gave up %d messages", limit, e.awaited)
+		w.cohorts[0].tally.Examples.once(kindLost, func() (where, expected, got string) {
+			return "all clients", fmt.Sprintf("%d more messages to come back", e.awaited), fmt.Sprintf("none for %v", limit)
+		})
 		e.awaited = 0
 		w.checkEchoed()
 	}
@@ -171,27 +174,59 @@ func (c *client) takeEcho(message websocket.Message, came wire, now int64) {
 	tally.Missing += skipped.size()
 	if order == arrivalRepeated {
 		tally.Duplicated++
-		tally.note("%s got message %d again", c.name(), index)
+		c.example(kindDuplicated, fmt.Sprintf("message %d once", index), "it again")
 		return
 	}
 	if order == arrivalLate {
 		tally.Missing--
 		tally.Reordered++
-		tally.note("%s got message %d after message %d", c.name(), index, c.sequence.next-1)
+		c.example(kindReordered, fmt.Sprintf("message %d before message %d", index, c.sequence.next-1), "it behind")
 	}
-	whole := isData(message.Payload, seq, w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
-	if known && whole && message.Op == w.swarm.plan.Echo.op() {
+	whole := known && c.isEcho(message.Payload, seq, due)
+	if whole && message.Op == w.swarm.plan.Echo.op() {
 		tally.deliver(c.form, came.size)
 		c.cohort.latency.record(now - due)
 	} else {
 		tally.Corrupted++
-		tally.note("%s got message %d corrupted", c.name(), index)
+		c.exampleOfEcho(message, index, due)
 	}
 	w.echoing.awaited--
 	if w.swarm.plan.Echo.Rate == 0 {
 		c.scheduleEcho(w.swarm.clock.now())
 	}
 	w.checkEchoed()
+}
+
+// isEcho tells whether what came back is what was sent, or the same JSON.
+func (c *client) isEcho(payload []byte, seq, due int64) bool {
+	w := c.cohort.worker
+	unix, size := w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload
+	if isData(payload, seq, unix, size) {
+		return true
+	}
+	if len(payload) > maxRewritten(size) {
+		return false
+	}
+	want := appendData(nil, seq, unix, size)
+	if !sameData(payload, want) {
+		return false
+	}
+	c.rewritten(want, payload, seq)
+	return true
+}
+
+// exampleOfEcho describes a message that came back corrupted.
+func (c *client) exampleOfEcho(message websocket.Message, index, due int64) {
+	w := c.cohort.worker
+	c.cohort.tally.Examples.once(kindCorrupted, func() (where, expected, got string) {
+		where = fmt.Sprintf("%s, message %d", c.name(), index)
+		if op := w.swarm.plan.Echo.op(); message.Op != op {
+			return where, fmt.Sprintf("a frame with opcode %d", op), fmt.Sprintf("opcode %d", message.Op)
+		}
+		want := appendData(nil, c.echoSeq(index), w.swarm.clock.toUnix(due), w.swarm.plan.Echo.Payload)
+		expected, got, at := difference(want, message.Payload)
+		return fmt.Sprintf("%s, at byte %d", where, at), expected, got
+	})
 }
 
 // abandonEcho stops the waiting for a client whose connection has ended.
@@ -215,7 +250,7 @@ func (h *cohort) finishEcho() {
 		}
 		if lost := c.sequence.lost(c.echo.sent); lost > 0 {
 			h.tally.Lost += lost
-			h.tally.note("%s never got %d messages back, the first of them message %d", c.name(), lost, c.sequence.firstLost())
+			c.example(kindLost, fmt.Sprintf("message %d to come back", c.sequence.firstLost()), fmt.Sprintf("it and %d others never", lost-1))
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/gob"
 	"encoding/json"
+	"fmt"
 	"math"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -60,9 +62,10 @@ func TestIsData(t *testing.T) {
 }
 
 func FuzzParseData(f *testing.F) {
-	f.Add([]byte(`{"s":1,"t":2,"p":"abc"}`))
-	f.Add([]byte(`{"s":99999999999999999999,"t":2,"p":"abc"}`))
-	f.Add([]byte(`{"s":9223372036854775808,"t":-2,"p":"`))
+	f.Add([]byte(`{"s":1,"t":"2","p":"abc"}`))
+	f.Add([]byte(`{ "p" : "abc", "t" : "\u0032", "s" : 1.0 }`))
+	f.Add([]byte(`{"s":99999999999999999999,"t":"2","p":"abc"}`))
+	f.Add([]byte(`{"s":9223372036854775808,"t":"-2","p":"`))
 	f.Add(appendData(nil, 7, 8, MinPayload))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		seq, due, ok := parseData(data)
@@ -156,6 +159,61 @@ func TestRecordsCompressAsJSONDoes(t *testing.T) {
 		}
 		if ratio(records) > 0.6 || ratio(random) < 0.7 {
 			t.Errorf("%d bytes: records shrink to %.3f, random data to %.3f", size, ratio(records), ratio(random))
+		}
+	}
+}
+
+// Encoders of other languages write an event's data anew: what they make of it is
+// the same data, and what they round is not.
+func TestRewrittenData(t *testing.T) {
+	const seq, due, size = 123_456, 1764347563123456789, 200
+	want := appendData(nil, seq, due, size)
+	padding := string(want[len(appendHead(nil, seq, due)) : size-len(dataEnd)])
+	right := []string{
+		fmt.Sprintf(`{ "s": 123456, "t": "%d", "p": "%s" }`, int64(due), padding),
+		fmt.Sprintf(`{"p":"%s","t":"%d","s":123456.0}`, padding, int64(due)),
+		fmt.Sprintf("{\n\t\"t\":\"%d\",\r\n\"s\":1.23456e+05,\"p\":\"%s\"}", int64(due), padding),
+		fmt.Sprintf(`{"s":123456,"t":"%d","p":"\u%04x%s"}`, int64(due), padding[0], padding[1:]),
+	}
+	for _, command := range [][]string{
+		{"php", "-r", `echo json_encode(json_decode(stream_get_contents(STDIN)));`},
+		{"php", "-r", `echo json_encode(json_decode(stream_get_contents(STDIN), true), JSON_PRETTY_PRINT);`},
+		{"ruby", "-rjson", "-e", `print JSON.generate(JSON.parse(STDIN.read))`},
+		{"/usr/bin/python3", "-c", `import json,sys; sys.stdout.write(json.dumps(json.load(sys.stdin)))`},
+		{"node", "-e", `process.stdout.write(JSON.stringify(JSON.parse(require("fs").readFileSync(0))))`},
+		{"perl", "-MJSON::PP", "-e", `local $/; print JSON::PP->new->canonical->pretty->encode(JSON::PP->new->decode(<STDIN>))`},
+	} {
+		if _, err := exec.LookPath(command[0]); err != nil {
+			continue
+		}
+		encoder := exec.Command(command[0], command[1:]...)
+		encoder.Stdin = bytes.NewReader(want)
+		out, err := encoder.Output()
+		if err != nil {
+			t.Logf("%s: %v", command[0], err)
+			continue
+		}
+		right = append(right, string(out))
+	}
+	for _, text := range right {
+		gotSeq, gotDue, ok := parseData([]byte(text))
+		if !ok || gotSeq != seq || gotDue != due || !sameData([]byte(text), want) {
+			t.Errorf("%s is read as %d, %d, %v and not seen to be the same", text, gotSeq, gotDue, ok)
+		}
+	}
+	for name, text := range map[string]string{
+		"rounded":      fmt.Sprintf(`{"s":123456,"t":"%d","p":"%s"}`, int64(due)/1000*1000, padding),
+		"a number":     fmt.Sprintf(`{"s":123456,"t":%d,"p":"%s"}`, int64(due), padding),
+		"one more":     fmt.Sprintf(`{"s":123456,"t":"%d","p":"%s","q":1}`, int64(due), padding),
+		"one twice":    fmt.Sprintf(`{"s":123456,"s":123456,"t":"%d","p":"%s"}`, int64(due), padding),
+		"one less":     fmt.Sprintf(`{"s":123456,"t":"%d"}`, int64(due)),
+		"other":        fmt.Sprintf(`{"s":123457,"t":"%d","p":"%s"}`, int64(due), padding),
+		"half":         fmt.Sprintf(`{"s":123456.5,"t":"%d","p":"%s"}`, int64(due), padding),
+		"cut padding":  fmt.Sprintf(`{"s":123456,"t":"%d","p":"%s"}`, int64(due), padding[1:]),
+		"not an event": `[1]`,
+	} {
+		if sameData([]byte(text), want) {
+			t.Errorf("%s: taken for the same", name)
 		}
 	}
 }

@@ -162,7 +162,7 @@ func TestFaults(t *testing.T) {
 			counts{delivered: all - 40, corrupted: 40}},
 		"invents": {every(func(_ *subscriber, _ uint64, p []byte) [][]byte {
 			// The same event as it would be in an earlier run: another due time.
-			return [][]byte{p, bytes.Replace(p, []byte(`,"t":1`), []byte(`,"t":2`), 1)}
+			return [][]byte{p, bytes.Replace(p, []byte(`,"t":"1`), []byte(`,"t":"2`), 1)}
 		}), counts{delivered: all, unexpected: 40}},
 		"delivers to strangers": {every(func(s *subscriber, offset uint64, p []byte) [][]byte {
 			return [][]byte{p, bytes.Replace(p, []byte(s.channel), []byte("other"), 1)}
@@ -350,7 +350,7 @@ func TestCoordinatedOmission(t *testing.T) {
 func dueOf(t *testing.T, payload []byte) int64 {
 	var event struct {
 		Data struct {
-			Due int64 `json:"t"`
+			Due int64 `json:"t,string"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(payload, &event); err != nil {

@@ -202,7 +202,7 @@ func TestEchoCoordinatedOmission(t *testing.T) {
 		Common: startFaultyEcho(t, func(e *echoer, m []byte) [][]byte {
 			var data struct {
 				Number int   `json:"s"`
-				Due    int64 `json:"t"`
+				Due    int64 `json:"t,string"`
 			}
 			if err := json.Unmarshal(m, &data); err != nil {
 				t.Error(err)

@@ -33,7 +33,7 @@ func TestWrongOffset(t *testing.T) {
 		return shift(offset, p)
 	})}, nil)
 	check(t, all, counts{clients: 10, delivered: 2030 - 40, corrupted: 40})
-	noted(t, all, "with offset 91, want 90")
+	noted(t, all, "with offset 90; got it with offset 91")
 
 	one := run(t, &faultyServer{fault: func(s *subscriber, offset uint64, p []byte) [][]byte {
 		if s.number == 3 && offset == 100 {
@@ -77,7 +77,8 @@ func TestEventOfAnotherChannel(t *testing.T) {
 			t.Parallel()
 			r := run(t, &faultyServer{fault: odd(c.fault)}, two)
 			check(t, r, c.want)
-			noted(t, r, "unexpected message")
+			noted(t, r, `unexpected: client `)
+			noted(t, r, `got {"type":"event"`)
 		})
 	}
 }

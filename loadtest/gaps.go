@@ -1,6 +1,10 @@
 package loadtest
 
-import "fleetcast/loadtest/profile"
+import (
+	"fmt"
+
+	"fleetcast/loadtest/profile"
+)
 
 // takeGap notes events that the server will not deliver. A gap stands where its
 // events would: behind the last event before it, ahead of the next one.
@@ -9,7 +13,7 @@ func (c *client) takeGap(m *profile.Message, now int64) {
 	base := f.bases[c.channel]
 	if base == unknownBase || c.state != clientLive {
 		tally.Unexpected++
-		tally.note("%s was told of a gap, %d to %d, that nothing else is known of", c.name(), m.From, m.To)
+		c.example(kindUnexpected, "no gap before the first offset is known", fmt.Sprintf("one from %d to %d", m.From, m.To))
 		return
 	}
 	claimed := span{int64(m.From) - base - 1, int64(m.To) - base}
@@ -36,15 +40,16 @@ func (c *client) judgeGap(m *profile.Message, gap span, fault gapFault, next uin
 	switch fault {
 	case gapSplit:
 		tally.GapSplit++
-		tally.note("%s was told of two gaps without an event between them, the second from %d to %d", c.name(), m.From, m.To)
+		c.example(kindGapSplit, "one gap for events that follow one another", fmt.Sprintf("a second one, from %d to %d, without an event between the two", m.From, m.To))
 	case gapWrong:
 		tally.GapWrong++
-		tally.note("%s was told of a gap from %d to %d, where %d is next and %d the latest",
-			c.name(), m.From, m.To, next, c.latestOffset())
+		c.example(kindGapWrong, fmt.Sprintf("gaps within %d, which is next, and %d, the latest", next, c.latestOffset()),
+			fmt.Sprintf("one from %d to %d", m.From, m.To))
 	}
 	if newest := c.newestOf(gap); newest > 0 {
 		tally.NewestDropped += newest
-		tally.note("%s was told of a gap from %d to %d, which holds the newest event of %d keys", c.name(), m.From, m.To, newest)
+		c.example(kindNewestDropped, "the newest event of each key",
+			fmt.Sprintf("a gap from %d to %d, which holds that of %d keys", m.From, m.To, newest))
 	}
 }
 

@@ -36,18 +36,18 @@ type intake struct {
 // intakeConn is one of the connections; it publishes to a channel of its own.
 type intakeConn struct {
 	poller.Conn
-	intake  *intake
-	channel string
-	events  int64 // to be published, with the last
-	sent    int64
-	err     error
-	unsent  poller.Unsent
-	replies replies
-	lost    int64 // events that the port has neither confirmed nor refused
-	notes   []string
-	refused int64
-	batch   []byte
-	data    []byte
+	intake   *intake
+	channel  string
+	events   int64 // to be published, with the last
+	sent     int64
+	err      error
+	unsent   poller.Unsent
+	replies  replies
+	lost     int64 // events that the port has neither confirmed nor refused
+	examples examples
+	refused  int64
+	batch    []byte
+	data     []byte
 }
 
 var (
@@ -219,9 +219,9 @@ func (c *intakeConn) takeLine(line string) {
 	if strings.HasPrefix(line, `{"id":0,`) {
 		c.Close(errNotConfirmed)
 	}
-	if len(c.notes) < maxNotes {
-		c.notes = append(c.notes, fmt.Sprintf("publishing was answered %.200q", line))
-	}
+	c.examples.once(kindRejected, func() (where, expected, got string) {
+		return "publishing", "the port to take the event", "the answer " + excerpt([]byte(line))
+	})
 }
 
 // PeerClosed implements poller.Handler.

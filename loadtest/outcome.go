@@ -21,7 +21,7 @@ func (r *run) result(o outcome) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	total := s.total()
-	rejected, notes := r.refusals()
+	rejected, described := r.refusals()
 	// An event that was refused has a place in our count and no offset.
 	if rejected == 0 {
 		total.Corrupted += total.Misplaced
@@ -30,8 +30,8 @@ func (r *run) result(o outcome) *Result {
 		total.GapWrong, total.GapSplit, total.NewestDropped = 0, 0, 0
 	}
 	// What the publish port refuses is the cause of what clients miss.
-	total.Notes = append(notes, total.Notes...)
-	total.Notes = total.Notes[:min(len(total.Notes), maxNotes)]
+	described.add(total.Examples)
+	total.Examples = described
 	p := s.phase(o.measured[len(o.measured)-1])
 	result := &Result{
 		Scenario:   r.scenario,
@@ -67,17 +67,17 @@ func (r *run) result(o outcome) *Result {
 }
 
 // refusals is what the publishers were refused.
-func (r *run) refusals() (rejected int64, notes []string) {
+func (r *run) refusals() (rejected int64, described examples) {
 	if r.publishing == nil {
 		return 0, nil
 	}
 	r.publishing.call(func() {
 		for _, p := range r.publishing.publishers {
 			rejected += p.rejected
-			notes = append(notes, p.notes...)
+			described.add(p.examples)
 		}
 	})
-	return rejected, notes
+	return rejected, described
 }
 
 // total is the counts of all groups.
@@ -129,7 +129,15 @@ func (r *run) describe(result *Result, total *tally) {
 	d.Pings, d.Unanswered = total.Pings, total.Unanswered
 	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped = total.GapMessages, total.GapWrong, total.GapSplit, total.NewestDropped
 	d.Figures = append([]Figure{}, r.figures...)
-	d.Notes = append([]string{}, total.Notes...)
+	d.Examples, d.Notes = []Example{}, []string{}
+	for _, e := range total.Examples {
+		if e.Kind == kindRewritten {
+			r.warnings = append(r.warnings, fmt.Sprintf("the server writes the JSON of events anew (%d of those taken apart): the same values in other bytes; %s", total.Rewritten, e))
+			continue
+		}
+		d.Examples = append(d.Examples, e)
+		d.Notes = append(d.Notes, e.String())
+	}
 	d.Warnings = []string{}
 	d.FramePayloadBytes = mean(total.FrameBytes, result.Delivered)
 	d.CompressedPayloadBytes = mean(total.InflatedBytes, total.Inflated)

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -90,7 +91,7 @@ func (c *client) forgetPings(blame bool) {
 	}
 	if count := len(c.pinger.dues); blame {
 		c.cohort.tally.Unanswered += int64(count)
-		c.cohort.tally.note("%s got no pong for %d pings", c.name(), count)
+		c.example(kindUnanswered, fmt.Sprintf("%d pongs", count), "none of them")
 	}
 	c.pinger.dues = c.pinger.dues[:0]
 }

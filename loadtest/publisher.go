@@ -49,7 +49,7 @@ type publisher struct {
 	keys     []string // of events, in turn; none: they have none
 	data     []byte   // one event's
 	rejected int64    // events that the server refused
-	notes    []string
+	examples examples
 	stall    stall
 }
 
@@ -129,9 +129,9 @@ func (p *publisher) doorClosed(err error) { p.enter(publisherDone, fmt.Errorf("p
 // refused counts an event that the server did not take.
 func (p *publisher) refused(text string) {
 	p.rejected++
-	if len(p.notes) < maxNotes {
-		p.notes = append(p.notes, fmt.Sprintf("publishing was answered %.200q", text))
-	}
+	p.examples.once(kindRejected, func() (where, expected, got string) {
+		return "publishing", "the server to take the event", "the answer " + excerpt([]byte(text))
+	})
 }
 
 // run begins.

@@ -95,7 +95,8 @@ type Detail struct {
 	HarnessBusy            float64     `json:"harness_cpu_share"` // of one processor, while events flowed
 	Figures                []Figure    `json:"figures"`           // of the scenario's own
 	Ended                  string      `json:"ended"`             // why the run ended early; empty if it did not
-	Notes                  []string    `json:"notes"`             // the first few faults
+	Notes                  []string    `json:"notes"`             // the first fault of each kind, in a line each
+	Examples               []Example   `json:"examples"`          // the same, in parts
 	Warnings               []string    `json:"warnings"`          // reasons to doubt the figures
 }
 

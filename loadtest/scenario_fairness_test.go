@@ -66,7 +66,7 @@ func TestFairnessWithoutPongs(t *testing.T) {
 			d, want := &r.Detail, int64(0)
 			if mute {
 				want = d.Pings
-				noted(t, r, "got no pong for")
+				noted(t, r, "unanswered: small client")
 			}
 			if d.Pings == 0 || d.Unanswered != want || ordered(r.Pong) == mute || ordered(r.Phases[0].Pong) == mute {
 				t.Errorf("%d pings, %d unanswered, want %d; %v, alone %v", d.Pings, d.Unanswered, want, r.Pong, r.Phases[0].Pong)

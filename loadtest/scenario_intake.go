@@ -103,17 +103,19 @@ func (r *run) takeIn(in *intake) error {
 func (r *run) intakeResult(in *intake) *Result {
 	result := r.result(outcome{[]string{phaseEvents}, -1})
 	d := &result.Detail
+	var described examples
 	in.call(func() {
 		for _, c := range in.conns {
 			result.Events += c.sent
 			result.Lost += c.lost
 			d.Rejected += c.refused
-			d.Notes = append(d.Notes, c.notes[:min(len(c.notes), maxNotes-len(d.Notes))]...)
+			described.add(c.examples)
 			if c.err != nil && d.Ended == "" {
 				d.Ended = c.err.Error()
 			}
 		}
 	})
+	d.Examples, d.Notes = append(d.Examples, described...), append(d.Notes, described.texts()...)
 	r.spread(result, r.samples.phase(phaseEvents).seconds())
 	return result
 }

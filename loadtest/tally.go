@@ -1,10 +1,5 @@
 package loadtest
 
-import "fmt"
-
-// maxNotes is how many faults are described; all are counted.
-const maxNotes = 8
-
 // tally counts what the clients of one cohort saw. Its fields are exported for
 // the way between processes.
 type tally struct {
@@ -36,14 +31,10 @@ type tally struct {
 	Inflated      int64 // of those delivered, the ones to clients whose server compresses
 	InflatedBytes int64 // payload of their frames
 	Declined      int64 // handshakes in which the server declined to compress
-	Notes         []string
-}
-
-// note describes a fault, as long as there is room.
-func (t *tally) note(format string, arguments ...any) {
-	if len(t.Notes) < maxNotes {
-		t.Notes = append(t.Notes, fmt.Sprintf(format, arguments...))
-	}
+	// Rewritten is how many events that were taken apart had the right data in another
+	// spelling. They count as delivered.
+	Rewritten int64
+	Examples  examples
 }
 
 // deliver counts an event that arrived intact in frames with a payload of size
@@ -89,5 +80,6 @@ func (t *tally) add(other *tally) {
 	t.Inflated += other.Inflated
 	t.InflatedBytes += other.InflatedBytes
 	t.Declined += other.Declined
-	t.Notes = append(t.Notes, other.Notes[:min(len(other.Notes), maxNotes-len(t.Notes))]...)
+	t.Rewritten += other.Rewritten
+	t.Examples.add(other.Examples)
 }

@@ -76,7 +76,9 @@ func (c *client) comesBackAfter(away *turnedAway) {
 	at := now + int64(away.after) + rand.Int64N(int64(awayJitter))
 	if at-c.away > int64(maxAway) {
 		h.tally.Refused++
-		h.tally.note("%s: turned away for %v, at last with %v", c.name(), time.Duration(now-c.away).Round(time.Second), away)
+		h.tally.Examples.once(kindRefused, func() (where, expected, got string) {
+			return c.name(), "", fmt.Sprintf("turned away for %v, at last with %v", time.Duration(now-c.away).Round(time.Second), away)
+		})
 		h.settle(c)
 		return
 	}

@@ -1,6 +1,9 @@
 package loadtest
 
 import (
+	"fmt"
+	"time"
+
 	"fleetcast/codec/websocket"
 	"fleetcast/loadtest/profile"
 
@@ -10,24 +13,43 @@ import (
 // takeEvent verifies an event that no reference answers for.
 func (c *client) takeEvent(m *profile.Message, text []byte, w wire, whole bool, now int64) {
 	f := c.cohort.flow
-	seq, known, intact := c.cohort.worker.check(f, m.Data)
-	channel, index := f.layout.place(seq)
-	ours := known && channel == c.channel && f.counting && c.state == clientLive
+	is := c.cohort.worker.check(f, m.Data)
+	channel, index := f.layout.place(is.seq)
+	ours := channel == c.channel && f.counting && c.state == clientLive
 	switch {
-	case ours:
+	case ours && is.known:
 		wrong, want := f.wrongOffset(m, channel, index)
-		if c.place(seq, index, intact, w.size, now) && wrong {
+		if is.rewritten {
+			c.rewritten(c.cohort.worker.data, m.Data, is.seq)
+		}
+		if c.place(is.seq, index, is.intact, m.Data, w.size, now) && wrong {
 			c.cohort.tally.Misplaced++
-			c.cohort.tally.note("%s got event %d with offset %d, want %d", c.name(), seq, m.Offset, want)
+			c.example(kindCorrupted, fmt.Sprintf("event %d with offset %d", is.seq, want), fmt.Sprintf("it with offset %d", m.Offset))
 		}
-		if intact && whole && !wrong {
-			c.keepReference(seq, text, w)
+		if is.intact && whole && !wrong {
+			c.keepReference(is.seq, text, w)
 		}
-	case intact:
+	case ours && is.published && is.intact && c.nearTime(is.seq, m.Data):
+		c.place(is.seq, index, false, m.Data, 0, now)
+	case is.intact:
 		c.unexpected(text)
 	default:
-		c.takeCorrupted(text, now)
+		c.takeCorrupted(text, m.Data, now)
 	}
+}
+
+// timeSlack is by how much an event's time may differ from that of the event that
+// was published for it to count as this one, mutilated. It is less than the time
+// between two runs.
+const timeSlack = int64(time.Second)
+
+// nearTime tells whether data, which is that of event seq but for its time, has one
+// that a server has changed, and not that of an earlier run.
+func (c *client) nearTime(seq int64, data []byte) bool {
+	_, unix, _ := parseData(data)
+	due, _ := c.cohort.flow.schedule.due(seq)
+	off := unix - c.cohort.worker.swarm.clock.toUnix(due)
+	return -timeSlack < off && off < timeSlack
 }
 
 // keepReference has the frames of a verified event answer for those that other
@@ -55,8 +77,8 @@ func (f *flow) wrongOffset(m *profile.Message, channel int32, index int64) (wron
 }
 
 // place fits an event of the client's channel in with those before it, and tells
-// whether that counts as delivered.
-func (c *client) place(seq, index int64, intact bool, size int, now int64) (delivered bool) {
+// whether that counts as delivered. data is what came.
+func (c *client) place(seq, index int64, intact bool, data []byte, size int, now int64) (delivered bool) {
 	f, tally := c.cohort.flow, &c.cohort.tally
 	if c.anywhere {
 		c.anywhere = false
@@ -67,19 +89,19 @@ func (c *client) place(seq, index int64, intact bool, size int, now int64) (deli
 	c.passAll(skipped, now)
 	if order == arrivalRepeated {
 		tally.Duplicated++
-		tally.note("%s got event %d, which it had got or been told of as missing", c.name(), seq)
+		c.example(kindDuplicated, fmt.Sprintf("event %d once", seq), "it when it had come or been told of as missing")
 		return false
 	}
 	due, _ := f.schedule.due(seq)
 	if order == arrivalLate {
 		tally.Missing--
 		tally.Reordered++
-		tally.note("%s got event %d after event %d", c.name(), seq, f.layout.seq(c.channel, c.sequence.next-1))
+		c.example(kindReordered, fmt.Sprintf("event %d before event %d", seq, f.layout.seq(c.channel, c.sequence.next-1)), "it behind")
 	}
 	switch {
 	case !intact:
 		tally.Corrupted++
-		tally.note("%s got event %d corrupted", c.name(), seq)
+		c.exampleOfCorrupted(seq, data)
 		if order == arrivalFresh && c.awaited {
 			c.cohort.worker.pass(f, seq, now)
 		}
@@ -134,20 +156,23 @@ func (c *client) miss(s span) {
 	c.cohort.tally.Missing += s.size()
 }
 
-// takeCorrupted takes what cannot be told to be any event. If an event is due,
-// this is taken for it, so that one fault is counted once.
-func (c *client) takeCorrupted(text []byte, now int64) {
+// takeCorrupted takes a message that cannot be told to be any event. data is what
+// of it would be the event's. If an event is due, this is taken for it, so that one
+// fault is counted once.
+func (c *client) takeCorrupted(text, data []byte, now int64) {
 	f := c.cohort.flow
 	seq := f.layout.seq(c.channel, c.sequence.next)
 	if _, published := f.schedule.due(seq); !published || !f.counting || c.state != clientLive || c.anywhere {
 		c.unexpected(text)
 		return
 	}
-	c.place(seq, c.sequence.next, false, 0, now)
+	c.place(seq, c.sequence.next, false, data, 0, now)
 }
 
 // unexpected counts a message that has no business here.
 func (c *client) unexpected(text []byte) {
 	c.cohort.tally.Unexpected++
-	c.cohort.tally.note("%s got an unexpected message: %.120q", c.name(), text)
+	c.cohort.tally.Examples.once(kindUnexpected, func() (where, expected, got string) {
+		return c.name(), c.awaitedText(), excerpt(text)
+	})
 }

@@ -248,18 +248,30 @@ func (w *worker) pass(f *flow, seq, now int64) {
 	}
 }
 
-// check takes the data of an event apart. known tells that the sequence number
-// can be relied on; intact that every byte is as it was published.
-func (w *worker) check(f *flow, data []byte) (seq int64, known, intact bool) {
+// checked is what is known of the data of an event.
+type checked struct {
+	seq       int64
+	published bool // the sequence number is that of an event that was published
+	known     bool // so is the time: the event is that one
+	intact    bool // the data is what belongs to the sequence number and the time
+	rewritten bool // it is that, spelled in another way
+}
+
+// check takes the data of an event apart. What belongs to it is in w.data then.
+func (w *worker) check(f *flow, data []byte) (is checked) {
 	seq, unix, ok := parseData(data)
 	if !ok {
-		return 0, false, false
+		return checked{}
 	}
 	w.data = f.plan.appendData(w.data[:0], seq, unix)
-	intact = bytes.Equal(data, w.data)
+	is.seq, is.intact = seq, bytes.Equal(data, w.data)
+	if !is.intact && len(data) <= maxRewritten(f.plan.Payload) && sameData(data, w.data) {
+		is.intact, is.rewritten = true, true
+	}
 	due, published := f.schedule.due(seq)
-	known = published && w.swarm.clock.toUnix(due) == unix
-	return seq, known, intact
+	is.published = published
+	is.known = published && w.swarm.clock.toUnix(due) == unix
+	return is
 }
 
 // close ends every connection. They reset, so that a run leaves no ports behind

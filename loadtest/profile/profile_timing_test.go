@@ -6,7 +6,7 @@ import (
 )
 
 func BenchmarkNext(b *testing.B) {
-	data := `{"s":123456,"t":1700000000000000000,"p":"` + strings.Repeat("x", 85) + `"}` // 128 bytes
+	data := `{"s":123456,"t":"1700000000000000000","p":"` + strings.Repeat("x", 83) + `"}` // 128 bytes
 	for _, bench := range []struct{ name, payload string }{
 		{"fleetcast", fleetcastEvent("news", data)},
 		{"centrifugo", `{"push":{"channel":"news","pub":{"data":` + data + `}}}`},
