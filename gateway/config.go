@@ -16,122 +16,123 @@ import (
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
-// should differ.
+// should differ. The tag reload of each field says whether
+// [Gateway.Reconfigure] changes it (live) or not (restart).
 type Config struct {
 	// Listen are the addresses for clients. Port 0 lets the kernel choose.
-	Listen []netip.AddrPort
+	Listen []netip.AddrPort `reload:"restart"`
 	// Publish are the addresses of the publish port; without any, and without
 	// PublishFiles, it is off.
-	Publish []netip.AddrPort
+	Publish []netip.AddrPort `reload:"restart"`
 	// ListenFiles and PublishFiles are listening TCP sockets that were opened by
 	// another process, as by systemd, and are used besides. New copies them; the
 	// caller may close them when it has returned.
-	ListenFiles, PublishFiles []*os.File
+	ListenFiles, PublishFiles []*os.File `reload:"restart"`
 
 	// Shards is the number of loops that serve clients, IngestLoops of those
 	// that serve publishers.
-	Shards      int
-	IngestLoops int
+	Shards      int `reload:"restart"`
+	IngestLoops int `reload:"restart"`
 
 	// HTTP serves the requests on the client port that are not for [Path]. It is
 	// called on goroutines of its own, for at most [HTTPConnections] at once.
 	// Without it they are refused with 404.
-	HTTP http.Handler
+	HTTP http.Handler `reload:"restart"`
 
 	// AllowedOrigins are those from which web pages may connect, as browsers
 	// send them (https://example.com), besides pages from the gateway's own
 	// host; "*" allows all.
-	AllowedOrigins []string
+	AllowedOrigins []string `reload:"live"`
 	// ClientPublish are the channels to which clients may publish.
-	ClientPublish Patterns
+	ClientPublish Patterns `reload:"live"`
 
-	MaxClients     int // connections of clients; more are answered 503
-	MaxPublishers  int // connections of publishers; more are closed
-	MaxChannels    int // streams kept, with subscribers or not
-	ClientChannels int // subscriptions of one client
-	MaxMessage     int // bytes of a client's message
-	MaxEvent       int // bytes of an event's data
+	MaxClients     int `reload:"live"` // connections of clients; more are answered 503
+	MaxPublishers  int `reload:"live"` // connections of publishers; more are closed
+	MaxChannels    int `reload:"live"` // streams kept, with subscribers or not
+	ClientChannels int `reload:"live"` // subscriptions of one client
+	MaxMessage     int `reload:"live"` // bytes of a client's message
+	MaxEvent       int `reload:"live"` // bytes of an event's data
 
-	MaxSubscriptions int // of all clients together
-	MaxChannelName   int // bytes of a channel's name, at most 255
+	MaxSubscriptions int `reload:"live"` // of all clients together
+	MaxChannelName   int `reload:"live"` // bytes of a channel's name, at most 255
 
-	ClientCommands  Rate // of one client: its messages, and each name of those that name several channels
-	ClientPublishes Rate // events of one client
-	PublisherRate   Rate // events of one publisher, which all requests to the API together are too
+	ClientCommands  Rate `reload:"live"` // of one client: its messages, and each name of those that name several channels
+	ClientPublishes Rate `reload:"live"` // events of one client
+	PublisherRate   Rate `reload:"live"` // events of one publisher, which all requests to the API together are too
 
-	BacklogBytes    int // that may wait for one client; beyond, the policy counts
-	BacklogMessages int // events that may wait for one client
+	BacklogBytes    int `reload:"live"` // that may wait for one client; beyond, the policy counts
+	BacklogMessages int `reload:"live"` // events that may wait for one client
 	// BacklogMemory is how many bytes all backlogs together may hold alive, an event
 	// that waits for many clients counted once. Beyond, the clients with the largest
 	// backlogs are disconnected.
-	BacklogMemory int64
+	BacklogMemory int64 `reload:"live"`
 	// SlowPolicy is what becomes of the events for a subscriber that does not keep
 	// up, SlowRules the exceptions by channel: the first rule that matches counts.
-	SlowPolicy SlowPolicy
-	SlowRules  []SlowRule
+	SlowPolicy SlowPolicy `reload:"live"`
+	SlowRules  []SlowRule `reload:"live"`
 
 	// Compress are the channels whose events are compressed for clients that offer
 	// permessage-deflate (RFC 7692). Without any the offer is declined.
-	Compress Patterns
+	Compress Patterns `reload:"live"`
 	// CompressLevel is deflate.MinLevel, the fastest, to deflate.MaxLevel.
-	CompressLevel int
+	CompressLevel int `reload:"live"`
 	// CompressFrom is the size in bytes of the smallest event, as clients see it,
 	// that is compressed.
-	CompressFrom int
+	CompressFrom int `reload:"live"`
 	// ClientContext is the largest window in bytes in which clients may compress
 	// with context from one message to the next, a power of two from 512 to 32,768.
 	// Each such client then costs up to that much memory. 0 is none: they compress
 	// each message for itself.
-	ClientContext int
+	ClientContext int `reload:"live"`
 
 	// Credits is how many bytes of events may be under way in the process,
 	// published and not yet served by every shard.
-	Credits int64
+	Credits int64 `reload:"live"`
 	// PublisherCredits is how many of them one connection may use.
-	PublisherCredits int64
+	PublisherCredits int64 `reload:"live"`
 	// ChannelRetention is how long the position of a channel that nobody
 	// uses is kept.
-	ChannelRetention time.Duration
+	ChannelRetention time.Duration `reload:"restart"`
 
 	// TrustedProxies are the addresses of proxies, which are believed when they say
 	// whose connection they pass on in the way that ProxyHeader names. They are
 	// never counted as clients' addresses.
-	TrustedProxies []netip.Prefix
-	ProxyHeader    ProxyHeader
+	TrustedProxies []netip.Prefix `reload:"live"`
+	ProxyHeader    ProxyHeader    `reload:"live"`
 	// AddressClients is how many connections of clients one address may have; 0 is
 	// no bound. AddressConnects is how often one may connect. Beyond, 429. Of IPv6
 	// the first 64 bits count as an address.
-	AddressClients  int
-	AddressConnects Rate
+	AddressClients  int  `reload:"live"`
+	AddressConnects Rate `reload:"live"`
 	// Connects is how many clients are admitted in all. ConnectQueue is how many
 	// may wait for their turn, no longer than HandshakeTimeout; more are answered
 	// 503.
-	Connects     Rate
-	ConnectQueue int
+	Connects     Rate `reload:"live"`
+	ConnectQueue int  `reload:"live"`
 	// SendBuffer is how many bytes of what is sent to a client the kernel keeps,
 	// capped by net.core.wmem_max; 0 leaves it to the kernel.
-	SendBuffer int
+	SendBuffer int `reload:"restart"`
 	// SendTimeout is how long a client may leave what was sent unacknowledged, or
 	// keep its receive window shut; 0 stands for PingInterval and PongTimeout
 	// together.
-	SendTimeout time.Duration
+	SendTimeout time.Duration `reload:"restart"`
 
 	// ConnectionLog is how many lines a second the log may have about clients and
 	// publishers that come and go; 0 is none. It says how many it left out.
-	ConnectionLog int
+	ConnectionLog int `reload:"live"`
 
-	HandshakeTimeout time.Duration // for the whole request
-	PingInterval     time.Duration
-	PongTimeout      time.Duration // for any byte after a ping
+	HandshakeTimeout time.Duration `reload:"restart"` // for the whole request
+	PingInterval     time.Duration `reload:"restart"`
+	PongTimeout      time.Duration `reload:"restart"` // for any byte after a ping
 	// DrainWindow is the time over which clients are closed when the gateway
 	// drains; less if they are so few that 100 of them a second take less. 0 is
 	// all at once.
-	DrainWindow time.Duration
+	DrainWindow time.Duration `reload:"live"`
 	// RetryWindow is the time over which clients are told to come back when
 	// the gateway drains, counted for each from its own goodbye. Those who are
 	// refused with 503, or 429, for want of room are told to come back over it too,
 	// but over no less than 10 s.
-	RetryWindow time.Duration
+	RetryWindow time.Duration `reload:"live"`
 }
 
 // Default limits and times.

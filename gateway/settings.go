@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"math/bits"
+	"reflect"
 	"slices"
 
 	"fleetcast/codec/deflate"
@@ -70,34 +71,15 @@ func (g *Gateway) requestLimits() publish.RequestLimits {
 	return publish.RequestLimits{Data: c.MaxEvent, Channel: c.MaxChannelName}
 }
 
-// Reconfigure takes over from next what can change while the gateway runs:
-// AllowedOrigins, ClientPublish, compression (for the events and clients to come),
-// the limits, DrainWindow, RetryWindow, and who may connect how often and from where, but neither addresses and loops nor the other times. Lower limits do not cut off who is
-// beyond them already. The error names what is out of range; then nothing has
+// Reconfigure takes over the fields of next that are tagged reload:"live"; the
+// others stay as they were at the start. Lower limits do not cut off clients
+// that are beyond them already, and compression counts for the events and
+// clients to come. The error names what is out of range; then nothing has
 // changed.
 func (g *Gateway) Reconfigure(next Config) error {
 	g.reconfiguring.Lock()
 	defer g.reconfiguring.Unlock()
-	merged := *g.config()
-	merged.AllowedOrigins = next.AllowedOrigins
-	merged.ClientPublish = next.ClientPublish
-	merged.MaxClients, merged.MaxPublishers = next.MaxClients, next.MaxPublishers
-	merged.MaxChannels, merged.ClientChannels = next.MaxChannels, next.ClientChannels
-	merged.MaxMessage, merged.MaxEvent = next.MaxMessage, next.MaxEvent
-	merged.MaxSubscriptions, merged.MaxChannelName = next.MaxSubscriptions, next.MaxChannelName
-	merged.ClientCommands, merged.ClientPublishes, merged.PublisherRate = next.ClientCommands, next.ClientPublishes, next.PublisherRate
-	merged.BacklogBytes, merged.BacklogMessages = next.BacklogBytes, next.BacklogMessages
-	merged.BacklogMemory = next.BacklogMemory
-	merged.SlowPolicy, merged.SlowRules = next.SlowPolicy, next.SlowRules
-	merged.Credits, merged.PublisherCredits = next.Credits, next.PublisherCredits
-	merged.Compress, merged.CompressLevel, merged.CompressFrom = next.Compress, next.CompressLevel, next.CompressFrom
-	merged.ClientContext = next.ClientContext
-	merged.ConnectionLog = next.ConnectionLog
-	merged.DrainWindow = next.DrainWindow
-	merged.RetryWindow = next.RetryWindow
-	merged.TrustedProxies, merged.ProxyHeader = next.TrustedProxies, next.ProxyHeader
-	merged.AddressClients, merged.AddressConnects = next.AddressClients, next.AddressConnects
-	merged.Connects, merged.ConnectQueue = next.Connects, next.ConnectQueue
+	merged := g.config().withLive(&next)
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
@@ -117,6 +99,27 @@ func (g *Gateway) Reconfigure(next Config) error {
 		s.post(func() {}) // clients may wait that need not any more; it must look
 	}
 	return nil
+}
+
+// liveFields are the indexes of the fields of Config that Reconfigure changes.
+var liveFields = func() (indexes []int) {
+	config := reflect.TypeFor[Config]()
+	for i := range config.NumField() {
+		if config.Field(i).Tag.Get("reload") == "live" {
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}()
+
+// withLive is a copy of c with the live fields of next.
+func (c *Config) withLive(next *Config) Config {
+	merged := *c
+	to, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(next).Elem()
+	for _, i := range liveFields {
+		to.Field(i).Set(from.Field(i))
+	}
+	return merged
 }
 
 func newUpgrader(origins []string) websocket.Upgrader {

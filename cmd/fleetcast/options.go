@@ -15,25 +15,26 @@ import (
 //	live     yes: SIGHUP changes it; no: a restart does
 //	detail   what --help leaves out
 //	derived  in words, what the default stands for
-//	field    the field of gateway.Config, if it has another name
+//	field    the field of gateway.Config that it sets, if that has another name;
+//	         - for an option that sets none, or that gatewayConfig works out
 //
 // Every type of an option reads and writes itself as text.
 type options struct {
 	Config string `placeholder:"FILE" help:"Read options from this YAML file. Flags and environment variables override it."`
 
-	Listen  endpoint `group:"ports" live:"no" default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect." detail:"localhost is 127.0.0.1 and ::1; an empty host (:8080) is every address of the machine; port 0 lets the kernel choose."`
-	Publish endpoint `group:"ports" live:"no" default:"localhost:8082" placeholder:"HOST:PORT" help:"Where publishers connect, or off."`
-	Admin   endpoint `group:"ports" live:"no" default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators look: health, metrics, statistics, profiles; or off."`
-	Console toggle   `group:"ports" live:"yes" default:"on" placeholder:"on|off" help:"Serve the console page on the client port."`
+	Listen  endpoint `group:"ports" live:"no" field:"-" default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect." detail:"localhost is 127.0.0.1 and ::1; an empty host (:8080) is every address of the machine; port 0 lets the kernel choose."`
+	Publish endpoint `group:"ports" live:"no" field:"-" default:"localhost:8082" placeholder:"HOST:PORT" help:"Where publishers connect, or off."`
+	Admin   endpoint `group:"ports" live:"no" field:"-" default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators look: health, metrics, statistics, profiles; or off."`
+	Console toggle   `group:"ports" live:"yes" field:"-" default:"on" placeholder:"on|off" help:"Serve the console page on the client port."`
 
-	AllowOrigin   []origin  `group:"access" live:"yes" sep:" " placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all." detail:"Written as browsers send it: scheme, host and a port other than the usual one, no path."`
+	AllowOrigin   []origin  `group:"access" live:"yes" field:"AllowedOrigins" sep:" " placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all." detail:"Written as browsers send it: scheme, host and a port other than the usual one, no path."`
 	ClientPublish []pattern `group:"access" live:"yes" sep:" " placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters." detail:"For example, chat.* covers chat.lobby."`
 
-	Shards      count `group:"loops" live:"no" default:"0" derived:"one per processor" placeholder:"N" help:"Event loops that serve clients." detail:"The kernel spreads connections over them."`
+	Shards      count `group:"loops" live:"no" field:"-" default:"0" derived:"one per processor" placeholder:"N" help:"Event loops that serve clients." detail:"The kernel spreads connections over them."`
 	IngestLoops count `group:"loops" live:"no" default:"1" placeholder:"N" help:"Event loops that serve publishers." detail:"One takes more than a million small events a second."`
 
-	MaxClients       count  `group:"limits" live:"yes" default:"0" derived:"what the descriptor limit allows" placeholder:"N" help:"Connections of clients; more get 503."`
-	MaxPublishers    count  `group:"limits" live:"yes" default:"0" derived:"an eighth of what the descriptor limit allows, at most 10,000" placeholder:"N" help:"Connections of publishers." detail:"More get an error line, and the connection closes."`
+	MaxClients       count  `group:"limits" live:"yes" field:"-" default:"0" derived:"what the descriptor limit allows" placeholder:"N" help:"Connections of clients; more get 503."`
+	MaxPublishers    count  `group:"limits" live:"yes" field:"-" default:"0" derived:"an eighth of what the descriptor limit allows, at most 10,000" placeholder:"N" help:"Connections of publishers." detail:"More get an error line, and the connection closes."`
 	MaxChannels      count  `group:"limits" live:"yes" default:"1000000" placeholder:"N" help:"Channels kept in all." detail:"Beyond, limit_exceeded. Unused channels go after --retention."`
 	ClientChannels   count  `group:"limits" live:"yes" default:"128" placeholder:"N" help:"Channels that one client may subscribe to." detail:"Beyond, limit_exceeded."`
 	MaxMessage       size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest message from a client." detail:"Beyond, close code 1009, from the frame's header."`
@@ -45,7 +46,7 @@ type options struct {
 	PublisherRate    rate   `group:"limits" live:"yes" default:"off" placeholder:"RATE" help:"Events of one connection to the publish port, and of all requests to the admin API together." detail:"Beyond, rate_limited, or 429. Without it a publisher is only pushed back, by TCP, when it is too fast."`
 	Backlog          size   `group:"limits" live:"yes" default:"1MiB" field:"BacklogBytes" placeholder:"SIZE" help:"What may wait for a client that does not keep up; beyond, --slow-policy counts." detail:"A client without a backlog is given one event of any size."`
 	BacklogMessages  count  `group:"limits" live:"yes" default:"1024" placeholder:"N" help:"Events that may wait for a client; beyond, --slow-policy counts."`
-	BacklogMemory    size   `group:"limits" live:"yes" default:"0" derived:"a quarter of the memory of the machine or the control group" placeholder:"SIZE" help:"What all backlogs together may hold." detail:"An event that waits for many clients counts once. Beyond, the clients with the largest backlogs are disconnected, with close code 1013."`
+	BacklogMemory    size   `group:"limits" live:"yes" field:"-" default:"0" derived:"a quarter of the memory of the machine or the control group" placeholder:"SIZE" help:"What all backlogs together may hold." detail:"An event that waits for many clients counts once. Beyond, the clients with the largest backlogs are disconnected, with close code 1013."`
 	Credits          size   `group:"limits" live:"yes" default:"64MiB" placeholder:"SIZE" help:"Events under way in the whole process, before publishers are pushed back." detail:"All of them wait until half is free."`
 	PublisherCredits size   `group:"limits" live:"yes" default:"1MiB" placeholder:"SIZE" help:"Events under way of one connection, before it is pushed back." detail:"It waits until half is free; so one that floods does not hold the others up."`
 	Retention        period `group:"limits" live:"no" default:"5m" field:"ChannelRetention" placeholder:"TIME" help:"Least time for which the position of an unused channel is kept." detail:"Twice that at most."`
@@ -61,8 +62,8 @@ type options struct {
 	ConnectQueue    count       `group:"connections" live:"yes" default:"1024" placeholder:"N" help:"Connections that wait for their turn under --connects; more get 503, and when to come back." detail:"No longer than --handshake-timeout, and no more than the rate serves in that time."`
 	SendBuffer      size        `group:"connections" live:"no" default:"0" placeholder:"SIZE" help:"What the kernel may hold of what is sent to a client; 0 for as much as it likes." detail:"It bounds the memory for clients that acknowledge late, and their rate. The kernel caps it at net.core.wmem_max."`
 
-	Compression      toggle    `group:"compression" live:"yes" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. Turned on while the gateway runs, it counts for clients that connect afterwards."`
-	CompressChannels []pattern `group:"compression" live:"yes" sep:" " derived:"all" placeholder:"PATTERN" help:"Compress the events of channels of this name only; * stands for any characters."`
+	Compression      toggle    `group:"compression" live:"yes" field:"-" default:"on" placeholder:"on|off" help:"Compress events for clients that offer permessage-deflate, as browsers do." detail:"An event is compressed once, however many clients get it. Turned on while the gateway runs, it counts for clients that connect afterwards."`
+	CompressChannels []pattern `group:"compression" live:"yes" field:"-" sep:" " derived:"all" placeholder:"PATTERN" help:"Compress the events of channels of this name only; * stands for any characters."`
 	CompressionLevel count     `group:"compression" live:"yes" default:"1" field:"CompressLevel" placeholder:"N" help:"1 is the fastest, 9 compresses most." detail:"Beyond 6 it takes several times as long for hardly less."`
 	CompressionFrom  size      `group:"compression" live:"yes" default:"256" field:"CompressFrom" placeholder:"SIZE" help:"Smallest event that is compressed, as clients see it." detail:"Smaller ones save few bytes, and no packet."`
 	ClientContext    size      `group:"compression" live:"yes" default:"0" placeholder:"SIZE" help:"Largest window in which clients may compress with context; 0 for none." detail:"A power of two from 512 to 32KiB: what each such client may cost in memory. Without it they compress each message for itself."`
@@ -73,10 +74,10 @@ type options struct {
 	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"From 1ms. Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
 	DrainWindow      period `group:"times" live:"yes" default:"5s" placeholder:"TIME" help:"Time over which clients are closed when the gateway stops; 0s is all at once." detail:"Below --drain-timeout, to a short one of which the default gives way. Less if they are so few that closing 100 a second takes less."`
 	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops." detail:"Those who are refused for want of room, with 503 or 429, are told to come back over it too, but over 10s at least."`
-	DrainTimeout     period `group:"times" live:"yes" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
+	DrainTimeout     period `group:"times" live:"yes" field:"-" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop to the end."`
 
-	LogLevel       logLevel  `group:"logs" live:"yes" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
-	LogFormat      logFormat `group:"logs" live:"no" default:"text" placeholder:"text|json" help:"How log messages are written to the standard error." detail:"With json, what the start announces is a log message too."`
+	LogLevel       logLevel  `group:"logs" live:"yes" field:"-" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
+	LogFormat      logFormat `group:"logs" live:"no" field:"-" default:"text" placeholder:"text|json" help:"How log messages are written to the standard error." detail:"With json, what the start announces is a log message too."`
 	LogConnections count     `group:"logs" live:"yes" default:"0" field:"ConnectionLog" placeholder:"N" help:"Log lines a second about clients that come and go, at most; 0 for none."`
 
 	settings []setting // every option that has a value, in this order

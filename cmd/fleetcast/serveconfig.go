@@ -3,8 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
-	"time"
+	"reflect"
 
 	"github.com/dustin/go-humanize"
 
@@ -32,43 +31,56 @@ func (o *options) config(connections int) (gateway.Config, error) {
 // gatewayConfig has all but the numbers of connections, which are the defaults.
 func (o *options) gatewayConfig(connections int) gateway.Config {
 	config := gateway.DefaultConfig(connections)
+	o.fill(&config)
 	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
-	config.Shards, config.IngestLoops = o.shards(), int(o.IngestLoops)
-	for _, p := range o.ClientPublish {
-		config.ClientPublish = append(config.ClientPublish, string(p))
-	}
-	for _, a := range o.AllowOrigin {
-		config.AllowedOrigins = append(config.AllowedOrigins, string(a))
-	}
-	config.MaxChannels, config.ClientChannels = int(o.MaxChannels), int(o.ClientChannels)
-	config.MaxMessage, config.MaxEvent = int(o.MaxMessage), int(o.MaxEvent)
-	config.MaxSubscriptions, config.MaxChannelName = int(o.MaxSubscriptions), int(o.MaxChannelName)
-	config.ClientCommands, config.ClientPublishes = gateway.Rate(o.ClientCommands), gateway.Rate(o.ClientPublishes)
-	config.PublisherRate = gateway.Rate(o.PublisherRate)
-	config.BacklogBytes, config.BacklogMessages = int(o.Backlog), int(o.BacklogMessages)
+	config.Shards = o.shards()
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
-	config.SlowPolicy = gateway.SlowPolicy(o.SlowPolicy)
-	for _, r := range o.SlowChannels {
-		config.SlowRules = append(config.SlowRules, gateway.SlowRule(r))
-	}
-	config.Credits, config.PublisherCredits = int64(o.Credits), int64(o.PublisherCredits)
 	config.Compress = o.compressed()
-	config.CompressLevel, config.CompressFrom = int(o.CompressionLevel), int(o.CompressionFrom)
-	config.ClientContext = int(o.ClientContext)
-	config.ChannelRetention = time.Duration(o.Retention)
-	config.HandshakeTimeout = time.Duration(o.HandshakeTimeout)
-	config.PingInterval, config.PongTimeout = time.Duration(o.PingInterval), time.Duration(o.PongTimeout)
-	config.DrainWindow = time.Duration(o.DrainWindow)
-	config.RetryWindow = time.Duration(o.RetryWindow)
-	config.ConnectionLog = int(o.LogConnections)
-	for _, n := range o.TrustedProxies {
-		config.TrustedProxies = append(config.TrustedProxies, netip.Prefix(n))
-	}
-	config.ProxyHeader = gateway.ProxyHeader(o.ProxyHeader)
-	config.AddressClients, config.AddressConnects = int(o.AddressClients), gateway.Rate(o.AddressConnects)
-	config.Connects, config.ConnectQueue = gateway.Rate(o.Connects), int(o.ConnectQueue)
-	config.SendBuffer, config.SendTimeout = int(o.SendBuffer), time.Duration(o.SendTimeout)
 	return config
+}
+
+// fill gives each option's value to the field of the gateway's configuration
+// that has its name, or the name in the option's tag field. It panics if there
+// is no such field or it cannot hold the value: then the options are declared
+// wrong.
+func (o *options) fill(config *gateway.Config) {
+	from, to := reflect.ValueOf(o).Elem(), reflect.ValueOf(config).Elem()
+	for i := range from.NumField() {
+		option := from.Type().Field(i)
+		name := fieldOf(option.Name, option.Tag)
+		if name == "" {
+			continue
+		}
+		field := to.FieldByName(name)
+		if !field.IsValid() {
+			panic("gateway.Config has no field " + name + ", which the option " + option.Name + " sets")
+		}
+		assign(field, from.Field(i))
+	}
+}
+
+// fieldOf is the field of gateway.Config that an option sets without further
+// ado, or "" if there is none.
+func fieldOf(option string, tag reflect.StructTag) string {
+	field := cmp.Or(tag.Get("field"), option)
+	if _, isOption := tag.Lookup("live"); !isOption || field == "-" {
+		return ""
+	}
+	return field
+}
+
+// assign converts a value to the type of the field, the elements of a list one
+// by one.
+func assign(field, value reflect.Value) {
+	if value.Kind() != reflect.Slice {
+		field.Set(value.Convert(field.Type()))
+		return
+	}
+	list := reflect.Zero(field.Type())
+	for i := range value.Len() {
+		list = reflect.Append(list, value.Index(i).Convert(field.Type().Elem()))
+	}
+	field.Set(list)
 }
 
 // compressed are the channels whose events are compressed.
