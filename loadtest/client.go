@@ -28,6 +28,7 @@ type client struct {
 	returning bool // it comes back when it has left
 	queued    bool // it is about to be dialled
 	served    bool // it has got an event in this life
+	proved    bool // it has seen a probe in this life, if there are any
 	offers    bool // it offers compression in its handshake
 	form      form // of what it gets in this life
 	attempts  int8 // in a row, that failed

@@ -17,7 +17,7 @@ import (
 func (c *client) dial(due int64) {
 	w := c.cohort.worker
 	c.life++
-	c.told, c.served, c.form, c.wire = false, false, formPlain, 0
+	c.told, c.served, c.proved, c.form, c.wire = false, false, false, formPlain, 0
 	if c.dialled = due; due == 0 {
 		c.dialled = w.swarm.clock.now()
 	}

@@ -58,6 +58,9 @@
 // If events have keys, by which a server may conflate, none may be told of that is
 // the newest of its key.
 //
+// If the server does not answer subscriptions, probes go ahead of the events: they
+// are published again and again until each client has seen one.
+//
 // # Obedience
 //
 // A client that is turned away with a time to come back at (503 or 429 and

@@ -116,7 +116,10 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 	}
 	defer s.unsubscribe(conn)
 	if s.raw {
-		s.subscribe(conn, deflate, "", nil)
+		go func() {
+			time.Sleep(s.late)
+			s.subscribe(conn, deflate, "", nil)
+		}()
 	} else {
 		conn.Write(text(command.AppendWelcome(nil, "test", 25000)))
 	}
@@ -204,6 +207,10 @@ func readMessages(conn net.Conn, take func(websocket.Message)) {
 
 func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []byte) {
 	if s.raw {
+		if bytes.Contains(payload, []byte(`"probe"`)) {
+			s.probe(payload)
+			return
+		}
 		if len(payload) > 0 && payload[0] == 'P' && !s.broadcast("", "", func(uint64) []byte { return payload }) {
 			conn.Close()
 		}
@@ -381,6 +388,15 @@ func (s *faultyServer) broadcast(channel, key string, payload func(offset uint64
 		sub.conn.Write(out)
 	}
 	return offset-offsetBefore != uint64(s.hangUp)
+}
+
+// probe delivers what is not counted as an event.
+func (s *faultyServer) probe(payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subscribers {
+		sub.conn.Write(sub.deflate.frames(payload))
+	}
 }
 
 func text(payload []byte) []byte { return websocket.AppendFrame(nil, ws.OpText, payload) }

@@ -17,19 +17,20 @@ type order struct {
 type orderKind uint8
 
 const (
-	orderConnect orderKind = iota // connect clients, and wait until each is subscribed or given up
-	orderPrepare                  // count events from here on; the answer says who is awaited
-	orderSample                   // say what was counted, and begin latencies anew
-	orderDrop                     // the whole group vanishes at once
-	orderReturn                   // dropped clients come back; wait until each has or is given up
-	orderChurn                    // clients of the group leave and come back at a rate; 0 ends it
-	orderPing                     // clients of the group ping at a rate; 0 ends it
-	orderPause                    // the group does not read any more
-	orderResume                   // it does again
-	orderEcho                     // clients send, and wait until all is back or given up
-	orderLeave                    // the group says goodbye; wait until the server has answered
-	orderBehind                   // say how many clients of the group have not got all that is due to them
-	orderFinish                   // count what never came
+	orderConnect  orderKind = iota // connect clients, and wait until each is subscribed or given up
+	orderPrepare                   // count events from here on; the answer says who is awaited
+	orderSample                    // say what was counted, and begin latencies anew
+	orderDrop                      // the whole group vanishes at once
+	orderReturn                    // dropped clients come back; wait until each has or is given up
+	orderChurn                     // clients of the group leave and come back at a rate; 0 ends it
+	orderPing                      // clients of the group ping at a rate; 0 ends it
+	orderPause                     // the group does not read any more
+	orderResume                    // it does again
+	orderEcho                      // clients send, and wait until all is back or given up
+	orderLeave                     // the group says goodbye; wait until the server has answered
+	orderBehind                    // say how many clients of the group have not got all that is due to them
+	orderUnproved                  // say how many clients have not seen a probe
+	orderFinish                    // count what never came
 )
 
 // answer is what a swarm says to an order.
@@ -38,7 +39,7 @@ type answer struct {
 	Absent  [][]int32     // orderPrepare: by flow and channel, workers without a client for it
 	OwnTime time.Duration // processor time that the process has used
 	Last    int64         // orderSample: when the latest event arrived, time of the clock
-	Behind  int           // orderBehind
+	Behind  int           // orderBehind, orderUnproved
 }
 
 // groupAnswer is what is known of one group.

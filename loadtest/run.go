@@ -256,7 +256,8 @@ func (r *run) sleep(d time.Duration) error {
 	}
 }
 
-// prepare opens the doors and has everybody count events from here on.
+// prepare opens the doors, waits until events reach the clients and has everybody
+// count them from here on.
 func (r *run) prepare() error {
 	for _, p := range r.publishing.publishers {
 		r.publishing.call(p.open)
@@ -265,6 +266,9 @@ func (r *run) prepare() error {
 		if err := r.await(p, doorTimeout); err != nil {
 			return err
 		}
+	}
+	if err := r.prove(); err != nil {
+		return err
 	}
 	a, err := r.crew.do(r.ctx, order{What: orderPrepare})
 	if err != nil {

@@ -97,7 +97,7 @@ func (s *swarm) do(ctx context.Context, o order) (*answer, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if o.What != orderPrepare && o.What != orderSample && o.What != orderBehind {
+	if o.What != orderPrepare && o.What != orderSample && o.What != orderBehind && o.What != orderUnproved {
 		return &answer{}, nil
 	}
 	total := &answer{}
@@ -154,6 +154,11 @@ func (w *worker) answer(o order) *answer {
 		a.Absent = w.prepare()
 	case orderBehind:
 		a.Behind = w.cohorts[o.Group].behind()
+		return a
+	case orderUnproved:
+		for _, h := range w.cohorts {
+			a.Behind += h.unproved()
+		}
 		return a
 	}
 	for _, h := range w.cohorts {

@@ -12,6 +12,9 @@ import (
 
 // takeEvent verifies an event that no reference answers for.
 func (c *client) takeEvent(m *profile.Message, text []byte, w wire, whole bool, now int64) {
+	if c.takeProbe(m.Data) {
+		return
+	}
 	f := c.cohort.flow
 	is := c.cohort.worker.check(f, m.Data)
 	channel, index := f.layout.place(is.seq)
