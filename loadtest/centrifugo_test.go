@@ -1,6 +1,7 @@
 package loadtest_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +25,8 @@ type fakeCentrifugo struct {
 	// answer says what the HTTP API answers to request n, counted from 1; an
 	// empty body means success, and the event goes out.
 	answer func(n int) (status int, body string)
+
+	redirect string // where requests below /moved are sent to
 
 	mu          sync.Mutex
 	requests    int
@@ -50,10 +54,39 @@ func startCentrifugo(t *testing.T, answer func(n int) (int, string)) (*fakeCentr
 }
 
 func (f *fakeCentrifugo) serveClient(conn net.Conn) {
-	if !upgrade(conn, centrifugoPath) {
+	peeked := peekedConn{conn, bufio.NewReader(conn)}
+	if first, err := peeked.in.Peek(len(http.MethodPost)); err == nil && string(first) == http.MethodPost {
+		f.serveAPI(conn, peeked.in)
 		return
 	}
-	readMessages(conn, func(m websocket.Message) { f.take(conn, m.Payload) })
+	if upgrade(peeked, centrifugoPath) {
+		readMessages(peeked, func(m websocket.Message) { f.take(conn, m.Payload) })
+	}
+}
+
+// peekedConn is a connection of which something has been read ahead.
+type peekedConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c peekedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+// serveAPI serves requests to the API on the clients' port.
+func (f *fakeCentrifugo) serveAPI(conn net.Conn, in *bufio.Reader) {
+	for {
+		request, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		answer := httptest.NewRecorder()
+		f.publish(answer, request)
+		response := answer.Result()
+		response.ContentLength = int64(answer.Body.Len())
+		if response.Write(conn) != nil {
+			return
+		}
+	}
 }
 
 func (f *fakeCentrifugo) take(conn net.Conn, message []byte) {
@@ -85,6 +118,10 @@ func (f *fakeCentrifugo) take(conn net.Conn, message []byte) {
 
 // publish is the HTTP API. Every tenth event comes with a ping.
 func (f *fakeCentrifugo) publish(w http.ResponseWriter, r *http.Request) {
+	if f.redirect != "" && strings.HasPrefix(r.URL.Path, "/moved/") {
+		http.Redirect(w, r, f.redirect, http.StatusTemporaryRedirect)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	var event struct {
 		Channel string

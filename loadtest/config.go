@@ -33,8 +33,11 @@ const NoProcess = -1
 // Common is what every scenario is told: where the server is, how it is spoken
 // to, and what the harness may use.
 type Common struct {
-	URL     string // where clients connect: ws://HOST:PORT/PATH; without a path, the profile's
-	Publish string // where events are published, host:port or an http URL, if the profile has such a port
+	URL string // where clients connect: ws://HOST:PORT/PATH; without a path, the profile's
+	// Publish is where events are published, host:port or an http URL, if the profile
+	// has such a port. Empty: the host of URL, at the profile's port; of an HTTP API, at
+	// the port of URL.
+	Publish string
 	Profile string // a built-in target profile's name or a file's path; default DefaultProfile
 	Via     string // ndjson or resp: how the publish port is spoken to, instead of what the profile says
 

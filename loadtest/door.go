@@ -36,14 +36,11 @@ type door interface {
 var errDoorClosed = errors.New("the server closed the connection")
 
 // newDoor makes the door that the profile says. port is the address of the
-// publish port, for those that have one.
+// publish port, for those that have one (see publishAt).
 func (l *publishing) newDoor(port string) (door, error) {
 	via := l.profile.PublishVia()
 	if via == profile.Socket {
 		return &socketDoor{streamDoor: streamDoor{publishing: l, addr: l.plan.Target.Addr}}, nil
-	}
-	if port == "" {
-		return nil, fmt.Errorf("profile %s publishes on a port of its own: the address of the publish port is missing", l.profile.Name())
 	}
 	if via == profile.HTTP {
 		return newHTTPDoor(l, port)

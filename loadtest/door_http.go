@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,20 +37,18 @@ const (
 	requestTimeout = 10 * time.Second
 )
 
-func newHTTPDoor(l *publishing, port string) (*httpDoor, error) {
-	if !strings.Contains(port, "://") {
-		port = "http://" + port
-	}
+// newHTTPDoor makes a door to the API at base, a URL without a path of its own.
+func newHTTPDoor(l *publishing, base string) (*httpDoor, error) {
 	request := l.profile.Request()
 	ctx, cancel := context.WithCancel(context.Background())
 	return &httpDoor{
 		ctx:        ctx,
 		cancel:     cancel,
 		publishing: l,
-		url:        strings.TrimSuffix(port, "/") + request.Path,
+		url:        base + request.Path,
 		request:    request,
 		codec:      l.profile.NewCodec(),
-		client:     &http.Client{Timeout: requestTimeout},
+		client:     newHTTPClient(),
 		bodies:     make(chan []byte, maxBodies),
 	}, nil
 }
@@ -118,6 +115,9 @@ func (d *httpDoor) post(body []byte) error {
 		return err
 	}
 	if answer.StatusCode != d.request.Status {
+		if err := redirected(answer); err != nil {
+			return err
+		}
 		return fmt.Errorf("%s: %.100s", answer.Status, text)
 	}
 	if reason, refused := d.codec.PublishRefused(text); refused {

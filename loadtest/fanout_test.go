@@ -410,7 +410,7 @@ func TestConfigErrors(t *testing.T) {
 		"no channels":   func(f *loadtest.Fanout) { f.Profile, f.Channels, f.Clients = "raw", 2, 2 },
 		"want ws://":    func(f *loadtest.Fanout) { f.URL = "http://127.0.0.1" },
 		"no profile":    func(f *loadtest.Fanout) { f.Profile = "other" },
-		"publish port":  func(f *loadtest.Fanout) { f.Publish = "" },
+		"publish port":  func(f *loadtest.Fanout) { f.Publish = "nowhere" },
 		"clients is -1": func(f *loadtest.Fanout) { f.Clients = -1 },
 		"lower rate":    func(f *loadtest.Fanout) { f.Rate, f.Duration = 1e300, time.Hour },
 		"process":       func(f *loadtest.Fanout) { f.PID = 1 << 30 },

@@ -3,6 +3,7 @@ package loadtest_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 type faultyServer struct {
 	clients net.Listener
 	publish net.Listener
+	host    string // where it listens; empty: 127.0.0.1
 	raw     bool
 	refuse  bool // answers subscriptions with an error
 	reject  bool // answers events with an error
@@ -71,7 +73,7 @@ func startFaulty(t *testing.T, s *faultyServer) *faultyServer {
 	s.offsets = make(map[string]uint64)
 	for _, l := range []*net.Listener{&s.clients, &s.publish} {
 		var err error
-		if *l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+		if *l, err = net.Listen("tcp4", cmp.Or(s.host, "127.0.0.1")+":0"); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { (*l).Close() })

@@ -261,6 +261,7 @@ func (r *run) info() RunInfo {
 		Command:    append([]string{}, r.config.Command...),
 		Started:    r.samples.start,
 		URL:        r.config.URL,
+		Publish:    r.publishAt,
 		Profile:    r.profile.Name(),
 		Parameters: r.parameters,
 		Machine:    proc.Machine(),

@@ -113,6 +113,7 @@ type RunInfo struct {
 	Command    []string    `json:"command"` // the command line; empty if the library was called
 	Started    time.Time   `json:"started"`
 	URL        string      `json:"url"`
+	Publish    string      `json:"publish"` // where events were published; empty if there were none or a WebSocket served
 	Profile    string      `json:"profile"`
 	Parameters []Parameter `json:"parameters"`
 	Machine    string      `json:"machine"` // processors, kernel

@@ -39,6 +39,7 @@ type run struct {
 	profile    *profile.Profile
 	crew       *crew
 	publishing *publishing
+	publishAt  string // where events are published; empty if there are none or they go by a WebSocket
 	board      *board
 	boardFile  *os.File
 	publishers sync.WaitGroup // the publishing loop
@@ -103,7 +104,10 @@ func (r *run) open(traffic []Traffic) (err error) {
 	}
 	completed := func([]completion) {}
 	if len(traffic) > 0 {
-		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.config.Publish)
+		if r.publishAt, err = publishAt(r.config.Publish, r.profile, to); err != nil {
+			return err
+		}
+		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.publishAt)
 		if err != nil {
 			return err
 		}

@@ -216,6 +216,9 @@ func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fairness", &config, &config.Common, loadtest.RunFairness)
 }
 
+// usualIntake is the publish port of a gateway on this machine.
+const usualIntake = "127.0.0.1:8082"
+
 type intakeCommand struct {
 	commonFlags
 	Events      int `default:"5000000" help:"Events, over all connections."`
@@ -230,6 +233,9 @@ func (c *intakeCommand) Validate() error {
 
 // Run makes the run and prints its result.
 func (c *intakeCommand) Run(ctx context.Context, std streams) error {
+	if c.Publish == "" {
+		c.Publish = usualIntake
+	}
 	config := loadtest.Intake{Common: c.common(), Events: c.Events, Connections: c.Connections, Payload: c.Payload}
 	return play(ctx, std, &c.commonFlags, nil, "intake", &config, &config.Common, loadtest.RunIntake)
 }

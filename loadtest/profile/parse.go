@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"math"
 	"net/http"
 	"regexp"
 	"strings"
@@ -115,7 +116,7 @@ func (p *Profile) needChannel(e entry, t template) {
 
 // parsePublish reads the section publish.
 func (p *Profile) parsePublish(e entry) {
-	s := e.section("via", "send", "method", "path", "headers", "body", "status", "refusal")
+	s := e.section("via", "port", "send", "method", "path", "headers", "body", "status", "refusal")
 	via := s.needed("via").choice("ndjson", "resp", "http", "socket")
 	belongs := map[string]string{"send": "socket", "method": "http", "path": "http", "headers": "http", "body": "http", "status": "http", "refusal": "http"}
 	for _, name := range []string{"send", "method", "path", "headers", "body", "status", "refusal"} {
@@ -123,6 +124,10 @@ func (p *Profile) parsePublish(e entry) {
 			s.at(name).fail("it belongs to via: %s, not to %s", belongs[name], via)
 		}
 	}
+	if port := s.at("port"); port.present() && via != "ndjson" && via != "resp" {
+		port.fail("it belongs to via: ndjson and resp, not to %s", via)
+	}
+	p.publish.port = s.at("port").number(0, 1, math.MaxUint16)
 	switch via {
 	case "ndjson":
 		p.publish.via = NDJSON

@@ -36,6 +36,7 @@ type Header struct{ Name, Value string }
 // publish is the section publish of a profile.
 type publish struct {
 	via       Via
+	port      int      // of NDJSON and RESP; 0: none is usual
 	text      template // of HTTP's body or of a message
 	request   Request
 	responses matcher // recognises refusals among HTTP's responses
@@ -43,6 +44,10 @@ type publish struct {
 
 // PublishVia returns the way to publish.
 func (p *Profile) PublishVia() Via { return p.publish.via }
+
+// PublishPort returns the TCP port at which such servers usually take events, if PublishVia
+// is NDJSON or RESP; 0 if there is none.
+func (p *Profile) PublishPort() int { return p.publish.port }
 
 // Keys tells whether events can be given keys.
 func (p *Profile) Keys() bool { return p.publish.via == NDJSON }

@@ -177,6 +177,7 @@ func runTable(r *loadtest.Result) table {
 		}
 	}
 	add("Target", r.Run.URL)
+	add("Published to", r.Run.Publish)
 	add("Profile", r.Run.Profile)
 	add("Started", date(r.Run.Started))
 	add("Machine", r.Run.Machine)
