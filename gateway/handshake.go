@@ -80,7 +80,8 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.logConnected(accepted.Origin)
 	var id [16]byte
 	start := s.beginReply()
-	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(s.gateway.config().PingInterval.Milliseconds()))
+	in := s.gateway.settings.Load()
+	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.config.PingInterval.Milliseconds()), in.limits)
 	s.endReply(start)
 	return nil
 }

@@ -14,7 +14,9 @@ func TestWelcome(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, open func(*server, ...string) *client) {
 		s := start(t)
 		one, other := open(s).text(), open(s).text()
-		shape := regexp.MustCompile(`^\{"type":"welcome","client":"[0-9a-f]{16}","ping_interval_ms":25000\}$`)
+		shape := regexp.MustCompile(`^\{"type":"welcome","client":"[0-9a-f]{16}","ping_interval_ms":25000,"limits":\{` +
+			`"commands_per_second":100,"commands_burst":2000,"publishes_per_second":100,"publishes_burst":200,` +
+			`"channels":128,"names_per_command":1024,"message_bytes":65536,"event_bytes":65536,"channel_bytes":255\}\}$`)
 		if !shape.MatchString(one) || !shape.MatchString(other) || one == other {
 			t.Errorf("two clients were welcomed with %s and %s", one, other)
 		}

@@ -215,3 +215,30 @@ func TestConnectionLog(t *testing.T) {
 		})
 	}
 }
+
+// A welcome tells the limits that hold when it is said.
+func TestReconfigureWelcome(t *testing.T) {
+	s, config := reconfigurable(t)
+	limits := func() string {
+		t.Helper()
+		p := s.dialRaw()
+		p.sends(head + "\r\n")
+		p.upgraded()
+		_, limits, _ := strings.Cut(p.text(), `"limits":`)
+		return limits
+	}
+	config.ClientCommands, config.ClientPublishes = gateway.Rate{}, gateway.Rate{PerSecond: 0.5, Burst: 7}
+	config.ClientChannels, config.MaxMessage, config.MaxEvent, config.MaxChannelName = 5000, 1000, 900, 100
+	for i, want := range []string{
+		`{"publishes_per_second":0.5,"publishes_burst":7,"channels":5000,"names_per_command":1024,"message_bytes":1000,"event_bytes":900,"channel_bytes":100}}`,
+		`{"publishes_per_second":0.5,"publishes_burst":7,"channels":5001,"names_per_command":1024,"message_bytes":1000,"event_bytes":900,"channel_bytes":100}}`,
+	} {
+		config.ClientChannels = 5000 + i
+		if err := s.Reconfigure(config); err != nil {
+			t.Fatal(err)
+		}
+		if got := limits(); got != want {
+			t.Errorf("the welcome tells the limits %s, want %s", got, want)
+		}
+	}
+}

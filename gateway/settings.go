@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 
+	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
@@ -23,6 +24,7 @@ type settings struct {
 	commands    commandRate
 	publishes   eventRate // of a client
 	publisher   eventRate // of a publisher
+	limits      []byte    // of a client, as its welcome tells them
 
 	connects     bucket // of clients in all
 	connectQueue int    // how many wait for their turn
@@ -46,6 +48,7 @@ func newSettings(config Config, work *compressionWork) *settings {
 	s.rules = newAllRules(s)
 	s.commands = newCommandRate(config.ClientCommands, config.PingInterval)
 	s.publishes, s.publisher = newEventRate(config.ClientPublishes), newEventRate(config.PublisherRate)
+	s.limits = command.AppendLimits(nil, clientLimits(&config))
 	for i := range s.readers {
 		s.readers[i] = websocket.ReaderConfig{
 			MaxMessage:  config.MaxMessage,
@@ -60,6 +63,16 @@ func newSettings(config Config, work *compressionWork) *settings {
 		}
 	}
 	return s
+}
+
+// clientLimits are what a client has to know to stay within its bounds.
+func clientLimits(c *Config) command.Limits {
+	return command.Limits{
+		CommandsPerSecond: c.ClientCommands.PerSecond, CommandsBurst: c.ClientCommands.Burst,
+		PublishesPerSecond: c.ClientPublishes.PerSecond, PublishesBurst: c.ClientPublishes.Burst,
+		Channels: c.ClientChannels, NamesPerCommand: command.MaxChannels,
+		MessageBytes: c.MaxMessage, EventBytes: c.MaxEvent, ChannelBytes: c.MaxChannelName,
+	}
 }
 
 // config is the configuration in effect.

@@ -18,7 +18,9 @@ var messages = []struct {
 	got  []byte
 	want string
 }{
-	{"welcome", command.AppendWelcome(nil, "5f0c", 25000), `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`},
+	{"welcome", command.AppendWelcome(nil, "5f0c", 25000, nil), `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`},
+	{"welcome with limits", command.AppendWelcome(nil, "5f0c", 25000, []byte(`{"channels":128}`)),
+		`{"type":"welcome","client":"5f0c","ping_interval_ms":25000,"limits":{"channels":128}}`},
 	{"subscribed", command.AppendSubscribed(nil, one, "news", "Zx3k", 17), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17}`},
 	{"subscribed without id", command.AppendSubscribed(nil, none, []byte("news"), "Zx3k", 0), `{"type":"subscribed","channel":"news","epoch":"Zx3k","offset":0}`},
 	{"unsubscribed", command.AppendUnsubscribed(nil, command.NewID(2), "news"), `{"type":"unsubscribed","id":2,"channel":"news"}`},
@@ -86,7 +88,7 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 	dst := make([]byte, 0, 1024)
 	channel, prefix, data := []byte("news"), command.EventPrefix("news"), []byte(`{"a":1}`)
 	allocs := testing.AllocsPerRun(100, func() {
-		dst = command.AppendWelcome(dst[:0], "5f0c", 25000)
+		dst = command.AppendWelcome(dst[:0], "5f0c", 25000, nil)
 		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17)
 		dst = command.AppendUnsubscribed(dst, one, channel)
 		dst = command.AppendPublished(dst, one, channel, 18)

@@ -9,12 +9,18 @@ import (
 // The functions of this file append one message from the gateway to dst. Texts must be valid
 // UTF-8; an ID that is not set is left out.
 
-// AppendWelcome appends the first message of a connection: the client's id and the interval
-// between the gateway's pings in milliseconds.
-func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64) []byte {
+// AppendWelcome appends the first message of a connection: the client's id, the interval between
+// the gateway's pings in milliseconds, and what the client may do, as AppendLimits writes it; nil
+// says nothing of that.
+func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64, limits []byte) []byte {
 	dst = append(dst, `{"type":"welcome","client":`...)
 	dst = jsonscan.AppendString(dst, client)
-	return appendLast(dst, `,"ping_interval_ms":`, pingIntervalMS)
+	dst = append(dst, `,"ping_interval_ms":`...)
+	dst = strconv.AppendUint(dst, pingIntervalMS, 10)
+	if limits != nil {
+		dst = append(append(dst, `,"limits":`...), limits...)
+	}
+	return append(dst, '}')
 }
 
 // AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.

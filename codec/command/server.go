@@ -33,6 +33,7 @@ type ServerMessage struct {
 	ID             ID     // of the command that is answered, if it had one
 	Client         []byte // welcome
 	PingIntervalMS uint64 // welcome
+	Limits         []byte // welcome: raw JSON, which ParseLimits reads; nil if it has none
 	Channel        []byte // subscribed, unsubscribed, published, event, gap
 	Epoch          []byte // subscribed
 	Offset         uint64 // subscribed, published, event
@@ -65,6 +66,7 @@ const (
 	fieldMessage
 	fieldReason
 	fieldRetryAfter
+	fieldLimits
 )
 
 // required lists what a message of each kind must have.
@@ -135,6 +137,8 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 		m.ID.Set = ok
 	case field == fieldData:
 		m.Data, ok = member.Value, true
+	case field == fieldLimits:
+		m.Limits, ok = member.Value, true
 	}
 	return ok
 }
@@ -148,6 +152,8 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 		return fieldID, nil, nil
 	case "data":
 		return fieldData, nil, nil
+	case "limits":
+		return fieldLimits, nil, nil
 	case "client":
 		return fieldClient, &m.Client, nil
 	case "ping_interval_ms":

@@ -12,7 +12,7 @@ import (
 func encode(m *command.ServerMessage) []byte {
 	switch m.Kind {
 	case command.KindWelcome:
-		return command.AppendWelcome(nil, m.Client, m.PingIntervalMS)
+		return command.AppendWelcome(nil, m.Client, m.PingIntervalMS, m.Limits)
 	case command.KindSubscribed:
 		return command.AppendSubscribed(nil, m.ID, m.Channel, m.Epoch, m.Offset)
 	case command.KindUnsubscribed:
