@@ -23,7 +23,7 @@ func TestEndToEnd(t *testing.T) {
 	path := node(t)
 	first := startGateway(t)
 	line := newProxy(t, first.ClientAddrs()[0].String())
-	client := startClient(t, path, "ws://"+line.addr()+gateway.Path)
+	client := startClient(t, path, "endtoend.mjs", "ws://"+line.addr()+gateway.Path)
 
 	client.expect("open", "error bad_channel no channel")
 	// The refusal is the last reply, so both channels are subscribed.
@@ -93,7 +93,7 @@ func publish(t *testing.T, g *gateway.Gateway, data string) {
 	}
 }
 
-// nodeClient is a process that runs testdata/endtoend.mjs.
+// nodeClient is a process that runs a script of testdata.
 type nodeClient struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -121,10 +121,11 @@ func (b *bufferedLines) String() string {
 	return string(b.text)
 }
 
-func startClient(t *testing.T, node, url string) *nodeClient {
+func startClient(t *testing.T, node, script string, args ...string) *nodeClient {
 	t.Helper()
 	c := &nodeClient{t: t, stderr: &bufferedLines{}, lines: make(chan string, 100)}
-	c.cmd = exec.CommandContext(t.Context(), node, "--experimental-websocket", "--no-warnings", "testdata/endtoend.mjs", url)
+	args = append([]string{"--experimental-websocket", "--no-warnings", "testdata/" + script}, args...)
+	c.cmd = exec.CommandContext(t.Context(), node, args...)
 	c.cmd.Stderr = c.stderr
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -148,6 +149,11 @@ func startClient(t *testing.T, node, url string) *nodeClient {
 }
 
 func (c *nodeClient) next() string {
+	c.t.Helper()
+	return c.nextWithin(patience)
+}
+
+func (c *nodeClient) nextWithin(patience time.Duration) string {
 	c.t.Helper()
 	select {
 	case line, ok := <-c.lines:
@@ -276,4 +282,27 @@ func (p *proxy) join(client net.Conn) {
 			_, _ = io.Copy(way[0], way[1]) // its end is the end of the connection
 		}()
 	}
+}
+
+// TestLimitsEndToEnd takes a client through the limits of a real gateway: what is too
+// much is refused, the connection stays, and what has no room gets it later.
+func TestLimitsEndToEnd(t *testing.T) {
+	path := node(t)
+	g := startGateway(t, func(c *gateway.Config) {
+		c.ClientChannels, c.MaxMessage, c.MaxEvent = 2, 1000, 500
+		c.ClientPublishes = gateway.Rate{PerSecond: 1.0 / 3600, Burst: 3}
+	})
+	client := startClient(t, path, "limits.mjs", "ws://"+g.ClientAddrs()[0].String()+gateway.Path)
+	client.expect("connecting", "open", "subscribed a 0 new", "subscribed b 0 new", "error limit_exceeded c", "subscribed c 0 new")
+	client.expect("published 1", "not published: limit_exceeded ", "not published: limit_exceeded ", "not published: limit_exceeded ",
+		"not published: aborted ", "published 2", "published 3", "not published: rate_limited later")
+	client.expect("paused", "connecting", "open", "has 2 of 2", "subscribed b 0 recovered", "subscribed c 0 recovered")
+	stats, err := g.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refused := stats.Total.CommandErrors; len(refused) > 0 && refused["limit_exceeded"]+refused["rate_limited"] > 0 {
+		t.Errorf("the gateway refused %v, want nothing: the client knows the limits", refused)
+	}
+	client.end()
 }

@@ -1,7 +1,7 @@
 // What subscribers and publishers see, on one connection and across several.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { microtasks, Rig } from "./testdata/fakes.mjs";
+import { LIMITS, microtasks, Rig } from "./testdata/fakes.mjs";
 
 const nothing = () => {};
 
@@ -18,15 +18,30 @@ test("events reach their handlers with their place in the stream", async () => {
 });
 
 test("subscriptions made together travel together, in bounded batches", async () => {
-  const rig = new Rig();
   const names = Array.from({ length: 300 }, (_, i) => `room:${i}`);
-  const long = Array.from({ length: 20 }, (_, i) => String(i).padEnd(255, "x"));
-  for (const name of [...names, ...long]) rig.client.subscribe(name, nothing);
-  await rig.open();
-  const sent = rig.heard();
-  assert.deepEqual(sent.flatMap((m) => m.channels), [...names, ...long]);
-  assert.deepEqual(sent.map((m) => m.channels.length), [128, 128, 58, 6]);
-  for (const m of sent) assert.ok(JSON.stringify(m).length < 4200);
+  const long = Array.from({ length: 20 }, (_, i) => `"${i}`.padEnd(127, "é"));
+  for (const [limits, lengths] of [
+    [{}, [320]],
+    [{ names_per_command: 200 }, [200, 120]],
+    [{ message_bytes: 4096 }, [303, 15, 2]],
+    [{ message_bytes: 300 }, undefined],
+  ]) {
+    const rig = new Rig();
+    rig.limits = { ...LIMITS, channels: 1000, ...limits };
+    const subscriptions = [...names, ...long].map((name) => rig.client.subscribe(name, nothing));
+    await rig.open();
+    const sent = rig.heard();
+    assert.deepEqual(sent.flatMap((m) => m.channels ?? m.channel), [...names, ...long]);
+    const sizes = sent.map((m) => m.channels?.length ?? 1);
+    if (lengths) assert.deepEqual(sizes, lengths);
+    for (const m of sent) assert.ok(Buffer.byteLength(JSON.stringify(m)) <= rig.limits.message_bytes);
+    for (const m of sent) rig.accept(m);
+    for (const s of subscriptions) s.unsubscribe();
+    await microtasks();
+    const left = rig.heard();
+    assert.deepEqual(left.map((m) => [m.type, m.channels?.length ?? 1]), sizes.map((n) => ["unsubscribe", n]));
+    for (const m of left) assert.ok(Buffer.byteLength(JSON.stringify(m)) <= rig.limits.message_bytes);
+  }
 });
 
 test("one channel is subscribed once for all of its handlers", async () => {
@@ -41,6 +56,7 @@ test("one channel is subscribed once for all of its handlers", async () => {
   b.unsubscribe();
   b.unsubscribe();
   rig.event("news", 3);
+  await microtasks();
   assert.deepEqual(seen, ["a1", "b1", "b2"]);
   assert.deepEqual(rig.heard().map((m) => [m.type, m.channel]), [["subscribe", "news"], ["unsubscribe", "news"]]);
 });
@@ -50,12 +66,28 @@ test("a successor does not get what its predecessor left on the line", async () 
   const seen = [];
   const first = await rig.live("news", nothing, { offset: 5 });
   first.unsubscribe();
+  await microtasks();
   rig.client.subscribe("news", (d) => seen.push(d));
   await microtasks();
   rig.event("news", 6);
+  const [, unsubscribe, ...more] = rig.heard();
+  assert.deepEqual([unsubscribe.type, more], ["unsubscribe", []], "one command at a time");
+  rig.accept(unsubscribe);
   rig.answer("news", 7);
   rig.event("news", 8);
-  assert.deepEqual(seen, [8]);
+  assert.deepEqual([seen, rig.gaps], [[8], []]);
+});
+
+test("a channel that is left and wanted again at once is not left", async () => {
+  const rig = await new Rig().open();
+  const seen = [];
+  const first = await rig.live("news", assert.fail, { offset: 5 });
+  rig.heard();
+  first.unsubscribe();
+  rig.client.subscribe("news", (d) => seen.push(d));
+  await microtasks();
+  rig.event("news", 6);
+  assert.deepEqual([seen, rig.gaps, rig.heard()], [[6], [], []]);
 });
 
 test("an answer to a subscription that was given up changes nothing", async () => {
@@ -66,6 +98,7 @@ test("an answer to a subscription that was given up changes nothing", async () =
   const subscription = rig.client.subscribe("news", assert.fail);
   await microtasks();
   subscription.unsubscribe();
+  await microtasks();
   rig.answer("news", 3);
   rig.event("news", 4);
   const [subscribe, unsubscribe] = rig.heard();
@@ -171,7 +204,7 @@ test("what is done while away is made good on return", async () => {
   rig.clock.advance(30_000);
   await rig.open();
   const sent = rig.heard();
-  assert.deepEqual(sent.map((m) => m.channel ?? m.channels), ["stays", ["new:a", "new:b"]]);
+  assert.deepEqual(sent.map((m) => m.channels), [["stays", "new:a", "new:b"]]);
   assert.equal(stays.position.offset, 0);
 });
 
@@ -193,23 +226,24 @@ test("refusals name their channel, in batches too, and are tried on the next con
   rig.clock.advance(40_000);
   assert.deepEqual(rig.heard(), []);
   await rig.back();
-  assert.deepEqual(rig.heard().map((m) => m.channel ?? m.channels), ["a", "c", ["b", "d"]]);
+  assert.deepEqual(rig.heard().map((m) => m.channels), [["a", "b", "c", "d"]]);
 });
 
-test("refusals that may pass are tried again with back-off", async () => {
+test("refusals that may pass are tried again with back-off, and told once", async () => {
   const rig = await new Rig().open();
   rig.client.subscribe("news", nothing);
   await microtasks();
   for (const delay of [250, 500, 1000]) {
     const [{ id }] = rig.heard();
-    rig.say({ type: "error", id, code: "rate_limited", message: "" });
+    rig.say({ type: "error", id, code: "not_available", message: "" });
     rig.clock.advance(delay - 1);
     assert.deepEqual(rig.heard(), []);
     rig.clock.advance(1);
   }
   const [{ id }] = rig.heard();
-  assert.deepEqual(rig.errors.map((e) => e.code), ["rate_limited", "rate_limited", "rate_limited"]);
+  assert.deepEqual(rig.errors.map((e) => e.code), ["not_available"]);
   rig.say({ type: "error", id, code: "internal", message: "" });
+  assert.deepEqual(rig.errors.map((e) => e.code), ["not_available", "internal"]);
   await rig.back();
   rig.say({ type: "error", id: rig.heard()[0].id, code: "rate_limited", message: "" });
   assert.equal(rig.clock.timers, 2, "the watch and the retry");
@@ -227,15 +261,15 @@ test("the pause that a refusal asks for is kept, the longest for all", async () 
     rig.client.subscribe(name, nothing);
     await microtasks();
     const [{ id }] = rig.heard();
-    rig.say({ type: "error", id, code: "rate_limited", message: "", retry_after_ms: pause });
+    rig.say({ type: "error", id, code: "internal", message: "", retry_after_ms: pause });
   }
-  assert.deepEqual(rig.errors.map((e) => e.retryAfter), [3000, 7000, 100, undefined]);
+  assert.deepEqual(rig.errors.map((e) => [e.channel, e.retryAfter]), [["a", 3000]]);
   rig.clock.advance(6_999);
   assert.deepEqual(rig.heard(), []);
   rig.clock.advance(1);
   const [{ id, channels }, ...more] = rig.heard();
   assert.deepEqual([channels, more], [["a", "b", "c", "d"], []]);
-  rig.say({ type: "error", id, code: "rate_limited", message: "", retry_after_ms: 1e12 });
+  rig.say({ type: "error", id, code: "not_available", message: "", retry_after_ms: 1e12 });
   for (const channel of ["b", "c", "d"]) rig.say({ type: "subscribed", id, channel, epoch: "E1", offset: 0 });
   assert.equal(rig.errors.at(-1).retryAfter, 3_600_000, "an hour at most");
   assert.equal(rig.errors.at(-1).channel, "a");
@@ -245,24 +279,40 @@ test("an unsubscribe that is refused is said again", async () => {
   const rig = await new Rig().open();
   const seen = [];
   (await rig.live("news", nothing)).unsubscribe();
+  await microtasks();
   const refused = { type: "error", code: "rate_limited", message: "", retry_after_ms: 1000 };
   rig.say({ ...refused, id: rig.heard()[1].id });
   rig.event("news", 1); // still comes
   rig.clock.advance(1000);
   const [again] = rig.heard();
   assert.deepEqual([again.type, again.channel], ["unsubscribe", "news"]);
-  rig.say({ ...refused, id: again.id });
   rig.client.subscribe("news", (d) => seen.push(d)); // before the unsubscribe is through
   await microtasks();
-  rig.say({ type: "error", id: rig.heard()[0].id, code: "already_subscribed", message: "" });
-  rig.clock.advance(1000);
-  const [leave, subscribe, ...more] = rig.heard();
-  assert.deepEqual([leave.type, subscribe.type, more], ["unsubscribe", "subscribe", []]);
-  rig.say({ type: "unsubscribed", id: leave.id, channel: "news" });
-  rig.say({ type: "subscribed", id: subscribe.id, channel: "news", epoch: "E1", offset: 1 });
-  rig.event("news", 2);
-  assert.deepEqual([seen, rig.errors], [[2], []]);
+  rig.event("news", 2); // of the subscription before
+  rig.say({ ...refused, id: again.id });
+  rig.clock.advance(10_000);
+  assert.deepEqual(rig.heard(), [], "it is still subscribed");
+  rig.event("news", 3);
+  assert.deepEqual([seen, rig.gaps], [[3], []]);
+  assert.deepEqual(rig.errors.map((e) => [e.code, e.channel]), [["rate_limited", "news"]]);
   assert.equal(rig.clock.timers, 1, "the watch");
+});
+
+test("a gateway that knows a subscription already is left, and asked anew", async () => {
+  const rig = await new Rig().open();
+  const seen = [];
+  rig.client.subscribe("news", (d) => seen.push(d));
+  await microtasks();
+  rig.say({ type: "error", id: rig.heard()[0].id, code: "already_subscribed", message: "" });
+  rig.event("news", 1);
+  await microtasks();
+  const [leave] = rig.heard();
+  rig.accept(leave);
+  const [subscribe] = rig.heard();
+  assert.deepEqual([leave.type, subscribe.type], ["unsubscribe", "subscribe"]);
+  rig.accept(subscribe);
+  rig.event("news", 1);
+  assert.deepEqual([seen, rig.errors], [[1], []]);
 });
 
 test("a publish or a ping that is refused tells for how long to wait", async () => {

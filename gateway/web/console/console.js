@@ -8,7 +8,7 @@ import { PublishPanel } from "./publish.js";
 import { Status, whyClosed } from "./status.js";
 
 const FIRST_CHANNEL = "news";
-const MAX_CHANNELS = 128; // as many as gateways allow a client by default
+const MAX_CHANNELS = 128; // as many as gateways allow a client by default, until this one has told
 const MAX_PUBLISHED = 100; // own events whose arrival is awaited
 const TICK = 1000; // ms between the chips' numbers
 
@@ -78,8 +78,11 @@ class Console {
   #subscribe(name) {
     if (this.#chips.has(name)) return true;
     try {
-      if (this.#chips.size === MAX_CHANNELS) throw new Error(`this page takes ${MAX_CHANNELS} channels at most`);
-      const subscription = this.#client.subscribe(name, (data, info) => this.#event(data, info));
+      const most = this.#client.limits?.channels ?? MAX_CHANNELS;
+      if (this.#chips.size >= most) throw new Error(`the gateway takes ${most} channels of a page at most`);
+      const subscription = this.#client.subscribe(name, (data, info) => this.#event(data, info), {
+        onSubscribed: () => this.#chips.get(name)?.chip.accept(),
+      });
       const chip = new Chip(name, () => this.#show(name), () => this.#remove(name));
       this.#chips.set(name, { chip, subscription });
       $("chips").append(chip.element);
@@ -136,7 +139,6 @@ class Console {
 
   #hear(message) {
     this.#message = message;
-    if (message.startsWith('{"type":"subscribed"')) this.#chips.get(JSON.parse(message).channel)?.chip.accept();
   }
 
   #gap({ channel, from, to, reset }) {
@@ -154,9 +156,10 @@ class Console {
     this.#log.add(row("gap", channel, text));
   }
 
-  #error({ code, channel, message }) {
-    if (channel !== undefined) this.#chips.get(channel)?.chip.refuse(code);
-    this.#log.add(row("error", channel ?? "", `${message} (${code})`));
+  #error({ code, channel, channels = [], message }) {
+    for (const name of channel === undefined ? channels : [channel]) this.#chips.get(name)?.chip.refuse(code);
+    const others = channels.length > 1 ? `; ${channels.length} channels in all` : "";
+    this.#log.add(row("error", channel ?? "", `${message} (${code})${others}`));
   }
 
   #state(state) {

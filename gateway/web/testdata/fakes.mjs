@@ -67,6 +67,19 @@ export class FakePage extends EventTarget {
 // microtasks lets everything run that was queued with queueMicrotask or await.
 export const microtasks = () => new Promise((resolve) => setImmediate(resolve));
 
+// The limits that a gateway tells by default.
+export const LIMITS = {
+  commands_per_second: 100,
+  commands_burst: 2000,
+  publishes_per_second: 100,
+  publishes_burst: 200,
+  channels: 128,
+  names_per_command: 1024,
+  message_bytes: 65536,
+  event_bytes: 65536,
+  channel_bytes: 255,
+};
+
 // A client on fakes. sockets are all it ever made; log is what its callbacks heard.
 export class Rig {
   clock = new FakeClock();
@@ -76,6 +89,7 @@ export class Rig {
   gaps = [];
   errors = [];
   random = 0.5;
+  limits = LIMITS; // that the gateway tells; undefined for one that tells none
 
   constructor(options = {}) {
     const rig = this;
@@ -116,7 +130,7 @@ export class Rig {
 
   async open() {
     await microtasks();
-    this.say({ type: "welcome", client: "c1", ping_interval_ms: 25000 });
+    this.say({ type: "welcome", client: "c1", ping_interval_ms: 25000, limits: this.limits });
     await microtasks();
     return this;
   }
@@ -138,6 +152,12 @@ export class Rig {
     return subscription;
   }
 
+  // accept answers a command: all that it asks for is done.
+  accept({ type, id, channel, channels = [channel] }) {
+    const answer = { type: `${type}d`, id, epoch: "E1", offset: 0 };
+    this.say(...channels.map((name) => ({ ...answer, channel: name })));
+  }
+
   // answer answers the subscribe command that names channel alone.
   answer(channel, offset, epoch = "E1") {
     const command = this.socket.sent.findLast((m) => m.type === "subscribe" && m.channel === channel);
@@ -151,7 +171,83 @@ export class Rig {
   // back loses the connection and opens the next.
   async back() {
     this.drop();
-    this.clock.advance(30_000);
+    this.clock.advance(this.client.state.retryAt - this.clock.time);
     await this.open();
+  }
+}
+
+// A gateway that answers what a rig's client sends, under a rate and a limit of channels, as the
+// real one does. heard are all the commands that it got.
+export class FakeGateway {
+  heard = [];
+  refused = 0; // names
+  channels = new Set();
+  #rig;
+  #socket;
+  #limits;
+  #due = 0;
+
+  constructor(rig, limits) {
+    this.#rig = rig;
+    this.#limits = limits;
+  }
+
+  // serve answers what was sent since the last time.
+  serve() {
+    if (this.#socket !== this.#rig.socket) {
+      this.#socket = this.#rig.socket;
+      this.#due = this.#rig.clock.time;
+      this.channels.clear();
+    }
+    for (const command of this.#rig.heard()) {
+      this.heard.push(command);
+      const names = command.channels ?? [command.channel];
+      let behind = 0;
+      this.#rig.say(...names.map((channel) => {
+        const pause = this.#take(behind);
+        if (pause > 0) behind++;
+        return this.#answer(command, channel, pause);
+      }));
+    }
+  }
+
+  #answer({ type, id }, channel, pause) {
+    const refusal = { type: "error", id, message: "" };
+    if (pause > 0) {
+      this.refused++;
+      return { ...refusal, code: "rate_limited", retry_after_ms: Math.ceil(pause) };
+    }
+    if (type === "ping") return { type: "pong", id };
+    if (type === "publish") return { type: "published", id, channel, offset: 1 };
+    if (type === "unsubscribe") this.channels.delete(channel);
+    else if (this.channels.size >= (this.#limits.channels ?? Infinity)) return { ...refusal, code: "limit_exceeded" };
+    else this.channels.add(channel);
+    return { type: `${type}d`, id, channel, epoch: "E1", offset: 0 };
+  }
+
+  #take(behind) {
+    const { perSecond, burst } = this.#limits;
+    if (perSecond === undefined) return 0;
+    const interval = 1000 / perSecond;
+    const now = this.#rig.clock.time;
+    const due = Math.max(this.#due, now);
+    const wait = due - now - interval * (burst - 1);
+    if (wait <= 1e-6) {
+      this.#due = due + interval;
+      return 0;
+    }
+    return Math.min(wait + interval * behind, Math.max(wait, interval * burst));
+  }
+
+  // until lets time pass in steps until done() holds, and returns the milliseconds that took.
+  async until(done, { step = 10, most = 200_000 } = {}) {
+    const start = this.#rig.clock.time;
+    for (;;) {
+      await microtasks();
+      this.serve();
+      if (done()) return this.#rig.clock.time - start;
+      if (this.#rig.clock.time - start > most) throw new Error(`not done after ${most} ms`);
+      this.#rig.clock.advance(step);
+    }
   }
 }
