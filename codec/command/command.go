@@ -49,7 +49,7 @@ const (
 // value in every command, also where it means nothing; unknown keys are ignored.
 //
 // The error is an *Error with bad_request, unknown_type or limit_exceeded (more than
-// MaxChannels names); c.ID is set if an id could be read before it, so that the reply can carry it.
+// MaxChannels names). c.ID is set if the payload is valid JSON with an id, so that the reply can carry it.
 func (c *Command) Parse(payload []byte) error {
 	c.reset()
 	object := jsonscan.NewObject(payload)
@@ -62,6 +62,7 @@ func (c *Command) Parse(payload []byte) error {
 		}
 	}
 	if err := object.Err(); err != nil {
+		c.ID = ID{} // what looked like one may be part of something else
 		return SyntaxError(payload, err, object.Offset())
 	}
 	if refusal == nil {
@@ -102,6 +103,7 @@ func (c *Command) take(m *jsonscan.Member) (err *Error) {
 		c.HasSince = err == nil
 	case keyData:
 		c.Data = m.Value
+		err = CheckData(m)
 	}
 	return err
 }
@@ -125,8 +127,8 @@ func commandKey(key []byte) keys {
 }
 
 func parseType(raw []byte, u *jsonscan.Unquoter) (Type, *Error) {
-	text, ok := u.Text(raw)
-	if !ok {
+	text, err := u.Text(raw)
+	if err != nil {
 		return 0, errBadType
 	}
 	switch string(text) {
@@ -152,7 +154,9 @@ func parseSince(raw []byte, u *jsonscan.Unquoter) (since Since, err *Error) {
 		switch string(m.Key) {
 		case "epoch":
 			repeated, hasEpoch = hasEpoch, true
-			since.Epoch, ok = u.Text(m.Value)
+			var err error
+			since.Epoch, err = u.Text(m.Value)
+			ok = err == nil
 		case "offset":
 			repeated, hasOffset = hasOffset, true
 			since.Offset, ok = jsonscan.Uint(m.Value)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
 )
 
 // outcome is what a parsed command comes to, in a form that is easy to compare.
@@ -46,6 +47,10 @@ func parse(c *command.Command, payload string) (o outcome, err error) {
 
 func names(n int) string {
 	return `["a"` + strings.Repeat(`,"a"`, n-1) + `]`
+}
+
+func nested(depth int) string {
+	return strings.Repeat("[", depth) + strings.Repeat("]", depth)
 }
 
 var commandTests = []struct {
@@ -102,10 +107,25 @@ var commandTests = []struct {
 	{`{"type":"publish","channel":"a"}`, outcome{code: command.BadRequest}},
 	{`{"type":"publish","channel":"a","data":1,"data":1}`, outcome{code: command.BadRequest}},
 	{`{"type":"publish","data":1}`, outcome{code: command.BadRequest}},
-	{`{"id":5,"type":"dance"`, outcome{id: "5", code: command.BadRequest}},
-	{`{"id":5,"type":"ping"} x`, outcome{id: "5", code: command.BadRequest}},
-	{`{"id":5,"type":"ping","x":"` + "\xff" + `"}`, outcome{id: "5", code: command.BadRequest}},
-	{`{"id":5,"type":"ping","x":01}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"id":5,"type":"dance"`, outcome{code: command.BadRequest}},
+	{`{"id":5,"type":"ping"} x`, outcome{code: command.BadRequest}},
+	{`{"id":5,"type":"ping","x":"` + "\xff" + `"}`, outcome{code: command.BadRequest}},
+	{`{"id":5,"type":"ping","x":01}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":007}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":12 34}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":12x}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":1.}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":5}}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":5,}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":5,"x":[}`, outcome{code: command.BadRequest}},
+	{`{"type":"publish","id":5,"channel":"a","data":` + nested(jsonscan.MaxDepth) + `}`, outcome{typ: command.Publish, id: "5", channels: []string{"a"}, data: nested(jsonscan.MaxDepth)}},
+	{`{"type":"publish","id":5,"channel":"a","data":` + nested(jsonscan.MaxDepth+1) + `}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"publish","data":` + nested(20_000) + `,"id":5,"channel":"a"}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"publish","data":` + nested(20_000) + `],"id":5,"channel":"a"}`, outcome{code: command.BadRequest}},
+	{`{"type":"ping","id":5,"x":` + nested(20_000) + `}`, outcome{typ: command.Ping, id: "5"}},
+	{`{"type":"subscribe","channels":["a","\ud800","\udfff"]}`, outcome{typ: command.Subscribe, channels: []string{"a", "\xed\xa0\x80", "\xed\xbf\xbf"}}},
+	{`{"type":"subscribe","id":5,"channel":"a","since":{"epoch":"\ud800","offset":1}}`, outcome{id: "5", code: command.BadRequest}},
+	{`{"type":"\ud800","id":5}`, outcome{id: "5", code: command.BadRequest}},
 	{``, outcome{code: command.BadRequest}},
 	{`hello`, outcome{code: command.BadRequest}},
 	{`null`, outcome{code: command.BadRequest}},

@@ -61,7 +61,7 @@ var (
 	errNotObject      = &Error{Code: BadRequest, Message: "a message is one JSON object"}
 	errChannelEmpty   = &Error{Code: BadChannel, Message: "a channel name is empty"}
 	errChannelLong    = channelTooLong(MaxChannel)
-	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8"}
+	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8, or holds half of a surrogate pair"}
 	errChannelControl = &Error{Code: BadChannel, Message: "a channel name holds a space or a control character"}
 )
 

@@ -33,17 +33,32 @@ func ParseID(raw []byte) (ID, *Error) {
 	return NewID(n), nil
 }
 
+// CheckData refuses an event's data that no JSON reader of a usual kind would read. The error is
+// bad_request.
+func CheckData(data *jsonscan.Member) *Error {
+	if data.Deep {
+		return ErrDataDepth
+	}
+	return nil
+}
+
+// ErrDataDepth refuses data that nests deeper than jsonscan.MaxDepth.
+var ErrDataDepth = &Error{
+	Code:    BadRequest,
+	Message: "data is nested deeper than " + strconv.Itoa(jsonscan.MaxDepth) + " levels of arrays and objects",
+}
+
 // AppendChannel appends the name in raw, a channel member's value, to names. It does not check the
-// name. The error is bad_request.
+// name; one that is no text is no valid UTF-8 either. The error is bad_request.
 func AppendChannel(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte, *Error) {
-	name, ok := u.Text(raw)
-	if !ok {
+	name, err := u.Text(raw)
+	if err != nil && err != jsonscan.ErrSurrogate {
 		return names, errChannelType
 	}
 	return append(names, name), nil
 }
 
-// AppendChannels appends the names in raw, a channels member's value, to names. It does not check them.
+// AppendChannels appends the names in raw, a channels member's value, to names, as AppendChannel does.
 // The error is bad_request if raw is not an array of at least one string, and limit_exceeded
 // if there are more than MaxChannels.
 func AppendChannels(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte, *Error) {
@@ -54,11 +69,10 @@ func AppendChannels(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte,
 		if count == MaxChannels {
 			return names, errTooMany
 		}
-		name, ok := u.Text(element)
-		if !ok {
+		var err *Error
+		if names, err = AppendChannel(names, element, u); err != nil {
 			return names, errChannelsType
 		}
-		names = append(names, name)
 	}
 	if array.Err() != nil {
 		return names, errChannelsType

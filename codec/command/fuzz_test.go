@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strconv"
 	"testing"
 	"unicode/utf8"
 
 	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
 )
 
 // oracle reads a command slowly, with encoding/json, and says whether it is to be accepted.
@@ -119,6 +121,14 @@ func oracleSince(raw []byte) (text string, ok bool) {
 	return epoch + "@" + offset, okEpoch && okOffset
 }
 
+// beyondOracle tells whether text may hold what encoding/json reads otherwise: halves of surrogate
+// pairs, which it replaces, and nesting beyond a limit.
+func beyondOracle(text []byte) bool {
+	return surrogates.Match(text) || bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > jsonscan.MaxDepth
+}
+
+var surrogates = regexp.MustCompile(`(?i)\\ud[89a-f]`)
+
 func FuzzCommand(f *testing.F) {
 	for _, tt := range commandTests {
 		f.Add([]byte(tt.payload))
@@ -128,6 +138,9 @@ func FuzzCommand(f *testing.F) {
 	}
 	var c command.Command
 	f.Fuzz(func(t *testing.T, payload []byte) {
+		if beyondOracle(payload) {
+			t.Skip("encoding/json is no oracle for it")
+		}
 		got, err := parse(&c, string(payload))
 		if err != nil {
 			t.Fatal(err)

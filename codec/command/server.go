@@ -127,7 +127,9 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 	var ok bool
 	switch {
 	case text != nil:
-		*text, ok = m.texts.Text(member.Value)
+		var err error
+		*text, err = m.texts.Text(member.Value)
+		ok = err == nil
 	case number != nil:
 		*number, ok = jsonscan.Uint(member.Value)
 	case field == fieldType:
@@ -181,8 +183,8 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 }
 
 func parseKind(raw []byte, u *jsonscan.Unquoter) (kind Kind, ok bool) {
-	text, ok := u.Text(raw)
-	if !ok {
+	text, err := u.Text(raw)
+	if err != nil {
 		return KindUnknown, false
 	}
 	switch string(text) {

@@ -1,8 +1,9 @@
 // Package jsonscan checks, walks and writes JSON (RFC 8259) held in byte slices, without
 // allocating and without building values.
 //
-// It is strict: a text is accepted exactly when encoding/json.Valid accepts it (nesting limit
-// included) and it is valid UTF-8. What passes through the gateway is sent on byte for byte
+// It is strict: a text is accepted exactly when RFC 8259 does (as encoding/json.Valid does, but without
+// its limit of 10,000 levels) and it is valid UTF-8. A value that nests deeper than MaxDepth is
+// valid, and is reported as deep. What passes through the gateway is sent on byte for byte
 // to clients that close a connection on invalid UTF-8 (RFC 6455, 8.1) or throw on bad JSON, so nothing
 // looser will do.
 //

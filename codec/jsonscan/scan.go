@@ -6,8 +6,10 @@ import (
 	"github.com/bytedance/sonic/utf8"
 )
 
-// MaxDepth is the number of arrays and objects that may be open at once, as in encoding/json.
-const MaxDepth = 10000
+// MaxDepth is the number of arrays and objects that may be open at once in a value that is not
+// deep. An event's data is bound by it, and the event's own object adds one level: Ruby's JSON
+// reads 100 levels by default, Rust's serde_json 127, PHP 511, Python some 1,000.
+const MaxDepth = 99
 
 // Errors of the scanner. They carry no position: the end that is returned beside them says where scanning
 // stopped.
@@ -16,70 +18,61 @@ var (
 	ErrSyntax = errors.New("invalid JSON")
 	// ErrEnd: the input ends inside a value.
 	ErrEnd = errors.New("unexpected end of JSON")
-	// ErrDepth: more than MaxDepth arrays and objects are open.
-	ErrDepth = errors.New("JSON is nested too deeply")
 	// ErrUTF8: a string holds bytes that are not UTF-8.
 	ErrUTF8 = errors.New("JSON is not valid UTF-8")
 )
 
-// shallowWords is the size of the stack that is tried first: zeroing the full one would cost
-// more than scanning a typical event. Deeper values are scanned again from their start.
-const (
-	shallowWords = 2
-	deepWords    = (MaxDepth + 63) / 64
-)
+// errDeep ends a scan that has found more than MaxDepth arrays and objects open.
+var errDeep = errors.New("deep")
 
 // Valid reports whether b is one JSON value with nothing but white space around it, and
-// valid UTF-8.
+// valid UTF-8. It may be deep.
 func Valid(b []byte) bool {
-	_, end, err := Value(b, 0)
-	return err == nil && skipSpace(b, end) == len(b)
+	valid, _ := Check(b)
+	return valid
+}
+
+// Check is Valid that also reports whether the value is deep: whether more than MaxDepth arrays and
+// objects are open at once in it. What is not valid is not deep.
+func Check(b []byte) (valid, deep bool) {
+	_, end, deep, err := Value(b, 0)
+	valid = err == nil && skipSpace(b, end) == len(b)
+	return valid, valid && deep
 }
 
 // Value scans the one JSON value that starts at b[i], after white space, and returns where it
 // starts and ends: b[start:end] is the value. What follows it is not looked at ("01" is the number 0
-// and a rest). On error, ErrSyntax, ErrEnd, ErrDepth or ErrUTF8, end is where scanning
-// stopped.
-func Value(b []byte, i int) (start, end int, err error) {
-	return scanValue(b, i, MaxDepth)
-}
-
-// scanValue is Value with room for maxDepth containers.
-func scanValue(b []byte, i, maxDepth int) (start, end int, err error) {
+// and a rest). On error, ErrSyntax, ErrEnd or ErrUTF8, end is where scanning stopped.
+//
+// A deep value, see MaxDepth, is scanned twice, with memory for a bit per byte of b.
+func Value(b []byte, i int) (start, end int, deep bool, err error) {
 	start = skipSpace(b, i)
 	var high uint64
 	switch {
 	case start >= len(b):
-		return start, start, ErrEnd
+		return start, start, false, ErrEnd
 	case b[start] == '"':
 		end, high, err = scanString(b, start+1, 0)
 	case b[start] == '{' || b[start] == '[':
-		end, high, err = scanContainer(b, start, maxDepth)
+		end, high, deep, err = scanContainer(b, start)
 	default:
 		end, err = scanScalar(b, start)
 	}
 	if err == nil && high&highBits != 0 && !utf8.Validate(b[start:end]) {
-		return start, start, ErrUTF8
+		return start, start, false, ErrUTF8
 	}
-	return start, end, err
+	return start, end, deep, err
 }
 
 // scanContainer scans the array or object at b[i]; see scanNested for high.
-func scanContainer(b []byte, i, maxDepth int) (end int, high uint64, err error) {
-	var kinds [shallowWords]uint64
-	end, high, err = scanNested(b, i, kinds[:], 64*shallowWords)
-	if err == ErrDepth {
-		return scanDeep(b, i, maxDepth)
+func scanContainer(b []byte, i int) (end int, high uint64, deep bool, err error) {
+	var kinds [(MaxDepth + 63) / 64]uint64
+	end, high, err = scanNested(b, i, kinds[:], MaxDepth)
+	if err == errDeep {
+		end, high, err = scanNested(b, i, make([]uint64, (len(b)-i+63)/64), len(b)-i)
+		return end, high, true, err
 	}
-	return end, high, err
-}
-
-// scanDeep is apart so that only deep values pay for its frame.
-//
-//go:noinline
-func scanDeep(b []byte, i, maxDepth int) (end int, high uint64, err error) {
-	var kinds [deepWords]uint64
-	return scanNested(b, i, kinds[:], maxDepth)
+	return end, high, false, err
 }
 
 // scanNested scans the array or object at b[i]. kinds holds one bit per open container, set
@@ -99,7 +92,7 @@ func scanNested(b []byte, i int, kinds []uint64, limit int) (end int, high uint6
 			}
 		case '{', '[':
 			if depth == limit {
-				return i, high, ErrDepth
+				return i, high, errDeep
 			}
 			opened, closer = true, c+2
 			setKind(kinds, depth, closer == '}')

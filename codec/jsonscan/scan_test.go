@@ -59,7 +59,8 @@ func TestSpecialBytesAtEveryPlaceOfAWord(t *testing.T) {
 	}
 }
 
-func TestValidDepth(t *testing.T) {
+// TestDepth has values of every depth around the limit, and those that only look deep.
+func TestDepth(t *testing.T) {
 	shapes := map[string]func(depth int) string{
 		"arrays": func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) },
 		"objects": func(n int) string {
@@ -73,13 +74,17 @@ func TestValidDepth(t *testing.T) {
 		"misclosed": func(n int) string { return strings.Repeat("[", n) + strings.Repeat("}", n) },
 	}
 	for name, shape := range shapes {
-		for _, depth := range []int{1, 63, 64, 65, 127, 128, 129, 130, 9999, 10000, 10001, 20000} {
-			t.Run(name, func(t *testing.T) { agree(t, []byte(shape(depth))) })
+		closed := name != "unclosed" && name != "misclosed"
+		for _, depth := range []int{1, 63, 64, 65, 98, 99, 100, 127, 128, 129, 9_999, 10_001, 100_000} {
+			valid, deep := jsonscan.Check([]byte(shape(depth)))
+			if valid != closed || deep != (closed && depth > jsonscan.MaxDepth) {
+				t.Errorf("%s of %d levels: valid %v, deep %v", name, depth, valid, deep)
+			}
 		}
 	}
-	_, _, err := jsonscan.Value([]byte(strings.Repeat("[", jsonscan.MaxDepth+1)), 0)
-	if !errors.Is(err, jsonscan.ErrDepth) {
-		t.Errorf("over MaxDepth: %v, want ErrDepth", err)
+	wide := "[" + strings.Repeat("[{}],", 1000) + "1]"
+	if valid, deep := jsonscan.Check([]byte(wide)); !valid || deep {
+		t.Errorf("a wide value: valid %v, deep %v", valid, deep)
 	}
 }
 
@@ -106,7 +111,7 @@ func TestValue(t *testing.T) {
 		{"\"a\"\xff", 0, 0, 3, nil},
 	}
 	for _, tt := range tests {
-		start, end, err := jsonscan.Value([]byte(tt.text), tt.from)
+		start, end, _, err := jsonscan.Value([]byte(tt.text), tt.from)
 		if start != tt.start || end != tt.end || !errors.Is(err, tt.err) {
 			t.Errorf("Value(%q, %d) = %d, %d, %v, want %d, %d, %v",
 				tt.text, tt.from, start, end, err, tt.start, tt.end, tt.err)
@@ -116,7 +121,7 @@ func TestValue(t *testing.T) {
 
 func TestScanningAllocatesNothing(t *testing.T) {
 	text := []byte(seeds[len(seeds)-1])
-	deep := []byte(strings.Repeat("[", 5000) + strings.Repeat("]", 5000))
+	deep := []byte(strings.Repeat("[", jsonscan.MaxDepth) + strings.Repeat("]", jsonscan.MaxDepth))
 	broken := []byte("[1,")
 	var member jsonscan.Member
 	allocs := testing.AllocsPerRun(100, func() {
@@ -140,9 +145,9 @@ func FuzzValid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		agree(t, text)
 		// The same value behind other bytes and before others, which must not matter.
-		if start, end, err := jsonscan.Value(text, 0); err == nil {
+		if start, end, _, err := jsonscan.Value(text, 0); err == nil {
 			shifted := append(append([]byte("\xff "), text[:end]...), "\xff\xff\xff\xff\xff\xff\xff\xff"...)
-			s, e, err := jsonscan.Value(shifted, 1)
+			s, e, _, err := jsonscan.Value(shifted, 1)
 			number := end > start && (text[start] == '-' || text[start]-'0' <= 9)
 			if err != nil || s != start+2 || e != end+2 && !number {
 				t.Fatalf("%q: value at %d..%d, moved by 2 at %d..%d, %v", text, start, end, s, e, err)

@@ -2,8 +2,12 @@ package jsonscan
 
 import (
 	"bytes"
+	"encoding/hex"
+	"errors"
 	"math/bits"
 	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/bytedance/sonic/unquote"
@@ -72,16 +76,16 @@ func IsString(raw []byte) bool {
 	return len(raw) >= 2 && raw[0] == '"'
 }
 
+// ErrSurrogate: a string holds the escape of half a surrogate pair, such as "\ud800". That is
+// valid JSON but no Unicode text: there is no UTF-8 for it, and U+FFFD in its place would make
+// different strings the same.
+var ErrSurrogate = errors.New("half of a surrogate pair")
+
 // Unquote returns the text of raw, a scanned string: a slice of it, or a copy if it holds an escape.
-// The error is ErrSyntax if raw is not a string.
+// The error is ErrSyntax if raw is not a string, and ErrSurrogate if it is not text.
 func Unquote(raw []byte) ([]byte, error) {
-	if !IsString(raw) {
-		return nil, ErrSyntax
-	}
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return inner, nil
-	}
-	return AppendUnquoted(nil, raw), nil
+	var u Unquoter
+	return u.Text(raw)
 }
 
 // Unquoter unquotes strings without allocating, once its buffer has grown to what a message
@@ -92,25 +96,76 @@ type Unquoter struct{ buf []byte }
 func (u *Unquoter) Reset() { u.buf = u.buf[:0] }
 
 // Text returns the text of raw, a scanned string: a slice of it, or of the buffer if it holds
-// an escape. ok is false if raw is not a string.
-func (u *Unquoter) Text(raw []byte) (text []byte, ok bool) {
+// an escape. The error is ErrSyntax if raw is not a string, and ErrSurrogate if it is not text: then
+// what is returned is WTF-8, in which different strings stay different, and no valid UTF-8.
+func (u *Unquoter) Text(raw []byte) (text []byte, err error) {
 	if !IsString(raw) {
-		return nil, false
+		return nil, ErrSyntax
 	}
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return inner, true
+	inner := raw[1 : len(raw)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner, nil
 	}
 	n := len(u.buf)
 	// Growing moves the buffer and leaves the texts handed out before in the old one.
-	u.buf = AppendUnquoted(u.buf, raw)
-	return u.buf[n:len(u.buf):len(u.buf)], true
+	for {
+		unit, at := halfSurrogate(inner)
+		if at < 0 {
+			break
+		}
+		err = ErrSurrogate
+		u.buf = appendUnquoted(u.buf, inner[:at])
+		u.buf = append(u.buf, 0xe0|byte(unit>>12), 0x80|byte(unit>>6)&0x3f, 0x80|byte(unit)&0x3f)
+		inner = inner[at+escapeSize:]
+	}
+	u.buf = appendUnquoted(u.buf, inner)
+	return u.buf[n:len(u.buf):len(u.buf)], err
 }
 
-// AppendUnquoted appends the text of raw, a scanned string, to dst. Escapes of lone
-// surrogates become U+FFFD, as in encoding/json. A raw that is not a string as Value returned it
+// escapeSize is the length of the escape \uXXXX.
+const escapeSize = 6
+
+// halfSurrogate looks for the escape of a surrogate without its other half beside it in the inner
+// part of a scanned string. at is negative if there is none.
+func halfSurrogate(inner []byte) (unit rune, at int) {
+	for {
+		next := bytes.IndexByte(inner[at:], '\\')
+		if next < 0 {
+			return 0, -1
+		}
+		at += next
+		first, ok := escapedUnit(inner[at:])
+		if !ok || !utf16.IsSurrogate(first) {
+			at += 2
+			continue
+		}
+		second, _ := escapedUnit(inner[at+escapeSize:])
+		if utf16.DecodeRune(first, second) == utf8.RuneError {
+			return first, at
+		}
+		at += 2 * escapeSize
+	}
+}
+
+// escapedUnit returns the UTF-16 code unit of the escape \uXXXX with which text may start.
+func escapedUnit(text []byte) (unit rune, ok bool) {
+	if len(text) < escapeSize || text[0] != '\\' || text[1] != 'u' {
+		return 0, false
+	}
+	var value [2]byte
+	if _, err := hex.Decode(value[:], text[2:escapeSize]); err != nil {
+		return 0, false
+	}
+	return rune(value[0])<<8 | rune(value[1]), true
+}
+
+// AppendUnquoted appends the text of raw, a scanned string, to dst, for people to read. Escapes of half a
+// surrogate pair become U+FFFD, so that different strings may become the same: names are read
+// with Unquote or an Unquoter. A raw that is not a string as Value returned it
 // is the caller's error and may panic, here as in Unquote and Unquoter.Text.
-func AppendUnquoted(dst, raw []byte) []byte {
-	inner := raw[1 : len(raw)-1]
+func AppendUnquoted(dst, raw []byte) []byte { return appendUnquoted(dst, raw[1:len(raw)-1]) }
+
+func appendUnquoted(dst, inner []byte) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, len(inner))
 	tail := dst[n:n:cap(dst)]

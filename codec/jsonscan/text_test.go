@@ -3,6 +3,8 @@ package jsonscan_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -36,26 +38,48 @@ func TestUnquote(t *testing.T) {
 		{`"news"`, "news"},
 		{`"\"\\\/\b\f\n\r\t"`, "\"\\/\b\f\n\r\t"},
 		{`"\u0041\u00e9\u65e5\ud83d\ude00"`, "Aé日😀"},
-		{`"\ud800"`, "\ufffd"},
-		{`"\ud800\u0041"`, "\ufffdA"},
-		{`"\ud800\ud800\udc00"`, "\ufffd\U00010000"},
-		{`"\udc00x"`, "\ufffdx"},
-		{`"\ud800\n"`, "\ufffd\n"},
+		{`"\\ud800\\\"ud800\uFFFD"`, `\ud800\"ud800` + "\ufffd"},
+		{`"\uDBFF\uDFFF\ud800\udc00x"`, "\U0010ffff\U00010000x"},
 	}
 	var u jsonscan.Unquoter
 	for _, tt := range tests {
 		got, err := jsonscan.Unquote([]byte(tt.raw))
-		text, ok := u.Text([]byte(tt.raw))
-		if err != nil || !ok || string(got) != tt.want || string(text) != tt.want {
-			t.Errorf("Unquote(%s) = %q, %v; Text = %q, %v; want %q", tt.raw, got, err, text, ok, tt.want)
+		text, textErr := u.Text([]byte(tt.raw))
+		if err != nil || textErr != nil || string(got) != tt.want || string(text) != tt.want {
+			t.Errorf("Unquote(%s) = %q, %v; Text = %q, %v; want %q", tt.raw, got, err, text, textErr, tt.want)
 		}
 	}
 	for _, raw := range []string{"", `"`, "1", "null", "[]", "{}"} {
 		if _, err := jsonscan.Unquote([]byte(raw)); err == nil {
 			t.Errorf("Unquote(%s) succeeds", raw)
 		}
-		if _, ok := u.Text([]byte(raw)); ok {
+		if _, err := u.Text([]byte(raw)); err == nil {
 			t.Errorf("Text(%s) succeeds", raw)
+		}
+	}
+}
+
+// TestHalvesOfSurrogatePairsAreNoText has strings that a lossy reading makes the same.
+func TestHalvesOfSurrogatePairsAreNoText(t *testing.T) {
+	var u jsonscan.Unquoter
+	for raw, want := range map[string]struct{ bytes, shown string }{
+		`"\ud800"`:              {"\xed\xa0\x80", "\ufffd"},
+		`"\uDFFF"`:              {"\xed\xbf\xbf", "\ufffd"},
+		`"\ud800\u0041"`:        {"\xed\xa0\x80A", "\ufffdA"},
+		`"\ud800\ud800\udc00"`:  {"\xed\xa0\x80\U00010000", "\ufffd\U00010000"},
+		`"\udc00\ud800"`:        {"\xed\xb0\x80\xed\xa0\x80", "\ufffd\ufffd"},
+		`"\udc00x"`:             {"\xed\xb0\x80x", "\ufffdx"},
+		`"\ud800\n"`:            {"\xed\xa0\x80\n", "\ufffd\n"},
+		`"a\n\"\ud800xud800xx"`: {"a\n\"\xed\xa0\x80xud800xx", "a\n\"\ufffdxud800xx"},
+	} {
+		if text, err := jsonscan.Unquote([]byte(raw)); !errors.Is(err, jsonscan.ErrSurrogate) || string(text) != want.bytes {
+			t.Errorf("Unquote(%s): %q, %v", raw, text, err)
+		}
+		if text, err := u.Text([]byte(raw)); !errors.Is(err, jsonscan.ErrSurrogate) || string(text) != want.bytes {
+			t.Errorf("Text(%s): %q, %v", raw, text, err)
+		}
+		if shown := string(jsonscan.AppendUnquoted(nil, []byte(raw))); shown != want.shown {
+			t.Errorf("AppendUnquoted(%s) = %q, want %q", raw, shown, want.shown)
 		}
 	}
 }
@@ -131,6 +155,8 @@ func FuzzAppendString(f *testing.F) {
 	})
 }
 
+var escapes = regexp.MustCompile(`\\(u[0-9a-fA-F]{4}|.)`)
+
 // FuzzUnquote compares with encoding/json, and looks for writes beyond the string's own length.
 func FuzzUnquote(f *testing.F) {
 	for _, seed := range seeds {
@@ -146,6 +172,17 @@ func FuzzUnquote(f *testing.F) {
 		got := jsonscan.AppendUnquoted(buf[:1:1+len(raw)-2], raw)
 		if string(got[1:]) != want || got[0] != 0xaa {
 			t.Fatalf("AppendUnquoted(%s) = %q, want %q", raw, got[1:], want)
+		}
+		// Text takes it unless the reading above has put U+FFFD where the string has none.
+		written := strings.Count(string(raw), "\ufffd")
+		for _, escape := range escapes.FindAllString(string(raw), -1) {
+			if strings.EqualFold(escape, `\ufffd`) {
+				written++
+			}
+		}
+		text, err := jsonscan.Unquote(raw)
+		if isText := strings.Count(want, "\ufffd") == written; (err == nil) != isText || isText && string(text) != want || utf8.Valid(text) != isText {
+			t.Fatalf("Unquote(%s) = %q, %v; it is text: %v", raw, text, err, isText)
 		}
 		if guard := buf[len(raw)-1:]; len(bytes.Trim(guard, "\xaa")) != 0 {
 			t.Fatalf("AppendUnquoted(%s) wrote beyond its room: %x", raw, guard)

@@ -10,6 +10,7 @@ import (
 type Member struct {
 	Key   []byte // without quotes and escapes; a copy only if it held an escape
 	Value []byte // the raw value, without white space around it
+	Deep  bool   // more than MaxDepth arrays and objects are open at once in the value
 }
 
 // Object walks the members of one JSON object, scanning each byte once:
@@ -47,7 +48,11 @@ func (o *Object) Next(m *Member) bool {
 		key = AppendUnquoted(nil, o.text[o.at:keyEnd])
 	}
 	m.Key = key
-	return o.value(value, &m.Value)
+	if !o.value(value, &m.Value) {
+		return false
+	}
+	m.Deep = o.deep
+	return true
 }
 
 // Array walks the elements of one JSON array, as Object does the members of an object.
@@ -70,6 +75,7 @@ type list struct {
 	text  []byte
 	at    int // where the walk goes on; on error, where it stopped
 	state listState
+	deep  bool // the element scanned last is deep
 	err   error
 }
 
@@ -81,7 +87,7 @@ const (
 	listDone                   // behind the end of the list, or failed
 )
 
-// Err returns why the walk ended early: ErrSyntax, ErrEnd, ErrDepth, ErrUTF8, or nil.
+// Err returns why the walk ended early: ErrSyntax, ErrEnd, ErrUTF8, or nil.
 func (l *list) Err() error { return l.err }
 
 // Offset returns the number of bytes scanned; after an error, the place of the fault, in bytes
@@ -124,14 +130,14 @@ func (l *list) finish(i int) bool {
 	return false
 }
 
-// value scans the element at text[i]; the list around it counts towards MaxDepth.
+// value scans the element at text[i].
 func (l *list) value(i int, raw *[]byte) bool {
-	start, end, err := scanValue(l.text, i, MaxDepth-1)
+	start, end, deep, err := Value(l.text, i)
 	if err != nil {
 		return l.fail(end, err)
 	}
 	*raw = l.text[start:end:end]
-	l.at = end
+	l.at, l.deep = end, deep
 	return true
 }
 

@@ -35,7 +35,7 @@ func TestObject(t *testing.T) {
 		{text: `{"a"}`, err: jsonscan.ErrSyntax, offset: 4},
 		{text: "{\"\xff\":1}", err: jsonscan.ErrUTF8, offset: 1},
 		{text: "{\"a\":\"\xff\"}", err: jsonscan.ErrUTF8, offset: 5},
-		{text: `{"a":` + strings.Repeat("[", jsonscan.MaxDepth+1), err: jsonscan.ErrDepth, offset: 4 + jsonscan.MaxDepth},
+		{text: `{"a":` + strings.Repeat("[", jsonscan.MaxDepth+1), err: jsonscan.ErrEnd, offset: 6 + jsonscan.MaxDepth},
 	}
 	for _, tt := range tests {
 		object := jsonscan.NewObject([]byte(tt.text))
@@ -77,6 +77,25 @@ func TestArray(t *testing.T) {
 		if !slices.Equal(elements, tt.elements) || !errors.Is(array.Err(), tt.err) {
 			t.Errorf("%q: %q, %v, want %q, %v", tt.text, elements, array.Err(), tt.elements, tt.err)
 		}
+	}
+}
+
+// TestDeepMembers has a walk over members at the limit, beyond it, and then at it again.
+func TestDeepMembers(t *testing.T) {
+	nested := func(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+	object := jsonscan.NewObject([]byte(`{"a":` + nested(jsonscan.MaxDepth) + `,"b":` + nested(jsonscan.MaxDepth+1) +
+		`,"c":` + nested(50_000) + `,"d":` + nested(jsonscan.MaxDepth) + `}`))
+	var m jsonscan.Member
+	for _, want := range []struct {
+		key  string
+		deep bool
+	}{{"a", false}, {"b", true}, {"c", true}, {"d", false}} {
+		if !object.Next(&m) || string(m.Key) != want.key || m.Deep != want.deep {
+			t.Fatalf("member %q, deep %v, %v; want %+v", m.Key, m.Deep, object.Err(), want)
+		}
+	}
+	if object.Next(&m) || object.Err() != nil {
+		t.Errorf("the end is %v", object.Err())
 	}
 }
 

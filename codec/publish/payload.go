@@ -13,12 +13,15 @@ var errPayloadUTF8 = &command.Error{Code: command.BadRequest, Message: "payload 
 // returned as it is; other UTF-8 text becomes a JSON string, which is appended to scratch[:0]:
 // keep the returned slice as the next scratch if it is to be reused. The data may have up to maxData bytes.
 //
-// The error is a *command.Error with bad_request (not UTF-8) or limit_exceeded.
+// The error is a *command.Error with bad_request (not UTF-8, or JSON that nests too deeply) or limit_exceeded.
 func DataFromPayload(scratch, payload []byte, maxData int) (data []byte, err error) {
 	if len(payload) > maxData {
 		return nil, dataTooLong(maxData)
 	}
-	if jsonscan.Valid(payload) {
+	switch valid, deep := jsonscan.Check(payload); {
+	case deep:
+		return nil, command.ErrDataDepth // as a string it would be of another type than its neighbours
+	case valid:
 		return payload, nil
 	}
 	if !utf8.Valid(payload) {

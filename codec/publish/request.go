@@ -42,6 +42,7 @@ var (
 	errBothChannels = &command.Error{Code: command.BadRequest, Message: "channel and channels exclude each other"}
 	errNoChannel    = &command.Error{Code: command.BadRequest, Message: "channel is missing"}
 	errBadKey       = &command.Error{Code: command.BadRequest, Message: "key must be a string of 1 to " + strconv.Itoa(MaxKey) + " bytes"}
+	errKeySurrogate = &command.Error{Code: command.BadRequest, Message: "key holds half of a surrogate pair, which is no character"}
 	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
 )
 
@@ -54,8 +55,8 @@ type RequestLimits struct {
 // Parse reads one line and overwrites r with it. Keys are case-sensitive and unknown ones ignored.
 //
 // The error is a *command.Error with bad_request, bad_channel (the message names it) or
-// limit_exceeded (too much data, or more than command.MaxChannels names); r.ID is set if an id could be
-// read before it, so that the answer can carry it.
+// limit_exceeded (too much data, or more than command.MaxChannels names). r.ID is set if the line is valid JSON
+// with an id, so that the answer can carry it.
 func (r *Request) Parse(line []byte, limits RequestLimits) error {
 	r.texts.Reset()
 	*r = Request{Channels: r.Channels[:0], texts: r.texts}
@@ -69,6 +70,7 @@ func (r *Request) Parse(line []byte, limits RequestLimits) error {
 		}
 	}
 	if err := object.Err(); err != nil {
+		r.ID = command.ID{} // what looked like one may be part of something else
 		return command.SyntaxError(line, err, object.Offset())
 	}
 	if refusal == nil {
@@ -104,11 +106,16 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 		r.Channels, err = command.AppendChannels(r.Channels, m.Value, &r.texts)
 	case keyData:
 		r.Data = m.Value
+		err = command.CheckData(m)
 	case keyKey:
-		var ok bool
-		if r.Key, ok = r.texts.Text(m.Value); !ok || len(r.Key) == 0 || len(r.Key) > MaxKey {
+		key, bad := r.texts.Text(m.Value)
+		switch {
+		case bad == jsonscan.ErrSurrogate:
+			return errKeySurrogate
+		case bad != nil || len(key) == 0 || len(key) > MaxKey:
 			return errBadKey
 		}
+		r.Key = key
 	}
 	return err
 }

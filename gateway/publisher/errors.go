@@ -28,7 +28,7 @@ var (
 // Codes of Error that this package also gives by itself, for an event that it
 // refuses before it is sent. The gateway may answer with others.
 const (
-	CodeBadRequest    = "bad_request"    // the data is not valid JSON in UTF-8
+	CodeBadRequest    = "bad_request"    // the data is not valid JSON in UTF-8, or nests too deeply
 	CodeBadChannel    = "bad_channel"    // the channel's name is not allowed
 	CodeLimitExceeded = "limit_exceeded" // the event is larger than allowed
 )

@@ -49,17 +49,20 @@ func checkChannel(name string) error {
 // or whole requests of its own. The check is the gateway's, so that what is
 // accepted here is not refused there as malformed.
 func checkData(data []byte) ([]byte, error) {
-	if bytes.IndexByte(data, '\n') >= 0 {
-		var compact bytes.Buffer
-		if err := json.Compact(&compact, data); err != nil {
-			return nil, &Error{Code: CodeBadRequest, Message: "data is not valid JSON: " + err.Error()}
-		}
-		data = compact.Bytes() // its UTF-8 is not checked yet
-	}
-	if !jsonscan.Valid(data) {
+	switch valid, deep := jsonscan.Check(data); {
+	case deep:
+		return nil, &Error{Code: CodeBadRequest, Message: command.ErrDataDepth.Message}
+	case !valid:
 		return nil, &Error{Code: CodeBadRequest, Message: "data is not valid JSON in UTF-8"}
 	}
-	return data, nil
+	if bytes.IndexByte(data, '\n') < 0 {
+		return data, nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return nil, &Error{Code: CodeBadRequest, Message: "data is not valid JSON: " + err.Error()}
+	}
+	return compact.Bytes(), nil
 }
 
 // appendHead begins a request. An id of 0 stands for none.

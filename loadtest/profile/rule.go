@@ -64,8 +64,12 @@ func (c condition) holds(raw []byte) bool {
 		return true
 	}
 	// Two strings may be the same and be spelled differently.
-	return jsonscan.IsString(raw) && jsonscan.IsString(c.want) && bytes.IndexByte(raw, '\\') >= 0 &&
-		bytes.Equal(jsonscan.AppendUnquoted(nil, raw), jsonscan.AppendUnquoted(nil, c.want))
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return false
+	}
+	text, err := jsonscan.Unquote(raw)
+	want, wantErr := jsonscan.Unquote(c.want)
+	return err == nil && wantErr == nil && bytes.Equal(text, want)
 }
 
 // message makes the message that r has recognised in text; after is what follows r's prefix. What
@@ -100,8 +104,9 @@ func (c *Codec) channel(r *rule, m *Message) (ok bool) {
 	if raw == nil {
 		return false
 	}
-	m.Channel, ok = c.unquoter.Text(raw)
-	return ok
+	var err error
+	m.Channel, err = c.unquoter.Text(raw)
+	return err == nil
 }
 
 // offset may be missing: servers leave it out where a channel has no history.

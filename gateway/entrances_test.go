@@ -1,0 +1,183 @@
+package gateway_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"fleetcast/codec/jsonscan"
+	"fleetcast/gateway"
+)
+
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
+// entrance is one way into the gateway for an event.
+type entrance struct {
+	name string
+	// publish publishes data to a channel; both are JSON. It returns the code of the refusal, or "".
+	publish func(channel, data string) (code string)
+}
+
+// entrances opens all of them but RESP, which has no JSON for a channel.
+func (s *server) entrances() []entrance {
+	s.Helper()
+	client, lines, o := s.connect(), s.publisher(), s.operator()
+	return []entrance{
+		{"client", func(channel, data string) string {
+			client.says(`{"type":"publish","id":7,"channel":` + channel + `,"data":` + data + `}`)
+			m := decode[message](s, client.text())
+			if m.ID == nil || *m.ID != 7 {
+				s.Errorf("the client is answered with %+v, want the id 7", m)
+			}
+			return m.Code
+		}},
+		{"NDJSON", func(channel, data string) string {
+			lines.sends(`{"id":7,"channel":` + channel + `,"data":` + data + "}\n")
+			a := decode[answer](s, lines.line())
+			if a.ID == nil || *a.ID != 7 {
+				s.Errorf("the line is answered with %+v, want the id 7", a)
+			}
+			if a.Error != nil {
+				return a.Error.Code
+			}
+			return ""
+		}},
+		{"API", func(channel, data string) string {
+			// Not with o.post, whose check of the description cannot read 1e400.
+			reply, err := o.web.Client().Post(o.web.URL+"/api/publish", "application/json", strings.NewReader(`{"channel":`+channel+`,"data":`+data+`}`))
+			if err != nil {
+				s.Fatal(err)
+			}
+			defer reply.Body.Close()
+			body, _ := io.ReadAll(reply.Body)
+			if a := decode[answer](s, string(body)); a.Error != nil {
+				return a.Error.Code
+			}
+			return ""
+		}},
+	}
+}
+
+func clientsPublish(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"*"} }
+
+// TestOddData publishes, through every entrance, data that readers may stumble over. It is delivered byte
+// for byte.
+func TestOddData(t *testing.T) {
+	odd := []string{
+		nested(jsonscan.MaxDepth),
+		strings.Repeat(`{"a":`, jsonscan.MaxDepth) + "1" + strings.Repeat("}", jsonscan.MaxDepth),
+		"1e400", "-1e-400", strings.Repeat("9", 400), "0." + strings.Repeat("1", 400), "123456789012345678901234567890",
+		`"\ud800"`, `{"\udfff":"\ud800\ud800"}`, `"\u0000\uffff\ufeff"`, `{"a":1,"a":2,"":3}`, "\"\u2028\u2029\"",
+		`{"__proto__":{"a":1},"constructor":null}`, `"` + strings.Repeat("x", 64<<10-2) + `"`, `[` + strings.Repeat("1,", 32<<10-2) + `1]`,
+	}
+	s := start(t, clientsPublish, noRates)
+	subscriber := s.connect()
+	subscriber.subscribe("news")
+	p := s.publisher()
+	entrances := append(s.entrances(), entrance{"RESP", func(_, data string) string {
+		p.sends(array("PUBLISH", "news", data))
+		return strings.Replace(p.line(), ":1", "", 1)
+	}})
+	offset := uint64(0)
+	for _, e := range entrances {
+		for _, data := range odd {
+			if e.name == "client" && len(data) > 32<<10 {
+				continue // longer than --max-message
+			}
+			if code := e.publish(`"news"`, data); code != "" {
+				t.Errorf("%s refuses %.60s with %s", e.name, data, code)
+				continue
+			}
+			offset++
+			subscriber.wants(event("news", offset, data))
+		}
+	}
+}
+
+// TestDeepData: every entrance refuses data that nests more deeply than readers read, whether by one level
+// or by ten thousand, and none makes something else of it.
+func TestDeepData(t *testing.T) {
+	s := start(t, clientsPublish, noRates)
+	p := s.publisher()
+	entrances := append(s.entrances(), entrance{"RESP", func(_, data string) string {
+		p.sends(array("PUBLISH", "news", data))
+		if got, want := p.line(), "-ERR data is nested deeper than 99 levels of arrays and objects"; got != want {
+			return got
+		}
+		return "bad_request"
+	}})
+	for _, e := range entrances {
+		for _, depth := range []int{jsonscan.MaxDepth + 1, 1_000, 7_000} {
+			for _, data := range []string{nested(depth), `{"a":` + nested(depth-1) + `}`} {
+				if code := e.publish(`"news"`, data); code != "bad_request" {
+					t.Errorf("%s answers %q to %d levels", e.name, code, depth)
+				}
+			}
+		}
+	}
+	if stats := s.stats().Publish; stats.Events != 0 || stats.Streams != 0 {
+		t.Errorf("the counters are %+v", stats)
+	}
+}
+
+// TestNamesThatAreNoText: halves of surrogate pairs are refused in every name. They must not become
+// U+FFFD, which would make different channels and keys the same.
+func TestNamesThatAreNoText(t *testing.T) {
+	s := start(t, clientsPublish, noRates)
+	for _, e := range s.entrances() {
+		for _, channel := range []string{`"\ud800"`, `"a\udfff"`, `"\ud800\u0041"`, `"\udc00\ud800"`} {
+			if code := e.publish(channel, "1"); code != "bad_channel" {
+				t.Errorf("%s answers %q to the channel %s", e.name, code, channel)
+			}
+			if e.name == "client" {
+				continue // clients have no keys
+			}
+			if code := e.publish(`"news","key":`+channel, "1"); code != "bad_request" {
+				t.Errorf("%s answers %q to the key %s", e.name, code, channel)
+			}
+		}
+	}
+	p := s.connect()
+	p.says(`{"type":"subscribe","id":1,"channels":["a","\ud800","\ufffd"]}`)
+	p.says(`{"type":"unsubscribe","id":2,"channel":"\udfff"}`)
+	p.says(`{"type":"subscribe","id":3,"channel":"b","since":{"epoch":"\ud800","offset":1}}`)
+	got := make([]string, 0, 5)
+	for range cap(got) {
+		m := decode[message](t, p.text())
+		got = append(got, fmt.Sprintf("%d %s%s %q", *m.ID, m.Type, m.Code, m.Channel))
+	}
+	want := `[1 subscribed "a" 1 errorbad_channel "" 1 subscribed "�" 2 errorbad_channel "" 3 errorbad_request ""]`
+	if fmt.Sprint(got) != want {
+		t.Errorf("answered with\n%v, want\n%s", got, want)
+	}
+	for _, name := range []string{"%ff", "%ed%a0%80"} {
+		o := s.operator()
+		o.refused(o.get("/api/channels?prefix="+name), 400, "bad_request", "not valid UTF-8")
+	}
+	if stats := s.stats().Publish; stats.Events != 0 || stats.Streams != 2 {
+		t.Errorf("the counters are %+v", stats)
+	}
+}
+
+// TestInvalidDocumentsHaveNoID: what looks like an id in a text that is no JSON may be anything.
+func TestInvalidDocumentsHaveNoID(t *testing.T) {
+	s := start(t, noRates)
+	client, lines := s.connect(), s.publisher()
+	lines.sends("{\"x\":1}\n") // line 1, so that the protocol is known
+	lines.line()
+	for i, text := range []string{
+		`{"type":"ping","id":007}`, `{"type":"ping","id":12 34}`, `{"type":"ping","id":12.}`, `{"type":"ping","id":1e}`,
+		`{"id":7,"type":"ping"`, `{"id":7,"type":"ping",}`, `{"id":7,"type":"ping"}}`, `{"id":7 "type":"ping"}`, `{"id":7,"x":` + nested(200) + `]}`,
+		`{"id":7,id:8}`, `{"id":7,"data":tru}`, `{"id":7}{"id":8}`,
+	} {
+		client.says(text)
+		if m := decode[message](t, client.text()); m.Type != "error" || m.Code != "bad_request" || m.ID != nil {
+			t.Errorf("the client's %s is answered with %+v", text, m)
+		}
+		lines.sends(text + "\n")
+		if a := decode[answer](t, lines.line()); a.ID != nil || a.Line == nil || *a.Line != uint64(i+2) || a.Error.Code != "bad_request" {
+			t.Errorf("the line %s is answered with %+v", text, a)
+		}
+	}
+}
