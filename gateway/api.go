@@ -169,7 +169,7 @@ func limitOf(r *http.Request, otherwise int) (int, error) {
 	return limit, nil
 }
 
-// readBody reads the request's body, which may have limit bytes.
+// readBody reads the request's body, which may have limit bytes, and drops a byte order mark before it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
@@ -179,7 +179,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	case err != nil:
 		return nil, badRequest("the body has not arrived in full: %v", err)
 	}
-	return body, nil
+	return jsonscan.TrimMark(body), nil
 }
 
 // readObject reads a body that is one JSON object with known keys, each at most

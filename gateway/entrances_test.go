@@ -181,3 +181,78 @@ func TestInvalidDocumentsHaveNoID(t *testing.T) {
 		}
 	}
 }
+
+// TestByteOrderMarks: that of UTF-8 is skipped at the start of a connection, of a line, of a payload and of a
+// body, however it arrives; that of UTF-16 is named.
+func TestByteOrderMarks(t *testing.T) {
+	const bom = "\ufeff"
+	s := start(t, clientsPublish, noRates)
+	subscriber := s.connect()
+	subscriber.subscribe("news")
+	request := `{"id":1,"channel":"news","data":%d}`
+	offset := 0
+	next := func() string { offset++; return fmt.Sprintf(request, offset) }
+	delivered := func() {
+		t.Helper()
+		subscriber.wants(event("news", uint64(offset), fmt.Sprint(offset)))
+	}
+
+	for _, pieces := range [][]string{{bom}, {bom[:1], bom[1:]}, {bom[:2], bom[2:]}, {"\r\n" + bom + " "}, {bom + bom}} {
+		p := s.publisher()
+		for _, piece := range pieces {
+			met := s.stats().Publish.BytesIn + uint64(len(piece))
+			p.sends(piece)
+			s.eventually("the piece", func(g gateway.GatewayStats) bool { return g.Publish.BytesIn >= met })
+		}
+		p.sends(next() + "\r\n")
+		delivered()
+		p.sends(bom + next() + "\n") // files put together
+		delivered()
+		for range 2 {
+			if a := decode[answer](t, p.line()); a.Error != nil {
+				t.Errorf("answered with %+v", a.Error)
+			}
+		}
+		p.Close()
+	}
+
+	p := s.publisher()
+	p.sends(bom + array("PING"))
+	p.receives("+PONG\r\n")
+	offset++
+	p.sends(array("PUBLISH", "news", bom+fmt.Sprint(offset)))
+	p.receives(":1\r\n")
+	delivered()
+	offset++
+	p.sends(array("PUBLISH", "news", bom+"text"))
+	p.receives(":1\r\n")
+	subscriber.wants(event("news", uint64(offset), `"text"`))
+	p.sends(array("PUBLISH", "news", "\xff\xfe1\x00"))
+	p.receives("-ERR payload starts with the byte order mark of UTF-16; send UTF-8\r\n")
+
+	o := s.operator()
+	if reply, err := o.web.Client().Post(o.web.URL+"/api/publish", "application/json", strings.NewReader(bom+next())); err != nil || reply.StatusCode != 200 {
+		t.Errorf("the API answers with %+v, %v", reply, err)
+	}
+	delivered()
+	o.refused(o.post("/api/publish", "\xff\xfe{\x00"), 400, "bad_request", "UTF-16")
+
+	client := s.connect()
+	client.says(bom + `{"type":"ping","id":7}`)
+	client.wants(`{"type":"pong","id":7}`)
+
+	lines := s.publisher()
+	lines.sends("{}\n\xff\xfe{\x00}\x00\n")
+	lines.line()
+	if a := decode[answer](t, lines.line()); *a.Line != 2 || !strings.Contains(a.Error.Message, "byte order mark of UTF-16") {
+		t.Errorf("the line in UTF-16 is answered with %+v", a)
+	}
+	for _, mark := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{"} {
+		p := s.publisher()
+		p.sends(mark)
+		if got := p.line(); !strings.Contains(got, "UTF-16") {
+			t.Errorf("UTF-16 is answered with %s", got)
+		}
+		p.ends()
+	}
+}

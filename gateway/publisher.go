@@ -184,14 +184,21 @@ func (p *publisher) sniff(b []byte) (rest []byte, outcome verdict) {
 	p.lines.Discarded(b[:skip])
 	switch protocol {
 	case publish.Undecided:
-		return nil, stepShort
-	case publish.Unknown:
-		p.ingest.replies = publish.AppendError(p.ingest.replies, command.ID{}, p.lines.Number()+1,
-			command.BadRequest, "send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}")
-		p.ingest.refused(command.BadRequest)
-		return nil, stepClose
+		return b[skip:], stepShort // the start of a byte order mark, or nothing
+	case publish.NDJSON, publish.RESP:
+		return b[skip:], stepDone
 	}
-	return b[skip:], stepDone
+	message := strangers[protocol]
+	p.ingest.replies = publish.AppendError(p.ingest.replies, command.ID{}, p.lines.Number()+1, command.BadRequest, message)
+	p.ingest.refused(command.BadRequest)
+	return nil, stepClose
+}
+
+// strangers are what connections are told that speak something else.
+var strangers = map[publish.Protocol]string{
+	publish.TLS:     "this port takes no TLS",
+	publish.UTF16:   "the text starts as UTF-16 does; send UTF-8",
+	publish.Unknown: "send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}",
 }
 
 // keep stores rest, which may lie in what is kept already.

@@ -129,12 +129,9 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 	if err := command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err != nil {
 		return p.respRefuse(err)
 	}
-	data, err := publish.DataFromPayload(in.payload, payload, in.gateway.config().MaxEvent)
+	data, err := publish.DataFromPayload(&in.payload, payload, in.gateway.config().MaxEvent)
 	if err != nil {
 		return p.respRefuse(err)
-	}
-	if len(data) > 0 && len(payload) > 0 && &data[0] != &payload[0] {
-		in.payload = data[:0] // the scratch, possibly grown
 	}
 	cost := eventCost(channel, nil, data)
 	if refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now()); refusal != nil {

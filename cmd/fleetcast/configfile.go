@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"fleetcast/codec/jsonscan"
 )
 
 const (
@@ -78,7 +81,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 // parseConfigFile takes the values of options from the text of a file.
 func parseConfigFile(path string, text []byte, flags []*kong.Flag) (map[string]given, error) {
 	c := &configFile{path: path, flags: flags, values: map[string]given{}}
-	c.document(c.parse(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	c.document(c.parse(jsonscan.TrimMark(text)))
 	if more := len(c.errs) - maxConfigErrors; more > 0 {
 		c.errs = append(c.errs[:maxConfigErrors], fmt.Errorf("%s: %d more errors", path, more))
 	}
@@ -91,6 +94,10 @@ func (c *configFile) fail(line int, format string, args ...any) {
 
 // parse returns what the file consists of, or nil if that is nothing.
 func (c *configFile) parse(text []byte) ast.Node {
+	if jsonscan.HasUTF16Mark(text) {
+		c.fail(1, "is UTF-16, by its byte order mark; save it as UTF-8")
+		return nil
+	}
 	if !utf8.Valid(text) {
 		line := 1
 		for len(text) > 0 {
@@ -107,7 +114,7 @@ func (c *configFile) parse(text []byte) ast.Node {
 		return nil
 	}
 	tokens := lexer.Tokenize(string(text))
-	if !c.plain(tokens) {
+	if !c.plain(tokens) || !c.wholeCharacters(text, tokens) {
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -128,6 +135,24 @@ func (c *configFile) parse(text []byte) ast.Node {
 		body = doc.Body
 	}
 	return body
+}
+
+// halfSurrogate finds the escape of a surrogate.
+var halfSurrogate = regexp.MustCompile(`(?i)\\u(0000)?d[89a-f]`)
+
+// wholeCharacters refuses escapes of half a surrogate pair. The parser makes
+// U+FFFD of them, which is another name.
+func (c *configFile) wholeCharacters(text []byte, tokens token.Tokens) bool {
+	if !halfSurrogate.Match(text) {
+		return true
+	}
+	for _, t := range tokens {
+		if t.Type == token.DoubleQuoteType && strings.Contains(t.Value, "\ufffd") {
+			c.fail(t.Position.Line, "YAML: an escape is half of a surrogate pair, which is no character")
+			return false
+		}
+	}
+	return true
 }
 
 // plain refuses what options do not need and a parser can be kept busy with.

@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -91,6 +92,7 @@ func newParser(cli *commands, options ...kong.Option) *kong.Kong {
 			"events are published to localhost:8082."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.ValueFormatter(helpFor),
+		kong.KindMapper(reflect.String, kong.MapperFunc(takeText)),
 		kong.ExplicitGroups(groups),
 		kong.Vars{
 			"shards": fmt.Sprint(processors),

@@ -9,8 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"time"
-
-	"github.com/bytedance/sonic"
+	"unicode/utf8"
 
 	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/publisher"
@@ -61,7 +60,7 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	data, err := c.data([]byte(c.Data))
+	data, err := c.data(jsonscan.TrimMark([]byte(c.Data)))
 	if err != nil {
 		return err
 	}
@@ -159,13 +158,20 @@ func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
 	go func() {
 		defer close(lines)
 		scanner := bufio.NewScanner(in)
-		scanner.Buffer(make([]byte, 64<<10), maxInputLine+len("\r\n"))
-		for scanner.Scan() {
-			if len(scanner.Bytes()) > maxInputLine {
+		scanner.Buffer(make([]byte, 64<<10), len("\ufeff")+maxInputLine+len("\r\n"))
+		for first := true; scanner.Scan(); first = false {
+			text := scanner.Bytes()
+			if first {
+				text = jsonscan.TrimMark(text)
+			}
+			switch {
+			case first && jsonscan.HasUTF16Mark(text):
+				hand(inputLine{err: errUTF16})
+				return
+			case len(text) > maxInputLine:
 				hand(inputLine{err: errLineTooLong})
 				return
-			}
-			if !hand(inputLine{text: bytes.Clone(scanner.Bytes())}) {
+			case !hand(inputLine{text: bytes.Clone(text)}):
 				return
 			}
 		}
@@ -178,6 +184,8 @@ func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
 	}()
 	return lines
 }
+
+var errUTF16 = errors.New("the input is UTF-16, by its byte order mark; it must be UTF-8; nothing was published")
 
 var errLineTooLong = fmt.Errorf("longer than %d bytes; it and what follows was not published", maxInputLine)
 
@@ -216,9 +224,8 @@ func (c *publishCommand) data(given []byte) ([]byte, error) {
 	if !c.Text {
 		return given, nil
 	}
-	quoted, err := sonic.ConfigStd.Marshal(string(given))
-	if err != nil {
-		return nil, fmt.Errorf("quote the text: %w", err)
+	if !utf8.Valid(given) {
+		return nil, &publisher.Error{Code: publisher.CodeBadRequest, Message: "the text is not valid UTF-8"}
 	}
-	return quoted, nil
+	return jsonscan.AppendString(nil, given), nil
 }

@@ -115,3 +115,76 @@ func TestPublishHintsAtText(t *testing.T) {
 		t.Errorf("a bad channel is blamed on the data: %s", got)
 	}
 }
+
+// Files that an editor of Windows has written start with a byte order mark.
+func TestPublishSkipsAByteOrderMark(t *testing.T) {
+	_, url, publish, _ := startGateway(t)
+	subscriber := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	for _, test := range []struct {
+		input string
+		args  []string
+	}{
+		{"\ufeff1\r\n2\r\n", []string{"news", "-"}},
+		{"\ufefftext\r\n\ufeffmore\r\n", []string{"--text", "news", "-"}}, // in a text it is a character
+		{"\ufeff" + `"` + strings.Repeat("x", 50_000) + `"`, []string{"news", "-"}},
+		{"", []string{"news", "\ufeff3"}},
+		{"", []string{"--text", "news", "\ufeffend"}},
+	} {
+		c := start(t, strings.NewReader(test.input), append([]string{"publish", "--to=" + publish}, test.args...)...)
+		if code := c.wait(t); code != 0 {
+			t.Errorf("%v: exit code %d: %s", test.args, code, c.err)
+		}
+	}
+	subscriber.out.await(t, `"end"`)
+	want := "1\n2\n\"text\"\n\"\ufeffmore\"\n\"" + strings.Repeat("x", 50_000) + "\"\n3\n\"end\"\n"
+	if got := subscriber.out.String(); got != want {
+		t.Errorf("subscribers got %.200q, want %.200q", got, want)
+	}
+	c := start(t, strings.NewReader("\xff\xfe1\x00\n\x00"), "publish", "--to="+publish, "news", "-")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("UTF-16: exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, "line 1: the input is UTF-16, by its byte order mark")
+}
+
+// What is no UTF-8 is refused, and not made something else of.
+func TestPublishTakesUTF8Only(t *testing.T) {
+	_, _, publish, _ := startGateway(t)
+	for _, args := range [][]string{
+		{"a\xff", "1"},
+		{"--text", "news", "a\xffb"},
+		{"news", "\"a\xffb\""},
+		{"--key=\xff", "news", "1"},
+	} {
+		c := start(t, nil, append([]string{"publish", "--to=" + publish}, args...)...)
+		if code := c.wait(t); code == 0 {
+			t.Errorf("%q was published: %s", args, c.out)
+		}
+		c.err.await(t, "UTF-8")
+	}
+}
+
+// TestSubscribeSurvivesOddEvents: subscribe prints whatever the gateway takes, and goes on.
+func TestSubscribeSurvivesOddEvents(t *testing.T) {
+	_, url, publish, _ := startGateway(t)
+	subscriber := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	odd := []string{
+		strings.Repeat(`{"a":[`, 49) + "{}" + strings.Repeat("]}", 49), "1e400", strings.Repeat("9", 400),
+		`"\ud800"`, `{"a":1,"a":2}`, "\"\u2028\"", `"` + strings.Repeat("x", 64<<10-2) + `"`, `"end"`,
+	}
+	c := start(t, strings.NewReader(strings.Join(odd, "\n")), "publish", "--to="+publish, "news", "-")
+	if code := c.wait(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.err)
+	}
+	subscriber.out.await(t, `"end"`)
+	if got, want := subscriber.out.String(), strings.Join(odd, "\n")+"\n"; got != want {
+		t.Errorf("printed %d bytes %.200q, want %d", len(got), got, len(want))
+	}
+	c = start(t, nil, "publish", "--to="+publish, "news", strings.Repeat("[", 100)+strings.Repeat("]", 100))
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("100 levels: exit code %d, want %d", code, exitFailure)
+	}
+	c.err.await(t, `bad_request: data is nested deeper than 99 levels`)
+}

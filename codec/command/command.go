@@ -46,12 +46,14 @@ const (
 )
 
 // Parse reads one message and overwrites c with it. A known key must have the right kind of
-// value in every command, also where it means nothing; unknown keys are ignored.
+// value in every command, also where it means nothing; unknown keys are ignored, and so is a byte order
+// mark before the object.
 //
 // The error is an *Error with bad_request, unknown_type or limit_exceeded (more than
 // MaxChannels names). c.ID is set if the payload is valid JSON with an id, so that the reply can carry it.
 func (c *Command) Parse(payload []byte) error {
 	c.reset()
+	payload = jsonscan.TrimMark(payload)
 	object := jsonscan.NewObject(payload)
 	var member jsonscan.Member
 	var refusal *Error

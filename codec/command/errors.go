@@ -58,16 +58,20 @@ var (
 	errBadSince       = &Error{Code: BadRequest, Message: "since must be an object with epoch, a string, and offset, an integer"}
 	errSinceChannels  = &Error{Code: BadRequest, Message: "since goes with channel, not with channels"}
 	errNoData         = &Error{Code: BadRequest, Message: "data is missing"}
+	errUTF16          = &Error{Code: BadRequest, Message: "the text starts with the byte order mark of UTF-16; send UTF-8"}
 	errNotObject      = &Error{Code: BadRequest, Message: "a message is one JSON object"}
 	errChannelEmpty   = &Error{Code: BadChannel, Message: "a channel name is empty"}
 	errChannelLong    = channelTooLong(MaxChannel)
-	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8, or holds half of a surrogate pair"}
+	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8"}
 	errChannelControl = &Error{Code: BadChannel, Message: "a channel name holds a space or a control character"}
 )
 
 // SyntaxError returns the refusal of a text in which a walk of package jsonscan met err, offset
 // bytes into it.
 func SyntaxError(text []byte, err error, offset int) *Error {
+	if jsonscan.HasUTF16Mark(text) {
+		return errUTF16
+	}
 	if errors.Is(err, jsonscan.ErrSyntax) && !startsObject(text) {
 		return errNotObject
 	}

@@ -34,7 +34,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 			}
 		}
 		for _, payload := range payloads {
-			_, _ = publish.DataFromPayload(scratch, payload, 1<<16)
+			_, _ = publish.DataFromPayload(&scratch, payload, 1<<16)
 		}
 		publish.Sniff(line)
 		publish.IsHTTP(inline)
@@ -111,7 +111,7 @@ func BenchmarkDataFromPayload(b *testing.B) {
 			b.SetBytes(int64(len(bytes)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := publish.DataFromPayload(scratch, bytes, 1<<16); err != nil {
+				if _, err := publish.DataFromPayload(&scratch, bytes, 1<<16); err != nil {
 					b.Fatal(err)
 				}
 			}

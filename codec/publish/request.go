@@ -52,12 +52,14 @@ type RequestLimits struct {
 	Channel int // each name, at most command.MaxChannel
 }
 
-// Parse reads one line and overwrites r with it. Keys are case-sensitive and unknown ones ignored.
+// Parse reads one line and overwrites r with it. Keys are case-sensitive and unknown ones ignored, and so is a
+// byte order mark before the object.
 //
 // The error is a *command.Error with bad_request, bad_channel (the message names it) or
 // limit_exceeded (too much data, or more than command.MaxChannels names). r.ID is set if the line is valid JSON
 // with an id, so that the answer can carry it.
 func (r *Request) Parse(line []byte, limits RequestLimits) error {
+	line = jsonscan.TrimMark(line)
 	r.texts.Reset()
 	*r = Request{Channels: r.Channels[:0], texts: r.texts}
 	object := jsonscan.NewObject(line)

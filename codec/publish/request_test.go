@@ -190,7 +190,7 @@ func TestDataFromPayload(t *testing.T) {
 	}
 	var scratch []byte
 	for _, tt := range tests {
-		data, err := publish.DataFromPayload(scratch, []byte(tt.payload), maxData)
+		data, err := publish.DataFromPayload(&scratch, []byte(tt.payload), maxData)
 		var refusal *command.Error
 		switch {
 		case tt.code == "" && (err != nil || string(data) != tt.want):
@@ -293,17 +293,17 @@ func FuzzRequest(f *testing.F) {
 func TestDeepPayloads(t *testing.T) {
 	const maxData = 1 << 20
 	for _, payload := range []string{nested(jsonscan.MaxDepth), `{"a":` + nested(jsonscan.MaxDepth-1) + `}`} {
-		if data, err := publish.DataFromPayload(nil, []byte(payload), maxData); err != nil || string(data) != payload {
+		if data, err := publish.DataFromPayload(new([]byte), []byte(payload), maxData); err != nil || string(data) != payload {
 			t.Errorf("at the limit: %.40s, %v", data, err)
 		}
 	}
 	for _, payload := range []string{nested(jsonscan.MaxDepth + 1), `{"a":` + nested(jsonscan.MaxDepth) + `}`, nested(10_000), nested(10_001), nested(500_000)} {
-		if data, err := publish.DataFromPayload(nil, []byte(payload), maxData); err != command.ErrDataDepth {
+		if data, err := publish.DataFromPayload(new([]byte), []byte(payload), maxData); err != command.ErrDataDepth {
 			t.Errorf("%d bytes of nesting: %.40s, %v", len(payload), data, err)
 		}
 	}
 	for _, text := range []string{strings.Repeat("[", 200), nested(200) + "]", strings.Repeat("[", 200) + strings.Repeat("}", 200)} {
-		if data, err := publish.DataFromPayload(nil, []byte(text), maxData); err != nil || string(data) != `"`+text+`"` {
+		if data, err := publish.DataFromPayload(new([]byte), []byte(text), maxData); err != nil || string(data) != `"`+text+`"` {
 			t.Errorf("text of brackets: %.40s, %v", data, err)
 		}
 	}

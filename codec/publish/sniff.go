@@ -5,31 +5,58 @@ import "bytes"
 // Protocol is what a connection to the publish port speaks.
 type Protocol uint8
 
-// The protocols. Undecided means that no telling byte has arrived yet.
+// The protocols. Undecided means that no telling byte has arrived yet. TLS and UTF16 are not spoken here,
+// but are recognised, so that whoever made the mistake can be told.
 const (
 	Undecided Protocol = iota
 	NDJSON
 	RESP
+	TLS
+	UTF16
 	Unknown
 )
 
-// Sniff tells the protocol by the first byte that is not a space, CR or LF, at b[skip]. The
-// bytes before it may be discarded; those of NDJSON count as lines, see Lines.Discarded.
+// Sniff tells the protocol by the first byte, at b[skip], that is not a space, CR, LF or part of a byte order
+// mark of UTF-8. The bytes before it may be discarded, also while it is Undecided; those of NDJSON count as
+// lines, see Lines.Discarded.
 func Sniff(b []byte) (protocol Protocol, skip int) {
-	for skip < len(b) && (b[skip] == ' ' || b[skip] == '\r' || b[skip] == '\n') {
-		skip++
+	for skip < len(b) {
+		switch b[skip] {
+		case ' ', '\r', '\n':
+			skip++
+			continue
+		case mark[0]:
+			if rest := b[skip:]; len(rest) < len(mark) && bytes.HasPrefix(mark, rest) {
+				return Undecided, skip // the start of a mark
+			} else if bytes.HasPrefix(rest, mark) {
+				skip += len(mark)
+				continue
+			}
+		}
+		return firstByte(b[skip]), skip
 	}
-	if skip == len(b) {
-		return Undecided, skip
-	}
-	switch c := b[skip] | 0x20; {
-	case b[skip] == '{':
-		return NDJSON, skip
-	case b[skip] == '*' || 'a' <= c && c <= 'z':
-		return RESP, skip
-	}
-	return Unknown, skip
+	return Undecided, skip
 }
+
+func firstByte(c byte) Protocol {
+	switch lower := c | 0x20; {
+	case c == tlsHandshake:
+		return TLS
+	case c == 0xff || c == 0xfe: // no text in UTF-8 has these
+		return UTF16
+	case c == '{':
+		return NDJSON
+	case c == '*' || 'a' <= lower && lower <= 'z':
+		return RESP
+	}
+	return Unknown
+}
+
+// mark is the byte order mark of UTF-8.
+var mark = []byte("\xef\xbb\xbf")
+
+// tlsHandshake is the type of a TLS record that holds a hello.
+const tlsHandshake = 22
 
 // httpMethods are the methods of RFC 9110, section 9, and RFC 5789.
 var httpMethods = [...]string{

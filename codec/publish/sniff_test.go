@@ -26,8 +26,11 @@ func TestSniff(t *testing.T) {
 		{"@", publish.Unknown, 0}, {"`", publish.Unknown, 0},
 		{"1", publish.Unknown, 0}, {"$", publish.Unknown, 0}, {"\"", publish.Unknown, 0},
 		{"\t{", publish.Unknown, 0},
-		{"\x16\x03\x01", publish.Unknown, 0},
-		{"\xff", publish.Unknown, 0},
+		{"\x16\x03\x01", publish.TLS, 0},
+		{"\xff", publish.UTF16, 0}, {"\xff\xfe{\x00", publish.UTF16, 0}, {"\xfe\xff\x00{", publish.UTF16, 0},
+		{"\xef", publish.Undecided, 0}, {"\xef\xbb", publish.Undecided, 0}, {"\xef\xbb\xbf", publish.Undecided, 3}, {" \xef\xbb", publish.Undecided, 1},
+		{"\xef\xbb\xbf{", publish.NDJSON, 3}, {"\r\n\xef\xbb\xbf\n*1", publish.RESP, 6}, {"\xef\xbb\xbf\xef\xbb\xbfPING", publish.RESP, 6},
+		{"\xef{", publish.Unknown, 0}, {"\xef\xbbx", publish.Unknown, 0}, {"\xef\xbb\xbf\xef\xbb[", publish.Unknown, 3},
 		{"\x00", publish.Unknown, 0},
 		{"\n", publish.Undecided, 1},
 	}

@@ -42,14 +42,17 @@ func checkChannel(name string) error {
 	return &Error{Code: CodeBadChannel, Message: "channel " + command.QuoteChannel([]byte(name)) + ": " + message}
 }
 
-// checkData returns data as it may stand in a line: itself, or compacted if it
-// spans several lines.
+// checkData returns data as it may stand in a line: itself without a byte order
+// mark before it, or compacted if it spans several lines.
 //
 // It must be one JSON value, or it could end the request early and add members
 // or whole requests of its own. The check is the gateway's, so that what is
 // accepted here is not refused there as malformed.
 func checkData(data []byte) ([]byte, error) {
+	data = jsonscan.TrimMark(data)
 	switch valid, deep := jsonscan.Check(data); {
+	case jsonscan.HasUTF16Mark(data):
+		return nil, &Error{Code: CodeBadRequest, Message: "data starts with the byte order mark of UTF-16; it must be UTF-8"}
 	case deep:
 		return nil, &Error{Code: CodeBadRequest, Message: command.ErrDataDepth.Message}
 	case !valid:

@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"fleetcast/codec/jsonscan"
 )
 
 // MaxText is the length of the longest profile, in bytes. It keeps the YAML parser, whose time grows
@@ -41,7 +43,10 @@ type section struct {
 // open parses text, one YAML document that is to be a mapping with the given keys.
 func (d *document) open(text []byte, keys ...string) section {
 	e := entry{doc: d, line: 1}
+	text = jsonscan.TrimMark(text)
 	switch {
+	case jsonscan.HasUTF16Mark(text):
+		e.fail("the profile is UTF-16, by its byte order mark; save it as UTF-8")
 	case len(text) > MaxText:
 		e.fail("the profile is longer than %d bytes", MaxText)
 	case !utf8.Valid(text):

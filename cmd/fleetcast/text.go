@@ -1,0 +1,31 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
+)
+
+// takeText is how arguments, flags and variables that are texts are taken. The
+// parser's own way puts U+FFFD where a text is no UTF-8, which makes another
+// channel of one.
+func takeText(ctx *kong.DecodeContext, target reflect.Value) error {
+	t, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	text, ok := t.Value.(string)
+	if !ok {
+		text = fmt.Sprint(t.Value) // a default of another kind
+	}
+	if !utf8.ValidString(text) {
+		return errNotText
+	}
+	target.SetString(text)
+	return nil
+}
+
+var errNotText = errors.New("is not valid UTF-8")
