@@ -30,6 +30,9 @@ type Admin struct {
 	// may be called again, by several goroutines. If it is nil, POST /api/drain
 	// is answered with 501.
 	Drain func()
+	// LogLinesLost is how many lines the process's log has lost, for /metrics. It
+	// is called by several goroutines. nil stands for none.
+	LogLinesLost func() uint64
 	// Patience is how long the loops may take to answer one request; 0 means
 	// 5 s.
 	Patience time.Duration
@@ -53,7 +56,7 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	})
 	api := &api{gateway: g, admin: admin, crossOrigin: http.NewCrossOriginProtection()}
 	api.addTo(mux)
-	mux.Handle("GET /metrics", newMetricsHandler(g, admin.Patience))
+	mux.Handle("GET /metrics", newMetricsHandler(g, admin))
 	page := dashboard.Handler()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)

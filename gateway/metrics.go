@@ -20,14 +20,23 @@ type metricsHandler struct {
 	process  *prometheus.Registry // what does not come from the loops
 }
 
-func newMetricsHandler(g *Gateway, patience time.Duration) *metricsHandler {
+func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
 	process := prometheus.NewRegistry()
 	process.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewBuildInfoCollector(),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "fleetcast_log_lines_lost_total",
+			Help: "Lines of the log that could not be written, or were not read in time.",
+		}, func() float64 {
+			if admin.LogLinesLost == nil {
+				return 0
+			}
+			return float64(admin.LogLinesLost())
+		}),
 	)
-	return &metricsHandler{gateway: g, patience: patience, process: process}
+	return &metricsHandler{gateway: g, patience: admin.Patience, process: process}
 }
 
 // ServeHTTP answers with 503 and the reason if a loop does not answer in

@@ -35,7 +35,7 @@ func (s *server) openAdmin(stop func()) error {
 		return fmt.Errorf("open the admin port: %w", err)
 	}
 	s.admin = &http.Server{
-		Handler:           s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop}),
+		Handler:           s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop, LogLinesLost: s.log.lost.Load}),
 		ReadHeaderTimeout: adminHeaderTimeout,
 		IdleTimeout:       adminIdleTimeout,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),

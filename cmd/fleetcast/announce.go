@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 
@@ -39,29 +41,37 @@ func (s *server) status() string { return "clients connect to " + s.clientURL() 
 
 // announce says that the gateway runs: in a few lines what a newcomer needs, or
 // one log message for those who read logs by machine.
-func (s *server) announce(w io.Writer, clients int) {
+func (s *server) announce(w *logWriter, clients int) {
 	if s.options.LogFormat.json {
 		s.logger.Info("running", "version", version(), "config", s.options.Config, "clients", s.clientURL(), "max_clients", clients,
 			"listen", s.ports.clients.opened(), "publish", s.ports.publish.opened(), "admin", s.ports.admin.opened())
 		return
 	}
-	fmt.Fprintf(w, "fleetcast %s is running\n", version())
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "fleetcast %s is running\n", version())
 	if s.options.Console.on {
-		fmt.Fprintf(w, "  open in a browser    http://%s/\n", s.ports.clients.shown())
+		fmt.Fprintf(&text, "  open in a browser    http://%s/\n", s.ports.clients.shown())
 	}
-	fmt.Fprintf(w, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
+	fmt.Fprintf(&text, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
 		s.clientURL(), humanize.Comma(int64(clients)))
 	if s.ports.publish.on() {
 		at := s.ports.publish.shown()
 		host, port, _ := net.SplitHostPort(at)
-		fmt.Fprintf(w, "  publish to           %s   for example:\n", at)
-		fmt.Fprintf(w, "      printf '{\"channel\":\"news\",\"data\":{\"a\":1}}\\n' | nc -N %s %s\n", host, port)
-		fmt.Fprintf(w, "      redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
+		fmt.Fprintf(&text, "  publish to           %s   for example:\n", at)
+		fmt.Fprintf(&text, "      printf '{\"channel\":\"news\",\"data\":{\"a\":1}}\\n' | nc -N %s %s\n", host, port)
+		fmt.Fprintf(&text, "      redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
 	}
 	if s.ports.admin.on() {
-		fmt.Fprintf(w, "  look inside at       http://%s/\n", s.ports.admin.shown())
+		fmt.Fprintf(&text, "  look inside at       http://%s/\n", s.ports.admin.shown())
 	}
-	fmt.Fprintln(w, "  stop with            Ctrl-C")
+	fmt.Fprintln(&text, "  stop with            Ctrl-C")
+	_, _ = w.Write(text.Bytes()) // a log writer cannot fail
+}
+
+// newAnnouncement takes what a server says of its start on the standard output.
+// Whether anybody reads that is nothing to it.
+func newAnnouncement(stdout io.Writer) *logWriter {
+	return newLogWriter(stdout, standardOutput, func(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) })
 }
 
 // servePorts are the flags that choose ports, for withCure.

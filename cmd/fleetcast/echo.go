@@ -30,18 +30,22 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	giveLoopsProcessors(c.Loops)
+	logger, log := newLog(std.err, logFormat{}, slog.LevelInfo)
+	defer log.flush()
 	server, err := echo.New(echo.Config{
 		Listen:     c.Listen.addrs,
 		Loops:      c.Loops,
 		MaxMessage: int(c.MaxMessage),
 
 		Compression: c.Compression.on,
-		Logger:      slog.New(slog.NewTextHandler(std.err, nil)),
+		Logger:      logger,
 	})
 	if err != nil {
 		return withCure(err, "another port with --listen")
 	}
-	fmt.Fprintf(std.out, "fleetcast echo is running at ws://%s/\n", c.Listen.shown(server.Addrs()))
+	announcement := newAnnouncement(std.out)
+	defer announcement.flush()
+	fmt.Fprintf(announcement, "fleetcast echo is running at ws://%s/\n", c.Listen.shown(server.Addrs()))
 	ended := make(chan struct{})
 	go func() { server.Run(); close(ended) }()
 	select {
@@ -49,7 +53,7 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		drain, cancel := context.WithTimeout(context.Background(), echoDrain)
 		defer cancel()
 		if err := server.Shutdown(drain); err != nil {
-			fmt.Fprintf(std.err, "fleetcast echo: stopped before every client had closed: %v\n", err)
+			logger.Warn("stopped before every client had closed", "error", err)
 		}
 	case <-ended:
 	}

@@ -15,6 +15,18 @@ func newLogger(w io.Writer, format logFormat, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+const (
+	standardError  = "the standard error"
+	standardOutput = "the standard output"
+)
+
+// newLog is a log on the standard error that neither holds the process up nor
+// ends it.
+func newLog(stderr io.Writer, format logFormat, level slog.Leveler) (*slog.Logger, *logWriter) {
+	w := newLogWriter(stderr, standardError, func(to io.Writer) *slog.Logger { return newLogger(to, format, level) })
+	return newLogger(w, format, level), w
+}
+
 // textDurations writes a duration as 1.5s. The JSON format would write it as a
 // number of nanoseconds.
 func textDurations(_ []string, a slog.Attr) slog.Attr {

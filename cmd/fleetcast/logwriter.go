@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"slices"
@@ -15,14 +16,20 @@ const (
 	flushPatience = time.Second
 )
 
-// logWriter keeps the log from holding the gateway up: a pipe that nobody
-// reads, or a terminal that was stopped, would make the loops wait. Lines for
-// which there is no room are lost, and their number is logged. Any goroutine may
-// call its methods.
+// logWriter keeps the log from holding the gateway up, and from ending it: a
+// pipe that nobody reads, or a terminal that was stopped, would make the loops
+// wait. Lines for which there is no room, and those that cannot be written
+// because the reader has gone or the disk is full, are lost; their number is
+// counted, and logged when a line can be written again. Any goroutine may call
+// its methods.
 type logWriter struct {
 	out   io.Writer
+	name  string // of out, for people
 	lines chan logLine
-	lost  atomic.Int64
+	lost  atomic.Uint64 // in all
+	// What only run touches.
+	told    uint64 // of the lost ones
+	failure error  // of the last write that failed since
 }
 
 // logLine is a line on its way, or a question whether those before it are
@@ -32,9 +39,10 @@ type logLine struct {
 	written chan struct{}
 }
 
-// newLogWriter writes to out in the background. report logs there directly.
-func newLogWriter(out io.Writer, report *slog.Logger) *logWriter {
-	l := &logWriter{out: out, lines: make(chan logLine, linesWaiting)}
+// newLogWriter writes to out, which has that name, in the background. report
+// makes the logger by which the loss of lines is told.
+func newLogWriter(out io.Writer, name string, report func(io.Writer) *slog.Logger) *logWriter {
+	l := &logWriter{out: out, name: name, lines: make(chan logLine, linesWaiting)}
 	go l.run(report)
 	return l
 }
@@ -49,17 +57,36 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *logWriter) run(report *slog.Logger) {
+func (l *logWriter) run(report func(io.Writer) *slog.Logger) {
+	var text bytes.Buffer
+	reporter := report(&text)
 	for line := range l.lines {
 		if line.written != nil {
 			close(line.written)
 			continue
 		}
-		_, _ = l.out.Write(line.text) // nobody is left to be told
-		if lost := l.lost.Swap(0); lost > 0 {
-			report.Warn("log lines were lost: the standard error was not read in time", "lines", lost)
+		if _, err := l.out.Write(line.text); err != nil {
+			l.lost.Add(1)
+			l.failure = err
+			continue
+		}
+		if lost := l.lost.Load(); lost > l.told {
+			text.Reset()
+			l.explain(reporter, lost-l.told)
+			if _, err := l.out.Write(text.Bytes()); err == nil {
+				l.told, l.failure = lost, nil
+			}
 		}
 	}
+}
+
+// explain logs that lines were lost.
+func (l *logWriter) explain(to *slog.Logger, lines uint64) {
+	if l.failure != nil {
+		to.Warn("log lines were lost: "+l.name+" could not be written to", "lines", lines, "error", l.failure)
+		return
+	}
+	to.Warn("log lines were lost: "+l.name+" was not read in time", "lines", lines)
 }
 
 // flush waits until everything before it is written, or patience ends.

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -29,7 +31,7 @@ func (g *gate) Write(p []byte) (int, error) {
 
 func TestLogWriterNeverWaits(t *testing.T) {
 	g := &gate{reached: make(chan struct{}), opened: make(chan struct{})}
-	w := newLogWriter(g, slog.New(slog.NewTextHandler(g, nil)))
+	w := newLogWriter(g, standardError, func(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) })
 	fmt.Fprintln(w, "first")
 	<-g.reached
 	for i := range linesWaiting + 7 {
@@ -69,4 +71,30 @@ func TestStuckStandardError(t *testing.T) {
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// switchable is a sink that can be replaced.
+type switchable struct {
+	mu    sync.Mutex
+	to    io.Writer
+	wrote chan struct{} // has a value after each write, if there is room
+}
+
+func (s *switchable) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		select {
+		case s.wrote <- struct{}{}:
+		default:
+		}
+	}()
+	return s.to.Write(p)
+}
+
+// now writes to w.
+func (s *switchable) now(w io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to = w
 }

@@ -27,21 +27,25 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"fleetcast/cmd/internal/stdio"
 )
 
-// commands is the command line.
+// commands is the command line. A command that serves goes on when its output is
+// lost.
 type commands struct {
-	Serve     serveCommand     `cmd:"" default:"withargs" help:"Run the gateway (the default command)."`
+	Serve     serveCommand     `cmd:"" serves:"" default:"withargs" help:"Run the gateway (the default command)."`
 	Config    configCommand    `cmd:"" help:"Print the effective configuration of serve as YAML, or check it."`
 	Publish   publishCommand   `cmd:"" help:"Publish events to a channel."`
 	Subscribe subscribeCommand `cmd:"" help:"Print the events of channels, one JSON message a line."`
-	Echo      echoCommand      `cmd:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
+	Echo      echoCommand      `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
 	Health    healthCommand    `cmd:"" help:"Ask a gateway on this machine whether it is well; exits with 1 if not."`
 	Doctor    doctorCommand    `cmd:"" help:"Check how many clients the limits of this machine allow, and say what to change."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
-// streams are the process's standard streams.
+// streams are the process's standard streams. A command's own out is a
+// stdio.Output.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
@@ -54,6 +58,7 @@ const (
 )
 
 func main() {
+	stdio.KeepRunning()
 	ctx, stop := signalContext()
 	defer stop()
 	reloads := make(chan os.Signal, 1) // several at once are one
@@ -109,6 +114,8 @@ func newParser(cli *commands, options ...kong.Option) *kong.Kong {
 // run executes one command line and returns the exit code. reload has a value
 // for each SIGHUP.
 func run(ctx context.Context, args []string, std streams, reload hangups) int {
+	out := stdio.NewOutput(std.out)
+	std.out = out
 	exit := -1
 	parser := newParser(new(commands),
 		kong.Writers(std.out, std.err),
@@ -117,8 +124,8 @@ func run(ctx context.Context, args []string, std streams, reload hangups) int {
 		kong.Bind(std, arguments(args), reload),
 	)
 	parsed, err := parser.Parse(args)
-	if exit >= 0 { // --help has printed
-		return exit
+	if exit >= 0 || out.Err() != nil { // --help has printed, or could not
+		return out.Exit(exit, exitFailure, "fleetcast", std.err)
 	}
 	if err != nil {
 		fmt.Fprintf(std.err, "fleetcast: %v\n%s\n", err, usageHint(err))
@@ -127,9 +134,18 @@ func run(ctx context.Context, args []string, std streams, reload hangups) int {
 	if parsed.Selected().Name != "serve" {
 		signal.Reset(syscall.SIGHUP) // it ends other commands
 	}
-	err = parsed.Run()
+	return conclude(parsed, parsed.Run(), out, std.err)
+}
+
+// conclude says why a command has failed, and returns the exit code.
+func conclude(parsed *kong.Context, err error, out *stdio.Output, complaints io.Writer) int {
+	name := "fleetcast " + parsed.Selected().Name
+	serves := parsed.Selected().Tag.Has("serves") // whoever reads its output or not
+	if !serves && out.Err() != nil && (err == nil || errors.Is(err, out.Err())) {
+		return out.Exit(0, exitFailure, name, complaints)
+	}
 	if err != nil && !errors.Is(err, errSilentFailure) {
-		fmt.Fprintf(std.err, "fleetcast %s: %v\n", parsed.Selected().Name, err)
+		fmt.Fprintf(complaints, "%s: %v\n", name, err)
 	}
 	switch {
 	case errors.As(err, new(usageError)):

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -88,9 +90,32 @@ func (n *notifier) watch(ctx context.Context, alive func(context.Context) error)
 }
 
 func (n *notifier) send(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	if err := notify(state); err != nil {
 		n.logger.Warn("systemd cannot be told of the service's state: its socket, NOTIFY_SOCKET, does not take it", "error", err)
 	}
+}
+
+// notifyPatience is how long systemd may take to make room for a notification.
+// Neither the start nor the end of the service waits longer for it.
+const notifyPatience = time.Second
+
+// notify sends what sd_notify(3) sends. daemon.SdNotify would wait without an
+// end for a socket that nobody reads.
+func notify(state string) error {
+	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
+	if addr.Name == "" {
+		return nil
+	}
+	conn, err := net.DialUnix(addr.Net, nil, addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyPatience)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(state))
+	return err
 }
 
 // statusLine is an assignment, which ends with its line.

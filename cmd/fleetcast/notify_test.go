@@ -150,3 +150,23 @@ func TestWatchdogOfAnotherProcess(t *testing.T) {
 		t.Errorf("it takes the watchdog of process 1 for its own: %v", n.watchdog)
 	}
 }
+
+// A manager that does not read its socket holds neither the start nor the end of
+// the service up.
+func TestNotifyDoesNotWaitForSystemd(t *testing.T) {
+	notifySocket(t)
+	log := newOutput()
+	n := newNotifier(slog.New(slog.NewTextHandler(log, nil)))
+	full := make(chan struct{})
+	go func() {
+		defer close(full)
+		for !regexp.MustCompile("i/o timeout").MatchString(log.String()) {
+			n.ready("") // the queue of the socket takes a few
+		}
+	}()
+	select {
+	case <-full:
+	case <-time.After(patience):
+		t.Error("a notification waits for its reader")
+	}
+}

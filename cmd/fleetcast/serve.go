@@ -34,6 +34,7 @@ type server struct {
 	admin   *http.Server // or nil
 	notify  *notifier
 	logger  *slog.Logger
+	log     *logWriter // of the logger
 	// terminal tells that a person runs the gateway in a terminal and without a
 	// file, so that a hangup can only mean that the terminal is gone.
 	terminal bool
@@ -52,9 +53,8 @@ func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, han
 func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, hangups hangups) error {
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(c.LogLevel))
-	log := newLogWriter(std.err, newLogger(std.err, c.LogFormat, level))
+	logger, log := newLog(std.err, c.LogFormat, level)
 	defer log.flush()
-	logger := newLogger(log, c.LogFormat, level)
 	warnOfVariables(logger, c.strange)
 	ports, err := c.openPorts()
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, h
 	if err != nil {
 		return err
 	}
-	s := &server{options: &c.options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger,
+	s := &server{options: &c.options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger, log: log,
 		terminal: c.Config == "" && isTerminal(std.in)}
 	ports.configure(&config)
 	config.HTTP = s.site
@@ -87,7 +87,9 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, h
 	s.site.show(s)
 	s.warnOfOpenPorts()
 	r := reloader{args: args, connections: connections, server: s, level: level}
-	return s.run(ctx, hangups, r, func() { s.announce(std.out, config.MaxClients) })
+	announcement := newAnnouncement(std.out)
+	defer announcement.flush()
+	return s.run(ctx, hangups, r, func() { s.announce(announcement, config.MaxClients) })
 }
 
 // run serves until ctx ends, then drains. announce is called once clients are

@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/gobwas/ws"
 
+	"fleetcast/cmd/internal/stdio"
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 )
@@ -45,16 +46,24 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 			return fmt.Errorf("channel %q: %w", name, err)
 		}
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if out, ok := std.out.(*stdio.Output); ok {
+		out.WhenUnread(func() { stop(out.Err()) })
+	}
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = minRetry, maxRetry
 	for {
 		s := subscriber{command: c, std: std, reader: websocket.ReaderConfig{Client: true, MaxMessage: subscribeMaxMessage}}
 		err := s.follow(ctx)
+		var lost outputError
 		var refused refusedError
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.As(err, &refused) {
+		switch {
+		case errors.As(err, &lost):
+			return lost.error
+		case ctx.Err() != nil:
+			return ended(ctx)
+		case errors.As(err, &refused):
 			return err
 		}
 		if s.welcomed {
@@ -67,11 +76,25 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 		fmt.Fprintf(std.err, "fleetcast subscribe: %v; connecting again in %v%s\n", err, wait.Round(time.Millisecond), asked)
 		select {
 		case <-ctx.Done():
-			return nil
+			return ended(ctx)
 		case <-time.After(wait):
 		}
 	}
 }
+
+// ended is why ctx has ended, if that was not asked for.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// outputError ends subscribe: what it prints goes nowhere.
+type outputError struct{ error }
+
+// Unwrap returns the error itself.
+func (e outputError) Unwrap() error { return e.error }
 
 // refusedError is an answer that would be the same the next time.
 type refusedError struct{ code, message string }
@@ -290,6 +313,8 @@ func (s *subscriber) printLine(value []byte) error {
 			value[i] = ' '
 		}
 	}
-	_, err := fmt.Fprintf(s.std.out, "%s\n", value)
-	return err
+	if _, err := fmt.Fprintf(s.std.out, "%s\n", value); err != nil {
+		return outputError{err}
+	}
+	return nil
 }

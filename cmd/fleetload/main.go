@@ -27,6 +27,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"fleetcast/cmd/internal/stdio"
 )
 
 // commands are the sub-commands with their flags.
@@ -55,6 +57,7 @@ const (
 )
 
 func main() {
+	stdio.KeepRunning()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
@@ -62,6 +65,8 @@ func main() {
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, arguments []string, std streams) int {
+	out := stdio.NewOutput(std.out)
+	std.out = out
 	exit := -1
 	parser := kong.Must(new(commands),
 		kong.Name("fleetload"),
@@ -73,14 +78,18 @@ func run(ctx context.Context, arguments []string, std streams) int {
 		kong.Bind(std),
 	)
 	command, err := parser.Parse(arguments)
-	if exit >= 0 { // --help has printed
-		return exit
+	if exit >= 0 || out.Err() != nil { // --help has printed, or could not
+		return out.Exit(exit, exitFailed, "fleetload", std.err)
 	}
 	if err != nil {
 		fmt.Fprintf(std.err, "fleetload: %v\nRun 'fleetload --help' for what it takes.\n", err)
 		return exitFailed
 	}
-	switch err := command.Run(); {
+	err = command.Run()
+	if out.Err() != nil {
+		return out.Exit(0, exitFailed, "fleetload", std.err)
+	}
+	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errFault):

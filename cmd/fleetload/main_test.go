@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"fleetcast/cmd/internal/stdio"
 )
 
 // Command lines that cannot be run end with status 2 and say why; nobody
@@ -51,5 +56,45 @@ func TestCommandLine(t *testing.T) {
 		if got != c.exit || !strings.Contains(faults.String(), c.want) {
 			t.Errorf("%q ends with %d, want %d, and says %q, want %q", line, got, c.exit, faults.String(), c.want)
 		}
+	}
+}
+
+// A result that cannot be written is told, and one that nobody reads ends the
+// run quietly; the report is written all the same.
+func TestResultsThatCannotBeWritten(t *testing.T) {
+	const connect = "connect --clients 2 --hold 1ms --url ws://127.0.0.1:1/ws --pid=-1 -q"
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this machine has no /dev/full: %v", err)
+	}
+	defer full.Close()
+	read, unread, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer unread.Close()
+	report := filepath.Join(t.TempDir(), "report.html")
+	for _, c := range []struct {
+		line string
+		out  io.Writer
+		exit int
+		want string
+	}{
+		{connect, full, exitFailed, "write the standard output: write /dev/full: no space left on device"},
+		{connect + " --json", full, exitFailed, "write the standard output: write /dev/full: no space left on device"},
+		{"--help", full, exitFailed, "write the standard output: write /dev/full: no space left on device"},
+		{connect + " --report /dev/full", io.Discard, exitFailed, "writing the report: writing the page: write /dev/full: no space left on device"},
+		{connect, unread, stdio.ExitBrokenPipe, ""},
+		{connect + " --json --report " + report, unread, stdio.ExitBrokenPipe, "the report is in " + report},
+	} {
+		var faults bytes.Buffer
+		got := run(t.Context(), strings.Fields(c.line), streams{c.out, &faults})
+		if got != c.exit || !strings.Contains(faults.String(), c.want) || strings.Contains(faults.String(), "broken pipe") {
+			t.Errorf("%q ends with %d, want %d, and says %q, want %q", c.line, got, c.exit, faults.String(), c.want)
+		}
+	}
+	if info, err := os.Stat(report); err != nil || info.Size() == 0 {
+		t.Errorf("the report is %v, error %v", info, err)
 	}
 }

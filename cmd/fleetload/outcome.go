@@ -47,13 +47,14 @@ func (f *commonFlags) scenario(std streams, name string, config *loadtest.Common
 	for _, miss := range expectations.Check(result) {
 		result.Missed = append(result.Missed, miss.String())
 	}
-	if err := f.print(std, result); err != nil {
-		return err
-	}
-	if page != nil {
+	printed := f.print(std, result)
+	if page != nil { // also when the output is lost
 		if err := writeReport(std, page, result); err != nil {
-			return err
+			return errors.Join(printed, err)
 		}
+	}
+	if printed != nil {
+		return printed
 	}
 	return verdict(std, result, expectations)
 }
