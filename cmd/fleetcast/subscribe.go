@@ -216,7 +216,7 @@ func (s *subscriber) read(early []byte) error {
 				return fmt.Errorf("the gateway broke the protocol: %w", err)
 			}
 			if !ok {
-				break
+				continue // a fragment
 			}
 			if err := s.handle(message); err != nil {
 				return err

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -48,9 +49,10 @@ type Message struct {
 	Payload []byte
 }
 
-// Next takes what it can from b and stops after one message. n is what it
-// consumed; ok tells that msg is complete. With ok false and err nil all of b
-// was consumed and more bytes are needed.
+// Next takes at most one frame from b, so that the caller can count frames and
+// stop between them. n is what it consumed; ok tells that msg is complete. With ok
+// false and err nil, n < len(b) means that a fragment ended there, and the caller
+// goes on with the rest; otherwise all of b was consumed and more bytes are needed.
 //
 // Next changes b: a frame that is whole in b is unmasked there, and
 // msg.Payload then points into b, unless it was compressed. The payload is valid until the next call of
@@ -68,22 +70,16 @@ func (r *Reader) Next(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, e
 			return msg, 0, false, p.failure
 		}
 	}
-	for {
-		var took int
-		var refused *CloseError
-		if p := r.partial; p != nil && p.state != betweenFrames {
-			msg, took, ok, refused = p.takePayload(b[n:], c)
-		} else {
-			msg, took, ok, refused = r.takeFrame(b[n:], c)
-		}
-		n += took
-		if refused != nil {
-			return Message{}, n, false, r.fail(refused)
-		}
-		if ok || n == len(b) {
-			return msg, n, ok, nil
-		}
+	var refused *CloseError
+	if p := r.partial; p != nil && p.state != betweenFrames {
+		msg, n, ok, refused = p.takePayload(b, c)
+	} else {
+		msg, n, ok, refused = r.takeFrame(b, c)
 	}
+	if refused != nil {
+		return Message{}, n, false, r.fail(refused)
+	}
+	return msg, n, ok, nil
 }
 
 // Recycle gives the buffers of the message just handled back to the pool. The
@@ -117,6 +113,19 @@ func (r *Reader) Release() {
 func (r *Reader) Pending() bool {
 	p := r.partial
 	return p != nil && p.pending()
+}
+
+// PendingBytes is the memory in bytes that a half received frame or message takes,
+// 0 if there is none. A context of the peer's compression is not part of it.
+func (r *Reader) PendingBytes() int {
+	p := r.partial
+	switch {
+	case p == nil || !p.pending():
+		return 0
+	case p.message == nil:
+		return int(unsafe.Sizeof(*p))
+	}
+	return int(unsafe.Sizeof(*p)) + cap(p.message.B)
 }
 
 // takeFrame takes a frame, or the beginning of one, while none is under way.

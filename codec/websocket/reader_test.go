@@ -45,8 +45,11 @@ func read(t testing.TB, c *websocket.ReaderConfig, chunks ...[]byte) (got []mess
 				}
 				return got, err
 			}
-			if n > len(b) || !ok && n != len(b) {
+			if n > len(b) || n == 0 {
 				t.Fatalf("consumed %d of %d bytes, ok is %t", n, len(b), ok)
+			}
+			if !ok && n < len(b) && !r.Pending() {
+				t.Fatalf("a frame that is neither a message nor a fragment ends at %d of %d bytes", n, len(b))
 			}
 			if ok {
 				got = append(got, message{msg.Op, string(msg.Payload)})
@@ -232,6 +235,41 @@ func TestReaderKeepsNothingWhenIdle(t *testing.T) {
 	r.Release()
 	if r != (websocket.Reader{}) || r.Pending() {
 		t.Error("Release kept something")
+	}
+}
+
+// TestReaderStopsAfterEachFrame: no sequence of frames is taken at once, however
+// small they are and although no message ends.
+func TestReaderStopsAfterEachFrame(t *testing.T) {
+	compressing := &websocket.ReaderConfig{MaxMessage: 64 << 10, Deflate: true}
+	for name, test := range map[string]struct {
+		first, more string
+		config      *websocket.ReaderConfig
+	}{
+		"empty fragments":        {fragment(ws.OpText, false, ""), fragment(ws.OpContinuation, false, ""), server},
+		"fragments of one byte":  {fragment(ws.OpBinary, false, "x"), fragment(ws.OpContinuation, false, "x"), server},
+		"fragments and pings":    {fragment(ws.OpText, false, "x"), frame(ws.OpPing, ""), server},
+		"pongs":                  {frame(ws.OpPong, ""), frame(ws.OpPong, ""), server},
+		"empty messages":         {frame(ws.OpText, ""), frame(ws.OpText, ""), server},
+		"compressed, no content": {marked(fragment(ws.OpText, false, "")), fragment(ws.OpContinuation, false, ""), compressing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const frames = 100
+			b := []byte(test.first + strings.Repeat(test.more, frames))
+			var r websocket.Reader
+			defer r.Release()
+			for taken := 0; len(b) > 0; taken++ {
+				want := len(test.more)
+				if taken == 0 {
+					want = len(test.first)
+				}
+				_, n, _, err := r.Next(b, test.config)
+				if n != want || err != nil {
+					t.Fatalf("after %d frames %d bytes were taken, want %d: %v", taken, n, want, err)
+				}
+				b = b[n:]
+			}
+		})
 	}
 }
 

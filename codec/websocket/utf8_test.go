@@ -1,7 +1,6 @@
 package websocket_test
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -98,10 +97,9 @@ func checkEarliest(t *testing.T, text string) {
 			if got != want {
 				t.Errorf("%q in %s, client is %t: refused at byte %d of % x, want %d", text, way, c.Client, got, stream, want)
 			}
-			if _, _, _, err := r.Next(bytes.Clone(stream), c); (err != nil) != (want >= 0) {
+			if _, err := read(t, c, stream); (err != nil) != (want >= 0) {
 				t.Errorf("%q in %s, in one read: %v", text, way, err)
 			}
-			r.Release()
 		}
 	}
 }
