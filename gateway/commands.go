@@ -26,18 +26,18 @@ func tooManySubscriptions(limit int64) *command.Error {
 	}
 }
 
-// command handles one text message of the client and returns how many channels
-// that was about. The answers go to the reply buffer.
-func (c *session) command(payload []byte) (channels int) {
+// command handles one text message of the client. It returns how many channels
+// that was about, and how many commands the rate refused. The answers go to the
+// reply buffer.
+func (c *session) command(payload []byte) (channels, refused int) {
 	s := c.shard
 	cmd := &s.command
 	err := cmd.Parse(payload)
 	if err == nil && (cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe) {
-		c.eachChannel(cmd)
-		return len(cmd.Channels)
+		return len(cmd.Channels), c.eachChannel(cmd)
 	}
 	if refusal := c.takeCommand(); refusal != nil {
-		err = refusal
+		err, refused = refusal, 1
 	}
 	switch {
 	case err != nil:
@@ -49,7 +49,7 @@ func (c *session) command(payload []byte) (channels int) {
 		s.replies = command.AppendPong(s.replies, cmd.ID)
 		s.endReply(start)
 	}
-	return len(cmd.Channels)
+	return len(cmd.Channels), refused
 }
 
 // takeCommand counts one command; the refusal, if any, says that there were too
@@ -66,9 +66,9 @@ func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
 	return nil
 }
 
-// eachChannel subscribes or unsubscribes. Each name is a command of its own.
-func (c *session) eachChannel(cmd *command.Command) {
-	refused := 0
+// eachChannel subscribes or unsubscribes. Each name is a command of its own; it
+// returns how many of them the rate refused.
+func (c *session) eachChannel(cmd *command.Command) (refused int) {
 	for _, name := range cmd.Channels {
 		refusal := c.takeCommandBehind(refused)
 		if refusal != nil {
@@ -85,6 +85,7 @@ func (c *session) eachChannel(cmd *command.Command) {
 			c.unsubscribe(name, cmd.ID)
 		}
 	}
+	return refused
 }
 
 // subscribe starts deliveries behind the position that the reply names.
@@ -226,7 +227,7 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *accoun
 
 // starve lets a command wait for credit. TCP pushes the client back.
 func (c *session) starve(payload []byte, account *account) {
-	c.held = &heldInput{starved: append([]byte(nil), payload...)}
+	c.held = &heldInput{starved: append([]byte(nil), payload...), waits: waitCredit}
 	c.conn.PauseReading()
 	c.shard.starved.add(c, account)
 }

@@ -10,16 +10,27 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// heldInput is input that waits: the start of a handshake's head; what follows
-// commands whose replies the client does not read; what is for the next turn; or,
-// of a client whose publish found no credit, that command and what followed it.
+// waitReason is why input waits and is not handled.
+type waitReason uint8
+
+const (
+	waitWhole  waitReason = iota // for the rest of a request's head, or for replies to leave
+	waitCredit                   // its publish found no credit; see starved
+	waitTurn                     // for the next turn, because much was handled in this one
+	waitRate                     // for the client's rate to allow more frames
+)
+
+// heldInput is input that waits: the start of a handshake's head, or what follows
+// the last frame that was handled.
 type heldInput struct {
-	starved   []byte // the command's payload; nil if none waits for credit
-	postponed bool   // it waits for the next turn, which alone goes on with it
-	rest      *bytebufferpool.ByteBuffer
+	starved []byte // the payload of a command that waits for credit; nil if none does
+	waits   waitReason
+	rest    *bytebufferpool.ByteBuffer
 }
 
-// read handles frames until p is used up or the session cannot go on.
+// read handles frames until p is used up or the session cannot go on. Every frame
+// is work and, unless it completes a command that the rate allows, is charged to
+// the client's rate.
 func (c *session) read(p []byte) {
 	s := c.shard
 	work := 0
@@ -34,32 +45,75 @@ func (c *session) read(p []byte) {
 			return
 		}
 		p = p[n:]
-		if !ok {
-			return
+		spent := false
+		if ok {
+			charged, done := c.handle(message)
+			c.reader.Recycle()
+			work += done
+			spent = charged > 0 && c.charge(charged)
+		} else {
+			work += controlWork + n
+			spent = c.charge(1)
 		}
-		work += c.handle(message)
-		c.reader.Recycle()
 		if len(s.replies) >= repliesHeld {
 			c.flushReplies()
 		}
-		if c.repliesWait() && len(p) > 0 {
+		switch {
+		case c.state != sessionOpen || c.held != nil:
+		case c.repliesWait() && len(p) > 0:
 			c.hold(p) // until the replies have left
 			return
-		}
-		if work > turnWork && len(p) > 0 && c.held == nil && c.state == sessionOpen {
+		case spent:
+			c.throttle(p)
+			return
+		case work > turnWork && len(p) > 0:
 			c.postpone(p)
 			return
 		}
 	}
 }
 
+// charge charges frames to the client's rate; spent tells that it must wait.
+func (c *session) charge(frames int) (spent bool) {
+	rate := &c.shard.gateway.settings.Load().commands
+	return rate.charge(&c.commandsDue, frames, c.shard.loop.Now())
+}
+
 // postpone leaves p for the next turn, so that others have theirs.
 func (c *session) postpone(p []byte) {
-	c.hold(p)
-	c.held.postponed = true
-	c.conn.PauseReading()
+	c.pause(p, waitTurn)
 	c.shard.postponed.push(c)
 	c.shard.counters.readCuts++
+}
+
+// throttle stops reading a client that has sent far more than its rate allows. TCP
+// pushes it back.
+func (c *session) throttle(p []byte) {
+	c.pause(p, waitRate)
+	c.shard.throttled.push(c)
+	c.shard.counters.throttles++
+}
+
+// pause keeps p and reads no more until the reason is gone.
+func (c *session) pause(p []byte, reason waitReason) {
+	c.hold(p)
+	c.held.waits = reason
+	c.conn.PauseReading()
+}
+
+// resumeThrottled gives the clients a turn whose rate allows more.
+func (s *shard) resumeThrottled() {
+	rate, now := &s.gateway.settings.Load().commands, s.loop.Now()
+	for range s.throttled.len() {
+		switch c := s.throttled.pop(); {
+		case c.held == nil || c.held.waits != waitRate: // it has ended
+		case rate.recovered(c.commandsDue, now):
+			c.held.waits = waitTurn
+			s.postponed.push(c)
+		default:
+			s.throttled.push(c)
+		}
+	}
 }
 
 // resumePostponed goes on with what clients had sent too much of, one after the
@@ -71,9 +125,9 @@ func (s *shard) resumePostponed() {
 	end := s.loop.Refresh() + resumeSlice
 	for range s.postponed.len() {
 		switch c := s.postponed.pop(); {
-		case c.held == nil || !c.held.postponed: // it has ended
+		case c.held == nil || c.held.waits != waitTurn: // it has ended
 		case c.repliesWait():
-			c.held.postponed = false // it goes on when the replies have left
+			c.held.waits = waitWhole // it goes on when the replies have left
 		default:
 			c.resume()
 		}
@@ -83,8 +137,9 @@ func (s *shard) resumePostponed() {
 	}
 }
 
-// handle handles a message and returns how much work that was, see turnWork.
-func (c *session) handle(m websocket.Message) (work int) {
+// handle handles a message. It returns how many frames are to be charged for it,
+// none for a command that the rate allows, and how much work it was, see turnWork.
+func (c *session) handle(m websocket.Message) (charged, work int) {
 	s := c.shard
 	work = controlWork
 	if m.Op == ws.OpText || m.Op == ws.OpBinary {
@@ -97,24 +152,42 @@ func (c *session) handle(m websocket.Message) (work int) {
 	switch m.Op {
 	case ws.OpText:
 		s.scanned = 0
-		work += nameWork*c.command(m.Payload) + s.scanned
+		channels, refused := c.command(m.Payload)
+		work += nameWork*channels + s.scanned
+		return refusalCharge(refused, len(m.Payload)), work
 	case ws.OpBinary:
-		c.refuseBinary()
+		return refusalCharge(c.refuseBinary(), len(m.Payload)), work
 	case ws.OpPing:
 		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
 	case ws.OpClose:
 		code, _, _ := websocket.ParseClose(m.Payload) // Next has validated it
 		c.finish(clientClosed, code, "")
 	}
-	return work
+	return 1, work
 }
 
-func (c *session) refuseBinary() {
+// What a command that the rate refuses is charged beyond one frame.
+const (
+	bytesPerFrame = 8 << 10 // of the message, which was read in full
+	namesPerFrame = 8       // that were refused, each with an error
+)
+
+// refusalCharge is how many frames are charged for a message of a client of which
+// the rate has refused so many commands.
+func refusalCharge(refused, length int) int {
+	if refused == 0 {
+		return 0
+	}
+	return 1 + refused/namesPerFrame + length/bytesPerFrame
+}
+
+func (c *session) refuseBinary() (refused int) {
 	var err error = errBinary
 	if refusal := c.takeCommand(); refusal != nil {
-		err = refusal
+		err, refused = refusal, 1
 	}
 	c.refuse(err, command.ID{})
+	return refused
 }
 
 // violate fails the connection as RFC 6455, section 7.1.7 says.

@@ -19,6 +19,16 @@ func worstInputs() map[string][]byte {
 		}
 		return input
 	}
+	// fragments is one message in more and more frames, with control frames between.
+	fragments := func(payload string, between ...byte) (input []byte) {
+		input = websocket.AppendMaskedFragment(input, ws.OpText, false, nil, [4]byte{1, 2, 3, 4})
+		for len(input) < 63<<10 {
+			input = websocket.AppendMaskedFragment(input, ws.OpContinuation, false, []byte(payload), [4]byte{1, 2, 3, 4})
+			input = append(input, between...)
+		}
+		return input
+	}
+	ping := websocket.AppendMaskedFrame(nil, ws.OpPing, nil, [4]byte{1, 2, 3, 4})
 	names := make([]string, 1024)
 	for i := range names {
 		names[i] = fmt.Sprintf("%q", fmt.Sprint(i))
@@ -27,6 +37,12 @@ func worstInputs() map[string][]byte {
 	few := `,"channels":[` + strings.Join(names[:128], ",") + `]}`
 	return map[string][]byte{
 		"pings":                frames(ws.OpPing, ""),
+		"pongs":                frames(ws.OpPong, ""),
+		"long pings":           frames(ws.OpPing, strings.Repeat("x", 125)),
+		"empty fragments":      fragments(""),
+		"fragments of a byte":  fragments("x"),
+		"fragments and pings":  fragments("x", ping...),
+		"binary":               frames(ws.OpBinary, ""),
 		"empty text":           frames(ws.OpText, ""),
 		"not JSON":             frames(ws.OpText, "x"),
 		"ping commands":        frames(ws.OpText, `{"type":"ping"}`),
@@ -61,6 +77,7 @@ func BenchmarkInput(b *testing.B) {
 			}
 			for b.Loop() {
 				copy(buffer, input) // frames are unmasked in place
+				c.reader.Release()
 				turn(func() { c.Received(buffer) })
 				for c.held != nil || c.backlog != nil {
 					read()

@@ -38,7 +38,7 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 	perCommand := names * 100 // bytes of answers, about
 	most := repliesHeld + 2*perCommand
 	c.Received(input)
-	for c.held != nil && c.held.postponed { // until the socket is full
+	for c.held != nil && c.held.waits == waitTurn { // until the socket is full
 		s.resumePostponed()
 	}
 	if c.held == nil || c.backlog == nil {

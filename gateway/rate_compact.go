@@ -16,6 +16,7 @@ type compactBucket struct {
 	shift     uint8
 	interval  uint32 // of one, on average; 0: no bound
 	tolerance uint32 // how far ahead of the clock one more may be taken
+	frame     uint32 // what a frame is charged
 }
 
 // compactShift makes the unit about a microsecond, which wraps after 73
@@ -23,7 +24,17 @@ type compactBucket struct {
 // seldom settled, it is larger.
 const compactShift = 10
 
-// maxCompact is how many units ahead a number may be, and so the largest burst.
+const (
+	// framesPerThing is how many frames cost as much as one thing that is taken.
+	framesPerThing = 32
+	// longestFrame is the most that a frame costs, in time, however low the rate
+	// is: pings and answers to pings must stay possible.
+	longestFrame = time.Millisecond
+	// slackFrames is how many frames may be charged beyond what may be taken.
+	slackFrames = 1024
+)
+
+// maxCompact is how many units ahead a number may be, and so about the largest burst.
 const maxCompact = math.MaxUint32 / 16
 
 // newCompactBucket is for numbers that are settled once in each interval
@@ -33,7 +44,7 @@ const maxCompact = math.MaxUint32 / 16
 func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 	c := compactBucket{shift: compactShift}
 	b := newBucket(r)
-	burst := uint64(min(max(r.Burst, 1), maxCompact))
+	burst := uint64(min(max(r.Burst, 1), maxCompact-slackFrames))
 	for ; ; c.shift++ {
 		interval := uint64(0)
 		if !r.Unlimited() {
@@ -41,9 +52,10 @@ func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 		}
 		// A number is at most this far ahead, and stays for at most settled, late as
 		// that may be, before it is looked at: both together are far from a wrap.
-		most := max(interval*burst, uint64(settled)>>c.shift)
+		frame := min(max(interval/framesPerThing, 1), max(uint64(longestFrame)>>c.shift, 1))
+		most := max(interval*burst+frame*slackFrames, uint64(settled)>>c.shift)
 		if most <= maxCompact {
-			c.interval = uint32(interval)
+			c.interval, c.frame = uint32(interval), uint32(frame)
 			c.tolerance = uint32(interval * (burst - 1))
 			return c
 		}
@@ -87,8 +99,30 @@ func (b compactBucket) clock(now time.Duration) uint32 { return uint32(now >> b.
 // ahead is how far due lies ahead of the clock; 0 if it has passed.
 func (b compactBucket) ahead(due, clock uint32) uint32 {
 	ahead := due - clock
-	if ahead > b.tolerance+b.interval {
+	if ahead > b.ceiling() {
 		return 0
 	}
 	return ahead
+}
+
+// ceiling is how far ahead of the clock a number can be.
+func (b compactBucket) ceiling() uint32 { return b.tolerance + b.interval + b.slack() }
+
+func (b compactBucket) slack() uint32 { return b.frame * slackFrames }
+
+// charge takes n frames, whether the rate allows them or not. It tells whether
+// the slack is used up: then no more should be accepted until recovered.
+func (b compactBucket) charge(due *uint32, n int, now time.Duration) (spent bool) {
+	if b.interval == 0 {
+		return false
+	}
+	clock := b.clock(now)
+	ahead := min(uint64(b.ahead(*due, clock))+uint64(n)*uint64(b.frame), uint64(b.ceiling()))
+	*due = clock + uint32(ahead)
+	return uint32(ahead) == b.ceiling()
+}
+
+// recovered tells whether half of the slack is free again.
+func (b compactBucket) recovered(due uint32, now time.Duration) bool {
+	return b.interval == 0 || b.ahead(due, b.clock(now)) <= b.ceiling()-b.slack()/2
 }

@@ -109,12 +109,50 @@ func TestCompactBucketBounds(t *testing.T) {
 			}
 		}
 	}
-	// After a change of the rate, a number means at most a burst's time.
+	// After a change of the rate, a number means at most a burst's time, and the slack.
 	slow := newCompactBucket(Rate{1, 10}, time.Second)
 	for random := rand.New(rand.NewPCG(3, 4)); now < 2*time.Hour; now += time.Minute {
 		due = random.Uint32()
-		if wait := slow.take(&due, now); wait > 2*time.Second {
+		if wait := slow.take(&due, now); wait > time.Second+slackFrames*longestFrame+10*time.Millisecond {
 			t.Fatalf("a number of another bucket has to wait %v", wait)
 		}
+	}
+}
+
+// TestCompactBucketCharges charges frames: they count for what may be taken, and
+// are spent with the slack.
+func TestCompactBucketCharges(t *testing.T) {
+	for _, rate := range []Rate{{100, 2000}, {10, 1}, {1.0 / 3600, 1}, {5000, 10}, {1e6, 1000}} {
+		b := newCompactBucket(rate, 25*time.Second)
+		now := time.Hour
+		due := b.start(now)
+		frames := 0
+		for !b.charge(&due, 1, now) {
+			frames++
+		}
+		framesOfBurst := float64(rate.Burst) * float64(b.interval) / float64(b.frame)
+		if want := framesOfBurst + slackFrames - 1; float64(frames) < want-1 || float64(frames) > want+1 {
+			t.Errorf("%+v: %d frames may come at once, want %.0f", rate, frames, want)
+		}
+		if b.take(&due, now) == 0 {
+			t.Errorf("%+v: what frames have used up can be taken", rate)
+		}
+		if b.recovered(due, now) {
+			t.Errorf("%+v: recovered at once", rate)
+		}
+		if !b.charge(&due, 1<<40, now) {
+			t.Errorf("%+v: a large charge is not spent", rate)
+		}
+		slack := time.Duration(b.slack()) << b.shift
+		if !b.recovered(due, now+slack) || b.recovered(due, now+slack/4) {
+			t.Errorf("%+v: not recovered after the time of the slack, or too early", rate)
+		}
+		if wait := b.take(&due, now); b.take(&due, now+wait) != 0 {
+			t.Errorf("%+v: cannot be taken after %v", rate, wait)
+		}
+	}
+	var due uint32
+	if none := newCompactBucket(Rate{}, time.Second); none.charge(&due, 1<<30, 0) || !none.recovered(due, 0) {
+		t.Error("no rate is a bound")
 	}
 }

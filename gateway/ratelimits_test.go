@@ -332,7 +332,7 @@ func TestMaxChannelName(t *testing.T) {
 // from being served.
 func TestPingFlood(t *testing.T) {
 	const pings = 200_000
-	s := start(t, oneShard)
+	s := start(t, oneShard, noRates)
 	reading, stuck, other := s.connect(), s.connectNarrow(), s.connect()
 	if err := stuck.SetWriteBuffer(64 << 10); err != nil {
 		t.Fatal(err)

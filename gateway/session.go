@@ -332,7 +332,7 @@ func (c *session) goOnReading() {
 	switch {
 	case c.held == nil:
 		c.conn.ResumeReading()
-	case c.held.starved == nil && !c.held.postponed:
+	case c.held.waits == waitWhole:
 		c.resume()
 	}
 }

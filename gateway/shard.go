@@ -44,6 +44,7 @@ type shard struct {
 	slice     time.Duration  // how long a turn fans out
 	starved   starved        // clients whose publish waits for credit
 	postponed ring[*session] // clients whose input is handled in the next turn
+	throttled ring[*session] // clients that have sent more frames than their rate allows
 	lagging   lagging        // clients with a backlog
 	sizes     sizes          // of their backlogs
 	looked    int            // place in lagging where relieve looked last
@@ -163,6 +164,7 @@ func (s *shard) Tick() {
 		}
 		c.pongDue(pinged)
 	}
+	s.resumeThrottled()
 }
 
 // endsPerTurn bounds how many clients of a kind a turn ends because their time is
@@ -195,12 +197,13 @@ func (s *shard) endLate() (busy bool) {
 	return s.handshakes.IsDue(now) || s.closing.IsDue(now)
 }
 
-// forget drops the deadlines of sessions that are gone: without connections the
+// forget drops what is kept of sessions that are gone: without connections the
 // loop does not tick, and they would be kept alive.
 func (s *shard) forget() {
 	s.handshakes.Clear()
 	s.pongs.Clear()
 	s.closing.Clear()
+	s.throttled = ring[*session]{}
 }
 
 // takeMail sorts what has arrived: events wait with their channel.

@@ -30,6 +30,7 @@ type counters struct {
 	gaps       uint64 // told
 	fanOutCuts uint64 // fan-outs interrupted because their slice was over
 	readCuts   uint64 // times a client's input was left for the next turn
+	throttles  uint64 // times a client was not read because of its rate
 	queued     int64  // events taken and not yet served to all subscribers
 	// addressesUnknown counts clients of trusted proxies that did not say whose they
 	// are. Health checks, which never become clients, are the proxies' own.
@@ -62,6 +63,7 @@ type Stats struct {
 	Writes            uint64            `json:"writes"`
 	FanOutCuts        uint64            `json:"fan_out_cuts"` // times a fan-out was interrupted to let others have their turn
 	ReadCuts          uint64            `json:"read_cuts"`    // times a client's input was left for the next turn, so that others have theirs
+	Throttles         uint64            `json:"throttles"`    // times a client was not read for a while, because it had sent far more than its rate allows
 	ClientMessages    uint64            `json:"client_messages"`
 	ClientPublished   uint64            `json:"client_published"`
 	CommandErrors     map[string]uint64 `json:"command_errors"` // by code
@@ -212,6 +214,7 @@ func (s *shard) stats() Stats {
 		Writes:            c.writes,
 		FanOutCuts:        c.fanOutCuts,
 		ReadCuts:          c.readCuts,
+		Throttles:         c.throttles,
 		ClientMessages:    c.messagesIn,
 		ClientPublished:   c.published,
 		CommandErrors:     make(map[string]uint64),
@@ -254,6 +257,7 @@ func (t *Stats) add(s *Stats) {
 	t.Writes += s.Writes
 	t.FanOutCuts += s.FanOutCuts
 	t.ReadCuts += s.ReadCuts
+	t.Throttles += s.Throttles
 	t.ClientMessages += s.ClientMessages
 	t.ClientPublished += s.ClientPublished
 	t.BytesIn += s.BytesIn

@@ -9,12 +9,15 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// handledPerTurn is how much in messages of one session is echoed at a time, in
-// bytes. Messages that were sent compressed may be much longer than a read, or
-// much work.
-const handledPerTurn = 1 << 20
+// handledPerTurn is how much in frames of one session is handled at a time, in
+// bytes; frameCost is what a frame counts beside its bytes. Messages that were sent
+// compressed may be much longer than a read, or much work.
+const (
+	handledPerTurn = 1 << 20
+	frameCost      = 256
+)
 
-// echo handles the messages in p while the peer takes the answers and the turn
+// echo handles the frames in p while the peer takes the answers and the turn
 // lasts.
 func (s *session) echo(p []byte) {
 	handled := 0
@@ -25,8 +28,9 @@ func (s *session) echo(p []byte) {
 			s.violated(err)
 			return
 		}
+		handled += frameCost + n
 		if !ok {
-			break
+			continue
 		}
 		handled += len(msg.Payload)
 		if s.windowBits > 0 {
