@@ -295,3 +295,27 @@ func TestMuchInputYields(t *testing.T) {
 		}
 	}
 }
+
+// A session that sends many small frames, of which no message comes, yields too.
+func TestManyFramesYield(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"fragments": websocket.AppendMaskedFragment(nil, ws.OpContinuation, false, nil, [4]byte{1, 2, 3, 4}),
+		"pongs":     maskedFrame(ws.OpPong, nil),
+		"pings":     maskedFrame(ws.OpPing, nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, open)
+			stream := websocket.AppendMaskedFragment(nil, ws.OpBinary, false, nil, [4]byte{1, 2, 3, 4})
+			const frames = 4 * handledPerTurn / frameCost
+			b.Received(append(stream, bytes.Repeat(frame, frames)...))
+			turns := 1
+			for ; b.phase == yielded; turns++ {
+				b.drain()
+				b.shard.Turn()
+			}
+			if turns < 4 {
+				t.Errorf("%d frames were handled in %d turns", frames, turns)
+			}
+		})
+	}
+}
