@@ -109,6 +109,7 @@ type subscriber struct {
 	reader   websocket.ReaderConfig
 	silence  time.Duration // without a byte, after which the gateway is gone; 0: not known yet
 	welcomed bool
+	asking   *asking
 	retryAt  time.Time // when the gateway wants us back: by its goodbye, or its refusal
 
 	sending sync.Mutex
@@ -124,20 +125,27 @@ func (s *subscriber) follow(ctx context.Context) error {
 	defer s.conn.Close()
 	defer context.AfterFunc(ctx, s.stop)()
 
-	var requests []byte
-	for i := range s.command.Channels {
-		requests = s.appendSubscribe(requests, i)
-	}
-	if err := s.send(requests); err != nil {
+	s.asking = newAsking(s.command.Channels)
+	if err := s.ask(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	return s.read(early)
 }
 
-// appendSubscribe appends the request for the i-th channel, whose id is i.
-func (s *subscriber) appendSubscribe(dst []byte, i int) []byte {
-	text := command.AppendSubscribe(nil, command.NewID(uint64(i)), s.command.Channels[i])
-	return websocket.AppendMaskedFrame(dst, ws.OpText, text, ws.NewMask())
+// ask sends what is to be asked for next, if anything is, after the pause that the
+// gateway has asked for.
+func (s *subscriber) ask() error {
+	pause := s.asking.pause
+	text := s.asking.next()
+	if text == nil {
+		return nil
+	}
+	frame := websocket.AppendMaskedFrame(nil, ws.OpText, text, ws.NewMask())
+	if pause == 0 {
+		return s.send(frame)
+	}
+	time.AfterFunc(pause, func() { _ = s.send(frame) }) // if the connection is gone, that is told where it is read
+	return nil
 }
 
 // send sends frames, unless ours was the last word. Any goroutine may call it.
@@ -276,8 +284,14 @@ func (s *subscriber) print(payload []byte) error {
 	case command.KindWelcome:
 		s.welcomed = true
 		s.silence = silenceFactor * time.Duration(m.PingIntervalMS) * time.Millisecond
+		limits, err := command.ParseLimits(m.Limits)
+		if err != nil {
+			return fmt.Errorf("message not understood: %w", err)
+		}
+		s.asking.limit(limits)
 	case command.KindSubscribed:
 		fmt.Fprintf(s.std.err, "fleetcast subscribe: subscribed to %s, behind offset %d\n", m.Channel, m.Offset)
+		return s.answered(&m)
 	case command.KindGoodbye:
 		s.retryAt = time.Now().Add(pauseOf(m.RetryAfterMS))
 	case command.KindError:
@@ -294,14 +308,22 @@ func (s *subscriber) refused(m *command.ServerMessage) error {
 	default:
 		return refusedError{string(m.Code), string(m.Message)}
 	}
-	if m.RetryAfterMS == 0 || !m.ID.Set || m.ID.Value >= uint64(len(s.command.Channels)) {
+	if m.RetryAfterMS == 0 || !m.ID.Set {
 		return fmt.Errorf("%s: %s", m.Code, m.Message)
 	}
-	pause := pauseOf(m.RetryAfterMS)
-	fmt.Fprintf(s.std.err, "fleetcast subscribe: %s: %s; trying again in %v, as the gateway asks\n", m.Code, m.Message, pause)
-	request := s.appendSubscribe(nil, int(m.ID.Value))
-	time.AfterFunc(pause, func() { _ = s.send(request) }) // if the connection is gone, that is told where it is read
-	return nil
+	return s.answered(m)
+}
+
+// answered takes the answer for one channel. After the last of a message the next
+// one is sent.
+func (s *subscriber) answered(m *command.ServerMessage) error {
+	if !s.asking.answer(m) {
+		return nil
+	}
+	if told := s.asking.tell(); told != "" {
+		fmt.Fprintf(s.std.err, "fleetcast subscribe: %s\n", told)
+	}
+	return s.ask()
 }
 
 // printLine prints a JSON value as one line. Line ends in it can only be white

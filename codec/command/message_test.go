@@ -39,6 +39,7 @@ var messages = []struct {
 	{"goodbye", command.AppendGoodbye(nil, "draining", 1234), `{"type":"goodbye","reason":"draining","retry_after_ms":1234}`},
 
 	{"subscribe", command.AppendSubscribe(nil, one, "news"), `{"type":"subscribe","id":1,"channel":"news"}`},
+	{"subscribe to several", command.AppendSubscribe(nil, one, "a", `b"`), `{"type":"subscribe","id":1,"channels":["a","b\""]}`},
 	{"unsubscribe", command.AppendUnsubscribe(nil, command.NewID(2), "news"), `{"type":"unsubscribe","id":2,"channel":"news"}`},
 	{"publish", command.AppendPublish(nil, command.NewID(3), "chat", []byte(`{"a":[1]}`)), `{"type":"publish","id":3,"channel":"chat","data":{"a":[1]}}`},
 	{"ping", command.AppendPing(nil, command.NewID(4)), `{"type":"ping","id":4}`},
