@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -171,6 +172,9 @@ func (s *shard) turnAway(fd int, from *source, refused refusal) {
 	s.gateway.connections.Add(-1)
 	s.leave(from)
 	s.counters.handshakeFailures[refused.err.Reason]++
+	if key := (incidentKey{metricHandshakes, refused.err.Reason}); s.samples.wants(key) {
+		s.samples.keep(key, slog.String("address", peerText(fd)))
+	}
 	s.logTurnedAway(fd, refused.err.Reason)
 	answer := websocket.AppendRefusalRetry(s.replies[:0], refused.err, refused.retryAfter)
 	s.loop.Dismiss(fd, answer, endsHead, s.mayLinger())

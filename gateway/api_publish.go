@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type apiPublisher struct {
 	// Counted with those of the publish port.
 	requests, events uint64
 	errors           map[command.Code]uint64
+	samples          samples
 }
 
 func newAPIPublisher(g *Gateway) *apiPublisher {
@@ -51,7 +53,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, err := a.gateway.apiPublisher.publish(body)
+	reply, err := a.gateway.apiPublisher.publish(body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -72,14 +74,18 @@ type publishResult struct {
 	Subscribers int    `json:"subscribers"`
 }
 
-// publish handles one request and counts what became of it. As on the publish
+// publish handles one request from an address and counts what became of it. As on the publish
 // port, an event may have gone to some of its channels if another is refused.
-func (p *apiPublisher) publish(body []byte) (publishReply, error) {
+func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	reply, err := p.sequence(body)
 	if err != nil {
-		p.errors[apiErrorOf(err).code]++
+		refusal := apiErrorOf(err)
+		p.errors[refusal.code]++
+		if key := (incidentKey{metricPublishErrors, string(refusal.code)}); p.samples.wants(key) {
+			p.samples.keep(key, slog.String("address", from), slog.String("by", "/api/publish"), slog.String("message", clip(refusal.message)))
+		}
 	}
 	return reply, err
 }
@@ -126,6 +132,13 @@ func (p *apiPublisher) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
+}
+
+// takeSamples returns the samples of requests that were refused.
+func (p *apiPublisher) takeSamples() samples {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.samples.take()
 }
 
 // addStats adds the counters.

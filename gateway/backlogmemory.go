@@ -157,6 +157,7 @@ func (c *session) cutForMemory() {
 	}
 	// It was to get what waits before its end; or the frame that is half out is
 	// large by itself.
+	c.sampleEnd(backlogsFull)
 	c.reason = backlogsFull
 	c.backlog.release()
 	c.conn.Reset()

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"fleetcast/codec/command"
 )
@@ -268,6 +269,9 @@ func (c *session) refuseChannel(verb string, name []byte, err error, id command.
 func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
 	s.counters.commandErrors[refusal.Code]++
+	if key := (incidentKey{metricCommandErrors, string(refusal.Code)}); s.samples.wants(key) {
+		s.samples.keep(key, append(c.identity(), slog.String("message", clip(refusal.Message)))...)
+	}
 	start := s.beginReply()
 	s.replies = command.AppendRefusal(s.replies, id, refusal)
 	s.endReply(start)

@@ -3,11 +3,8 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"sync/atomic"
 	"time"
-
-	"fleetcast/poller"
 )
 
 // connectionLog writes about clients and publishers that come and go: at most
@@ -67,9 +64,8 @@ func (s *shard) logTurnedAway(fd int, reason string) {
 	if limit == 0 {
 		return
 	}
-	addr := poller.RemoteAddr(fd)
 	s.gateway.connectionLog.write(limit, s.loop.Now(), "handshake refused",
-		slog.String("reason", reason), slog.String("address", addressText(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))))
+		slog.String("reason", reason), slog.String("address", peerText(fd)))
 }
 
 // logGone tells of a client that was connected and is not any more.

@@ -44,6 +44,7 @@ type Gateway struct {
 	// publisherIDs counts the numbers given to RESP connections.
 	publisherIDs atomic.Uint64
 	apiPublisher *apiPublisher
+	watch        *watch
 
 	clientAddrs, publishAddrs []netip.AddrPort
 
@@ -90,6 +91,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		g.closeLoops()
 		return nil, err
 	}
+	g.watch = newWatch(g)
 	return g, nil
 }
 
@@ -184,6 +186,7 @@ func (g *Gateway) Run() {
 	}
 	loops.Go(g.sweepStreams)
 	loops.Go(g.sweepAddresses)
+	loops.Go(g.watch.run)
 	if g.http != nil {
 		served := make(chan struct{})
 		go func() { g.http.run(); close(served) }()
@@ -194,6 +197,7 @@ func (g *Gateway) Run() {
 	for _, s := range g.shards {
 		s.closeWaiting()
 	}
+	g.watch.finish()
 	g.compressed.end()
 	g.serving.Store(false)
 	close(g.stopped)

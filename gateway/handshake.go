@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -64,6 +65,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	out, accepted, err := s.gateway.settings.Load().upgrader.Upgrade(s.replies, head)
 	s.replies = out
 	if errors.As(err, &refused) {
+		c.sampleHead(refused, head)
 		return refused
 	}
 	if accepted.Deflates {
@@ -76,6 +78,9 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.addressesUnknown++
+		if key := (incidentKey{metricAddressesUnknown, ""}); s.samples.wants(key) {
+			s.samples.keep(key, slog.String("proxy", addressText(c.remote())))
+		}
 	}
 	c.logConnected(accepted.Origin)
 	var id [16]byte
@@ -124,6 +129,7 @@ func (c *session) refuseHandshake(refused *websocket.HandshakeError) {
 // handshakeRefused ends a session whose refusal is in the reply buffer.
 func (c *session) handshakeRefused(refused *websocket.HandshakeError) {
 	c.shard.counters.handshakeFailures[refused.Reason]++
+	c.sampleRefused(refused)
 	c.logRefused(refused.Reason)
 	c.lastWords(handshakeFailed)
 }

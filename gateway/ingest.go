@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,8 @@ type ingest struct {
 	drainBy time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters ingestCounters
+	samples  samples
+	longest  longest       // turn since the watch asked
 	reads    int           // of publishers, in this turn
 	sharing  int           // how many publishers share what is read, by the last turns
 	warned   time.Duration // when an HTTP request was last logged; the loop's time
@@ -82,7 +85,10 @@ func newIngest(g *Gateway) (*ingest, error) {
 		wakes:    newWakeSet(g.config().Shards),
 	}
 	var err error
-	in.loop, err = poller.NewLoop(in, poller.LoopConfig{ReadBuffer: ingestReadBuffer})
+	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
+		ReadBuffer: ingestReadBuffer,
+		TurnDone:   func(took time.Duration) { in.longest.observe(took) },
+	})
 	in.starved.loop = in.loop
 	return in, err
 }
@@ -120,6 +126,9 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 // protocol it speaks is not known; the words are for both a person and RESP.
 func (in *ingest) turnAway(fd int, reason, words string) {
 	in.counters.refused[reason]++
+	if key := (incidentKey{metricPublishers, reason}); in.samples.wants(key) {
+		in.samples.keep(key, slog.String("address", peerText(fd)))
+	}
 	in.gateway.publishers.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 	unix.Close(fd)
@@ -183,9 +192,6 @@ func (in *ingest) Tick() {
 		p.conn.Close(errImpatient)
 	}
 }
-
-// refused counts an error that a publisher is told.
-func (in *ingest) refused(code command.Code) { in.counters.errors[code]++ }
 
 // startDrain lets publishers finish and then closes their connections. done is
 // called when the last one is gone.

@@ -54,6 +54,7 @@ func (c *session) pongDue(pinged time.Duration) {
 }
 
 func (c *session) silent() {
+	c.sampleEnd(pingTimeout)
 	c.reason = pingTimeout
 	c.conn.Close(errSilent)
 }

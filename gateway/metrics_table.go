@@ -13,6 +13,7 @@ import (
 
 // plainMetric is a metric of one series.
 type plainMetric struct {
+	name  string // without the prefix
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
 	value func(*statsCollector) float64
@@ -20,6 +21,8 @@ type plainMetric struct {
 
 // labelledMetric is a counter with one series per value of its label.
 type labelledMetric struct {
+	name   string // without the prefix
+	label  string // the label's name
 	desc   *prometheus.Desc
 	known  []string // exported also while they are 0, so that a first increase shows
 	counts func(*statsCollector) map[string]uint64
@@ -122,12 +125,14 @@ var plainMetrics = []plainMetric{
 
 var labelledMetrics = []labelledMetric{
 	{
-		desc:   describe("client_disconnects_total", "Ends of clients' connections, by reason.", "reason"),
+		name: metricDisconnects, label: "reason",
+		desc:   describe(metricDisconnects, "Ends of clients' connections, by reason.", "reason"),
 		known:  disconnectNames[undecided+1:],
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.Disconnects },
 	},
 	{
-		desc: describe("handshake_failures_total", "Handshakes of clients that were refused or broken off, by reason.", "reason"),
+		name: metricHandshakes, label: "reason",
+		desc: describe(metricHandshakes, "Handshakes of clients that were refused or broken off, by reason.", "reason"),
 		known: []string{
 			websocket.ReasonMalformedRequest, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 			websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
@@ -139,7 +144,8 @@ var labelledMetrics = []labelledMetric{
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.HandshakeFailures },
 	},
 	{
-		desc: describe("publish_errors_total", "Requests to publish, on the publish port or by the API, that were refused, by code.", "code"),
+		name: metricPublishErrors, label: "code",
+		desc: describe(metricPublishErrors, "Requests to publish, on the publish port or by the API, that were refused, by code.", "code"),
 		known: []string{
 			string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
 			string(command.PermissionDenied), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
@@ -147,7 +153,8 @@ var labelledMetrics = []labelledMetric{
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Errors },
 	},
 	{
-		desc: describe("client_command_errors_total", "Commands of clients that were answered with an error, by code.", "code"),
+		name: metricCommandErrors, label: "code",
+		desc: describe(metricCommandErrors, "Commands of clients that were answered with an error, by code.", "code"),
 		known: []string{
 			string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
 			string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
@@ -156,7 +163,8 @@ var labelledMetrics = []labelledMetric{
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Total.CommandErrors },
 	},
 	{
-		desc:   describe("publishers_refused_total", "Connections to the publish port that were turned away, by reason.", "reason"),
+		name: metricPublishers, label: "reason",
+		desc:   describe(metricPublishers, "Connections to the publish port that were turned away, by reason.", "reason"),
 		known:  []string{refusedFull, refusedDraining},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Refused },
 	},
@@ -180,12 +188,12 @@ var timeMetrics = []timeMetric{
 }
 
 func gauge(name, help string, value func(*statsCollector) int64) plainMetric {
-	return plainMetric{describe(name, help), prometheus.GaugeValue,
+	return plainMetric{name, describe(name, help), prometheus.GaugeValue,
 		func(c *statsCollector) float64 { return float64(value(c)) }}
 }
 
 func counter(name, help string, value func(*statsCollector) uint64) plainMetric {
-	return plainMetric{describe(name, help), prometheus.CounterValue,
+	return plainMetric{name, describe(name, help), prometheus.CounterValue,
 		func(c *statsCollector) float64 { return float64(value(c)) }}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -190,7 +191,7 @@ func (p *publisher) sniff(b []byte) (rest []byte, outcome verdict) {
 	}
 	message := strangers[protocol]
 	p.ingest.replies = publish.AppendError(p.ingest.replies, command.ID{}, p.lines.Number()+1, command.BadRequest, message)
-	p.ingest.refused(command.BadRequest)
+	p.refused(command.BadRequest, message)
 	return nil, stepClose
 }
 
@@ -247,6 +248,19 @@ func (p *publisher) endInput() {
 	}
 	p.sendReplies()
 	p.close()
+}
+
+// refused counts an error that the publisher is told.
+func (p *publisher) refused(code command.Code, message string) {
+	in := p.ingest
+	in.counters.errors[code]++
+	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
+		attrs := []slog.Attr{slog.String("address", p.remote)}
+		if p.resp.name != "" {
+			attrs = append(attrs, slog.String("name", clip(p.resp.name)))
+		}
+		in.samples.keep(key, append(attrs, slog.String("message", clip(message)))...)
+	}
 }
 
 // sendReplies sends what the loop's reply buffer gathered for this publisher.

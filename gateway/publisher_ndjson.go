@@ -86,7 +86,7 @@ func (p *publisher) publishRequest(r *publish.Request) error {
 // refuseLine answers a request with an error, which is a *command.Error.
 func (p *publisher) refuseLine(id command.ID, err error) {
 	refusal := refusalOf(err)
-	p.ingest.refused(refusal.Code)
+	p.refused(refusal.Code, refusal.Message)
 	p.answerRefusal(id, refusal)
 }
 

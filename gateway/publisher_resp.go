@@ -28,7 +28,7 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	c := &in.resp
 	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config().MaxEvent, Command: in.gateway.config().MaxEvent + requestRoom})
 	if err != nil {
-		in.refused(command.BadRequest)
+		p.refused(command.BadRequest, err.Error())
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
 		return 0, stepClose
 	}
@@ -41,7 +41,7 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	case len(c.Args) == 0:
 		return n, stepDone
 	case c.Inline && publish.IsHTTP(b[:n]):
-		in.refused(command.PermissionDenied)
+		p.refused(command.PermissionDenied, "an HTTP request")
 		in.warnOfHTTP(p)
 		return n, stepClose
 	}
@@ -255,13 +255,13 @@ func (p *publisher) respRefuse(err error) verdict {
 	if refusal.Code == command.RateLimited {
 		message = fmt.Sprintf("rate limited, try again in %d ms: %s", refusal.RetryAfterMS(), message)
 	}
-	p.ingest.refused(refusal.Code)
+	p.refused(refusal.Code, refusal.Message)
 	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+message)
 	return stepDone
 }
 
 func (p *publisher) respError(message string) verdict {
-	p.ingest.refused(command.BadRequest)
+	p.refused(command.BadRequest, message)
 	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
 	return stepDone
 }

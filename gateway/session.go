@@ -167,6 +167,7 @@ func (c *session) Closed(err error) {
 // with the client's FIN, or when patience ends. Replies go out before it; events
 // that wait do not, nor gaps.
 func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
+	c.sampleEnd(reason)
 	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
 	if c.backlog != nil {
 		c.backlog.dropEvents()
@@ -191,6 +192,7 @@ func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text strin
 // lastWords makes what is in the shard's reply buffer the last that this
 // session sends.
 func (c *session) lastWords(reason disconnect) {
+	c.sampleEnd(reason)
 	c.reason = reason
 	c.moveTo(sessionClosing)
 	c.releaseHeld()

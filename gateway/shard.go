@@ -61,7 +61,9 @@ type shard struct {
 	closing    *poller.Deadlines[*session] // clients that must be gone
 
 	counters counters
-	taken    int // events taken from the mailbox in this turn
+	samples  samples
+	longest  longest // turn since the watch asked
+	taken    int     // events taken from the mailbox in this turn
 	random   *rand.ChaCha8
 
 	// Scratch, empty between the handling of two sockets.
@@ -93,7 +95,10 @@ func newShard(g *Gateway, index int) (*shard, error) {
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: g.config().PingInterval,
-		TurnDone:      func(took time.Duration) { s.counters.turns.observe(took, 1) },
+		TurnDone: func(took time.Duration) {
+			s.counters.turns.observe(took, 1)
+			s.longest.observe(took)
+		},
 	})
 	s.starved.loop = s.loop
 	return s, err

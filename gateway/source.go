@@ -265,6 +265,12 @@ func (c *session) remote() netip.AddrPort {
 // address is the client's as text, or empty if it is gone.
 func (c *session) address() string { return addressText(c.remote()) }
 
+// peerText is the address of a socket's peer as text, or empty if it is gone.
+func peerText(fd int) string {
+	addr := poller.RemoteAddr(fd)
+	return addressText(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+}
+
 func addressText(addr netip.AddrPort) string {
 	switch {
 	case !addr.IsValid():

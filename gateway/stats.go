@@ -153,7 +153,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		stats.Shards = append(stats.Shards, shard)
 		stats.Total.add(&shard)
 	}
-	stats.Publish.Errors, stats.Publish.Refused = make(map[string]uint64), make(map[string]uint64)
+	stats.Publish = newPublishStats()
 	for _, in := range g.ingests {
 		if err := g.ask(ctx, in.post, func() { in.addStats(&stats.Publish) }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
@@ -196,6 +196,10 @@ func newStats() Stats {
 		Disconnects:       make(map[string]uint64),
 		HandshakeFailures: make(map[string]uint64),
 	}
+}
+
+func newPublishStats() PublishStats {
+	return PublishStats{Errors: make(map[string]uint64), Refused: make(map[string]uint64)}
 }
 
 // stats copies the shard's counters; the shard calls it.

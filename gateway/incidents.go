@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+const (
+	// incidentInterval is how often one kind of incident is logged at most while it
+	// goes on.
+	incidentInterval = time.Minute
+	// massLeast and massShare are from how many cases within an interval on, in all
+	// and as a share of the clients, something is unusual that single clients bring
+	// about every day.
+	massLeast = 10
+	massShare = 0.01
+)
+
+// incidents logs that clients and publishers are refused or cut off: a line when
+// a kind of incident occurs first, and then one with the count, at most once per
+// incidentInterval, while it goes on. After an interval without any, the next one
+// is a first again. It looks at counters, so that an incident costs a loop nothing
+// but its counter. It belongs to one goroutine.
+type incidents struct {
+	logger *slog.Logger
+	state  map[incidentKey]*incidentState
+}
+
+// incidentState is what was logged of one kind.
+type incidentState struct {
+	told   uint64        // of the counter, when the last line was written
+	at     time.Duration // when that was
+	level  slog.Level    // of it
+	active bool          // there was one, and since then no interval without a case
+	sample sample
+}
+
+func newIncidents(logger *slog.Logger) *incidents {
+	return &incidents{logger: logger, state: make(map[incidentKey]*incidentState)}
+}
+
+// sampled takes samples over, until a line is written that needs them.
+func (in *incidents) sampled(taken samples) {
+	for key, s := range taken {
+		st := in.of(key)
+		if st.sample.attrs == nil {
+			st.sample.attrs = s.attrs
+		}
+		for _, name := range s.names {
+			st.sample.addName(name)
+		}
+	}
+}
+
+func (in *incidents) of(key incidentKey) *incidentState {
+	st := in.state[key]
+	if st == nil {
+		st = new(incidentState)
+		in.state[key] = st
+	}
+	return st
+}
+
+// observe looks at the counters at a moment of the loops' clock, and logs what is
+// due. With last, it logs all that was not told yet.
+func (in *incidents) observe(stats *GatewayStats, now time.Duration, last bool) {
+	look := incidentLook{now: now, last: last, mass: uint64(max(massLeast, massShare*float64(stats.Total.Clients)))}
+	collector := &statsCollector{stats: stats}
+	for i := range labelledMetrics {
+		m := &labelledMetrics[i]
+		for value, n := range m.counts(collector) {
+			if key := (incidentKey{m.name, value}); notIncidents[key] == "" {
+				in.count(key, m.label, n, look)
+			}
+		}
+	}
+	for i := range plainMetrics {
+		m := &plainMetrics[i]
+		if key := (incidentKey{m.name, ""}); incidentMessages[m.name] != "" {
+			in.count(key, "", uint64(m.value(collector)), look)
+		}
+	}
+}
+
+// incidentLook is when the counters are looked at, and how.
+type incidentLook struct {
+	now  time.Duration
+	last bool
+	mass uint64 // from how many on what is usual is not
+}
+
+// count logs what is due of one kind, whose counter, with a label of that name,
+// has come to n.
+func (in *incidents) count(key incidentKey, label string, n uint64, look incidentLook) {
+	st := in.state[key]
+	if st == nil && n == 0 {
+		return
+	}
+	st = in.of(key)
+	kind, added, over := incidentKinds[key], n-st.told, look.now-st.at
+	if added == 0 {
+		st.active = st.active && over < incidentInterval
+		return
+	}
+	level := slog.LevelWarn
+	if kind.usual && added < look.mass {
+		level = slog.LevelInfo
+	}
+	if st.active && over < incidentInterval && level <= st.level && !look.last {
+		return
+	}
+	var attrs []slog.Attr
+	if label != "" {
+		attrs = append(attrs, slog.String(label, key.label))
+	}
+	attrs = append(attrs, slog.Uint64("count", added))
+	if st.active {
+		attrs = append(attrs, slog.Duration("over", over.Round(time.Second)))
+	}
+	attrs = append(attrs, slog.Uint64("total", n))
+	attrs = append(attrs, st.sample.shown(kind.names)...)
+	if kind.advice != "" {
+		attrs = append(attrs, slog.String("advice", kind.advice))
+	}
+	in.logger.LogAttrs(context.Background(), level, incidentMessages[key.metric], attrs...)
+	*st = incidentState{told: n, at: look.now, level: level, active: true}
+}

@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// The metrics that count whoever is refused or cut off, without the prefix.
+const (
+	metricDisconnects      = "client_disconnects_total"
+	metricHandshakes       = "handshake_failures_total"
+	metricCommandErrors    = "client_command_errors_total"
+	metricPublishErrors    = "publish_errors_total"
+	metricPublishers       = "publishers_refused_total"
+	metricDropped          = "dropped_events_total"
+	metricAddressesUnknown = "client_addresses_unknown_total"
+)
+
+// incidentMessages say what a metric of the kinds below counts. They are the
+// messages of the log lines, which docs/operations.md explains.
+var incidentMessages = map[string]string{
+	metricDisconnects:      "clients were cut off",
+	metricHandshakes:       "handshakes of clients were refused",
+	metricCommandErrors:    "commands of clients were refused",
+	metricPublishErrors:    "requests to publish were refused",
+	metricPublishers:       "connections to the publish port were turned away",
+	metricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
+	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
+}
+
+// incidentKind is how one kind of incident is logged.
+type incidentKind struct {
+	advice string // what to do about it, or empty
+	usual  bool   // single clients bring it about every day: it is a warning only if it is many
+	names  string // the attribute for the sample's names
+}
+
+// What is advised about several kinds.
+const (
+	adviceSlow    = "see what is loud: /api/channels?order=bytes, /api/publishers; and who lags: /api/laggards; then --slow-policy"
+	adviceFull    = "raise --max-clients and the descriptor limit, or add a gateway"
+	adviceNetwork = "many at once share a network or a proxy; see whether one closes idle connections sooner than --ping-interval"
+	adviceProxy   = "see whether a proxy in front passes Host, Upgrade, Connection and the path /ws on"
+	adviceClient  = "the example's message says what is wrong; many are a bug of the clients, or abuse"
+	adviceLimit   = "the example's message names the limit; see docs/operations.md#limits"
+	adviceSender  = "these events are lost; /api/publishers shows who sends them"
+)
+
+// incidentKinds are the counters that mean that somebody was refused or cut off.
+// Each counter is here or in notIncidents; one with a label is here with each value.
+var incidentKinds = map[incidentKey]incidentKind{
+	{metricDisconnects, disconnectNames[slowConsumer]}:  {advice: adviceSlow},
+	{metricDisconnects, disconnectNames[backlogsFull]}:  {advice: adviceSlow + ", --backlog-memory"},
+	{metricDisconnects, disconnectNames[pingTimeout]}:   {advice: adviceNetwork, usual: true},
+	{metricDisconnects, disconnectNames[sendTimeout]}:   {advice: adviceNetwork, usual: true},
+	{metricDisconnects, disconnectNames[protocolError]}: {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
+	{metricDisconnects, disconnectNames[messageTooBig]}: {advice: "clients send messages above --max-message", usual: true},
+
+	{metricHandshakes, websocket.ReasonFull}:             {advice: adviceFull},
+	{metricHandshakes, errConnectRate.Reason}:            {advice: "more clients come than --connects admits; they are told when to come back"},
+	{metricHandshakes, errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
+	{metricHandshakes, errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
+	{metricHandshakes, websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
+	{metricHandshakes, reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
+	{metricHandshakes, errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
+	{metricHandshakes, websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
+	{metricHandshakes, websocket.ReasonNotFound}:         {advice: "clients connect to " + Path, usual: true},
+	{metricHandshakes, websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + Path, usual: true},
+	{metricHandshakes, websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonMalformedRequest}: {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonBadHTTPVersion}:   {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonBadMethod}:        {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonBadVersion}:       {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonBadKey}:           {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonUnexpectedBody}:   {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonHeadTooLarge}:     {advice: "large cookies or header fields", usual: true},
+	{metricHandshakes, websocket.ReasonTargetTooLong}:    {usual: true},
+
+	{metricCommandErrors, string(command.LimitExceeded)}:     {advice: adviceLimit},
+	{metricCommandErrors, string(command.RateLimited)}:       {advice: "--client-commands, --client-publishes"},
+	{metricCommandErrors, string(command.Internal)}:          {advice: "this is a fault of the gateway"},
+	{metricCommandErrors, string(command.NotAvailable)}:      {usual: true},
+	{metricCommandErrors, string(command.PermissionDenied)}:  {advice: "clients may publish where --client-publish says", usual: true},
+	{metricCommandErrors, string(command.BadRequest)}:        {advice: adviceClient, usual: true},
+	{metricCommandErrors, string(command.UnknownType)}:       {advice: adviceClient, usual: true},
+	{metricCommandErrors, string(command.BadChannel)}:        {advice: adviceClient, usual: true},
+	{metricCommandErrors, string(command.AlreadySubscribed)}: {advice: adviceClient, usual: true},
+	{metricCommandErrors, string(command.NotSubscribed)}:     {advice: adviceClient, usual: true},
+
+	{metricPublishErrors, string(command.BadRequest)}:       {advice: adviceSender},
+	{metricPublishErrors, string(command.BadChannel)}:       {advice: adviceSender},
+	{metricPublishErrors, string(command.LimitExceeded)}:    {advice: adviceSender + "; " + adviceLimit},
+	{metricPublishErrors, string(command.PermissionDenied)}: {advice: adviceSender},
+	{metricPublishErrors, string(command.RateLimited)}:      {advice: adviceSender + "; --publisher-rate"},
+	{metricPublishErrors, string(command.NotAvailable)}:     {advice: adviceSender},
+	{metricPublishErrors, string(command.Internal)}:         {advice: adviceSender},
+
+	{metricPublishers, refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
+
+	{metricDropped, ""}:          {advice: adviceSlow, usual: true},
+	{metricAddressesUnknown, ""}: {advice: "see the proxies' configuration and --proxy-header"},
+}
+
+// notIncidents are the other counters, each with the reason why no line tells of
+// it. A metric with an empty label is left out with all values of its label.
+var notIncidents = map[incidentKey]string{
+	{metricDisconnects, disconnectNames[clientClosed]}:    "the client wants it",
+	{metricDisconnects, disconnectNames[clientVanished]}:  "the client or its network does it",
+	{metricDisconnects, disconnectNames[handshakeFailed]}: "counted by reason in " + metricHandshakes,
+	{metricDisconnects, disconnectNames[httpRequest]}:     "it is served",
+	{metricDisconnects, disconnectNames[draining]}:        "the drain has lines of its own",
+	{metricDisconnects, disconnectNames[disconnected]}:    "each has a line of its own",
+	{metricHandshakes, errDraining.Reason}:                "the drain has lines of its own",
+	{metricHandshakes, reasonVanished}:                    "the client does it, as probes of load balancers do",
+	{metricPublishers, refusedDraining}:                   "the drain has lines of its own",
+}
