@@ -14,6 +14,7 @@ const (
 	metricPublishers       = "publishers_refused_total"
 	metricDropped          = "dropped_events_total"
 	metricAddressesUnknown = "client_addresses_unknown_total"
+	metricThrottles        = "throttles_total"
 )
 
 // incidentMessages say what a metric of the kinds below counts. They are the
@@ -25,6 +26,7 @@ var incidentMessages = map[string]string{
 	metricPublishErrors:    "requests to publish were refused",
 	metricPublishers:       "connections to the publish port were turned away",
 	metricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
+	metricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
 	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
 }
 
@@ -99,6 +101,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricPublishers, refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
 	{metricDropped, ""}:          {advice: adviceSlow, usual: true},
+	{metricThrottles, ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
 	{metricAddressesUnknown, ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }
 

@@ -69,6 +69,8 @@ func countIn(stats *GatewayStats, key incidentKey, n uint64) {
 		stats.Publish.Refused[key.label] = n
 	case metricDropped:
 		stats.Total.Dropped = n
+	case metricThrottles:
+		stats.Total.Throttles = n
 	case metricAddressesUnknown:
 		stats.Total.AddressesUnknown = n
 	}

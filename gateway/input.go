@@ -92,6 +92,9 @@ func (c *session) throttle(p []byte) {
 	c.pause(p, waitRate)
 	c.shard.throttled.push(c)
 	c.shard.counters.throttles++
+	if key := (incidentKey{metricThrottles, ""}); c.shard.samples.wants(key) {
+		c.shard.samples.keep(key, c.identity()...)
+	}
 }
 
 // pause keeps p and reads no more until the reason is gone.

@@ -95,7 +95,7 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) uint64 { return c.stats.Total.FanOutCuts }),
 	counter("read_cuts_total", "Times the input of a client was left for the next turn, to let others have theirs.",
 		func(c *statsCollector) uint64 { return c.stats.Total.ReadCuts }),
-	counter("throttles_total", "Times a client was not read for a while, because it had sent far more than its rate allows.",
+	counter(metricThrottles, "Times a client was not read for a while, because it had sent far more than its rate allows.",
 		func(c *statsCollector) uint64 { return c.stats.Total.Throttles }),
 	counter("compressed_events_total", "Events compressed, once for each format that subscribers needed.",
 		func(c *statsCollector) uint64 { return c.stats.Compression.Events }),
