@@ -1,4 +1,4 @@
-// Written from fleetcast.js: change that, and run go test -run Classic -update.
+// Written from fleetcast.js: change that, and run go test -run Written -update.
 (function () {
 "use strict";
 

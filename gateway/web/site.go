@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 )
 
 // Site is what the client port has for browsers besides WebSocket: the client
@@ -79,12 +80,13 @@ func (s Site) hint() string {
 func (s Site) scripts() map[string]http.Handler {
 	routes := make(map[string]http.Handler)
 	for path, body := range map[string][]byte{
-		"/fleetcast.js":         JavaScript,
-		"/fleetcast.classic.js": Classic,
-		"/fleetcast.d.ts":       Types,
+		"/fleetcast.js":          JavaScript,
+		"/fleetcast.classic.js":  Classic,
+		"/fleetcast.d.ts":        Types,
+		"/fleetcast.global.d.ts": GlobalTypes,
 	} {
 		contentType := typeJavaScript
-		if path == "/fleetcast.d.ts" {
+		if strings.HasSuffix(path, ".d.ts") {
 			contentType = typeText // browsers know no type for it
 		}
 		asset := newAsset(contentType, body)

@@ -57,6 +57,7 @@ func TestSiteRoutes(t *testing.T) {
 		{"module", off, "GET", "/fleetcast.js", 200, script, "export function connect"},
 		{"classic", off, "GET", "/fleetcast.classic.js", 200, script, "globalThis.Fleetcast"},
 		{"types", off, "GET", "/fleetcast.d.ts", 200, text, "export interface Position"},
+		{"types of the global", off, "GET", "/fleetcast.global.d.ts", 200, text, "declare global"},
 		{"icon", off, "GET", "/favicon.ico", 200, "image/svg+xml", "<svg"},
 		{"console off", off, "GET", "/", 200, text, "WebSocket clients connect to /push"},
 		{"console off: its files", off, "GET", "/console/console.js", 404, text, "/push"},

@@ -4,9 +4,12 @@
 //
 // fleetcast.js is the source, an ES module without dependencies.
 // fleetcast.classic.js is the same for pages that load plain scripts: it sets the
-// global Fleetcast. It is written from the source by
+// global Fleetcast. fleetcast.cjs is the same for CommonJS, and fleetcast.d.cts are
+// its types. These three are written from fleetcast.js and fleetcast.d.ts by
 //
-//	go test ./gateway/web -run Classic -update
+//	go test ./gateway/web -run Written -update
+//
+// The directory is an npm package, too: see package.json.
 //
 // The package's variables are the files' bytes. Any goroutine may read them; nobody
 // may change them.
@@ -28,3 +31,8 @@ var Classic []byte
 //
 //go:embed fleetcast.d.ts
 var Types []byte
+
+// GlobalTypes are the TypeScript declarations of the global that Classic sets.
+//
+//go:embed fleetcast.global.d.ts
+var GlobalTypes []byte

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,40 +14,59 @@ import (
 	"fleetcast/gateway/web"
 )
 
-var update = flag.Bool("update", false, "write fleetcast.classic.js anew from fleetcast.js")
+var update = flag.Bool("update", false, "write the files anew that are made from fleetcast.js and fleetcast.d.ts")
 
-// classic turns the module into a plain script. Exports are all of the form
-// "export <declaration>" at the start of a line.
-func classic(t *testing.T, module string) string {
-	t.Helper()
-	body := strings.ReplaceAll("\n"+module, "\nexport ", "\n")
-	for line := range strings.Lines(body) {
-		if strings.HasPrefix(line, "import") || strings.HasPrefix(line, "export") {
-			t.Errorf("a classic script has no %q", line)
-		}
-	}
-	return "// Written from fleetcast.js: change that, and run go test -run Classic -update.\n" +
-		"(function () {\n\"use strict\";\n" + body + "\nglobalThis.Fleetcast = Fleetcast;\n})();\n"
+// written is the first line of a file that is made from another.
+func written(from string) string {
+	return "// Written from " + from + ": change that, and run go test -run Written -update.\n"
 }
 
-func TestClassic(t *testing.T) {
-	want := classic(t, string(web.JavaScript))
-	if *update {
-		if err := os.WriteFile("fleetcast.classic.js", []byte(want), 0o644); err != nil {
-			t.Fatalf("writing the classic script: %v", err)
-		}
-		return
+// withoutExports turns the module into statements, and returns the names that it
+// exports. Exports are all of the form "export <declaration>" at the start of a line.
+func withoutExports(t *testing.T, module string) (body string, names []string) {
+	t.Helper()
+	for _, match := range regexp.MustCompile(`(?m)^export (?:class|function|const) (\w+)`).FindAllStringSubmatch(module, -1) {
+		names = append(names, match[1])
 	}
-	if string(web.Classic) != want {
-		t.Error("fleetcast.classic.js is not what fleetcast.js gives; run this test with -update")
+	body = strings.ReplaceAll("\n"+module, "\nexport ", "\n")
+	if n := strings.Count("\n"+module, "\nexport "); n != len(names) || n == 0 {
+		t.Errorf("of %d exports the names %q were found", n, names)
+	}
+	for line := range strings.Lines(body) {
+		if strings.HasPrefix(line, "import") || strings.HasPrefix(line, "export") {
+			t.Errorf("only a module has %q", line)
+		}
+	}
+	return body, names
+}
+
+// TestWritten has all forms of the client be made from one source.
+func TestWritten(t *testing.T) {
+	body, names := withoutExports(t, string(web.JavaScript))
+	head, statements := written("fleetcast.js"), "\"use strict\";\n"+body
+	for name, want := range map[string]string{
+		"fleetcast.classic.js": head + "(function () {\n" + statements + "\nglobalThis.Fleetcast = Fleetcast;\n})();\n",
+		"fleetcast.cjs":        head + statements + "\nmodule.exports = { " + strings.Join(names, ", ") + " };\n",
+		"fleetcast.d.cts":      written("fleetcast.d.ts") + string(web.Types),
+	} {
+		if *update {
+			if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+				t.Fatalf("writing a form of the client: %v", err)
+			}
+			continue
+		}
+		if got, err := os.ReadFile(name); err != nil || string(got) != want {
+			t.Errorf("%s (%v) is not what its source gives; run this test with -update", name, err)
+		}
 	}
 }
 
 func TestEmbeddedFiles(t *testing.T) {
 	for name, got := range map[string][]byte{
-		"fleetcast.js":         web.JavaScript,
-		"fleetcast.classic.js": web.Classic,
-		"fleetcast.d.ts":       web.Types,
+		"fleetcast.js":          web.JavaScript,
+		"fleetcast.classic.js":  web.Classic,
+		"fleetcast.d.ts":        web.Types,
+		"fleetcast.global.d.ts": web.GlobalTypes,
 	} {
 		want, err := os.ReadFile(name)
 		if err != nil {

@@ -1,0 +1,1379 @@
+// Written from fleetcast.js: change that, and run go test -run Written -update.
+"use strict";
+
+// Client of a fleetcast gateway (protocol fleetcast.v1) for browsers and Node.
+//
+// One Fleetcast keeps one WebSocket open: it connects again when the connection ends, subscribes
+// anew from the last event seen, and says what was missed. Everything runs on the event loop that
+// made it; callbacks are never called from within a method of the client.
+//
+// From the top: limits, errors, listeners, the back-off, rates, the watch over a silent
+// connection, subscriptions, the channels that they need, and the client, which owns all of them.
+
+const PROTOCOL = "fleetcast.v1";
+
+// Times in milliseconds.
+const BACKOFF_INITIAL = 500;
+const BACKOFF_MAX = 30_000;
+const STABLE_AFTER = 10_000; // a connection that was open this long starts the back-off anew
+const CONNECT_TIMEOUT = 15_000; // from the attempt to the gateway's welcome
+const PONG_TIMEOUT = 10_000; // of silence, while a pong is awaited
+const TICK = 10_000; // how often the watch looks at the clock
+const LATE = 5_000; // a timer this much behind tells of sleep or a frozen tab
+const DEFAULT_PING_INTERVAL = 25_000; // until the gateway has named its own
+const MAX_RETRY_AFTER = 3_600_000; // that the gateway can ask for; timers overflow at 2^31
+const PACE = 250; // between two messages with channels, when the gateway's rate holds them up
+
+// Limits of one command that names several channels, where the gateway does not tell its own.
+const BATCH_CHANNELS = 128;
+const BATCH_BYTES = 4096;
+const MAX_BATCH_CHANNELS = 1024; // whatever the gateway allows
+const COMMAND_BYTES = 64; // of such a command without the names
+const MAX_CHANNEL_BYTES = 255;
+
+// The share of a rate that is used, since clocks differ.
+const RATE_SHARE = 0.98;
+
+const utf8 = new TextEncoder();
+const byteLength = (text) => utf8.encode(text).length;
+
+// Refusals of subscriptions that may pass while the connection stays.
+const TEMPORARY = new Set(["not_available", "internal"]);
+
+// Refusals of a whole command, whatever channels it names.
+const MALFORMED = new Set(["bad_request", "unknown_type"]);
+
+/**
+ * An error with a `code`: one of the protocol's, or one of the client's own. `channel` is the
+ * channel that it is about, `channels` are all of them if it is about several. retryAfter is for
+ * how many milliseconds the gateway asks not to try again, if it does.
+ */
+class FleetcastError extends Error {
+  constructor(code, message, { channel, channels, cause, retryAfter } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "FleetcastError";
+    this.code = code;
+    this.channel = channel;
+    this.channels = channels;
+    this.retryAfter = retryAfter;
+  }
+}
+
+// The pause that a message of the gateway asks for, or undefined.
+function pauseOf({ retry_after_ms: pause }) {
+  return typeof pause === "number" && pause >= 0 ? Math.min(pause, MAX_RETRY_AFTER) : undefined;
+}
+
+// The limits that a welcome tells: null if it tells none, undefined for each that it leaves out.
+function limitsOf({ limits }) {
+  if (typeof limits !== "object" || limits === null) return null;
+  const limit = (key) => (Number.isFinite(limits[key]) && limits[key] > 0 ? limits[key] : undefined);
+  return Object.freeze({
+    commandsPerSecond: limit("commands_per_second"),
+    commandsBurst: limit("commands_burst"),
+    publishesPerSecond: limit("publishes_per_second"),
+    publishesBurst: limit("publishes_burst"),
+    channels: limit("channels"),
+    namesPerCommand: limit("names_per_command"),
+    messageBytes: limit("message_bytes"),
+    eventBytes: limit("event_bytes"),
+    channelBytes: limit("channel_bytes"),
+  });
+}
+
+/** The listeners of one object, by the name of what they listen to. */
+class Listeners {
+  #sets = new Map();
+
+  constructor(initial) {
+    for (const [name, listener] of Object.entries(initial)) {
+      this.#sets.set(name, new Set());
+      if (listener !== undefined && listener !== null) this.add(name, listener);
+    }
+  }
+
+  /** Returns the function that removes the listener. */
+  add(name, listener) {
+    if (typeof listener !== "function") throw new TypeError(`the listener to ${name} is not a function`);
+    this.#set(name).add(listener);
+    return () => this.remove(name, listener);
+  }
+
+  remove(name, listener) {
+    this.#set(name).delete(listener);
+  }
+
+  of(name) {
+    return [...this.#set(name)];
+  }
+
+  #set(name) {
+    const set = this.#sets.get(name);
+    if (!set) throw new TypeError(`there is nothing named ${name} to listen to, only ${[...this.#sets.keys()].join(", ")}`);
+    return set;
+  }
+}
+
+/** Delays between attempts: exponential with full jitter, so that no two clients keep step. */
+class Backoff {
+  #random;
+  #initial;
+  #max;
+  #failures = 0;
+
+  constructor(random, { initial = BACKOFF_INITIAL, max = Math.max(BACKOFF_MAX, initial) } = {}) {
+    if (!(initial > 0 && initial <= max && max <= MAX_RETRY_AFTER)) {
+      throw new TypeError(`backoff needs 0 < initial <= max <= ${MAX_RETRY_AFTER}, in milliseconds`);
+    }
+    this.#random = random;
+    this.#initial = initial;
+    this.#max = max;
+  }
+
+  reset() {
+    this.#failures = 0;
+  }
+
+  next() {
+    const most = Math.min(this.#max, this.#initial * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 30);
+    return this.#random() * most;
+  }
+}
+
+/** Counts what a rate of the gateway allows. Without a rate everything is allowed. */
+class Bucket {
+  #clock;
+  #perMS = 0;
+  #left = Infinity;
+  #at;
+
+  burst = Infinity; // the most that is ever allowed at once
+
+  constructor(clock, perSecond, burst = 1) {
+    this.#clock = clock;
+    this.#at = clock.now();
+    if (perSecond === undefined) return;
+    this.#perMS = (perSecond * RATE_SHARE) / 1000;
+    this.#left = this.burst = Math.max(1, Math.floor(burst));
+  }
+
+  /** How many are allowed now; negative if more were taken than were allowed. */
+  get left() {
+    const now = this.#clock.now();
+    const passed = Math.max(0, now - this.#at); // the clock may be set back
+    this.#at = now;
+    this.#left = Math.min(this.burst, this.#left + passed * this.#perMS);
+    return this.#left;
+  }
+
+  take(n) {
+    this.#left = this.left - n;
+  }
+
+  /** After how many milliseconds n are allowed, or all that ever are at once. */
+  wait(n) {
+    const missing = Math.min(n, this.burst) - this.left;
+    return missing > 0 ? Math.ceil(missing / this.#perMS) : 0;
+  }
+
+  /** How many are allowed in so many milliseconds, on average. */
+  within(ms) {
+    return this.burst === Infinity ? Infinity : this.#perMS * ms;
+  }
+
+  /** What subscriptions leave for publishes and pings: what a second allows, but at most a quarter. */
+  get reserve() {
+    return this.burst === Infinity ? 0 : Math.floor(Math.min(this.burst / 4, this.#perMS * 1000));
+  }
+}
+
+/**
+ * Watches over an open connection. Pages do not see a WebSocket's pings, so a connection that
+ * died silently looks idle. After two quiet ping intervals, after sleep, and whenever asked to
+ * check, it sends a ping of the protocol and declares the connection dead if the line stays
+ * silent for PONG_TIMEOUT.
+ */
+class Watch {
+  #clock;
+  #quiet;
+  #tick;
+  #ping;
+  #dead;
+  #heardAt;
+  #due = 0;
+  #timer;
+  #awaitsPong = false;
+  #secondChance = false;
+
+  constructor(clock, pingInterval, ping, dead) {
+    this.#clock = clock;
+    this.#quiet = 2 * pingInterval;
+    this.#tick = Math.min(TICK, pingInterval);
+    this.#ping = ping;
+    this.#dead = dead;
+    this.#heardAt = clock.now();
+    this.#arm(this.#tick);
+  }
+
+  heard() {
+    this.#heardAt = this.#clock.now();
+  }
+
+  // Only the pong ends a check: other messages may have lain in a buffer since before the sleep.
+  pong() {
+    if (!this.#awaitsPong) return;
+    this.#awaitsPong = false;
+    this.#secondChance = false;
+    this.#arm(this.#tick);
+  }
+
+  check() {
+    if (!this.#awaitsPong) this.#probe();
+  }
+
+  stop() {
+    this.#clock.clearTimeout(this.#timer);
+  }
+
+  #probe() {
+    this.#awaitsPong = true;
+    // Armed first: a ping that finds the connection gone stops the watch.
+    this.#arm(PONG_TIMEOUT);
+    this.#ping();
+  }
+
+  #arm(delay) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#due = this.#clock.now() + delay;
+    this.#timer = this.#clock.setTimeout(() => this.#fire(), delay);
+  }
+
+  #fire() {
+    const now = this.#clock.now();
+    // A clock that was set back counts as silence too, hence abs.
+    const silence = Math.abs(now - this.#heardAt);
+    if (now - this.#due > LATE && !this.#secondChance) {
+      // The pong of an earlier ping may not have had its chance. It gets one more, not many: a
+      // tab in the background has no timer that is on time.
+      this.#secondChance = this.#awaitsPong;
+      this.#probe();
+    } else if (!this.#awaitsPong) {
+      if (silence >= this.#quiet) this.#probe();
+      else this.#arm(this.#tick);
+    } else if (silence < PONG_TIMEOUT) {
+      this.#arm(PONG_TIMEOUT - silence); // the pong waits behind what still arrives
+    } else {
+      this.#dead();
+    }
+  }
+}
+
+/** A handler's interest in one channel. Made by Fleetcast.subscribe. */
+class Subscription {
+  #channels;
+  #handler;
+  #listeners;
+  #position;
+  #state = "pending";
+  #error = null;
+
+  constructor(channels, channel, handler, options) {
+    this.#channels = channels;
+    this.#handler = handler;
+    this.#listeners = new Listeners({ gap: options.onGap, state: options.onState, subscribed: options.onSubscribed });
+    this.#position = options.since && { epoch: options.since.epoch, offset: options.since.offset };
+    this.channel = channel;
+  }
+
+  /** The last event seen, {epoch, offset}; null until the gateway has answered. */
+  get position() {
+    return this.#position ? { ...this.#position } : null;
+  }
+
+  /** pending, subscribed, refused or unsubscribed. */
+  get state() {
+    return this.#state;
+  }
+
+  /** Why the gateway has refused it last, or null. */
+  get error() {
+    return this.#error;
+  }
+
+  get active() {
+    return this.#state !== "unsubscribed";
+  }
+
+  /** Listens to gap, state or subscribed; returns the function that stops it. */
+  on(name, listener) {
+    return this.#listeners.add(name, listener);
+  }
+
+  off(name, listener) {
+    this.#listeners.remove(name, listener);
+  }
+
+  unsubscribe() {
+    if (this.active) this.#channels.remove(this);
+  }
+
+  /** @private */
+  _listeners(name) {
+    return this.#listeners.of(name);
+  }
+
+  /** @private */
+  get _handler() {
+    return this.#handler;
+  }
+
+  /** @private Returns whether the state is another than before. */
+  _enter(state, error) {
+    this.#error = error;
+    if (this.#state === state) return false;
+    this.#state = state;
+    return true;
+  }
+
+  // The gateway's deliveries go on after answer; returns the gap up to it, or null.
+  /** @private */
+  _start(answer) {
+    const last = this.#position;
+    if (last && last.epoch === answer.epoch) return this._advance(answer.offset + 1);
+    this.#position = { epoch: answer.epoch, offset: answer.offset };
+    return last ? { channel: this.channel, from: 1, to: answer.offset, reset: true } : null;
+  }
+
+  // Everything before offset has passed; returns the gap that this leaves, or null.
+  /** @private */
+  _advance(offset) {
+    const from = this.#position.offset + 1;
+    if (offset <= from) return null;
+    this.#position.offset = offset - 1;
+    return { channel: this.channel, from, to: offset - 1, reset: false };
+  }
+
+  // Whether the event of that offset is news; it is then counted as seen.
+  /** @private */
+  _take(offset) {
+    if (offset <= this.#position.offset) return false;
+    this.#position.offset = offset;
+    return true;
+  }
+}
+
+// The states of a channel at the gateway, and what they are for its subscriptions. At most one
+// command is under way for a channel.
+const CHANNEL_STATES = {
+  idle: "pending", // to be asked for
+  asked: "pending", // a subscribe is under way
+  live: "subscribed",
+  leaving: "pending", // an unsubscribe is under way
+  deferred: "pending", // refused for now; tried again by the retry timer
+  full: "refused", // refused for want of room; tried again when another channel is left
+  refused: "refused", // until the next connection
+};
+
+// The states in which a channel counts against the gateway's limit.
+const HELD = new Set(["asked", "live", "leaving"]);
+
+/**
+ * The channels of a client: which the gateway has to be asked for or told to leave, and when. It
+ * keeps to the limits that the gateway tells. Where those are not known, or the gateway refuses
+ * all the same, it sends one message at a time, and pauses for as long as the gateway asks.
+ */
+class Channels {
+  #clock;
+  #client;
+  #entries = new Map(); // name -> {name, subscriptions, state, position, error}
+
+  #open = false;
+  #limits = null;
+  #pace = null; // of all commands; null: one message at a time
+  #inFlight = 0; // messages
+  #namesInFlight = 0;
+  #timer; // of the next flush
+  #quiet; // the timer of the pause that the gateway has asked for
+  #quietUntil = 0;
+  #flushing = false;
+
+  #toLeave = new Set();
+  #byState = { idle: new Set(), deferred: new Set(), full: new Set() };
+  #held = 0;
+  #leaving = 0;
+  #reported = new Set(); // codes of refusals that may pass, until all have passed
+  #retryBackoff;
+  #retryTimer;
+  #retryAt;
+
+  /** client has nextId(), send(id, text, waiting), later(call), call(callback, ...), report(error) and gapListeners(). */
+  constructor(clock, random, client) {
+    this.#clock = clock;
+    this.#client = client;
+    this.#retryBackoff = new Backoff(random);
+  }
+
+  get subscriptions() {
+    return [...this.#entries.values()].flatMap((entry) => [...entry.subscriptions]);
+  }
+
+  /** The gateway has said welcome. pace counts the commands of the connection. */
+  connected(limits, pace) {
+    this.#open = true;
+    this.#limits = limits;
+    this.#pace = limits && pace;
+    this.#reported.clear();
+    this.#retryBackoff.reset();
+    this.#flush();
+  }
+
+  /** The connection is over: all is to be asked for anew. */
+  lost() {
+    this.#stop();
+    for (const entry of [...this.#entries.values()]) {
+      this.#turn(entry, "idle");
+      if (entry.subscriptions.size === 0) this.#forget(entry);
+    }
+  }
+
+  /** Ends all subscriptions. */
+  close() {
+    this.#stop();
+    for (const subscription of this.subscriptions) this.#enter(subscription, "unsubscribed", null);
+    this.#entries.clear();
+  }
+
+  #stop() {
+    this.#open = false;
+    for (const timer of [this.#timer, this.#quiet, this.#retryTimer]) this.#clock.clearTimeout(timer);
+    this.#quiet = this.#retryTimer = undefined;
+    this.#inFlight = this.#namesInFlight = 0;
+    this.#toLeave.clear();
+  }
+
+  add(subscription) {
+    let entry = this.#entries.get(subscription.channel);
+    if (!entry) {
+      entry = { name: subscription.channel, subscriptions: new Set(), state: "idle", position: null, error: null };
+      this.#entries.set(entry.name, entry);
+      this.#byState.idle.add(entry);
+    }
+    entry.subscriptions.add(subscription);
+    if (entry.state === "refused") this.#turn(entry, "idle");
+    if (entry.state === "live" && entry.position) this.#begin(subscription, entry);
+    else this.#enter(subscription, CHANNEL_STATES[entry.state], entry.error);
+    this.#settle(entry);
+  }
+
+  remove(subscription) {
+    const entry = this.#entries.get(subscription.channel);
+    entry.subscriptions.delete(subscription);
+    this.#enter(subscription, "unsubscribed", null);
+    this.#settle(entry);
+  }
+
+  // Delivery ----------------------------------------------------------------------------------
+
+  // While an unsubscribe is under way the position is kept: it may be refused.
+  event({ channel, offset, data }) {
+    const entry = this.#entries.get(channel);
+    if (!entry?.position) return;
+    const { epoch } = entry.position;
+    entry.position.offset = Math.max(entry.position.offset, offset);
+    if (entry.state !== "live") return;
+    for (const subscription of [...entry.subscriptions]) {
+      this.#tellGap(subscription, subscription._advance(offset));
+      if (!subscription.active || !subscription._take(offset)) continue;
+      this.#client.call(subscription._handler, data, { channel, epoch, offset });
+    }
+  }
+
+  gap({ channel, to }) {
+    const entry = this.#entries.get(channel);
+    if (!entry?.position) return;
+    entry.position.offset = Math.max(entry.position.offset, to);
+    if (entry.state !== "live") return;
+    for (const subscription of [...entry.subscriptions]) this.#tellGap(subscription, subscription._advance(to + 1));
+  }
+
+  #tellGap(subscription, gap) {
+    if (!gap || !subscription.active) return;
+    for (const listener of [...subscription._listeners("gap"), ...this.#client.gapListeners()]) this.#client.call(listener, gap);
+  }
+
+  // The subscription gets what comes behind the channel's position.
+  #begin(subscription, entry) {
+    const resumes = subscription.position !== null;
+    this.#enter(subscription, "subscribed", null);
+    const gap = subscription._start(entry.position);
+    const place = { channel: entry.name, ...subscription.position, recovered: resumes && !gap };
+    this.#client.later(() => {
+      this.#tellGap(subscription, gap);
+      if (!subscription.active) return;
+      for (const listener of subscription._listeners("subscribed")) this.#client.call(listener, place);
+    });
+  }
+
+  #enter(subscription, state, error) {
+    if (!subscription._enter(state, error)) return;
+    this.#client.later(() => {
+      for (const listener of subscription._listeners("state")) this.#client.call(listener, state);
+    });
+  }
+
+  // What is to be done -------------------------------------------------------------------------
+
+  // The one place where a channel's state changes.
+  #turn(entry, state, error = entry.error) {
+    this.#held += HELD.has(state) - HELD.has(entry.state);
+    this.#leaving += (state === "leaving") - (entry.state === "leaving");
+    this.#byState[entry.state]?.delete(entry);
+    this.#byState[state]?.add(entry);
+    entry.state = state;
+    entry.error = state === "live" ? null : error;
+    if (!HELD.has(state)) entry.position = null;
+    if (state === "live") return; // each subscription begins by itself
+    for (const subscription of entry.subscriptions) this.#enter(subscription, CHANNEL_STATES[state], error);
+  }
+
+  #forget(entry) {
+    this.#byState[entry.state]?.delete(entry);
+    this.#entries.delete(entry.name);
+  }
+
+  // Decides what a channel needs. While a command is under way, its answer decides.
+  #settle(entry) {
+    const wanted = entry.subscriptions.size > 0;
+    if (entry.state === "live") {
+      if (wanted && entry.position) this.#toLeave.delete(entry);
+      else this.#toLeave.add(entry);
+    } else if (!HELD.has(entry.state) && !wanted) {
+      this.#forget(entry);
+    }
+    if (this.#toLeave.size + this.#byState.idle.size > 0) this.#flushSoon();
+  }
+
+  // What is asked for in one go travels together.
+  #flushSoon() {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  // Sends what may be sent now. What has to wait is sent by the timer, or when an answer comes.
+  #flush() {
+    if (!this.#open) return;
+    this.#clock.clearTimeout(this.#timer);
+    if (this.#limits?.channels !== undefined) this.#fill();
+    for (;;) {
+      const type = this.#toLeave.size > 0 ? "unsubscribe" : "subscribe";
+      const queue = type === "unsubscribe" ? this.#toLeave : this.#byState.idle;
+      if (queue.size === 0) break;
+      let most = Math.min(queue.size, this.#limits?.namesPerCommand ?? BATCH_CHANNELS, MAX_BATCH_CHANNELS);
+      if (type === "subscribe") most = Math.min(most, this.#room());
+      if (most === 0) {
+        if (this.#leaving === 0) this.#noRoom();
+        break;
+      }
+      const allowed = this.#allowed(most, queue.size);
+      if (allowed === 0) break;
+      this.#ask(type, queue, Math.min(most, allowed));
+    }
+    if (this.#inFlight + this.#toLeave.size + this.#byState.idle.size + this.#byState.deferred.size === 0) {
+      this.#reported.clear();
+      this.#retryBackoff.reset();
+    }
+  }
+
+  // How many channels more the gateway lets this client have.
+  #room() {
+    return Math.max(0, (this.#limits?.channels ?? Infinity) - this.#held);
+  }
+
+  // Channels for which there was no room take what there is now.
+  #fill() {
+    for (const entry of this.#byState.full) {
+      if (this.#byState.idle.size >= this.#room()) return;
+      this.#turn(entry, "idle");
+    }
+  }
+
+  #noRoom() {
+    const code = "limit_exceeded";
+    const message = `the gateway lets a client have ${this.#limits.channels} channels`;
+    const entries = [...this.#byState.idle];
+    for (const entry of entries) this.#turn(entry, "full", new FleetcastError(code, message, { channel: entry.name }));
+    this.#client.report(aboutChannels(code, message, entries.map((entry) => entry.name)));
+  }
+
+  // How many of the names that wait may be sent now; if none, when to look again is settled.
+  #allowed(most, waiting) {
+    if (this.#quiet !== undefined) return 0;
+    if (!this.#pace) return this.#inFlight === 0 ? most : 0;
+    const { burst, reserve } = this.#pace;
+    // More than a burst may arrive together if it was held up on the way.
+    const unanswered = burst - reserve - this.#namesInFlight;
+    if (unanswered < 1) return 0;
+    const worthwhile = Math.min(waiting, most, Math.max(1, Math.floor(this.#pace.within(PACE))));
+    const wait = this.#pace.wait(worthwhile + reserve);
+    if (wait > 0) {
+      this.#timer = this.#clock.setTimeout(() => this.#flush(), wait);
+      return 0;
+    }
+    return Math.max(1, Math.floor(Math.min(this.#pace.left - reserve, unanswered)));
+  }
+
+  // Sends one message for the first channels of the queue, as many as may be and fit.
+  #ask(type, queue, most) {
+    const mostBytes = this.#limits?.messageBytes ?? BATCH_BYTES;
+    const entries = [];
+    let bytes = COMMAND_BYTES;
+    for (const entry of queue) {
+      bytes += byteLength(JSON.stringify(entry.name)) + 1;
+      if (entries.length === most || (entries.length > 0 && bytes > mostBytes)) break;
+      entries.push(entry);
+    }
+    for (const entry of entries) {
+      queue.delete(entry);
+      this.#turn(entry, type === "subscribe" ? "asked" : "leaving");
+    }
+    const id = this.#client.nextId();
+    const text = this.#command(type, id, entries);
+    if (text === null) {
+      const error = new FleetcastError("limit_exceeded", `${type}: a message for this channel is longer than the gateway takes`, { channel: entries[0].name });
+      this.#turn(entries[0], "refused", error);
+      this.#client.report(error);
+      return;
+    }
+    this.#inFlight++;
+    this.#namesInFlight += entries.length;
+    this.#pace?.take(entries.length);
+    const waiting = { type, channels: new Map(entries.map((entry) => [entry.name, entry])), names: entries.length, refusals: new Map(), pause: undefined };
+    this.#client.send(id, text, waiting);
+  }
+
+  // The text of a command, or null if the gateway would close the connection for its length.
+  #command(type, id, entries) {
+    if (entries.length > 1) return JSON.stringify({ type, id, channels: entries.map((entry) => entry.name) });
+    const [{ name: channel, subscriptions }] = entries;
+    const since = type === "subscribe" ? earliest(subscriptions) : undefined;
+    const texts = [JSON.stringify({ type, id, channel, since }), JSON.stringify({ type, id, channel })];
+    return texts.find((text) => byteLength(text) <= (this.#limits?.messageBytes ?? Infinity)) ?? null;
+  }
+
+  // Answers -----------------------------------------------------------------------------------
+
+  /** Takes an answer to a command. Returns whether it was the last one. */
+  answer(message, waiting) {
+    if (message.type === "error" && MALFORMED.has(message.code)) {
+      for (const entry of waiting.channels.values()) this.#refused(entry, message, waiting);
+      waiting.channels.clear();
+    } else {
+      // There is one answer for each name, in their order. Errors do not name the channel.
+      const name = message.type === "error" ? waiting.channels.keys().next().value : message.channel;
+      const entry = waiting.channels.get(name);
+      if (!waiting.channels.delete(name)) return false;
+      if (message.type === "error") this.#refused(entry, message, waiting);
+      else if (message.type === "subscribed") this.#subscribed(entry, message);
+      else this.#left(entry);
+    }
+    if (waiting.channels.size > 0) return false;
+    this.#inFlight--;
+    this.#namesInFlight -= waiting.names;
+    this.#reportRefusals(waiting);
+    if (waiting.pause !== undefined) this.#pauseFor(waiting.pause);
+    this.#flush();
+    return true;
+  }
+
+  // The gateway allows less than it has told. Pauses that several messages are told add up, since
+  // each is for the names of one.
+  #pauseFor(pause) {
+    this.#pace = null;
+    const now = this.#clock.now();
+    const rest = this.#quiet === undefined ? 0 : Math.max(0, this.#quietUntil - now);
+    this.#quietUntil = now + Math.min(rest + pause, MAX_RETRY_AFTER);
+    this.#clock.clearTimeout(this.#quiet);
+    this.#quiet = this.#clock.setTimeout(() => {
+      this.#quiet = undefined;
+      this.#flush();
+    }, this.#quietUntil - now);
+  }
+
+  #subscribed(entry, { epoch, offset }) {
+    this.#turn(entry, "live");
+    entry.position = { epoch, offset };
+    for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
+    this.#settle(entry);
+  }
+
+  // The gateway has room for another channel. See #fill, too.
+  #left(entry) {
+    this.#turn(entry, "idle");
+    const next = this.#firstWithoutRoom();
+    if (next) this.#turn(next, "idle");
+    this.#settle(entry);
+  }
+
+  #firstWithoutRoom() {
+    for (const entry of this.#byState.full) return entry;
+    for (const entry of this.#byState.deferred) if (entry.error.code === "limit_exceeded") return entry;
+    return null;
+  }
+
+  #refused(entry, message, waiting) {
+    const { code } = message;
+    const pause = pauseOf(message);
+    if (code === "rate_limited") {
+      waiting.pause = Math.max(waiting.pause ?? 0, pause ?? this.#retryBackoff.next());
+    }
+    if (waiting.type === "unsubscribe") {
+      this.#notLeft(entry, message, waiting);
+      return;
+    }
+    const error = new FleetcastError(code, message.message, { channel: entry.name, retryAfter: pause });
+    if (code === "rate_limited") {
+      this.#turn(entry, "idle", error);
+    } else if (code === "already_subscribed") {
+      this.#turn(entry, "live"); // from where is not known: it is left, and asked for anew
+    } else if (code === "limit_exceeded" && this.#limits?.channels === undefined) {
+      this.#turn(entry, "full", error);
+    } else if (code === "limit_exceeded" || TEMPORARY.has(code)) {
+      this.#turn(entry, "deferred", error); // the whole gateway is full, or stops
+      this.#retryLater(pause);
+    } else {
+      this.#turn(entry, "refused", error);
+      if (entry.subscriptions.size > 0) this.#client.report(error);
+    }
+    const passes = code !== "already_subscribed" && entry.state !== "refused";
+    if (passes && entry.subscriptions.size > 0) this.#gather(error, waiting);
+    this.#settle(entry);
+  }
+
+  // An unsubscribe was refused.
+  #notLeft(entry, message, waiting) {
+    const error = new FleetcastError(message.code, message.message, { channel: entry.name, retryAfter: pauseOf(message) });
+    if (message.code !== "rate_limited") {
+      if (message.code !== "not_subscribed") this.#client.report(error);
+      this.#left(entry);
+      return;
+    }
+    this.#gather(error, waiting);
+    this.#turn(entry, "live");
+    if (entry.position) for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
+    this.#settle(entry);
+  }
+
+  #gather(error, { refusals }) {
+    const gathered = refusals.get(error.code) ?? { message: error.message, names: [], retryAfter: undefined };
+    gathered.names.push(error.channel);
+    if (error.retryAfter !== undefined) gathered.retryAfter = Math.max(gathered.retryAfter ?? 0, error.retryAfter);
+    refusals.set(error.code, gathered);
+  }
+
+  // What may pass is told once, and not again before all is well.
+  #reportRefusals({ refusals }) {
+    for (const [code, { message, names, retryAfter }] of refusals) {
+      if (this.#reported.has(code)) continue;
+      this.#reported.add(code);
+      this.#client.report(aboutChannels(code, message, names, retryAfter));
+    }
+  }
+
+  // What was refused for now is tried again together: after the longest of the pauses that the
+  // gateway asks for, or, where it asks for none, with back-off.
+  #retryLater(pause) {
+    if (pause === undefined && this.#retryTimer !== undefined) return;
+    const delay = pause ?? this.#retryBackoff.next();
+    const at = this.#clock.now() + delay;
+    if (this.#retryTimer !== undefined) {
+      if (at <= this.#retryAt) return;
+      this.#clock.clearTimeout(this.#retryTimer);
+    }
+    this.#retryAt = at;
+    this.#retryTimer = this.#clock.setTimeout(() => {
+      this.#retryTimer = undefined;
+      for (const entry of [...this.#byState.deferred]) this.#turn(entry, "idle");
+      this.#flush();
+    }, delay);
+  }
+}
+
+function aboutChannels(code, message, names, retryAfter) {
+  return new FleetcastError(code, message, { channel: names.length === 1 ? names[0] : undefined, channels: names, retryAfter });
+}
+
+/** A connection to a gateway that is kept. */
+class Fleetcast {
+  #url;
+  #WebSocket;
+  #clock;
+  #window;
+  #listeners;
+  #calls = []; // callbacks that are due
+
+  #state = { state: "connecting" };
+  #backoff;
+  #timer; // of the next attempt, or of the one under way
+  #notBefore = 0; // when a goodbye allows to come back
+  #offlineSeen = false;
+  #removeListeners = () => {};
+
+  #socket = null;
+  #watch = null; // set from the welcome to the connection's end
+  #probe; // the id of the watch's last ping
+  #openedAt = 0;
+  #goodbye = false;
+  #limits = null;
+  #commands; // what the gateway's rates allow, while it is connected
+  #publishes;
+
+  #nextId = 1;
+  #replies = new Map(); // id -> what waits for its reply
+  #channels;
+
+  constructor(url, options = {}) {
+    this.#url = absolute(url);
+    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    if (!this.#WebSocket) {
+      throw new FleetcastError("no_websocket", "this runtime has no WebSocket; give one as options.WebSocket");
+    }
+    this.#clock = options.clock ?? {
+      now: () => Date.now(),
+      setTimeout: (f, delay) => globalThis.setTimeout(f, delay),
+      clearTimeout: (timer) => globalThis.clearTimeout(timer),
+    };
+    const random = options.random ?? Math.random;
+    this.#backoff = new Backoff(random, options.backoff);
+    this.#window = options.window === undefined ? globalThis : options.window;
+    this.#listeners = new Listeners({ state: options.onState, gap: options.onGap, error: options.onError });
+    this.#channels = new Channels(this.#clock, random, {
+      nextId: () => this.#nextId++,
+      send: (id, text, waiting) => {
+        this.#replies.set(id, waiting);
+        this.#socket.send(text);
+      },
+      later: (call) => this.#later(call),
+      call: (callback, ...args) => this.#call(callback, ...args),
+      report: (error) => this.#report(error),
+      gapListeners: () => this.#listeners.of("gap"),
+    });
+    this.#listen();
+    queueMicrotask(() => this.#attempt());
+  }
+
+  /** Where the connection stands; see onState. */
+  get state() {
+    return this.#state;
+  }
+
+  /** What the gateway allows this connection; null while there is none, or if it does not tell. */
+  get limits() {
+    return this.#limits;
+  }
+
+  /** All subscriptions that have not ended, those of a channel one behind the other. */
+  get subscriptions() {
+    return this.#channels.subscriptions;
+  }
+
+  /** Listens to state, gap or error; returns the function that stops it. */
+  on(name, listener) {
+    return this.#listeners.add(name, listener);
+  }
+
+  off(name, listener) {
+    this.#listeners.remove(name, listener);
+  }
+
+  /** Calls handler(data, {channel, epoch, offset}) for each event of channel from now on. */
+  subscribe(channel, handler, options = {}) {
+    this.#mustNotBeClosed();
+    checkChannel(channel);
+    if (typeof handler !== "function") throw new TypeError("subscribe: the handler is not a function");
+    if (options.since) checkPosition(options.since);
+    const subscription = new Subscription(this.#channels, channel, handler, options);
+    this.#channels.add(subscription);
+    return subscription;
+  }
+
+  /**
+   * Resolves to {offset} when the gateway has sequenced the event. Never sends twice. Options are
+   * timeout, in milliseconds, and signal, an AbortSignal.
+   */
+  async publish(channel, data, options = {}) {
+    this.#mustNotBeClosed();
+    checkChannel(channel);
+    const what = `publish ${channel}`;
+    this.#mustBeReady(what, channel, options);
+    const json = encodeData(what, channel, data);
+    const id = this.#nextId++;
+    const text = `{"type":"publish","id":${id},"channel":${JSON.stringify(channel)},"data":${json}}`;
+    this.#mustFit(what, channel, json, text);
+    this.#takeCommand(what, channel, this.#publishes);
+    const { offset } = await this.#request(id, text, what, channel, options);
+    return { offset };
+  }
+
+  /** Resolves to the milliseconds that a message to the gateway and its answer take. Options are those of publish. */
+  async ping(options = {}) {
+    this.#mustNotBeClosed();
+    this.#mustBeReady("ping", undefined, options);
+    this.#takeCommand("ping");
+    const id = this.#nextId++;
+    const sent = performance.now();
+    await this.#request(id, JSON.stringify({ type: "ping", id }), "ping", undefined, options);
+    return performance.now() - sent;
+  }
+
+  /** Ends the connection until resume. Subscriptions stay, with their positions. */
+  pause() {
+    this.#mustNotBeClosed();
+    if (this.#state.state === "paused") return;
+    this.#endConnection(1000, "");
+    this.#rejectReplies(connectionLost());
+    this.#channels.lost();
+    this.#setState({ state: "paused" });
+  }
+
+  /** Connects again after pause; nothing if it is not paused. */
+  resume() {
+    this.#mustNotBeClosed();
+    if (this.#state.state !== "paused") return;
+    const delay = this.#goodbye ? this.#goodbyeRemainder() : 0;
+    if (delay > 0) this.#wait(delay);
+    else this.#attemptSoon();
+  }
+
+  /**
+   * Does not wait for the next attempt, for a goodbye's time, or for the network: it is for people
+   * who ask for it. A connection that is open is checked.
+   */
+  reconnectNow() {
+    this.#mustNotBeClosed();
+    if (this.#socket) this.#watch?.check();
+    else this.#attemptSoon(true);
+  }
+
+  /** Closes for good. Publishes and pings without an answer are rejected with code "closed". */
+  close() {
+    if (this.#state.state === "closed") return;
+    this.#removeListeners();
+    this.#endConnection(1000, "");
+    this.#rejectReplies(new FleetcastError("closed", "the client was closed"));
+    this.#channels.close();
+    this.#setState({ state: "closed" });
+  }
+
+  // Connection -------------------------------------------------------------------------------
+
+  #attemptSoon(evenOffline = false) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#state = { state: "connecting" };
+    queueMicrotask(() => this.#attempt(evenOffline));
+  }
+
+  #attempt(evenOffline = false) {
+    const { state } = this.#state;
+    if (state === "closed" || state === "paused" || this.#socket) return;
+    this.#clock.clearTimeout(this.#timer);
+    if (this.#offline() && !evenOffline) {
+      this.#waitForNetwork();
+      return;
+    }
+    this.#setState({ state: "connecting" });
+    let socket;
+    try {
+      socket = new this.#WebSocket(this.#url, [PROTOCOL]);
+    } catch (cause) {
+      this.#report(new FleetcastError("connect", `connect to ${this.#url}: ${cause}`, { cause }));
+      this.#wait(this.#backoff.next());
+      return;
+    }
+    this.#socket = socket;
+    this.#goodbye = false;
+    this.#timer = this.#clock.setTimeout(() => this.#lose(0, "no welcome in time"), CONNECT_TIMEOUT);
+    // What a socket says after it was given up is not heard: #endConnection removes these.
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = (event) => this.#lose(event.code, event.reason);
+    socket.onerror = () => {}; // a close always follows, and says as much
+  }
+
+  #welcome(message) {
+    if (this.#watch) return;
+    this.#clock.clearTimeout(this.#timer);
+    this.#openedAt = this.#clock.now();
+    this.#notBefore = 0;
+    const limits = (this.#limits = limitsOf(message));
+    this.#commands = new Bucket(this.#clock, limits?.commandsPerSecond, limits?.commandsBurst);
+    this.#publishes = new Bucket(this.#clock, limits?.publishesPerSecond, limits?.publishesBurst);
+    const interval = message.ping_interval_ms > 0 ? message.ping_interval_ms : DEFAULT_PING_INTERVAL;
+    this.#watch = new Watch(
+      this.#clock,
+      interval,
+      () => this.#sendProbe(),
+      () => this.#lose(0, "no pong in time"),
+    );
+    this.#setState({ state: "open", client: message.client });
+    this.#channels.connected(limits, this.#commands);
+  }
+
+  #sendProbe() {
+    this.#commands.take(1);
+    this.#probe = this.#nextId++;
+    this.#socket.send(JSON.stringify({ type: "ping", id: this.#probe }));
+  }
+
+  // The connection is over, or was found dead: come back later. Code 0 is the client's own finding.
+  #lose(code, reason) {
+    const wasUp = this.#watch !== null && this.#clock.now() - this.#openedAt >= STABLE_AFTER;
+    if (wasUp) this.#backoff.reset();
+    this.#endConnection(4000, reason);
+    this.#rejectReplies(connectionLost());
+    this.#channels.lost();
+    const delay = this.#goodbye ? this.#goodbyeRemainder() : this.#backoff.next();
+    this.#wait(delay, { code, reason });
+    this.#callAll();
+  }
+
+  // Lets go of the socket. A close of one that is dead could take minutes, so nobody waits for it.
+  #endConnection(code, reason) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#watch?.stop();
+    this.#watch = null;
+    this.#limits = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    try {
+      socket.close(code, reason);
+    } catch {
+      // It is already gone.
+    }
+  }
+
+  #wait(delay, why = {}) {
+    if (this.#offline()) {
+      this.#waitForNetwork(why);
+      return;
+    }
+    this.#timer = this.#clock.setTimeout(() => this.#attempt(), delay);
+    this.#setState({ state: "waiting", retryAt: this.#clock.now() + delay, ...why });
+  }
+
+  #waitForNetwork(why = {}) {
+    this.#offlineSeen = true;
+    this.#clock.clearTimeout(this.#timer);
+    this.#setState({ state: "waiting", retryAt: null, ...why });
+  }
+
+  #goodbyeRemainder() {
+    return Math.min(Math.max(0, this.#notBefore - this.#clock.now()), MAX_RETRY_AFTER);
+  }
+
+  // The page ----------------------------------------------------------------------------------
+
+  #listen() {
+    const page = this.#window;
+    const listeners = [
+      [page, "online", () => this.#online()],
+      [page, "offline", () => this.#wentOffline()],
+      [page, "pageshow", () => this.#wake()],
+      [page?.document, "visibilitychange", () => page.document.visibilityState === "visible" && this.#wake()],
+      [page?.document, "resume", () => this.#wake()],
+    ].filter(([target]) => typeof target?.addEventListener === "function");
+    for (const [target, name, listener] of listeners) target.addEventListener(name, listener);
+    this.#removeListeners = () => {
+      for (const [target, name, listener] of listeners) target.removeEventListener(name, listener);
+    };
+  }
+
+  #offline() {
+    return this.#window?.navigator?.onLine === false;
+  }
+
+  // An open connection stays: it may outlive a short outage, and the check at its end tells.
+  #wentOffline() {
+    this.#offlineSeen = true;
+    if (this.#state.state === "waiting") this.#waitForNetwork();
+  }
+
+  // Repeated online events do not shorten the back-off: only one that ends an outage counts.
+  #online() {
+    this.#watch?.check();
+    if (!this.#offlineSeen) return;
+    this.#offlineSeen = false;
+    if (this.#state.state !== "waiting") return;
+    this.#clock.clearTimeout(this.#timer);
+    const delay = this.#goodbyeRemainder();
+    if (delay > 0) this.#wait(delay);
+    else this.#attempt();
+  }
+
+  // The machine may have slept: timers do not count that time everywhere.
+  #wake() {
+    this.#watch?.check();
+    const { state, retryAt } = this.#state;
+    if (state === "waiting" && retryAt !== null && this.#clock.now() >= retryAt) {
+      this.#clock.clearTimeout(this.#timer);
+      this.#attempt();
+    }
+  }
+
+  // Messages ----------------------------------------------------------------------------------
+
+  // Callbacks that are due come before those of this message.
+  #receive(text) {
+    this.#callAll();
+    this.#watch?.heard();
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch (cause) {
+      this.#report(new FleetcastError("bad_message", "a message of the gateway is not JSON", { cause }));
+    }
+    this.#handle(message);
+    this.#callAll();
+  }
+
+  #handle(message) {
+    switch (message?.type) {
+      case "event":
+        this.#channels.event(message);
+        break;
+      case "gap":
+        this.#channels.gap(message);
+        break;
+      case "welcome":
+        this.#welcome(message);
+        break;
+      case "pong":
+        this.#pong(message);
+        break;
+      case "goodbye":
+        this.#sentAway(message);
+        break;
+      case "subscribed":
+      case "unsubscribed":
+      case "published":
+      case "error":
+        this.#reply(message);
+        break;
+      // Others belong to later versions, or need no answer.
+    }
+  }
+
+  // The answer to a ping of the page's own says nothing about the watch's, which was sent later.
+  #pong({ id }) {
+    const waiting = this.#replies.get(id);
+    if (waiting) waiting.resolve();
+    else this.#watch?.pong();
+  }
+
+  #sentAway(message) {
+    const pause = pauseOf(message);
+    if (pause === undefined) return;
+    this.#goodbye = true;
+    this.#notBefore = this.#clock.now() + pause;
+  }
+
+  #reply(message) {
+    const { id, type } = message;
+    const waiting = this.#replies.get(id);
+    if (waiting?.channels) {
+      if (this.#channels.answer(message, waiting)) this.#replies.delete(id);
+    } else if (type === "published") {
+      waiting?.resolve({ offset: message.offset });
+    } else if (type === "error") {
+      this.#refused(message, waiting);
+    }
+  }
+
+  // A command about no subscription was refused.
+  #refused(message, waiting) {
+    const { id, code } = message;
+    const error = new FleetcastError(code, message.message, { channel: waiting?.channel, retryAfter: pauseOf(message) });
+    if (waiting) waiting.reject(error);
+    else if (id !== undefined && id === this.#probe) this.#watch?.pong(); // as good a sign of life
+    else if (id === undefined) this.#report(error); // else whoever has asked has given up
+  }
+
+  // Requests ----------------------------------------------------------------------------------
+
+  #mustBeReady(what, channel, { timeout, signal }) {
+    if (timeout !== undefined && !(timeout > 0 && timeout <= MAX_RETRY_AFTER)) {
+      throw new TypeError(`${what}: the timeout must be more than 0 and at most ${MAX_RETRY_AFTER} ms`);
+    }
+    if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+      throw new TypeError(`${what}: the signal is not an AbortSignal`);
+    }
+    if (signal?.aborted) throw new FleetcastError("aborted", `${what}: aborted, nothing was sent`, { channel, cause: signal.reason });
+    if (!this.#watch) throw new FleetcastError("not_connected", `${what}: not connected, nothing was sent`, { channel });
+  }
+
+  // The gateway closes the connection for a message that is too long.
+  #mustFit(what, channel, data, text) {
+    const { eventBytes = Infinity, messageBytes = Infinity } = this.#limits ?? {};
+    if (text.length * 3 <= Math.min(eventBytes, messageBytes)) return;
+    for (const [name, bytes, most] of [["data", byteLength(data), eventBytes], ["message", byteLength(text), messageBytes]]) {
+      if (bytes <= most) continue;
+      throw new FleetcastError("limit_exceeded", `${what}: the ${name} has ${bytes} bytes, the gateway takes ${most}; nothing was sent`, { channel });
+    }
+  }
+
+  // What the gateway would refuse is refused here: nothing is queued.
+  #takeCommand(what, channel, publishes) {
+    const retryAfter = Math.max(this.#commands.wait(1), publishes?.wait(1) ?? 0);
+    if (retryAfter > 0) {
+      throw new FleetcastError("rate_limited", `${what}: more than the gateway's rate allows; nothing was sent`, { channel, retryAfter });
+    }
+    this.#commands.take(1);
+    publishes?.take(1);
+  }
+
+  // Sends a command and resolves to its answer.
+  #request(id, text, what, channel, { timeout, signal }) {
+    return new Promise((resolve, reject) => {
+      const giveUp = (code, why, cause) =>
+        waiting.reject(new FleetcastError(code, `${what}: ${why} before the answer: done or not, nobody knows`, { channel, cause }));
+      const aborted = () => giveUp("aborted", "aborted", signal.reason);
+      const timer = timeout === undefined ? undefined : this.#clock.setTimeout(() => giveUp("timeout", `${timeout} ms passed`), timeout);
+      const ending = (settle) => (value) => {
+        this.#replies.delete(id);
+        this.#clock.clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+        settle(value);
+      };
+      const waiting = { channel, resolve: ending(resolve), reject: ending(reject) };
+      signal?.addEventListener("abort", aborted);
+      this.#replies.set(id, waiting);
+      this.#socket.send(text);
+    });
+  }
+
+  #rejectReplies(error) {
+    const waiting = [...this.#replies.values()];
+    this.#replies.clear();
+    for (const { reject } of waiting) reject?.(error);
+  }
+
+  // Callbacks ---------------------------------------------------------------------------------
+
+  #setState(state) {
+    this.#state = state;
+    this.#later(() => {
+      for (const listener of this.#listeners.of("state")) this.#call(listener, state);
+    });
+  }
+
+  // Callbacks wait until the client's own work is done: none is called from within a method, and
+  // none finds the client in the middle of a change.
+  #later(call) {
+    this.#calls.push(call);
+    if (this.#calls.length === 1) queueMicrotask(() => this.#callAll());
+  }
+
+  #callAll() {
+    while (this.#calls.length > 0) {
+      const calls = this.#calls;
+      this.#calls = [];
+      for (const call of calls) call();
+    }
+  }
+
+  // Nothing that a callback throws reaches the client, nor, if it is async, the runtime.
+  #call(callback, ...args) {
+    const failed = (cause) => this.#report(new FleetcastError("callback", `a callback failed: ${cause}`, { cause }));
+    try {
+      const result = callback(...args);
+      if (typeof result?.then === "function") result.then(undefined, failed);
+    } catch (cause) {
+      failed(cause);
+    }
+  }
+
+  #report(error) {
+    this.#later(() => {
+      const listeners = this.#listeners.of("error");
+      if (listeners.length === 0) console.error(error);
+      for (const listener of listeners) {
+        try {
+          listener(error);
+        } catch (cause) {
+          console.error(cause);
+        }
+      }
+    });
+  }
+
+  #mustNotBeClosed() {
+    if (this.#state.state === "closed") throw new FleetcastError("closed", "the client was closed");
+  }
+}
+
+/** Same as new Fleetcast(url, options). */
+function connect(url, options) {
+  return new Fleetcast(url, options);
+}
+
+function connectionLost() {
+  return new FleetcastError("connection_lost", "the connection ended before the answer: done or not, nobody knows");
+}
+
+// Pages may name the gateway by a path, or by http.
+function absolute(url) {
+  if (!(url instanceof URL) && (typeof url !== "string" || url === "")) {
+    throw new TypeError(`connect: the gateway's URL must be a URL or a string that is not empty, not ${url === "" ? "an empty one" : typeof url}`);
+  }
+  const absoluteURL = new URL(url, globalThis.location?.href);
+  absoluteURL.protocol = absoluteURL.protocol.replace(/^http/, "ws");
+  if (!["ws:", "wss:"].includes(absoluteURL.protocol)) {
+    throw new TypeError(`connect: ${absoluteURL.href} is not a URL for WebSocket: it must begin with ws, wss, http or https`);
+  }
+  if (absoluteURL.hash !== "") throw new TypeError(`connect: ${absoluteURL.href} has a fragment, which WebSocket does not allow`);
+  return absoluteURL.href;
+}
+
+// What is no name in any version. The gateway judges the rest.
+function checkChannel(channel) {
+  const ok = typeof channel === "string" && channel !== "" && !/\p{Surrogate}/u.test(channel);
+  if (!ok || byteLength(channel) > MAX_CHANNEL_BYTES) {
+    throw new FleetcastError("bad_channel", "a channel's name is 1 to 255 bytes of text", { channel });
+  }
+}
+
+function checkPosition({ epoch, offset }) {
+  if (typeof epoch !== "string" || !Number.isSafeInteger(offset) || offset < 0) {
+    throw new TypeError("since is {epoch, offset}, as a subscription's position gives it");
+  }
+}
+
+function encodeData(what, channel, data) {
+  let json;
+  try {
+    json = JSON.stringify(data);
+  } catch (cause) {
+    throw new FleetcastError("bad_request", `${what}: the data cannot be JSON: ${cause}`, { channel, cause });
+  }
+  if (json === undefined) {
+    throw new FleetcastError("bad_request", `${what}: ${typeof data} is not JSON`, { channel });
+  }
+  return json;
+}
+
+// Where a channel's subscriptions left off: those further on drop what they have seen.
+function earliest(subscriptions) {
+  let since;
+  for (const { position } of subscriptions) {
+    if (position && (!since || position.offset < since.offset)) since = position;
+  }
+  return since;
+}
+
+module.exports = { FleetcastError, Fleetcast, connect };

@@ -1,0 +1,227 @@
+// Written from fleetcast.d.ts: change that, and run go test -run Written -update.
+/** A place in a channel's stream: the event of that offset, within that epoch. */
+export interface Position {
+  epoch: string;
+  offset: number;
+}
+
+/** Where an event came from. */
+export interface EventInfo extends Position {
+  channel: string;
+}
+
+/**
+ * Events that this subscription will not get: from..to, both included. With reset the stream
+ * began anew: they are those of the new epoch (none if to is 0), and nobody knows how many of
+ * the old one were missed.
+ */
+export interface Gap {
+  channel: string;
+  from: number;
+  to: number;
+  reset: boolean;
+}
+
+/**
+ * Where the connection stands. retryAt is the time of the next attempt as Date.now() counts, or
+ * null until the network is back. code and reason are those of the WebSocket's close; code 0
+ * means that the client itself gave the connection up.
+ */
+export type State =
+  | { state: "connecting" }
+  | { state: "open"; client: string }
+  | { state: "waiting"; retryAt: number | null; code?: number; reason?: string }
+  | { state: "paused" }
+  | { state: "closed" };
+
+/**
+ * Where a subscription stands. pending: not at the gateway yet, or for now not any more; it will
+ * be asked for. refused: error says why; tried again with the next connection or, for want of room,
+ * when another channel is left.
+ */
+export type SubscriptionState = "pending" | "subscribed" | "refused" | "unsubscribed";
+
+/** From where a subscription goes on: its handler gets the events after offset. */
+export interface Subscribed extends Position {
+  channel: string;
+  /** It goes on from its own position, and no event was missed. */
+  recovered: boolean;
+}
+
+/** What a gateway allows one connection. What is undefined has no limit, or the gateway does not tell it. */
+export interface Limits {
+  readonly commandsPerSecond?: number;
+  readonly commandsBurst?: number;
+  readonly publishesPerSecond?: number;
+  readonly publishesBurst?: number;
+  readonly channels?: number;
+  readonly namesPerCommand?: number;
+  readonly messageBytes?: number;
+  readonly eventBytes?: number;
+  readonly channelBytes?: number;
+}
+
+/** The client's own codes; the others are the protocol's. */
+export type ErrorCode =
+  | "not_connected"
+  | "connection_lost"
+  | "closed"
+  | "connect"
+  | "bad_message"
+  | "callback"
+  | "no_websocket"
+  | "timeout"
+  | "aborted"
+  | "bad_request"
+  | "unknown_type"
+  | "bad_channel"
+  | "already_subscribed"
+  | "not_subscribed"
+  | "permission_denied"
+  | "limit_exceeded"
+  | "not_available"
+  | "rate_limited"
+  | "internal";
+
+export interface FleetcastError extends Error {
+  readonly name: "FleetcastError";
+  /** Later gateways may send codes that are not listed. */
+  readonly code: ErrorCode | (string & {});
+  /** The channel that it is about, if it is one. */
+  readonly channel?: string;
+  /** All channels that it is about, where it may be about several. */
+  readonly channels?: readonly string[];
+  readonly cause?: unknown;
+  /** For how many milliseconds the gateway asks not to try again, if it does. */
+  readonly retryAfter?: number;
+}
+
+export const FleetcastError: {
+  new (code: string, message: string, details?: { channel?: string; channels?: readonly string[]; cause?: unknown; retryAfter?: number }): FleetcastError;
+  readonly prototype: FleetcastError;
+};
+
+export interface Clock {
+  /** Milliseconds; must go on during sleep, as Date.now() does. */
+  now(): number;
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+/** The part of a page's window that the client listens to. */
+export interface PageWindow {
+  addEventListener?(name: string, listener: () => void): void;
+  removeEventListener?(name: string, listener: () => void): void;
+  readonly navigator?: { readonly onLine?: boolean };
+  readonly document?: {
+    readonly visibilityState?: string;
+    addEventListener(name: string, listener: () => void): void;
+    removeEventListener(name: string, listener: () => void): void;
+  };
+}
+
+/** What the client uses of a WebSocket; browsers', Node's and that of package ws fit. */
+export interface WebSocketLike {
+  onmessage: ((event: any) => any) | null;
+  onclose: ((event: any) => any) | null;
+  onerror: ((event: any) => any) | null;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+export interface Options {
+  /** Every change of the connection's state. */
+  onState?(state: State): void;
+  /** Every gap of every subscription, after the subscription's own onGap. */
+  onGap?(gap: Gap): void;
+  /** Refused subscriptions and what callbacks throw. Without any listener: console.error. */
+  onError?(error: FleetcastError): void;
+  /** Bounds of the wait between attempts, in milliseconds: 500 and 30,000 by default. */
+  backoff?: { initial?: number; max?: number };
+  /** The runtime's own by default. */
+  WebSocket?: new (url: string, protocols: string[]) => WebSocketLike;
+  /** The page, for online, offline and visibility; null ignores them. globalThis by default. */
+  window?: PageWindow | null;
+  /** For tests. */
+  clock?: Clock;
+  /** For tests: a number from 0 up to, not including, 1. */
+  random?(): number;
+}
+
+export interface SubscribeOptions {
+  /** The last event already seen. What came since is delivered or told as a gap. */
+  since?: Position | null;
+  onGap?(gap: Gap): void;
+  /** The gateway has confirmed, with each connection anew: before any event that comes from there. */
+  onSubscribed?(place: Subscribed): void;
+  /** Every change of the subscription's state. */
+  onState?(state: SubscriptionState): void;
+}
+
+export interface SubscriptionListeners {
+  gap(gap: Gap): void;
+  subscribed(place: Subscribed): void;
+  state(state: SubscriptionState): void;
+}
+
+export interface ClientListeners {
+  state(state: State): void;
+  gap(gap: Gap): void;
+  error(error: FleetcastError): void;
+}
+
+export interface RequestOptions {
+  /** Milliseconds after which the promise is rejected with code timeout. */
+  timeout?: number;
+  /** Rejects the promise with code aborted. */
+  signal?: AbortSignal;
+}
+
+export interface Subscription {
+  readonly channel: string;
+  readonly state: SubscriptionState;
+  /** The last refusal, until it is subscribed; otherwise null. */
+  readonly error: FleetcastError | null;
+  /** False after unsubscribe, and when the client is closed. */
+  readonly active: boolean;
+  /** The last event seen; null until the gateway has answered. A copy. */
+  readonly position: Position | null;
+  /** Adds a listener, beside those of the options. Returns the function that removes it. */
+  on<Name extends keyof SubscriptionListeners>(name: Name, listener: SubscriptionListeners[Name]): () => void;
+  off<Name extends keyof SubscriptionListeners>(name: Name, listener: SubscriptionListeners[Name]): void;
+  /** No handler is called after it. May be called twice. */
+  unsubscribe(): void;
+}
+
+export class Fleetcast {
+  /** Connects at once and stays connected. Relative URLs and http(s) ones are allowed. */
+  constructor(url: string | URL, options?: Options);
+  readonly state: State;
+  /** What the gateway allows this connection; null without a connection, or if the gateway does not tell. */
+  readonly limits: Limits | null;
+  /** All subscriptions that have not ended. A copy. */
+  readonly subscriptions: Subscription[];
+  /** Adds a listener, beside those of the options. Returns the function that removes it. */
+  on<Name extends keyof ClientListeners>(name: Name, listener: ClientListeners[Name]): () => void;
+  off<Name extends keyof ClientListeners>(name: Name, listener: ClientListeners[Name]): void;
+  subscribe<T = unknown>(
+    channel: string,
+    handler: (data: T, info: EventInfo) => void,
+    options?: SubscribeOptions,
+  ): Subscription;
+  /** Rejected with a FleetcastError. Never sent twice. */
+  publish(channel: string, data: unknown, options?: RequestOptions): Promise<{ offset: number }>;
+  /** The round trip to the gateway in milliseconds. Rejected with a FleetcastError if there is no connection. */
+  ping(options?: RequestOptions): Promise<number>;
+  /** Ends the connection until resume. Subscriptions stay, with their positions. */
+  pause(): void;
+  /** Connects again after pause. */
+  resume(): void;
+  /** Does not wait for the next attempt. An open connection is checked. */
+  reconnectNow(): void;
+  /** Closes for good. */
+  close(): void;
+}
+
+/** Same as new Fleetcast(url, options). */
+export function connect(url: string | URL, options?: Options): Fleetcast;

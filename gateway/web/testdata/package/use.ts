@@ -1,0 +1,49 @@
+// What TypeScript must accept, as an ES module (as use.mts) and as CommonJS (as use.cts).
+import { connect, Fleetcast, FleetcastError, type Gap, type Position, type State, type Subscribed, type Subscription, type SubscriptionState } from "fleetcast";
+
+interface Message {
+  text: string;
+}
+
+const client: Fleetcast = connect(new URL("wss://push.example.com/ws"), {
+  onState(state: State) {
+    if (state.state === "waiting") console.log(state.retryAt?.toFixed(), state.code);
+  },
+  backoff: { initial: 100, max: 1000 },
+  window: null,
+});
+const subscription: Subscription = client.subscribe<Message>("chat", (data, { channel, epoch, offset }) => {
+  console.log(data.text.length, channel, epoch, offset.toFixed());
+}, {
+  since: { epoch: "x", offset: 1 },
+  onSubscribed: ({ recovered, offset }: Subscribed) => console.log(recovered, offset),
+  onGap: (gap: Gap) => console.log(gap.reset),
+});
+const stop: () => void = subscription.on("state", (state: SubscriptionState) => console.log(state));
+client.on("error", (error) => {
+  if (error.code === "rate_limited") console.log(error.retryAfter, error.channels?.join());
+});
+const position: Position | null = subscription.position;
+const most: number | undefined = client.limits?.channels;
+client.publish("chat", { text: "hello" }, { timeout: 1000, signal: new AbortController().signal }).then(
+  ({ offset }) => console.log(offset, position, most),
+  (error: unknown) => {
+    if (error instanceof FleetcastError) console.log(error.code, error.cause);
+  },
+);
+for (const { channel, error } of client.subscriptions) console.log(channel, error?.code);
+stop();
+client.pause();
+client.resume();
+client.reconnectNow();
+client.close();
+
+// And what it must refuse.
+// @ts-expect-error: there is no such listener
+client.on("event", () => {});
+// @ts-expect-error: the handler is missing
+client.subscribe("chat");
+// @ts-expect-error: a number is no URL
+connect(7);
+// @ts-expect-error: it is read-only
+subscription.channel = "other";
