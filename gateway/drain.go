@@ -33,7 +33,7 @@ type leavePlan struct {
 // returns; those for whom something still waits then are reset. The error is
 // that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
-	g.draining.Store(true)
+	g.Unready()
 	g.apiPublisher.end()
 	defer g.Close()
 	// Whatever becomes of the publishers, the clients are to have their time.

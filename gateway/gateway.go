@@ -48,8 +48,8 @@ type Gateway struct {
 
 	clientAddrs, publishAddrs []netip.AddrPort
 
-	serving  atomic.Bool // Run has begun and not ended
-	draining atomic.Bool
+	serving atomic.Bool // Run has begun and not ended
+	unready atomic.Bool // about to stop
 	// drainPace is the time for which each client lengthens a drain, up to the
 	// whole of DrainWindow.
 	drainPace time.Duration
@@ -175,7 +175,11 @@ func (g *Gateway) ClientAddrs() []netip.AddrPort { return g.clientAddrs }
 func (g *Gateway) PublishAddrs() []netip.AddrPort { return g.publishAddrs }
 
 // Ready tells whether the gateway serves and is not about to stop.
-func (g *Gateway) Ready() bool { return g.serving.Load() && !g.draining.Load() }
+func (g *Gateway) Ready() bool { return g.serving.Load() && !g.unready.Load() }
+
+// Unready makes Ready false while everything is served as before. A Drain is to
+// follow.
+func (g *Gateway) Unready() { g.unready.Store(true) }
 
 // Run serves until Close or the end of a Drain. It is called once.
 func (g *Gateway) Run() {

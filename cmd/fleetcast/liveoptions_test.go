@@ -48,6 +48,7 @@ var liveOptions = map[string]liveOption{
 	"client-context":    {"0", "32KiB", "", (*liveGateway).lookAtExtensions, "permessage-deflate, no context", "permessage-deflate, context", false},
 	"drain-window":      {"1s", "0s", "", drains(` over=(\w+)`), "", "0s", false},
 	"retry-window":      {"0s", "1h", "", (*liveGateway).lookAtReturns, "", "spread", false},
+	"shutdown-delay":    {"24h", "0s", "", (*liveGateway).lookAtDelay, "", "drained", false},
 	"drain-timeout":     {"24h", "20ms", "--drain-window=0s --handshake-timeout=24h", (*liveGateway).lookAtDrainOfUnfinished, "", "ended", false},
 	"log-level":         {"error", "info", "--log-connections=100", (*liveGateway).lookAtLog, "silent", "connected", true},
 	"log-connections":   {"0", "100", "", (*liveGateway).lookAtLog, "silent", "connected", true},
@@ -276,6 +277,13 @@ func (g *liveGateway) lookAtReturns() string {
 		}
 	}
 	return "at once"
+}
+
+// lookAtDelay stops the gateway, which drains when its delay is over.
+func (g *liveGateway) lookAtDelay() string {
+	g.stop()
+	g.err.await(g.T, "msg=stopped")
+	return "drained"
 }
 
 // lookAtDrainOfUnfinished stops the gateway while a client has sent half of its

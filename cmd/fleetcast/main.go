@@ -59,34 +59,12 @@ const (
 
 func main() {
 	stdio.KeepRunning()
-	ctx, stop := signalContext()
-	defer stop()
-	reloads := make(chan os.Signal, 1) // several at once are one
-	signal.Notify(reloads, syscall.SIGHUP)
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, reloads))
+	ctx, received := receiveSignals()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, received))
 }
 
 // arguments is the command line, without the program's name.
 type arguments []string
-
-// hangups receives SIGHUP.
-type hangups <-chan os.Signal
-
-// signalContext ends with the first SIGINT or SIGTERM. A second one ends the
-// process at once.
-func signalContext() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		fmt.Fprintln(os.Stderr, "fleetcast: second signal, stopping at once")
-		os.Exit(exitFailure)
-	}()
-	return ctx, cancel
-}
 
 // newParser returns the parser of the command line into cli.
 func newParser(cli *commands, options ...kong.Option) *kong.Kong {
@@ -111,9 +89,8 @@ func newParser(cli *commands, options ...kong.Option) *kong.Kong {
 	return parser
 }
 
-// run executes one command line and returns the exit code. reload has a value
-// for each SIGHUP.
-func run(ctx context.Context, args []string, std streams, reload hangups) int {
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, std streams, received signals) int {
 	out := stdio.NewOutput(std.out)
 	std.out = out
 	exit := -1
@@ -121,7 +98,7 @@ func run(ctx context.Context, args []string, std streams, reload hangups) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std, arguments(args), reload),
+		kong.Bind(std, arguments(args), received),
 	)
 	parsed, err := parser.Parse(args)
 	if exit >= 0 || out.Err() != nil { // --help has printed, or could not

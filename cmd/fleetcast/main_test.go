@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -85,11 +86,11 @@ func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
 	return startWith(t, stdin, nil, args...)
 }
 
-func startWith(t *testing.T, stdin io.Reader, reload hangups, args ...string) *invocation {
+func startWith(t *testing.T, stdin io.Reader, hangups <-chan os.Signal, args ...string) *invocation {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &invocation{out: newOutput(), err: newOutput(), stop: cancel, code: make(chan int, 1)}
-	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}, reload) }()
+	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}, signals{hangups: hangups}) }()
 	t.Cleanup(cancel)
 	return c
 }
@@ -339,24 +340,127 @@ func TestSignals(t *testing.T) {
 			subscriber.err.await(t, `1001 "draining"`)
 		})
 	}
-	t.Run("twice", func(t *testing.T) {
-		p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=off", "--drain-timeout=1h")
-		url := p.out.await(t, `clients connect to +ws://(\S+)/ws`)[1]
-		// A client that answers nothing keeps the drain waiting.
-		conn, err := net.Dial("tcp", url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\n", url)
+}
+
+// Signals that come again do not cut clients, until they are one too many.
+func TestSignalsAgain(t *testing.T) {
+	const term, interrupt = syscall.SIGTERM, syscall.SIGINT
+	for _, test := range []struct {
+		name     string
+		goOn     []syscall.Signal // which leave the clients their time
+		endsWith syscall.Signal
+	}{
+		{"SIGTERM three times", []syscall.Signal{term, term}, term},
+		{"SIGINT twice", []syscall.Signal{interrupt}, interrupt},
+		{"SIGTERM, then SIGINT twice", []syscall.Signal{term, interrupt}, interrupt},
+		{"SIGINT, then SIGTERM twice", []syscall.Signal{interrupt, term}, term},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=localhost:0", "--drain-timeout=1h", "--handshake-timeout=1h", "--drain-window=0s")
+			holdDrain(t, p)
+			admin := p.out.await(t, `look inside at +(http://[^/]+)/`)[1]
+			for i, s := range test.goOn {
+				p.signal(t, s)
+				if i == 0 {
+					p.err.await(t, "stopping")
+				} else {
+					p.err.await(t, `level=WARN msg="a signal to stop has come again and changes nothing; .*signal=`+s.String())
+				}
+				g := liveGateway{T: t, admin: admin}
+				if n := g.stats().Total.Connections; n != 1 {
+					t.Errorf("after %d signals there are %d connections", i+1, n)
+				}
+			}
+			p.signal(t, test.endsWith)
+			if code := p.exitCode(t); code != exitFailure {
+				t.Errorf("exit code %d, want %d", code, exitFailure)
+			}
+			p.err.await(t, `signal again \(`+test.endsWith.String()+`\), stopping at once`)
+		})
+	}
+}
+
+// shutdownDelayed is a process that is told to stop, and is waiting.
+func shutdownDelayed(t *testing.T, delay string, stop func(p *process, g *liveGateway)) (*process, *liveGateway) {
+	t.Helper()
+	p := startProcess(t, "--listen=127.0.0.1:0", "--publish=127.0.0.1:0", "--admin=127.0.0.1:0", "--drain-window=0s", "--shutdown-delay="+delay)
+	g := &liveGateway{T: t}
+	g.url = p.out.await(t, `clients connect to +(ws://\S+)`)[1]
+	g.publish = p.out.await(t, `publish to +(\S+)`)[1]
+	g.admin = p.out.await(t, `look inside at +(http://[^/]+)/`)[1]
+	fetchWants(t, g.admin+"/readyz", 200, "ready")
+	stop(p, g)
+	p.err.await(t, "stopping soon.*shutdown_delay="+delay)
+	return p, g
+}
+
+// For the shutdown delay a gateway only says that it is not ready.
+func TestShutdownDelay(t *testing.T) {
+	for name, stop := range map[string]func(p *process, g *liveGateway){
+		"signal": func(p *process, g *liveGateway) { p.signal(t, syscall.SIGTERM) },
+		"API": func(p *process, g *liveGateway) {
+			for range 2 {
+				response, err := http.Post(g.admin+"/api/drain", "application/json", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				response.Body.Close()
+				if response.StatusCode != http.StatusAccepted {
+					t.Errorf("answered with %s", response.Status)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, g := shutdownDelayed(t, "24h0m0s", stop)
+			serves := func() {
+				t.Helper()
+				fetchWants(t, g.admin+"/readyz", 503, "not ready")
+				fetchWants(t, g.admin+"/healthz", 200, "ok")
+				fetchWants(t, httpOf(g.url)+"/healthz", 503, "")
+				client := g.connect()
+				client.says(`{"type":"subscribe","channel":"a"}`)
+				client.text()
+				upstream := g.publisher()
+				upstream.sends(`{"id":1,"channel":"a","data":1}` + "\n")
+				upstream.line()
+				if text := client.text(); !strings.Contains(text, `"type":"event"`) {
+					t.Errorf("the client got %s", text)
+				}
+				client.conn.Close()
+			}
+			serves()
+			p.signal(t, syscall.SIGTERM)
+			if name == "signal" { // to the API's drain it is the first
+				p.err.await(t, "a signal to stop has come again")
+			}
+			serves()
+			if name == "API" {
+				p.signal(t, syscall.SIGINT)
+				p.err.await(t, "signal=interrupt") // two that wait are one
+			}
+			p.signal(t, syscall.SIGINT)
+			if code := p.exitCode(t); code != exitFailure {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+func TestShutdownDelayEnds(t *testing.T) {
+	var client *livePeer
+	p, _ := shutdownDelayed(t, "10ms", func(p *process, g *liveGateway) {
+		client = g.connect()
 		p.signal(t, syscall.SIGTERM)
-		p.err.await(t, "stopping")
-		p.signal(t, syscall.SIGTERM)
-		if code := p.exitCode(t); code != exitFailure {
-			t.Errorf("exit code %d, want %d", code, exitFailure)
-		}
-		p.err.await(t, "second signal")
 	})
+	if text := client.text(); !strings.Contains(text, `"goodbye"`) {
+		t.Errorf("the client got %s", text)
+	}
+	client.conn.Close()
+	if code := p.exitCode(t); code != 0 {
+		t.Errorf("exit code %d: %s", code, p.err)
+	}
+	p.err.await(t, `(?s)stopping soon.*stopping: clients are told when to come back.*msg=stopped`)
 }
 
 // TestSecondGateway starts a real second process on the ports of a first.

@@ -95,9 +95,11 @@ func TestHangupWhileDraining(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	p.err.await(t, "stopping")
 	p.signal(t, syscall.SIGHUP)
-	p.signal(t, syscall.SIGTERM)
+	p.signal(t, syscall.SIGINT)
+	p.err.await(t, "signal=interrupt") // two that wait are one
+	p.signal(t, syscall.SIGINT)
 	if code := p.exitCode(t); code != exitFailure {
-		t.Errorf("exit code %d, want that of a second signal, %d: %s", code, exitFailure, p.err)
+		t.Errorf("exit code %d, want that of signals that come again, %d: %s", code, exitFailure, p.err)
 	}
 }
 

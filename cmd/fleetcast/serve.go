@@ -41,8 +41,8 @@ type server struct {
 }
 
 // Run serves until ctx ends, then drains.
-func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, hangups hangups) error {
-	err := c.serve(ctx, std, args, hangups)
+func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, received signals) error {
+	err := c.serve(ctx, std, args, received)
 	if err != nil && c.LogFormat.json {
 		newLogger(std.err, c.LogFormat, slog.LevelInfo).Error("cannot serve", "error", err)
 		return errSilentFailure
@@ -50,7 +50,7 @@ func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, han
 	return err
 }
 
-func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, hangups hangups) error {
+func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, received signals) error {
 	level := new(slog.LevelVar)
 	level.Set(slog.Level(c.LogLevel))
 	logger, log := newLog(std.err, c.LogFormat, level)
@@ -89,12 +89,12 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, h
 	r := reloader{args: args, connections: connections, server: s, level: level}
 	announcement := newAnnouncement(std.out)
 	defer announcement.flush()
-	return s.run(ctx, hangups, r, func() { s.announce(announcement, config.MaxClients) })
+	return s.run(ctx, received, r, func() { s.announce(announcement, config.MaxClients) })
 }
 
 // run serves until ctx ends, then drains. announce is called once clients are
 // served.
-func (s *server) run(ctx context.Context, hangups hangups, r reloader, announce func()) error {
+func (s *server) run(ctx context.Context, received signals, r reloader, announce func()) error {
 	ended := make(chan struct{})
 	go func() { s.gateway.Run(); close(ended) }()
 	watched, unwatch := context.WithCancel(context.Background())
@@ -105,11 +105,12 @@ func (s *server) run(ctx context.Context, hangups hangups, r reloader, announce 
 	})
 	announce()
 	s.notify.ready(s.status())
-	s.wait(ctx, hangups, r, ended)
+	s.wait(ctx, received.hangups, r, ended)
 	select {
 	case <-ended:
 	default:
-		s.drain()
+		go s.explainSignals(received.again, ended)
+		s.leave(ended)
 	}
 	<-ended
 	if s.admin != nil {
@@ -126,7 +127,7 @@ func isTerminal(r io.Reader) bool {
 
 // wait returns when ctx ends, the terminal is gone, or the gateway has ended.
 // Until then it reloads the configuration at each hangup.
-func (s *server) wait(ctx context.Context, hangups hangups, r reloader, ended <-chan struct{}) {
+func (s *server) wait(ctx context.Context, hangups <-chan os.Signal, r reloader, ended <-chan struct{}) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -144,14 +145,43 @@ func (s *server) wait(ctx context.Context, hangups hangups, r reloader, ended <-
 	}
 }
 
-func (s *server) drain() {
-	s.logger.Info("stopping: clients are told when to come back; a second signal stops at once", "drain_timeout", time.Duration(s.options.DrainTimeout))
-	s.notify.stopping(time.Duration(s.options.DrainTimeout))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.options.DrainTimeout))
+// leave stops the gateway: for the shutdown delay it only says that it is not
+// ready, so that load balancers send no more clients, then it drains.
+func (s *server) leave(ended <-chan struct{}) {
+	delay, drain := time.Duration(s.options.ShutdownDelay), time.Duration(s.options.DrainTimeout)
+	s.notify.stopping(delay + drain)
+	if delay > 0 {
+		s.gateway.Unready()
+		s.logger.Info("stopping soon: not ready any more, and serving as before until the shutdown delay is over", "shutdown_delay", delay)
+		select {
+		case <-time.After(delay):
+		case <-ended:
+			return
+		}
+	}
+	s.drain(drain)
+}
+
+func (s *server) drain(timeout time.Duration) {
+	s.logger.Info("stopping: clients are told when to come back", "drain_timeout", timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := s.gateway.Drain(ctx); err != nil {
 		s.logger.Warn("stopped before everyone was gone", "error", err)
 		return
 	}
 	s.logger.Info("stopped")
+}
+
+// explainSignals says that signals to stop change nothing while the gateway
+// stops already.
+func (s *server) explainSignals(again <-chan os.Signal, ended <-chan struct{}) {
+	for {
+		select {
+		case sig := <-again:
+			s.logger.Warn("a signal to stop has come again and changes nothing; a third one, or SIGINT twice, stops at once and cuts clients off", "signal", sig.String())
+		case <-ended:
+			return
+		}
+	}
 }
