@@ -81,6 +81,11 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 
 func publish(t *testing.T, g *gateway.Gateway, data string) {
 	t.Helper()
+	publishTo(t, g, "news", data)
+}
+
+func publishTo(t *testing.T, g *gateway.Gateway, channel, data string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	p, err := publisher.Dial(ctx, g.PublishAddrs()[0].String())
@@ -88,12 +93,12 @@ func publish(t *testing.T, g *gateway.Gateway, data string) {
 		t.Fatalf("connecting to publish: %v", err)
 	}
 	defer p.Close()
-	if _, err := p.Publish(ctx, "news", []byte(data)); err != nil {
+	if _, err := p.Publish(ctx, channel, []byte(data)); err != nil {
 		t.Fatalf("publishing %s: %v", data, err)
 	}
 }
 
-// nodeClient is a process that runs a script of testdata.
+// nodeClient is a process that uses the client, as a script of testdata does.
 type nodeClient struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -123,10 +128,15 @@ func (b *bufferedLines) String() string {
 
 func startClient(t *testing.T, node, script string, args ...string) *nodeClient {
 	t.Helper()
+	return startProgram(t, ".", node, append([]string{"--experimental-websocket", "--no-warnings", "testdata/" + script}, args...)...)
+}
+
+// startProgram starts a program that uses the client, in dir.
+func startProgram(t *testing.T, dir, program string, args ...string) *nodeClient {
+	t.Helper()
 	c := &nodeClient{t: t, stderr: &bufferedLines{}, lines: make(chan string, 100)}
-	args = append([]string{"--experimental-websocket", "--no-warnings", "testdata/" + script}, args...)
-	c.cmd = exec.CommandContext(t.Context(), node, args...)
-	c.cmd.Stderr = c.stderr
+	c.cmd = exec.CommandContext(t.Context(), program, args...)
+	c.cmd.Dir, c.cmd.Stderr = dir, c.stderr
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("opening the client's input: %v", err)
