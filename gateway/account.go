@@ -23,6 +23,8 @@ type account struct {
 	// Of who takes: when the next event is due, and the rate by which it is.
 	due time.Duration
 	by  bucket
+	// sent is what was published with it.
+	sent sent
 }
 
 // wait takes n events if the rate allows them, or returns after how long it may.

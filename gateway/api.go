@@ -55,6 +55,8 @@ var apiRoutes = []apiRoute{
 	{"GET", "/api/channels", []string{"prefix", "after", "limit", "order"}, (*api).channels},
 	{"GET", "/api/clients/{id}", nil, (*api).client},
 	{"POST", "/api/clients/{id}/disconnect", nil, (*api).disconnect},
+	{"GET", "/api/publishers", []string{"limit", "order"}, (*api).publishers},
+	{"POST", "/api/publishers/{id}/disconnect", nil, (*api).disconnectPublisher},
 	{"GET", "/api/laggards", []string{"limit"}, (*api).laggards},
 	{"POST", "/api/publish", nil, (*api).publish},
 	{"POST", "/api/drain", nil, (*api).drain},
@@ -223,8 +225,13 @@ func (a *api) patience(r *http.Request) (context.Context, context.CancelFunc) {
 // onShard has a shard call f and waits for it. After an error f may still be
 // running: what it writes to must not be looked at then.
 func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
+	return a.onLoop(ctx, fmt.Sprint("shard ", s.index), s.post, f)
+}
+
+// onLoop is onShard for any loop, whose name is for the error.
+func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func()) error {
 	called := false
-	err := a.gateway.ask(ctx, s.post, func() {
+	err := a.gateway.ask(ctx, post, func() {
 		if called = ctx.Err() == nil; called { // else nobody waits for it any more
 			f()
 		}
@@ -233,7 +240,7 @@ func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
 	case errors.Is(err, ErrStopped):
 		return notAvailable("the gateway has stopped")
 	case err != nil || !called:
-		return notAvailable(fmt.Sprintf("shard %d has not answered within %v", s.index, a.admin.Patience))
+		return notAvailable(fmt.Sprintf("%s has not answered within %v", name, a.admin.Patience))
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"strings"
+	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/poller"
 )
 
 // channelEntry is one channel as /api/channels shows it.
@@ -14,18 +16,35 @@ type channelEntry struct {
 	Subscribers int    `json:"subscribers"`
 	Epoch       epoch  `json:"epoch"`
 	Offset      uint64 `json:"offset"`
+	channelRates
+}
+
+// channelRates are what goes through channels, over the last 5 to 10 s.
+type channelRates struct {
+	rates
+	Deliveries float64 `json:"deliveries_per_second"` // events times the subscribers of the moment
 }
 
 type channelList struct {
 	Channels []channelEntry `json:"channels"`
 	Next     string         `json:"next,omitempty"`
+	Total    *channelTotal  `json:"total,omitempty"` // where all were looked at
+}
+
+// channelTotal is all channels together that the prefix fits.
+type channelTotal struct {
+	Channels int `json:"channels"`
+	channelRates
 }
 
 // channelQuery is which channels are asked for.
 type channelQuery struct {
 	prefix, after string
 	limit         int
-	largest       bool // those with the most subscribers first, and not by name
+	now           time.Duration // for the rates
+	// order compares those that have most of something, which come first. Nil is the
+	// order of names.
+	order func(a, b channelEntry) int
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -50,19 +69,13 @@ func channelQueryOf(r *http.Request) (q channelQuery, err error) {
 			}
 		}
 	}
-	switch query.Get("order") {
-	case "subscribers":
-		q.largest = true
-	case "":
-		if query.Has("order") {
-			return q, badRequest("order is empty; it may be subscribers")
-		}
-	default:
-		return q, badRequest("order may be subscribers, or be left out for the order of names")
+	if q.order = channelOrders[query.Get("order")]; q.order == nil && query.Has("order") {
+		return q, badRequest("order may be subscribers, events, bytes or deliveries, or be left out for the order of names")
 	}
-	if q.largest && query.Has("after") {
-		return q, badRequest("after goes with the order of names only: the order of subscribers has no pages")
+	if q.order != nil && query.Has("after") {
+		return q, badRequest("after goes with the order of names only: the others have no pages")
 	}
+	q.now = poller.Now()
 	q.limit, err = limitOf(r, listDefault)
 	return q, err
 }
@@ -76,10 +89,14 @@ func channelQueryOf(r *http.Request) (q channelQuery, err error) {
 // It takes memory for twice the limit, and none under a lock.
 func (s *streams) list(q channelQuery) channelList {
 	found := q.found()
+	var total channelTotal
 	for i := range s.stripes {
-		s.offer(i, &q, found)
+		s.offer(i, &q, found, &total)
 	}
 	list := channelList{Channels: found.sorted()}
+	if q.order != nil {
+		list.Total = &total
+	}
 	if len(list.Channels) > q.limit {
 		list.Channels = list.Channels[:q.limit]
 		list.Next = list.Channels[q.limit-1].Channel
@@ -89,14 +106,15 @@ func (s *streams) list(q channelQuery) channelList {
 
 // found is an empty list for the answer.
 func (q *channelQuery) found() *best[channelEntry] {
-	if q.largest {
-		return newBest(q.limit, bySubscribers)
+	if q.order != nil {
+		return newBest(q.limit, q.order)
 	}
 	return newBest(q.limit+1, byName) // one more, to know whether there is one
 }
 
-// offer offers the fitting channels of one stripe.
-func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry]) {
+// offer offers the fitting channels of one stripe, and adds them to total if all are
+// to be looked at.
+func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry], total *channelTotal) {
 	stripe := &s.stripes[i]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -105,15 +123,34 @@ func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry]) {
 			continue
 		}
 		entry := channelEntry{Channel: name}
-		if !q.largest && !to.wants(entry) {
+		if q.order == nil && !to.wants(entry) {
 			continue // without a look at the stream, which costs a cache miss
 		}
 		entry.Epoch, entry.Offset = st.epoch, st.offset
 		for _, c := range st.interested {
 			entry.Subscribers += int(c.subscribers.Load())
 		}
+		entry.rates = st.recent.rates(q.now)
+		entry.Deliveries = tenth(entry.Events * float64(entry.Subscribers))
+		total.add(&entry)
 		to.offer(entry)
 	}
+}
+
+func (t *channelTotal) add(entry *channelEntry) {
+	t.Channels++
+	t.rates.add(entry.rates)
+	t.Deliveries = tenth(t.Deliveries + entry.Deliveries)
+}
+
+// channelOrders are the orders by name of what a channel has most of.
+var channelOrders = map[string]func(a, b channelEntry) int{
+	"subscribers": bySubscribers,
+	"events":      func(a, b channelEntry) int { return cmp.Or(cmp.Compare(b.Events, a.Events), bySubscribers(a, b)) },
+	"bytes":       func(a, b channelEntry) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), bySubscribers(a, b)) },
+	"deliveries": func(a, b channelEntry) int {
+		return cmp.Or(cmp.Compare(b.Deliveries, a.Deliveries), bySubscribers(a, b))
+	},
 }
 
 func byName(a, b channelEntry) int { return strings.Compare(a.Channel, b.Channel) }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"fleetcast/codec/jsonscan"
 	"fleetcast/poller"
 )
 
@@ -61,15 +60,13 @@ func (a *api) client(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) disconnect(w http.ResponseWriter, r *http.Request) error {
-	reason := operatorReason
-	err := readObject(w, r, []string{"reason"}, func(_ string, value []byte) error {
-		text, err := jsonscan.Unquote(value)
-		if err != nil || len(text) > closeReasonLimit {
-			return badRequest("reason must be a text of at most %d bytes", closeReasonLimit)
-		}
-		reason = string(text)
-		return nil
-	})
+	return a.disconnectNamed(w, r, "client")
+}
+
+// disconnectNamed ends the connection of the client that the request's path names;
+// the answer has its id under the given name.
+func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name string) error {
+	reason, err := reasonOf(w, r)
 	if err != nil {
 		return err
 	}
@@ -78,7 +75,7 @@ func (a *api) disconnect(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("id")
 	a.gateway.logger.Info("an operator has disconnected a client", "client", id, "reason", reason, "from", r.RemoteAddr)
-	answerJSON(w, http.StatusOK, map[string]any{"client": id, "disconnected": true})
+	answerJSON(w, http.StatusOK, map[string]any{name: id, "disconnected": true})
 	return nil
 }
 

@@ -48,30 +48,35 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	o.post("/api/publish", `{"id":1,"channel":"news","data":{"a":1}}`)
 	s.eventually("no event under way", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 0 })
 	o.post("/api/publish", `{"channels":["one","two"],"data":null}`)
-	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/openapi.yaml"} {
+	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/publishers", "/api/openapi.yaml"} {
 		o.get(path)
 		o.get(path + "?nonsense=1")
 	}
 	const nobody = "/api/clients/0123456789abcdef"
 	o.get(nobody)
 	o.post(nobody+"/disconnect", "{}")
-	for _, path := range []string{"/api/publish", "/api/drain", "/api/clients/" + id + "/disconnect"} {
+	s.publisher().publishes("news", "1")
+	const first, noPublisher = "/api/publishers/1/disconnect", "/api/publishers/999/disconnect"
+	o.post(noPublisher, "{}")
+	for _, path := range []string{"/api/publish", "/api/drain", "/api/clients/" + id + "/disconnect", first} {
 		o.post(path, "x")
 		o.post(path, strings.Repeat(" ", 1<<20))
 		o.call("POST", path, "{}", "Content-Type: text/plain")
 		o.call("POST", path, "{}", jsonType, "Sec-Fetch-Site: cross-site")
 	}
 	o.post("/api/clients/"+id+"/disconnect", `{"reason":"over"}`)
+	o.post(first, `{"reason":"over"}`)
 	o.post("/api/drain", "{}")
 	note(o)
 
 	alone := operate(t, s.Gateway, gateway.Admin{Patience: 20 * time.Millisecond})
 	alone.post("/api/drain", "")
 	goOn := s.StallShards()
-	for _, path := range []string{"/api/stats", nobody, "/api/laggards"} {
+	for _, path := range []string{"/api/stats", nobody, "/api/laggards", "/api/publishers"} {
 		alone.get(path)
 	}
 	alone.post(nobody+"/disconnect", "{}")
+	alone.post("/api/publishers/0123456789abcdef/disconnect", "{}")
 	goOn()
 	s.Close()
 	s.awaitEnd()

@@ -29,6 +29,7 @@ type apiPublisher struct {
 
 	mu      sync.Mutex
 	account *account
+	from    string // address of the last request
 	ended   bool
 	request publish.Request
 	wakes   wakeSet
@@ -79,8 +80,10 @@ type publishResult struct {
 func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.from = from
 	reply, err := p.sequence(body)
 	if err != nil {
+		p.account.sent.errors++
 		refusal := apiErrorOf(err)
 		p.errors[refusal.code]++
 		if key := (incidentKey{metricPublishErrors, string(refusal.code)}); p.samples.wants(key) {

@@ -167,6 +167,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	}
 	rate := &s.gateway.settings.Load().publishes
 	if wait := account.wait(rate.bucket, 1, s.loop.Now()); wait > 0 {
+		account.sent.errors++
 		c.refuseChannel("publish", name, rate.refuse(wait), cmd.ID)
 		return
 	}

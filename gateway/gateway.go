@@ -41,7 +41,7 @@ type Gateway struct {
 	admission     admission
 	addresses     *quotas[netip.Addr] // of clients
 	publishers    atomic.Int64        // connections to the publish port
-	// publisherIDs counts the numbers given to RESP connections.
+	// publisherIDs counts the numbers given to connections to the publish port.
 	publisherIDs atomic.Uint64
 	apiPublisher *apiPublisher
 	watch        *watch

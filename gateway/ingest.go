@@ -117,7 +117,7 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	p.remote, p.readAt = p.conn.RemoteAddr().String(), in.loop.Now()
+	p.remote, p.opened, p.readAt = peerText(fd), in.loop.Now(), in.loop.Now()
 	in.counters.publishers++
 	p.logConnected()
 }

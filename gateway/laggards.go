@@ -43,6 +43,11 @@ type laggard struct {
 	OldestSeconds   float64 `json:"oldest_seconds"`
 }
 
+type laggardList struct {
+	Laggards []laggard `json:"laggards"`
+	Total    int64     `json:"total"` // clients that lag, of which Laggards are the worst
+}
+
 // lagEntry is a laggard as its shard reports it.
 type lagEntry struct {
 	session *session // until its address is known; only its shard may look at it
@@ -62,19 +67,23 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 	found := newBest(limit, func(a, b lagEntry) int {
 		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.id, b.id))
 	})
+	list := laggardList{Laggards: make([]laggard, 0, limit)}
 	for _, s := range a.gateway.shards {
 		met := make(map[uint64]bool) // of those that were kept
 		for end := math.MaxInt; end > 0; {
-			if err := a.onShard(ctx, s, func() { end = s.offerLagging(end, found, met) }); err != nil {
+			lagging := int64(0)
+			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.lagging }); err != nil {
 				return err
+			}
+			if end <= 0 {
+				list.Total += lagging
 			}
 		}
 	}
-	list := make([]laggard, 0, limit)
 	for _, entry := range found.sorted() {
-		list = append(list, entry.laggard)
+		list.Laggards = append(list.Laggards, entry.laggard)
 	}
-	answerJSON(w, http.StatusOK, map[string][]laggard{"laggards": list})
+	answerJSON(w, http.StatusOK, list)
 	return nil
 }
 

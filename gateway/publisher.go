@@ -47,7 +47,8 @@ type publisher struct {
 	readAt   time.Duration              // when bytes last came; the loop's time
 	starving bool                       // waits for credit
 	ended    bool                       // its FIN was seen, what it sent is not all handled
-	remote   string                     // for the log, which may be turned on later
+	remote   string                     // its address
+	opened   time.Duration              // when it was accepted; the loop's time
 	closing  bool                       // closes when its replies have left
 }
 
@@ -55,7 +56,7 @@ func newPublisher(in *ingest) *publisher {
 	return &publisher{
 		ingest:  in,
 		account: in.gateway.newAccount(&in.starved),
-		resp:    respState{version: publish.RESP2},
+		resp:    respState{version: publish.RESP2, id: in.gateway.publisherIDs.Add(1)},
 	}
 }
 
@@ -254,6 +255,7 @@ func (p *publisher) endInput() {
 func (p *publisher) refused(code command.Code, message string) {
 	in := p.ingest
 	in.counters.errors[code]++
+	p.account.sent.errors++
 	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
 		attrs := []slog.Attr{slog.String("address", p.remote)}
 		if p.resp.name != "" {

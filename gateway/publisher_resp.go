@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"fleetcast/codec/command"
@@ -18,6 +19,7 @@ const redisVersion = "7.4.0"
 type respState struct {
 	version publish.RESPVersion
 	name    string // by CLIENT SETNAME or HELLO
+	library string // by CLIENT SETINFO
 	id      uint64
 	need    int // input below this many bytes is not worth another look
 }
@@ -218,6 +220,7 @@ func (p *publisher) respClient(args [][]byte) verdict {
 		p.resp.name = string(args[2])
 		return p.respOK()
 	case sub == "setinfo" && len(args) == 4:
+		p.resp.setInfo(args[2], args[3])
 		return p.respOK()
 	case sub == "getname" && len(args) == 2:
 		if p.resp.name == "" {
@@ -271,12 +274,24 @@ func (p *publisher) respOK() verdict {
 	return stepDone
 }
 
-// respID is the connection's number, given out when it is first asked for.
-func (p *publisher) respID() uint64 {
-	if p.resp.id == 0 {
-		p.resp.id = p.ingest.gateway.publisherIDs.Add(1)
+// respID is the connection's number.
+func (p *publisher) respID() uint64 { return p.resp.id }
+
+// libraryName is how much of a library's name and version is kept, in bytes.
+const libraryName = 64
+
+// setInfo keeps what the client's library calls itself, for the API.
+func (r *respState) setInfo(attribute, value []byte) {
+	text := string(value[:min(len(value), libraryName)])
+	if !validClientName(text) {
+		return
 	}
-	return p.resp.id
+	switch {
+	case bytes.EqualFold(attribute, []byte("lib-name")):
+		r.library = text
+	case bytes.EqualFold(attribute, []byte("lib-ver")) && !strings.Contains(r.library, " "):
+		r.library = strings.TrimSpace(r.library + " " + text)
+	}
 }
 
 func validClientName(name string) bool {

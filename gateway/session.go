@@ -90,6 +90,9 @@ func (c *session) moveTo(next sessionState) {
 	}
 	if c.state == sessionOpen {
 		c.shard.counters.clients--
+		if c.backlog != nil {
+			c.shard.counters.lagging--
+		}
 		if c.format != formatPlain {
 			c.shard.counters.compressing--
 		}
@@ -274,6 +277,9 @@ func (c *session) vanish(err error) {
 func (c *session) lag() {
 	c.backlog = &backlog{shard: c.shard, progress: c.shard.loop.Now()}
 	c.shard.lagging.add(c)
+	if c.state == sessionOpen {
+		c.shard.counters.lagging++
+	}
 	c.conn.WantWrite(true)
 }
 
@@ -320,6 +326,9 @@ func (c *session) Writable() {
 func (c *session) caughtUp() {
 	c.backlog.release()
 	c.shard.lagging.remove(c)
+	if c.state == sessionOpen {
+		c.shard.counters.lagging--
+	}
 	c.backlog = nil
 	c.conn.WantWrite(false)
 	if c.state == sessionClosing {

@@ -17,6 +17,7 @@ type counters struct {
 	compressing   int64 // of them, those that have agreed on permessage-deflate
 	subscriptions int64
 	backlogBytes  int64
+	lagging       int64 // clients that are open and have a backlog
 
 	accepted   uint64
 	messagesIn uint64
@@ -225,7 +226,7 @@ func (s *shard) stats() Stats {
 		BytesIn:           c.bytesIn,
 		BytesOut:          c.bytesOut,
 		BacklogBytes:      c.backlogBytes,
-		Lagging:           int64(len(s.lagging)),
+		Lagging:           c.lagging,
 		Paused:            int64(len(s.starved.queue)),
 		MailboxDepth:      int64(s.taken),
 		QueuedEvents:      c.queued,

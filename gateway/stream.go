@@ -54,6 +54,7 @@ type stream struct {
 	tag        uint16     // a hash of the name, as that
 	interested []*channel // one per shard with subscribers
 	usedIn     uint64     // the stripe's sweep count when it was last used
+	recent     meter      // of its events
 
 	rules atomic.Pointer[rules] // see rulesIn; not under the lock
 }
@@ -102,6 +103,8 @@ func (s *streams) publish(name, key, data []byte, from *account, cost int64, at 
 		return position{}, err
 	}
 	st.offset++
+	st.recent.count(len(data), at)
+	from.sent.count(len(data), at)
 	st.usedIn = stripe.sweeps
 	p := position{epoch: st.epoch, offset: st.offset}
 	if len(st.interested) == 0 {
