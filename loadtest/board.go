@@ -32,7 +32,24 @@ type workerCounters struct {
 type schedule struct {
 	published *atomic.Int64  // events 0 to published-1 are, or are about to be, on their way
 	dues      []atomic.Int64 // by sequence number, time of the clock
+	seen      bits           // events that a client has got
+	untaken   bits           // events that the server refused or did not take
 }
+
+// bits is a set of sequence numbers.
+type bits []atomic.Int64
+
+const bitsPerWord = 64
+
+func bitWords(events int) int { return (events + bitsPerWord - 1) / bitsPerWord }
+
+func (b bits) set(seq int64) {
+	if !b.has(seq) {
+		b[seq/bitsPerWord].Or(1 << (seq % bitsPerWord))
+	}
+}
+
+func (b bits) has(seq int64) bool { return b[seq/bitsPerWord].Load()&(1<<(seq%bitsPerWord)) != 0 }
 
 // boardShape is what the size of a board follows from.
 type boardShape struct {
@@ -48,7 +65,7 @@ const (
 func (s boardShape) size() int {
 	size := s.Workers * counterSize
 	for _, events := range s.Events {
-		size += (1 + events) * wordSize
+		size += (1 + events + 2*bitWords(events)) * wordSize
 	}
 	return size
 }
@@ -83,9 +100,10 @@ func openBoard(shape boardShape, file *os.File) (*board, error) {
 	b.counters = unsafe.Slice((*workerCounters)(start), shape.Workers)
 	at := shape.Workers * counterSize
 	for _, events := range shape.Events {
-		words := unsafe.Slice((*atomic.Int64)(unsafe.Add(start, at)), 1+events)
-		b.schedules = append(b.schedules, schedule{&words[0], words[1:]})
-		at += (1 + events) * wordSize
+		sets := bitWords(events)
+		words := unsafe.Slice((*atomic.Int64)(unsafe.Add(start, at)), 1+events+2*sets)
+		b.schedules = append(b.schedules, schedule{&words[0], words[1 : 1+events], bits(words[1+events : 1+events+sets]), bits(words[1+events+sets:])})
+		at += len(words) * wordSize
 	}
 	return b, nil
 }

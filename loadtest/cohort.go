@@ -23,6 +23,7 @@ type cohort struct {
 	untilServed bool
 	// compressing is how many of those have a server that agreed to compress.
 	compressing int
+	finished    bool // what did not come is counted
 	lagging     bool // its clients were told to stall, so the server may cut them off
 	churn       churn
 	pings       pings
@@ -55,6 +56,7 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 		channels := 1
 		if flow != nil {
 			h.clients[i].channel = int32(int64(number) % flow.layout.channels)
+			h.clients[i].sequence.untaken = flow.untaken[h.clients[i].channel]
 			channels = int(flow.layout.channels)
 		}
 		h.clients[i].offers = w.swarm.plan.offers(number, channels)
@@ -245,20 +247,32 @@ func (h *cohort) leave() {
 	}
 }
 
-// finish counts what each client that was ever live did not get.
-func (h *cohort) finish() {
-	if h.flow == nil {
-		h.finishEcho()
+// finish counts, once, what each client that was ever live did not get. In a run
+// that was cut short, what may still have come is in flight and not lost.
+func (h *cohort) finish(cut bool) {
+	if h.finished {
 		return
 	}
+	h.finished = true
 	for i := range h.clients {
 		c := &h.clients[i]
-		c.forgetPings(true)
 		until := c.sequence.next
-		if c.owed && !c.anywhere {
+		switch {
+		case c.echo != nil:
+			until = c.echo.sent
+		case h.flow == nil:
+			continue
+		case c.owed && !c.anywhere:
 			until = h.flow.published(c.channel)
 		}
-		if lost := c.sequence.lost(until); lost > 0 {
+		c.forgetPings(!cut)
+		lost, ahead := c.sequence.lost(), c.sequence.ahead(until)
+		if cut {
+			h.tally.InFlight += ahead
+		} else {
+			lost += ahead
+		}
+		if lost > 0 {
 			h.tally.Lost += lost
 			h.tally.Examples.once(kindLost, func() (where, expected, got string) { return c.describeLoss(lost) })
 		}

@@ -215,7 +215,7 @@ func FuzzClient(f *testing.F) {
 			c.Received(stream[:n:n])
 			stream = stream[n:]
 		}
-		b.cohort.finish()
+		b.cohort.finish(false)
 		got := &b.cohort.tally
 		if got.Delivered+got.Lost+got.Told+got.Corrupted != 4 {
 			t.Fatalf("4 events are %+v", got)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
+	"strconv"
 	"sync/atomic"
 
 	"fleetcast/codec/websocket"
@@ -19,19 +21,27 @@ import (
 type door interface {
 	// open begins to open it; p.doorOpened or p.doorClosed is told of the outcome.
 	open(p *publisher) error
-	// publish adds an event to the batch, with a key unless that is empty; batched
-	// says how many bytes the batch has, flush sends it.
-	publish(channel, key string, data []byte)
+	// publish adds event seq to the batch, or a probe, with a key unless that is empty;
+	// batched says how many bytes the batch has, flush sends it.
+	publish(seq int64, channel, key string, data []byte)
 	batched() int
 	flush()
 	// unsent is how many bytes were flushed and wait to be sent.
 	unsent() int
+	// pending calls each with every event, from the latest back, of which it is not
+	// known that the server took it, until each returns false.
+	pending(each func(seq int64) bool)
+	// ended tells whether its connection has.
+	ended() bool
 	// copies is how many events came back because the server sends them to
 	// everyone. Any goroutine may ask.
 	copies() int64
 	// close ends it; the publisher hears of it if it is open.
 	close()
 }
+
+// noEvent stands for the sequence number of a probe.
+const noEvent = -1
 
 var errDoorClosed = errors.New("the server closed the connection")
 
@@ -73,12 +83,47 @@ type streamDoor struct {
 	batch      []byte
 	waiting    poller.Unsent
 	returned   atomic.Int64
+	sent       []sentEvent // all, in the order in which they went out
+	closed     bool        // the connection has ended
+}
+
+// sentEvent is an event that was given to a connection.
+type sentEvent struct {
+	seq  int32 // noEvent: a probe
+	size int32 // bytes
+}
+
+// note notes that event seq has been added to the batch, which had so many bytes
+// before.
+func (d *streamDoor) note(seq int64, before int) {
+	d.sent = append(d.sent, sentEvent{int32(seq), int32(len(d.batch) - before)})
+}
+
+// pending implements door for servers that do not answer each event: what waits in
+// this process or in the kernel was not taken, and if the connection has ended
+// nothing is known of what it carried.
+func (d *streamDoor) pending(each func(seq int64) bool) {
+	unsent := len(d.batch) + d.waiting.Len()
+	if !d.closed {
+		if traffic, err := d.Traffic(); err == nil {
+			unsent += int(traffic.Unsent)
+		}
+	}
+	for i := len(d.sent) - 1; i >= 0 && (d.closed || unsent > 0); i-- {
+		e := d.sent[i]
+		unsent -= int(e.size)
+		if e.seq != noEvent && !each(int64(e.seq)) {
+			return
+		}
+	}
 }
 
 func (d *streamDoor) dial(p *publisher, handler poller.DialHandler) error {
 	d.publisher = p
 	return d.publishing.loop.Dial(&d.Conn, d.addr, netip.AddrPort{}, handler)
 }
+
+func (d *streamDoor) ended() bool { return d.closed }
 
 func (d *streamDoor) batched() int { return len(d.batch) }
 
@@ -120,6 +165,7 @@ func (d *streamDoor) Swept() {}
 
 // Closed implements poller.Handler.
 func (d *streamDoor) Closed(err error) {
+	d.closed = true
 	d.waiting.Release()
 	d.publisher.doorClosed(fmt.Errorf("%s: %w", d.addr, err))
 }
@@ -127,7 +173,10 @@ func (d *streamDoor) Closed(err error) {
 // portDoor publishes on a port that takes NDJSON or RESP.
 type portDoor struct {
 	streamDoor
-	replies replies
+	replies     replies
+	answered    int  // of those sent, in RESP
+	unconfirmed bool // what was sent was to be confirmed, and is not yet
+	confirmed   bool
 }
 
 func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
@@ -136,12 +185,81 @@ func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
 // first request decides the protocol.
 func (d *portDoor) Connected() { d.publisher.doorOpened() }
 
-func (d *portDoor) publish(channel, key string, data []byte) {
+func (d *portDoor) publish(seq int64, channel, key string, data []byte) {
+	before := len(d.batch)
 	d.batch = d.publishing.profile.AppendPublish(d.batch, channel, key, data)
+	d.note(seq, before)
 }
 
 // Received implements poller.Handler.
-func (d *portDoor) Received(p []byte) { d.replies.take(p, d.publisher.refused) }
+func (d *portDoor) Received(p []byte) { d.replies.take(p, d.taken, d.refused) }
+
+// taken is told that a request was carried out.
+func (d *portDoor) taken() { d.answered++ }
+
+// refused is told that one was not: in RESP the one whose answer is due, in NDJSON
+// that of the line which the answer names.
+func (d *portDoor) refused(text string) {
+	index := d.answered
+	if d.publishing.profile.PublishVia() == profile.NDJSON {
+		if isConfirmation(text) {
+			d.confirmed = true
+			return
+		}
+		index = answeredLine(text) - 1
+	} else {
+		d.answered++
+	}
+	seq := int64(noEvent)
+	if index >= 0 && index < len(d.sent) {
+		seq = int64(d.sent[index].seq)
+	}
+	d.publisher.refused(seq, text)
+}
+
+// pending implements door. In RESP every event is answered.
+func (d *portDoor) pending(each func(seq int64) bool) {
+	if d.publishing.profile.PublishVia() == profile.NDJSON && !d.unconfirmed {
+		d.streamDoor.pending(each)
+		return
+	}
+	for i := len(d.sent) - 1; i >= d.answered; i-- {
+		if seq := d.sent[i].seq; seq != noEvent && !each(int64(seq)) {
+			return
+		}
+	}
+}
+
+// confirm asks the port to answer, which it does when it has read all before. It
+// tells whether an answer can be expected.
+func (d *portDoor) confirm(channel string) bool {
+	if d.publishing.profile.PublishVia() != profile.NDJSON || d.closed {
+		return false
+	}
+	d.batch = appendConfirmed(d.batch, channel, []byte("null"))
+	d.unconfirmed = true
+	d.flush()
+	return true
+}
+
+// isConfirmed tells whether it has.
+func (d *portDoor) isConfirmed() bool {
+	d.unconfirmed = !d.confirmed
+	return d.confirmed || d.closed
+}
+
+// lineOfError matches the beginning of NDJSON's answer to a line without an id.
+var lineOfError = regexp.MustCompile(`^\{"line":([0-9]{1,9}),`)
+
+// answeredLine is the line that an answer of NDJSON is to; 0 if it does not say.
+func answeredLine(text string) int {
+	found := lineOfError.FindStringSubmatch(text)
+	if found == nil {
+		return 0
+	}
+	line, _ := strconv.Atoi(found[1]) // it has nine digits at most
+	return line
+}
 
 // replies takes the lines that a publish port answers.
 type replies struct {
@@ -154,8 +272,9 @@ type replies struct {
 const maxReply = 4 << 10
 
 // take takes what the port has answered. In NDJSON without ids each answer is a
-// failure; in RESP those that are not an integer are.
-func (r *replies) take(p []byte, refused func(text string)) {
+// failure, or the answer to the only one with an id; in RESP those that are not an
+// integer are.
+func (r *replies) take(p []byte, taken func(), refused func(text string)) {
 	for len(p) > 0 {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
 		if len(r.line) > 0 || !whole {
@@ -166,6 +285,7 @@ func (r *replies) take(p []byte, refused func(text string)) {
 			r.lines++
 			if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 && line[0] == ':' {
 				r.good++
+				taken()
 			} else {
 				refused(string(line))
 			}
@@ -196,9 +316,11 @@ func (d *socketDoor) Connected() {
 	d.send(d.request.Append(nil, d.key))
 }
 
-func (d *socketDoor) publish(channel, key string, data []byte) {
+func (d *socketDoor) publish(seq int64, channel, key string, data []byte) {
+	before := len(d.batch)
 	d.message = d.publishing.profile.AppendPublish(d.message[:0], channel, key, data)
 	d.batch = websocket.AppendMaskedFrame(d.batch, ws.OpText, d.message, ws.NewMask())
+	d.note(seq, before)
 }
 
 // Received implements poller.Handler.

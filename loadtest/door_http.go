@@ -3,9 +3,11 @@ package loadtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +26,16 @@ type httpDoor struct {
 	client     *http.Client
 	ctx        context.Context // ends with close
 	cancel     context.CancelFunc
-	bodies     chan []byte
+	bodies     chan httpEvent
+	unanswered []int64      // events, by the publishing loop's goroutine; noEvent: a probe
 	waiting    atomic.Int64 // bytes of bodies that were not yet answered
 	batch      int          // bytes since the last flush
+}
+
+// httpEvent is an event on its way to the goroutine that makes the requests.
+type httpEvent struct {
+	seq  int64
+	body []byte
 }
 
 const (
@@ -49,7 +58,7 @@ func newHTTPDoor(l *publishing, base string) (*httpDoor, error) {
 		request:    request,
 		codec:      l.profile.NewCodec(),
 		client:     newHTTPClient(),
-		bodies:     make(chan []byte, maxBodies),
+		bodies:     make(chan httpEvent, maxBodies),
 	}, nil
 }
 
@@ -61,11 +70,12 @@ func (d *httpDoor) open(p *publisher) error {
 	return nil
 }
 
-func (d *httpDoor) publish(channel, key string, data []byte) {
+func (d *httpDoor) publish(seq int64, channel, key string, data []byte) {
 	body := d.publishing.profile.AppendPublish(nil, channel, key, data)
 	d.batch += len(body)
 	d.waiting.Add(int64(len(body)))
-	d.bodies <- body
+	d.unanswered = append(d.unanswered, seq)
+	d.bodies <- httpEvent{seq, body}
 }
 
 func (d *httpDoor) batched() int  { return d.batch }
@@ -73,29 +83,58 @@ func (d *httpDoor) flush()        { d.batch = 0 }
 func (d *httpDoor) unsent() int   { return int(d.waiting.Load()) }
 func (d *httpDoor) copies() int64 { return 0 }
 
+// ended implements door: requests open connections anew.
+func (d *httpDoor) ended() bool { return false }
+
+// pending implements door: every request is answered, one after the other.
+func (d *httpDoor) pending(each func(seq int64) bool) {
+	for _, seq := range slices.Backward(d.unanswered) {
+		if seq != noEvent && !each(seq) {
+			return
+		}
+	}
+}
+
 // close gives up what is not sent.
 func (d *httpDoor) close() { d.cancel() }
 
 // run makes the requests until close.
 func (d *httpDoor) run() {
 	for {
-		var body []byte
+		var e httpEvent
 		select {
-		case body = <-d.bodies:
+		case e = <-d.bodies:
 		case <-d.ctx.Done():
 			d.client.CloseIdleConnections()
 			return
 		}
-		err := d.post(body)
-		d.waiting.Add(-int64(len(body)))
-		d.publishing.mail.Post(letter{run: func() {
-			if err != nil {
-				d.publisher.refused(err.Error())
-			}
-		}})
+		err := d.post(e.body)
+		d.waiting.Add(-int64(len(e.body)))
+		d.publishing.mail.Post(letter{run: func() { d.answered(e.seq, err) }})
 		d.publishing.loop.Wake()
 	}
 }
+
+// answered is told of the outcome of the first request that had none.
+func (d *httpDoor) answered(seq int64, err error) {
+	d.unanswered = d.unanswered[1:]
+	var refusal *httpRefusal
+	switch {
+	case err == nil:
+	case errors.As(err, &refusal):
+		d.publisher.refused(seq, refusal.text)
+	default:
+		d.publisher.notTaken(seq, err.Error())
+	}
+}
+
+// httpRefusal is an answer that says no.
+type httpRefusal struct{ text string }
+
+// Error implements error.
+func (r *httpRefusal) Error() string { return r.text }
+
+func refusef(format string, values ...any) error { return &httpRefusal{fmt.Sprintf(format, values...)} }
 
 func (d *httpDoor) post(body []byte) error {
 	r, err := http.NewRequestWithContext(d.ctx, d.request.Method, d.url, bytes.NewReader(body))
@@ -116,12 +155,12 @@ func (d *httpDoor) post(body []byte) error {
 	}
 	if answer.StatusCode != d.request.Status {
 		if err := redirected(answer); err != nil {
-			return err
+			return refusef("%v", err)
 		}
-		return fmt.Errorf("%s: %.100s", answer.Status, text)
+		return refusef("%s: %.100s", answer.Status, text)
 	}
 	if reason, refused := d.codec.PublishRefused(text); refused {
-		return fmt.Errorf("refused: %s", reason)
+		return refusef("refused: %s", reason)
 	}
 	return nil
 }

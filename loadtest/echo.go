@@ -240,17 +240,3 @@ func (c *client) abandonEcho() {
 	w.echoing.awaited -= int64(len(c.echo.dues)) - arrived
 	w.checkEchoed()
 }
-
-// finishEcho counts what never came back.
-func (h *cohort) finishEcho() {
-	for i := range h.clients {
-		c := &h.clients[i]
-		if c.echo == nil {
-			continue
-		}
-		if lost := c.sequence.lost(c.echo.sent); lost > 0 {
-			h.tally.Lost += lost
-			c.example(kindLost, fmt.Sprintf("message %d to come back", c.sequence.firstLost()), fmt.Sprintf("it and %d others never", lost-1))
-		}
-	}
-}

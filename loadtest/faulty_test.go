@@ -266,7 +266,8 @@ func (s *faultyServer) servePublisher(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	next := nextLine
+	var line uint64
+	next := func(in *bufio.Reader) (request, error) { line++; return nextLine(in, line) }
 	if first[0] == '*' {
 		next = nextCommand
 	}
@@ -300,7 +301,7 @@ type request struct {
 	answer, refusal []byte
 }
 
-func nextLine(in *bufio.Reader) (r request, err error) {
+func nextLine(in *bufio.Reader, number uint64) (r request, err error) {
 	line, err := in.ReadBytes('\n')
 	if err != nil {
 		return r, err
@@ -315,7 +316,11 @@ func nextLine(in *bufio.Reader) (r request, err error) {
 			return r, err
 		}
 	}
-	return request{string(p.Channels[0]), keyed.Key, p.Data, nil, publish.AppendError(nil, command.ID{}, 1, command.RateLimited, "no")}, nil
+	r = request{string(p.Channels[0]), keyed.Key, p.Data, nil, publish.AppendError(nil, p.ID, number, command.RateLimited, "no")}
+	if p.ID.Set {
+		r.answer = publish.AppendResults(nil, p.ID, []publish.Result{{Channel: p.Channels[0], Epoch: "e", Offset: 1}})
+	}
+	return r, nil
 }
 
 // nextCommand reads PUBLISH with its two arguments.

@@ -18,6 +18,9 @@ func (c *client) takeGap(m *profile.Message, now int64) {
 	}
 	claimed := span{int64(m.From) - base - 1, int64(m.To) - base}
 	gap := span{max(claimed.from, 0), min(claimed.to, f.published(c.channel))}
+	for index := gap.from; index < gap.to; index++ {
+		f.schedule.seen.set(f.layout.seq(c.channel, index)) // the server must have taken it
+	}
 	if c.anywhere {
 		c.anywhere = false
 		c.sequence.next = max(gap.from, c.sequence.next)

@@ -36,18 +36,19 @@ type intake struct {
 // intakeConn is one of the connections; it publishes to a channel of its own.
 type intakeConn struct {
 	poller.Conn
-	intake   *intake
-	channel  string
-	events   int64 // to be published, with the last
-	sent     int64
-	err      error
-	unsent   poller.Unsent
-	replies  replies
-	lost     int64 // events that the port has neither confirmed nor refused
-	examples examples
-	refused  int64
-	batch    []byte
-	data     []byte
+	intake    *intake
+	channel   string
+	events    int64 // to be published, with the last
+	sent      int64
+	err       error
+	unsent    poller.Unsent
+	replies   replies
+	lost      int64 // events that the port has neither counted nor refused
+	confirmed bool  // the last event is answered, and with it all others
+	examples  examples
+	refused   int64
+	batch     []byte
+	data      []byte
 }
 
 var (
@@ -172,7 +173,7 @@ func (c *intakeConn) sendBatch() {
 		c.data = appendData(c.data[:0], c.sent, now, in.payload)
 		c.sent++
 		if c.sent == c.events && in.profile.PublishVia() == profile.NDJSON {
-			c.batch = c.appendConfirmed(c.batch)
+			c.batch = appendConfirmed(c.batch, c.channel, c.data)
 			continue
 		}
 		c.batch = in.profile.AppendPublish(c.batch, c.channel, "", c.data)
@@ -183,13 +184,13 @@ func (c *intakeConn) sendBatch() {
 	}
 }
 
-// appendConfirmed appends the last request: it has an id, so it is answered, and
-// the answer tells how many events the channel has had.
-func (c *intakeConn) appendConfirmed(dst []byte) []byte {
+// appendConfirmed appends a request that has an id, so it is answered, and the
+// answer tells how many events the channel has had.
+func appendConfirmed(dst []byte, channel string, data []byte) []byte {
 	dst = append(dst, `{"id":0,"channel":`...)
-	dst = jsonscan.AppendString(dst, c.channel)
+	dst = jsonscan.AppendString(dst, channel)
 	dst = append(dst, `,"data":`...)
-	dst = append(dst, c.data...)
+	dst = append(dst, data...)
 	return append(dst, "}\n"...)
 }
 
@@ -202,8 +203,9 @@ func (c *intakeConn) Connected() {
 
 // Received implements poller.Handler.
 func (c *intakeConn) Received(p []byte) {
-	c.replies.take(p, c.takeLine)
+	c.replies.take(p, func() {}, c.takeLine)
 	if c.intake.profile.PublishVia() == profile.RESP && c.replies.lines == c.events {
+		c.confirmed = true
 		c.Close(errConfirmed)
 	}
 }
@@ -211,7 +213,7 @@ func (c *intakeConn) Received(p []byte) {
 // takeLine takes an answer that is no integer of RESP.
 func (c *intakeConn) takeLine(line string) {
 	if offset, ok := confirmedOffset(line); ok && c.sent == c.events {
-		c.lost = c.events - offset
+		c.lost, c.confirmed = max(c.events-offset-c.refused, 0), true
 		c.Close(errConfirmed)
 		return
 	}
@@ -242,7 +244,6 @@ func (c *intakeConn) Closed(err error) {
 	c.unsent.Release()
 	in := c.intake
 	if err != errConfirmed {
-		c.lost = c.sent - c.replies.good - c.refused
 		c.err = fmt.Errorf("publishing: %w", err)
 		select {
 		case in.ready <- c.err:

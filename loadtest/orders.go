@@ -11,6 +11,7 @@ type order struct {
 	Rate  float64 // orderConnect, orderChurn, orderPing: per second, of the whole group; 0: as fast as it goes
 	// Served has orderReturn wait until all have got an event, too.
 	Served bool
+	Cut    bool          // orderFinish: the run was cut short
 	Over   time.Duration // orderReturn: the time over which the clients come back, each when it likes
 }
 

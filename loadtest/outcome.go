@@ -21,9 +21,9 @@ func (r *run) result(o outcome) *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	total := s.total()
-	rejected, described := r.refusals()
+	rejected, untaken, described := r.refusals()
 	// An event that was refused has a place in our count and no offset.
-	if rejected == 0 {
+	if rejected+untaken == 0 {
 		total.Corrupted += total.Misplaced
 		total.Delivered -= total.Misplaced
 	} else {
@@ -32,7 +32,7 @@ func (r *run) result(o outcome) *Result {
 	// What the publish port refuses is the cause of what clients miss.
 	described.add(total.Examples)
 	total.Examples = described
-	p := s.phase(o.measured[len(o.measured)-1])
+	p := s.measured(o.measured)
 	result := &Result{
 		Scenario:   r.scenario,
 		Clients:    s.clients[markConnected],
@@ -42,6 +42,8 @@ func (r *run) result(o outcome) *Result {
 		Reordered:  total.Reordered,
 		Corrupted:  total.Corrupted,
 		Gaps:       total.Told,
+		InFlight:   total.InFlight,
+		Incomplete: r.incomplete,
 		Latency:    r.latency(p).percentiles(),
 		Timeline:   s.timeline,
 		Phases:     []Phase{},
@@ -54,30 +56,33 @@ func (r *run) result(o outcome) *Result {
 	result.Handshake, result.Pong = handshake.percentiles(), merged(p.pong).percentiles()
 	result.Run = r.info()
 	r.describe(result, &total)
-	result.Detail.Rejected = rejected
 	r.publisherTimes(result, o.flow)
+	d := &result.Detail
+	d.Rejected, d.NotTaken, d.Taken = rejected, untaken, max(result.Events-rejected-untaken, 0)
 	r.cost(result, p)
 	if len(o.measured) > 1 {
 		for _, name := range o.measured {
-			result.Phases = append(result.Phases, r.phaseResult(s.phase(name)))
+			if compared := s.phase(name); compared != nil {
+				result.Phases = append(result.Phases, r.phaseResult(compared))
+			}
 		}
 	}
 	r.warn(result)
 	return result
 }
 
-// refusals is what the publishers were refused.
-func (r *run) refusals() (rejected int64, described examples) {
+// refusals is what the publishers were refused, and what was not taken.
+func (r *run) refusals() (rejected, untaken int64, described examples) {
 	if r.publishing == nil {
-		return 0, nil
+		return 0, 0, nil
 	}
 	r.publishing.call(func() {
 		for _, p := range r.publishing.publishers {
-			rejected += p.rejected
+			rejected, untaken = rejected+p.rejected, untaken+p.untaken
 			described.add(p.examples)
 		}
 	})
-	return rejected, described
+	return rejected, untaken, described
 }
 
 // total is the counts of all groups.
@@ -186,6 +191,9 @@ func (r *run) publisherTimes(result *Result, flow int) {
 // publisher.
 func (r *run) spread(result *Result, seconds float64) {
 	result.Seconds = seconds
+	if seconds <= 0 {
+		return // it was cut short before
+	}
 	result.EventsPerSecond = float64(result.Events) / seconds
 	result.DeliveriesPerSecond = float64(result.Delivered) / seconds
 }
@@ -214,7 +222,7 @@ func (r *run) cost(result *Result, p *phase) {
 	all := s.clients[markConnected]
 	c.CPUPerConnection = measured(perItem(connected.server.Since(base.server), int64(all)))
 	c.ResidentKB, c.ResidentBaseKB = &connected.resident, &base.resident
-	if more := all - s.clients[markThird]; more > 0 {
+	if more := all - s.clients[markThird]; more > 0 && !third.at.IsZero() {
 		c.ResidentKBPerConnection = measured(float64(connected.resident-third.resident) / float64(more))
 	}
 	if all > 0 {

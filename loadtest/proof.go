@@ -52,7 +52,7 @@ func isProbe(data []byte, channel string) bool {
 func (p *publisher) probe() {
 	for channel, name := range p.plan.Channels {
 		p.data = appendProbe(p.data[:0], name)
-		p.doors.of(int32(channel)).publish(name, "", p.data)
+		p.doors.of(int32(channel)).publish(noEvent, name, "", p.data)
 	}
 	p.doors.flush()
 }

@@ -49,6 +49,9 @@ type publisher struct {
 	keys     []string // of events, in turn; none: they have none
 	data     []byte   // one event's
 	rejected int64    // events that the server refused
+	timeOver bool     // it was ended by the clock
+	doubtful []int64  // events of which it is not known whether the server took them
+	untaken  int64    // events that it did not take, as far as is known
 	examples examples
 	stall    stall
 }
@@ -99,7 +102,7 @@ func newPublisher(l *publishing, flow int, t Traffic, d doors) *publisher {
 	return p
 }
 
-// enter is the one place where the publisher's state changes. err ends it.
+// enter is the one place where the publisher's state changes, but for cut. err ends it.
 func (p *publisher) enter(next publisherState, err error) {
 	if p.state == publisherDone {
 		return
@@ -126,14 +129,6 @@ func (p *publisher) doorOpened() {
 
 func (p *publisher) doorClosed(err error) { p.enter(publisherDone, fmt.Errorf("publishing: %w", err)) }
 
-// refused counts an event that the server did not take.
-func (p *publisher) refused(text string) {
-	p.rejected++
-	p.examples.once(kindRejected, func() (where, expected, got string) {
-		return "publishing", "the server to take the event", "the answer " + excerpt([]byte(text))
-	})
-}
-
 // run begins.
 func (p *publisher) run() {
 	p.start = p.publishing.clock.now()
@@ -147,6 +142,12 @@ func (p *publisher) holdAt(events int64) { p.hold = min(events, p.events) }
 
 // finish makes what is published the last.
 func (p *publisher) finish() { p.events = p.published() }
+
+// cut has nothing more published, and waits for nothing.
+func (p *publisher) cut() {
+	p.finish()
+	p.state = publisherDone
+}
 
 // turn publishes what may go out, in one send; busy tells that more may.
 func (p *publisher) turn() (busy bool) {
@@ -206,7 +207,7 @@ func (p *publisher) publish() {
 	seq := p.schedule.publish(due)
 	channel, index := p.layout.place(seq)
 	p.data = p.plan.appendData(p.data[:0], seq, clock.toUnix(due))
-	p.doors.of(channel).publish(p.plan.Channels[channel], p.key(index), p.data)
+	p.doors.of(channel).publish(seq, p.plan.Channels[channel], p.key(index), p.data)
 	if p.waiting[seq] = int32(p.publishing.plan.allWorkers()) - p.absent[channel]; p.waiting[seq] > 0 {
 		p.inFlight++
 	}

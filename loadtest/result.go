@@ -17,6 +17,8 @@ type Result struct {
 	Reordered  int64  `json:"reordered"`  // events that came after a later one of their channel
 	Corrupted  int64  `json:"corrupted"`  // events whose data or offset is not what was published
 	Gaps       int64  `json:"gaps"`       // events that the server said it would not deliver; these are not lost
+	InFlight   int64  `json:"in_flight"`  // deliveries that were under way when the run was cut short; these are not lost
+	Incomplete string `json:"incomplete"` // why the run was cut short; empty if it was not
 
 	Seconds             float64     `json:"seconds"` // from the first event's due time to the last arrival, of the whole run
 	EventsPerSecond     float64     `json:"events_per_second"`
@@ -75,7 +77,9 @@ type Detail struct {
 	TurnedAway        int64   `json:"turned_away"`          // attempts that were answered with 503 or 429 and a time to come back at, which clients obey; not among those refused
 	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
 	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
-	Rejected          int64   `json:"rejected"`             // answers of the publish port, each a failure
+	Taken             int64   `json:"taken"`                // events that the server took, as far as is known
+	Rejected          int64   `json:"rejected"`             // events that the server answered with an error; these are not lost
+	NotTaken          int64   `json:"not_taken"`            // events that did not reach the server, or that it never answered, and that no client got; these are not lost
 	Pings             int64   `json:"pings"`                // that clients sent, for the scenario
 	Unanswered        int64   `json:"unanswered"`           // of those, the ones that got no pong
 	GapMessages       int64   `json:"gap_messages"`         // messages that told of gaps
@@ -167,7 +171,7 @@ type FaultCount struct {
 // Faults lists the kinds of faults that occurred.
 func (r *Result) Faults() (faults []FaultCount) {
 	for _, f := range []FaultCount{
-		{"missing_clients", int64(r.Detail.ClientsWanted - r.Clients), "clients not connected"},
+		{"missing_clients", r.missingClients(), "clients not connected"},
 		{"disconnected", r.Detail.Disconnected, "clients disconnected"},
 		{"lost", r.Lost, "events lost"},
 		{"duplicated", r.Duplicated, "events duplicated"},
@@ -178,11 +182,22 @@ func (r *Result) Faults() (faults []FaultCount) {
 		{"gap_split", r.Detail.GapSplit, "gaps split in two"},
 		{"newest_dropped", r.Detail.NewestDropped, "events dropped that were the newest of their key"},
 		{"unanswered", r.Detail.Unanswered, "pings without a pong"},
-		{"rejected", r.Detail.Rejected, "events rejected by the publish port"},
+		{"rejected", r.Detail.Rejected, "events rejected by the server"},
+		{"not_taken", r.Detail.NotTaken, "events not taken by the server"},
 	} {
 		if f.Count > 0 {
 			faults = append(faults, f)
 		}
 	}
 	return faults
+}
+
+// missingClients is how many clients should be connected and are not. In a run that
+// was cut short, some may not have tried.
+func (r *Result) missingClients() int64 {
+	missing := int64(r.Detail.ClientsWanted - r.Clients)
+	if r.Incomplete != "" {
+		return min(missing, r.Detail.Refused)
+	}
+	return missing
 }

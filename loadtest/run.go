@@ -31,8 +31,10 @@ const (
 // with. Only the methods of samples are called by another goroutine, the one
 // that takes them.
 type run struct {
-	ctx        context.Context // of the caller; ends also if a process of the harness does
+	ctx        context.Context // of the scenario: ends with the caller's, and with life
+	life       context.Context // of the harness: ends if one of its processes does
 	fail       context.CancelCauseFunc
+	release    func() bool // of the caller's context
 	config     *Common
 	scenario   string
 	plan       plan
@@ -49,7 +51,8 @@ type run struct {
 	intake     *intake // in the scenario intake
 	parameters []Parameter
 	figures    []Figure
-	ended      error // why the run ended early
+	ended      error  // why the run ended early
+	incomplete string // why the run was cut short; empty if it was not
 	warnings   []string
 }
 
@@ -57,7 +60,11 @@ type run struct {
 // plan's flows; none, if nothing is. The caller closes it.
 func newRun(ctx context.Context, scenario string, config *Common, p plan, traffic []Traffic) (*run, error) {
 	r := &run{config: config, scenario: scenario, plan: p}
-	r.ctx, r.fail = context.WithCancelCause(ctx)
+	// What has been counted when the caller ends the run is still to be gathered.
+	r.life, r.fail = context.WithCancelCause(context.WithoutCancel(ctx))
+	var end context.CancelCauseFunc
+	r.ctx, end = context.WithCancelCause(r.life)
+	r.release = context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	r.plan.Profile, r.plan.Sources = config.Profile, config.Sources
 	r.plan.Processes, r.plan.Loops, r.plan.Connecting = config.Processes, config.Loops, config.Connecting
 	r.plan.Stall, r.plan.Deflate, r.plan.NoYield = config.Stall, config.Deflate, config.NoYield
@@ -128,7 +135,7 @@ func (r *run) gather(completed func([]completion)) error {
 	for i := 1; i < r.plan.Processes; i++ {
 		p := r.plan
 		p.Process = i
-		m, err := startMember(r.ctx, r.config.Member, p, r.boardFile, completed, r.fail)
+		m, err := startMember(r.life, r.config.Member, p, r.boardFile, completed, r.fail)
 		if m != nil {
 			r.crew.members = append(r.crew.members, m)
 		}
@@ -151,6 +158,7 @@ func (r *run) close() {
 		r.publishing.close()
 		r.publishers.Wait()
 	}
+	r.release()
 	r.fail(nil)
 	if r.board != nil {
 		r.board.close()
@@ -334,7 +342,20 @@ func (r *run) conclude() error {
 	if err := r.sleep(linger); err != nil {
 		return err
 	}
-	if err := r.do(order{What: orderFinish}); err != nil {
+	if err := r.settle(false); err != nil {
+		return err
+	}
+	cut := r.serverGone()
+	if cut {
+		r.incomplete = "the server ended all connections"
+	}
+	return r.count(cut)
+}
+
+// count has everybody count what never came. cut tells that it may still have been
+// under way.
+func (r *run) count(cut bool) error {
+	if _, err := r.crew.do(r.life, order{What: orderFinish, Cut: cut}); err != nil {
 		return err
 	}
 	return r.samples.end()

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -137,7 +138,7 @@ func (s *samples) take() error {
 	if s.failed != nil {
 		return s.failed
 	}
-	a, err := s.run.crew.do(s.run.ctx, order{What: orderSample})
+	a, err := s.run.crew.do(s.run.life, order{What: orderSample})
 	if err == nil {
 		var now moment
 		if now, err = s.run.meter.sample(a.OwnTime); err == nil {
@@ -240,6 +241,24 @@ func (s *samples) phase(name string) *phase {
 		}
 	}
 	return nil
+}
+
+// current is the name of the phase under way.
+func (s *samples) current() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phases[len(s.phases)-1].name
+}
+
+// measured returns the last of the phases of these names that has begun, or else the
+// first phase.
+func (s *samples) measured(names []string) *phase {
+	for _, name := range slices.Backward(names) {
+		if p := s.phase(name); p != nil {
+			return p
+		}
+	}
+	return s.phases[0]
 }
 
 // delivered is how many events the group has got in the phase; group -1 means

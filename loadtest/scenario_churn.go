@@ -60,27 +60,24 @@ func RunChurn(ctx context.Context, config Churn) (*Result, error) {
 	r.parameter("clients that come and go", c.Churners)
 	r.parameter("churn", fmt.Sprintf("%v leave per second, every second one without a word", c.Churn))
 	r.trafficParameters(&c.Traffic, c.Duration)
-	if err := r.connectAll(0); err != nil {
-		return nil, err
-	}
-	if err := r.churn(c.Churn); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phaseEvents}, 0}), nil
+	return r.finished(outcome{[]string{phaseEvents}, 0}, r.churn(c))
 }
 
 const churners = 1 // the group
 
-func (r *run) churn(rate float64) error {
+func (r *run) churn(c *Churn) error {
+	if err := r.connectAll(0); err != nil {
+		return err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
 	r.samples.begin(phaseEvents)
-	if err := r.do(order{What: orderChurn, Group: churners, Rate: rate}); err != nil {
+	if err := r.do(order{What: orderChurn, Group: churners, Rate: c.Churn}); err != nil {
 		return err
 	}
 	r.publish(0)
-	if err := r.done(0); err != nil {
+	if err := r.doneWithin(0, c.Duration, true); err != nil {
 		return err
 	}
 	if err := r.do(order{What: orderChurn, Group: churners}); err != nil {

@@ -54,11 +54,13 @@ func TestCommonConfigErrors(t *testing.T) {
 	}
 	for name, run := range scenarios {
 		for want, change := range cases {
-			expectError(t, name, run(t.Context(), with(change)), want)
+			_, err := run(t.Context(), with(change))
+			expectError(t, name, err, want)
 		}
 		if name != "intake" { // it looks at the publish port alone
 			for _, url := range []string{"http://127.0.0.1", "ws:///ws", "ws://127.0.0.1:1/ws#part", "ws://127.0.0.1:1/a#"} {
-				expectError(t, name, run(t.Context(), with(func(c *loadtest.Common) { c.URL = url })), "want ws://HOST:PORT/PATH")
+				_, err := run(t.Context(), with(func(c *loadtest.Common) { c.URL = url }))
+				expectError(t, name, err, "want ws://HOST:PORT/PATH")
 			}
 		}
 	}
@@ -105,7 +107,7 @@ func TestScenarioConfigErrors(t *testing.T) {
 		{"payload is 61441: want 64 to 61440", churn(func(c *loadtest.Churn) { c.Payload = 61441 })},
 		{"choose a lower rate or less time", churn(func(c *loadtest.Churn) { c.Rate = 1e300 })},
 		{"duration is -1", churn(func(c *loadtest.Churn) { c.Duration = -time.Second })},
-		{"the address of the publish port is missing", churn(func(c *loadtest.Churn) { c.Publish = "" })},
+		{"publish port: address nowhere", churn(func(c *loadtest.Churn) { c.Publish = "nowhere" })},
 
 		{"clients is -1", storm(func(s *loadtest.Storm) { s.Clients = -1 })},
 		{"witnesses is -1", storm(func(s *loadtest.Storm) { s.Witnesses = -1 })},
@@ -167,6 +169,6 @@ func TestProfileError(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := fanout(t.Context(), with(func(c *loadtest.Common) { c.Profile = path }))
+	_, err := fanout(t.Context(), with(func(c *loadtest.Common) { c.Profile = path }))
 	expectError(t, "profile", err, path+`:5: event.wehn: unknown key; did you mean "when"?`)
 }

@@ -54,15 +54,16 @@ func RunConnect(ctx context.Context, config Connect) (*Result, error) {
 		r.parameter("rate", fmt.Sprintf("%v connections/s", c.Rate))
 	}
 	r.parameter("hold", c.Hold)
+	return r.finished(outcome{[]string{phaseHold}, -1}, r.connectAndLeave(c))
+}
+
+func (r *run) connectAndLeave(c *Connect) error {
 	began := time.Now()
 	if err := r.connectAll(c.Rate); err != nil {
-		return nil, err
+		return err
 	}
 	r.figure("seconds_to_connect", time.Since(began).Seconds())
-	if err := r.holdAndLeave(c.Hold); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phaseHold}, -1}), nil
+	return r.holdAndLeave(c.Hold)
 }
 
 func (r *run) holdAndLeave(hold time.Duration) error {

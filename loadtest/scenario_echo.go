@@ -67,20 +67,27 @@ func RunEcho(ctx context.Context, config Echo) (*Result, error) {
 	} else {
 		r.parameter("window", fmt.Sprintf("%d of each client in flight", e.Window))
 	}
-	if err := r.connectAll(0); err != nil {
+	seconds, err := r.echo()
+	result, err := r.finished(outcome{[]string{phaseEvents}, -1}, err)
+	if err != nil {
 		return nil, err
+	}
+	result.Events = result.Delivered + result.Lost + result.Corrupted + result.InFlight
+	r.spread(result, seconds)
+	return result, nil
+}
+
+// echo connects the clients and has them send. It returns how long they did.
+func (r *run) echo() (seconds float64, err error) {
+	if err := r.connectAll(0); err != nil {
+		return 0, err
 	}
 	r.samples.begin(phaseEvents)
 	began := time.Now()
-	if err := r.do(order{What: orderEcho}); err != nil {
-		return nil, fmt.Errorf("echoing: %w", err)
+	err = r.do(order{What: orderEcho})
+	seconds = time.Since(began).Seconds()
+	if err != nil {
+		return seconds, fmt.Errorf("echoing: %w", err)
 	}
-	seconds := time.Since(began).Seconds()
-	if err := r.conclude(); err != nil {
-		return nil, err
-	}
-	result := r.result(outcome{[]string{phaseEvents}, -1})
-	result.Events = result.Delivered + result.Lost + result.Corrupted
-	r.spread(result, seconds)
-	return result, nil
+	return seconds, r.conclude()
 }

@@ -103,16 +103,13 @@ func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
 	r.parameter("visitors", fmt.Sprintf("%v leave and come back per second", f.Visitors))
 	r.parameter("pings", fmt.Sprintf("%v per second, by the subscribers of the small channel in turn", f.Pings))
 	r.payloadParameter(&traffic[largeFlow])
-	if err := r.connectAll(0); err != nil {
-		return nil, err
-	}
-	if err := r.fairness(f); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phaseAlone, phaseFlooded}, smallFlow}), nil
+	return r.finished(outcome{[]string{phaseAlone, phaseFlooded}, smallFlow}, r.fairness(f))
 }
 
 func (r *run) fairness(f *Fairness) error {
+	if err := r.connectAll(0); err != nil {
+		return err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}

@@ -11,8 +11,10 @@ import (
 type Fanout struct {
 	Common
 	Traffic
-	Clients  int           // subscribers, 1 to MaxClients; default 1
-	Duration time.Duration // how long events are published with Rate; default DefaultDuration
+	Clients int // subscribers, 1 to MaxClients; default 1
+	// Duration is how long events are published with Rate; default DefaultDuration.
+	// Without Rate it is how long they are at most; 0: without end.
+	Duration time.Duration
 }
 
 // Name of a phase that several scenarios have: events flow.
@@ -39,9 +41,9 @@ func (f Fanout) complete() (*Fanout, error) {
 }
 
 // RunFanout connects the clients, publishes the events and verifies what
-// arrives. An error means that the run could not be made or was ended; what is
-// wrong with a run that was made is in the result (see Result.Fault). That
-// holds for all scenarios.
+// arrives. An error means that the run could not be made; what is wrong with a run
+// that was made is in the result (see Result.Fault). A run that is ended by ctx has
+// a result, too: it is marked as incomplete. That holds for all scenarios.
 func RunFanout(ctx context.Context, config Fanout) (*Result, error) {
 	f, err := config.complete()
 	if err != nil {
@@ -57,30 +59,26 @@ func RunFanout(ctx context.Context, config Fanout) (*Result, error) {
 	defer r.close()
 	r.parameter("clients", f.Clients)
 	r.trafficParameters(&f.Traffic, f.Duration)
-	if err := r.connectAll(0); err != nil {
-		return nil, err
-	}
-	flow, phase := -1, phaseConnect
-	if r.samples.clients[markConnected] > 0 {
-		flow, phase = 0, phaseEvents
-		if err := r.fanout(); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.conclude(); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phase}, flow}), nil
+	o := outcome{[]string{phaseEvents}, 0}
+	return r.finished(o, r.fanout(f))
 }
 
-// fanout is the part in which events flow.
-func (r *run) fanout() error {
-	if err := r.prepare(); err != nil {
+// fanout connects the clients and has events flow to them, if there are any.
+func (r *run) fanout(f *Fanout) error {
+	if err := r.connectAll(0); err != nil {
 		return err
 	}
-	r.samples.begin(phaseEvents)
-	r.publish(0)
-	return r.done(0)
+	if r.samples.clients[markConnected] > 0 {
+		if err := r.prepare(); err != nil {
+			return err
+		}
+		r.samples.begin(phaseEvents)
+		r.publish(0)
+		if err := r.doneWithin(0, f.Duration, f.Rate > 0); err != nil {
+			return err
+		}
+	}
+	return r.conclude()
 }
 
 // flow is the stream of events that the traffic describes.

@@ -72,10 +72,12 @@ func RunIntake(ctx context.Context, config Intake) (*Result, error) {
 	running.Go(in.loop.Run)
 	defer running.Wait()
 	defer in.loop.Stop()
-	if err := r.takeIn(in); err != nil {
+	result, err := r.finished(outcome{[]string{phaseEvents}, -1}, r.takeIn(in))
+	if err != nil {
 		return nil, err
 	}
-	return r.intakeResult(in), nil
+	r.addIntake(result, in)
+	return result, nil
 }
 
 func (r *run) takeIn(in *intake) error {
@@ -100,15 +102,22 @@ func (r *run) takeIn(in *intake) error {
 	return r.samples.end()
 }
 
-func (r *run) intakeResult(in *intake) *Result {
-	result := r.result(outcome{[]string{phaseEvents}, -1})
+// addIntake adds what the connections know.
+func (r *run) addIntake(result *Result, in *intake) {
 	d := &result.Detail
 	var described examples
 	in.call(func() {
 		for _, c := range in.conns {
 			result.Events += c.sent
-			result.Lost += c.lost
 			d.Rejected += c.refused
+			result.Lost += c.lost
+			switch open := max(c.sent-c.replies.good-c.refused, 0); {
+			case c.confirmed:
+			case r.incomplete != "":
+				result.InFlight += open
+			default:
+				d.NotTaken += open
+			}
 			described.add(c.examples)
 			if c.err != nil && d.Ended == "" {
 				d.Ended = c.err.Error()
@@ -116,12 +125,15 @@ func (r *run) intakeResult(in *intake) *Result {
 		}
 	})
 	d.Examples, d.Notes = append(d.Examples, described...), append(d.Notes, described.texts()...)
-	r.spread(result, r.samples.phase(phaseEvents).seconds())
-	return result
+	d.Taken = result.Events - d.Rejected - d.NotTaken - result.InFlight
+	r.spread(result, r.samples.measured([]string{phaseEvents}).seconds())
 }
 
 // confirmation is the answer to the last request of a connection.
 var confirmation = regexp.MustCompile(`^\{"id":0,"results":\[\{.*"offset":([0-9]{1,15})[,}]`)
+
+// isConfirmation tells whether an answer is to the request with an id.
+func isConfirmation(text string) bool { return strings.HasPrefix(text, `{"id":0,`) }
 
 // confirmedOffset reads the offset from it.
 func confirmedOffset(line string) (offset int64, ok bool) {

@@ -120,16 +120,13 @@ func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 		r.parameter("keys", s.Keys)
 	}
 	r.trafficParameters(&s.Traffic, time.Duration(s.parts())*s.Duration)
-	if err := r.connectAll(0); err != nil {
-		return nil, err
-	}
-	if err := r.slow(s); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phaseBaseline, phaseStalled}, 0}), nil
+	return r.finished(outcome{[]string{phaseBaseline, phaseStalled}, 0}, r.slow(s))
 }
 
 func (r *run) slow(s *Slow) error {
+	if err := r.connectAll(0); err != nil {
+		return err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}

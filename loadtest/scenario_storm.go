@@ -75,16 +75,13 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 	r.parameter("jitter", s.Jitter)
 	r.parameter("rate", fmt.Sprintf("%v events/s on the channel of each", s.Rate))
 	r.payloadParameter(&s.Traffic)
-	if err := r.connectAll(0); err != nil {
-		return nil, err
-	}
-	if err := r.storm(s); err != nil {
-		return nil, err
-	}
-	return r.result(outcome{[]string{phaseBefore, phaseAfter, phaseStorm}, 0}), nil
+	return r.finished(outcome{[]string{phaseBefore, phaseAfter, phaseStorm}, 0}, r.storm(s))
 }
 
 func (r *run) storm(s *Storm) error {
+	if err := r.connectAll(0); err != nil {
+		return err
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}

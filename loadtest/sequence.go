@@ -13,6 +13,9 @@ type sequence struct {
 	next  int64  // the index that is to come next
 	told  int64  // where the latest gap ended; 0: the server has told of none
 	holes *holes // nil as long as nothing was ever missing
+	// untaken counts the indices of a span that the server did not take, so that they
+	// cannot be lost; nil: there are none.
+	untaken func(span) int64
 }
 
 // holes are the indices below next that have not arrived.
@@ -103,15 +106,40 @@ func (q *sequence) missing() (count int64) {
 	return count
 }
 
-// lost is how many of the first published indices never arrived.
-func (q *sequence) lost(published int64) int64 {
-	return q.missing() + max(published-q.next, 0)
+// lost is how many of the indices below next never arrived, although the server took
+// them.
+func (q *sequence) lost() (count int64) {
+	if q.holes == nil {
+		return 0
+	}
+	count = q.holes.givenUp
+	for _, s := range q.holes.spans {
+		count += q.taken(s)
+	}
+	return count
 }
 
-// firstLost returns the lowest index that never arrived.
+// ahead is how many of the first published indices are still to come.
+func (q *sequence) ahead(published int64) int64 { return q.taken(span{q.next, published}) }
+
+// taken is how many indices of s the server took.
+func (q *sequence) taken(s span) int64 {
+	if q.untaken == nil || s.size() == 0 {
+		return s.size()
+	}
+	return s.size() - q.untaken(s)
+}
+
+// firstLost returns the lowest index that never arrived, although the server took it.
 func (q *sequence) firstLost() int64 {
-	if q.holes != nil && len(q.holes.spans) > 0 {
-		return q.holes.spans[0].from
+	if q.holes != nil {
+		for _, s := range q.holes.spans {
+			for index := s.from; index < s.to; index++ {
+				if q.taken(span{index, index + 1}) > 0 {
+					return index
+				}
+			}
+		}
 	}
 	return q.next
 }
@@ -126,7 +154,7 @@ func (q *sequence) miss(s span) {
 	}
 	h := q.holes
 	if len(h.spans) == maxHoles {
-		h.givenUp += h.spans[0].size()
+		h.givenUp += q.taken(h.spans[0])
 		h.spans = slices.Delete(h.spans, 0, 1)
 	}
 	h.spans = append(h.spans, s)

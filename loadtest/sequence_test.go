@@ -70,8 +70,8 @@ func TestSequenceAgainstNaive(t *testing.T) {
 					t.Fatalf("round %d: take %d gives %v %v, want %v %v", round, index, a, skipped, wantA, wantSkipped)
 				}
 			}
-			if q.next != n.next || q.lost(q.next+3) != int64(len(n.missing))+3 {
-				t.Fatalf("round %d: next %d lost %d, want %d %d", round, q.next, q.lost(q.next+3), n.next, len(n.missing)+3)
+			if q.next != n.next || q.lost()+q.ahead(q.next+3) != int64(len(n.missing))+3 {
+				t.Fatalf("round %d: next %d lost %d, want %d %d", round, q.next, q.lost()+q.ahead(q.next+3), n.next, len(n.missing)+3)
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func TestSequenceResumes(t *testing.T) {
 			if found := q.resumeAt(c.at); found != c.found {
 				t.Errorf("found %d, want %d", found, c.found)
 			}
-			if lost := q.lost(10); lost != c.lost {
+			if lost := q.lost() + q.ahead(10); lost != c.lost {
 				t.Errorf("lost %d, want %d", lost, c.lost)
 			}
 			if a, skipped := q.take(max(c.at, 0)); a != arrivalFresh || skipped.size() > 0 {
@@ -119,7 +119,7 @@ func TestSequenceBound(t *testing.T) {
 	if got := len(q.holes.spans); got != maxHoles {
 		t.Errorf("%d runs are kept, want %d", got, maxHoles)
 	}
-	if got := q.lost(2 * holes); got != holes {
+	if got := q.lost() + q.ahead(2*holes); got != holes {
 		t.Errorf("lost %d, want %d", got, holes)
 	}
 	if a, _ := q.take(0); a != arrivalRepeated {

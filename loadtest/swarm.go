@@ -140,7 +140,7 @@ func (w *worker) obey(o order, done chan struct{}) (waits bool) {
 		h.pause(o.What == orderPause)
 	case orderFinish:
 		for _, h := range w.cohorts {
-			h.finish()
+			h.finish(o.Cut)
 		}
 	}
 	return false

@@ -15,6 +15,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
 	d := &r.Detail
+	if r.Incomplete != "" {
+		row("INCOMPLETE", "%s", r.Incomplete)
+	}
 	if d.ClientsWanted > 0 {
 		row("clients", "%s of %s", humanize.Comma(int64(r.Clients)), humanize.Comma(int64(d.ClientsWanted)))
 		if d.Compressing > 0 || d.Declined > 0 {
@@ -28,6 +31,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 	if r.Events > 0 {
 		row("events", "%s in %.3f s, %s a second", humanize.Comma(r.Events), r.Seconds, humanize.Comma(int64(r.EventsPerSecond)))
 	}
+	if d.Rejected+d.NotTaken > 0 {
+		row("", "%s taken by the server, %s rejected, %s not taken", humanize.Comma(d.Taken), humanize.Comma(d.Rejected), humanize.Comma(d.NotTaken))
+	}
 	if r.Delivered > 0 {
 		row("delivered", "%s, %s a second, frame payload %.1f bytes", humanize.Comma(r.Delivered),
 			humanize.Comma(int64(r.DeliveriesPerSecond)), d.FramePayloadBytes)
@@ -37,6 +43,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 	}
 	row("verified", "lost %d, duplicated %d, reordered %d, corrupted %d, unexpected %d, disconnected %d, told as gaps %d",
 		r.Lost, r.Duplicated, r.Reordered, r.Corrupted, d.Unexpected, d.Disconnected, r.Gaps)
+	if r.Incomplete != "" {
+		row("", "in flight %d when the run was cut short", r.InFlight)
+	}
 	if d.GapMessages > 0 {
 		row("gaps", "%d events in %d messages; wrong %d, split %d, newest of a key dropped %d",
 			r.Gaps, d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped)

@@ -9,6 +9,7 @@ type tally struct {
 	Delivered   int64 // events that arrived intact, each once per subscriber
 	Missing     int64 // events that were skipped and have not come since
 	Lost        int64 // events that a subscriber never got; known only in the end
+	InFlight    int64 // events that it may still have got when the run was cut short; known only in the end
 	Duplicated  int64 // arrivals of an event that had arrived before
 	Reordered   int64 // events that came after a later one
 	Corrupted   int64 // events that are not what was published
@@ -61,6 +62,7 @@ func (t *tally) add(other *tally) {
 	t.Delivered += other.Delivered
 	t.Missing += other.Missing
 	t.Lost += other.Lost
+	t.InFlight += other.InFlight
 	t.Duplicated += other.Duplicated
 	t.Reordered += other.Reordered
 	t.Corrupted += other.Corrupted

@@ -11,6 +11,9 @@ type flow struct {
 	awaited    []int32 // by channel: clients that events wait for
 	tracks     []track // by sequence number; made by prepare
 	references [comparedForms]references
+	// untaken counts, by channel, the events of a span of its indices that the server
+	// did not take.
+	untaken []func(span) int64
 }
 
 // unknownBase stands for the offset of a channel to which no client of this
@@ -24,6 +27,16 @@ func newFlow(index int, plan *flowPlan, schedule *schedule) *flow {
 		layout:   layout{int64(len(plan.Channels))},
 		schedule: schedule,
 		bases:    make([]int64, len(plan.Channels)),
+	}
+	for channel := range f.bases {
+		f.untaken = append(f.untaken, func(s span) (count int64) {
+			for index := s.from; index < s.to; index++ {
+				if schedule.untaken.has(f.layout.seq(int32(channel), index)) {
+					count++
+				}
+			}
+			return count
+		})
 	}
 	for i := range f.references {
 		f.references[i] = newReferences(plan.Payload)

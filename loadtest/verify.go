@@ -21,6 +21,7 @@ func (c *client) takeEvent(m *profile.Message, text []byte, w wire, whole bool, 
 	ours := channel == c.channel && f.counting && c.state == clientLive
 	switch {
 	case ours && is.known:
+		f.schedule.seen.set(is.seq)
 		wrong, want := f.wrongOffset(m, channel, index)
 		if is.rewritten {
 			c.rewritten(c.cohort.worker.data, m.Data, is.seq)

@@ -12,6 +12,9 @@ func (c *client) example(kind, expected, got string) {
 // describeLoss describes what the client never got.
 func (c *client) describeLoss(lost int64) (where, expected, got string) {
 	f := c.cohort.flow
+	if f == nil {
+		return c.name(), fmt.Sprintf("message %d to come back", c.sequence.firstLost()), fmt.Sprintf("neither it nor %d others", lost-1)
+	}
 	first := f.layout.seq(c.channel, c.sequence.firstLost())
 	return fmt.Sprintf("%s, channel %s", c.name(), f.plan.Channels[c.channel]),
 		fmt.Sprintf("event %d", first), fmt.Sprintf("neither it nor %d others", lost-1)

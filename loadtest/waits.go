@@ -2,11 +2,54 @@ package loadtest
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
 // pollInterval is how often it is asked for what nobody tells.
 const pollInterval = 10 * time.Millisecond
+
+// overtime is how much longer than it should a run at a rate may take: the server has
+// that long to take events that it did not take when they were due.
+const overtime = 10 * time.Second
+
+// doneWithin is done for a flow that has a time, if that is above 0. At a rate all
+// events are due within it, and those that the server has not taken some time later are
+// given up; without one, nothing more is published when it is over.
+func (r *run) doneWithin(flow int, limit time.Duration, atRate bool) error {
+	if limit <= 0 {
+		return r.done(flow)
+	}
+	wait := limit
+	if atRate {
+		wait += overtime + r.config.Stall
+	}
+	timer := time.AfterFunc(wait, func() { r.timeOver(flow, limit, atRate) })
+	err := r.done(flow)
+	if !timer.Stop() {
+		r.publishing.call(func() { // the timer's letter was before this one
+			if p := r.publishing.publishers[flow]; p.timeOver {
+				r.incomplete = fmt.Sprintf("the time of %v was over after %d of %d events", limit, p.published(), p.plan.Events)
+			}
+		})
+	}
+	return err
+}
+
+// timeOver ends a flow.
+func (r *run) timeOver(flow int, limit time.Duration, atRate bool) {
+	r.publishing.call(func() {
+		p := r.publishing.publishers[flow]
+		if p.state != publisherRunning {
+			return
+		}
+		p.timeOver = true
+		if p.finish(); atRate {
+			p.giveUp()
+			p.enter(publisherDone, nil)
+		}
+	})
+}
 
 // publishMore lets a flow that is held publish so many more events, and waits
 // until all who are awaited have them. It returns early if the flow ends.
@@ -36,7 +79,7 @@ func (r *run) arrive(flow int) error {
 		if now := r.board.delivered(flow); now != delivered {
 			delivered, since = now, time.Now()
 		}
-		if inFlight == 0 || time.Since(since) > r.config.Stall {
+		if inFlight == 0 || r.board.live() == 0 || time.Since(since) > r.config.Stall {
 			return nil
 		}
 		if err := r.sleep(linger); err != nil {

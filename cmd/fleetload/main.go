@@ -14,7 +14,7 @@
 //
 // Its exit status is 0 if all is well, 1 if something that arrived or did not is
 // wrong or a threshold was missed, 2 if the run could not be made or was asked
-// for wrongly.
+// for wrongly, 3 if it was cut short and nothing was wrong until then.
 package main
 
 import (
@@ -48,19 +48,35 @@ type commands struct {
 // streams are where results and complaints go.
 type streams struct{ out, err io.Writer }
 
-// errFault ends a run whose faults have been printed.
-var errFault = errors.New("the verification failed")
+// Both end a run whose result has been printed.
+var (
+	errFault = errors.New("the verification failed")
+	errCut   = errors.New("the run was cut short")
+)
 
 const (
 	exitFault  = 1
 	exitFailed = 2
+	exitCut    = 3
 )
 
 func main() {
 	stdio.KeepRunning()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
+	os.Exit(run(untilSignal(), os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// untilSignal returns a context that the first SIGINT or SIGTERM ends; its cause
+// names the signal. A second one ends the process at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		caught := <-signals
+		signal.Stop(signals)
+		cancel(fmt.Errorf("interrupted by %s", unix.SignalName(caught.(unix.Signal))))
+	}()
+	return ctx
 }
 
 // run executes one command line and returns the exit status.
@@ -94,6 +110,8 @@ func run(ctx context.Context, arguments []string, std streams) int {
 		return 0
 	case errors.Is(err, errFault):
 		return exitFault
+	case errors.Is(err, errCut):
+		return exitCut
 	case ctx.Err() != nil:
 		fmt.Fprintln(std.err, "fleetload: interrupted: the run has no result")
 		return exitFailed

@@ -47,7 +47,7 @@ func TestCommandLine(t *testing.T) {
 	interrupted, stop := context.WithCancel(t.Context())
 	stop()
 	var out, faults bytes.Buffer
-	if got := run(interrupted, strings.Fields("fanout -q"), streams{&out, &faults}); got != exitFailed || !strings.Contains(faults.String(), "interrupted") {
+	if got := run(interrupted, strings.Fields("fanout -q --url ws://127.0.0.1:1"), streams{&out, &faults}); got == 0 || got == exitFailed || !strings.Contains(faults.String(), "interrupted in phase connect") {
 		t.Errorf("an interrupted run ends with %d and says %q", got, faults.String())
 	}
 	for line, c := range cases {

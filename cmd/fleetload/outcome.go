@@ -112,7 +112,15 @@ func verdict(std streams, result *loadtest.Result, expectations expect.Expectati
 	if result.Detail.Ended != "" {
 		wrong = append(wrong, result.Detail.Ended)
 	}
-	if wrong = append(wrong, result.Missed...); len(wrong) == 0 {
+	wrong = append(wrong, result.Missed...)
+	if result.Incomplete != "" {
+		fmt.Fprintf(std.err, "fleetload: the run was cut short: %s; the result is incomplete, with %d deliveries in flight\n", result.Incomplete, result.InFlight)
+	}
+	switch {
+	case len(wrong) > 0:
+	case result.Incomplete != "":
+		return errCut
+	default:
 		return nil
 	}
 	fmt.Fprintln(std.err, "fleetload: this is not as it should be:")

@@ -37,12 +37,15 @@ type fanoutCommand struct {
 	Events   int           `default:"1000" help:"Events to publish."`
 	Window   int           `default:"1" help:"Events in flight at most; one is out of flight when all subscribers have it."`
 	Rate     float64       `help:"Events per second, open loop: instead of --events and --window."`
-	Duration time.Duration `default:"10s" help:"How long to publish, with --rate."`
+	Duration time.Duration `help:"How long to publish: 10s with --rate; without it, until all events are published."`
 }
 
 // Validate is called by the parser.
 func (c *fanoutCommand) Validate() error {
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, events, window, loops, processes and connecting",
+	if c.Duration < 0 {
+		return errors.New("duration must not be negative")
+	}
+	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("clients, channels, payload, events, window, loops, processes and connecting",
 		c.Clients, c.Channels, c.Payload, c.Events, c.Window, c.Loops, c.Processes, c.Connecting))
 }
 

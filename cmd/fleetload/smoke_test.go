@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -55,6 +56,13 @@ var (
 // startBinary runs the gateway until the test ends and returns where it is reached.
 func startBinary(t *testing.T, binary string) (url, publish string) {
 	t.Helper()
+	_, url, publish = startServer(t, binary)
+	return url, publish
+}
+
+// startServer does so and returns its process, too.
+func startServer(t *testing.T, binary string) (process *os.Process, url, publish string) {
+	t.Helper()
 	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--publish", "127.0.0.1:0", "--admin", "off")
 	said, err := cmd.StderrPipe()
 	if err != nil {
@@ -72,9 +80,9 @@ func startBinary(t *testing.T, binary string) (url, publish string) {
 		}
 		if found := publishPort.FindStringSubmatch(lines.Text()); found != nil {
 			go io.Copy(io.Discard, said)
-			return url, found[1]
+			return cmd.Process, url, found[1]
 		}
 	}
 	t.Fatalf("the gateway does not say where it is: %v", lines.Err())
-	return "", ""
+	return nil, "", ""
 }

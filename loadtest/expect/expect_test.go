@@ -45,7 +45,7 @@ func measured() *loadtest.Result {
 		Detail: loadtest.Detail{
 			Compressing: 600, Declined: 11,
 			FramePayloadBytes: 512, CompressedPayloadBytes: 256, PlainPayloadBytes: 1024,
-			ClientsWanted: 1_000, Connected: 1_100, Refused: 6, Disconnected: 7, Unexpected: 8, Rejected: 9,
+			ClientsWanted: 1_000, Connected: 1_100, Refused: 6, Disconnected: 7, Unexpected: 8, Rejected: 9, Taken: 20, NotTaken: 21,
 			TurnedAway: 18, Pings: 1_700, Unanswered: 15,
 			GapMessages: 16, GapWrong: 12, GapSplit: 13, NewestDropped: 14,
 			FirstLatency: loadtest.Percentiles{P50: 0.1, P90: 0.2, P99: 0.3, P999: 0.4, Max: 0.5},
@@ -75,7 +75,7 @@ var exact = []string{
 	"compressed_clients=600", "compression_declined=11",
 	"frame_bytes=512B", "frame_bytes_compressed=0.25kB", "frame_bytes_plain=1kB",
 	"events=5k", "delivered=4_950_000", "lost=1", "duplicated=2", "reordered=3", "corrupted=4", "gaps=5",
-	"unexpected=8", "rejected=9", "turned_away=18", "pings=1700", "unanswered=15", "gap_messages=16", "gap_wrong=12", "gap_split=13", "newest_dropped=14",
+	"unexpected=8", "rejected=9", "taken=20", "not_taken=21", "in_flight=0", "turned_away=18", "pings=1700", "unanswered=15", "gap_messages=16", "gap_wrong=12", "gap_split=13", "newest_dropped=14",
 	"seconds=12.5", "events_per_second=400", "deliveries_per_second=396k",
 	"p50=1.5ms", "p90=3ms", "p99=7.2ms", "p999=12ms", "max=31.25ms",
 	"first_p50=100us", "first_p90=0.2ms", "first_p99=0.3ms", "first_p999=0.4ms", "first_max=0.5ms",

@@ -44,7 +44,7 @@ func TestStructure(t *testing.T) {
 				"The run ended early: no delivery for 5 s", "Clients not connected: 10", "Clients disconnected: 6", "Events lost: 12,345", "Events duplicated: 2",
 				"Events reordered: 3", "Events corrupted: 4", "Messages unexpected: 7",
 				"Gaps that contradict what came before them: 9", "Gaps split in two: 10", "Events dropped that were the newest of their key: 11", "Pings without a pong: 12",
-				"Events rejected by the publish port: 8",
+				"Events rejected by the server: 8",
 			},
 			[]string{"Latency and handshake, milliseconds", "Events and deliveries", "Connections", "Cost of the harness", "What was run"},
 			append(distributions, courses...), "Phases: connect until 3.5 s, publish until 20.0 s.",

@@ -102,7 +102,12 @@ func deliveryTable(r *loadtest.Result) table {
 		t.add("Newest dropped", "announced as gaps, and the newest of their key", count(d.NewestDropped))
 	}
 	t.add("Unexpected messages", "nobody asked for or published them", count(r.Detail.Unexpected))
-	t.add("Rejected", "events that the publish port refused", count(r.Detail.Rejected))
+	if r.Incomplete != "" {
+		t.add("In flight", "deliveries under way when the run was cut short", count(r.InFlight))
+	}
+	t.add("Taken", "events that the server took, as far as is known", count(r.Detail.Taken))
+	t.add("Rejected", "events that the server answered with an error", count(r.Detail.Rejected))
+	t.add("Not taken", "events that did not reach the server or were never answered, and that no client got", count(r.Detail.NotTaken))
 	return t
 }
 

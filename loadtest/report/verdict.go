@@ -19,6 +19,13 @@ type verdict struct {
 func judge(r *loadtest.Result) verdict {
 	faults := faultLines(r)
 	switch {
+	case len(faults) == 0 && r.Incomplete != "":
+		return verdict{
+			Class: "none", Headline: "Incomplete",
+			Text: fmt.Sprintf("The run was cut short: %s. No fault was seen until then; %s deliveries were in flight.",
+				r.Incomplete, count(r.InFlight)),
+			Faults: r.Missed, Notes: r.Detail.Notes,
+		}
 	case len(faults) == 0 && len(r.Missed) > 0:
 		return verdict{
 			Class: "bad", Headline: "Thresholds missed",
@@ -50,6 +57,9 @@ func judge(r *loadtest.Result) verdict {
 }
 
 func faultLines(r *loadtest.Result) (lines []string) {
+	if r.Incomplete != "" && len(r.Faults()) > 0 {
+		lines = append(lines, "The run was cut short: "+r.Incomplete)
+	}
 	if r.Detail.Ended != "" {
 		lines = append(lines, "The run ended early: "+r.Detail.Ended)
 	}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fleetcast/loadtest"
+
+	"golang.org/x/sys/unix"
+)
+
+// buildAll builds the harness and the gateway.
+func buildAll(t *testing.T) (fleetload, fleetcast string) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir, "fleetcast/cmd/fleetcast", "fleetcast/cmd/fleetload").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return filepath.Join(dir, "fleetload"), filepath.Join(dir, "fleetcast")
+}
+
+// A run that is cut short by a signal, by the time or by the end of the server says
+// what it has, that this is not all, and what was in flight. Events that the server
+// never took are not lost.
+func TestCutShort(t *testing.T) {
+	harness, gateway := buildAll(t)
+	cases := map[string]struct {
+		line string
+		do   func(harness, server *os.Process) // once events flow
+		exit int
+		want func(r *loadtest.Result) bool
+	}{
+		"SIGINT": {"fanout --rate 200 --duration 1m", func(h, _ *os.Process) { h.Signal(unix.SIGINT) }, exitCut,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "interrupted by SIGINT in phase events")
+			}},
+		"SIGTERM, processes": {"fanout --rate 200 --duration 1m --processes 2", func(h, _ *os.Process) { h.Signal(unix.SIGTERM) }, exitCut,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "interrupted by SIGTERM in phase events")
+			}},
+		"SIGINT, hung server": {"fanout --window 4 --events 8000000", func(h, s *os.Process) {
+			s.Signal(unix.SIGSTOP)
+			time.Sleep(100 * time.Millisecond)
+			h.Signal(unix.SIGINT)
+		}, exitCut, func(r *loadtest.Result) bool { return r.InFlight > 0 && r.Lost == 0 }},
+		"time": {"fanout --events 8000000 --duration 300ms", nil, exitCut,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the time of 300ms was over after ") && r.InFlight == 0
+			}},
+		"server killed": {"fanout --rate 200 --duration 1m", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return r.Incomplete != "" && r.Detail.Ended != "" && r.Detail.Disconnected == 10
+			}},
+		"server hangs": {"fanout --window 4 --events 8000000 --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGSTOP) }, exitFault,
+			func(r *loadtest.Result) bool { return r.Detail.Ended != "" && r.Detail.NotTaken > 0 }},
+		"server hangs, RESP": {"fanout --window 4 --events 8000000 --stall 200ms --via resp", func(_, s *os.Process) { s.Signal(unix.SIGSTOP) }, exitFault,
+			func(r *loadtest.Result) bool { return r.Detail.Ended != "" && r.Detail.NotTaken > 0 }},
+		"echo": {"connect --hold 1m", func(h, _ *os.Process) { h.Signal(unix.SIGINT) }, exitCut,
+			func(r *loadtest.Result) bool { return r.Clients == 10 }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, url, publish := startServer(t, gateway)
+			report := filepath.Join(t.TempDir(), "report.html")
+			args := append(strings.Fields(c.line), "--clients", "10", "--url", url, "--publish", publish, "--settle", "1ms", "--json", "--report", report)
+			cmd := exec.Command(harness, args...)
+			var out, said bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &said
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Process.Kill()
+			awaitClients(t, server.Pid, 10)
+			if c.do != nil {
+				time.Sleep(200 * time.Millisecond) // somewhere in the middle of the run
+				c.do(cmd.Process, server)
+			}
+			cmd.Wait()
+			var r loadtest.Result
+			if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+				t.Fatalf("%v: %s%s", err, &out, &said)
+			}
+			if exit := cmd.ProcessState.ExitCode(); exit != c.exit || !c.want(&r) {
+				t.Errorf("exit status %d, want %d; incomplete %q, in flight %d, delivered %d, lost %d, %+v", exit, c.exit, r.Incomplete, r.InFlight, r.Delivered, r.Lost, r.Detail)
+			}
+			if r.Lost > 0 {
+				t.Errorf("%d lost: %q", r.Lost, r.Detail.Notes)
+			}
+			page, err := os.ReadFile(report)
+			if r.Incomplete != "" && (err != nil || !bytes.Contains(page, []byte("cut short"))) {
+				t.Errorf("the report does not say that the run was cut short: %v", err)
+			}
+		})
+	}
+}
+
+// awaitClients waits until a process has so many sockets open.
+func awaitClients(t *testing.T, pid, count int) {
+	t.Helper()
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		entries, err := os.ReadDir(dir)
+		sockets := 0
+		for _, e := range entries {
+			if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+				sockets++
+			}
+		}
+		if sockets > count+1 { // and the listening ones
+			return
+		}
+		if err != nil || time.Now().After(until) {
+			t.Fatalf("the clients are not there: %v", err)
+		}
+	}
+}

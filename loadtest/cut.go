@@ -1,0 +1,66 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// finished makes the result of a run whose scenario has come to its end with err. A
+// run that its caller has ended reports what it has. Any other error means that the
+// run could not be made.
+func (r *run) finished(o outcome, err error) (*Result, error) {
+	if err != nil {
+		if r.ctx.Err() == nil || r.life.Err() != nil {
+			return nil, err
+		}
+		if err := r.cutShort(context.Cause(r.ctx)); err != nil {
+			return nil, err
+		}
+	}
+	return r.result(o), nil
+}
+
+// cutShort ends what goes on and gathers what has been counted. What is under way is
+// not waited for.
+func (r *run) cutShort(why error) error {
+	if len(r.samples.phases) == 0 {
+		r.samples.begin(phaseConnect)
+	}
+	r.incomplete = fmt.Sprintf("%s in phase %s after %v", causeText(why), r.samples.current(), time.Since(r.samples.start).Round(time.Millisecond))
+	for _, which := range []mark{markBase, markConnected} {
+		if len(r.plan.Groups) > 0 && r.samples.marks[which].at.IsZero() {
+			if err := r.samples.mark(which); err != nil {
+				return err
+			}
+		}
+	}
+	if r.publishing != nil {
+		r.publishing.call(func() {
+			for _, p := range r.publishing.publishers {
+				p.cut()
+			}
+		})
+		if err := r.settle(true); err != nil {
+			return err
+		}
+	}
+	return r.count(true)
+}
+
+// causeText says in words why a context has ended.
+func causeText(why error) string {
+	switch {
+	case errors.Is(why, context.DeadlineExceeded):
+		return "the time was over"
+	case errors.Is(why, context.Canceled):
+		return "interrupted"
+	}
+	return why.Error()
+}
+
+// serverGone tells whether the run ended because the server did.
+func (r *run) serverGone() bool {
+	return r.meter.gone != nil || r.ended != nil && r.board.live() == 0
+}
