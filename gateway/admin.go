@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/http"
-	"net/http/pprof"
 	"time"
 
 	"fleetcast/gateway/web/dashboard"
@@ -14,12 +13,19 @@ import (
 const defaultPatience = 5 * time.Second
 
 // What a request to the admin port may take, so that nobody who neither sends nor
-// reads keeps a place there: its body; its answer; and that of a profile, which is
-// gathered for as long as is asked for.
+// reads keeps a place there: its body, and its answer.
 const (
 	adminBodyTimeout   = 5 * time.Second
 	adminAnswerTimeout = 30 * time.Second
-	profileTimeout     = 5 * time.Minute
+)
+
+const (
+	// apiPlaces is how many requests to the API are served at a time.
+	apiPlaces = 16
+	// apiSure is how long each of them has its place for sure.
+	apiSure = time.Second
+	// busyRetry is when to try again without a place.
+	busyRetry = time.Second
 )
 
 // Admin is what the admin port needs from the process around the gateway.
@@ -40,7 +46,10 @@ type Admin struct {
 
 // AdminHandler serves the admin port: / (the dashboard), /healthz (the process
 // runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
-// (for Prometheus) and /debug/pprof. It does not authenticate.
+// (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
+// requests for an allowed host that do not come from a web page of another origin,
+// and bounds the size of bodies. Health and metrics have no share in the places for
+// other requests.
 func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
 	mux := http.NewServeMux()
@@ -54,29 +63,22 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 			answer(w, http.StatusServiceUnavailable, "not ready: the gateway is starting or draining")
 		}
 	})
-	api := &api{gateway: g, admin: admin, crossOrigin: http.NewCrossOriginProtection()}
-	api.addTo(mux)
+	served := http.NewServeMux()
+	(&api{gateway: g, admin: admin}).addTo(served)
+	inPlace := (&places{limit: apiPlaces, sure: apiSure, busy: http.HandlerFunc(answerBusy)}).bound(served)
+	mux.Handle("/api/", inPlace)
 	mux.Handle("GET /metrics", newMetricsHandler(g, admin))
 	page := dashboard.Handler()
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)
 	all := http.NewServeMux()
 	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
-	all.Handle("/debug/pprof/", boundAnswer(profileTimeout, profiles()))
-	return boundBody(adminBodyTimeout, all)
+	all.Handle(profilePath, newProfiles())
+	return boundBody(adminBodyTimeout, newAdminGuard(g, all))
 }
 
-// profiles serves Go's profiles.
-func profiles() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
-}
+// answerBusy refuses a request to the API that finds no place.
+func answerBusy(w http.ResponseWriter, _ *http.Request) { answerError(w, errAPIBusy) }
 
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -102,7 +102,7 @@ func TestStats(t *testing.T) {
 	upstream.sends("x\n")
 	upstream.line()
 	refused := s.dialRaw()
-	refused.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	refused.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	refused.refused(404, "", "")
 	three := s.connect()
 	three.sends(clientFrame(ws.OpClose, true, ""))
@@ -118,7 +118,7 @@ func TestStats(t *testing.T) {
 	total := stats.Total
 	commands := 2*len(clientFrame(ws.OpText, true, subscribe)) + len(clientFrame(ws.OpText, true, strings.Replace(subscribe, "news", "other", 1))) +
 		len(clientFrame(ws.OpText, true, ping)) + len(clientFrame(ws.OpText, true, "nonsense")) + len(clientFrame(ws.OpClose, true, ""))
-	bytesIn := uint64(3*len(head+"\r\n") + commands + len("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+	bytesIn := uint64(3*len(head+"\r\n") + commands + len("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 	if total.BytesOut < 500 || total.Writes < 10 || total.Events < 1 || total.Events > 2 || total.Channels < 2 || total.Channels > 3 {
 		t.Errorf("the counters are %+v", total)
 	}

@@ -37,9 +37,8 @@ const (
 // api is the HTTP API of the admin port. docs/api.md and openapi.yaml describe
 // it. Any goroutine may call it; what belongs to a loop it asks the loop for.
 type api struct {
-	gateway     *Gateway
-	admin       Admin
-	crossOrigin *http.CrossOriginProtection
+	gateway *Gateway
+	admin   Admin
 }
 
 // apiRoute is one operation. An error that it returns is answered with; an
@@ -105,7 +104,7 @@ func (a *api) dispatch(routes []apiRoute, w http.ResponseWriter, r *http.Request
 		return &apiError{http.StatusMethodNotAllowed, codeMethodNotAllowed, "this path takes " + allowed(routes)}
 	}
 	if method == http.MethodPost {
-		if err := a.checkOrigin(r); err != nil {
+		if err := checkType(r); err != nil {
 			return err
 		}
 	}
@@ -127,13 +126,9 @@ func allowed(routes []apiRoute) string {
 	return strings.Join(methods, ", ")
 }
 
-// checkOrigin refuses what a web page of another origin can make a browser
-// send. The content type is part of it: a form cannot send JSON, and a script
-// must ask first, which nobody answers.
-func (a *api) checkOrigin(r *http.Request) error {
-	if a.crossOrigin.Check(r) != nil {
-		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}
-	}
+// checkType refuses bodies that are not declared as JSON. A web page of another
+// origin cannot send that type without asking first, which nobody answers.
+func checkType(r *http.Request) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return &apiError{http.StatusUnsupportedMediaType, codeUnsupportedType, "send the header Content-Type: application/json"}
@@ -177,7 +172,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body is longer than %d bytes", limit)}
+		return nil, bodyTooLarge(tooLarge.Limit)
 	case err != nil:
 		return nil, badRequest("the body has not arrived in full: %v", err)
 	}

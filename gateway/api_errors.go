@@ -17,6 +17,9 @@ type apiError struct {
 	message string
 }
 
+// errAPIBusy is answered to whoever finds no place.
+var errAPIBusy = notAvailable("too many requests are being served; try again later")
+
 func (e *apiError) Error() string { return string(e.code) + ": " + e.message }
 
 func badRequest(format string, values ...any) error {
@@ -53,8 +56,11 @@ func retryAfter(err error) time.Duration {
 	if refusal, ok := errors.AsType[*command.Error](err); ok {
 		return refusal.RetryAfter
 	}
-	if err == errNoCredit {
+	switch err {
+	case errNoCredit:
 		return creditRetry
+	case errAPIBusy:
+		return busyRetry
 	}
 	return 0
 }

@@ -43,6 +43,11 @@ type Config struct {
 	// send them (https://example.com), besides pages from the gateway's own
 	// host; "*" allows all.
 	AllowedOrigins []string `reload:"live"`
+	// AllowedHosts are the host names for which requests are answered, on the client
+	// port and by [Gateway.AdminHandler], besides IP addresses, localhost and names
+	// below it: without a port; *.example.com stands for every name below
+	// example.com, * for all.
+	AllowedHosts []string `reload:"live"`
 	// ClientPublish are the channels to which clients may publish.
 	ClientPublish Patterns `reload:"live"`
 

@@ -60,6 +60,8 @@ type Gateway struct {
 	stopped       chan struct{}
 
 	startedAt time.Time
+
+	adminHostRefused hostWarning
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers

@@ -24,7 +24,7 @@ const (
 	// patience is how long a test waits for what must happen.
 	patience = 20 * time.Second
 	// head is a handshake request that is accepted, up to its empty line.
-	head = "GET /ws HTTP/1.1\r\nHost: gateway.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 

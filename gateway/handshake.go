@@ -96,7 +96,13 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 // that is settled: the server has it, or has no room, which the client is told.
 func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool {
 	s := c.shard
-	if refused.Reason != websocket.ReasonNotWebSocket || s.gateway.http == nil {
+	if refused.Reason != websocket.ReasonNotWebSocket {
+		return false
+	}
+	if c.answerHealth(read) {
+		return true
+	}
+	if s.gateway.http == nil {
 		return false
 	}
 	s.replies = s.replies[:0]

@@ -32,9 +32,9 @@ func TestAdminPortIsNotHeld(t *testing.T) {
 		body, answer time.Duration
 		request      string
 	}{
-		"a body that nobody waits for": {time.Hour, time.Hour, "GET /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"},
-		"a body that is waited for":    {short, time.Hour, "POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1"},
-		"an answer that is not read":   {time.Hour, short, "GET /junk HTTP/1.1\r\nHost: a\r\n\r\n"},
+		"a body that nobody waits for": {time.Hour, time.Hour, "GET /ok HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"},
+		"a body that is waited for":    {short, time.Hour, "POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n1"},
+		"an answer that is not read":   {time.Hour, short, "GET /junk HTTP/1.1\r\nHost: localhost\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mux := http.NewServeMux()

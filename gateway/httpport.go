@@ -75,6 +75,8 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 			ReadHeaderTimeout: httpReadTimeout,
 			WriteTimeout:      httpWriteTimeout,
 			MaxHeaderBytes:    websocket.MaxHandshake,
+			// "OPTIONS *" is for the handler too.
+			DisableGeneralOptionsHandler: true,
 			// What clients do wrong is none of the operator's business.
 			ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		},

@@ -36,8 +36,8 @@ func TestHTTPTimeouts(t *testing.T) {
 	served := make(chan struct{})
 	go func() { h.run(); close(served) }()
 	for name, request := range map[string]string{
-		"a body that never ends":      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n1",
-		"an answer that nobody reads": "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"a body that never ends":      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n1",
+		"an answer that nobody reads": "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		handedPeer(t, h, request)
 		if err := <-ended; err == nil {
@@ -76,9 +76,9 @@ func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	served := make(chan struct{})
 	go func() { h.run(); close(served) }()
 	for range 2 * httpServed {
-		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
 	}
-	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	honest.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
 		t.Errorf("answered with %q, %v", text, err)

@@ -50,31 +50,31 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 		status  int
 		answers string
 	}{
-		{"GET", []string{"GET / HTTP/1.1\r\nHost: a\r\n\r\n"}, 200, "GET / 0 <nil>"},
+		{"GET", []string{"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 200, "GET / 0 <nil>"},
 		{"HTTP/1.0", []string{"GET /x HTTP/1.0\r\n\r\n"}, 200, "GET /x 0 <nil>"},
-		{"absolute form", []string{"GET http://a/y HTTP/1.1\r\nHost: a\r\n\r\n"}, 200, "GET /y 0 <nil>"},
-		{"byte by byte", strings.Split("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""), 200, "GET / 0 <nil>"},
-		{"HEAD", []string{"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"}, 200, ""},
-		{"body with the head", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"}, 200, "POST /p 5 <nil>"},
-		{"body later", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", "llo"}, 200, "POST /p 5 <nil>"},
-		{"large body", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + strconv.Itoa(len(large)) + "\r\n\r\n" + large}, 200, "POST /p 1048576 <nil>"},
-		{"chunks", []string{"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n"}, 200, "POST /p 3 <nil>"},
+		{"absolute form", []string{"GET http://localhost/y HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 200, "GET /y 0 <nil>"},
+		{"byte by byte", strings.Split("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", ""), 200, "GET / 0 <nil>"},
+		{"HEAD", []string{"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 200, ""},
+		{"body with the head", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"}, 200, "POST /p 5 <nil>"},
+		{"body later", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhe", "llo"}, 200, "POST /p 5 <nil>"},
+		{"large body", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + strconv.Itoa(len(large)) + "\r\n\r\n" + large}, 200, "POST /p 1048576 <nil>"},
+		{"chunks", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n"}, 200, "POST /p 3 <nil>"},
 		{"upgrade elsewhere", []string{strings.Replace(head, "/ws", "/wss", 1) + "\r\n"}, 404, "WebSocket clients connect to /ws"},
 		// One connection carries one request: neither a second one nor a
 		// handshake behind it is listened to.
-		{"pipelined", []string{"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"}, 200, "GET /1 0 <nil>"},
-		{"handshake behind it", []string{"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" + head + "\r\n"}, 200, "GET /1 0 <nil>"},
+		{"pipelined", []string{"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 200, "GET /1 0 <nil>"},
+		{"handshake behind it", []string{"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n" + head + "\r\n"}, 200, "GET /1 0 <nil>"},
 
-		{"two lengths", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"}, 400, ""},
-		{"length and chunks", []string{"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "where the request ends"},
-		{"bad escape", []string{"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"}, 400, ""},
-		{"coding that is not known", []string{"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"}, 501, ""},
+		{"two lengths", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"}, 400, ""},
+		{"length and chunks", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "where the request ends"},
+		{"bad escape", []string{"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 400, ""},
+		{"coding that is not known", []string{"POST /p HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"}, 501, ""},
 		{"no host", []string{"GET / HTTP/1.1\r\n\r\n"}, 400, ""},
-		{"huge head", []string{"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + strings.Repeat("x", 9<<10)}, 431, "head is longer"},
+		{"huge head", []string{"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: " + strings.Repeat("x", 9<<10)}, 431, "head is longer"},
 		{"not HTTP", []string{"hello\r\n\r\n"}, 400, ""},
 		// What is meant for WebSocket stays with the loop.
-		{"no upgrade", []string{"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n"}, 426, "this is a WebSocket endpoint"},
-		{"POST", []string{"POST /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"}, 405, ""},
+		{"no upgrade", []string{"GET /ws HTTP/1.1\r\nHost: localhost\r\n\r\n"}, 426, "this is a WebSocket endpoint"},
+		{"POST", []string{"POST /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"}, 405, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,17 +115,17 @@ func TestHTTPIsCapped(t *testing.T) {
 	var held []*peer
 	for range gateway.HTTPConnections {
 		p := s.dialRaw()
-		p.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		p.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		held = append(held, p)
 	}
 	s.eventually("the hand-over of all", func(g gateway.GatewayStats) bool {
 		return g.Total.Disconnects["http_request"] == gateway.HTTPConnections
 	})
 	refused := s.dialRaw()
-	refused.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	refused.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	refused.responds(503, "too many requests")
 	bodiless := s.dialRaw()
-	bodiless.sends("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+	bodiless.sends("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if answer := bodiless.responseHead(); !strings.HasPrefix(answer, "HTTP/1.1 503 ") {
 		t.Errorf("HEAD was answered with %q", answer)
 	}
@@ -139,7 +139,7 @@ func TestHTTPIsCapped(t *testing.T) {
 		p.responds(200, "at last")
 	}
 	again := s.dialRaw()
-	again.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	again.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	again.responds(200, "at last")
 	if n := s.stats().Total.HandshakeFailures["http_busy"]; n != 2 {
 		t.Errorf("%d refusals were counted, want 2", n)
@@ -158,9 +158,9 @@ func TestHTTPBesideFanOut(t *testing.T) {
 	const rounds = 50
 	for i := range rounds {
 		quick, slow, gone, upgraded := s.dialRaw(), s.dialRaw(), s.dialRaw(), s.dialRaw()
-		quick.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		slow.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
-		gone.sends("GET / HTTP/1.1\r\nHost: a\r\nX: ")
+		quick.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		slow.sends("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
+		gone.sends("GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
 		gone.Close()
 		upgraded.sends(head + "\r\n")
 		s.publish("news", strconv.Itoa(i))
@@ -188,7 +188,7 @@ func TestHTTPDoesNotHoldTheEndUp(t *testing.T) {
 	defer close(release)
 	s := start(t, withHTTP(func(http.ResponseWriter, *http.Request) { serving <- struct{}{}; <-release }))
 	p := s.dialRaw()
-	p.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	p.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-serving
 	s.Close()
 	s.awaitEnd()

@@ -63,6 +63,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricHandshakes, errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
 	{metricHandshakes, errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
 	{metricHandshakes, websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
+	{metricHandshakes, errForbiddenHost.Reason}:          {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
 	{metricHandshakes, reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
 	{metricHandshakes, errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
 	{metricHandshakes, websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},

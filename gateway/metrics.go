@@ -1,23 +1,31 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
+	"golang.org/x/sync/singleflight"
 )
 
 // metricsHandler serves /metrics. Each scrape asks the loops for their counters
 // once, so the values of one answer belong together and the loops do nothing
-// between scrapes. It may be called from any goroutine.
+// between scrapes. Scrapes that come while an answer is made share it, and none
+// holds anything while its client takes it: so many scrapes, or scrapers that do
+// not read, do not keep another out. It may be called from any goroutine.
 type metricsHandler struct {
 	gateway  *Gateway
 	patience time.Duration        // how long the loops may take to answer
 	process  *prometheus.Registry // what does not come from the loops
+	making   singleflight.Group   // by the form of the answer, of which there are few
 }
 
 func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
@@ -42,17 +50,65 @@ func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
 // ServeHTTP answers with 503 and the reason if a loop does not answer in
 // time: half an answer would look like lost clients.
 func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.patience)
+	asked := &http.Request{Method: http.MethodGet, Header: http.Header{"Accept": r.Header["Accept"]}}
+	form := string(expfmt.Negotiate(r.Header))
+	if takesGzip(r.Header) {
+		asked.Header.Set("Accept-Encoding", "gzip")
+		form += " gzip"
+	}
+	made := h.making.DoChan(form, func() (any, error) { return h.answer(asked) })
+	select {
+	case <-r.Context().Done(): // nobody waits for the answer
+	case got := <-made:
+		if got.Err != nil {
+			answer(w, http.StatusServiceUnavailable, fmt.Sprintf("no metrics: %v", got.Err))
+			return
+		}
+		got.Val.(*madeAnswer).sendTo(w)
+	}
+}
+
+// takesGzip tells whether a client names gzip among the encodings that it takes.
+func takesGzip(header http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(header["Accept-Encoding"], ","), ",") {
+		if name, weight, _ := strings.Cut(coding, ";"); strings.TrimSpace(name) == "gzip" {
+			return strings.TrimSpace(weight) != "q=0"
+		}
+	}
+	return false
+}
+
+func (h *metricsHandler) answer(asked *http.Request) (*madeAnswer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	defer cancel()
 	stats, err := h.gateway.Stats(ctx)
 	if err != nil {
-		answer(w, http.StatusServiceUnavailable, fmt.Sprintf("no metrics: %v", err))
-		return
+		return nil, err
 	}
 	loops := prometheus.NewRegistry()
 	loops.MustRegister(&statsCollector{stats: &stats})
 	gatherers := prometheus.Gatherers{loops, h.process}
-	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	made := &madeAnswer{header: make(http.Header), status: http.StatusOK}
+	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(made, asked)
+	return made, nil
+}
+
+// madeAnswer is an answer that is in memory before any of it is sent. It
+// implements http.ResponseWriter.
+type madeAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (m *madeAnswer) Header() http.Header         { return m.header }
+func (m *madeAnswer) WriteHeader(status int)      { m.status = status }
+func (m *madeAnswer) Write(p []byte) (int, error) { return m.body.Write(p) }
+
+func (m *madeAnswer) sendTo(w http.ResponseWriter) {
+	maps.Copy(w.Header(), m.header)
+	w.WriteHeader(m.status)
+	_, _ = w.Write(m.body.Bytes()) // the client is gone if it fails
 }
 
 // statsCollector exports one snapshot of a gateway. It implements

@@ -136,7 +136,7 @@ var labelledMetrics = []labelledMetric{
 		known: []string{
 			websocket.ReasonMalformedRequest, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 			websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
-			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin,
+			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin, errForbiddenHost.Reason,
 			websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
 			errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
 			errConnectRate.Reason, errAddressFull.Reason, errAddressRate.Reason, reasonBadProxyHeader,

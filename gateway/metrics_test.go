@@ -22,7 +22,7 @@ import (
 func scrape(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", nil))
 	if kind := answer.Header().Get("Content-Type"); answer.Code != http.StatusOK || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
 		t.Fatalf("/metrics is answered with %d %s %.300q", answer.Code, kind, answer.Body)
 	}
@@ -90,7 +90,7 @@ func TestMetrics(t *testing.T) {
 	upstream.line()
 	upstream.line()
 	refused := s.dialRaw()
-	refused.sends("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	refused.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	refused.refused(404, "", "")
 	leaver := s.connect()
 	leaver.sends(clientFrame(ws.OpClose, true, ""))
@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 		"client_disconnects_total{reason": {"client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
 			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
-			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0,
+			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0, "forbidden_host": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0},
 		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
@@ -206,7 +206,7 @@ func TestMetricsOfStalledLoops(t *testing.T) {
 	for range 4 {
 		scrapes.Go(func() {
 			answer := httptest.NewRecorder()
-			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", nil))
 			const want = "no metrics: ask shard 0 for its counters: context deadline exceeded\n"
 			if answer.Code != http.StatusServiceUnavailable || answer.Body.String() != want {
 				t.Errorf("/metrics is answered with %d %q", answer.Code, answer.Body)
@@ -233,7 +233,7 @@ func TestConcurrentScrapes(t *testing.T) {
 			last := make(map[string]float64)
 			for range scrapesEach {
 				answer := httptest.NewRecorder()
-				handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+				handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", nil))
 				if answer.Code != http.StatusOK {
 					t.Errorf("/metrics is answered with %d %.200q", answer.Code, answer.Body)
 					return

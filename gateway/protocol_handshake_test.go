@@ -38,6 +38,7 @@ func TestHandshakeRefusals(t *testing.T) {
 		{"folded field", head + " folded\r\n", 400, "malformed_request", "header line", ""},
 		{"space before colon", head + "A : b\r\n", 400, "malformed_request", "header line", ""},
 		{"method", strings.Replace(head, "GET", "POST", 1), 405, "bad_method", "GET request", "Allow: GET\r\n"},
+		{"later version of HTTP", strings.Replace(head, "HTTP/1.1", "HTTP/1.2", 1), 505, "bad_http_version", "HTTP/1.1", ""},
 		{"version of HTTP", strings.Replace(head, "HTTP/1.1", "HTTP/1.0", 1), 505, "bad_http_version", "HTTP/1.1", ""},
 		{"path", strings.Replace(head, "/ws", "/", 1), 404, "not_found", "/ws", ""},
 		{"longer path", strings.Replace(head, "/ws", "/ws/x", 1), 404, "not_found", "/ws", ""},
@@ -98,10 +99,10 @@ func TestHandshakeAccepted(t *testing.T) {
 	tests := map[string]string{
 		"plain":           head,
 		"query":           strings.Replace(head, "/ws", "/ws?token=x", 1),
-		"absolute target": strings.Replace(head, "/ws", "http://gateway.test/ws", 1),
+		"absolute target": strings.Replace(head, "/ws", "http://localhost/ws", 1),
 		"case":            strings.NewReplacer("Host", "hOST", "websocket", "WebSocket", "Upgrade:", "UPGRADE:").Replace(head),
 		"token lists":     strings.Replace(head, "Connection: Upgrade", "Connection: keep-alive\r\nConnection: x, upgrade", 1),
-		"own origin":      head + "Origin: http://GATEWAY.test\r\n",
+		"own origin":      head + "Origin: http://LOCALhost\r\n",
 		"exactly 8 KiB":   head + "A: " + strings.Repeat("x", 8<<10-len(head)-len("A: \r\n\r\n")) + "\r\n",
 	}
 	for name, request := range tests {
@@ -184,13 +185,13 @@ func TestAllowedOrigins(t *testing.T) {
 		origin  string
 		allows  bool
 	}{
-		{nil, "http://gateway.test", true},
-		{nil, "http://gateway.test:8080", false},
+		{nil, "http://localhost", true},
+		{nil, "http://localhost:8080", false},
 		{nil, "https://app.test", false},
 		{[]string{"https://app.test"}, "https://app.test", true},
 		{[]string{"https://app.test"}, "http://app.test", false},
-		{[]string{"https://app.test"}, "http://gateway.test", true}, // its own host
-		{[]string{"https://app.test"}, "", true},                    // no web page
+		{[]string{"https://app.test"}, "http://localhost", true}, // its own host
+		{[]string{"https://app.test"}, "", true},                 // no web page
 		{[]string{"*"}, "https://any.test", true},
 	} {
 		s := start(t, func(c *gateway.Config) { c.AllowedOrigins = test.allowed })

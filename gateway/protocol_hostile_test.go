@@ -23,7 +23,7 @@ type hostile struct {
 
 // page is a request for a page with more fields and a body.
 func page(line, fields, body string) string {
-	return line + "\r\nHost: gateway.test\r\n" + fields + "\r\n" + body
+	return line + "\r\nHost: localhost\r\n" + fields + "\r\n" + body
 }
 
 // handshakeWith is a handshake with more fields.
@@ -62,13 +62,13 @@ var hostiles = []hostile{
 	{"empty Host for a page", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, "bad_host"},
 	{"two Hosts for a page", page("GET / HTTP/1.1", "HOST: other.test\r\n", ""), 400, "bad_host"},
 	{"two Hosts", handshakeWith("Host: other.test\r\n"), 400, "bad_host"},
-	{"list of Hosts", strings.Replace(head, "gateway.test", "gateway.test, other.test", 1) + "\r\n", 400, "bad_host"},
-	{"Host with a user", strings.Replace(head, "gateway.test", "gateway.test@other.test", 1) + "\r\n", 400, "bad_host"},
-	{"target with a user", handshakeOf("GET http://gateway.test@other.test/ws HTTP/1.1"), 400, "malformed_request"},
-	{"target of another host, origin of Host", strings.Replace(handshakeOf("GET http://other.test/ws HTTP/1.1"), "\r\n\r\n", "\r\nOrigin: http://gateway.test\r\n\r\n", 1), 403, "forbidden_origin"},
-	{"two origins", handshakeWith("Origin: http://gateway.test\r\nOrigin: http://gateway.test\r\n"), 403, "forbidden_origin"},
-	{"authority for a target", handshakeOf("GET gateway.test:80 HTTP/1.1"), 400, "malformed_request"},
-	{"CONNECT", handshakeOf("CONNECT gateway.test:80 HTTP/1.1"), 405, "bad_method"},
+	{"list of Hosts", strings.Replace(head, "localhost", "localhost, other.test", 1) + "\r\n", 400, "bad_host"},
+	{"Host with a user", strings.Replace(head, "localhost", "localhost@other.test", 1) + "\r\n", 400, "bad_host"},
+	{"target with a user", handshakeOf("GET http://localhost@other.test/ws HTTP/1.1"), 400, "malformed_request"},
+	{"target of another host, origin of Host", strings.Replace(handshakeOf("GET http://127.0.0.1/ws HTTP/1.1"), "\r\n\r\n", "\r\nOrigin: http://localhost\r\n\r\n", 1), 403, "forbidden_origin"},
+	{"two origins", handshakeWith("Origin: http://localhost\r\nOrigin: http://localhost\r\n"), 403, "forbidden_origin"},
+	{"authority for a target", handshakeOf("GET localhost:80 HTTP/1.1"), 400, "malformed_request"},
+	{"CONNECT", handshakeOf("CONNECT localhost:80 HTTP/1.1"), 405, "bad_method"},
 	{"asterisk for a target", handshakeOf("OPTIONS * HTTP/1.1"), 405, "bad_method"},
 	{"escaped path", handshakeOf("GET /%77s HTTP/1.1"), 404, "not_found"},
 	{"two slashes", handshakeOf("GET //ws HTTP/1.1"), 404, "not_found"},
@@ -144,13 +144,13 @@ func TestOddHandshakesAccepted(t *testing.T) {
 	for _, test := range []struct{ name, request string }{
 		{"empty line first", "\r\n" + head + "\r\n"},
 		{"any order", "GET /ws HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
-			"Connection: Upgrade\r\nUpgrade: websocket\r\nHost: gateway.test\r\n\r\n"},
-		{"capitals", "GET /ws HTTP/1.1\r\nHOST: GATEWAY.TEST\r\nUPGRADE: WEBSOCKET\r\nCONNECTION: UPGRADE\r\n" +
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nHost: localhost\r\n\r\n"},
+		{"capitals", "GET /ws HTTP/1.1\r\nHOST: LOCALHOST\r\nUPGRADE: WEBSOCKET\r\nCONNECTION: UPGRADE\r\n" +
 			"SEC-WEBSOCKET-VERSION: 13\r\nSEC-WEBSOCKET-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"},
-		{"small letters", "GET /ws HTTP/1.1\r\nhost:gateway.test\r\nupgrade:websocket\r\nconnection:upgrade\r\n" +
-			"sec-websocket-version:13\r\nsec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==\r\norigin:http://gateway.test\r\n\r\n"},
-		{"absolute target of another host", handshakeOf("GET http://other.test/ws HTTP/1.1")},
-		{"absolute target, its own origin", strings.Replace(handshakeOf("GET http://other.test/ws?a HTTP/1.1"), "\r\n\r\n", "\r\nOrigin: http://other.test\r\n\r\n", 1)},
+		{"small letters", "GET /ws HTTP/1.1\r\nhost:localhost\r\nupgrade:websocket\r\nconnection:upgrade\r\n" +
+			"sec-websocket-version:13\r\nsec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==\r\norigin:http://localhost\r\n\r\n"},
+		{"absolute target of another host", handshakeOf("GET http://127.0.0.1/ws HTTP/1.1")},
+		{"absolute target, its own origin", strings.Replace(handshakeOf("GET http://127.0.0.1/ws?a HTTP/1.1"), "\r\n\r\n", "\r\nOrigin: http://127.0.0.1\r\n\r\n", 1)},
 		{"query with all sorts", handshakeOf("GET /ws?a=/../%00&b=//x?y HTTP/1.1")},
 		{"lists", strings.NewReplacer("Connection: ", "Connection: keep-alive, ", "Upgrade: ", "Upgrade: h2c, ").Replace(head) + "\r\n"},
 		{"several of each", handshakeWith("Connection: keep-alive\r\nUpgrade: h2c\r\nConnection:\r\n")},

@@ -170,7 +170,7 @@ func TestConnectionLog(t *testing.T) {
 	}{
 		{"off", 0, nil},
 		{"on", 100, []string{
-			`msg="client connected" client=`, `origin=https://gateway.test`, `msg="client gone" client=`, "reason=client_closed",
+			`msg="client connected" client=`, `origin=https://localhost`, `msg="client gone" client=`, "reason=client_closed",
 			`msg="handshake refused" reason=not_websocket address=127.0.0.1:`, `msg="publisher connected" address=127.0.0.1:`, `msg="publisher gone" address=127.0.0.1:`,
 		}},
 	} {
@@ -185,13 +185,13 @@ func TestConnectionLog(t *testing.T) {
 			s := &server{TB: t, Gateway: g, ended: make(chan struct{})}
 			go func() { g.Run(); close(s.ended) }()
 			p := s.dialRaw()
-			p.sends(head + "Origin: https://gateway.test\r\nCookie: secret\r\n\r\n")
+			p.sends(head + "Origin: https://localhost\r\nCookie: secret\r\n\r\n")
 			p.upgraded()
 			p.text()
 			p.sends(clientFrame(ws.OpClose, true, ""))
 			p.Close()
 			refused := s.dialRaw()
-			refused.sends("GET /?token=secret HTTP/1.1\r\nHost: a\r\n\r\n")
+			refused.sends("GET /?token=secret HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			refused.refused(404, "", "")
 			s.publisher().Close()
 			s.eventually("the end of all", func(g gateway.GatewayStats) bool {

@@ -117,13 +117,19 @@ func (c *session) sampleRefused(refused *websocket.HandshakeError) {
 }
 
 // sampleHead is sampleRefused for a request whose head is known. Of a refused page
-// the origin is what matters.
+// the origin is what matters, and the host of a request to an unknown one.
 func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
-	if refused.Reason != websocket.ReasonForbiddenOrigin {
+	var field string
+	switch refused.Reason {
+	case websocket.ReasonForbiddenOrigin:
+		field = "origin"
+	case errForbiddenHost.Reason:
+		field = "host"
+	default:
 		return
 	}
 	c.sampleRefused(refused)
-	for _, origin := range websocket.FieldValues(nil, head, "origin") {
-		c.shard.samples.name(incidentKey{metricHandshakes, refused.Reason}, clip(string(origin)))
+	for _, value := range websocket.FieldValues(nil, head, field) {
+		c.shard.samples.name(incidentKey{metricHandshakes, refused.Reason}, clip(string(value)))
 	}
 }

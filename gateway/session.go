@@ -29,7 +29,7 @@ const (
 	clientClosed               // with a close frame, as it should
 	clientVanished             // its FIN or reset came without a close frame
 	handshakeFailed            // it never became a WebSocket
-	httpRequest                // it was no WebSocket client; the HTTP server has its socket
+	httpRequest                // it was no WebSocket client; the HTTP server has its socket, or its health check was answered
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
 	slowConsumer               // its backlog was over the limit

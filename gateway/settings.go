@@ -19,6 +19,7 @@ type settings struct {
 	config      Config
 	readers     [inboundCount]websocket.ReaderConfig
 	upgrader    websocket.Upgrader
+	hosts       hosts
 	compression *compression
 	rules       allRules
 	commands    commandRate
@@ -33,13 +34,21 @@ type settings struct {
 
 func newSettings(config Config, work *compressionWork) *settings {
 	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
+	config.AllowedHosts = slices.Clone(config.AllowedHosts)
 	config.TrustedProxies = slices.Clone(config.TrustedProxies)
 	s := &settings{
 		config:      config,
 		upgrader:    newUpgrader(config.AllowedOrigins),
+		hosts:       newHosts(config.AllowedHosts),
 		compression: newCompression(&config, work),
 		connects:    newBucket(config.Connects),
 		perAddress:  quotaBounds{config.AddressClients, newBucket(config.AddressConnects)},
+	}
+	s.upgrader.CheckHost = func(host []byte) *websocket.HandshakeError {
+		if s.hosts.allow(host) {
+			return nil
+		}
+		return errForbiddenHost
 	}
 	if s.connects.interval > 0 {
 		// Who could not be served in time need not wait.

@@ -204,9 +204,9 @@ func TestPlainHTTPBehindAProxy(t *testing.T) {
 		header       gateway.ProxyHeader
 		sends, shown string
 	}{
-		{gateway.ProxyProtocol, headerV1 + "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "/x from 192.0.2.1:50000"},
-		{gateway.XForwardedFor, "GET /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", "/x from 192.0.2.1:0"},
-		{gateway.XForwardedFor, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", "/health from " + proxyAddress},
+		{gateway.ProxyProtocol, headerV1 + "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", "/x from 192.0.2.1:50000"},
+		{gateway.XForwardedFor, "GET /x HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n", "/x from 192.0.2.1:0"},
+		{gateway.XForwardedFor, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", "/health from " + proxyAddress},
 	} {
 		s := start(t, show, behind(test.header))
 		p := s.dialFrom(proxyAddress)

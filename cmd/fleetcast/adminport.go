@@ -1,27 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
-	"time"
-
-	"golang.org/x/net/netutil"
 
 	"fleetcast/gateway"
-)
-
-// adminHeaderTimeout keeps a slow request from holding the admin port.
-const adminHeaderTimeout = 10 * time.Second
-
-const (
-	// adminIdleTimeout ends connections that nobody uses any more.
-	adminIdleTimeout = time.Minute
-	// adminConnections is how many the admin port serves at a time; more wait.
-	// Their descriptors must not be missing for clients.
-	adminConnections = 32
+	"fleetcast/gateway/webport"
 )
 
 // openAdmin serves the admin port in the background, if there is one. Whoever
@@ -34,16 +18,11 @@ func (s *server) openAdmin(stop func()) error {
 	if err != nil {
 		return fmt.Errorf("open the admin port: %w", err)
 	}
-	s.admin = &http.Server{
-		Handler:           s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop, LogLinesLost: s.log.lost.Load}),
-		ReadHeaderTimeout: adminHeaderTimeout,
-		IdleTimeout:       adminIdleTimeout,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
-	}
+	s.admin = webport.New(s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop, LogLinesLost: s.log.lost.Load}), s.logger)
 	for _, listener := range listeners {
 		s.ports.admin.bound = append(s.ports.admin.bound, listener.Addr().(*net.TCPAddr).AddrPort())
 		go func() {
-			if err := s.admin.Serve(netutil.LimitListener(listener, adminConnections)); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.admin.Serve(listener); err != nil {
 				s.logger.Error("the admin port has failed", "error", err)
 			}
 		}()

@@ -51,6 +51,8 @@ func (c *healthCommand) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	// The gateway may have been given another name, but always answers to addresses.
+	request.Host = reachable(c.Admin.addrs)[0].String()
 	transport := &http.Transport{DialContext: c.dial, DisableKeepAlives: true} // no proxy
 	response, err := transport.RoundTrip(request)
 	if err != nil {

@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/webport"
 )
 
 // reservedDescriptors are kept from clients and publishers: listeners, epoll
 // instances, the admin port, plain HTTP requests, clients that are turned away,
 // files.
 func reservedDescriptors(loops int) int {
-	return 64 + 8*loops + gateway.HTTPConnections + gateway.LingeringConnections
+	return 64 + 8*loops + webport.Connections + gateway.HTTPConnections + gateway.LingeringConnections
 }
 
 // raiseDescriptorLimit raises the soft limit to the hard one and returns how

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 var liveOptions = map[string]liveOption{
 	"console": {"on", "off", "", (*liveGateway).lookAtFrontPage, "console", "text", false},
 
+	"allow-host":     {"", "*.a.test", "", (*liveGateway).lookAtHost, "421", "200", false},
 	"allow-origin":   {"", "https://a.test", "", handshakes(1, "Origin: https://a.test"), "403", "101", false},
 	"client-publish": {"", "ch*", "", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
@@ -100,6 +102,21 @@ func (g *liveGateway) lookAtFrontPage() string {
 		return "console"
 	}
 	return "text"
+}
+
+// lookAtHost asks for the page by another name.
+func (g *liveGateway) lookAtHost() string {
+	request, err := http.NewRequest(http.MethodGet, httpOf(g.url), nil)
+	if err != nil {
+		g.Fatal(err)
+	}
+	request.Host = "gateway.a.test"
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		g.Fatal(err)
+	}
+	response.Body.Close()
+	return fmt.Sprint(response.StatusCode)
 }
 
 func (g *liveGateway) lookAtPublishers() string {

@@ -27,8 +27,9 @@ type options struct {
 	Admin   endpoint `group:"ports" live:"no" field:"-" default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators look: health, metrics, statistics, profiles; or off."`
 	Console toggle   `group:"ports" live:"yes" field:"-" default:"on" placeholder:"on|off" help:"Serve the console page on the client port."`
 
-	AllowOrigin   []origin  `group:"access" live:"yes" field:"AllowedOrigins" sep:" " placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all." detail:"Written as browsers send it: scheme, host and a port other than the usual one, no path."`
-	ClientPublish []pattern `group:"access" live:"yes" sep:" " placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters." detail:"For example, chat.* covers chat.lobby."`
+	AllowHost     []hostPattern `group:"access" live:"yes" sep:" " field:"AllowedHosts" placeholder:"NAME" help:"Answer requests that name this host (gateway.example.com) on the client and admin ports; *.example.com stands for every name below example.com, * for all." detail:"Without a port. IP addresses, localhost, names below localhost, and names that --listen and --admin have are answered anyway; others get 421, so that a web page cannot reach the gateway by a name that its owner points at it (DNS rebinding)."`
+	AllowOrigin   []origin      `group:"access" live:"yes" field:"AllowedOrigins" sep:" " placeholder:"ORIGIN" help:"Let web pages of this origin connect (https://example.com), besides those of the gateway's own host; * lets all." detail:"Written as browsers send it: scheme, host and a port other than the usual one, no path."`
+	ClientPublish []pattern     `group:"access" live:"yes" sep:" " placeholder:"PATTERN" help:"Let clients publish to channels of this name; * stands for any characters." detail:"For example, chat.* covers chat.lobby."`
 
 	Shards      count `group:"loops" live:"no" field:"-" default:"0" derived:"one per processor" placeholder:"N" help:"Event loops that serve clients." detail:"The kernel spreads connections over them."`
 	IngestLoops count `group:"loops" live:"no" default:"1" placeholder:"N" help:"Event loops that serve publishers." detail:"One takes more than a million small events a second."`

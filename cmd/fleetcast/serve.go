@@ -4,13 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
 	"golang.org/x/term"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/webport"
 )
 
 // serveCommand runs the gateway.
@@ -31,7 +31,7 @@ type server struct {
 	ports   ports
 	gateway *gateway.Gateway
 	site    *site
-	admin   *http.Server // or nil
+	admin   *webport.Port // or nil
 	notify  *notifier
 	logger  *slog.Logger
 	log     *logWriter // of the logger

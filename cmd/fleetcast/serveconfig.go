@@ -34,6 +34,7 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	o.fill(&config)
 	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
 	config.Shards = o.shards()
+	config.AllowedHosts = o.allowedHosts()
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
 	config.Compress = o.compressed()
 	return config

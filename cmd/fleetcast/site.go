@@ -23,7 +23,6 @@ func (s *site) show(of *server) {
 	pages := web.Site{
 		Path:    gateway.Path,
 		Console: of.options.Console.on,
-		Healthy: of.gateway.Ready,
 	}
 	if of.ports.publish.on() {
 		pages.Publish = of.ports.publish.shown()

@@ -56,6 +56,13 @@ func samePort(a, b []byte, standard string) bool {
 	return bytes.Equal(a, b)
 }
 
+// HostName returns the name in a Host, without the port; an IPv6 address keeps its
+// brackets. ok is false if host is malformed.
+func HostName(host []byte) (name []byte, ok bool) {
+	name, _, ok = splitHostPort(host)
+	return name, ok
+}
+
 // splitHostPort takes "name", "name:port", "[v6]" or "[v6]:port" apart; the
 // brackets belong to the name. ok is false for anything else. The port may be
 // empty.

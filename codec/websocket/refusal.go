@@ -69,7 +69,7 @@ var (
 	errBadProtocol = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"Sec-WebSocket-Protocol is malformed; send 'name, name', or leave it out"}
 	errBadHTTPVersion = &HandshakeError{http.StatusHTTPVersionNotSupported, ReasonBadHTTPVersion,
-		"the WebSocket handshake needs HTTP/1.1"}
+		"the WebSocket handshake needs HTTP/1.1, and other requests that or HTTP/1.0"}
 	errBadMethod = &HandshakeError{http.StatusMethodNotAllowed, ReasonBadMethod,
 		"the WebSocket handshake is a GET request"}
 	errBadHost = &HandshakeError{http.StatusBadRequest, ReasonBadHost,

@@ -71,6 +71,21 @@ func (q *request) parseLine(line []byte) (ok bool) {
 	return true
 }
 
+// RequestLine returns the method and the path, without the query, of a request
+// whose head [RequestLength] has found complete. Both lie in head and are nil if
+// the line is malformed.
+func RequestLine(head []byte) (method, path []byte) {
+	var q request
+	line, _, ok := cutLine(TrimEmptyLine(head))
+	if !ok || !q.parseLine(line) {
+		return nil, nil
+	}
+	if _, path, _, ok = splitTarget(q.target); !ok {
+		return nil, nil
+	}
+	return q.method, path
+}
+
 // maxLengthDigits is how long a Content-Length may be, so that it fits an int64.
 const maxLengthDigits = 18
 

@@ -23,6 +23,10 @@ type Upgrader struct {
 	// is nil if the request has no Origin field; both lie in the head. nil
 	// stands for [SameOrigin].
 	CheckOrigin func(origin, host []byte) bool
+	// CheckHost decides whether requests for host, a port included if the client
+	// gave one, are answered here, whatever their path. It is not asked if the
+	// request names no host, as HTTP/1.0 allows. nil accepts every host.
+	CheckHost func(host []byte) *HandshakeError
 	// Deflate answers offers of permessage-deflate (RFC 7692); nil declines them.
 	// Other extensions are declined.
 	Deflate *deflate.Policy
@@ -63,13 +67,24 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 // whatever it is for, then what it is for, then what it says.
 func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	authority, path, query, ok := splitTarget(q.target)
+	host := q.host
+	if authority != nil {
+		host = authority
+	}
 	switch {
-	case q.major != 1:
+	case q.major != 1 || q.minor > 1:
 		return hs, errBadHTTPVersion
 	case q.misframed():
 		return hs, errBadFraming
 	case !q.hasHost():
 		return hs, errBadHost
+	}
+	if u.CheckHost != nil && host != nil {
+		if refused = u.CheckHost(host); refused != nil {
+			return hs, refused
+		}
+	}
+	switch {
 	case ok && u.Path != "" && string(path) != u.Path:
 		reason := ReasonNotWebSocket
 		if q.upgrade {
@@ -88,10 +103,7 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 		return hs, refused
 	}
 
-	hs = Handshake{Host: q.host, Origin: q.origin, Query: query}
-	if authority != nil {
-		hs.Host = authority
-	}
+	hs = Handshake{Host: host, Origin: q.origin, Query: query}
 	if !u.allows(q, hs.Host) {
 		return hs, errForbiddenOrigin
 	}

@@ -76,6 +76,8 @@ func TestUpgradeRefusals(t *testing.T) {
 		{"other protocol", head("GET /ws RTSP/1.1"), 400, "malformed_request"},
 		{"space before the line", head(" GET /ws HTTP/1.1"), 400, "malformed_request"},
 		{"HTTP/1.0", head("GET /ws HTTP/1.0"), 505, "bad_http_version"},
+		{"HTTP/1.2", head("GET /ws HTTP/1.2"), 505, "bad_http_version"},
+		{"HTTP/1.9 elsewhere", head("GET / HTTP/1.9", "-Upgrade"), 505, "bad_http_version"},
 		{"HTTP/0.9", head("GET /ws HTTP/0.9"), 505, "bad_http_version"},
 		{"HTTP/2.0", "PRI * HTTP/2.0\r\n\r\n", 505, "bad_http_version"},
 		{"bare LF", strings.ReplaceAll(head(get), "\r\n", "\n"), 400, "malformed_request"},
@@ -275,7 +277,6 @@ func TestUpgradeAccepts(t *testing.T) {
 	}{
 		{"plain", head(get), "", "example.com", ""},
 		{"query", head("GET /ws?token=a?b&c HTTP/1.1"), "", "example.com", "token=a?b&c"},
-		{"HTTP/1.2", head("GET /ws HTTP/1.2"), "", "example.com", ""},
 		{"absolute", head("GET http://Other:81/ws?q HTTP/1.1"), "", "Other:81", "q"},
 		{"absolute, its own origin", head("GET HTTPS://other/ws HTTP/1.1", "Origin: https://other"), "", "other", ""},
 		{"any case", head(get, "hOST: a", "upgrade: WebSocket", "CONNECTION: upGRADE", "sec-websocket-version:13"), "", "a", ""},

@@ -10,8 +10,7 @@ import (
 )
 
 // Site is what the client port has for browsers besides WebSocket: the client
-// fleetcast.js, the console page, and a health check. Every field may be left
-// empty.
+// fleetcast.js, and the console page. Every field may be left empty.
 type Site struct {
 	// Path is where WebSocket clients connect, such as /ws.
 	Path string
@@ -26,9 +25,6 @@ type Site struct {
 	ClientPublish []string
 	// Console adds the console page.
 	Console bool
-	// Healthy is asked for /healthz, from any goroutine. Without it the answer
-	// is always yes.
-	Healthy func() bool
 }
 
 //go:embed console
@@ -61,7 +57,6 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // effect.
 func (s Site) Handler() http.Handler {
 	routes := s.scripts()
-	routes["/healthz"] = s.health()
 	routes["/favicon.ico"] = newAsset("image/svg+xml", consoleFile("icon.svg"))
 	if s.Console {
 		maps.Copy(routes, s.console())
@@ -129,17 +124,6 @@ func consoleFile(name string) []byte {
 		panic(err) // it is part of the program
 	}
 	return body
-}
-
-func (s Site) health() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		if s.Healthy == nil || s.Healthy() {
-			answer(w, http.StatusOK, "ok")
-		} else {
-			answer(w, http.StatusServiceUnavailable, "draining")
-		}
-	})
 }
 
 // site finds the route and sets what all answers have in common.

@@ -65,9 +65,7 @@ func TestSiteRoutes(t *testing.T) {
 		{"unknown", on, "GET", "/nothing", 404, text, "WebSocket clients connect to /push"},
 		{"unknown, other method", on, "POST", "/nothing", 404, text, "/push"},
 		{"post", on, "POST", "/fleetcast.js", 405, text, "GET and HEAD"},
-		{"options", on, "OPTIONS", "/healthz", 405, text, "GET and HEAD"},
-		{"healthy", on, "GET", "/healthz", 200, text, "ok\n"},
-		{"draining", web.Site{Healthy: func() bool { return false }}, "GET", "/healthz", 503, text, "draining\n"},
+		{"options", on, "OPTIONS", "/fleetcast.js", 405, text, "GET and HEAD"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := ask(test.site, test.method, test.path)

@@ -51,8 +51,9 @@ func (c *Console) Take() []string {
 
 // Start starts a browser with one empty tab, for chromedp's functions, and ends
 // it with the test. Without a browser the test is skipped; untested is what it
-// then says is not tested.
-func Start(t *testing.T, untested string) (context.Context, *Console) {
+// then says is not tested. flags are for the browser's command line, besides the
+// usual.
+func Start(t *testing.T, untested string, flags ...chromedp.ExecAllocatorOption) (context.Context, *Console) {
 	t.Helper()
 	path := find()
 	if path == "" {
@@ -61,7 +62,7 @@ func Start(t *testing.T, untested string) (context.Context, *Console) {
 	ctx, cancel := context.WithTimeout(context.Background(), Limit)
 	t.Cleanup(cancel)
 	for attempt := 1; ; attempt++ {
-		session, console, stop, err := open(ctx, path)
+		session, console, stop, err := open(ctx, path, flags)
 		if err == nil {
 			t.Cleanup(func() {
 				if err := stop(); err != nil {
@@ -83,10 +84,11 @@ func Start(t *testing.T, untested string) (context.Context, *Console) {
 const attempts = 3
 
 // open starts a browser. stop ends it and waits until it has gone.
-func open(ctx context.Context, path string) (session context.Context, console *Console, stop func() error, err error) {
-	allocator, cancel := chromedp.NewExecAllocator(ctx, append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
+func open(ctx context.Context, path string, flags []chromedp.ExecAllocatorOption) (session context.Context, console *Console, stop func() error, err error) {
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))...)
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	allocator, cancel := chromedp.NewExecAllocator(ctx, append(options, flags...)...)
 	session, _ = chromedp.NewContext(allocator)
 	stop = func() error {
 		defer cancel()

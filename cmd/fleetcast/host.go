@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// hostPattern is a value of --allow-host: a host name in lower case, *.example.com
+// for every name below example.com, or * for all.
+type hostPattern string
+
+// hostNames are those that a Host may have; DNS also has names with underscores.
+var hostNames = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+
+// maxHostName is how long a name may be, in bytes (RFC 1035, 2.3.4).
+const maxHostName = 253
+
+// UnmarshalText reads a pattern.
+func (h *hostPattern) UnmarshalText(text []byte) error {
+	s := strings.ToLower(strings.TrimSuffix(string(text), "."))
+	if name, port, err := net.SplitHostPort(s); err == nil && name != "" {
+		return fmt.Errorf("%s has a port, which does not count: write %s", shown(text), strings.TrimSuffix(strings.TrimSuffix(string(text), port), ":"))
+	}
+	switch {
+	case s == "*" || isIPAddress(s):
+	case strings.Contains(s, "://"):
+		return fmt.Errorf("%s is a URL: write the host name alone, for example gateway.example.com", shown(text))
+	case strings.ContainsFunc(s, func(r rune) bool { return r > '~' }):
+		return fmt.Errorf("%s is not in ASCII: write the host as browsers send it, beginning with xn--", shown(text))
+	case len(s) > maxHostName || !hostNames.MatchString(s):
+		return fmt.Errorf("%s is not a host name; write for example gateway.example.com, *.example.com or *", shown(text))
+	}
+	*h = hostPattern(s)
+	return nil
+}
+
+// isIPAddress tells whether s is an address, which is allowed anyway.
+func isIPAddress(s string) bool {
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
+}
+
+func (h hostPattern) String() string { return string(h) }
+
+// allowedHosts are the names by which the gateway may be addressed: those of
+// --allow-host, and those that it is told to listen at. The machine's own name is
+// not among them: which names are safe would then depend on the machine and its
+// network.
+func (o *options) allowedHosts() (names []string) {
+	for _, h := range o.AllowHost {
+		names = append(names, string(h))
+	}
+	for _, at := range []endpoint{o.Listen, o.Admin} {
+		host, _, err := net.SplitHostPort(at.text)
+		if err == nil && host != "" && !isIPAddress(host) {
+			names = append(names, host)
+		}
+	}
+	return names
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+)
+
+// maxProfileBody is the longest body of a request below /debug/pprof/, in bytes.
+const maxProfileBody = 64 << 10
+
+// adminGuard checks every request to the admin port before it reaches a handler:
+// the HTTP version, the host, where it comes from, and the size of its body.
+type adminGuard struct {
+	gateway     *Gateway
+	crossOrigin *http.CrossOriginProtection
+	next        http.Handler
+}
+
+func newAdminGuard(g *Gateway, next http.Handler) *adminGuard {
+	return &adminGuard{gateway: g, crossOrigin: http.NewCrossOriginProtection(), next: next}
+}
+
+// ServeHTTP implements http.Handler.
+func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if refused := a.check(r); refused != nil {
+		header.Set("Connection", "close")
+		answerAdminError(w, r, refused)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, a.bodyLimit(r))
+	a.next.ServeHTTP(w, r)
+}
+
+func (a *adminGuard) check(r *http.Request) *apiError {
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
+		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
+	case !a.allowsHost(r):
+		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host)
+		return &apiError{errForbiddenHost.Status, command.PermissionDenied, errForbiddenHost.Message}
+	case !a.allowsOrigin(r):
+		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}
+	}
+	limit := a.bodyLimit(r)
+	if length := r.ContentLength; length > limit || length < 0 && limit == 0 {
+		return bodyTooLarge(limit)
+	}
+	return nil
+}
+
+// allowsHost checks the host that the request is for. A request of HTTP/1.0 may
+// name none; no browser sends such a request.
+func (a *adminGuard) allowsHost(r *http.Request) bool {
+	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	return a.gateway.settings.Load().hosts.allow([]byte(r.Host))
+}
+
+// allowsOrigin refuses what a web page of another origin makes a browser send,
+// GET requests too, because they cost time. A link to the dashboard may be
+// followed.
+func (a *adminGuard) allowsOrigin(r *http.Request) bool {
+	isLink := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	if isLink && r.URL.Path == "/" && r.Method == http.MethodGet {
+		return true
+	}
+	unsafe := *r
+	unsafe.Method = http.MethodPost // Check lets through every GET
+	return a.crossOrigin.Check(&unsafe) == nil
+}
+
+// bodyLimit is how long the body of a request may be, in bytes. Handlers may
+// allow less.
+func (a *adminGuard) bodyLimit(r *http.Request) int64 {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return 0
+	case isProfilePath(r.URL.Path):
+		return maxProfileBody
+	}
+	return int64(max(bodyLimit, a.gateway.config().MaxEvent+requestRoom))
+}
+
+func bodyTooLarge(limit int64) *apiError {
+	if limit == 0 {
+		return &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, "a request with this method has no body here"}
+	}
+	return &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body is longer than %d bytes", limit)}
+}
+
+// answerAdminError answers in the form that the path's handler would use.
+func answerAdminError(w http.ResponseWriter, r *http.Request, e *apiError) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		w.Header().Set("Cache-Control", "no-store")
+		answerError(w, e)
+		return
+	}
+	answer(w, e.status, e.message)
+}
+
+// errForbiddenHost refuses a request for a host name that nobody has allowed. A
+// web page whose name its owner points at this address (DNS rebinding) counts for
+// browsers as one of this gateway's own; its requests carry its name.
+var errForbiddenHost = &websocket.HandshakeError{
+	Status: http.StatusMisdirectedRequest, Reason: "forbidden_host",
+	Message: "the gateway does not know the host name of this request; connect by IP address or localhost, or start the gateway with --allow-host and this name",
+}

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"fleetcast/codec/websocket"
+)
+
+// hosts are the host names by which clients may address the gateway. It is
+// immutable.
+type hosts struct {
+	all      bool
+	names    map[string]bool
+	suffixes []string // with the leading dot
+}
+
+// newHosts takes names, *.example.com for every name below example.com, and * for
+// all.
+func newHosts(allowed []string) hosts {
+	h := hosts{names: make(map[string]bool, len(allowed))}
+	for _, name := range allowed {
+		name = strings.ToLower(strings.TrimSuffix(name, "."))
+		suffix, isPattern := strings.CutPrefix(name, "*")
+		switch {
+		case name == "*":
+			h.all = true
+		case isPattern:
+			h.suffixes = append(h.suffixes, suffix)
+		default:
+			h.names[name] = true
+		}
+	}
+	return h
+}
+
+// allow decides about a Host, with or without a port. IP addresses and localhost
+// are always allowed: no web site can have them as its name.
+func (h *hosts) allow(host []byte) bool {
+	part, ok := websocket.HostName(host)
+	if !ok {
+		return false
+	}
+	if h.all {
+		return true
+	}
+	name := strings.ToLower(strings.TrimSuffix(string(part), "."))
+	if h.names[name] || name == "localhost" || strings.HasSuffix(name, ".localhost") && len(name) > len(".localhost") || isAddress(name) {
+		return true
+	}
+	for _, suffix := range h.suffixes {
+		if strings.HasSuffix(name, suffix) && len(name) > len(suffix) && name[0] != '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// isAddress tells whether a host is an IP address, those of version 6 in brackets.
+func isAddress(name string) bool {
+	if inside, ok := strings.CutPrefix(name, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]"))
+		return err == nil && addr.Is6()
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Is4()
+}
+
+// hostWarning is logged once: whoever sees requests to the admin port refused must
+// be able to find out why.
+type hostWarning struct{ given atomic.Bool }
+
+func (w *hostWarning) warn(logger *slog.Logger, host string) {
+	if w.given.CompareAndSwap(false, true) {
+		logger.Warn("a request to the admin port was refused because of its host name, as further ones will be without a line; if it is yours, add it to --allow-host",
+			"host", clip(host))
+	}
+}

@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// places bounds how many requests of one kind are served at a time. When all
+// places are taken, a new request gets that of the one that has had its place
+// longest, if that was longer than sure: most probably its client neither sends
+// nor reads. Any goroutine may call it.
+type places struct {
+	limit int
+	sure  time.Duration // 0: whoever has a place keeps it
+	busy  http.Handler  // answers those who find no place
+
+	mu    sync.Mutex
+	taken []*place // in the order in which they were taken
+}
+
+// place is one request that is served.
+type place struct {
+	since time.Time
+	cut   func() // ends the request and its connection
+}
+
+// bound serves as next does, for those who get a place.
+func (p *places) bound(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		control := http.NewResponseController(w)
+		mine := &place{since: time.Now(), cut: func() {
+			cancel()
+			past := time.Unix(1, 0)
+			_ = control.SetReadDeadline(past) // a connection without deadlines is not one of a network
+			_ = control.SetWriteDeadline(past)
+		}}
+		if !p.take(mine) {
+			p.busy.ServeHTTP(w, r)
+			return
+		}
+		defer p.leave(mine)
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func (p *places) take(mine *place) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.taken) >= p.limit {
+		oldest := p.taken[0]
+		if p.sure == 0 || mine.since.Sub(oldest.since) < p.sure {
+			return false
+		}
+		oldest.cut()
+		p.taken = slices.Delete(p.taken, 0, 1)
+	}
+	p.taken = append(p.taken, mine)
+	return true
+}
+
+// leave gives a place back. From then on it is not cut, because its connection
+// may be serving another request.
+func (p *places) leave(mine *place) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.taken, mine); i >= 0 {
+		p.taken = slices.Delete(p.taken, i, i+1)
+	}
+}

@@ -1,0 +1,227 @@
+// Package webport serves HTTP on a port that anybody may connect to, such that
+// nobody's connection keeps another out.
+//
+// A port has room for a fixed number of connections. When all are taken, the one
+// that matters least is closed for the next: first one whose last request is
+// answered, then one whose second or later request is under way, then one without
+// a whole request, at last one whose first request is under way. So a new
+// connection has its first request served, whatever others do with theirs. How
+// many requests may be computed at a time is for the handler to bound.
+package webport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Connections is how many connections a [Port] keeps at a time. Each takes a
+// descriptor and, with its head and buffers, at most about 150 KiB.
+const Connections = 128
+
+const (
+	// newGrace is how long a new connection may take to send its request before
+	// it may be closed for another. A request usually comes with the connection.
+	newGrace = 50 * time.Millisecond
+	// firstGrace is how long the first request may be under way before that.
+	firstGrace = time.Second
+	// headTimeout is for the head of a request, idleTimeout for the next one.
+	headTimeout = 5 * time.Second
+	idleTimeout = time.Minute
+	// maxHead is how long a head may be, in bytes.
+	maxHead = 64 << 10
+)
+
+// Port is an HTTP server whose connections give way to new ones. Any goroutine
+// may call its methods.
+type Port struct {
+	server *http.Server
+	closed context.Context
+	close  context.CancelFunc
+	freed  chan struct{} // tells one who waits for room that there is some
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// New returns a port that handler serves. What is wrong with connections is
+// logged as warnings.
+func New(handler http.Handler, logger *slog.Logger) *Port {
+	p := &Port{freed: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
+	p.closed, p.close = context.WithCancel(context.Background())
+	p.server = &http.Server{
+		Handler:           tracking(handler),
+		ReadHeaderTimeout: headTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHead,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		// "OPTIONS *" would be answered without the handler's checks.
+		DisableGeneralOptionsHandler: true,
+	}
+	return p
+}
+
+// Serve accepts from l until Close. It may be called for several listeners, which
+// share the connections. The error is nil after Close.
+func (p *Port) Serve(l net.Listener) error {
+	if err := p.server.Serve(&gate{l, p}); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close closes the listeners and all connections.
+func (p *Port) Close() error {
+	p.close()
+	return p.server.Close()
+}
+
+// stage is what a connection is doing: fresh, first, then to and fro between
+// served and later.
+type stage uint8
+
+// The stages in the order in which connections are closed for new ones.
+const (
+	served stage = iota // its last request is answered
+	later               // another request than its first is under way
+	fresh               // it has not sent a whole head yet
+	first               // its first request is under way
+)
+
+// grace is how long a connection is safe in a stage.
+func (s stage) grace() time.Duration {
+	switch s {
+	case fresh:
+		return newGrace
+	case first:
+		return firstGrace
+	}
+	return 0
+}
+
+// conn is a connection of a port. stage and since belong to the port's mutex.
+type conn struct {
+	net.Conn
+	port  *Port
+	stage stage
+	since time.Time // of the stage
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.port.remove(c)
+	return c.Conn.Close()
+}
+
+// begin notes that a request is under way, end that it is answered. They are where
+// a connection's stage changes.
+func (c *conn) begin() {
+	c.port.mu.Lock()
+	defer c.port.mu.Unlock()
+	if c.stage == fresh {
+		c.stage = first
+	} else {
+		c.stage = later
+	}
+	c.since = time.Now()
+}
+
+func (c *conn) end() {
+	c.port.mu.Lock()
+	defer c.port.mu.Unlock()
+	c.stage, c.since = served, time.Now()
+}
+
+type connKey struct{}
+
+// tracking tells the connection of each request when that is served.
+func tracking(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			c.begin()
+			defer c.end()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// gate is a listener that makes room for what it accepts.
+type gate struct {
+	net.Listener
+	port *Port
+}
+
+// Accept implements net.Listener.
+func (g *gate) Accept() (net.Conn, error) {
+	accepted, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: accepted, port: g.port, stage: fresh}
+	for {
+		wait := g.port.add(c)
+		if wait == 0 {
+			return c, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-g.port.freed:
+		case <-g.port.closed.Done():
+			return nil, errors.Join(net.ErrClosed, accepted.Close())
+		}
+	}
+}
+
+// add takes c in, in the place of another if need be. If all others are safe
+// yet, it returns how long that lasts.
+func (p *Port) add(c *conn) (wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if len(p.conns) >= Connections {
+		victim, safe := p.least(now)
+		if safe > 0 {
+			return safe
+		}
+		delete(p.conns, victim)
+		_ = victim.Conn.Close() // its peer is told by the reset
+	}
+	c.since = now
+	p.conns[c] = struct{}{}
+	return 0
+}
+
+// least returns the connection that is to go first, or how long it takes until
+// one may.
+func (p *Port) least(now time.Time) (victim *conn, safe time.Duration) {
+	safe = firstGrace
+	for c := range p.conns {
+		if left := c.stage.grace() - now.Sub(c.since); left > 0 {
+			safe = min(safe, left)
+			continue
+		}
+		if victim == nil || c.stage < victim.stage || c.stage == victim.stage && c.since.Before(victim.since) {
+			victim = c
+		}
+	}
+	if victim != nil {
+		safe = 0
+	}
+	return victim, safe
+}
+
+// remove forgets a connection that was closed.
+func (p *Port) remove(c *conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+	select {
+	case p.freed <- struct{}{}:
+	default:
+	}
+}
