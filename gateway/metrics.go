@@ -51,7 +51,7 @@ func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
 // time: half an answer would look like lost clients.
 func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	asked := &http.Request{Method: http.MethodGet, Header: http.Header{"Accept": r.Header["Accept"]}}
-	form := string(expfmt.Negotiate(r.Header))
+	form := string(expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...))
 	if takesGzip(r.Header) {
 		asked.Header.Set("Accept-Encoding", "gzip")
 		form += " gzip"
