@@ -43,6 +43,8 @@ type Gateway struct {
 	publishers    atomic.Int64        // connections to the publish port
 	// publisherIDs counts the numbers given to connections to the publish port.
 	publisherIDs atomic.Uint64
+	// queued is how many bytes wait in transactions of publishers.
+	queued       atomic.Int64
 	apiPublisher *apiPublisher
 	watch        *watch
 

@@ -40,16 +40,19 @@ type ingest struct {
 	drained func()        // set while draining: to be called when all are gone
 	drainBy time.Duration // the loop's time at which a drain serves nobody any more
 
-	counters ingestCounters
-	samples  samples
-	longest  longest       // turn since the watch asked
-	reads    int           // of publishers, in this turn
-	sharing  int           // how many publishers share what is read, by the last turns
-	warned   time.Duration // when an HTTP request was last logged; the loop's time
+	counters     ingestCounters
+	samples      samples
+	longest      longest       // turn since the watch asked
+	reads        int           // of publishers, in this turn
+	sharing      int           // how many publishers share what is read, by the last turns
+	transactions int           // of publishers, that are open
+	looked       time.Duration // when their ages were last looked at; the loop's time
+	warned       time.Duration // when an HTTP request was last logged; the loop's time
 
 	// Scratch, empty between the handling of two sockets.
 	request publish.Request
 	resp    publish.RESPCommand
+	queued  publish.RESPCommand // of a transaction
 	payload []byte
 	replies []byte
 	wakes   wakeSet
@@ -184,6 +187,7 @@ func (in *ingest) Pending() bool {
 
 // Tick implements poller.Owner.
 func (in *ingest) Tick() {
+	in.endOldTransactions(in.loop.Now())
 	for {
 		p, _, ok := in.closing.Due(in.loop.Now())
 		if !ok {

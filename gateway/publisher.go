@@ -116,6 +116,7 @@ func (p *publisher) Swept() {}
 // Closed implements poller.Handler.
 func (p *publisher) Closed(err error) {
 	p.keep(nil)
+	p.endTransaction()
 	p.unsent.Release()
 	p.closing = true
 	p.ingest.counters.publishers--

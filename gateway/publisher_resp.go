@@ -3,8 +3,6 @@ package gateway
 import (
 	"bytes"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"fleetcast/codec/command"
@@ -17,11 +15,21 @@ const redisVersion = "7.4.0"
 
 // respState is what a RESP connection has set for itself.
 type respState struct {
-	version publish.RESPVersion
-	name    string // by CLIENT SETNAME or HELLO
-	library string // by CLIENT SETINFO
-	id      uint64
-	need    int // input below this many bytes is not worth another look
+	version  publish.RESPVersion
+	name     string // by CLIENT SETNAME or HELLO
+	library  string // by CLIENT SETINFO
+	id       uint64
+	need     int // input below this many bytes is not worth another look
+	replying respReplying
+	tracking respTracking
+	tx       respTransaction
+}
+
+// respReplying is what CLIENT REPLY has set: which commands are answered.
+type respReplying struct {
+	off      bool // none is
+	skip     bool // this one is not
+	skipNext bool // the next one is not
 }
 
 // stepRESP handles the next RESP command.
@@ -47,10 +55,16 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 		in.warnOfHTTP(p)
 		return n, stepClose
 	}
-	outcome = p.respCommand(c.Args)
+	start := len(in.replies)
+	outcome = p.respCommand(c.Args, b[:n])
 	if outcome == stepWait {
 		return 0, stepWait
 	}
+	replying := &p.resp.replying
+	if replying.off || replying.skip {
+		in.replies = in.replies[:start]
+	}
+	replying.skip, replying.skipNext = replying.skipNext, false
 	return n, outcome
 }
 
@@ -65,81 +79,108 @@ func (in *ingest) warnOfHTTP(p *publisher) {
 	}
 }
 
-// respCommand executes one command. Errors are in Redis's own words: client
-// libraries match on them.
-func (p *publisher) respCommand(args [][]byte) verdict {
-	in := p.ingest
-	var lower [16]byte
-	name := appendLower(lower[:0], args[0])
-	if arity, ok := respArity[string(name)]; ok && (len(args) < arity.least || len(args) > arity.most) {
-		// A copy, so that the scratch above stays on the stack.
-		return p.respError(fmt.Sprintf("ERR wrong number of arguments for '%s' command", string(name)))
-	}
-	switch string(name) {
-	case "publish":
-		return p.respPublish(args[1], args[2])
-	case "ping":
-		if len(args) == 2 {
-			in.replies = publish.AppendRESPBulk(in.replies, args[1])
-		} else {
-			in.replies = publish.AppendRESPSimple(in.replies, "PONG")
-		}
-	case "echo":
-		in.replies = publish.AppendRESPBulk(in.replies, args[1])
-	case "hello":
-		return p.respHello(args)
-	case "auth":
-		return p.respError(errNoPassword)
-	case "select":
-		return p.respSelect(args[1])
-	case "client":
-		return p.respClient(args)
-	case "command":
-		in.replies = publish.AppendRESPArray(in.replies, 0)
-	case "info":
-		in.replies = publish.AppendRESPBulk(in.replies, "# Server\r\nredis_version:"+redisVersion+
-			"\r\nredis_mode:standalone\r\n# Persistence\r\nloading:0\r\n# Replication\r\nrole:master\r\n")
-	case "quit":
-		in.replies = publish.AppendRESPSimple(in.replies, "OK")
-		return stepClose
-	case "reset":
-		p.resp = respState{version: publish.RESP2, id: p.resp.id}
-		in.replies = publish.AppendRESPSimple(in.replies, "RESET")
-	default:
-		return p.respUnknown(args)
-	}
-	return stepDone
+// respSpec is a command, or a subcommand of one.
+type respSpec struct {
+	least, most int  // words that it takes, its name included
+	immediate   bool // within MULTI it is executed and not queued
+	run         func(p *publisher, args [][]byte) verdict
+	subs        map[string]respSpec // of a command that has some; its own run may be nil
 }
 
-// respArity is the number of words that a command takes, its name included.
-var respArity = map[string]struct{ least, most int }{
-	"publish": {3, 3},
-	"ping":    {1, 2},
-	"echo":    {2, 2},
-	"auth":    {2, 3},
-	"select":  {2, 2},
-	"client":  {2, 1 << 10},
-	"quit":    {1, 1 << 10},
-	"reset":   {1, 1},
+// anyWords is more than any command has.
+const anyWords = 1 << 20
+
+// respCommands are the commands that are known. It is filled by init, because EXEC
+// executes commands itself.
+var respCommands map[string]respSpec
+
+func init() {
+	respCommands = map[string]respSpec{
+		"publish":   {least: 3, most: 3, run: (*publisher).respPublish},
+		"spublish":  {least: 3, most: 3, run: (*publisher).respPublish},
+		"multi":     {least: 1, most: 1, immediate: true, run: (*publisher).respMulti},
+		"exec":      {least: 1, most: 1, immediate: true, run: (*publisher).respExec},
+		"discard":   {least: 1, most: 1, immediate: true, run: (*publisher).respDiscard},
+		"watch":     {least: 2, most: anyWords, immediate: true, run: (*publisher).respWatch},
+		"unwatch":   {least: 1, most: 1, run: (*publisher).respAccept},
+		"quit":      {least: 1, most: anyWords, immediate: true, run: (*publisher).respQuit},
+		"reset":     {least: 1, most: 1, immediate: true, run: (*publisher).respReset},
+		"ping":      {least: 1, most: 2, run: (*publisher).respPing},
+		"echo":      {least: 2, most: 2, run: (*publisher).respEcho},
+		"hello":     {least: 1, most: anyWords, run: (*publisher).respHello},
+		"auth":      {least: 2, most: anyWords, run: (*publisher).respAuth},
+		"select":    {least: 2, most: 2, run: (*publisher).respSelect},
+		"client":    {least: 2, most: anyWords, subs: respClientCommands},
+		"command":   {least: 1, most: anyWords, run: (*publisher).respNoCommands, subs: respCommandCommands},
+		"info":      {least: 1, most: anyWords, run: (*publisher).respInfo},
+		"config":    {least: 2, most: anyWords, subs: respConfigCommands},
+		"pubsub":    {least: 2, most: anyWords, subs: respPubSubCommands},
+		"acl":       {least: 2, most: anyWords, subs: respACLCommands},
+		"cluster":   {least: 2, most: anyWords, run: (*publisher).respNoCluster},
+		"readonly":  {least: 1, most: 1, run: (*publisher).respNoCluster},
+		"readwrite": {least: 1, most: 1, run: (*publisher).respNoCluster},
+		"asking":    {least: 1, most: 1, run: (*publisher).respNoCluster},
+		"role":      {least: 1, most: 1, run: (*publisher).respRole},
+		"time":      {least: 1, most: 1, run: (*publisher).respTime},
+	}
 }
 
-const errNoPassword = "ERR AUTH <password> called without any password configured for the default user. " +
-	"Are you sure your configuration is correct?"
-
-func (p *publisher) respPublish(channel, payload []byte) verdict {
-	in := p.ingest
-	if err := command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err != nil {
-		return p.respRefuse(err)
+// respCommand executes one command, or queues it. raw is the command as it came. Errors are in
+// Redis's own words: client libraries match on them.
+func (p *publisher) respCommand(args [][]byte, raw []byte) verdict {
+	spec, mistake := respFind(args)
+	switch {
+	case mistake != "" && isWord(args[0], "client"):
+		p.resp.tx.fail()
+		return p.respUnavailable(mistake)
+	case mistake != "":
+		p.resp.tx.fail()
+		return p.respError(mistake)
+	case p.resp.tx.open() && !spec.immediate:
+		return p.respQueue(args, raw)
 	}
-	data, err := publish.DataFromPayload(&in.payload, payload, in.gateway.config().MaxEvent)
+	return spec.run(p, args)
+}
+
+// respFind looks for the command that args are. mistake is what to answer if there is none.
+func respFind(args [][]byte) (spec respSpec, mistake string) {
+	var scratch [16]byte
+	spec, known := respCommands[string(appendLower(scratch[:0], args[0]))]
+	switch {
+	case !known:
+		return spec, respUnknown(args)
+	case len(args) < spec.least || len(args) > spec.most:
+		return spec, fmt.Sprintf("ERR wrong number of arguments for '%s' command", bytes.ToLower(args[0]))
+	case spec.subs == nil || len(args) == 1:
+		return spec, ""
+	}
+	spec, known = spec.subs[string(appendLower(scratch[:0], args[1]))]
+	switch {
+	case !known:
+		return spec, fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", args[1], bytes.ToUpper(args[0]))
+	case len(args) < spec.least || len(args) > spec.most:
+		return spec, fmt.Sprintf("ERR wrong number of arguments for '%s|%s' command", bytes.ToLower(args[0]), bytes.ToLower(args[1]))
+	}
+	return spec, ""
+}
+
+// respPublish answers PUBLISH, and SPUBLISH, which libraries send in its place: there are no shards
+// here.
+func (p *publisher) respPublish(args [][]byte) verdict {
+	in := p.ingest
+	channel, data, cost, err := p.respEvent(args)
 	if err != nil {
 		return p.respRefuse(err)
 	}
-	cost := eventCost(channel, nil, data)
-	if refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now()); refusal != nil {
-		return p.respRefuse(refusal)
-	} else if !ok {
-		return stepWait
+	if p.resp.tx.running() {
+		p.resp.tx.cost -= cost // EXEC has taken the credits for all
+	} else {
+		refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now())
+		if refusal != nil {
+			return p.respRefuse(refusal)
+		} else if !ok {
+			return stepWait
+		}
 	}
 	in.counters.requests++
 	at, err := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
@@ -151,95 +192,18 @@ func (p *publisher) respPublish(channel, payload []byte) verdict {
 	return stepDone
 }
 
-// respHello answers HELLO [protover [AUTH user password] [SETNAME name]].
-func (p *publisher) respHello(args [][]byte) verdict {
-	version, name := p.resp.version, p.resp.name
-	if len(args) > 1 {
-		switch string(args[1]) {
-		case "2":
-			version = publish.RESP2
-		case "3":
-			version = publish.RESP3
-		default:
-			if _, err := strconv.Atoi(string(args[1])); err != nil {
-				return p.respError("ERR Protocol version is not an integer or out of range")
-			}
-			return p.respError("NOPROTO unsupported protocol version")
-		}
+// respEvent returns the event that a PUBLISH is about and what it costs, or a *command.Error. data is valid
+// until the next call.
+func (p *publisher) respEvent(args [][]byte) (channel, data []byte, cost int64, err error) {
+	in, channel := p.ingest, args[1]
+	if err = command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err == nil {
+		data, err = publish.DataFromPayload(&in.payload, args[2], in.gateway.config().MaxEvent)
 	}
-	for i := 2; i < len(args); {
-		switch option := args[i]; {
-		case bytes.EqualFold(option, []byte("auth")) && i+2 < len(args):
-			return p.respError(errNoPassword)
-		case bytes.EqualFold(option, []byte("setname")) && i+1 < len(args):
-			name = string(args[i+1])
-			i += 2
-		default:
-			return p.respError(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", option))
-		}
-	}
-	if !validClientName(name) {
-		return p.respError(errClientName)
-	}
-	p.resp.version, p.resp.name = version, name
-	out := p.ingest.replies
-	out = publish.AppendRESPMap(out, version, 7)
-	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "server"), "redis")
-	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "version"), redisVersion)
-	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "proto"), int64(version))
-	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "id"), int64(p.respID()))
-	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "mode"), "standalone")
-	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "role"), "master")
-	out = publish.AppendRESPArray(publish.AppendRESPBulk(out, "modules"), 0)
-	p.ingest.replies = out
-	return stepDone
-}
-
-func (p *publisher) respSelect(index []byte) verdict {
-	n, err := strconv.Atoi(string(index))
-	switch {
-	case err != nil:
-		return p.respError("ERR value is not an integer or out of range")
-	case n != 0:
-		return p.respError("ERR DB index is out of range")
-	}
-	return p.respOK()
-}
-
-const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
-
-func (p *publisher) respClient(args [][]byte) verdict {
-	in := p.ingest
-	var lower [16]byte
-	sub := string(appendLower(lower[:0], args[1]))
-	switch {
-	case sub == "setname" && len(args) == 3:
-		if !validClientName(string(args[2])) {
-			return p.respError(errClientName)
-		}
-		p.resp.name = string(args[2])
-		return p.respOK()
-	case sub == "setinfo" && len(args) == 4:
-		p.resp.setInfo(args[2], args[3])
-		return p.respOK()
-	case sub == "getname" && len(args) == 2:
-		if p.resp.name == "" {
-			in.replies = publish.AppendRESPNull(in.replies, p.resp.version)
-		} else {
-			in.replies = publish.AppendRESPBulk(in.replies, p.resp.name)
-		}
-	case sub == "id" && len(args) == 2:
-		in.replies = publish.AppendRESPInt(in.replies, int64(p.respID()))
-	case sub == "setname" || sub == "setinfo" || sub == "getname" || sub == "id":
-		return p.respError(fmt.Sprintf("ERR wrong number of arguments for 'client|%s' command", sub))
-	default:
-		return p.respError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try CLIENT HELP.", args[1]))
-	}
-	return stepDone
+	return channel, data, eventCost(channel, nil, data), err
 }
 
 // respUnknown words the error as Redis does, down to its limits.
-func (p *publisher) respUnknown(args [][]byte) verdict {
+func respUnknown(args [][]byte) string {
 	const limit = 128
 	message := fmt.Appendf(nil, "ERR unknown command '%.*s', with args beginning with: ", limit, args[0])
 	for shown, i := 0, 1; i < len(args) && shown < limit; i++ {
@@ -247,20 +211,24 @@ func (p *publisher) respUnknown(args [][]byte) verdict {
 		message = fmt.Appendf(message, "'%.*s' ", limit-shown, args[i])
 		shown += len(message) - before
 	}
-	return p.respError(string(message))
+	return string(message)
 }
 
 // respRefuse answers with an error of the gateway's own, which is a
 // *command.Error.
 func (p *publisher) respRefuse(err error) verdict {
 	refusal := refusalOf(err)
-	message := refusal.Message
-	if refusal.Code == command.RateLimited {
-		message = fmt.Sprintf("rate limited, try again in %d ms: %s", refusal.RetryAfterMS(), message)
-	}
 	p.refused(refusal.Code, refusal.Message)
-	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+message)
+	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+respReason(refusal))
 	return stepDone
+}
+
+// respReason words a refusal for RESP, which has no field for when to try again.
+func respReason(refusal *command.Error) string {
+	if refusal.Code == command.RateLimited {
+		return fmt.Sprintf("rate limited, try again in %d ms: %s", refusal.RetryAfterMS(), refusal.Message)
+	}
+	return refusal.Message
 }
 
 func (p *publisher) respError(message string) verdict {
@@ -269,38 +237,11 @@ func (p *publisher) respError(message string) verdict {
 	return stepDone
 }
 
-func (p *publisher) respOK() verdict {
-	p.ingest.replies = publish.AppendRESPSimple(p.ingest.replies, "OK")
+// respUnavailable answers what libraries ask to find out what a server can do: that
+// it cannot is nobody's mistake, so it is not counted.
+func (p *publisher) respUnavailable(message string) verdict {
+	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
 	return stepDone
-}
-
-// respID is the connection's number.
-func (p *publisher) respID() uint64 { return p.resp.id }
-
-// libraryName is how much of a library's name and version is kept, in bytes.
-const libraryName = 64
-
-// setInfo keeps what the client's library calls itself, for the API.
-func (r *respState) setInfo(attribute, value []byte) {
-	text := string(value[:min(len(value), libraryName)])
-	if !validClientName(text) {
-		return
-	}
-	switch {
-	case bytes.EqualFold(attribute, []byte("lib-name")):
-		r.library = text
-	case bytes.EqualFold(attribute, []byte("lib-ver")) && !strings.Contains(r.library, " "):
-		r.library = strings.TrimSpace(r.library + " " + text)
-	}
-}
-
-func validClientName(name string) bool {
-	for i := range len(name) {
-		if name[i] < '!' || name[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // appendLower appends the first bytes of a command's name, as far as dst has

@@ -175,6 +175,20 @@ func (s *streams) sweep(i int) {
 	stripe.sweeps++
 }
 
+// subscribers is how many clients subscribe to the channel of that name, approximately while they come
+// and go.
+func (s *streams) subscribers(name []byte) (n int) {
+	stripe := s.stripe(name)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	if st := stripe.byName[string(name)]; st != nil {
+		for _, c := range st.interested {
+			n += int(c.subscribers.Load())
+		}
+	}
+	return n
+}
+
 func (s *streams) stripe(name []byte) *stripe {
 	return &s.stripes[maphash.Bytes(s.seed, name)%stripeCount]
 }

@@ -48,6 +48,17 @@ func AppendRESPBulk[T ~string | ~[]byte](dst []byte, text T) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendRESPVerbatim appends a text for people: a verbatim string in RESP3, a bulk string in
+// RESP2.
+func AppendRESPVerbatim(dst []byte, version RESPVersion, text string) []byte {
+	if version != RESP3 {
+		return AppendRESPBulk(dst, text)
+	}
+	dst = appendRESPHeader(dst, '=', len("txt:")+len(text))
+	dst = append(append(dst, "txt:"...), text...)
+	return append(dst, "\r\n"...)
+}
+
 // AppendRESPNull appends the absence of a value: a null in RESP3, a null bulk string in RESP2.
 func AppendRESPNull(dst []byte, version RESPVersion) []byte {
 	if version == RESP3 {
@@ -58,6 +69,15 @@ func AppendRESPNull(dst []byte, version RESPVersion) []byte {
 
 // AppendRESPArray appends the header of an array; n replies follow as its elements.
 func AppendRESPArray(dst []byte, n int) []byte {
+	return appendRESPHeader(dst, '*', n)
+}
+
+// AppendRESPSet appends the header of a set, which in RESP2 is an array; n replies follow as its
+// elements.
+func AppendRESPSet(dst []byte, version RESPVersion, n int) []byte {
+	if version == RESP3 {
+		return appendRESPHeader(dst, '~', n)
+	}
 	return appendRESPHeader(dst, '*', n)
 }
 

@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+	"fleetcast/poller"
+)
+
+// A transaction of RESP (MULTI ... EXEC) is one request: its events are checked as
+// they are queued, and EXEC publishes all of them or none. What is queued is
+// bounded for the connection, for all connections together, and in time.
+
+const (
+	// maxQueuedEvents is how many events a transaction may have.
+	maxQueuedEvents = 10_000
+	// maxQueuedOthers is how many other commands it may have, and maxQueuedOther how
+	// long each may be, in bytes: their replies are larger than those of events.
+	maxQueuedOthers = 64
+	maxQueuedOther  = 1 << 10
+	// maxQueued is how long its commands may be together, in bytes; at least one
+	// of the longest fits.
+	maxQueued = 4 << 20
+	// transactionTime is how long it may be open.
+	transactionTime = time.Minute
+)
+
+// transactionState is where a connection is between MULTI and EXEC.
+type transactionState uint8
+
+const (
+	transactionNone    transactionState = iota
+	transactionQueuing                  // MULTI came
+	transactionFailed                   // and then something that EXEC refuses all for
+	transactionRunning                  // EXEC executes what is queued
+)
+
+// respTransaction is what was queued since MULTI.
+type respTransaction struct {
+	state  transactionState
+	queue  *bytebufferpool.ByteBuffer // the commands as they came, or nil
+	events int
+	others int
+	cost   int64         // of the events, in credits
+	since  time.Duration // MULTI came then; the loop's time
+}
+
+// open tells whether commands are queued.
+func (tx *respTransaction) open() bool {
+	return tx.state == transactionQueuing || tx.state == transactionFailed
+}
+
+func (tx *respTransaction) running() bool { return tx.state == transactionRunning }
+
+// fail has EXEC refuse all, if commands are queued.
+func (tx *respTransaction) fail() {
+	if tx.open() {
+		tx.state = transactionFailed
+	}
+}
+
+func (p *publisher) respMulti(args [][]byte) verdict {
+	if p.resp.tx.open() {
+		return p.respError("ERR MULTI calls can not be nested")
+	}
+	p.resp.tx = respTransaction{state: transactionQueuing, since: p.ingest.loop.Now()}
+	p.ingest.transactions++
+	return p.respAccept(args)
+}
+
+func (p *publisher) respDiscard(args [][]byte) verdict {
+	if !p.resp.tx.open() {
+		return p.respError("ERR DISCARD without MULTI")
+	}
+	p.endTransaction()
+	return p.respAccept(args)
+}
+
+// respWatch accepts WATCH: there are no keys here that could change.
+func (p *publisher) respWatch(args [][]byte) verdict {
+	if p.resp.tx.open() {
+		return p.respError("ERR WATCH inside MULTI is not allowed")
+	}
+	return p.respAccept(args)
+}
+
+// endTransaction forgets what is queued.
+func (p *publisher) endTransaction() {
+	tx := &p.resp.tx
+	p.dropQueue()
+	if tx.state != transactionNone {
+		p.ingest.transactions--
+	}
+	*tx = respTransaction{}
+}
+
+func (p *publisher) dropQueue() {
+	tx := &p.resp.tx
+	if tx.queue != nil {
+		p.ingest.gateway.queued.Add(-int64(len(tx.queue.B)))
+		giveBuffer(tx.queue)
+		tx.queue = nil
+	}
+}
+
+// respQueue keeps a command for EXEC. One that could not be executed then is
+// refused now, and with it the transaction.
+func (p *publisher) respQueue(args [][]byte, raw []byte) verdict {
+	in, tx := p.ingest, &p.resp.tx
+	if tx.state == transactionFailed { // nothing of it will be executed
+		in.replies = publish.AppendRESPSimple(in.replies, "QUEUED")
+		return stepDone
+	}
+	if refusal := p.queue(args, raw); refusal != nil {
+		tx.fail()
+		p.dropQueue()
+		return p.respRefuse(refusal)
+	}
+	in.replies = publish.AppendRESPSimple(in.replies, "QUEUED")
+	return stepDone
+}
+
+func (p *publisher) queue(args [][]byte, raw []byte) error {
+	in, tx := p.ingest, &p.resp.tx
+	events, others, cost := tx.events, tx.others+1, tx.cost
+	if isWord(args[0], "publish") || isWord(args[0], "spublish") {
+		_, _, price, err := p.respEvent(args)
+		if err != nil {
+			return err
+		}
+		events, others, cost = tx.events+1, tx.others, tx.cost+price
+	} else if len(raw) > maxQueuedOther || len(args) > 2 && isWord(args[0], "client") && isWord(args[1], "reply") {
+		return &command.Error{Code: command.BadRequest, Message: "this command is not taken in a transaction"}
+	}
+	length := len(raw)
+	if tx.queue != nil {
+		length += len(tx.queue.B)
+	}
+	if events > maxQueuedEvents || others > maxQueuedOthers || length > max(maxQueued, p.lineLimit()) {
+		return &command.Error{Code: command.LimitExceeded, Message: fmt.Sprintf(
+			"a transaction may have %d events, %d other commands and %d bytes", maxQueuedEvents, maxQueuedOthers, max(maxQueued, p.lineLimit()))}
+	}
+	if all := in.gateway.queued.Add(int64(len(raw))); all > in.gateway.config().Credits {
+		in.gateway.queued.Add(-int64(len(raw)))
+		return &command.Error{Code: command.LimitExceeded, Message: "too much is queued in the transactions of all publishers; try again later"}
+	}
+	tx.queue = appendBuffer(tx.queue, raw)
+	tx.events, tx.others, tx.cost = events, others, cost
+	return nil
+}
+
+// respExec executes what is queued. Credits and rates are for all of it at once.
+func (p *publisher) respExec([][]byte) verdict {
+	in, tx := p.ingest, &p.resp.tx
+	switch tx.state {
+	case transactionNone, transactionRunning:
+		return p.respError("ERR EXEC without MULTI")
+	case transactionFailed:
+		p.endTransaction()
+		return p.respError("EXECABORT Transaction discarded because of previous errors.")
+	}
+	if tx.events > 0 {
+		refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, tx.events, tx.cost, in.loop.Now())
+		if refusal != nil {
+			p.endTransaction()
+			p.refused(refusal.Code, refusal.Message)
+			in.replies = publish.AppendRESPError(in.replies, "EXECABORT Transaction discarded because of: "+respReason(refusal))
+			return stepDone
+		} else if !ok {
+			return stepWait
+		}
+	}
+	p.runTransaction()
+	return stepDone
+}
+
+// runTransaction executes what is queued and has its credits.
+func (p *publisher) runTransaction() {
+	in, tx := p.ingest, &p.resp.tx
+	tx.state = transactionRunning
+	in.replies = publish.AppendRESPArray(in.replies, tx.events+tx.others)
+	c := &in.queued
+	for rest := tx.commands(); len(rest) > 0; {
+		// It was parsed before, under limits that may have become smaller.
+		n, err := c.Parse(rest, publish.RESPLimits{Bulk: len(rest), Command: len(rest)})
+		if n == 0 || err != nil {
+			panic(fmt.Sprintf("gateway: a queued command cannot be read: %v", err))
+		}
+		rest = rest[n:]
+		spec, _ := respFind(c.Args)
+		spec.run(p, c.Args)
+	}
+	if tx.cost > 0 { // a limit has become smaller since an event was queued
+		p.account.give(tx.cost)
+	}
+	p.endTransaction()
+}
+
+func (tx *respTransaction) commands() []byte {
+	if tx.queue == nil {
+		return nil
+	}
+	return tx.queue.B
+}
+
+// endOldTransactions takes the room back that transactions hold which are open for too long. EXEC
+// refuses them.
+func (in *ingest) endOldTransactions(now time.Duration) {
+	if in.transactions == 0 || now-in.looked < time.Second {
+		return
+	}
+	in.looked = now
+	in.loop.EachConn(func(h poller.Handler) {
+		if p := h.(*publisher); p.resp.tx.open() && now-p.resp.tx.since > transactionTime {
+			p.resp.tx.fail()
+			p.dropQueue()
+		}
+	})
+}
