@@ -19,6 +19,7 @@ type account struct {
 	inUse   atomic.Int64
 	waiting atomic.Bool
 	starved *starved // of the connection's loop
+	maker   maker    // of the streams that it is the first to publish to
 
 	// Of who takes: when the next event is due, and the rate by which it is.
 	due time.Duration

@@ -154,7 +154,7 @@ func TestStats(t *testing.T) {
 	}
 	publish.BytesOut = 0
 	wantPublish := gateway.PublishStats{
-		Publishers: 1, Requests: 2, Events: 2, BytesIn: uint64(upstreamIn), Streams: 3,
+		Publishers: 1, Requests: 2, Events: 2, BytesIn: uint64(upstreamIn), Streams: 3, StreamsUnused: 1,
 		Errors: map[string]uint64{"bad_request": 1}, Refused: map[string]uint64{},
 	}
 	if !reflect.DeepEqual(publish, wantPublish) {

@@ -41,13 +41,16 @@ func TestEveryDescribedAnswer(t *testing.T) {
 		})
 	}
 
-	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.PublisherCredits = 2, 1 })
+	s := start(t, func(c *gateway.Config) {
+		c.PublisherRate, c.PublisherCredits = gateway.Rate{PerSecond: 1.0 / 3600, Burst: 3}, 1
+	})
 	o := operate(t, s.Gateway, gateway.Admin{Drain: func() {}})
 	p, id := s.connectKnown(0)
 	p.subscribe("news")
 	o.post("/api/publish", `{"id":1,"channel":"news","data":{"a":1}}`)
 	s.eventually("no event under way", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 0 })
 	o.post("/api/publish", `{"channels":["one","two"],"data":null}`)
+	o.post("/api/publish", `{"channel":"one","data":"over the rate"}`)
 	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/publishers", "/api/openapi.yaml"} {
 		o.get(path)
 		o.get(path + "?nonsense=1")

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -75,8 +74,7 @@ type publishResult struct {
 	Subscribers int    `json:"subscribers"`
 }
 
-// publish handles one request from an address and counts what became of it. As on the publish
-// port, an event may have gone to some of its channels if another is refused.
+// publish handles one request from an address and counts what became of it.
 func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,17 +115,12 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
-		at, refusal := g.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
-		if refusal != nil {
-			// The streams are full: that is not the request's fault.
-			err = &apiError{http.StatusTooManyRequests, command.LimitExceeded, fmt.Sprintf("channel %s: %s", command.QuoteChannel(name), refusalOf(refusal).Message)}
-			continue // the others of a request do not suffer
-		}
+		at := g.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
 		p.events++
 		reply.Results = append(reply.Results, publishResult{string(name), at.epoch, at.offset, at.subscribers})
 	}
 	p.wakes.wake()
-	return reply, err
+	return reply, nil
 }
 
 // end refuses what comes from now on; what came before is with the shards.

@@ -15,10 +15,7 @@ func BenchmarkListChannels(b *testing.B) {
 	for i := range keptChannels {
 		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
 		stripe := s.stripe(name)
-		st, err := s.find(stripe, name)
-		if err != nil {
-			b.Fatal(err)
-		}
+		st := s.open(stripe, name, byPublisher, false)
 		c := new(channel)
 		c.subscribers.Store(int32(i))
 		st.interested = []*channel{c}

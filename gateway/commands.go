@@ -16,11 +16,20 @@ var (
 	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
 	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
 	errBinary            = &command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}
+	errFewChannelsLeft   = &command.Error{Code: command.LimitExceeded, Message: "the gateway holds nearly as many channels as it may; clients with fewer subscriptions go first"}
 	errStopping          = &command.Error{Code: command.NotAvailable, Message: "the gateway is stopping"}
 	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
 )
 
-func tooManySubscriptions(limit int64) *command.Error {
+// tooManySubscriptions is for a client where room is left for none, or only for
+// clients that have fewer.
+func tooManySubscriptions(limit, room int64) *command.Error {
+	if room > 0 {
+		return &command.Error{
+			Code:    command.LimitExceeded,
+			Message: fmt.Sprintf("the gateway holds nearly %d subscriptions, which is its limit; clients with fewer of them go first", limit),
+		}
+	}
 	return &command.Error{
 		Code:    command.LimitExceeded,
 		Message: fmt.Sprintf("the gateway holds %d subscriptions, which is its limit", limit),
@@ -106,14 +115,15 @@ func (c *session) subscribe(name []byte, id command.ID) {
 		c.refuseChannel("subscribe", name, errTooManyChannels, id)
 		return
 	}
-	if limit := int64(config.MaxSubscriptions); s.gateway.subscriptions.Add(1) > limit {
+	limit := int64(config.MaxSubscriptions)
+	if used := s.gateway.subscriptions.Add(1) - 1; used >= limit || !grants(limit-used, len(c.subscriptions)) {
 		s.gateway.subscriptions.Add(-1)
-		c.refuseChannel("subscribe", name, tooManySubscriptions(limit), id)
+		c.refuseChannel("subscribe", name, tooManySubscriptions(limit, limit-used), id)
 		return
 	}
 	if ch == nil {
 		var err error
-		if ch, err = s.openChannel(name); err != nil {
+		if ch, err = s.openChannel(name, len(c.subscriptions)); err != nil {
 			s.gateway.subscriptions.Add(-1)
 			c.refuseChannel("subscribe", name, err, id)
 			return
@@ -162,7 +172,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	s, name := c.shard, cmd.Channels[0]
 	account := s.publishing[c]
 	if account == nil {
-		account = s.gateway.newAccount(&s.starved)
+		account = s.gateway.newAccount(&s.starved, byClient)
 		s.publishing[c] = account
 	}
 	rate := &s.gateway.settings.Load().publishes
@@ -216,11 +226,7 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *accoun
 		c.starve(payload, account)
 		return
 	}
-	p, err := s.gateway.streams.publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
-	if err != nil {
-		c.refuseChannel("publish", name, err, cmd.ID)
-		return
-	}
+	p := s.gateway.streams.publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
 	s.counters.published++
 	start := s.beginReply()
 	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.offset)
@@ -330,8 +336,12 @@ func (c *session) leaveAll() {
 	c.subscriptions = nil
 }
 
-// openChannel makes the channel for its first subscriber on this shard.
-func (s *shard) openChannel(name []byte) (*channel, error) {
+// openChannel makes the channel for its first subscriber on this shard, a client
+// that has so many subscriptions.
+func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
+	if streams := s.gateway.streams; !streams.grantsNew(subscriptions) && !streams.has(name) {
+		return nil, errFewChannelsLeft
+	}
 	c := &channel{name: string(name), shard: s}
 	p, err := s.gateway.streams.join(c)
 	if err != nil {

@@ -241,8 +241,8 @@ func (g *Gateway) feedStarved() {
 }
 
 // newAccount opens an account for a connection of the loop that st belongs to.
-func (g *Gateway) newAccount(st *starved) *account {
-	return &account{credits: g.credits, starved: st}
+func (g *Gateway) newAccount(st *starved, of maker) *account {
+	return &account{credits: g.credits, starved: st, maker: of}
 }
 
 // closeLoops gives the descriptors of loops back that were never run.

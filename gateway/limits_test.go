@@ -33,6 +33,8 @@ func TestClientChannels(t *testing.T) {
 	})
 }
 
+// TestMaxChannels fills the gateway with channels: who publishes goes on, unused
+// channels make room, and what subscribers have stays.
 func TestMaxChannels(t *testing.T) {
 	patterns, err := gateway.ParsePatterns([]string{"*"})
 	if err != nil {
@@ -41,33 +43,107 @@ func TestMaxChannels(t *testing.T) {
 	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = 2, patterns })
 	p, upstream := s.connect(), s.publisher()
 	p.subscribe("a")
-	upstream.publishes("b", "1") // a channel also without subscribers
-
+	unused := upstream.publishes("b", "1") // without subscribers
+	p.subscribe("c")                       // takes its place
 	const full = `the gateway holds 2 channels, which is its limit`
-	p.says(`{"type":"subscribe","id":1,"channel":"c"}`)
-	p.wants(`{"type":"error","id":1,"code":"limit_exceeded","message":"subscribe \"c\": ` + full + `"}`)
-	p.says(`{"type":"publish","id":2,"channel":"c","data":1}`)
-	p.wants(`{"type":"error","id":2,"code":"limit_exceeded","message":"publish \"c\": ` + full + `"}`)
-	upstream.sends(`{"id":3,"channel":"c","data":1}` + "\n")
-	if got, want := upstream.line(), `{"id":3,"error":{"code":"limit_exceeded","message":"`+full+`"}}`; got != want {
-		t.Errorf("received %s, want %s", got, want)
+	p.says(`{"type":"subscribe","id":1,"channel":"d"}`)
+	p.wants(`{"type":"error","id":1,"code":"limit_exceeded","message":"subscribe \"d\": ` + full + `"}`)
+
+	// Nobody is refused to publish, whatever clients hold.
+	p.says(`{"type":"publish","id":2,"channel":"d","data":1}`)
+	p.wants(`{"type":"published","id":2,"channel":"d","offset":1}`)
+	if again := upstream.publishes("b", "1"); again.Offset != 1 || again.Epoch == unused.Epoch {
+		t.Errorf("a forgotten channel goes on with %+v, was %+v", again, unused)
 	}
 	resp := s.publisher()
-	resp.sends("PUBLISH c 1\r\n")
-	resp.receives("-ERR " + strings.ReplaceAll(full, `\"`, `"`) + "\r\n")
-
-	// The channels that are there go on, those of a request that fails in part too.
-	upstream.sends(`{"channels":["a","c","b"],"data":5}` + "\n")
-	if a := decode[answer](t, upstream.line()); a.Error == nil || a.Error.Code != "limit_exceeded" || *a.Line != 3 {
+	resp.sends("PUBLISH d 1\r\n")
+	resp.receives(":0\r\n")
+	upstream.sends(`{"id":7,"channels":["a","d","c"],"data":5}` + "\n")
+	if a := decode[answer](t, upstream.line()); a.Error != nil || len(a.Results) != 3 {
 		t.Errorf("received %+v", a)
 	}
-	p.wants(event("a", 1, "5"))
-	if r := upstream.publishes("b", "1"); r.Offset != 3 {
-		t.Errorf("published with %+v", r)
-	}
-	if streams := s.stats().Publish; streams.Streams != 2 || streams.CreditsUsed != 0 {
+	p.wants(event("a", 1, "5"), event("c", 1, "5"))
+	streams := s.stats().Publish
+	if streams.Streams != 2 || streams.CreditsUsed != 0 || streams.StreamsEvicted != 1 || streams.EventsUnkept != 4 {
 		t.Errorf("the counters are %+v", streams)
 	}
+}
+
+// TestUnusedChannelsShutNobodyOut publishes to ten times as many names as there is
+// room for, and has clients make up as many, on a new connection each time their
+// rate is used up: subscribers and publishers find room all the while.
+func TestUnusedChannelsShutNobodyOut(t *testing.T) {
+	const room = 400
+	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = room, gateway.Patterns{"*"} })
+	upstream := s.publisher()
+	kept := upstream.publishes("kept", "1")
+	for connection := range 40 {
+		p := s.connect()
+		for i := range 100 {
+			p.says(fmt.Sprintf(`{"type":"publish","channel":"made-up-%d","data":1}`, connection*100+i))
+			if reply := decode[message](t, p.text()); reply.Type != "published" {
+				t.Fatalf("a client's event is answered with %+v", reply)
+			}
+		}
+		p.subscribe(fmt.Sprint("wanted-", connection))
+		p.Close()
+	}
+	if now := upstream.publishes("kept", "1"); now.Epoch != kept.Epoch || now.Offset != 2 {
+		t.Errorf("a publisher's channel goes on with %+v behind %+v", now, kept)
+	}
+	// What clients made up is gone before it.
+	for i := range room - room/8 - 10 {
+		upstream.publishes(fmt.Sprint("unheard-", i), "1")
+	}
+	if now := upstream.publishes("kept", "1"); now.Epoch != kept.Epoch || now.Offset != 3 {
+		t.Errorf("a publisher's channel goes on with %+v behind %+v", now, kept)
+	}
+	for i := range 10 * room {
+		upstream.publishes(fmt.Sprint("more-", i), "1")
+	}
+	late := s.connect()
+	for i := range 30 {
+		late.subscribe(fmt.Sprint("late-", i))
+	}
+	upstream.publishes("late-7", "1")
+	late.wants(event("late-7", 1, "1"))
+	if stats := s.stats().Publish; stats.Streams > room || stats.StreamsUnused != stats.Streams-30 || len(stats.Errors) != 0 {
+		t.Errorf("the counters are %+v", stats)
+	}
+}
+
+// TestFewSubscriptionsGoFirst has clients make up as many channels as they can: a
+// client that comes later, and channels that are published to, find room.
+func TestFewSubscriptionsGoFirst(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.MaxChannels = 1000 }, noRates)
+	upstream := s.publisher()
+	upstream.publishes("real", "1")
+	made := 0
+	for client := range 12 {
+		p := s.connect()
+		for i := 0; ; i++ {
+			p.says(fmt.Sprintf(`{"type":"subscribe","channel":"made-up-%d-%d"}`, client, i))
+			reply := decode[message](t, p.text())
+			if reply.Type == "error" {
+				if reply.Code != "limit_exceeded" || i < 8 {
+					t.Fatalf("subscription %d of client %d is answered with %+v", i, client, reply)
+				}
+				break
+			}
+			made++
+		}
+	}
+	if made > 875 {
+		t.Errorf("clients made %d channels, more than seven eighths", made)
+	}
+	late := s.connect()
+	for _, name := range []string{"real", "new", "newer"} {
+		late.subscribe(name)
+	}
+	for _, name := range []string{"real", "new", "newer"} {
+		upstream.publishes(name, "2")
+	}
+	late.wants(event("real", 2, "2"), event("new", 1, "2"), event("newer", 1, "2"))
 }
 
 // TestSlowConsumer has a client that does not read, beside one that does, for

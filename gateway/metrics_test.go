@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
-		"streams": 3, "streams_limit": 13, "backlog_bytes": 0, "client_connections_accepted_total": 4,
+		"streams": 3, "streams_limit": 13, "streams_unused": 1, "streams_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"connects_queued": 0, "connects_queued_limit": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,

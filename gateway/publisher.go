@@ -55,7 +55,7 @@ type publisher struct {
 func newPublisher(in *ingest) *publisher {
 	return &publisher{
 		ingest:  in,
-		account: in.gateway.newAccount(&in.starved),
+		account: in.gateway.newAccount(&in.starved, byPublisher),
 		resp:    respState{version: publish.RESP2, id: in.gateway.publisherIDs.Add(1)},
 	}
 }

@@ -47,40 +47,27 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepWait
 	}
 	in.counters.requests++
-	if err := p.publishRequest(r); err != nil {
-		p.refuseLine(r.ID, err)
-	}
+	p.publishRequest(r)
 	return stepDone
 }
 
 // publishRequest publishes to each channel of a request that has its credits.
 // An id asks for an answer.
-func (p *publisher) publishRequest(r *publish.Request) error {
+func (p *publisher) publishRequest(r *publish.Request) {
 	in := p.ingest
-	start := len(in.replies)
 	if r.ID.Set {
 		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
 	}
-	var failure error
 	for _, name := range r.Channels {
-		at, err := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
-		if err != nil {
-			failure = err // the others of a request do not suffer
-			continue
-		}
+		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		in.counters.events++
 		if r.ID.Set {
 			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))
 		}
 	}
-	if failure != nil {
-		in.replies = in.replies[:start]
-		return failure
-	}
 	if r.ID.Set {
 		in.replies = publish.AppendResultsEnd(in.replies)
 	}
-	return nil
 }
 
 // refuseLine answers a request with an error, which is a *command.Error.

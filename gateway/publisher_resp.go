@@ -183,10 +183,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 		}
 	}
 	in.counters.requests++
-	at, err := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
-	if err != nil {
-		return p.respRefuse(err)
-	}
+	at := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
 	in.counters.events++
 	in.replies = publish.AppendRESPInt(in.replies, int64(at.subscribers))
 	return stepDone

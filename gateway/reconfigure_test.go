@@ -84,9 +84,9 @@ func TestReconfigure(t *testing.T) {
 	allowed.closes(ws.StatusMessageTooBig, "message is larger than this endpoint takes")
 
 	change(func(c *gateway.Config) { c.MaxChannels = 1 })
-	upstream.sends(`{"id":1,"channel":"new","data":1}` + "\n")
-	if line := upstream.line(); !strings.Contains(line, "the gateway holds 1 channels, which is its limit") {
-		t.Errorf("answered with %s", line)
+	upstream.publishes("unheard", "1")
+	if n := s.stats().Publish.EventsUnkept; n != 1 {
+		t.Errorf("%d channels found no room", n)
 	}
 	limits := s.stats().Limits
 	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Subscriptions: config.MaxSubscriptions, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20}); limits != want {

@@ -98,6 +98,10 @@ type PublishStats struct {
 	Refused     map[string]uint64 `json:"refused"` // connections turned away, by reason
 	CreditsUsed int64             `json:"credits_used_bytes"`
 	Streams     int64             `json:"streams"`
+
+	StreamsUnused  int64  `json:"streams_unused"`  // without subscribers; they make room for others
+	StreamsEvicted uint64 `json:"streams_evicted"` // unused streams that were forgotten to make room
+	EventsUnkept   uint64 `json:"events_unkept"`   // to channels without subscribers for which there was no room, so that their position was not kept
 }
 
 // CompressionStats is what was compressed for clients: an event once for each
@@ -166,6 +170,9 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.ClientAddresses = g.addresses.kept.Load()
 	stats.Publish.Streams = g.streams.count.Load()
+	room := &g.streams.room
+	stats.Publish.StreamsUnused = room.unused[byPublisher].Load() + room.unused[byClient].Load()
+	stats.Publish.StreamsEvicted, stats.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
 	return stats, nil
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -55,6 +54,10 @@ type stream struct {
 	interested []*channel // one per shard with subscribers
 	usedIn     uint64     // the stripe's sweep count when it was last used
 	recent     meter      // of its events
+	maker      maker
+	usedAgain  bool // since it was listed as unused, or was last looked at there
+
+	earlier, later *stream // in its stripe's list of unused streams of its maker
 
 	rules atomic.Pointer[rules] // see rulesIn; not under the lock
 }
@@ -66,6 +69,7 @@ type streams struct {
 	stripes [stripeCount]stripe
 	count   atomic.Int64
 	limit   atomic.Int64
+	room    streamRoom
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -74,9 +78,10 @@ type streams struct {
 type stripe struct {
 	mu     sync.Mutex
 	byName map[string]*stream
+	unused [makers]unusedStreams
 	sweeps uint64
-	life   uint64   // counts the sweeps that forgot events' positions
-	_      [32]byte // keeps neighbours' locks off this cache line
+	life   uint64   // grows with every position of events that is forgotten
+	_      [48]byte // keeps neighbours' locks off this cache line
 }
 
 func newStreams(limit int) *streams {
@@ -91,26 +96,35 @@ func newStreams(limit int) *streams {
 // publish sequences an event with a key, which may be empty, for which cost credits were taken from an account, and
 // posts it to the interested shards, which it adds to wakes: the caller wakes
 // them when its batch is through. The credits go back when the shards have
-// served the event, or at once if no one wants it. The error is a
-// *command.Error.
-func (s *streams) publish(name, key, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) (position, error) {
+// served the event, or at once if no one wants it. Where there is no room for a
+// stream that nobody subscribes to, the position is the only one of its epoch.
+func (s *streams) publish(name, key, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) position {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
-	st, err := s.find(stripe, name)
-	if err != nil {
-		stripe.mu.Unlock()
-		from.give(cost)
-		return position{}, err
+	st := stripe.byName[string(name)]
+	switch {
+	case st == nil:
+		if st = s.open(stripe, name, from.maker, false); st == nil {
+			p := s.pass(stripe, name)
+			from.sent.count(len(data), at)
+			stripe.mu.Unlock()
+			from.give(cost)
+			return p
+		}
+	case st.maker != from.maker && from.maker == byPublisher:
+		s.adopt(stripe, st)
+	default:
+		st.usedAgain = true
 	}
 	st.offset++
 	st.recent.count(len(data), at)
 	from.sent.count(len(data), at)
-	st.usedIn = stripe.sweeps
 	p := position{epoch: st.epoch, offset: st.offset}
 	if len(st.interested) == 0 {
+		st.usedIn = stripe.sweeps
 		stripe.mu.Unlock()
 		from.give(cost)
-		return p, nil
+		return p
 	}
 	e := newEvent(st, key, data, from, cost, at, len(st.interested))
 	for _, c := range st.interested {
@@ -119,7 +133,7 @@ func (s *streams) publish(name, key, data []byte, from *account, cost int64, at 
 		wakes.add(c.shard)
 	}
 	stripe.mu.Unlock()
-	return p, nil
+	return p
 }
 
 // join registers a shard's interest, with its channel's first subscriber. Every
@@ -129,9 +143,14 @@ func (s *streams) join(c *channel) (position, error) {
 	stripe := s.stripe([]byte(c.name))
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	st, err := s.find(stripe, []byte(c.name))
-	if err != nil {
-		return position{}, err
+	st := stripe.byName[c.name]
+	if st == nil {
+		if st = s.open(stripe, []byte(c.name), byClient, true); st == nil {
+			return position{}, tooManyChannels(s.limit.Load())
+		}
+	}
+	if len(st.interested) == 0 {
+		s.setUsed(stripe, st)
 	}
 	if st.prefix == nil {
 		st.prefix, st.tag = command.EventPrefix(st.name), uint16(maphash.String(tagSeed, st.name))
@@ -149,12 +168,14 @@ func (s *streams) leave(c *channel) {
 	st := stripe.byName[c.name]
 	i := slices.Index(st.interested, c)
 	st.interested = slices.Delete(st.interested, i, i+1)
-	st.usedIn = stripe.sweeps
-	if st.offset == 0 && len(st.interested) == 0 {
+	if len(st.interested) > 0 {
+		return
+	}
+	s.setUnused(stripe, st)
+	if st.offset == 0 {
 		// There is no position to keep; and whoever subscribes to one new name
 		// after the other must not fill the table.
-		delete(stripe.byName, c.name)
-		s.count.Add(-1)
+		s.forget(stripe, st)
 	}
 }
 
@@ -165,11 +186,13 @@ func (s *streams) sweep(i int) {
 	stripe := &s.stripes[i]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	for name, st := range stripe.byName {
-		if len(st.interested) == 0 && st.usedIn < stripe.sweeps {
-			delete(stripe.byName, name)
-			s.count.Add(-1)
-			stripe.life = stripe.sweeps + 1
+	for by := range stripe.unused {
+		for st := stripe.unused[by].oldest; st != nil; {
+			later := st.later
+			if st.usedIn < stripe.sweeps {
+				s.forget(stripe, st)
+			}
+			st = later
 		}
 	}
 	stripe.sweeps++
@@ -191,24 +214,6 @@ func (s *streams) subscribers(name []byte) (n int) {
 
 func (s *streams) stripe(name []byte) *stripe {
 	return &s.stripes[maphash.Bytes(s.seed, name)%stripeCount]
-}
-
-// find returns the stream of that name and makes it if need be. The caller
-// holds the stripe's lock.
-func (s *streams) find(stripe *stripe, name []byte) (*stream, error) {
-	if st := stripe.byName[string(name)]; st != nil {
-		return st, nil
-	}
-	if limit := s.limit.Load(); s.count.Add(1) > limit {
-		s.count.Add(-1)
-		return nil, &command.Error{
-			Code:    command.LimitExceeded,
-			Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", limit),
-		}
-	}
-	st := &stream{name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), usedIn: stripe.sweeps}
-	stripe.byName[st.name] = st
-	return st, nil
 }
 
 // wakeSet gathers the shards to which a batch was posted. It belongs to one

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,11 +26,7 @@ func publishTo(t *testing.T, s *streams, from *account, wakes *wakeSet, name str
 	if !from.take(cost) {
 		t.Error("no credit")
 	}
-	p, err := s.publish([]byte(name), nil, []byte("1"), from, cost, 0, wakes)
-	if err != nil {
-		t.Errorf("publish to %q: %v", name, err)
-	}
-	return p
+	return s.publish([]byte(name), nil, []byte("1"), from, cost, 0, wakes)
 }
 
 // mailed takes a shard's mail and returns the offsets, which must be for c.
@@ -160,36 +155,6 @@ func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
 	if n := s.count.Load(); n != 0 {
 		t.Errorf("%d streams are left", n)
 	}
-}
-
-func TestStreamLimit(t *testing.T) {
-	s, from, wakes := newStreams(2), unlimited(), newWakeSet(1)
-	publishTo(t, s, from, &wakes, "a")
-	publishTo(t, s, from, &wakes, "b")
-	limited := func(err error) {
-		t.Helper()
-		var refusal *command.Error
-		if !errors.As(err, &refusal) || refusal.Code != command.LimitExceeded {
-			t.Fatalf("a stream beyond the limit: %v, want limit_exceeded", err)
-		}
-	}
-	if !from.take(300) {
-		t.Fatal("no credit")
-	}
-	_, err := s.publish([]byte("c"), nil, []byte("1"), from, 300, 0, &wakes)
-	limited(err)
-	if n := from.credits.inUse(); n != 0 {
-		t.Fatalf("an event that was refused keeps %d credits", n)
-	}
-	_, err = s.join(&channel{name: "c", shard: mailShard(0)})
-	limited(err)
-	publishTo(t, s, from, &wakes, "a")
-	for range 2 {
-		for i := range stripeCount {
-			s.sweep(i)
-		}
-	}
-	publishTo(t, s, from, &wakes, "c")
 }
 
 // TestStreamPublishersAgree has several goroutines publish to one channel while

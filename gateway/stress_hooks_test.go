@@ -123,15 +123,13 @@ func (g *Gateway) StreamsWithInterest() (n int) {
 // them.
 func (g *Gateway) Feed(channel, data []byte, events int) {
 	wakes := newWakeSet(len(g.shards))
-	from := g.newAccount(&g.shards[0].starved)
+	from := g.newAccount(&g.shards[0].starved, byPublisher)
 	for range events {
 		cost := eventCost(channel, nil, data)
 		if !from.take(cost) {
 			panic("gateway: more events than credits")
 		}
-		if _, err := g.streams.publish(channel, nil, data, from, cost, poller.Now(), &wakes); err != nil {
-			panic(err)
-		}
+		g.streams.publish(channel, nil, data, from, cost, poller.Now(), &wakes)
 	}
 	wakes.wake()
 	for g.credits.inUse() > 0 {

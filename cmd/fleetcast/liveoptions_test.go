@@ -21,7 +21,7 @@ var liveOptions = map[string]liveOption{
 
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},
-	"max-channels":      {"1", "2", "", publishes(`"channel":"a","data":1`, `"channel":"b","data":1`), "results limit_exceeded", "results results", false},
+	"max-channels":      {"1", "2", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},
 	"client-channels":   {"1", "2", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},
 	"max-message":       {"128", "1KiB", "", asks(1, `{"type":"ping","pad":"`+strings.Repeat("x", 500)+`"}`), "1009", "pong", false},
 	"max-event":         {"100", "1000", "", publishes(`"channel":"a","data":"` + strings.Repeat("x", 500) + `"`), "limit_exceeded", "results", false},

@@ -36,7 +36,7 @@ type options struct {
 
 	MaxClients       count  `group:"limits" live:"yes" field:"-" default:"0" derived:"what the descriptor limit allows" placeholder:"N" help:"Connections of clients; more get 503."`
 	MaxPublishers    count  `group:"limits" live:"yes" field:"-" default:"0" derived:"an eighth of what the descriptor limit allows, at most 10,000" placeholder:"N" help:"Connections of publishers." detail:"More get an error line, and the connection closes."`
-	MaxChannels      count  `group:"limits" live:"yes" default:"1000000" placeholder:"N" help:"Channels kept in all." detail:"Beyond, limit_exceeded. Unused channels go after --retention."`
+	MaxChannels      count  `group:"limits" live:"yes" default:"1000000" placeholder:"N" help:"Channels kept in all." detail:"Beyond, channels without subscribers are forgotten, the longest unused first; if all have subscribers, a subscription to a new channel gets limit_exceeded. Channels that clients made up have seven eighths at most."`
 	ClientChannels   count  `group:"limits" live:"yes" default:"128" placeholder:"N" help:"Channels that one client may subscribe to." detail:"Beyond, limit_exceeded."`
 	MaxMessage       size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest message from a client." detail:"Beyond, close code 1009, from the frame's header."`
 	MaxEvent         size   `group:"limits" live:"yes" default:"64KiB" placeholder:"SIZE" help:"Longest data of an event." detail:"Beyond, limit_exceeded."`

@@ -80,7 +80,9 @@ function tellLimits(add, stats) {
     ["publishers", "Publishers", "publish.publishers", "max_publishers", "Raise --max-publishers, or find who does not close connections."],
   ];
   for (const [id, what, path, limit, advice] of limits) {
-    const used = at(stats, path), most = at(stats, `limits.${limit}`);
+    const most = at(stats, `limits.${limit}`);
+    let used = at(stats, path);
+    if (id === "channels" && used !== null) used -= at(stats, "publish.streams_unused") ?? 0; // those make room
     if (used === null || !(most > 0) || used < THRESHOLDS.full * most) continue;
     const level = used >= most ? "bad" : "warn";
     add(level, `limit-${id}`, `${what}: ${format.count(used)} of ${format.count(most)} (${format.percent(used / most)}).`, advice);

@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"fleetcast/codec/command"
+)
+
+// maker is who has made a stream: by publishing to it first, or by subscribing.
+// One that clients have made becomes a publisher's when a publisher uses it.
+type maker uint8
+
+const (
+	byPublisher maker = iota
+	byClient
+	makers
+)
+
+// streamRoom is how the streams that are kept are shared out. A stream is unused
+// without subscribers; then only its position is kept.
+type streamRoom struct {
+	made   [makers]atomic.Int64
+	unused [makers]atomic.Int64
+	cursor atomic.Uint32 // stripe in which an unused stream was found last
+
+	evicted atomic.Uint64 // unused streams that were forgotten for new ones
+	unkept  atomic.Uint64 // events of streams for which there was no room
+}
+
+// Parts of the limit on streams, as divisors.
+const (
+	// publishersPart is what clients can never use.
+	publishersPart = 8
+	// unusedClientsPart is what may be used by unused streams that clients made.
+	unusedClientsPart = 8
+	// roomPerSubscription is how many times the subscriptions that a client has must
+	// be free, beyond fewSubscriptions, for it to get one more of what runs short.
+	roomPerSubscription = 8
+	fewSubscriptions    = 8
+)
+
+// clientsLimit is how many streams clients may make, of a limit on all.
+func clientsLimit(limit int64) int64 { return limit - limit/publishersPart }
+
+// grants tells whether a client that has so many subscriptions may have one more
+// of something of which room is left, if any is: those that have few go first.
+func grants(room int64, subscriptions int) bool {
+	return subscriptions < fewSubscriptions || int64(subscriptions)*roomPerSubscription <= room
+}
+
+// grantsNew is grants for a subscription to a stream that is not kept yet.
+func (s *streams) grantsNew(subscriptions int) bool {
+	subscribed := s.room.made[byClient].Load() - s.room.unused[byClient].Load()
+	return grants(clientsLimit(s.limit.Load())-subscribed, subscriptions)
+}
+
+// has tells whether a stream is kept.
+func (s *streams) has(name []byte) bool {
+	stripe := s.stripe(name)
+	stripe.mu.Lock()
+	defer stripe.mu.Unlock()
+	return stripe.byName[string(name)] != nil
+}
+
+func tooManyChannels(limit int64) *command.Error {
+	return &command.Error{
+		Code:    command.LimitExceeded,
+		Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", limit),
+	}
+}
+
+// open makes a stream, as an unused one, or returns nil if there is no room. The
+// caller holds the stripe's lock.
+func (s *streams) open(stripe *stripe, name []byte, by maker, subscribed bool) *stream {
+	if !s.makeRoom(stripe, by, subscribed) {
+		return nil
+	}
+	st := &stream{name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), maker: by}
+	stripe.byName[st.name] = st
+	s.room.made[by].Add(1)
+	s.setUnused(stripe, st)
+	return st
+}
+
+// makeRoom counts one more stream and forgets an unused one for it if need be:
+// one of clients' before one of publishers', and never one of publishers' for an
+// event of a client. The caller holds the stripe's lock.
+func (s *streams) makeRoom(stripe *stripe, by maker, subscribed bool) bool {
+	limit := s.limit.Load()
+	if by == byClient {
+		full := s.room.made[byClient].Load() >= clientsLimit(limit) ||
+			!subscribed && s.room.unused[byClient].Load() >= max(limit/unusedClientsPart, 1)
+		if full && !s.evict(stripe, byClient) {
+			return false
+		}
+	}
+	if s.count.Add(1) <= limit || s.evict(stripe, byClient) {
+		return true
+	}
+	if (by == byPublisher || subscribed) && s.evict(stripe, byPublisher) {
+		return true
+	}
+	s.count.Add(-1)
+	return false
+}
+
+// evict forgets an unused stream of the stripe whose lock the caller holds, or else
+// of another one that is not locked: one that has not been used for long.
+func (s *streams) evict(held *stripe, of maker) bool {
+	if s.room.unused[of].Load() <= 0 {
+		return false
+	}
+	if s.evictFrom(held, of) {
+		return true
+	}
+	from := s.room.cursor.Load()
+	for i := range uint32(stripeCount) {
+		at := (from + i) % stripeCount
+		other := &s.stripes[at]
+		// Whoever holds a lock never waits for another, so there is no deadlock.
+		if other == held || other.unused[of].count.Load() == 0 || !other.mu.TryLock() {
+			continue
+		}
+		done := s.evictFrom(other, of)
+		other.mu.Unlock()
+		if done {
+			s.room.cursor.Store(at)
+			return true
+		}
+	}
+	return false
+}
+
+// evictFrom forgets the stream that stands first in the stripe's list. Those that
+// were used again since they were listed go behind the others instead: so an event
+// need not move its stream, and each pays for one such step at most.
+func (s *streams) evictFrom(stripe *stripe, of maker) bool {
+	list := &stripe.unused[of]
+	for st := list.oldest; st != nil; st = list.oldest {
+		if !st.usedAgain {
+			s.forget(stripe, st)
+			s.room.evicted.Add(1)
+			return true
+		}
+		st.usedAgain = false
+		list.remove(st)
+		list.add(st)
+	}
+	return false
+}
+
+// forget drops an unused stream. If it has a position, no later stream of that
+// name may have the same epoch.
+func (s *streams) forget(stripe *stripe, st *stream) {
+	if st.offset > 0 {
+		stripe.life++
+	}
+	s.setUsed(stripe, st)
+	delete(stripe.byName, st.name)
+	s.room.made[st.maker].Add(-1)
+	s.count.Add(-1)
+}
+
+// pass gives an event a position in an epoch of its own, for want of room for its
+// stream.
+func (s *streams) pass(stripe *stripe, name []byte) position {
+	p := position{epoch: newEpoch(s.seed, string(name), stripe.life), offset: 1}
+	stripe.life++
+	s.room.unkept.Add(1)
+	return p
+}
+
+// adopt makes a stream that clients have made a publisher's.
+func (s *streams) adopt(stripe *stripe, st *stream) {
+	unused := len(st.interested) == 0
+	if unused {
+		s.setUsed(stripe, st)
+	}
+	s.room.made[st.maker].Add(-1)
+	st.maker = byPublisher
+	s.room.made[st.maker].Add(1)
+	if unused {
+		s.setUnused(stripe, st)
+	}
+}
+
+// setUnused lists a stream that has no subscribers, as used just now.
+func (s *streams) setUnused(stripe *stripe, st *stream) {
+	stripe.unused[st.maker].add(st)
+	st.usedIn, st.usedAgain = stripe.sweeps, false
+	s.room.unused[st.maker].Add(1)
+}
+
+// setUsed takes a stream out of the list of unused ones.
+func (s *streams) setUsed(stripe *stripe, st *stream) {
+	stripe.unused[st.maker].remove(st)
+	s.room.unused[st.maker].Add(-1)
+}
+
+// unusedStreams are the unused streams of a stripe and a maker, in about the order
+// of their last use. The stripe's lock guards all but count.
+type unusedStreams struct {
+	oldest, newest *stream
+	count          atomic.Int32
+}
+
+func (l *unusedStreams) add(st *stream) {
+	st.earlier, st.later = l.newest, nil
+	if l.newest == nil {
+		l.oldest = st
+	} else {
+		l.newest.later = st
+	}
+	l.newest = st
+	l.count.Add(1)
+}
+
+func (l *unusedStreams) remove(st *stream) {
+	if st.earlier == nil {
+		l.oldest = st.later
+	} else {
+		st.earlier.later = st.later
+	}
+	if st.later == nil {
+		l.newest = st.earlier
+	} else {
+		st.later.earlier = st.earlier
+	}
+	st.earlier, st.later = nil, nil
+	l.count.Add(-1)
+}
