@@ -53,7 +53,8 @@ type Config struct {
 	// while there is no connection, instead of waiting for the next one.
 	FailFast bool
 
-	// OnError is told of events given to Send that were refused or lost. Calls
+	// OnError is told of events given to Send that were refused or lost; of
+	// refusals in a row with one code, in one call where they wait together. Calls
 	// come one after the other. While one blocks, at most 1,024 further reports
 	// wait; those beyond are dropped, and only FlushError counts them. It must
 	// not call Flush or Close, which wait for it.

@@ -61,7 +61,7 @@ func (e *Error) Error() string {
 // Batch.Send of this Publisher accepted.
 type SendError struct {
 	First, Last uint64 // ordinals of the events, both included
-	Err         error  // *Error if refused; else matches ErrDisconnected or ErrClosed
+	Err         error  // *Error if refused, that of the first; else matches ErrDisconnected or ErrClosed
 }
 
 // Error implements error.
@@ -74,6 +74,19 @@ func (e *SendError) Error() string {
 
 // Unwrap returns Err.
 func (e *SendError) Unwrap() error { return e.Err }
+
+// join returns e and the refusal of the events right behind it as one, if the code
+// is the same; otherwise nil. A rate refuses thousands in a row. Neither changes.
+func (e *SendError) join(next *SendError) *SendError {
+	if e == nil || e.Last+1 != next.First {
+		return nil
+	}
+	var refusal, following *Error
+	if !errors.As(e.Err, &refusal) || !errors.As(next.Err, &following) || refusal.Code != following.Code {
+		return nil
+	}
+	return &SendError{First: e.First, Last: next.Last, Err: e.Err}
+}
 
 // FlushError is the error of Flush and Close when events given to Send since
 // the previous Flush were not sequenced, or may not have been.

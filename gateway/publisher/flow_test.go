@@ -166,9 +166,54 @@ func TestFlushReportsRefusals(t *testing.T) {
 	}
 }
 
+// Refusals in a row with one code are one report, as far as they wait for OnError.
+func TestRefusalsInARow(t *testing.T) {
+	const events = 5000
+	g := newGateway(t, func(g *gateway) {
+		g.answer = func(r request) (string, bool) { return lineError(r.line, "rate_limited"), r.ID == nil }
+	})
+	release := make(chan struct{})
+	var reports []publisher.SendError
+	var log bytes.Buffer
+	p := dial(t, g, publisher.Config{
+		OnError: func(err *publisher.SendError) {
+			<-release
+			reports = append(reports, *err)
+		},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	ctx := testContext(t)
+	for range events {
+		if err := p.Send(ctx, "news", []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.Publish(ctx, "news", []byte(`1`)); err != nil { // behind them all
+		t.Fatal(err)
+	}
+	close(release)
+	var flush *publisher.FlushError
+	if err := p.Flush(ctx); !errors.As(err, &flush) || flush.Refused != events || flush.First.First != 1 {
+		t.Errorf("Flush: %v", err)
+	}
+	next := uint64(1)
+	for _, report := range reports {
+		if report.First != next {
+			t.Errorf("behind event %d comes a report of %d to %d", next-1, report.First, report.Last)
+		}
+		next = report.Last + 1
+	}
+	// The first may be on its way before there is a second, as may what waited then.
+	if len(reports) > 3 || next != events+1 || strings.Count(log.String(), "rate_limited") != len(reports) {
+		t.Errorf("%d reports came, up to event %d; log: %.500s", len(reports), next-1, log.String())
+	}
+}
+
 func TestBlockedCallbackStopsNobody(t *testing.T) {
 	g := newGateway(t, func(g *gateway) {
-		g.answer = func(r request) (string, bool) { return lineError(r.line, "internal"), r.ID == nil }
+		g.answer = func(r request) (string, bool) {
+			return lineError(r.line, []string{"internal", "not_available"}[r.line%2]), r.ID == nil
+		}
 	})
 	release := make(chan struct{})
 	p := dial(t, g, publisher.Config{OnError: func(*publisher.SendError) { <-release }})

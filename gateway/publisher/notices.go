@@ -18,6 +18,12 @@ func (p *Publisher) notify(n notice) {
 	if p.cfg.OnError == nil && p.cfg.OnStateChange == nil && p.cfg.Logger == nil {
 		return
 	}
+	if last := len(p.notices) - 1; last >= 0 && n.send != nil {
+		if joined := p.notices[last].send.join(n.send); joined != nil {
+			p.notices[last].send = joined
+			return
+		}
+	}
 	if len(p.notices) >= maxNotices {
 		return
 	}
