@@ -164,8 +164,20 @@ class Bucket {
     return this.#left;
   }
 
+  /** Takes n, and returns what arrived wants to know of it. */
   take(n) {
-    this.#left = this.left - n;
+    const taken = { left: this.left, at: this.#at };
+    this.#left -= n;
+    return taken;
+  }
+
+  /**
+   * What was taken has arrived, perhaps only now. A gateway whose own count was full until then has
+   * allowed nothing more for the time on the way.
+   */
+  arrived({ left, at }) {
+    const surplus = left + (this.#clock.now() - at) * this.#perMS - this.burst;
+    if (surplus > 0) this.#left -= surplus;
   }
 
   /** After how many milliseconds n are allowed, or all that ever are at once. */
@@ -648,8 +660,9 @@ class Channels {
     }
     this.#inFlight++;
     this.#namesInFlight += entries.length;
-    this.#pace?.take(entries.length);
-    const waiting = { type, channels: new Map(entries.map((entry) => [entry.name, entry])), names: entries.length, refusals: new Map(), pause: undefined };
+    const taken = this.#pace?.take(entries.length);
+    const channels = new Map(entries.map((entry) => [entry.name, entry]));
+    const waiting = { type, channels, names: entries.length, taken, refusals: new Map(), pause: undefined };
     this.#client.send(id, text, waiting);
   }
 
@@ -681,6 +694,7 @@ class Channels {
     if (waiting.channels.size > 0) return false;
     this.#inFlight--;
     this.#namesInFlight -= waiting.names;
+    if (waiting.taken) this.#pace?.arrived(waiting.taken);
     this.#reportRefusals(waiting);
     if (waiting.pause !== undefined) this.#pauseFor(waiting.pause);
     this.#flush();

@@ -48,6 +48,27 @@ for (const c of crowds) {
   });
 }
 
+test("messages that are late on their way are not sent too soon one after the other", async () => {
+  const rig = new Rig();
+  rig.limits = { ...LIMITS, commands_per_second: 10, commands_burst: 1 };
+  for (const name of rooms(20)) rig.client.subscribe(name, nothing);
+  await rig.open();
+  const gateway = new FakeGateway(rig, { perSecond: 10, burst: 1 });
+  for (let late = 0; gateway.channels.size < 20; late = 90 - late) {
+    while (rig.socket.sent.length === 0) rig.clock.advance(1);
+    rig.clock.advance(late);
+    gateway.serve();
+  }
+  assert.deepEqual([gateway.refused, gateway.heard.length], [0, 20]);
+});
+
+test("no more than a burst is on its way", async () => {
+  const { rig, gateway } = await crowd({ channels: 60, told: { perSecond: 1000, burst: 10 }, rate: { perSecond: 1000, burst: 10 } });
+  for (let i = 0; i < 50; i++) rig.clock.advance(1); // nothing arrives so long
+  await gateway.until(() => gateway.channels.size === 60, { step: 50 });
+  assert.deepEqual([gateway.refused, rig.errors], [0, []]);
+});
+
 test("a publish finds room between subscriptions that wait for the rate", async () => {
   const { rig, gateway } = await crowd({ channels: 3000, told: { perSecond: 100, burst: 2000 }, rate: { perSecond: 100, burst: 2000 } });
   gateway.serve();
