@@ -72,7 +72,7 @@ func TestPrintedConfigurationExplains(t *testing.T) {
 		"\nallow-origin: # from fleetcast.yaml:3\n  - https://a\n",
 		"\nclient-publish: []\n",
 		"\nmax-event: 1KiB # from FLEETCAST_MAX_EVENT\n",
-		"\n# Event loops that serve clients. The kernel spreads connections over them.\n# Default: one per processor; a change takes a restart.\nshards: 2 # from --shards\n",
+		"\n# Event loops that serve clients. The kernel spreads connections over them. Can be from 1 to\n# 1024.\n# Default: one per processor; a change takes a restart.\nshards: 2 # from --shards\n",
 		"\nmax-publishers: 0\n",
 	} {
 		if !strings.Contains(c.out.String(), want) {
@@ -113,7 +113,7 @@ func TestWhereAValueCameFrom(t *testing.T) {
 	writeConfig(t, "f.yaml", "max-event: 0\n")
 	t.Setenv("FLEETCAST_CLIENT_CHANNELS", "0")
 	_, err := readOptions(arguments{"--config=f.yaml", "--max-channels=0"})
-	want := "--max-channels is 0, must be at least 1\nFLEETCAST_CLIENT_CHANNELS is 0, must be at least 1\nf.yaml:1: max-event is 0, must be at least 1"
+	want := "--max-channels is 0, must be from 1 to 1000000000\nFLEETCAST_CLIENT_CHANNELS is 0, must be from 1 to 1000000\nf.yaml:1: max-event is 0, must be from 1 to 32MiB"
 	if err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)
 	}

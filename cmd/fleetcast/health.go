@@ -25,7 +25,7 @@ const maxHealthAnswer = 512
 // Validate is called by the parser.
 func (c *healthCommand) Validate() error {
 	var bad outOfRange
-	bad.positive("--timeout", c.Timeout)
+	bad.timeout("--timeout", c.Timeout)
 	if c.Admin.off {
 		bad.add("--admin (or FLEETCAST_ADMIN) is off: without its admin port a gateway cannot be asked")
 	}

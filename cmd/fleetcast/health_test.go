@@ -47,7 +47,7 @@ func TestHealth(t *testing.T) {
 		{"silence", []string{"--admin=" + silent.Addr().String(), "--timeout=10ms"}, exitFailure, "deadline exceeded"},
 		{"off", []string{"--admin=off"}, exitUsage, "without its admin port a gateway cannot be asked"},
 		{"no port", []string{"--admin=localhost:0"}, exitUsage, "must name the port"},
-		{"no time", []string{"--timeout=0s"}, exitUsage, "--timeout is 0s, must be positive"},
+		{"no time", []string{"--timeout=0s"}, exitUsage, "--timeout is 0s, must be from 1ms to 24h"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

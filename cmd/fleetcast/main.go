@@ -55,6 +55,8 @@ type streams struct {
 const (
 	exitFailure = 1
 	exitUsage   = 2
+	// exitUnknown says that an event may have been published or not.
+	exitUnknown = 3
 )
 
 func main() {
@@ -105,7 +107,7 @@ func run(ctx context.Context, args []string, std streams, received signals) int 
 		return out.Exit(exit, exitFailure, "fleetcast", std.err)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "fleetcast: %v\n%s\n", err, usageHint(err))
+		fmt.Fprintf(std.err, "fleetcast: %v%s\n%s\n", err, suggestion(parser, err), usageHint(err))
 		return exitUsage
 	}
 	if parsed.Selected().Name != "serve" {
@@ -127,6 +129,8 @@ func conclude(parsed *kong.Context, err error, out *stdio.Output, complaints io.
 	switch {
 	case errors.As(err, new(usageError)):
 		return exitUsage
+	case errors.As(err, new(unknownOutcomeError)):
+		return exitUnknown
 	case err != nil:
 		return exitFailure
 	}
@@ -142,6 +146,27 @@ func (e usageError) Unwrap() error { return e.error }
 // errSilentFailure makes the process fail without another word: the command
 // has already said what went wrong.
 var errSilentFailure = errors.New("failed")
+
+// suggestion is the command that was likely meant by an argument that is none.
+// The parser itself suggests flags; it takes this argument for one of serve, which
+// has none.
+func suggestion(parser *kong.Kong, err error) string {
+	given, unexpected := strings.CutPrefix(err.Error(), "unexpected argument ")
+	if !unexpected || strings.Contains(given, "did you mean") {
+		return ""
+	}
+	if strings.EqualFold(given, "help") {
+		return ", did you mean --help?"
+	}
+	var names []string
+	for _, command := range parser.Model.Children {
+		names = append(names, command.Name)
+	}
+	if near := nearest(strings.ToLower(given), names); near != "" {
+		return fmt.Sprintf(", did you mean %q?", near)
+	}
+	return ""
+}
 
 func usageHint(err error) string {
 	command := "fleetcast"

@@ -72,7 +72,7 @@ type options struct {
 	HandshakeTimeout period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a client's whole handshake." detail:"Then 408."`
 	PingInterval     period `group:"times" live:"no" default:"25s" placeholder:"TIME" help:"Time between pings to a client." detail:"Shorter than the idle timeout of usual proxies."`
 	PongTimeout      period `group:"times" live:"no" default:"10s" placeholder:"TIME" help:"Time for a sign of life after a ping." detail:"Any byte is one."`
-	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"From 1ms. Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
+	SendTimeout      period `group:"times" live:"no" default:"0s" derived:"--ping-interval and --pong-timeout together" placeholder:"TIME" help:"Time for a client to acknowledge what was sent, or to take it." detail:"Then the kernel gives the connection up (TCP_USER_TIMEOUT)."`
 	ShutdownDelay    period `group:"times" live:"yes" field:"-" default:"0s" placeholder:"TIME" help:"Time from the signal to stop to the drain: /readyz and /healthz of the client port answer 503, everything else is served as before." detail:"As long as load balancers take to notice, so that they send no client to a gateway that closes its port."`
 	DrainWindow      period `group:"times" live:"yes" default:"5s" placeholder:"TIME" help:"Time over which clients are closed when the gateway stops; 0s is all at once." detail:"Below --drain-timeout, to a short one of which the default gives way. Less if they are so few that closing 100 a second takes less."`
 	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops." detail:"Those who are refused for want of room, with 503 or 429, are told to come back over it too, but over 10s at least."`
@@ -146,6 +146,9 @@ func fallback(f *kong.Flag) string {
 // explanation is all that the options say of themselves.
 func explanation(f *kong.Flag) string {
 	text := strings.TrimSpace(f.Help + " " + f.Tag.Get("detail"))
+	if of, special := spans[f.Name]; special {
+		text += " Can be " + of.String() + "."
+	}
 	if f.IsSlice() {
 		text += " May be repeated."
 	}

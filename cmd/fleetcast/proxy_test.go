@@ -39,7 +39,7 @@ func TestConnectionOptionsOutOfRange(t *testing.T) {
 		want string
 	}{
 		{arguments{"--proxy-header=forwarded"}, "--proxy-header is forwarded, and no proxy is trusted to send it"},
-		{arguments{"--send-buffer=100"}, "--send-buffer is 100, must be 0 or from 4096 to 1073741823"},
+		{arguments{"--send-buffer=100"}, "--send-buffer is 100, must be 0, or from 4KiB to 1GiB"},
 		{arguments{"--connects=1/h burst 1000000000"}, "--connects has a burst that takes longer than a lifetime to be allowed again"},
 	} {
 		if _, err := readOptions(test.args); err == nil || err.Error() != test.want {

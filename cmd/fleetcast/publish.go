@@ -23,7 +23,7 @@ type publishCommand struct {
 	Text    bool          `help:"Take the data as plain text and publish it as a JSON string."`
 	Key     string        `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
 	Quiet   bool          `short:"q" help:"Print nothing on success."`
-	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect and, for one event, to get the answer (${default})."`
+	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect, for the gateway to take an event, and to get the answer to the last (${default})."`
 }
 
 const (
@@ -66,7 +66,7 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	}
 	result, err := p.Publish(ctx, c.Channel, data, c.options()...)
 	if err != nil {
-		return c.withHint(err, data)
+		return c.withHint(c.outcome(err, "the event"), data)
 	}
 	if !c.Quiet {
 		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d subscribers\n", result.Offset, result.Channel, result.Epoch, result.Subscribers)
@@ -74,15 +74,39 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	return nil
 }
 
+// unknownOutcomeError says that an event left, and that nobody knows what became
+// of it.
+type unknownOutcomeError struct{ error }
+
+// Unwrap returns the error itself.
+func (e unknownOutcomeError) Unwrap() error { return e.error }
+
+// outcome says of a failure that events, which are named by what, may have been
+// published all the same, if that is so.
+func (c *publishCommand) outcome(err error, what string) error {
+	var refused *publisher.Error
+	var failed *publisher.FlushError
+	switch {
+	case errors.As(err, &failed) && failed.Lost == 0, // all were answered
+		!errors.As(err, &failed) && errors.As(err, &refused),
+		errors.Is(err, publisher.ErrNotSent):
+		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("the gateway at %s did not answer within %v: %w", c.To, c.Timeout, err)
+	}
+	return unknownOutcomeError{fmt.Errorf("%w\nNobody knows what became of %s: it may have been published or not. Publishing again may publish twice", err, what)}
+}
+
 // publishLines publishes line by line without waiting for each answer, until
 // the input or ctx ends. Events that are refused are reported as they become
 // known and do not stop the rest.
 func (c *publishCommand) publishLines(ctx context.Context, p *publisher.Publisher, std streams) error {
 	sent, refused, err := c.sendLines(ctx, p, std)
-	flushCtx, cancel := outlive(ctx, c.Timeout)
+	// What was sent is waited for although ctx may have ended.
+	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
 	defer cancel()
 	if flushErr := p.Flush(flushCtx); flushErr != nil {
-		return errors.Join(err, fmt.Errorf("of %d events: %w", sent, flushErr))
+		return errors.Join(err, fmt.Errorf("of %d events: %w", sent, c.outcome(flushErr, "some of them")))
 	}
 	if !c.Quiet {
 		fmt.Fprintf(std.err, "published %d events to %s\n", sent, c.Channel)
@@ -119,7 +143,7 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 			data, err = c.data(line.text)
 		}
 		if err == nil {
-			err = p.Send(ctx, c.Channel, data, c.options()...)
+			err = c.send(ctx, p, data)
 		}
 		var refusal *publisher.Error
 		switch {
@@ -134,6 +158,18 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 			return sent, refused, fmt.Errorf("line %d: %w", number, err)
 		}
 	}
+}
+
+// send hands an event over. It waits while the gateway does not take what was
+// handed over before, but not for ever.
+func (c *publishCommand) send(ctx context.Context, p *publisher.Publisher, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	err := p.Send(ctx, c.Channel, data, c.options()...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the gateway at %s has taken nothing for %v: %w", c.To, c.Timeout, err)
+	}
+	return err
 }
 
 // inputLine is a line of the standard input, or what ended it too early.
@@ -188,20 +224,6 @@ func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
 var errUTF16 = errors.New("the input is UTF-16, by its byte order mark; it must be UTF-8; nothing was published")
 
 var errLineTooLong = fmt.Errorf("longer than %d bytes; it and what follows was not published", maxInputLine)
-
-// outlive returns a context that ends some time after ctx, or when it is
-// cancelled.
-func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(grace):
-			cancel()
-		case <-late.Done():
-		}
-	})
-	return late, func() { stop(); cancel() }
-}
 
 // withHint adds the cure to the refusal of data that is not JSON.
 func (c *publishCommand) withHint(err error, data []byte) error {

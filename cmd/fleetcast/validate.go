@@ -10,24 +10,33 @@ import (
 )
 
 // check names every option that is out of range, and where its value comes
-// from. The ranges are those of gateway.Config.
+// from. The ranges are those of spans, and of gateway.Config.
 func (o *options) check() error {
 	if o.Listen.off {
 		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named("listen"))
 	}
 	var errs []error
+	blamed := map[string]bool{}
+	for _, s := range o.settings {
+		if problem := s.outOfSpan(); problem != "" {
+			errs = append(errs, fmt.Errorf("%s %s", o.named(s.name()), problem))
+			blamed[s.name()] = true
+		}
+	}
 	config := o.gatewayConfig(manyConnections)
 	var problems gateway.OptionErrors
 	if errors.As(config.Check(), &problems) {
 		for _, p := range problems {
-			errs = append(errs, fmt.Errorf("%s %s", o.named(o.optionOf(p.Field)), p.Problem))
+			if option := o.optionOf(p.Field); !blamed[option] {
+				errs = append(errs, fmt.Errorf("%s %s", o.named(option), p.Problem))
+			}
 		}
 	}
-	if o.MaxEvent > o.Credits {
+	if o.MaxEvent > o.Credits && !blamed["max-event"] && !blamed["credits"] {
 		errs = append(errs, o.eventOverCredits())
 	}
 	// The default gives way to a short timeout; see Gateway.Drain.
-	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout {
+	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
 		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
 	return errors.Join(append(errs, o.overlaps()...)...)
@@ -83,14 +92,14 @@ func (o *options) optionOf(field string) string {
 // Validate is called by the parser.
 func (c *publishCommand) Validate() error {
 	var bad outOfRange
-	bad.positive("--timeout", c.Timeout)
+	bad.timeout("--timeout", c.Timeout)
 	return errors.Join(bad...)
 }
 
 // Validate is called by the parser.
 func (c *subscribeCommand) Validate() error {
 	var bad outOfRange
-	bad.positive("--timeout", c.Timeout)
+	bad.timeout("--timeout", c.Timeout)
 	return errors.Join(bad...)
 }
 
@@ -115,8 +124,10 @@ func (o *outOfRange) number(flag string, value, least int) {
 	}
 }
 
-func (o *outOfRange) positive(flag string, value time.Duration) {
-	if value <= 0 {
-		o.add("%s is %v, must be positive", flag, value)
+// timeout is for times to wait. Shorter ones than a millisecond are slips.
+func (o *outOfRange) timeout(flag string, value time.Duration) {
+	const least, most = time.Millisecond, 24 * time.Hour
+	if value < least || value > most {
+		o.add("%s is %v, must be from %v to %v", flag, period(value), period(least), period(most))
 	}
 }
