@@ -11,7 +11,7 @@ import (
 // TestOddEvents: the script goes on after any event that the gateway takes.
 func TestOddEvents(t *testing.T) {
 	g := startGateway(t)
-	client := startClient(t, node(t), "ws://"+g.ClientAddrs()[0].String()+gateway.Path)
+	client := startClient(t, node(t), "endtoend.mjs", "ws://"+g.ClientAddrs()[0].String()+gateway.Path)
 	client.expect("open", "error bad_channel no channel")
 	deepest := strings.Repeat("[", jsonscan.MaxDepth) + strings.Repeat("]", jsonscan.MaxDepth)
 	for _, test := range []struct{ data, seen string }{
