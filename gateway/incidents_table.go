@@ -71,6 +71,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricHandshakes, websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + Path, usual: true},
 	{metricHandshakes, websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
+	{metricHandshakes, websocket.ReasonTLS}:              {advice: "clients use wss:// or https:// on this port, which takes no TLS: use ws://, or put a proxy that ends TLS before it"},
 	{metricHandshakes, websocket.ReasonMalformedRequest}: {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadHTTPVersion}:   {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadMethod}:        {advice: adviceProxy, usual: true},

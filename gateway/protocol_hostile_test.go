@@ -80,7 +80,7 @@ var hostiles = []hostile{
 	// What is another protocol, or another version of this one.
 	{"HTTP/1.0", handshakeOf("GET /ws HTTP/1.0"), 505, "bad_http_version"},
 	{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", 505, "bad_http_version"},
-	{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed_request"},
+	{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "tls"},
 	{"PROXY protocol", "PROXY TCP4 192.0.2.1 192.0.2.2 1111 80\r\n" + head + "\r\n", 400, "malformed_request"},
 	{"PROXY protocol, binary", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c", 400, "malformed_request"},
 	{"two empty lines first", "\r\n\r\n" + head + "\r\n", 400, "malformed_request"},

@@ -199,7 +199,7 @@ func (p *publisher) sniff(b []byte) (rest []byte, outcome verdict) {
 
 // strangers are what connections are told that speak something else.
 var strangers = map[publish.Protocol]string{
-	publish.TLS:     "this port takes no TLS",
+	publish.TLS:     "this port takes no TLS: connect without it (redis:// and not rediss://), or through a proxy that ends TLS",
 	publish.UTF16:   "the text starts as UTF-16 does; send UTF-8",
 	publish.Unknown: "send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}",
 }

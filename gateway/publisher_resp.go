@@ -53,6 +53,7 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	case c.Inline && publish.IsHTTP(b[:n]):
 		p.refused(command.PermissionDenied, "an HTTP request")
 		in.warnOfHTTP(p)
+		in.replies = publish.AppendHTTPRefusal(in.replies, b[:n])
 		return n, stepClose
 	}
 	start := len(in.replies)

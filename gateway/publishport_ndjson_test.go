@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -221,7 +223,7 @@ func TestVanishInMidLine(t *testing.T) {
 
 func TestUnknownFirstByte(t *testing.T) {
 	s := start(t)
-	for input, line := range map[string]int{"[1]\n": 1, "\"x\"\n": 1, "\r\n \n 5\n": 3, "\x16\x03\x01": 1, "\x00": 1} {
+	for input, line := range map[string]int{"[1]\n": 1, "\"x\"\n": 1, "\r\n \n 5\n": 3, "\x00": 1} {
 		p := s.publisher()
 		p.sends(input)
 		want := fmt.Sprintf(`{"line":%d,"error":{"code":"bad_request","message":"send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}"}}`, line)
@@ -230,6 +232,20 @@ func TestUnknownFirstByte(t *testing.T) {
 		}
 		p.ends()
 		p.Close()
+	}
+}
+
+// refusesHTTP reads the response to an HTTP request, which must say where to publish by HTTP.
+func (p *peer) refusesHTTP(method string) {
+	p.Helper()
+	response, err := http.ReadResponse(p.in, &http.Request{Method: strings.ToUpper(method)})
+	if err != nil {
+		p.Fatalf("reading the response to %s: %v", method, err)
+	}
+	body, err := io.ReadAll(response.Body)
+	said := strings.Contains(string(body), "POST /api/publish on the admin port")
+	if err != nil || response.StatusCode != 400 || said != (method != "HEAD") {
+		p.Errorf("%s is answered with %d %q, %v", method, response.StatusCode, body, err)
 	}
 }
 
@@ -244,6 +260,9 @@ func TestHTTPIsCutOff(t *testing.T) {
 		} {
 			p := s.publisher()
 			p.sends(input)
+			if strings.Contains(input, " HTTP/") {
+				p.refusesHTTP(method)
+			}
 			p.ends()
 			p.Close()
 		}

@@ -1,6 +1,9 @@
 package publish
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // Protocol is what a connection to the publish port speaks.
 type Protocol uint8
@@ -82,4 +85,23 @@ func IsHTTP(line []byte) bool {
 		}
 	}
 	return false
+}
+
+// AppendHTTPRefusal appends the response to an HTTP request of which line is the request line; it appends
+// nothing if line is none, as a word of RESP that is an HTTP method too.
+func AppendHTTPRefusal(dst, line []byte) []byte {
+	if !bytes.Contains(line, []byte(" HTTP/1.")) {
+		return dst
+	}
+	const body = "This is the publish port of fleetcast, which takes JSON lines and RESP, but not HTTP.\n" +
+		"To publish by HTTP: POST /api/publish on the admin port (--admin, by default http://localhost:8081),\n" +
+		"with the header Content-Type: application/json.\n"
+	dst = append(dst, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	if method, _, _ := bytes.Cut(bytes.TrimLeft(line, " "), []byte{' '}); bytes.EqualFold(method, []byte("HEAD")) {
+		return dst
+	}
+	return append(dst, body...)
 }

@@ -20,6 +20,9 @@ const MaxHandshake = 8 << 10
 func RequestLength(b []byte, seen int) (n int, refused *HandshakeError) {
 	head := TrimEmptyLine(b)
 	if len(head) > 0 && !firstBytes[head[0]] {
+		if head[0] == tlsHandshake {
+			return 0, errTLS
+		}
 		return 0, errNotHTTP
 	}
 	skipped := len(b) - len(head)
@@ -34,6 +37,9 @@ func RequestLength(b []byte, seen int) (n int, refused *HandshakeError) {
 	}
 	return 0, errHeadTooLarge
 }
+
+// tlsHandshake is the type of the TLS record that holds a client's greeting.
+const tlsHandshake = 22
 
 // firstBytes are those that a head may begin with. A line end is among them
 // because it may be the first byte of an empty line, or is refused as that.

@@ -10,6 +10,7 @@ import (
 // only who gathers the head knows its age and what is free.
 const (
 	ReasonMalformedRequest = "malformed_request" // 400
+	ReasonTLS              = "tls"               // 400: a TLS client's greeting
 	ReasonBadHTTPVersion   = "bad_http_version"  // 505
 	ReasonBadMethod        = "bad_method"        // 405
 	ReasonNotFound         = "not_found"         // 404: WebSocket, on another path
@@ -54,6 +55,8 @@ var (
 		"the request line alone is longer than the " + strconv.Itoa(MaxHandshake) + " bytes that a request head may have; send a shorter query"}
 	errNotHTTP = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"the first line is not an HTTP request line; send 'GET /path HTTP/1.1'"}
+	errTLS = &HandshakeError{http.StatusBadRequest, ReasonTLS,
+		"this port takes no TLS; connect with ws:// or http://, or through a proxy that ends TLS"}
 	errBadLineEnd = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"a line of the request head does not end in CR LF"}
 	errBadField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,

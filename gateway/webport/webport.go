@@ -44,14 +44,25 @@ type Port struct {
 	close  context.CancelFunc
 	freed  chan struct{} // tells one who waits for room that there is some
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	logger *slog.Logger
+	mu     sync.Mutex
+	conns  map[*conn]struct{}
+	greets greetings
 }
+
+// greetings are TLS clients' on this port, which takes no TLS.
+type greetings struct {
+	untold int // since the last line of the log
+	told   time.Time
+}
+
+// greetingInterval is how often a line tells of greetings at most.
+const greetingInterval = time.Minute
 
 // New returns a port that handler serves. What is wrong with connections is
 // logged as warnings.
 func New(handler http.Handler, logger *slog.Logger) *Port {
-	p := &Port{freed: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
+	p := &Port{logger: logger, freed: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
 	p.closed, p.close = context.WithCancel(context.Background())
 	p.server = &http.Server{
 		Handler:           tracking(handler),
@@ -108,8 +119,38 @@ func (s stage) grace() time.Duration {
 type conn struct {
 	net.Conn
 	port  *Port
+	met   bool // bytes have come
 	stage stage
 	since time.Time // of the stage
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (n int, err error) {
+	n, err = c.Conn.Read(b)
+	if n > 0 && !c.met {
+		const tlsHandshake = 22 // the type of the TLS record that holds a client's greeting
+		if c.met = true; b[0] == tlsHandshake {
+			c.port.greeted(c.RemoteAddr())
+		}
+	}
+	return n, err
+}
+
+// greeted logs that a TLS client has come, unless that was logged lately. The client is answered as
+// whoever sends no HTTP.
+func (p *Port) greeted(from net.Addr) {
+	p.mu.Lock()
+	p.greets.untold++
+	count, now := p.greets.untold, time.Now()
+	tell := now.Sub(p.greets.told) >= greetingInterval
+	if tell {
+		p.greets = greetings{told: now}
+	}
+	p.mu.Unlock()
+	if tell {
+		p.logger.Warn("TLS clients came to the admin port, which takes no TLS: use http:// and not https://, or a proxy that ends TLS",
+			"count", count, "address", from.String(), "next_warning_in", greetingInterval)
+	}
 }
 
 // Close implements net.Conn.
