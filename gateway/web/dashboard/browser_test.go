@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -109,7 +111,7 @@ func TestFigures(t *testing.T) {
 	}
 	for selector, want := range map[string]string{
 		"#clients": "4of 1,000", "#subscriptions": "51.25 per client", "#channels": "2of 1,000", "#publishers": "1of 100",
-		"#events small": "5 in all", "#deliveries small": "20 in all", "#backlog": "0 B0 clients lag", "#credits": "0 Bof 64 MiB",
+		"#events small": "5 in all", "#deliveries small": "20 in all", "#backlog": "0 Bof 1 GiB, 0 clients lag", "#credits": "0 Bof 64 MiB",
 		"#uptime small": "version v1.2.3", "#headline": "All is well",
 	} {
 		p.await(selector, want)
@@ -169,11 +171,13 @@ func TestPhoneWithHostileNames(t *testing.T) {
 	f := newFront(t, g)
 	hostile := []string{`<img src=x onerror="window.broken=1">`, strings.Repeat("w", 255), "a\u202eb", "__proto__"}
 	f.set(func(f *front) {
-		channels, laggards := []any{}, []any{}
+		channels, laggards, publishers := []any{}, []any{}, []any{}
 		for _, name := range hostile {
 			channels = append(channels, object{"channel": name, "subscribers": 1_000_000, "epoch": "e", "offset": 9_000_000_000_000_000})
 			laggards = append(laggards, object{"client": name, "shard": 63, "address": name, "backlog_bytes": 1 << 20, "oldest_seconds": 1})
+			publishers = append(publishers, object{"publisher": name, "name": name, "protocol": name, "address": name, "events_per_second": 1e9, "bytes_per_second": 1e18})
 		}
+		f.answers["/api/publishers"] = object{"publishers": publishers}
 		f.answers["/api/channels"], f.answers["/api/laggards"] = object{"channels": channels}, object{"laggards": laggards}
 		f.change = func(stats object) {
 			total := stats["total"].(object)
@@ -190,6 +194,8 @@ func TestPhoneWithHostileNames(t *testing.T) {
 	p.await("#top tbody tr:nth-child(4)", "__proto__")
 	p.await("#top tbody", `a\u202eb`)
 	p.await("#laggards tbody", hostile[0])
+	p.await("#senders tbody", `a\u202eb`)
+	p.await("#loud tbody", "__proto__")
 	p.await("#matters", "1,000,000 of 1,000,000 (100 %)")
 	p.await("#shards tbody tr:nth-child(64)", "1,000,000")
 	if width := ask[int](p, `document.documentElement.scrollWidth`); width > 360 {
@@ -256,4 +262,55 @@ func TestEnding(t *testing.T) {
 	p.run(`document.getElementById("find").requestSubmit()`)
 	p.await("#client-state", "nothing is known of it")
 	p.quiet(false)
+}
+
+// A real flood of one channel, by a RESP client with a name: the verdict names both and
+// does not blame those who cannot follow, and the tables have them first. The
+// publisher can be disconnected from the page.
+func TestFlood(t *testing.T) {
+	g := startGateway(t)
+	f := newFront(t, g)
+	f.set(func(f *front) { clear(f.answers) })
+	quiet := publisherOf(t, g)
+	for i := range 20 {
+		if _, err := quiet.Publish(t.Context(), fmt.Sprint("quiet.", i), []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 12 { // they do not read
+		subscribe(t, g, "loud")
+	}
+	p := open(t, f, "light", 1280)
+	p.await("#headline", "All is well")
+	flood(t, g.PublishAddrs()[0].String(), "price-feed", "loud")
+	p.await("#loud tbody tr:first-child th", "loud")
+	p.await("#senders tbody tr:first-child th", "price-feed")
+	p.await("#matters li[data-id=flood]", "The channel loud is flooded: ")
+	p.await("#matters li[data-id=flood]", `"price-feed" at 127.0.0.1:`)
+	if text := p.text("#matters"); strings.Contains(text, "raise --backlog") || !strings.Contains(text, "An effect of the flooded channel") {
+		t.Errorf("the verdict is %s", text)
+	}
+	p.run(`document.querySelector("#senders tbody tr:first-child button").click()`)
+	p.await("#confirm-title", `"price-feed" at 127.0.0.1:`)
+	p.run(`document.getElementById("confirm-go").click()`)
+	p.await("#notice", `Disconnected: publisher `)
+	p.quiet(true)
+}
+
+// flood publishes to a channel as fast as the gateway takes it, until the gateway ends the
+// connection.
+func flood(t *testing.T, addr, name, channel string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	go func() {
+		_, err := fmt.Fprintf(conn, "CLIENT SETNAME %s\r\n", name)
+		for batch := strings.Repeat("PUBLISH "+channel+" "+strings.Repeat("7", 200)+"\r\n", 50); err == nil; {
+			_, err = io.WriteString(conn, batch)
+		}
+	}()
 }

@@ -4,7 +4,7 @@
 //
 // index.html and dashboard.css are what is seen. Of the modules, figures.js and
 // verdict.js are pure functions from answers of /api/stats to rates, quantiles and
-// a verdict, format.js writes numbers and names; plots.js, tables.js and dialogs.js
+// a verdict, flood.js from those of /api/channels and /api/publishers to the flood behind it, format.js writes numbers and names; plots.js, tables.js and dialogs.js
 // draw; dashboard.js asks and tells them.
 package dashboard
 

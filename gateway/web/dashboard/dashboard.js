@@ -2,7 +2,8 @@
 
 import { Failure, ask } from "./api.js";
 import * as dialogs from "./dialogs.js";
-import { Course, History, at, rates, shardRows, sum } from "./figures.js";
+import { Course, History, MINUTE, at, rates, shardRows, sum } from "./figures.js";
+import { findFlood } from "./flood.js";
 import * as format from "./format.js";
 import * as plots from "./plots.js";
 import * as tables from "./tables.js";
@@ -14,6 +15,7 @@ const PAUSE_FAILED = 2000; // and while nothing answers
 const PATIENCE = 6000; // ms for /api/stats: it names a loop that does not answer after 5 s
 const ABSENT = 60_000; // ms until something is asked for again that the gateway does not offer
 const MANY_CHANNELS = 50_000; // the gateway looks at all for its list: not so often beyond
+const CALM = 60, UNWELL = 10; // polls between two such lists then, and while something is not well
 const HOLD = 5000; // ms for which the verdict keeps what has gone
 const TELL_RESTART = 300_000; // ms for which a restart is told
 
@@ -31,42 +33,60 @@ let redraw = () => {};
 // A part of the API that is asked for beside the statistics.
 class Part {
   #absentUntil = -Infinity;
+  answer = null;
   list = null;
   words = format.NONE;
 
-  constructor(path, key, prepare = (list) => list) {
-    Object.assign(this, { path, key, prepare });
+  constructor(path, key) {
+    Object.assign(this, { path, key });
   }
 
   async refresh() {
     if (performance.now() < this.#absentUntil) return;
     try {
       const { body } = await ask(this.path);
-      const list = Array.isArray(body[this.key]) ? body[this.key].slice(0, 10) : [];
-      this.list = this.prepare(list);
+      this.list = Array.isArray(body[this.key]) ? body[this.key].slice(0, 10) : [];
+      this.answer = { ...body, [this.key]: this.list };
     } catch (error) {
       if (error.status === 404 || error.status === 501) this.#absentUntil = performance.now() + ABSENT;
-      this.list = null;
+      this.answer = this.list = null;
       this.words = error.status === 404 ? "This gateway does not tell." : `Not to be had: ${error.message}`;
     }
   }
 }
 
-let offsets = { at: 0, of: new Map() };
+const channels = new Part("/api/channels?order=subscribers&limit=10", "channels");
+const loud = {
+  events: new Part("/api/channels?order=events&limit=10", "channels"),
+  bytes: new Part("/api/channels?order=bytes&limit=10", "channels"),
+  deliveries: new Part("/api/channels?order=deliveries&limit=10", "channels"),
+};
+const senders = new Part("/api/publishers?limit=10", "publishers");
+const laggards = new Part("/api/laggards?limit=10", "laggards");
 
-// withRates adds to channels how fast their offsets grow.
-function withRates(list) {
-  const now = performance.now(), before = offsets;
-  offsets = { at: now, of: new Map(list.map((channel) => [channel.channel, channel])) };
-  return list.map((channel) => {
-    const was = before.of.get(channel.channel);
-    const grown = was && was.epoch === channel.epoch ? channel.offset - was.offset : null;
-    return { ...channel, rate: grown !== null && grown >= 0 && now > before.at ? (grown * 1000) / (now - before.at) : null };
-  });
+// What is asked for in turn, one part with each poll. For channels the gateway looks at
+// all that it keeps.
+const turns = [loud.events, senders, loud.bytes, loud.events, senders, loud.deliveries, loud.events, senders, channels];
+let well = true;
+let lastFlood = null; // {flood, wall}: when it was last seen
+
+// refreshParts asks for what is due in this round.
+async function refreshParts(many) {
+  const all = round === 0 || (many && round % (well ? CALM : UNWELL) === 0); // at first, so that the page is whole at once
+  const due = all ? new Set(turns) : many ? [senders] : [turns[round % turns.length]];
+  for (const part of due) await part.refresh();
+  if (round % 2 === 0) await laggards.refresh();
 }
 
-const channels = new Part("/api/channels?order=subscribers&limit=10", "channels", withRates);
-const laggards = new Part("/api/laggards?limit=10", "laggards");
+// flooded is the flood of the moment, or the last one within a minute: what it has
+// done is told for as long.
+function flooded() {
+  const flood = findFlood(Object.values(loud).map(({ answer }) => answer), senders.answer);
+  const wall = Date.now();
+  if (flood) lastFlood = { flood, wall };
+  else if (lastFlood && wall - lastFlood.wall > MINUTE) lastFlood = null;
+  return lastFlood && { ...lastFlood.flood, until: flood ? undefined : lastFlood.wall };
+}
 
 async function poll() {
   try {
@@ -84,9 +104,7 @@ async function poll() {
     return;
   }
   // One request at a time, and these not with every poll.
-  const every = history.last.stats.publish?.streams > MANY_CHANNELS ? 60 : 2;
-  if (round % every === 0) await channels.refresh();
-  if (round % every !== 0 || round === 0) await laggards.refresh();
+  await refreshParts(history.last.stats.publish?.streams > MANY_CHANNELS);
   round++;
   await dialogs.refresh();
   showParts();
@@ -109,7 +127,7 @@ function take(stats, date) {
   if (!before) course.gap(wall / 1000);
   else {
     course.add(wall / 1000, [rate?.deliveries, rate?.events, at(stats, "total.clients"),
-      rate?.p50?.value, rate?.p99?.value, at(stats, "total.backlog_bytes")]);
+      rate?.p50?.value, rate?.p99?.value, at(stats, "backlog_memory_bytes")]);
   }
 }
 
@@ -131,7 +149,9 @@ function show() {
 
 function showParts() {
   tables.channels(channels.list, channels.words);
-  tables.laggards(laggards.list, laggards.words, dialogs.open);
+  tables.loud(loud.events.list, loud.events.words);
+  tables.senders(senders.list, senders.words, dialogs.sender);
+  tables.laggards(laggards.list, at(laggards.answer ?? {}, "total"), laggards.words, dialogs.open);
 }
 
 // showVerdict also runs while an answer is awaited, to tell of the silence.
@@ -140,7 +160,8 @@ function showVerdict() {
   const ms = now - (answered?.at ?? began);
   const silence = { ms, since: failure?.since ?? answered?.wall, message: failure?.message };
   const quiet = Boolean(failure) || ms >= expected() + THRESHOLDS.silence;
-  const found = judge({ history, silence: quiet ? silence : null, laggards: laggards.list });
+  const found = judge({ history, silence: quiet ? silence : null, laggards: laggards.answer, flood: flooded() });
+  well = found.length === 0;
   const items = history.last || quiet ? steady(found, matters, now, HOLD) : null;
   document.body.classList.toggle("stale", quiet);
   const told = [];
@@ -164,7 +185,9 @@ function showTiles(stats, rate) {
   tile("bytes", format.bytes(rate?.bytesOut), number("total.bytes_out") === null ? "" : `${format.bytes(number("total.bytes_out"))} in all`);
   tile("latency", format.quantile(rate?.p99), `p50 ${format.quantile(rate?.p50)}`);
   const lagging = number("total.lagging");
-  tile("backlog", format.bytes(number("total.backlog_bytes")), lagging === null ? "" : lagging === 1 ? "1 client lags" : `${format.count(lagging)} clients lag`);
+  const bound = number("limits.backlog_memory_bytes");
+  tile("backlog", format.bytes(number("backlog_memory_bytes")),
+    [bound === null ? "" : `of ${format.bytes(bound)}`, lagging === null ? "" : lagging === 1 ? "1 client lags" : `${format.count(lagging)} clients lag`].filter(Boolean).join(", "));
   const credits = number("limits.credits_bytes");
   tile("credits", format.bytes(number("publish.credits_used_bytes")), credits === null ? "" : `of ${format.bytes(credits)}`);
   const started = Date.parse(stats.started_at);

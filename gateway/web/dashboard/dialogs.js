@@ -1,6 +1,7 @@
 // The dialogs: a client in detail, and the question before something is ended.
 
 import { ask, client as path } from "./api.js";
+import { senderName } from "./flood.js";
 import * as format from "./format.js";
 import { $, make, write } from "./tables.js";
 
@@ -142,6 +143,26 @@ function disconnect(id) {
       await ask(`${path(id)}/disconnect`, { method: "POST" });
       if (wanted === id) $("client").close();
       return `Client ${format.name(id)} was disconnected.`;
+    },
+  });
+}
+
+// sender asks whether a publisher is to be disconnected; one that is a client is
+// looked at instead.
+export function sender(publisher) {
+  if (publisher.protocol === "websocket") {
+    open(String(publisher.publisher));
+    return;
+  }
+  const who = senderName(publisher);
+  confirm({
+    title: `Disconnect ${who}?`,
+    text: `It has sent ${format.count(publisher.events)} events, ${format.measure(publisher.events_per_second)} a second. It is told the reason by an error, and what it has sent and was not handled yet is dropped. ` +
+      "Most libraries connect again at once: --publisher-rate bounds what each connection publishes.",
+    go: "Disconnect",
+    async act() {
+      await ask(`/api/publishers/${encodeURIComponent(publisher.publisher)}/disconnect`, { method: "POST" });
+      return `Disconnected: ${who}.`;
     },
   });
 }

@@ -37,7 +37,7 @@ type front struct {
 func newFront(t *testing.T, g *gateway.Gateway) *front {
 	t.Helper()
 	f := &front{admin: g.AdminHandler(gateway.Admin{Version: "1.2.3"}), answers: map[string]any{
-		"/api/channels": object{"channels": []any{}}, "/api/laggards": object{"laggards": []any{}},
+		"/api/channels": object{"channels": []any{}}, "/api/laggards": object{"laggards": []any{}, "total": 0},
 	}}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
@@ -97,7 +97,7 @@ func (f *front) serveStats(w http.ResponseWriter, r *http.Request) {
 	stats["ready"] = true
 	stats["version"] = "v1.2.3"
 	stats["started_at"] = "2026-01-02T03:04:05.678Z"
-	stats["limits"] = object{"max_clients": 1000, "max_publishers": 100, "max_channels": 1000, "credits_bytes": 64 << 20, "backlog_bytes": 1 << 20}
+	stats["limits"] = object{"max_clients": 1000, "max_publishers": 100, "max_channels": 1000, "credits_bytes": 64 << 20, "backlog_bytes": 1 << 20, "backlog_memory_bytes": 1 << 30}
 	for _, part := range append([]any{stats["total"]}, stats["shards"].([]any)...) {
 		part := part.(object)
 		delete(part, "turn_seconds")

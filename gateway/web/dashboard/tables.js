@@ -113,7 +113,7 @@ function namedRow(cells) {
   return row;
 }
 
-// channels shows the answer's channels: [{channel, subscribers, offset, rate}].
+// channels shows the answer's channels by subscribers.
 // Null: words say why there are none.
 export function channels(list, words) {
   const shown = rows($("top").tBodies[0], list?.length ?? 0, () => namedRow(4));
@@ -122,14 +122,52 @@ export function channels(list, words) {
     named(cells[0], channel.channel);
     write(cells[1], format.count(channel.subscribers));
     write(cells[2], format.count(channel.offset));
-    write(cells[3], format.measure(channel.rate));
+    write(cells[3], format.measure(channel.events_per_second));
   }
   write($("top-empty"), list ? (list.length ? "" : "No channel is in use.") : words);
 }
 
-// laggards shows the answer's clients. open is called with the name of one that is
+// loud shows the answer's channels by rate.
+export function loud(list, words) {
+  const shown = rows($("loud").tBodies[0], list?.length ?? 0, () => namedRow(4));
+  for (const [i, channel] of (list ?? []).entries()) {
+    const { cells } = shown[i];
+    named(cells[0], channel.channel);
+    write(cells[1], format.measure(channel.events_per_second));
+    write(cells[2], format.bytes(channel.bytes_per_second));
+    write(cells[3], format.measure(channel.deliveries_per_second));
+  }
+  write($("loud-empty"), list ? (list.length ? "" : "No channel is in use.") : words);
+}
+
+// senders shows the answer's publishers by rate. open is called with the one that is
 // asked for.
-export function laggards(list, words, open) {
+export function senders(list, words, open) {
+  const shown = rows($("senders").tBodies[0], list?.length ?? 0, () => {
+    const row = namedRow(4);
+    const button = make("button", "link");
+    button.type = "button";
+    button.addEventListener("click", () => open(row.sender));
+    row.cells[0].append(button);
+    return row;
+  });
+  for (const [i, sender] of (list ?? []).entries()) {
+    const { cells } = shown[i];
+    shown[i].sender = sender;
+    const [button] = cells[0].children;
+    write(button, format.name(sender.name || sender.publisher));
+    button.disabled = sender.protocol === "http";
+    button.title = `${format.name(sender.publisher)}, ${format.name(sender.protocol)}${sender.paused ? ", waits for credit" : ""}`;
+    named(cells[1], sender.address);
+    write(cells[2], format.measure(sender.events_per_second));
+    write(cells[3], format.bytes(sender.bytes_per_second));
+  }
+  write($("senders-empty"), list ? (list.length ? "" : "Nobody publishes.") : words);
+}
+
+// laggards shows the answer's clients, of which there are total. open is called with the
+// name of one that is asked for.
+export function laggards(list, total, words, open) {
   const shown = rows($("laggards").tBodies[0], list?.length ?? 0, () => {
     const row = namedRow(4);
     const button = make("button", "link");
@@ -148,7 +186,8 @@ export function laggards(list, words, open) {
     write(cells[2], format.bytes(laggard.backlog_bytes));
     write(cells[3], format.seconds(laggard.oldest_seconds));
   }
-  write($("laggards-empty"), list ? (list.length ? "" : "Every client keeps up.") : words);
+  const more = total - (list?.length ?? 0);
+  write($("laggards-empty"), !list ? words : !list.length ? "Every client keeps up." : more > 0 ? `and ${format.count(more)} more` : "");
 }
 
 // counts shows a table of reasons: what the last minute added, and all.

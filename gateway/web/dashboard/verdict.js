@@ -42,8 +42,9 @@ const within = (seconds) => (Math.abs(seconds - MINUTE / 1000) < 5 ? "in the las
 // judge returns what is not well, the worst first: [{id, level, text, advice}],
 // where level is "bad" or "warn" and id stays the same while the matter does.
 // history: of figures.js. silence: {ms, since, message} without an answer, where
-// since is a time of day. laggards: as /api/laggards answers, or null.
-export function judge({ history, silence, laggards }) {
+// since is a time of day. laggards: as /api/laggards answers, or null. flood: of
+// flood.js, or null; its until is a time of day if it is over.
+export function judge({ history, silence, laggards, flood }) {
   const found = [];
   const add = (level, id, text, advice) => found.push({ level, id, text, advice });
   const quiet = silence && (silence.message || silence.ms >= THRESHOLDS.silence);
@@ -56,8 +57,32 @@ export function judge({ history, silence, laggards }) {
     tellBacklog(add, history, laggards);
     tellMinute(add, history);
     tellLoops(add, history);
+    if (flood) tellFlood(found, flood);
   }
-  return [...found.filter(({ level }) => level === "bad"), ...found.filter(({ level }) => level !== "bad")];
+  return ranked(found);
+}
+
+// ranked puts what is bad first, then the flood, which is the cause of what follows.
+function ranked(found) {
+  const rank = ({ level, id }) => (level === "bad" ? 0 : id === "flood" ? 1 : 2);
+  return found.toSorted((a, b) => rank(a) - rank(b));
+}
+
+// What a flooded channel brings about. Whoever is concerned is its victim.
+const effects = new Set(["paused", "credits", "limit-backlog", "backlog", "lagging", "oldest", "slow", "latency", "turns", "busy"]);
+
+// tellFlood names a flooded channel if something suffers from it: one that is loud
+// and harms nobody is none.
+function tellFlood(found, { channel, text, sender, until }) {
+  const harmed = found.filter(({ id }) => effects.has(id));
+  if (!harmed.length) return;
+  for (const item of harmed) item.advice = "An effect of the flooded channel: see there first.";
+  const when = until ? ` until ${format.clock(until)}` : "";
+  found.push({
+    level: "warn", id: "flood", text: `The channel ${format.name(channel)} ${until ? "was" : "is"} flooded${when}: ${text}.`,
+    advice: (sender ? `Most is sent by ${sender}: ` : "Several publishers send: see those with the highest rates, and ") +
+      "stop it at its source, disconnect it, or bound it with --publisher-rate.",
+  });
 }
 
 function tellSilence(add, { since, message }) {
@@ -87,6 +112,11 @@ function tellLimits(add, stats) {
     const level = used >= most ? "bad" : "warn";
     add(level, `limit-${id}`, `${what}: ${format.count(used)} of ${format.count(most)} (${format.percent(used / most)}).`, advice);
   }
+  const held = at(stats, "backlog_memory_bytes"), bound = at(stats, "limits.backlog_memory_bytes");
+  if (held !== null && bound > 0 && held >= THRESHOLDS.full * bound) {
+    add("bad", "limit-backlog", `The backlogs hold ${format.bytes(held)} of ${format.bytes(bound)} (${format.percent(held / bound)}).`,
+      "At the bound the clients with the largest are cut off. See the loudest channels and the laggards; raise --backlog-memory if there is memory.");
+  }
 }
 
 function tellPublishers(add, history) {
@@ -104,16 +134,18 @@ function tellPublishers(add, history) {
 function tellBacklog(add, history, laggards) {
   const { stats } = history.last;
   const advice = "Look at the laggards: a few bad lines can be disconnected; many mean that the network out is full.";
-  const backlog = at(stats, "total.backlog_bytes"), was = history.since(RECENT);
-  const from = was ? at(was.stats, "total.backlog_bytes") : null;
+  const backlog = at(stats, "backlog_memory_bytes"), was = history.since(RECENT);
+  const from = was ? at(was.stats, "backlog_memory_bytes") : null;
+  const bound = at(stats, "limits.backlog_memory_bytes");
   if (backlog >= THRESHOLDS.backlog && from !== null && backlog > THRESHOLDS.backlogGrowth * from) {
-    add("warn", "backlog", `The backlog grows: ${format.bytes(backlog)}, ${format.bytes(from)} a moment ago.`, advice);
+    add("warn", "backlog", `The backlog grows: ${format.bytes(backlog)}${bound > 0 ? ` of ${format.bytes(bound)}` : ""}, ${format.bytes(from)} a moment ago.`, advice);
   }
-  const lagging = at(stats, "total.lagging"), clients = at(stats, "total.clients");
+  // The list was asked for at another moment: what is said must fit what it shows.
+  const lagging = at(laggards ?? {}, "total") ?? at(stats, "total.lagging"), clients = at(stats, "total.clients");
   if (lagging !== null && lagging >= Math.max(THRESHOLDS.laggingLeast, THRESHOLDS.lagging * clients)) {
     add("warn", "lagging", `${plural(lagging, "client lags", "clients lag")} (${format.percent(lagging / clients)} of all).`, advice);
   }
-  const oldest = Math.max(0, ...(laggards ?? []).map((laggard) => at(laggard, "oldest_seconds") ?? 0));
+  const oldest = Math.max(0, ...(laggards?.laggards ?? []).map((laggard) => at(laggard, "oldest_seconds") ?? 0));
   if (oldest >= THRESHOLDS.oldest) {
     add("warn", "oldest", `A client's events have waited for ${format.seconds(oldest)}.`, advice);
   }
@@ -125,7 +157,7 @@ function tellMinute(add, history) {
   const clients = at(history.last.stats, "total.clients") ?? 0;
   if (slow > 0) {
     add("warn", "slow", `${plural(slow, "client was", "clients were")} disconnected as too slow ${when}.`,
-      "Their lines or programs do not keep up: publish less to their channels, raise --backlog, or see --slow-policy.");
+      "Their lines or programs do not keep up. See the channels with the highest rates: publish less to these, or see --slow-policy.");
   }
   if (lost >= Math.max(THRESHOLDS.pingTimeoutsLeast, THRESHOLDS.pingTimeouts * clients)) {
     add("warn", "lost", `${plural(lost, "client", "clients")} did not answer pings ${when}.`,
@@ -188,5 +220,5 @@ export function steady(found, seen, now, hold) {
     if (now >= until || (id === "silent" && !found.includes(item))) seen.delete(id);
     else kept.push(item);
   }
-  return [...kept.filter(({ level }) => level === "bad"), ...kept.filter(({ level }) => level !== "bad")];
+  return ranked(kept);
 }

@@ -42,9 +42,12 @@ test("what is not well", () => {
     ["paused", "warn", "2 wait", (s) => { s.publish.paused = 2; }],
     ["paused", "warn", "1 waits", (s) => { s.total.paused = 1; }],
     ["credits", "warn", "900 B", (s) => { s.publish.credits_used_bytes = 900; }],
-    ["backlog", "warn", "grows: 12 MiB", (s, t) => { s.total.backlog_bytes = t << 20; }],
+    ["backlog", "warn", "grows: 12 MiB", (s, t) => { s.backlog_memory_bytes = t << 20; }],
+    ["backlog", "warn", "grows: 12 MiB of 100 MiB", (s, t) => { s.backlog_memory_bytes = t << 20; s.limits.backlog_memory_bytes = 100 << 20; }],
+    ["limit-backlog", "bad", "91 MiB of 100 MiB (91 %)", (s) => { s.backlog_memory_bytes = 91 << 20; s.limits.backlog_memory_bytes = 100 << 20; }],
+    ["lagging", "warn", "12 clients lag", (s) => { s.total.lagging = 40; }, { laggards: { laggards: [], total: 12 } }],
     ["lagging", "warn", "10 clients lag (20 %", (s) => { s.total.lagging = 10; }],
-    ["oldest", "warn", "12 s", null, { laggards: [{ oldest_seconds: 12 }, {}] }],
+    ["oldest", "warn", "12 s", null, { laggards: { laggards: [{ oldest_seconds: 12 }, {}], total: 2 } }],
     ["slow", "warn", "12 clients were disconnected as too slow in the last 12 s", (s, t) => { s.total.disconnects.slow_consumer = t; }],
     ["lost", "warn", "12 clients", (s, t) => { s.total.disconnects.ping_timeout = t; }],
     ["handshakes", "bad", "full 12", (s, t) => { s.total.handshake_failures.full = t; }],
@@ -73,7 +76,7 @@ test("what is no reason for alarm", () => {
     ["old counts", (s) => { s.total.disconnects.slow_consumer = 9; s.total.handshake_failures.full = 9; s.publish.errors.limit_exceeded = 9; }],
     ["few probes", (s, t) => { s.total.handshake_failures.not_found = t >> 2; }],
     ["drained handshakes", (s, t) => { s.total.handshake_failures.draining = t * 9; }],
-    ["a backlog that shrinks", (s, t) => { s.total.backlog_bytes = (20 - t) << 20; }],
+    ["a backlog that shrinks", (s, t) => { s.backlog_memory_bytes = (20 - t) << 20; }],
     ["fast loops", (s, t) => { s.total.publish_to_write_seconds = histogram(t, 0.01); s.shards = [{ turn_seconds: histogram(t, 0.01) }]; }],
   ]) assert.deepEqual(after(change), [], name);
 });
