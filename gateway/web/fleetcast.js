@@ -80,11 +80,12 @@ function limitsOf({ limits }) {
 
 /** The listeners of one object, by the name of what they listen to. */
 class Listeners {
-  #sets = new Map();
+  #names;
+  #sets = new Map(); // there may be thousands of subscriptions: only those that are used
 
   constructor(initial) {
+    this.#names = Object.keys(initial);
     for (const [name, listener] of Object.entries(initial)) {
-      this.#sets.set(name, new Set());
       if (listener !== undefined && listener !== null) this.add(name, listener);
     }
   }
@@ -92,22 +93,24 @@ class Listeners {
   /** Returns the function that removes the listener. */
   add(name, listener) {
     if (typeof listener !== "function") throw new TypeError(`the listener to ${name} is not a function`);
-    this.#set(name).add(listener);
+    this.#check(name);
+    if (!this.#sets.has(name)) this.#sets.set(name, new Set());
+    this.#sets.get(name).add(listener);
     return () => this.remove(name, listener);
   }
 
   remove(name, listener) {
-    this.#set(name).delete(listener);
+    this.#check(name);
+    this.#sets.get(name)?.delete(listener);
   }
 
   of(name) {
-    return [...this.#set(name)];
+    return [...(this.#sets.get(name) ?? [])];
   }
 
-  #set(name) {
-    const set = this.#sets.get(name);
-    if (!set) throw new TypeError(`there is nothing named ${name} to listen to, only ${[...this.#sets.keys()].join(", ")}`);
-    return set;
+  #check(name) {
+    if (this.#names.includes(name)) return;
+    throw new TypeError(`there is nothing named ${name} to listen to, only ${this.#names.join(", ")}`);
   }
 }
 
