@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,7 @@ type fakeCentrifugo struct {
 
 	mu          sync.Mutex
 	requests    int
+	bytes       int // of frames with an event, each once
 	pongs       int
 	subscribers map[string][]net.Conn // by channel
 }
@@ -146,6 +148,7 @@ func (f *fakeCentrifugo) publish(w http.ResponseWriter, r *http.Request) {
 	if f.requests%10 == 0 {
 		frame = append(frame, "\n{}"...)
 	}
+	f.bytes += len(frame)
 	for _, conn := range f.subscribers[event.Channel] {
 		conn.Write(text(frame))
 	}
@@ -178,6 +181,9 @@ func TestCentrifugo(t *testing.T) {
 			check(t, r, counts{clients: 6, delivered: delivered})
 			fake.mu.Lock()
 			defer fake.mu.Unlock()
+			if mean := float64(fake.bytes) / float64(c.events); math.Abs(r.Detail.FramePayloadBytes-mean) > 1e-9 && f.Channels != 3 {
+				t.Errorf("frames have %v bytes, want %v, other lines in them included", r.Detail.FramePayloadBytes, mean)
+			}
 			if pongs := int(delivered) / 10; fake.pongs != pongs {
 				t.Errorf("%d pings were answered, want %d", fake.pongs, pongs)
 			}

@@ -156,7 +156,7 @@ func (c *client) Received(p []byte) {
 		}
 		c.wire += int64(n)
 		if ok {
-			w := wire{size: c.payloadOnWire(&message)}
+			w := wire{size: c.payloadOnWire(&message), op: message.Op}
 			if !begun {
 				w.frames = p[:n]
 			}
@@ -220,6 +220,7 @@ func (c *client) takeResponse(p []byte) (rest []byte) {
 type wire struct {
 	frames []byte // as they arrived, if they did in one piece; nil otherwise
 	size   int    // bytes of their payload
+	op     ws.OpCode
 }
 
 // payloadOnWire returns how many bytes of payload the frames of a message had
@@ -290,19 +291,21 @@ func (c *client) sendClose(code ws.StatusCode) {
 // takeMessages takes the profile's messages, which one of WebSocket may hold
 // several of.
 func (c *client) takeMessages(payload []byte, w wire, now int64) {
-	total := len(payload)
+	tally := &c.cohort.tally
+	before := tally.Delivered
 	for whole := true; c.Open(); {
 		m, rest := c.cohort.worker.codec.Next(payload)
-		whole = whole && len(rest) == 0
-		text := payload[:len(payload)-len(rest)]
-		part := wire{size: w.size * len(text) / max(total, 1)}
-		if whole {
-			part.frames = w.frames
-		}
-		c.takeMessage(&m, text, part, whole, now)
-		if payload = rest; len(rest) == 0 {
+		if whole = whole && len(rest) == 0; whole {
+			c.takeMessage(&m, payload, w, whole, now)
 			return
 		}
+		c.takeMessage(&m, payload[:len(payload)-len(rest)], wire{op: w.op}, whole, now)
+		if payload = rest; len(rest) == 0 {
+			break
+		}
+	}
+	if tally.Delivered > before {
+		tally.addFrame(c.form, w.size) // once, whatever else it holds
 	}
 }
 

@@ -9,11 +9,8 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"fleetcast/codec/websocket"
 	"fleetcast/loadtest/profile"
 	"fleetcast/poller"
-
-	"github.com/gobwas/ws"
 )
 
 // door is the way by which a publisher's events enter the server. It belongs to
@@ -50,7 +47,7 @@ var errDoorClosed = errors.New("the server closed the connection")
 func (l *publishing) newDoor(port string) (door, error) {
 	via := l.profile.PublishVia()
 	if via == profile.Socket {
-		return &socketDoor{streamDoor: streamDoor{publishing: l, addr: l.plan.Target.Addr}}, nil
+		return &socketDoor{streamDoor: streamDoor{publishing: l, addr: l.plan.Target.Addr}, codec: l.profile.NewCodec()}, nil
 	}
 	if via == profile.HTTP {
 		return newHTTPDoor(l, port)
@@ -58,6 +55,9 @@ func (l *publishing) newDoor(port string) (door, error) {
 	addr, err := resolve(port)
 	if err != nil {
 		return nil, fmt.Errorf("publish port: %w", err)
+	}
+	if via == profile.TCP {
+		return &tcpDoor{streamDoor: streamDoor{publishing: l, addr: addr}, codec: l.profile.NewCodec()}, nil
 	}
 	return &portDoor{streamDoor: streamDoor{publishing: l, addr: addr}}, nil
 }
@@ -293,87 +293,4 @@ func (r *replies) take(p []byte, taken func(), refused func(text string)) {
 		}
 		p = rest
 	}
-}
-
-// socketDoor publishes on a WebSocket of its own. It gets every event back as
-// any client does; those are counted and not verified.
-type socketDoor struct {
-	streamDoor
-	request  websocket.Request
-	key      websocket.Key
-	shaken   bool
-	response []byte // the head of the response as far as it has arrived
-	reader   websocket.Reader
-	message  []byte // scratch
-}
-
-func (d *socketDoor) open(p *publisher) error { return d.dial(p, d) }
-
-// Connected implements poller.DialHandler.
-func (d *socketDoor) Connected() {
-	d.key = websocket.NewKey()
-	d.request = handshakeRequest(&d.publishing.plan.Target, d.publishing.profile)
-	d.send(d.request.Append(nil, d.key))
-}
-
-func (d *socketDoor) publish(seq int64, channel, key string, data []byte) {
-	before := len(d.batch)
-	d.message = d.publishing.profile.AppendPublish(d.message[:0], channel, key, data)
-	d.batch = websocket.AppendMaskedFrame(d.batch, ws.OpText, d.message, ws.NewMask())
-	d.note(seq, before)
-}
-
-// Received implements poller.Handler.
-func (d *socketDoor) Received(p []byte) {
-	if !d.shaken {
-		if p = d.takeResponse(p); !d.shaken {
-			return
-		}
-	}
-	for len(p) > 0 && d.Open() {
-		message, n, ok, err := d.reader.Next(p, &clientReader)
-		if err != nil {
-			d.Close(err)
-			return
-		}
-		if ok {
-			d.take(message)
-			d.reader.Recycle()
-		}
-		p = p[n:]
-	}
-}
-
-func (d *socketDoor) take(message websocket.Message) {
-	switch message.Op {
-	case ws.OpText:
-		d.returned.Add(1)
-	case ws.OpPing:
-		d.send(websocket.AppendMaskedFrame(nil, ws.OpPong, message.Payload, ws.NewMask()))
-	}
-}
-
-// Closed implements poller.Handler.
-func (d *socketDoor) Closed(err error) {
-	d.reader.Release()
-	d.streamDoor.Closed(err)
-}
-
-// takeResponse takes the handshake's answer and returns what follows it.
-func (d *socketDoor) takeResponse(p []byte) (rest []byte) {
-	d.response = append(d.response, p...)
-	n := websocket.HeadLength(d.response)
-	if n == 0 {
-		if len(d.response) > websocket.MaxHandshake {
-			d.Close(errLongHead)
-		}
-		return nil
-	}
-	if _, err := checkResponse(d.publishing.profile, &d.request, d.response, d.key); err != nil {
-		d.Close(err)
-		return nil
-	}
-	rest, d.response, d.shaken = d.response[n:], nil, true
-	d.publisher.doorOpened()
-	return rest
 }

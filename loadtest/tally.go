@@ -42,9 +42,16 @@ type tally struct {
 // bytes.
 func (t *tally) deliver(f form, size int) {
 	t.Delivered++
-	t.FrameBytes += int64(size)
 	if f != formPlain {
 		t.Inflated++
+	}
+	t.addFrame(f, size)
+}
+
+// addFrame adds the payload of a frame that held delivered events.
+func (t *tally) addFrame(f form, size int) {
+	t.FrameBytes += int64(size)
+	if f != formPlain {
 		t.InflatedBytes += int64(size)
 	}
 }

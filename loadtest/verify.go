@@ -6,8 +6,6 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/loadtest/profile"
-
-	"github.com/gobwas/ws"
 )
 
 // takeEvent verifies an event that no reference answers for.
@@ -62,8 +60,8 @@ func (c *client) nearTime(seq int64, data []byte) bool {
 func (c *client) keepReference(seq int64, text []byte, w wire) {
 	if c.form == formPlain && w.frames == nil {
 		worker := c.cohort.worker
-		worker.scratch = websocket.AppendFrame(worker.scratch[:0], ws.OpText, text)
-		w = wire{worker.scratch, len(text)}
+		worker.scratch = websocket.AppendFrame(worker.scratch[:0], w.op, text)
+		w = wire{worker.scratch, len(text), w.op}
 	}
 	if c.form < comparedForms && w.frames != nil {
 		c.cohort.flow.references[c.form].set(seq, w)

@@ -14,7 +14,7 @@ import (
 // commonFlags are those of every scenario.
 type commonFlags struct {
 	Publish string `placeholder:"HOST:PORT" help:"The publish port, or the http URL of the API, for profiles that publish through one. Without it, the host of --url: at its port for an API, else at the profile's (8082 of fleetcast)."`
-	Profile string `default:"fleetcast" help:"What the server speaks: fleetcast, raw, centrifugo, or a file that ends in .yaml (see docs/profiles.md)."`
+	Profile string `default:"fleetcast" help:"What the server speaks: fleetcast, raw, centrifugo, nats, or a file that ends in .yaml (see docs/profiles.md)."`
 	Via     string `enum:",ndjson,resp" default:"" placeholder:"ndjson|resp" help:"How the publish port is spoken to, if not as the profile says."`
 	PID     int    `name:"pid" default:"0" help:"The server's process, to measure its cost. 0: the one that listens on the port, if on this machine; -1: none."`
 

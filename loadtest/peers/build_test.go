@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := 1
-	build := exec.Command("go", "build", "-o", bin+"/", "./gorilla", "./gws", "./netpoll", "./centrifuge")
+	build := exec.Command("go", "build", "-o", bin+"/", "./gorilla", "./gws", "./netpoll", "./centrifuge", "./nats")
 	if output, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the servers: %v\n%s", err, output)
 	} else {

@@ -7,17 +7,18 @@
 //
 // # The language
 //
-// A message is recognised by a rule, in one of three ways:
+// A message is recognised by a rule, in one of four ways:
 //
 //	when: push.pub               the message is JSON and has a value at this path
 //	when: type = "event"         the message is JSON and has this scalar at this path
 //	when: [a.b, c = 1, d = true] all of these hold
 //	prefix: P                    the message begins with this text; the rest is its data
 //	equals: '{}'                 the message is this text
+//	pattern: "E {length} {data}" the message is this text, with placeholders in it
 //
 // A path is a sequence of names with dots between them, each the key of an object's member or the
 // index of an array's element. Texts to be sent hold placeholders: {channel}, {channel_json} (quoted
-// and escaped) and {data}. That is all.
+// and escaped), {length} and {data}. That is all.
 //
 // Rules are tried in a fixed order, events first; the first that applies decides. A message that
 // then lacks what its kind needs is Unknown, as is one that no rule knows and JSON that is

@@ -19,11 +19,34 @@ import (
 // with the square of some texts, to a second or so.
 const MaxText = 16 << 10
 
-// document is a YAML file that is being read. It keeps the first error; after one, what is read
-// means nothing.
+// document is a YAML file that is being read. It keeps what is wrong, one error for each place.
 type document struct {
 	source string // the file's name
-	err    error
+	faults []fault
+}
+
+// fault is something that is wrong in a place.
+type fault struct {
+	key  string
+	line int
+	text string
+}
+
+// maxFaults bounds how many are told.
+const maxFaults = 20
+
+// err returns all that is wrong, in the order of lines; nil if nothing is.
+func (d *document) err() error {
+	slices.SortStableFunc(d.faults, func(a, b fault) int { return a.line - b.line })
+	var errs []error
+	for i, f := range d.faults {
+		if i == maxFaults {
+			errs = append(errs, fmt.Errorf("%s: and %d more errors", d.source, len(d.faults)-i))
+			break
+		}
+		errs = append(errs, errors.New(f.text))
+	}
+	return errors.Join(errs...)
 }
 
 // entry is a value of the document and the place where it is.
@@ -38,6 +61,8 @@ type entry struct {
 type section struct {
 	entry
 	entries map[string]entry
+	broken  bool     // it could not be read: no key of it is missing
+	meant   []string // keys that others are likely misspellings of
 }
 
 // open parses text, one YAML document that is to be a mapping with the given keys.
@@ -81,16 +106,24 @@ func (d *document) parse(text []byte) ast.Node {
 	return nil
 }
 
-// fail notes an error at e, unless there is one already.
+// failed tells whether something is wrong at e or below it, so that what follows from it need not
+// be told.
+func (e entry) failed() bool {
+	return slices.ContainsFunc(e.doc.faults, func(f fault) bool {
+		return f.key == e.key || strings.HasPrefix(f.key, e.key+".") || strings.HasPrefix(f.key, e.key+"[")
+	})
+}
+
+// fail notes an error at e, unless there is one at that place already.
 func (e entry) fail(format string, values ...any) {
-	if e.doc.err != nil {
+	if slices.ContainsFunc(e.doc.faults, func(f fault) bool { return f.key == e.key }) {
 		return
 	}
 	place := fmt.Sprintf("%s:%d: ", e.doc.source, e.line)
 	if e.key != "" {
 		place += e.key + ": "
 	}
-	e.doc.err = errors.New(place + fmt.Sprintf(format, values...))
+	e.doc.faults = append(e.doc.faults, fault{e.key, e.line, place + fmt.Sprintf(format, values...)})
 }
 
 // present reports whether the document has e.
@@ -99,12 +132,14 @@ func (e entry) present() bool { return e.node != nil }
 // section reads a mapping with the given keys; none are given where any will do.
 func (e entry) section(keys ...string) section {
 	s := section{entry: e, entries: map[string]entry{}}
-	if e.node == nil || e.doc.err != nil {
+	if e.node == nil {
+		s.broken = len(e.doc.faults) > 0
 		return s
 	}
 	mapping, ok := e.node.(*ast.MappingNode)
 	if !ok {
 		e.wrongType("a mapping")
+		s.broken = true
 		return s
 	}
 	for _, m := range mapping.Values {
@@ -114,7 +149,7 @@ func (e entry) section(keys ...string) section {
 }
 
 // add takes a member of the mapping, whose key is to be one of keys.
-func (s section) add(m *ast.MappingValueNode, keys []string) {
+func (s *section) add(m *ast.MappingValueNode, keys []string) {
 	line := m.Key.GetToken().Position.Line
 	name, ok := m.Key.(*ast.StringNode)
 	if !ok {
@@ -126,6 +161,7 @@ func (s section) add(m *ast.MappingValueNode, keys []string) {
 	switch {
 	case len(keys) > 0 && !slices.Contains(keys, name.Value):
 		e.fail("unknown key; %s", suggest(name.Value, keys))
+		s.meant = append(s.meant, nearest(name.Value, keys))
 	case e.node == nil || e.node.Type() == ast.NullType:
 		e.fail("it has no value")
 	}
@@ -148,10 +184,16 @@ func (s section) at(name string) entry {
 // needed returns the entry of that name, which must be there.
 func (s section) needed(name string) entry {
 	e := s.at(name)
-	if !e.present() {
+	if !e.present() && !s.excused(name) {
 		e.fail("missing key")
 	}
 	return e
+}
+
+// excused tells whether it is known already why a key is not there.
+func (s section) excused(name string) bool {
+	e, given := s.entries[name]
+	return s.broken || slices.Contains(s.meant, name) || given && e.failed()
 }
 
 // list returns the elements of a sequence.

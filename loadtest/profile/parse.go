@@ -9,7 +9,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Parse reads a profile. source names the file in errors, which say its line and key too.
+// Parse reads a profile. source names the file in errors, which say its line and key too. All that
+// is wrong is told at once, a line each.
 func Parse(source string, text []byte) (*Profile, error) {
 	d := &document{source: source}
 	s := d.open(text, "name", "description", "path", "subprotocol", "accept", "channels", "lines",
@@ -18,8 +19,8 @@ func Parse(source string, text []byte) (*Profile, error) {
 	p.parseServer(s)
 	p.parseMessages(s)
 	p.parsePublish(s.needed("publish"))
-	if d.err != nil {
-		return nil, d.err
+	if err := d.err(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -75,13 +76,14 @@ func (p *Profile) parseMessages(s section) {
 	for _, e := range s.at("notices").list() {
 		p.messages.parse(e, Notice)
 	}
+	p.messages.check()
 }
 
 // parseSubscribe reads the section subscribe; events are recognised by the rule event.
 func (p *Profile) parseSubscribe(s section, event rule) {
 	e := s.at("subscribe")
 	if !e.present() {
-		if !p.oneChannel {
+		if !p.oneChannel && !s.excused("subscribe") {
 			e.fail("missing key; without it, say channels: one")
 		}
 		return
@@ -109,23 +111,29 @@ func (e entry) template(allowed ...hole) template {
 
 // needChannel checks that t, the text of e, names the channel if there are many.
 func (p *Profile) needChannel(e entry, t template) {
-	if !p.oneChannel && !t.channel() {
+	if e.present() && !p.oneChannel && !t.channel() {
 		e.fail("it does not name the channel: put in %s or %s, or say channels: one", holeChannelJSON, holeChannel)
 	}
 }
 
 // parsePublish reads the section publish.
 func (p *Profile) parsePublish(e entry) {
-	s := e.section("via", "port", "send", "method", "path", "headers", "body", "status", "refusal")
-	via := s.needed("via").choice("ndjson", "resp", "http", "socket")
-	belongs := map[string]string{"send": "socket", "method": "http", "path": "http", "headers": "http", "body": "http", "status": "http", "refusal": "http"}
-	for _, name := range []string{"send", "method", "path", "headers", "body", "status", "refusal"} {
+	s := e.section("via", "port", "hello", "send", "method", "path", "headers", "body", "status", "refusal")
+	via := s.needed("via").choice("ndjson", "resp", "http", "socket", "tcp")
+	if !s.at("via").present() || s.at("via").failed() {
+		return // nothing else can be judged
+	}
+	belongs := map[string]string{"hello": "tcp", "method": "http", "path": "http", "headers": "http", "body": "http", "status": "http", "refusal": "http"}
+	if e := s.at("send"); e.present() && via != "socket" && via != "tcp" {
+		e.fail("it belongs to via: socket and tcp, not to %s", via)
+	}
+	for _, name := range []string{"hello", "method", "path", "headers", "body", "status", "refusal"} {
 		if s.at(name).present() && belongs[name] != via {
 			s.at(name).fail("it belongs to via: %s, not to %s", belongs[name], via)
 		}
 	}
-	if port := s.at("port"); port.present() && via != "ndjson" && via != "resp" {
-		port.fail("it belongs to via: ndjson and resp, not to %s", via)
+	if port := s.at("port"); port.present() && via != "ndjson" && via != "resp" && via != "tcp" {
+		port.fail("it belongs to via: ndjson, resp and tcp, not to %s", via)
 	}
 	p.publish.port = s.at("port").number(0, 1, math.MaxUint16)
 	switch via {
@@ -140,17 +148,35 @@ func (p *Profile) parsePublish(e entry) {
 	case "socket":
 		p.publish.via = Socket
 		p.publish.text = p.eventText(s.needed("send"))
+	case "tcp":
+		p.publish.via = TCP
+		p.publish.hello = s.at("hello").template()
+		p.publish.text = p.eventText(s.needed("send"))
+		p.needStream(s.at("via"))
 	}
 }
 
 // eventText reads the text that carries an event.
 func (p *Profile) eventText(e entry) template {
-	t := e.template(holeChannel, holeChannelJSON, holeData)
-	if !t.has(holeData) {
+	t := e.template(holeChannel, holeChannelJSON, holeLength, holeData)
+	if e.present() && !t.has(holeData) {
 		e.fail("it does not carry the event: put in %s", holeData)
 	}
 	p.needChannel(e, t)
 	return t
+}
+
+// needStream checks that messages can be told apart where there are no frames.
+func (p *Profile) needStream(e entry) {
+	if p.lines {
+		return
+	}
+	for i := range p.messages.rules {
+		if r := &p.messages.rules[i]; r.form != formPattern && r.line > 0 {
+			e.fail("on a TCP connection every rule is a pattern, or lines is true; that in line %d is not", r.line)
+			return
+		}
+	}
 }
 
 // parseRequest reads what belongs to HTTP but the body.

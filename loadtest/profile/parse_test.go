@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,13 +48,20 @@ func TestParseErrors(t *testing.T) {
 	if _, err := profile.Parse("x.yaml", []byte(whole)); err != nil {
 		t.Fatal(err)
 	}
+	belongs := func(line int, to string, keys ...string) (lines string) {
+		for i, key := range keys {
+			lines += fmt.Sprintf("\ndir/x.yaml:%d: publish.%s: it belongs to via: http, not to %s", line+i, key, to)
+		}
+		return lines
+	}
+	const noPath = ": a path needs when: with prefix, equals and pattern a message is not read as JSON"
 	tests := []struct{ old, new, want string }{
 		// Keys.
 		{"name: whole", "nmae: whole", `1: nmae: unknown key; did you mean "name"?`},
 		{"  answer: {when: hello}", "  ansver: {when: hello}", `10: hello.ansver: unknown key; did you mean "answer"?`},
 		{"answer: {when: joined, offset: at}", "answer: {when: joined, offest: at}", `13: subscribe.answer.offest: unknown key; did you mean "offset"?`},
 		{"- when: n", "- wehn: n", `25: notices[1].wehn: unknown key; did you mean "when"?`},
-		{"gap: {", "gap: {zzzzzz: 1, ", `20: gap.zzzzzz: unknown key; choose from when, prefix, equals, channel, from, to`},
+		{"gap: {", "gap: {zzzzzz: 1, ", `20: gap.zzzzzz: unknown key; choose from when, prefix, equals, pattern, channel, from, to`},
 		{"  status: 202", "  1: 202", `32: publish: the key "1" is not plain text`},
 		{"path: /ws", "name: x", `3: YAML: mapping key "name" already defined at [1:1]`},
 
@@ -61,13 +69,13 @@ func TestParseErrors(t *testing.T) {
 		{"name: whole", "", `1: name: missing key`},
 		{"  via: http\n", "", `26: publish.via: missing key`},
 		{"  data: d\n", "", `15: event.data: missing key`},
-		{"  when: type = \"e\"\n", "", `15: event: one of when, prefix, equals is missing`},
+		{"  when: type = \"e\"\n", "", `15: event: one of when, prefix, equals, pattern is missing`},
 		{"from: a, ", "", `20: gap.from: missing key`},
 		{"  send: hi\n", "", `8: hello.send: missing key`},
 		{"  send: '{\"join\":{channel_json}}'\n", "", `11: subscribe.send: missing key`},
 		{"  body: '{\"c\":{channel_json},\"d\":{data}}'\n", "", `26: publish.body: missing key`},
 		{"  path: /p?x=1\n", "", `26: publish.path: missing key`},
-		{"  - prefix: '#'", "  - {}", `24: notices[0]: one of when, prefix, equals is missing`},
+		{"  - prefix: '#'", "  - {}", `24: notices[0]: one of when, prefix, equals, pattern is missing`},
 
 		// Types.
 		{"name: whole", "name: 5", `1: name: it is a number, not text; put it into quotes`},
@@ -99,7 +107,7 @@ func TestParseErrors(t *testing.T) {
 		{"path: /p?x=1", "path: /a b", `29: publish.path: "/a b" is not a path: a slash first, then ASCII without spaces`},
 		{"subprotocol: v1", "subprotocol: a,b", `4: subprotocol: "a,b" is not a token`},
 		{"accept: strict", "accept: strickt", `5: accept: there is no "strickt"; choose from strict, any`},
-		{"via: http", "via: htpp", `27: publish.via: there is no "htpp"; choose from ndjson, resp, http, socket`},
+		{"via: http", "via: htpp", `27: publish.via: there is no "htpp"; choose from ndjson, resp, http, socket, tcp`},
 		{"method: PUT", "method: GET", `28: publish.method: there is no "GET"; choose from POST, PUT, PATCH`},
 		{"X-Other: b", "content-length: '1'", `30: publish.headers.content-length: this header field follows from the request itself`},
 		{"X-Other: b", "X Other: b", `30: publish.headers.X Other: it is not the name of a header field`},
@@ -126,12 +134,35 @@ func TestParseErrors(t *testing.T) {
 
 		// Contradictions.
 		{`when: type = "e"`, "when: type\n  prefix: P", `17: event.prefix: it contradicts when: give one of them`},
-		{`when: type = "e"`, "prefix: P", `18: event.data: a path needs when: with prefix and equals a message is not read as JSON`},
-		{`when: type = "e"`, "equals: P", `16: event.equals: an event needs data: give when or prefix`},
-		{"gap: {when: missed", "gap: {prefix: missed", `20: gap.from: a path needs when: with prefix and equals a message is not read as JSON`},
-		{"via: http", "via: resp", `28: publish.method: it belongs to via: http, not to resp`},
-		{"  via: http", "  send: '{data}'\n  via: http", `27: publish.send: it belongs to via: socket, not to http`},
+		{`when: type = "e"`, "prefix: P", "17: event.channel" + noPath + "\ndir/x.yaml:18: event.data" + noPath + "\ndir/x.yaml:19: event.offset" + noPath},
+		{`when: type = "e"`, "equals: P", "16: event.equals: an event needs data: give when, prefix or pattern" +
+			"\ndir/x.yaml:17: event.channel" + noPath + "\ndir/x.yaml:18: event.data" + noPath + "\ndir/x.yaml:19: event.offset" + noPath},
+		{"gap: {when: missed", "gap: {prefix: missed", "20: gap.from" + noPath + "\ndir/x.yaml:20: gap.to" + noPath + "\ndir/x.yaml:20: gap.channel" + noPath},
+		{"via: http", "via: resp", `28: publish.method: it belongs to via: http, not to resp` + belongs(29, "resp", "path", "headers", "body", "status", "refusal")},
+		{"  via: http", "  send: '{data}'\n  via: http", `27: publish.send: it belongs to via: socket and tcp, not to http`},
 		{"subscribe:\n  send: '{\"join\":{channel_json}}'\n  answer: {when: joined, offset: at}\n  refusal: {when: no, text: why}\n", "", `1: subscribe: missing key; without it, say channels: one`},
+
+		// Patterns.
+		{`when: type = "e"`, `pattern: "E {data}"`, "17: event.channel" + noPath + "\ndir/x.yaml:18: event.data" + noPath + "\ndir/x.yaml:19: event.offset" + noPath},
+		{"ping: {equals: ping", `ping: {pattern: "{any}ping"`, `21: ping.pattern: a pattern begins with text`},
+		{"ping: {equals: ping", `ping: {pattern: "ping{any}{any}"`, `21: ping.pattern: put text between {any} and {any}: else nobody knows where one ends`},
+		{"ping: {equals: ping", `ping: {pattern: "ping{data}"`, `21: ping.pattern: placeholder {data}: here are {any}`},
+		{"gap: {when: missed, channel: room, from: a, to: b}", `gap: {pattern: "gap {from}"}`, `20: gap.pattern: a gap needs {from} and {to}`},
+
+		// Rules of which one hides another.
+		{"  - when: n", "  - when: n\n  - prefix: '#!'", `26: notices[2]: it can never match: notices[0] in line 24 is tried before it and recognises the same messages`},
+		{"  - when: n", "  - when: [n, m]\n  - when: [m, n = 1]", `26: notices[2]: it can never match: notices[1] in line 25 is tried before it and recognises the same messages`},
+		{"error: {when: err, ", "error: {when: hello, ", `22: error: it can never match: hello.answer in line 10 is tried before it and recognises the same messages`},
+		{"  - when: n", "  - pattern: a {any}\n  - pattern: a {any}", `26: notices[2]: it can never match: notices[1] in line 25 is tried before it and recognises the same messages`},
+		{"  - when: n", "  - equals: ping", `25: notices[1]: it can never match: ping in line 21 is tried before it and recognises the same messages`},
+
+		// All at once.
+		{whole, "name: a b\npath: ws\nevnt: {}\nsubscribe: {sned: '{channel}'}\npublish: {via: socket, send: x}\n",
+			`1: name: "a b" is not a name: ASCII letters, digits, dots, underscores and hyphens` +
+				"\ndir/x.yaml:2: path: \"ws\" is not a path: a slash first, then ASCII without spaces" +
+				"\ndir/x.yaml:3: evnt: unknown key; did you mean \"event\"?" +
+				"\ndir/x.yaml:4: subscribe.sned: unknown key; did you mean \"send\"?" +
+				"\ndir/x.yaml:5: publish.send: it does not carry the event: put in {data}"},
 
 		// Documents.
 		{whole, "", `1: the profile is empty`},

@@ -21,7 +21,7 @@ func load(t testing.TB, name string) *profile.Profile {
 }
 
 func TestBuiltIn(t *testing.T) {
-	if got, want := profile.Names(), []string{"centrifugo", "fleetcast", "raw"}; !slices.Equal(got, want) {
+	if got, want := profile.Names(), []string{"centrifugo", "fleetcast", "nats", "raw"}; !slices.Equal(got, want) {
 		t.Fatalf("Names() = %q, want %q", got, want)
 	}
 	tests := []struct {
@@ -168,7 +168,7 @@ func TestLoadFile(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"fleetcats":    `there is no profile "fleetcats"; did you mean "fleetcast"? (a file of your own ends in .yaml)`,
-		"x":            `there is no profile "x"; choose from centrifugo, fleetcast, raw (a file of your own ends in .yaml)`,
+		"x":            `there is no profile "x"; choose from centrifugo, fleetcast, nats, raw (a file of your own ends in .yaml)`,
 		"missing.yaml": "read the profile: open missing.yaml: no such file or directory",
 		"./raw":        "read the profile: open ./raw: no such file or directory",
 		"long.yml":     "long.yml:1: the profile is longer than 16384 bytes",

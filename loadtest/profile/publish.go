@@ -20,6 +20,8 @@ const (
 	HTTP
 	// Socket: text messages on a WebSocket of the publisher's own.
 	Socket
+	// TCP: texts on a TCP connection, on which the server says what it would say to a client.
+	TCP
 )
 
 // Request is what all HTTP requests that publish have in common.
@@ -36,7 +38,8 @@ type Header struct{ Name, Value string }
 // publish is the section publish of a profile.
 type publish struct {
 	via       Via
-	port      int      // of NDJSON and RESP; 0: none is usual
+	port      int      // of NDJSON, RESP and TCP; 0: none is usual
+	hello     template // of TCP: what is sent first
 	text      template // of HTTP's body or of a message
 	request   Request
 	responses matcher // recognises refusals among HTTP's responses
@@ -46,8 +49,13 @@ type publish struct {
 func (p *Profile) PublishVia() Via { return p.publish.via }
 
 // PublishPort returns the TCP port at which such servers usually take events, if PublishVia
-// is NDJSON or RESP; 0 if there is none.
+// is NDJSON, RESP or TCP; 0 if there is none.
 func (p *Profile) PublishPort() int { return p.publish.port }
+
+// AppendPublishHello appends what is to be sent first on a TCP connection; often nothing.
+func (p *Profile) AppendPublishHello(dst []byte) []byte {
+	return p.publish.hello.append(dst, "", nil)
+}
 
 // Keys tells whether events can be given keys.
 func (p *Profile) Keys() bool { return p.publish.via == NDJSON }

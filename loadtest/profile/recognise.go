@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ type matcher struct {
 
 // The keys of rules: those by which a message is recognised, and those that belong to its kind.
 var (
-	recognition = []string{"when", "prefix", "equals"}
+	recognition = []string{"when", "prefix", "equals", "pattern"}
 	fieldsOf    = map[Kind][]string{
 		Event:      {"channel", "data", "offset"},
 		Subscribed: {"channel", "offset"},
@@ -30,7 +31,7 @@ var (
 
 // parse reads the rule for messages of a kind, if it is there.
 func (m *matcher) parse(e entry, kind Kind) rule {
-	r := rule{kind: kind, channel: none, data: none, offset: none, from: none, to: none}
+	r := rule{kind: kind, at: e, line: e.line, channel: none, data: none, offset: none, from: none, to: none}
 	if !e.present() {
 		return r
 	}
@@ -43,8 +44,8 @@ func (m *matcher) parse(e entry, kind Kind) rule {
 	case Subscribed:
 		r.offset = m.path(s, &r, "offset", false)
 	case Gap:
-		r.from = m.path(s, &r, "from", true)
-		r.to = m.path(s, &r, "to", true)
+		r.from = m.path(s, &r, "from", r.form != formPattern)
+		r.to = m.path(s, &r, "to", r.form != formPattern)
 	case Refused:
 		for _, text := range s.at("text").oneOrMore() {
 			r.text = append(r.text, m.slot(text, &r))
@@ -59,7 +60,7 @@ func (m *matcher) parse(e entry, kind Kind) rule {
 	return r
 }
 
-// recognise reads how messages are recognised: in one way out of three.
+// recognise reads how messages are recognised: in one way out of four.
 func (m *matcher) recognise(s section, r *rule) {
 	var given []string
 	for _, name := range recognition {
@@ -68,6 +69,8 @@ func (m *matcher) recognise(s section, r *rule) {
 		}
 	}
 	switch {
+	case len(given) == 0 && slices.ContainsFunc(recognition, s.excused):
+		return
 	case len(given) == 0:
 		s.fail("one of %s is missing", strings.Join(recognition, ", "))
 		return
@@ -81,12 +84,18 @@ func (m *matcher) recognise(s section, r *rule) {
 		for _, c := range way.oneOrMore() {
 			r.conditions = append(r.conditions, m.condition(c))
 		}
+	case "pattern":
+		r.form = formPattern
+		var err error
+		if r.pattern, err = newPattern(way.text(), r.kind); err != nil {
+			way.fail("%v", err)
+		}
 	case "prefix":
 		r.form, r.literal = formPrefix, []byte(way.text())
 	case "equals":
 		r.form, r.literal = formEquals, []byte(way.text())
 		if r.kind == Event {
-			way.fail("an event needs data: give when or prefix")
+			way.fail("an event needs data: give when, prefix or pattern")
 		}
 	}
 }
@@ -105,7 +114,7 @@ func (m *matcher) path(s section, r *rule, name string, needed bool) int {
 
 func (m *matcher) slot(e entry, r *rule) int {
 	if r.form != formJSON {
-		e.fail("a path needs when: with prefix and equals a message is not read as JSON")
+		e.fail("a path needs when: with prefix, equals and pattern a message is not read as JSON")
 	}
 	return m.add(e, e.text())
 }
@@ -113,10 +122,11 @@ func (m *matcher) slot(e entry, r *rule) int {
 // add returns the slot of a path, written with dots: push.pub.data.
 func (m *matcher) add(e entry, path string) int {
 	names := strings.Split(path, ".")
-	if err := checkPath(names); err != nil && e.doc.err == nil {
-		e.fail("bad path %q: %v", path, err)
+	if !e.present() || e.failed() {
+		return none
 	}
-	if e.doc.err != nil {
+	if err := checkPath(names); err != nil {
+		e.fail("bad path %q: %v", path, err)
 		return none
 	}
 	return m.paths.add(names)
@@ -168,3 +178,40 @@ func quoteValue(text []byte) string {
 	}
 	return string(text)
 }
+
+// check finds rules that can never match, because one that is tried before them
+// recognises all of their messages.
+func (m *matcher) check() {
+	for i := range m.rules {
+		for j := range i {
+			if later, earlier := &m.rules[i], &m.rules[j]; earlier.covers(later) && !later.at.failed() && !earlier.at.failed() {
+				later.at.fail("it can never match: %s in line %d is tried before it and recognises the same messages", earlier.at.key, earlier.line)
+				break
+			}
+		}
+	}
+}
+
+// covers tells whether r recognises every message that other does.
+func (r *rule) covers(other *rule) bool {
+	switch {
+	case r.form == formPrefix && (other.form == formPrefix || other.form == formEquals):
+		return bytes.HasPrefix(other.literal, r.literal)
+	case r.form != other.form:
+		return false
+	case r.form == formEquals:
+		return bytes.Equal(r.literal, other.literal)
+	case r.form == formPattern:
+		return slices.Equal(r.pattern, other.pattern)
+	}
+	for _, c := range r.conditions {
+		implied := func(o condition) bool { return o.slot == c.slot && (c.want == nil || c.same(o)) }
+		if c.slot == none || !slices.ContainsFunc(other.conditions, implied) {
+			return false
+		}
+	}
+	return len(r.conditions) > 0
+}
+
+// same tells whether two conditions want the same value.
+func (c condition) same(other condition) bool { return other.want != nil && c.holds(other.want) }

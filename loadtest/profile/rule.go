@@ -10,8 +10,11 @@ import (
 type rule struct {
 	kind Kind
 	form form
+	at   entry // where the profile has it
+	line int   // the same, for people
 
 	literal    []byte      // formPrefix, formEquals: the text
+	pattern    pattern     // formPattern
 	conditions []condition // formJSON: all must hold
 
 	// Slots of the values, or none. Those that are required are none only where the form is not JSON.
@@ -25,9 +28,10 @@ type rule struct {
 type form uint8
 
 const (
-	formJSON   form = iota // values at paths
-	formPrefix             // the text's beginning; the rest is the data
-	formEquals             // the whole text
+	formJSON    form = iota // values at paths
+	formPrefix              // the text's beginning; the rest is the data
+	formEquals              // the whole text
+	formPattern             // text with placeholders
 )
 
 // none is the slot of a path that the profile does not give.

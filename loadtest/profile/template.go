@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"fleetcast/codec/jsonscan"
@@ -25,6 +26,7 @@ const (
 	holeChannel     hole = "{channel}"      // the channel's name as it is
 	holeChannelJSON hole = "{channel_json}" // the same as a JSON string, quotes included
 	holeData        hole = "{data}"         // the event's data as they are
+	holeLength      hole = "{length}"       // the number of the data's bytes
 )
 
 // placeholder matches what looks like one. JSON's own braces do not: a quote, a brace or a space
@@ -79,6 +81,8 @@ func (t template) append(dst []byte, channel string, data []byte) []byte {
 			dst = jsonscan.AppendString(dst, channel)
 		case holeData:
 			dst = append(dst, data...)
+		case holeLength:
+			dst = strconv.AppendInt(dst, int64(len(data)), 10)
 		default:
 			dst = append(dst, p.text...)
 		}
