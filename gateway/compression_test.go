@@ -313,6 +313,48 @@ func TestCompressedCommands(t *testing.T) {
 	}
 }
 
+// TestCompressionWithSafari has a client that compresses with context whatever was
+// agreed on, as Safari does: it is not given the chance, or may.
+func TestCompressionWithSafari(t *testing.T) {
+	const (
+		macOS   = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.1 Safari/605.1.15"
+		iOS     = "Mozilla/5.0 (iPhone; CPU iPhone OS 15_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.0 Mobile/15E148 Safari/604.1"
+		webView = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+		app     = "News/7 CFNetwork/1408.0.4 Darwin/22.5.0"
+		chrome  = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+		firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
+	)
+	const reset = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	for _, tt := range []struct {
+		agent, offer string
+		context      int
+		agreed       string
+	}{
+		{macOS, bareOffer, 0, ""}, {iOS, bareOffer, 0, ""}, {webView, bareOffer, 0, ""}, {app, bareOffer, 0, ""},
+		{macOS, bareOffer, 4096, ""}, // it does not know how to keep within that
+		{macOS, bareOffer, 32 << 10, "permessage-deflate; server_no_context_takeover"},
+		{iOS, bareOffer, 32 << 10, "permessage-deflate; server_no_context_takeover"},
+		{chrome, bareOffer, 0, reset}, {firefox, bareOffer, 0, reset}, {"", bareOffer, 0, reset},
+	} {
+		t.Run(fmt.Sprintf("%.60s with %d", tt.agent, tt.context), func(t *testing.T) {
+			s := start(t, oneShard, func(c *gateway.Config) { c.ClientContext = tt.context })
+			p, agreed := s.connectDeflating(s.dialRaw(), tt.offer+"\r\nUser-Agent: "+tt.agent)
+			if agreed != tt.agreed {
+				t.Fatalf("agreed on %q, want %q", agreed, tt.agreed)
+			}
+			d := newDeflater(agreed != reset) // Safari's context goes on whenever it compresses
+			for range 20 {
+				if agreed == "" {
+					p.says(ping)
+				} else {
+					p.sends(d.frame(ws.OpText, ping))
+				}
+				p.wants(pong)
+			}
+		})
+	}
+}
+
 // TestCompressedViolationsClose sends bombs and what does not inflate, and RSV1
 // where it must not be (RFC 7692, 6.1).
 func TestCompressedViolationsClose(t *testing.T) {

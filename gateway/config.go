@@ -41,7 +41,8 @@ type Config struct {
 
 	// AllowedOrigins are those from which web pages may connect, as browsers
 	// send them (https://example.com), besides pages from the gateway's own
-	// host; "*" allows all.
+	// host; https://*.example.com stands for those of every host below
+	// example.com, "null" for pages without an origin, "*" for all.
 	AllowedOrigins []string `reload:"live"`
 	// AllowedHosts are the host names for which requests are answered, on the client
 	// port and by [Gateway.AdminHandler], besides IP addresses, localhost and names

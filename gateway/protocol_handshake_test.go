@@ -193,6 +193,22 @@ func TestAllowedOrigins(t *testing.T) {
 		{[]string{"https://app.test"}, "http://localhost", true}, // its own host
 		{[]string{"https://app.test"}, "", true},                 // no web page
 		{[]string{"*"}, "https://any.test", true},
+		{[]string{"https://app.test"}, "null", false},
+		{[]string{"null"}, "null", true},
+		{[]string{"null"}, "https://app.test", false},
+		{[]string{"https://*.app.test"}, "https://a.app.test", true},
+		{[]string{"https://*.app.test"}, "https://a.b-c.app.test", true},
+		{[]string{"https://*.app.test"}, "https://app.test", false},
+		{[]string{"https://*.app.test"}, "https://.app.test", false},
+		{[]string{"https://*.app.test"}, "https://evilapp.test", false},
+		{[]string{"https://*.app.test"}, "https://a.app.test.evil.test", false},
+		{[]string{"https://*.app.test"}, "https://evil.test/.app.test", false},
+		{[]string{"https://*.app.test"}, "https://evil.test:1.app.test", false},
+		{[]string{"https://*.app.test"}, "https://[::1].app.test", false},
+		{[]string{"https://*.app.test"}, "http://a.app.test", false},
+		{[]string{"https://*.app.test"}, "https://a.app.test:8443", false},
+		{[]string{"https://*.app.test:8443"}, "https://a.app.test:8443", true},
+		{[]string{"https://*.app.test:8443"}, "https://a.app.test", false},
 	} {
 		s := start(t, func(c *gateway.Config) { c.AllowedOrigins = test.allowed })
 		p := s.dialRaw()

@@ -144,16 +144,12 @@ func (c *Config) withLive(next *Config) Config {
 	return merged
 }
 
-func newUpgrader(origins []string) websocket.Upgrader {
-	u := websocket.Upgrader{Path: Path, Subprotocols: []string{subprotocol}}
-	if len(origins) > 0 {
-		allowed := make(map[string]bool, len(origins))
-		for _, origin := range origins {
-			allowed[origin] = true
-		}
-		u.CheckOrigin = func(origin, host []byte) bool {
-			return allowed["*"] || allowed[string(origin)] || websocket.SameOrigin(origin, host)
-		}
+func newUpgrader(allowed []string) websocket.Upgrader {
+	from := newOrigins(allowed)
+	return websocket.Upgrader{
+		Path:         Path,
+		Subprotocols: []string{subprotocol},
+		CheckOrigin:  from.allow,
+		KeepsContext: keepsContext,
 	}
-	return u
 }

@@ -16,7 +16,7 @@ var liveOptions = map[string]liveOption{
 	"console": {"on", "off", "", (*liveGateway).lookAtFrontPage, "console", "text", false},
 
 	"allow-host":     {"", "*.a.test", "", (*liveGateway).lookAtHost, "421", "200", false},
-	"allow-origin":   {"", "https://a.test", "", handshakes(1, "Origin: https://a.test"), "403", "101", false},
+	"allow-origin":   {"", "https://*.test", "", handshakes(1, "Origin: https://a.test"), "403", "101", false},
 	"client-publish": {"", "ch*", "", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},

@@ -7,14 +7,14 @@ import (
 	"unicode"
 )
 
-// origin is a value of --allow-origin: * or a web origin as browsers send it,
-// in lower case (RFC 6454, 6.2).
+// origin is a value of --allow-origin: *, null, or a web origin as browsers send it,
+// in lower case (RFC 6454, 6.2), whose host may begin with *. for any labels.
 type origin string
 
-// UnmarshalText reads * or scheme://host[:port].
+// UnmarshalText reads *, null, scheme://host[:port] or scheme://*.domain[:port].
 func (o *origin) UnmarshalText(text []byte) error {
 	s := strings.ToLower(string(text))
-	if s == "*" {
+	if s == "*" || s == "null" {
 		*o = origin(s)
 		return nil
 	}
@@ -40,8 +40,8 @@ func (o *origin) browsers(u *url.URL) error {
 	switch port := u.Port(); {
 	case port != "" && port == usualPorts[u.Scheme]:
 		return fmt.Errorf("%q has the usual port, which browsers leave out: write %s", s, strings.TrimSuffix(s, ":"+port))
-	case strings.Contains(u.Host, "*"):
-		return fmt.Errorf("%q has a * in its host: name each origin, or write * alone for all", s)
+	case strings.Contains(strings.TrimPrefix(u.Host, "*."), "*"), u.Hostname() == "*.", strings.HasPrefix(u.Host, "*.") && isIPAddress(u.Hostname()[2:]):
+		return fmt.Errorf("%q has a * that does not stand for the first labels of a name: write for example https://*.example.com, or * alone for all", s)
 	case strings.ContainsFunc(u.Host, notASCII):
 		return fmt.Errorf("%q is not in ASCII: write the host as browsers send it, beginning with xn--", s)
 	}

@@ -93,6 +93,7 @@ const (
 	fieldAccept
 	fieldProtocol
 	fieldExtensions
+	fieldUserAgent
 	fieldContentLength
 	fieldTransferEncoding
 	fieldCount
@@ -109,6 +110,7 @@ var fieldNames = [fieldCount]string{
 	fieldAccept:           "sec-websocket-accept",
 	fieldProtocol:         "sec-websocket-protocol",
 	fieldExtensions:       "sec-websocket-extensions",
+	fieldUserAgent:        "user-agent",
 	fieldContentLength:    "content-length",
 	fieldTransferEncoding: "transfer-encoding",
 }

@@ -14,6 +14,7 @@ type request struct {
 	origin     []byte
 	key        []byte
 	version    []byte
+	userAgent  []byte
 	upgrade    bool // an Upgrade field names websocket
 	connected  bool // a Connection field names upgrade
 	body       bool // a field announces a body
@@ -119,6 +120,8 @@ func (q *request) take(f field, value []byte, supported []string) {
 		q.key = value
 	case fieldVersion:
 		q.version = value
+	case fieldUserAgent:
+		q.userAgent = value
 	case fieldUpgrade:
 		q.upgrade = q.upgrade || hasToken(value, "websocket")
 	case fieldConnection:

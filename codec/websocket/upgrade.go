@@ -30,6 +30,10 @@ type Upgrader struct {
 	// Deflate answers offers of permessage-deflate (RFC 7692); nil declines them.
 	// Other extensions are declined.
 	Deflate *deflate.Policy
+	// KeepsContext tells whether clients with this User-Agent compress with context
+	// even if they are told not to. Their offer is declined where Deflate would tell
+	// them so. nil stands for no.
+	KeepsContext func(userAgent []byte) bool
 }
 
 // Upgrade answers the request head, which is exactly as long as [RequestLength]
@@ -113,7 +117,10 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 		hs.Subprotocol = string(q.offers.first)
 	}
 	if q.extensions.usable && u.Deflate != nil {
-		hs.Deflate, hs.Deflates = u.Deflate.Answer(q.extensions.params), true
+		agreed := u.Deflate.Answer(q.extensions.params)
+		if !agreed.ClientNoContext || u.KeepsContext == nil || !u.KeepsContext(q.userAgent) {
+			hs.Deflate, hs.Deflates = agreed, true
+		}
 	}
 	return hs, nil
 }
