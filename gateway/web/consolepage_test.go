@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/web/browsertest"
 )
 
@@ -297,7 +298,7 @@ func hostileData(r *consoleRig) {
 	channel := `<b>"&lt;</b>`
 	r.open("#%3Cb%3E%22%26lt%3B%3C%2Fb%3E,__proto__", 2, desk, "light")
 	r.do(chromedp.Click("#expand-all"))
-	r.publish(channel, `"`+markup+`"`, `{"`+markup+`":{"__proto__":1,"sent":"soon"}}`, `{"sent":-1e308}`, strings.Repeat("[", 500)+strings.Repeat("]", 500), `"`+strings.Repeat("<b>", 10_000)+`"`)
+	r.publish(channel, `"`+markup+`"`, `{"`+markup+`":{"__proto__":1,"sent":"soon"}}`, `{"sent":-1e308}`, strings.Repeat("[", jsonscan.MaxDepth)+strings.Repeat("]", jsonscan.MaxDepth), `"`+strings.Repeat("<b>", 10_000)+`"`)
 	r.publish("__proto__", `null`)
 	r.await(rows(6))
 	r.await(shows(channel, markup))
