@@ -386,7 +386,7 @@ func TestConnectStorm(t *testing.T) {
 // TestSendTimeout has a client that stops reading for good. The kernel finds out,
 // although the gateway itself would wait for long.
 func TestSendTimeout(t *testing.T) {
-	s := start(t, func(c *gateway.Config) { c.SendTimeout, c.BacklogBytes = 400*time.Millisecond, 64<<20 })
+	s := start(t, func(c *gateway.Config) { c.SendTimeout = 400 * time.Millisecond })
 	p, upstream := s.connectNarrow(), s.publisher()
 	p.subscribe("news")
 	s.stall(upstream, "news")

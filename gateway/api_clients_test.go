@@ -179,7 +179,7 @@ type laggardList struct {
 // TestLaggards has clients of which some do not read, one more behind than the
 // other, and then read on.
 func TestLaggards(t *testing.T) {
-	s := start(t, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 8<<20, 10_000 })
+	s := start(t, neverSlow)
 	o, began := s.operator(), time.Now()
 	first, firstID := s.connectKnown(4 << 10)
 	second, secondID := s.connectKnown(4 << 10)

@@ -28,27 +28,42 @@ type ownFrame struct {
 // backlogs share. There may be very many of them, so it is 16 bytes.
 type waiting struct {
 	event *event // nil: it was removed from the midst of the queue
-	// detail is the format of its frame, in the low bits; whether it is due, in the
-	// next; the event's tag, which a search can look at without the event; and above
-	// them how many events of the same channel directly before it will not be delivered,
-	// of which the client is still to be told.
+	// detail has, from the low bits on: the format of the event's frame; whether it is
+	// due; the policy that its channel had when it was queued; the event's tag, so that
+	// a search need not look at the event; the beat in which it was queued; and how many
+	// events of the same channel directly before it will not be delivered, of which the
+	// client is still to be told. At a million a second, those 32 bits last for an hour.
 	detail uint64
 }
 
 const (
-	formatBits  = 3
-	formatMask  = 1<<formatBits - 1
-	dueBit      = 1 << formatBits
-	tagBits     = formatBits + 1 // below the tag
-	tagMask     = (1<<16 - 1) << tagBits
-	missingBits = tagBits + 16 // below the number of missing events
+	formatMask  = 1<<3 - 1
+	dueBit      = 1 << 3
+	policyBits  = 4 // below the policy
+	policyMask  = (1<<2 - 1) << policyBits
+	tagBits     = policyBits + 2 // below the tag
+	tagMask     = (1<<eventTagBits - 1) << tagBits
+	streamMask  = (1<<streamTagBits - 1) << (tagBits + keyTagBits)
+	beatBits    = tagBits + eventTagBits // below the beat
+	beatMask    = 1<<12 - 1
+	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *event, f format, missing uint64) waiting {
-	return waiting{e, missing<<missingBits | uint64(e.tag)<<tagBits | uint64(f)}
+func newWaiting(e *event, f format, policy SlowPolicy, now beat, missing uint64) waiting {
+	return waiting{e, missing<<missingBits | uint64(now&beatMask)<<beatBits | uint64(e.tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
 }
 
 func (w *waiting) frame() []byte { return w.event.frameIn(format(w.detail & formatMask)) }
+
+func (w *waiting) policy() SlowPolicy { return SlowPolicy(w.detail & policyMask >> policyBits) }
+
+// age is for how many beats the event has waited.
+func (w *waiting) age(now beat) beat { return (now - beat(w.detail>>beatBits)) & beatMask }
+
+// isOf tells whether the event is one of the stream.
+func (w *waiting) isOf(st *stream) bool {
+	return w.detail&streamMask == uint64(st.tag)<<tagBits && w.event.stream == st
+}
 
 func (w *waiting) missing() uint64 { return w.detail >> missingBits }
 
@@ -60,6 +75,9 @@ func (w *waiting) told() { w.detail = w.detail&(1<<missingBits-1) | dueBit }
 
 func (w *waiting) due() bool { return w.detail&dueBit != 0 }
 
+// mayDrop tells whether the event may be dropped, and a gap tell of it.
+func (w *waiting) mayDrop() bool { return w.policy() != SlowDisconnect && !w.due() }
+
 // untold is a gap that no event of its channel follows yet: from the first missing
 // event to the last, both included.
 type untold struct {
@@ -69,9 +87,9 @@ type untold struct {
 
 // half is a frame of which a part has left. Nothing can go before its end.
 type half struct {
-	rest  []byte // empty: there is none
-	event *event // that rest is of, or nil
-	kind  ownKind
+	rest []byte  // empty: there is none
+	of   waiting // the event that rest is of; without an event: a frame of the session's own
+	kind ownKind
 }
 
 // backlog is what a session's socket has not taken yet. It leaves in this order,
@@ -86,34 +104,51 @@ type backlog struct {
 	gaps   []untold      // of different channels, behind all of theirs that waits
 	last   []byte        // nothing follows it
 
-	shard    *shard
-	live     int           // events in the queue that were not removed
+	shard     *shard
+	live      int // events in the queue that were not removed
+	droppable struct {
+		events, bytes int // in the queue, of channels whose policy drops events
+		from          int // no event before this place of the queue may be dropped
+	}
 	bytes    int           // that wait, in all, without the gaps
 	ownBytes int           // of the session's own that wait
+	memory   int           // that the backlog itself takes, see countMemory
 	progress time.Duration // when bytes last left; the loop's time
 	place    uint32        // of the session in the shard's list of those that lag
 	class    uint8         // of its size, see sizeClass
 	pinging  bool          // a ping waits
 }
 
-// pushEvent appends an event. A gap that its channel has is told before it.
-func (b *backlog) pushEvent(e *event, f format) {
+func newBacklog(s *shard) *backlog {
+	b := &backlog{shard: s, progress: s.loop.Now()}
+	b.countMemory()
+	return b
+}
+
+// pushEvent appends an event of a channel with the given policy. A gap that its
+// channel has is told before it.
+func (b *backlog) pushEvent(e *event, f format, policy SlowPolicy) {
 	if b.live*2 <= b.events.len() && b.events.len() == len(b.events.places) {
 		b.events.filter(func(w *waiting) bool { return w.event != nil })
+		b.droppable.from = 0
 	}
-	places := len(b.events.places)
-	b.events.push(newWaiting(e, f, b.takeGap(e)))
-	b.countPlaces(places)
+	b.events.push(newWaiting(e, f, policy, b.shard.patrol.now(), b.takeGap(e)))
+	b.countMemory()
 	b.keep(e)
+	size := len(e.frameIn(f))
 	b.live++
-	b.add(len(e.frameIn(f)))
+	if policy != SlowDisconnect {
+		b.droppable.events++
+		b.droppable.bytes += size
+	}
+	b.add(size)
 }
 
 // pushHalf makes an event the frame that is half out, of which sent bytes have
 // left. Nothing waits yet.
-func (b *backlog) pushHalf(e *event, f format, sent int) {
+func (b *backlog) pushHalf(e *event, f format, policy SlowPolicy, sent int) {
 	b.keep(e)
-	b.half = half{rest: e.frameIn(f)[sent:], event: e}
+	b.half = half{rest: e.frameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
 	b.add(len(b.half.rest))
 }
 
@@ -181,7 +216,7 @@ func (b *backlog) idle() bool {
 
 // waitingEvents is how many events wait, the one that is half out included.
 func (b *backlog) waitingEvents() int {
-	if b.half.event != nil {
+	if b.half.of.event != nil {
 		return b.live + 1
 	}
 	return b.live
@@ -190,29 +225,47 @@ func (b *backlog) waitingEvents() int {
 // popEvent removes the first event, without counting its bytes or letting go of
 // it.
 func (b *backlog) popEvent() waiting {
-	places := len(b.events.places)
+	before := b.events.len()
 	w := b.events.pop()
-	b.live--
+	b.uncount(&w)
 	for b.events.len() > 0 && b.events.at(0).event == nil {
 		b.events.pop()
 	}
-	b.countPlaces(places)
+	b.droppable.from = max(b.droppable.from-(before-b.events.len()), 0)
+	b.events.shrink()
+	b.countMemory()
 	return w
 }
 
-// countPlaces counts the queue's own memory, given how many places it had.
-func (b *backlog) countPlaces(before int) {
-	if n := len(b.events.places) - before; n != 0 {
-		b.shard.gateway.backlogs.add(int64(n) * int64(unsafe.Sizeof(waiting{})))
+// uncount counts an event as no longer in the queue.
+func (b *backlog) uncount(w *waiting) {
+	b.live--
+	if w.policy() != SlowDisconnect {
+		b.droppable.events--
+		b.droppable.bytes -= len(w.frame())
 	}
+}
+
+// countMemory counts what the backlog itself takes, beside events and frames.
+func (b *backlog) countMemory() {
+	n := int(unsafe.Sizeof(backlog{})) + len(b.events.places)*int(unsafe.Sizeof(waiting{})) + cap(b.gaps)*int(unsafe.Sizeof(untold{}))
+	if n != b.memory {
+		b.setMemory(n)
+	}
+}
+
+func (b *backlog) setMemory(n int) {
+	b.shard.gateway.backlogs.add(int64(n - b.memory))
+	b.memory = n
+	b.classify()
 }
 
 // oldest is for how long the first event has been on its way, in whole
 // milliseconds; 0 if none waits.
 func (b *backlog) oldest(now time.Duration) time.Duration {
 	switch {
-	case b.half.event != nil:
-		return (now - b.half.event.at).Round(time.Millisecond)
+	case b.half.of.event != nil:
+		return (now - b.half.of.event.at).Round(time.Millisecond)
 	case b.live > 0:
 		return (now - b.events.at(0).event.at).Round(time.Millisecond)
 	}
@@ -229,6 +282,7 @@ func (b *backlog) dropEvents() {
 		b.letGo(w.event)
 	}
 	b.gaps = nil
+	b.countMemory()
 }
 
 // release drops everything.
@@ -239,7 +293,6 @@ func (b *backlog) release() {
 	}
 	b.own, b.last = ring[ownFrame]{}, nil
 	b.addOwn(-b.ownBytes)
-	places := len(b.events.places)
 	b.events = ring[waiting]{}
-	b.countPlaces(places)
+	b.setMemory(0)
 }

@@ -146,7 +146,7 @@ func (b *backlog) split(n int, rest []byte) {
 		b.addOwn(-n)
 	case unitEvent:
 		w := b.popEvent()
-		b.half = half{rest: rest, event: w.event}
+		b.half = half{rest: rest, of: w}
 		b.add(-n)
 	case unitGap, unitUntold:
 		b.left(0)
@@ -160,7 +160,7 @@ func (b *backlog) split(n int, rest []byte) {
 
 // takeHalf counts n bytes of the frame that is half out as gone.
 func (b *backlog) takeHalf(n int) {
-	if b.half.event != nil {
+	if b.half.of.event != nil {
 		b.add(-n)
 	} else {
 		b.addOwn(-n)
@@ -172,8 +172,8 @@ func (b *backlog) endHalf() (pinged bool) {
 	h := b.half
 	b.takeHalf(len(h.rest))
 	b.half = half{}
-	if h.event != nil {
-		b.letGo(h.event)
+	if h.of.event != nil {
+		b.letGo(h.of.event)
 	}
 	return b.saw(h.kind)
 }

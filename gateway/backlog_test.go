@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 
@@ -91,6 +93,26 @@ func (o *backlogOracle) publishSent(share float64, st *oracleStream, keys ...str
 	o.check()
 }
 
+// testPatience is SlowAfter where events age, in beats.
+const testPatience = 10
+
+// ages lets time pass and looks at the session as its shard does.
+func (o *backlogOracle) ages(beats beat) {
+	s := o.session.shard
+	s.patrol.attended += time.Duration(beats) * beatLength
+	s.patrol.unseen = len(s.lagging)
+	for s.findSlow() {
+	}
+	b := o.session.backlog
+	for i := range b.events.len() {
+		w := b.events.at(i)
+		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != SlowConflate && !w.due() {
+			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.offset, w.event.stream.name, w.age(s.patrol.now()))
+		}
+	}
+	o.check()
+}
+
 // rejoin ends a subscription and begins it anew.
 func (o *backlogOracle) rejoin(st *oracleStream) {
 	o.session.backlog.forget(st.stream)
@@ -151,10 +173,18 @@ func (o *backlogOracle) check() {
 	o.t.Helper()
 	b, s := o.session.backlog, o.session.shard
 	ofEvents, own, live := 0, len(b.last), 0
+	droppable, ofDroppable := 0, 0
 	for i := range b.events.len() {
 		if w := b.events.at(i); w.event != nil {
 			ofEvents += len(w.frame())
 			live++
+			if w.policy() != SlowDisconnect {
+				droppable++
+				ofDroppable += len(w.frame())
+			}
+			if i < b.droppable.from && w.mayDrop() {
+				o.t.Fatalf("place %d of the queue may be dropped, and %d is where the search begins", i, b.droppable.from)
+			}
 		} else if i == 0 {
 			o.t.Fatal("the queue begins with a removed event")
 		}
@@ -162,7 +192,7 @@ func (o *backlogOracle) check() {
 	for i := range b.own.len() {
 		own += len(b.own.at(i).bytes)
 	}
-	if b.half.event != nil {
+	if b.half.of.event != nil {
 		ofEvents += len(b.half.rest)
 	} else {
 		own += len(b.half.rest)
@@ -171,20 +201,23 @@ func (o *backlogOracle) check() {
 		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
 			b.bytes, b.ownBytes, b.live, s.counters.backlogBytes, ofEvents+own, own, live)
 	}
+	if d := b.droppable; d.events != droppable || d.bytes != ofDroppable {
+		o.t.Fatalf("the backlog counts %d events with %d bytes that may be dropped; there are %d with %d", d.events, d.bytes, droppable, ofDroppable)
+	}
 	for i := range b.gaps {
 		if b.find(0, func(w *waiting) bool { return w.event.stream == b.gaps[i].stream && w.event.offset >= b.gaps[i].from }) >= 0 {
 			o.t.Fatalf("%q has an event that waits behind a gap and apart from it", b.gaps[i].stream.name)
 		}
 	}
-	if largest := s.sizes.largest(); largest != sizeClass(b.bytes) {
-		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.bytes, sizeClass(b.bytes))
+	if largest := s.sizes.largest(); largest != sizeClass(b.bytes+b.memory) {
+		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.bytes+b.memory, sizeClass(b.bytes+b.memory))
 	}
 }
 
 // held is the memory that the backlog should count.
 func (o *backlogOracle) held() (n int64) {
 	b := o.session.backlog
-	n = int64(b.ownBytes + 16*len(b.events.places))
+	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*len(b.events.places)+24*cap(b.gaps))
 	seen := make(map[*event]bool)
 	for i := range b.events.len() {
 		if e := b.events.at(i).event; e != nil && !seen[e] {
@@ -192,7 +225,7 @@ func (o *backlogOracle) held() (n int64) {
 			n += e.weight()
 		}
 	}
-	if e := b.half.event; e != nil {
+	if e := b.half.of.event; e != nil {
 		n += e.weight()
 	}
 	return n
@@ -286,6 +319,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 		policies := []SlowPolicy{SlowDropOldest, SlowConflate, SlowDropOldest, SlowDisconnect}
 		o := newBacklogOracle(t, func(c *Config) {
 			c.BacklogMessages, c.BacklogBytes = 1+random.IntN(20), 100+random.IntN(2000)
+			c.SlowAfter = testPatience * beatLength
 			for i, p := range policies {
 				c.SlowRules = append(c.SlowRules, SlowRule{fmt.Sprint("s", i), p})
 			}
@@ -311,14 +345,18 @@ func TestBacklogTellsEverything(t *testing.T) {
 					share = random.Float64()
 				}
 				o.publishSent(share, st, keys...)
-				if c := g.config(); b.live > c.BacklogMessages+1 {
-					t.Fatalf("%d events wait", b.live)
+				// One that is due stays besides, and the newest one always.
+				if d, c := b.droppable, g.config(); d.events > c.BacklogMessages+1 || d.bytes > c.BacklogBytes+200 {
+					t.Fatalf("%d events wait that may be dropped, with %d bytes", d.events, d.bytes)
 				}
 			case 4:
 				o.reply(ownKind(random.IntN(2)), fmt.Sprint("reply ", i))
 			case 5, 6:
 				o.send(random.IntN(300))
 			case 7:
+				if random.IntN(4) == 0 {
+					o.ages(beat(random.IntN(8)))
+				}
 				if random.IntN(10) == 0 {
 					o.rejoin(o.streams[random.IntN(len(o.streams))])
 				}
@@ -388,7 +426,7 @@ func TestSlowPolicies(t *testing.T) {
 			o.publish(a, "")
 			o.send(1)
 			o.publish(a, "", "", "")
-		}, []string{"a 1", "a gap 2-3", "a 4"}},
+		}, []string{"a 1", "a gap 2-2", "a 3", "a 4"}},
 		{"channels have gaps of their own", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "", "")
@@ -419,23 +457,53 @@ func TestSlowPolicies(t *testing.T) {
 		{"beyond the limit conflate drops the oldest", conflate, 3, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "1", "2", "3", "4", "3", "5")
 		}, []string{"a gap 1-3", "a 4", "a 5", "a 6"}},
-		{"what may not be dropped stays", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
-			o.publish(c, "", "")
+		{"what may not be dropped stays, and does not count", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(c, "", "", "", "")
 			o.publish(a, "", "", "")
 			o.publish(b, "")
-		}, []string{"c 1", "c 2", "b 1", "a gap 1-3"}},
-		{"even if nothing else has room", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
+		}, []string{"c 1", "c 2", "c 3", "c 4", "a gap 1-1", "a 2", "a 3", "b 1"}},
+		{"a gap ends with the next event", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(c, "", "")
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.publish(a, "")
-		}, []string{"c 1", "c 2", "b gap 1-1", "a gap 1-3"}},
-		{"a gap ends with the next event", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
-			o.publish(c, "", "")
-			o.publish(a, "", "")
 			o.send(70) // one of c's, and a part of the second
 			o.publish(a, "")
-		}, []string{"c 1", "c 2", "a gap 1-2", "a 3"}},
+		}, []string{"c 1", "c 2", "a gap 1-2", "a 3", "b gap 1-1"}},
+		{"nothing is dropped that waits no longer than it may", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.publish(c, "")
+			o.ages(testPatience)
+		}, []string{"a 1", "a 2", "c 1"}},
+		{"later, the oldest are", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.ages(testPatience / 2)
+			o.publish(b, "")
+			o.publish(a, "")
+			o.ages(testPatience/2 + 1)
+		}, []string{"b 1", "a gap 1-2", "a 3"}},
+		{"to the last", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.ages(testPatience + 1)
+		}, []string{"a gap 1-2"}},
+		{"but for what is half out", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "", "")
+			o.send(1)
+			o.ages(testPatience + 1)
+		}, []string{"a 1", "a gap 2-2"}},
+		{"what is conflated has no age", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x", "y", "x")
+			o.ages(100 * testPatience)
+		}, []string{"a gap 1-1", "a 2", "a 3"}},
+		{"what may not be dropped ends the client", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x", "y")
+			o.publish(c, "")
+			o.ages(testPatience + 1)
+		}, []string{"\x03\xf5slow consumer"}},
+		{"behind the frame that is half out", disconnect, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "")
+			o.send(1)
+			o.ages(testPatience + 1)
+		}, []string{"a 1", "\x03\xf5slow consumer"}},
 		{"replies do not wait for events", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "")
 			o.publish(b, "", "")
@@ -467,27 +535,22 @@ func TestSlowPolicies(t *testing.T) {
 			o.session.backlog.dropEvents()
 			o.reply(ownReply, "end")
 		}, []string{"reply", "end"}},
-		{"what may be dropped makes room for what may not", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
-			o.publish(c, "")
+		{"no number of events ends a client", disconnect, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(c, "", "")
-		}, []string{"c 1", "c 2", "c 3", "a gap 1-2"}},
-		{"until there is none", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
-			o.publish(a, "")
-			o.publish(c, "", "", "")
-		}, []string{"\x03\xf5slow consumer"}},
-		{"an empty queue takes any", disconnect, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+		}, []string{"a 1", "a 2", "c 1", "c 2"}},
+		{"the newest one stays, whatever its size", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
 			config := *o.session.shard.gateway.config()
 			config.BacklogBytes = 1
 			if err := o.session.shard.gateway.Reconfigure(config); err != nil {
 				o.t.Fatal(err)
 			}
-			o.publish(a, "")
-		}, []string{"a 1"}},
+			o.publish(a, "", "")
+		}, []string{"a gap 1-1", "a 2"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := newBacklogOracle(t, func(c *Config) {
-				c.BacklogMessages = test.messages
+				c.BacklogMessages, c.SlowAfter = test.messages, testPatience*beatLength
 				c.SlowPolicy = test.policy
 				c.SlowRules = []SlowRule{{"c*", SlowDisconnect}, {"*c", SlowConflate}}
 			})
@@ -499,46 +562,33 @@ func TestSlowPolicies(t *testing.T) {
 	}
 }
 
-// TestQueueLimits checks which of a group's events a backlog takes, and that a
-// client beyond the limits is disconnected.
-func TestQueueLimits(t *testing.T) {
+// TestQueueAfterWrite checks which of a group's events a backlog takes of which
+// some bytes have left.
+func TestQueueAfterWrite(t *testing.T) {
 	small := len(nextTestEvent(testStream("test"), "", "1").frame)
 	for _, test := range []struct {
-		name            string
-		bytes, messages int
-		events          int
-		sent            int
-		delivered       uint64 // events that have left or wait
-		overrun         bool
+		name   string
+		sent   int
+		queued int
+		half   bool
 	}{
-		{"empty takes one of any size", 1, 1, 1, 0, 1, false},
-		{"second is over the bytes", 1, 100, 2, 0, 1, true},
-		{"up to the bytes", 3 * small, 100, 3, 0, 3, false},
-		{"one byte over", 3*small - 1, 100, 3, 0, 2, true},
-		{"what has left does not count", 3*small - 1, 100, 3, 1, 3, false},
-		{"up to the messages", 1 << 20, 4, 4, 0, 4, false},
-		{"one message over", 1 << 20, 4, 5, 0, 4, true},
-		{"whole events that have left", 2 * small, 2, 4, 2 * small, 4, false},
-		{"and one in half", 2 * small, 2, 4, 2*small + 1, 3 + 1, false},
-		{"one in half and one too many", 2 * small, 2, 5, 2*small + 1, 4, true},
+		{"nothing has left", 0, 4, false},
+		{"one is half out", 1, 3, true},
+		{"whole events have left", 2 * small, 2, false},
+		{"and one is half out", 2*small + 1, 1, true},
+		{"all but a byte", 4*small - 1, 0, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newTestShard(t, func(c *Config) { c.BacklogBytes, c.BacklogMessages = test.bytes, test.messages })
+			s := newTestShard(t)
 			c := newTestSession(t, s)
 			c.lag()
 			var events []*event
-			for st := testStream("test"); len(events) < test.events; {
+			for st := testStream("test"); len(events) < 4; {
 				events = append(events, nextTestEvent(st, "", "1"))
 			}
 			c.queue(events, formatPlain, test.sent)
-			if s.counters.deliveries != test.delivered {
-				t.Errorf("%d events count as delivered, want %d", s.counters.deliveries, test.delivered)
-			}
-			if overrun := c.reason == slowConsumer; overrun != test.overrun {
-				t.Errorf("disconnected: %v, want %v", overrun, test.overrun)
-			}
-			if !test.overrun && c.backlog.bytes != test.events*small-test.sent {
-				t.Errorf("%d bytes wait, want %d", c.backlog.bytes, test.events*small-test.sent)
+			if b := c.backlog; s.counters.deliveries != 4 || b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
+				t.Errorf("%d delivered, %d in the queue, %+v half out, %d bytes", s.counters.deliveries, b.live, b.half, b.bytes)
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // backlogMemory is what the backlogs of the process hold alive, in bytes: the
-// events that wait in any of them, each counted once, their queues, and the
-// sessions' own frames; and all compressed frames there are, which live as long as
+// events that wait in any of them, each counted once, the backlogs themselves with
+// their queues of references, and the sessions' own frames; and all compressed frames there are, which live as long as
 // their event. Past its limit the largest backlogs are cut. All methods may be
 // called from any goroutine.
 type backlogMemory struct {
@@ -85,9 +85,10 @@ func (s *sizes) largest() uint8 {
 	return 0
 }
 
-// classify keeps the shard's count of backlogs by size.
+// classify keeps the shard's count of backlogs by size: what waits, and what the
+// backlog itself takes.
 func (b *backlog) classify() {
-	class := sizeClass(b.bytes)
+	class := sizeClass(b.bytes + b.memory)
 	if class == b.class {
 		return
 	}

@@ -66,7 +66,7 @@ func TestBacklogMemory(t *testing.T) {
 	const channels, limit, credits = 50, 8 << 20, 2 << 20
 	stalledEach, healthyEach := scaled(40, 5), scaled(10, 5)
 	s := start(t, func(c *gateway.Config) {
-		c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<20
+		neverSlow(c)
 		c.BacklogMemory, c.Credits = limit, credits
 		c.PingInterval, c.PongTimeout = time.Hour, time.Hour
 	})
@@ -121,12 +121,65 @@ func TestBacklogMemory(t *testing.T) {
 	})
 }
 
+// TestMemoryCutsNoMoreThanNeeded has very many clients wait for the same small events,
+// so that references to them are what takes memory: some are cut until there is
+// enough, the others stay.
+func TestMemoryCutsNoMoreThanNeeded(t *testing.T) {
+	const clients, events, limit = 200, 8000, 12 << 20
+	s := start(t, func(c *gateway.Config) { c.BacklogMemory = limit }, neverSlow)
+	stalled := startSwarm(t, s.ClientAddrs()[0], "")
+	stalled.joins(t, "news", clients)
+	stalled.pauses(true)
+	upstream := s.publisher()
+	filler, want := `"`+strings.Repeat("x", 60_000)+`"`, 0
+	for s.stats().Total.Lagging < clients {
+		want += frameLength("news", upstream.publishes("news", filler).Offset, filler)
+	}
+	before := upstream.publishes("news", filler).Offset
+	want += frameLength("news", before, filler)
+	s.burst("news", events, 200)
+	for i := range uint64(events) {
+		want += frameLength("news", before+1+i, burstData(int(i)+1, 200))
+	}
+	stats := s.eventually("an end of the cuts", func(g gateway.GatewayStats) bool { return g.BacklogMemory <= limit })
+	// Of those who are cut, one frame may still be held.
+	if held := stats.BacklogMemory; held < limit*3/4 {
+		t.Errorf("%d bytes are held of %d: more clients were cut than needed", held, limit)
+	}
+	stalled.pauses(false)
+	stats = s.eventually("the end of all backlogs", func(g gateway.GatewayStats) bool {
+		return g.Total.Lagging == 0 && g.BacklogMemory == 0 && g.Total.Disconnects["backlogs_full"] == uint64(clients-g.Total.Clients)
+	})
+	if left := stats.Total.Clients; left == 0 || left == clients {
+		t.Errorf("%d of %d clients are left", left, clients)
+	}
+	got := stalled.complete(want)
+	if int64(got) < stats.Total.Clients {
+		t.Errorf("%d clients have everything, %d are left", got, stats.Total.Clients)
+	}
+}
+
+// complete counts the clients that have so many bytes of events.
+func (s *swarm) complete(want int) int {
+	all := make(chan int)
+	s.post(func() {
+		n := 0
+		for _, c := range s.clients {
+			if c.taken == want {
+				n++
+			}
+		}
+		all <- n
+	})
+	return <-all
+}
+
 // TestLargestBacklogsGoFirst has clients of a loud channel and of a quiet one
 // stall: only the former are cut.
 func TestLargestBacklogsGoFirst(t *testing.T) {
 	const each, limit = 40, 4 << 20
 	s := start(t, func(c *gateway.Config) {
-		c.BacklogBytes, c.BacklogMessages, c.BacklogMemory = 1<<30, 1<<20, limit
+		c.BacklogMemory = limit
 	})
 	loud, quiet := startSwarm(t, s.ClientAddrs()[0], ""), startSwarm(t, s.ClientAddrs()[0], "")
 	loud.joins(t, "loud", each)

@@ -434,7 +434,7 @@ func TestTinyCompressedMessages(t *testing.T) {
 
 // TestCompressedBacklog lets a compressed client lag and catch up.
 func TestCompressedBacklog(t *testing.T) {
-	s := start(t, oneShard, func(c *gateway.Config) { c.BacklogBytes = 64 << 20; c.BacklogMessages = 10_000 })
+	s := start(t, oneShard, neverSlow)
 	slow, _ := s.connectDeflating(dial(t, s.clientAddr(), 4<<10), bareOffer)
 	quick, upstream := s.deflating(bareOffer), s.publisher()
 	slow.subscribe("news")

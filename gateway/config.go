@@ -66,8 +66,16 @@ type Config struct {
 	ClientPublishes Rate `reload:"live"` // events of one client
 	PublisherRate   Rate `reload:"live"` // events of one publisher, which all requests to the API together are too
 
-	BacklogBytes    int `reload:"live"` // that may wait for one client; beyond, the policy counts
-	BacklogMessages int `reload:"live"` // events that may wait for one client
+	// SlowAfter is how long an event may wait for a client: from 100 ms to 5 minutes, in
+	// steps of 100 ms. Then the policy of its channel counts. Time in which the gateway
+	// itself is held up does not count.
+	SlowAfter time.Duration `reload:"live"`
+	// BacklogBytes and BacklogMessages bound what may wait for one client of channels
+	// whose policy drops events: bytes, and events, 0 for any number. Beyond, the oldest
+	// of these events are dropped; the newest one is kept, however large. They
+	// disconnect nobody.
+	BacklogBytes    int `reload:"live"`
+	BacklogMessages int `reload:"live"`
 	// BacklogMemory is how many bytes all backlogs together may hold alive, an event
 	// that waits for many clients counted once. Beyond, the clients with the largest
 	// backlogs are disconnected.
@@ -150,7 +158,7 @@ const (
 	DefaultMaxSubscriptions = 10_000_000
 	DefaultMaxChannelName   = command.MaxChannel
 	DefaultBacklogBytes     = 1 << 20
-	DefaultBacklogMessages  = 1024
+	DefaultSlowAfter        = 30 * time.Second
 	DefaultBacklogMemory    = 1 << 30
 	DefaultCompressLevel    = 1
 	DefaultCompressFrom     = 256
@@ -197,7 +205,7 @@ func DefaultConfig(maxConnections int) Config {
 		ClientCommands:   DefaultClientCommands,
 		ClientPublishes:  DefaultClientPublishes,
 		BacklogBytes:     DefaultBacklogBytes,
-		BacklogMessages:  DefaultBacklogMessages,
+		SlowAfter:        DefaultSlowAfter,
 		BacklogMemory:    DefaultBacklogMemory,
 		Compress:         Patterns{"*"},
 		CompressLevel:    DefaultCompressLevel,
@@ -284,7 +292,7 @@ func (c *Config) Check() error {
 		}
 	}
 	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
-	atLeast("BacklogMessages", int64(c.BacklogMessages), 1)
+	atLeast("BacklogMessages", int64(c.BacklogMessages), 0)
 	atLeast("BacklogMemory", c.BacklogMemory, 1)
 	c.checkSlow(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {

@@ -96,7 +96,7 @@ func TestDrainAtOnce(t *testing.T) {
 func TestDrainUnderLoad(t *testing.T) {
 	const subscribers, publishers, clientPublishers = 16, 2, 4
 	s := start(t, func(c *gateway.Config) {
-		c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+		neverSlow(c)
 		c.ClientPublish = gateway.Patterns{"*"}
 		c.DrainWindow = 200 * time.Millisecond
 	})

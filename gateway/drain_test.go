@@ -201,7 +201,7 @@ func TestDrainFlushesBacklogs(t *testing.T) {
 // TestDrainAnswersPublishers has publishers that go on sending: they get an
 // answer to exactly what was sequenced, and hold the drain up for a bounded time.
 func TestDrainAnswersPublishers(t *testing.T) {
-	s := start(t, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30 })
+	s := start(t, neverSlow)
 	subscriber := s.connect()
 	subscriber.subscribe("news")
 	const publishers = 4

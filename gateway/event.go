@@ -21,7 +21,7 @@ type event struct {
 	offset   uint64
 	stream   *stream
 	key      []byte // which of the channel's things it is about, or empty; lies in buffer
-	tag      uint16 // a hash of stream and key
+	tag      uint16 // hashes of stream and key, see streamTag
 	frame    []byte // whole WebSocket frame; lies in buffer
 	header   int    // of the frame, in bytes
 	buffer   *bytebufferpool.ByteBuffer
@@ -35,8 +35,21 @@ type event struct {
 	backlogs atomic.Int32 // backlog entries
 }
 
-// tagSeed is that of the tags of keys.
+// A tag has the hash of the stream's name in its high bits, that of the key in its
+// low ones.
+const (
+	streamTagBits = 7
+	keyTagBits    = 7
+	eventTagBits  = streamTagBits + keyTagBits
+)
+
+// tagSeed is that of all tags.
 var tagSeed = maphash.MakeSeed()
+
+// streamTag is the tag of a stream's events without a key.
+func streamTag(name string) uint16 {
+	return uint16(maphash.String(tagSeed, name)) & (1<<streamTagBits - 1) << keyTagBits
+}
 
 var eventPool = sync.Pool{New: func() any { return new(event) }}
 
@@ -47,7 +60,7 @@ func newEvent(st *stream, key, data []byte, from *account, cost int64, at time.D
 	e.stream, e.offset, e.from, e.cost, e.at = st, st.offset, from, cost, at
 	e.tag = st.tag
 	if len(key) > 0 {
-		e.tag ^= uint16(maphash.Bytes(tagSeed, key))
+		e.tag |= uint16(maphash.Bytes(tagSeed, key)) & (1<<keyTagBits - 1)
 	}
 	length := command.EventLength(st.prefix, st.offset, data)
 	size := websocket.HeaderSize(length) + length

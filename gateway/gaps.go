@@ -37,12 +37,6 @@ func (b *backlog) takeGap(e *event) (missing uint64) {
 	return missing
 }
 
-// missNew has a gap tell of an event that did not get into the queue.
-func (b *backlog) missNew(e *event) {
-	b.tell(e, e.offset)
-	b.shard.counters.dropped++
-}
-
 // tell has the gap of the event's channel, of which no later event waits, reach
 // from the given offset, or an earlier one, to the event's or a later one.
 func (b *backlog) tell(e *event, from uint64) {
@@ -52,13 +46,14 @@ func (b *backlog) tell(e *event, from uint64) {
 		return
 	}
 	b.gaps = append(b.gaps, untold{e.stream, from, e.offset})
+	b.countMemory()
 }
 
 // miss removes the event at i of the queue and has a gap tell of it.
 func (b *backlog) miss(i int) {
 	w := *b.events.at(i)
 	e := w.event
-	if next := b.find(i+1, func(other *waiting) bool { return other.event.stream == e.stream }); next >= 0 {
+	if next := b.find(i+1, func(other *waiting) bool { return other.isOf(e.stream) }); next >= 0 {
 		b.events.at(next).miss(w.missing() + 1)
 	} else {
 		b.tell(e, e.offset-w.missing())
@@ -74,7 +69,7 @@ func (b *backlog) remove(i int) {
 		b.popEvent()
 	} else {
 		*b.events.at(i) = waiting{}
-		b.live--
+		b.uncount(&w)
 	}
 	b.add(-len(w.frame()))
 	b.letGo(w.event)
@@ -91,13 +86,18 @@ func (b *backlog) find(i int, is func(*waiting) bool) int {
 	return -1
 }
 
+// conflateWithin is how many places of the queue, from its end, are searched for
+// the event that a new one replaces. A client may have many events of other
+// channels in between; then an older event of the key is delivered besides.
+const conflateWithin = 4096
+
 // supersede removes the event that e takes the place of: that of the same
 // channel with the same key, or without one as e is.
 func (b *backlog) supersede(e *event) {
-	tag := uint64(e.tag) << tagBits
-	for i := range b.events.len() {
+	want := uint64(e.tag)<<tagBits | uint64(SlowConflate)<<policyBits
+	for i := max(b.events.len()-conflateWithin, 0); i < b.events.len(); i++ {
 		w := b.events.at(i)
-		if w.detail&(tagMask|dueBit) != tag || w.event == nil {
+		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {
 			continue
 		}
 		if w.event.stream == e.stream && bytes.Equal(w.event.key, e.key) {
@@ -107,38 +107,17 @@ func (b *backlog) supersede(e *event) {
 	}
 }
 
-// makeRoom removes the oldest events that may be dropped until one of size bytes
-// is within the limits, and none if that is not to be had. always is for one that
-// may be of any size if it is alone. It tells whether there is room.
-func (b *backlog) makeRoom(size int, of *settings, always bool) bool {
-	mayDrop := func(w *waiting) bool {
-		return w.event.stream.rulesIn(of).policy != SlowDisconnect && !w.due()
-	}
-	events, bytes := b.waitingEvents(), b.bytes+size
-	drops := 0
-	for at := 0; events >= of.config.BacklogMessages || bytes > of.config.BacklogBytes; at++ {
-		if at = b.find(at, mayDrop); at < 0 {
-			if !always || drops < b.crowd() {
-				return false
-			}
+// makeRoom drops the oldest events that may be dropped until one of size bytes
+// is within the limits for those, or none is left.
+func (b *backlog) makeRoom(size int, c *Config) {
+	d := &b.droppable
+	for d.events > 0 && (d.bytes+size > c.BacklogBytes || c.BacklogMessages > 0 && d.events >= c.BacklogMessages) {
+		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {
+			d.from = b.events.len()
 			break
 		}
-		events--
-		bytes -= len(b.events.at(at).frame())
-		drops++
+		b.miss(d.from)
 	}
-	for range drops {
-		b.miss(b.find(0, mayDrop))
-	}
-	return true
-}
-
-// crowd is how many events are in the queue beside one that is due.
-func (b *backlog) crowd() int {
-	if b.live > 0 && b.events.at(0).due() {
-		return b.live - 1
-	}
-	return b.live
 }
 
 // forget removes what waits of a channel that the client has left: it is told
@@ -146,7 +125,7 @@ func (b *backlog) crowd() int {
 func (b *backlog) forget(st *stream) {
 	b.shard.scanned += b.events.len()
 	for i := 0; ; i++ {
-		if i = b.find(i, func(w *waiting) bool { return w.event.stream == st }); i < 0 {
+		if i = b.find(i, func(w *waiting) bool { return w.isOf(st) }); i < 0 {
 			break
 		}
 		b.remove(i)

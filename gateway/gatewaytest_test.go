@@ -79,6 +79,9 @@ func (s *server) awaitEnd() {
 // noRates lets clients send as fast as they can.
 func noRates(c *gateway.Config) { c.ClientCommands, c.ClientPublishes = gateway.Rate{}, gateway.Rate{} }
 
+// neverSlow lets events wait for longer than any test takes.
+func neverSlow(c *gateway.Config) { c.SlowAfter = 5 * time.Minute }
+
 // oneShard gives every client the same loop.
 func oneShard(c *gateway.Config) { c.Shards = 1 }
 

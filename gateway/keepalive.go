@@ -46,12 +46,33 @@ func (c *session) stalls() bool {
 func (c *session) pinged() { c.shard.pongs.Add(c, c.shard.loop.Now()) }
 
 // pongDue judges a client some time after it was pinged. Any byte that came or
-// went since counts as life; and whom we do not read cannot show any.
+// left the backlog since counts as a sign of life. A client that is not read cannot
+// show any.
 func (c *session) pongDue(pinged time.Duration) {
-	if c.state == sessionOpen && c.held == nil && c.backlog == nil && !c.lastSeen.after(pinged) {
+	switch {
+	case c.state != sessionOpen || c.held != nil || c.backlog != nil || c.lastSeen.after(pinged):
+	case c.pingUnderWay():
+		c.pinged()
+	default:
 		c.silent()
 	}
 }
+
+// pingUnderWay tells whether the kernel may have had the client's ping for less than
+// the time for a pong, because so much is before it: on a slow line, that takes
+// longer. What was sent before must be out after SlowAfter, as far as the gateway
+// can know.
+func (c *session) pingUnderWay() bool {
+	config := c.shard.gateway.config()
+	if c.lastSeen.since(c.shard.loop.Now()) > config.PingInterval+config.PongTimeout+config.SlowAfter {
+		return false
+	}
+	traffic, err := c.conn.Traffic()
+	return err == nil && !traffic.Lost && (traffic.Unsent > 0 || traffic.Quiet < config.PongTimeout-pongGrain)
+}
+
+// pongGrain is how much earlier than the gateway the kernel may count a ping as sent.
+const pongGrain = 20 * time.Millisecond
 
 func (c *session) silent() {
 	c.sampleEnd(pingTimeout)

@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bufio"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -121,7 +123,7 @@ func TestAnyByteIsLife(t *testing.T) {
 // takes its backlog little by little.
 func TestSlowReaderIsLife(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := start(t, impatient, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 64<<20, 10_000 })
+	s := start(t, impatient, neverSlow)
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
@@ -150,10 +152,56 @@ func TestSlowReaderIsLife(t *testing.T) {
 	}
 }
 
+// pacedReader reads so many bytes a second, little by little. If it is late, it
+// catches up.
+type pacedReader struct {
+	io.Reader
+	rate float64
+	free time.Time
+}
+
+func (r *pacedReader) Read(p []byte) (int, error) {
+	time.Sleep(time.Until(r.free))
+	n, err := r.Reader.Read(p[:min(len(p), 1024)])
+	r.free = r.free.Add(time.Duration(float64(n) / r.rate * float64(time.Second)))
+	return n, err
+}
+
+// TestPingBehindWhatTheKernelHas has a client that reads slowly, without pause. Pings
+// wait in the kernel, behind what the gateway has sent already, for longer than the
+// pong may take: it is not gone.
+func TestPingBehindWhatTheKernelHas(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	s := start(t, func(c *gateway.Config) {
+		c.Shards, c.PingInterval, c.PongTimeout = 1, 700*time.Millisecond, 500*time.Millisecond
+	})
+	p := s.connectNarrow()
+	p.subscribe("news")
+	upstream := s.publisher()
+	p.in = bufio.NewReaderSize(&pacedReader{p.TCPConn, 25e3, time.Now()}, 1024)
+	data := `"` + strings.Repeat("x", 5_000) + `"`
+	for range 10 {
+		upstream.publishes("news", data)
+	}
+	for offset := uint64(1); offset <= 10; {
+		switch f := p.frame(); f.Header.OpCode {
+		case ws.OpPing:
+			p.sends(clientFrame(ws.OpPong, true, ""))
+		case ws.OpText:
+			offset++
+		default:
+			t.Fatalf("received opcode %#x with %q", f.Header.OpCode, f.Payload)
+		}
+	}
+	if total := s.stats().Total; total.Clients != 1 || total.Lagging != 0 {
+		t.Errorf("%d clients are left, %d lag", total.Clients, total.Lagging)
+	}
+}
+
 // A client with a backlog that does not read at all is gone for what we know.
 func TestStalledReaderIsClosed(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := start(t, impatient, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = 64<<20, 10_000 })
+	s := start(t, impatient, neverSlow)
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()

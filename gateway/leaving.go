@@ -36,16 +36,6 @@ type leaving struct {
 	clients int     // n
 	told    int     // k
 	cursor  int     // the connection's slot where the walk goes on; -1 behind the last
-
-	// sent has those who are still taking what they were to get when their
-	// patience is over.
-	sent map[*session]sentThen
-}
-
-// sentThen is how much had left for a client, at a moment of the loop's clock.
-type sentThen struct {
-	bytes uint64
-	at    time.Duration
 }
 
 // slot is where the next client stands in the order of all: from 0 to 1.
@@ -63,28 +53,45 @@ func (l *leaving) retryAfter() time.Duration {
 	return time.Duration(l.slot() * float64(l.retryWindow))
 }
 
-// waitFor tells whether a client that has been sent away and has not closed is
-// to be waited for again: it is, as long as the last that we have for it goes on
-// leaving the kernel's queue. A reset would take that from it.
-func (l *leaving) waitFor(c *session) bool {
-	if c.reason != draining {
-		return false
-	}
-	now := c.shard.loop.Now()
-	before, waited := l.sent[c]
+// parting are a shard's clients that have been told to go, have not closed in time
+// and still take what was sent before.
+type parting map[*session]sentThen
+
+// sentThen is what the kernel had counted of a client, at a moment of the loop's
+// clock.
+type sentThen struct {
+	sent, acked uint64
+	at, since   time.Duration // then, and when its patience was over for the first time
+}
+
+// waitFor tells whether a client that was told to go and has not closed is to be
+// waited for again: it is, as long as the last that we have for it goes on its way,
+// which a reset would take from it. A slow line needs the time; unless the gateway
+// itself stops, it gets no more than SlowAfter.
+func (s *shard) waitFor(c *session) bool {
+	now := s.loop.Now()
+	before, waited := s.parting[c]
 	if waited && now-before.at < closePatience {
 		return true // its patience was counted twice
 	}
+	if !waited {
+		before.since = now
+	}
 	traffic, err := c.conn.Traffic()
-	if err != nil || traffic.Unsent == 0 || waited && traffic.Sent == before.bytes {
-		delete(l.sent, c)
+	justLeft := traffic.Quiet < closePatience/2
+	switch {
+	case err != nil,
+		traffic.Unsent == 0 && traffic.InFlight == 0 && !justLeft,
+		waited && traffic.Sent == before.sent && traffic.Acked == before.acked,
+		c.reason != draining && now-before.since > s.gateway.config().SlowAfter:
+		delete(s.parting, c)
 		return false
 	}
-	if l.sent == nil {
-		l.sent = make(map[*session]sentThen)
+	if s.parting == nil {
+		s.parting = make(parting)
 	}
-	l.sent[c] = sentThen{traffic.Sent, now}
-	c.shard.closing.Add(c, now)
+	s.parting[c] = sentThen{traffic.Sent, traffic.Acked, now, before.since}
+	s.closing.Add(c, now)
 	return true
 }
 

@@ -14,7 +14,7 @@ func TestManyPublishers(t *testing.T) {
 	if testing.Short() {
 		publishers = 200
 	}
-	s := start(t, func(c *gateway.Config) { c.MaxPublishers, c.IngestLoops, c.BacklogMessages = publishers, 2, 4000 })
+	s := start(t, func(c *gateway.Config) { c.MaxPublishers, c.IngestLoops = publishers, 2 })
 	subscriber := s.connect()
 	epoch, _ := subscriber.subscribe("news")
 	all := make([]*peer, publishers)

@@ -129,7 +129,7 @@ func TestNDJSONErrors(t *testing.T) {
 }
 
 func TestPipeliningAndOrder(t *testing.T) {
-	s := start(t, func(c *gateway.Config) { c.BacklogMessages = 10_000 })
+	s := start(t)
 	subscriber, p := s.connect(), s.publisher()
 	subscriber.subscribe("news")
 	const requests = 5000

@@ -176,7 +176,7 @@ func TestClientPublishes(t *testing.T) {
 func TestClientPublishesThatWait(t *testing.T) {
 	s := start(t, oneShard, func(c *gateway.Config) {
 		c.ClientPublishes, c.ClientCommands, c.ClientPublish = three, three, gateway.Patterns{"*"}
-		c.PublisherCredits, c.BacklogBytes = 1, 1<<30
+		c.PublisherCredits = 1
 	})
 	reader := s.connect()
 	reader.subscribe("a")

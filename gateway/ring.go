@@ -40,10 +40,20 @@ func (r *ring[T]) pop() T {
 	return v
 }
 
-func (r *ring[T]) grow() {
-	places := make([]T, max(2*len(r.places), 4))
-	n := copy(places, r.places[r.head:])
-	copy(places[n:], r.places[:r.head])
+func (r *ring[T]) grow() { r.move(max(2*len(r.places), 4)) }
+
+// shrink gives half of the memory back if no more than a quarter is used.
+func (r *ring[T]) shrink() {
+	if n := len(r.places); n > ringKeep && r.length <= n/4 {
+		r.move(n / 2)
+	}
+}
+
+// move moves the entries to that many places, which must be enough for them.
+func (r *ring[T]) move(n int) {
+	places := make([]T, n)
+	first := r.places[r.head:min(r.head+r.length, len(r.places))]
+	copy(places[copy(places, first):], r.places[:r.length-len(first)])
 	r.places, r.head = places, 0
 }
 

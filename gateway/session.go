@@ -32,7 +32,7 @@ const (
 	httpRequest                // it was no WebSocket client; the HTTP server has its socket, or its health check was answered
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
-	slowConsumer               // its backlog was over the limit
+	slowConsumer               // an event waited for it too long
 	backlogsFull               // all backlogs together were, and its was among the largest
 	pingTimeout                // it did not answer
 	sendTimeout                // it did not acknowledge, or take, what was sent
@@ -154,6 +154,7 @@ func (c *session) Closed(err error) {
 	c.reader.Release()
 	c.releaseHeld()
 	delete(s.publishing, c)
+	delete(s.parting, c)
 	if c.backlog != nil {
 		c.backlog.release()
 		s.lagging.remove(c)
@@ -275,7 +276,7 @@ func (c *session) vanish(err error) {
 
 // lag starts a backlog.
 func (c *session) lag() {
-	c.backlog = &backlog{shard: c.shard, progress: c.shard.loop.Now()}
+	c.backlog = newBacklog(c.shard)
 	c.shard.lagging.add(c)
 	if c.state == sessionOpen {
 		c.shard.counters.lagging++

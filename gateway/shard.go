@@ -48,9 +48,11 @@ type shard struct {
 	lagging   lagging        // clients with a backlog
 	sizes     sizes          // of their backlogs
 	looked    int            // place in lagging where relieve looked last
+	patrol    patrol         // looks at them
 	drain     drainState
 	drained   func() // to be called when the part of a drain that was asked for is through
 	leaving   leaving
+	parting   parting
 	// publishing has the accounts of clients that publish, which are few.
 	publishing map[*session]*account
 	waiting    ring[arrival] // accepted sockets, for their turn
@@ -123,6 +125,7 @@ func (s *shard) Turn() (busy bool) {
 	s.resumePostponed()
 	s.wakes.wake()
 	busy = s.fanOut()
+	busy = s.findSlow() || busy
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
 	busy = s.endLate() || busy
@@ -156,12 +159,13 @@ func (s *shard) limitReads() {
 
 // Pending implements poller.Owner.
 func (s *shard) Pending() bool {
-	return !s.mailbox.Empty() || s.starved.pending()
+	return !s.mailbox.Empty() || s.starved.pending() || s.patrol.unseen > 0
 }
 
 // Tick implements poller.Owner.
 func (s *shard) Tick() {
 	now := s.loop.Now()
+	s.patrol.tick(now, len(s.lagging), s.gateway.config().SlowAfter)
 	for {
 		c, pinged, ok := s.pongs.Due(now)
 		if !ok {
@@ -194,7 +198,7 @@ func (s *shard) endLate() (busy bool) {
 		if !ok {
 			break
 		}
-		if c.state == sessionClosing && !s.leaving.waitFor(c) {
+		if c.state == sessionClosing && !s.waitFor(c) {
 			c.conn.Reset()
 			c.conn.Close(errImpatient)
 		}

@@ -12,15 +12,15 @@ import (
 type SlowPolicy uint8
 
 const (
-	// SlowDisconnect lets them wait up to the limits of the backlog. Who goes
-	// beyond is disconnected, with close code 1013.
+	// SlowDisconnect lets all of them wait. A client for which one has waited longer
+	// than SlowAfter is disconnected, with close code 1013.
 	SlowDisconnect SlowPolicy = iota
-	// SlowDropOldest lets them wait up to the limits too; beyond, the oldest ones
-	// are dropped and told as gaps.
+	// SlowDropOldest drops those that have waited longer than SlowAfter, and the
+	// oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
 	SlowDropOldest
 	// SlowConflate keeps of those that wait the newest one for each key, and the
-	// newest one without a key; the others are dropped and told as gaps. Beyond the
-	// limits it drops the oldest ones.
+	// newest one without a key, however long they wait; the others are dropped, and so
+	// are the oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
 	SlowConflate
 	slowPolicyCount
 )
@@ -64,8 +64,14 @@ func (c *Config) slowPolicyFor(channel string) SlowPolicy {
 	return c.SlowPolicy
 }
 
-// checkSlow adds what is wrong with the policies.
+// checkSlow adds what is wrong with the policies and their bounds.
 func (c *Config) checkSlow(errs *OptionErrors) {
+	if c.SlowAfter < beatLength || c.SlowAfter > maxSlowAfter {
+		errs.add("SlowAfter", "is %v, must be from %v to %v", c.SlowAfter, beatLength, maxSlowAfter)
+	}
+	if int64(c.BacklogBytes) > c.BacklogMemory {
+		errs.add("BacklogBytes", "is %d, must be at most what may wait for all clients together, %d", c.BacklogBytes, c.BacklogMemory)
+	}
 	if c.SlowPolicy >= slowPolicyCount {
 		errs.add("SlowPolicy", "is %v, which there is not", c.SlowPolicy)
 	}
@@ -112,8 +118,8 @@ func (st *stream) rulesIn(s *settings) *rules {
 	return r
 }
 
-// queue appends events of one channel to the backlog, as the channel's policy and
-// the limits say; sent bytes of them have left already.
+// queue appends events of one channel to the backlog, as the channel's policy
+// says; sent bytes of them have left already.
 func (c *session) queue(events []*event, f format, sent int) {
 	of, b := c.shard.gateway.settings.Load(), c.backlog
 	policy := events[0].stream.rulesIn(of).policy
@@ -123,25 +129,19 @@ func (c *session) queue(events []*event, f format, sent int) {
 		case sent >= size:
 			sent -= size
 		case sent > 0:
-			b.pushHalf(e, f, sent)
+			b.pushHalf(e, f, policy, sent)
 			sent = 0
 		default:
 			if policy == SlowConflate {
 				b.supersede(e)
 			}
-			switch {
-			case b.makeRoom(size, of, policy != SlowDisconnect || b.waitingEvents() == 0):
-				b.pushEvent(e, f)
-			case policy != SlowDisconnect:
-				b.missNew(e)
-				continue
-			default:
-				c.overrun()
-				return
+			if policy != SlowDisconnect {
+				b.makeRoom(size, &of.config)
 			}
+			b.pushEvent(e, f, policy)
 		}
-		c.shard.counters.deliveries++
 	}
+	c.shard.counters.deliveries += uint64(len(events))
 }
 
 // overrun disconnects a client that does not keep up. The events that wait for it

@@ -156,7 +156,7 @@ func TestSlowPoliciesTellEverything(t *testing.T) {
 // TestControlFramesPassABacklog has a client with a full backlog ask and leave:
 // the answers come before the events that wait in the gateway.
 func TestControlFramesPassABacklog(t *testing.T) {
-	s := start(t, oneShard, func(c *gateway.Config) { c.BacklogMessages, c.BacklogBytes = 1<<20, 64<<20 })
+	s := start(t, oneShard, neverSlow)
 	p, upstream := s.connectNarrow(), s.publisher()
 	p.in = bufio.NewReaderSize(p.TCPConn, 1<<20)
 	p.subscribe("news")
@@ -205,7 +205,7 @@ func TestControlFramesPassABacklog(t *testing.T) {
 // clients lag.
 func TestSlowRules(t *testing.T) {
 	config := func(c *gateway.Config) {
-		c.BacklogMessages = 5
+		c.BacklogMessages, c.SlowAfter = 5, time.Second
 		c.SlowRules = []gateway.SlowRule{{Pattern: "prices.*", Policy: gateway.SlowConflate}, {Pattern: "chat*", Policy: gateway.SlowDropOldest}}
 	}
 	s := start(t, oneShard, config)

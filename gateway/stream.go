@@ -153,7 +153,7 @@ func (s *streams) join(c *channel) (position, error) {
 		s.setUsed(stripe, st)
 	}
 	if st.prefix == nil {
-		st.prefix, st.tag = command.EventPrefix(st.name), uint16(maphash.String(tagSeed, st.name))
+		st.prefix, st.tag = command.EventPrefix(st.name), streamTag(st.name)
 	}
 	st.interested = append(st.interested, c)
 	c.stream, c.name = st, st.name // one copy of the name for all shards

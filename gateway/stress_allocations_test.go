@@ -29,7 +29,7 @@ func TestEventPathAllocatesNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, oneShard, func(c *gateway.Config) {
 				c.PingInterval = time.Hour
-				c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+				neverSlow(c)
 			})
 			clients := startSwarm(t, s.ClientAddrs()[0], "news")
 			if test.name == "compressed" {

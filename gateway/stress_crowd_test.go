@@ -78,7 +78,7 @@ func TestAbruptEndsLeaveNothing(t *testing.T) {
 func TestCrowdInOrder(t *testing.T) {
 	subscribers, events := scaled(2_000, 10), scaled(1_000, 2)
 	s := start(t, oneShard, func(c *gateway.Config) {
-		c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+		neverSlow(c)
 		c.PingInterval = time.Hour // pings would be other bytes
 	})
 	clients := startSwarm(t, s.ClientAddrs()[0], "news")

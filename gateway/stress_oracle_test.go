@@ -178,7 +178,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 			c.Shards, c.IngestLoops = setup.shards, 2
 			c.ClientPublish = patterns
 			c.Credits, c.PublisherCredits = 64<<10, 16<<10 // so that publishers have to wait, too
-			c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+			neverSlow(c)
 			c.CompressFrom = 0
 		}),
 		setup:   setup,

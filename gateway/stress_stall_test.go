@@ -26,8 +26,9 @@ func eventAt(channel string, offset uint64, data string) string {
 // get everything; the stalled one is disconnected with 1013, behind whole
 // frames, and what waited for it is forgotten.
 func TestStalledClient(t *testing.T) {
-	const healthy, limit = 4, 256 << 10
-	s := start(t, oneShard, func(c *gateway.Config) { c.BacklogBytes, c.BacklogMessages = limit, 1<<20 })
+	t.Parallel() // it waits most of the time
+	const healthy = 4
+	s := start(t, oneShard, impatientOf(300*time.Millisecond))
 	stalled := s.connectNarrow()
 	stalled.subscribe("news")
 	var others []*peer
@@ -43,15 +44,8 @@ func TestStalledClient(t *testing.T) {
 		for _, p := range others { // before the next, so they do not lag
 			p.wants(want(offset))
 		}
-		stats := s.stats().Total
-		if stats.BacklogBytes > limit+int64(len(want(1))) {
-			t.Fatalf("%d bytes wait for a client that may have %d", stats.BacklogBytes, limit)
-		}
-		if stats.Clients == healthy {
+		if s.stats().Total.Clients == healthy {
 			break
-		}
-		if offset == 5_000 {
-			t.Fatal("the stalled client is not disconnected")
 		}
 	}
 	if s.stats().Total.BacklogBytes > 16<<10 {
@@ -85,7 +79,7 @@ func checkDisconnected(p *peer, want func(offset uint64) string) {
 // TestStalledClientWithReplies is disconnected while one of its replies is half
 // out: it must still be able to read the close frame.
 func TestStalledClientWithReplies(t *testing.T) {
-	s := start(t, oneShard, func(c *gateway.Config) { c.BacklogMessages = 3 })
+	s := start(t, oneShard, impatientOf(300*time.Millisecond))
 	stalled := s.connectNarrow()
 	stalled.subscribe("news")
 	ping := clientFrame(ws.OpPing, true, strings.Repeat("p", 125))
@@ -128,7 +122,7 @@ func TestFloodWhileShardsStall(t *testing.T) {
 	events := scaled(8_000, 2) // 32 MB: more than the kernel's buffers
 	s := start(t, func(c *gateway.Config) {
 		c.Credits, c.PublisherCredits = credits, 4*credits // the budget is what bounds
-		c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+		neverSlow(c)
 	})
 	pad := `,"pad":"` + strings.Repeat("x", 4_000) + `"}`
 	data := func(i uint64) string { return fmt.Sprint(`{"n":`, i) + pad }
@@ -217,7 +211,7 @@ func TestShardsPublishToEachOther(t *testing.T) {
 			s := start(t, noRates, func(c *gateway.Config) {
 				c.ClientPublish = patterns
 				c.Credits, c.PublisherCredits = credits.all, credits.each
-				c.BacklogBytes, c.BacklogMessages = 1<<30, 1<<30
+				neverSlow(c)
 			})
 			shards := s.connectToEach(perShard)
 			for shard, clients := range shards {

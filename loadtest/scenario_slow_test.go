@@ -32,8 +32,9 @@ func TestSlow(t *testing.T) {
 // A server that cuts off those who lag has told them so.
 func TestSlowCutOff(t *testing.T) {
 	t.Parallel()
-	s := lagging(startGateway(t, func(g *gateway.Config) { g.BacklogBytes = 500_000 }))
-	s.Events, s.Payload = 120, loadtest.MaxPayload // 7 MB: the gateway's send buffers may grow to 4
+	s := lagging(startGateway(t, func(g *gateway.Config) { g.SlowAfter = time.Second }))
+	s.Window, s.Events, s.Payload = 0, 0, loadtest.MaxPayload
+	s.Rate, s.Duration = 50, 2500*time.Millisecond
 	r := scenario(t, loadtest.RunSlow, s)
 	checkStalled(t, r, slowStalling)
 }

@@ -12,6 +12,10 @@ type Traffic struct {
 	Received uint64        // bytes that have arrived, in order
 	Sent     uint64        // bytes that have left, each counted once
 	Unsent   uint64        // bytes that wait in the send buffer and have not left
+	Acked    uint64        // bytes that the peer has acknowledged
+	InFlight int           // segments that have left and are not acknowledged
+	Quiet    time.Duration // since bytes last left, sent again or for the first time
+	Lost     bool          // the last that was sent has been sent again, and is not acknowledged
 	RTT      time.Duration // smoothed round-trip time
 }
 
@@ -27,6 +31,10 @@ func (c *Conn) Traffic() (Traffic, error) {
 		Received: info.Bytes_received,
 		Sent:     info.Bytes_sent - info.Bytes_retrans,
 		Unsent:   uint64(info.Notsent_bytes),
+		Acked:    info.Bytes_acked,
+		InFlight: int(info.Unacked),
+		Quiet:    time.Duration(info.Last_data_sent) * time.Millisecond,
+		Lost:     info.Retransmits > 0,
 		RTT:      time.Duration(info.Rtt) * time.Microsecond,
 	}, nil
 }

@@ -23,7 +23,9 @@ func (*configCommand) Help() string {
 
 // Run prints the options, or checks them further than the parser has.
 func (c *configCommand) Run(std streams) error {
-	warnOfVariables(newLogger(std.err, c.LogFormat, nil), c.strange)
+	logger := newLogger(std.err, c.LogFormat, nil)
+	warnOfVariables(logger, c.strange)
+	warnOfNoEffect(logger, &c.options)
 	if !c.Check {
 		return c.print(std.out)
 	}

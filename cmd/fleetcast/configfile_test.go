@@ -215,8 +215,12 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"listen: off":                      "1: listen cannot be off: without clients there is nothing to do",
 		"backlog: 0\npong-timeout: 0":      "1: backlog is 0, must be from 1 to 1TiB\nfleetcast.yaml:2: pong-timeout is 0s, must be from 100ms to 24h",
 		"retention: 0s":                    "1: retention is 0s, must be from 1s to 720h",
-		"max-event: x\ncolour: 1\nx: [":    "3: YAML: sequence end token ']' not found",
-		"backlog: x\nconsole: maybe":       "1: backlog: \"x\" is not a size; write for example 65536, 64KiB or 1MiB\nfleetcast.yaml:2: console: \"maybe\" is neither on nor off",
+		"slow-after: 50ms":                 "1: slow-after is 50ms, must be from 100ms to 5m",
+
+		"backlog-memory: 1MiB\nbacklog: 2MiB": "2: backlog is 2MiB, must be at most backlog-memory, 1MiB",
+
+		"max-event: x\ncolour: 1\nx: [": "3: YAML: sequence end token ']' not found",
+		"backlog: x\nconsole: maybe":    "1: backlog: \"x\" is not a size; write for example 65536, 64KiB or 1MiB\nfleetcast.yaml:2: console: \"maybe\" is neither on nor off",
 	} {
 		name := text[:min(len(text), 30)]
 		t.Run(name, func(t *testing.T) {

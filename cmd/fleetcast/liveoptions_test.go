@@ -30,11 +30,12 @@ var liveOptions = map[string]liveOption{
 	"client-commands":   {"1/h burst 2", "1000/s", "", asks(3, `{"type":"ping"}`), "pong pong rate_limited", "pong pong pong", false},
 	"client-publishes":  {"1/h burst 1", "1000/s", "--client-publish=*", asks(2, `{"type":"publish","channel":"a","data":1}`), "published rate_limited", "published published", false},
 	"publisher-rate":    {"1/h burst 1", "1000/s", "", publishes(`"channel":"a","data":1`, `"channel":"a","data":1`), "results rate_limited", "results results", false},
-	"backlog":           {"64MiB", "64KiB", "--max-event=64KiB --backlog-messages=10000", (*liveGateway).lookAtSlowClient, "all", "cut", false},
-	"backlog-messages":  {"10000", "2", "--backlog=64MiB", (*liveGateway).lookAtSlowClient, "all", "cut", false},
-	"backlog-memory":    {"64MiB", "64KiB", "--backlog=64MiB --backlog-messages=10000", (*liveGateway).lookAtSlowClient, "all", "cut", false},
-	"slow-policy":       {"disconnect", "drop_oldest", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "cut", "gap", false},
-	"slow-channels":     {"", "slow=conflate", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "cut", "gap", false},
+	"slow-after":        {"5m", "100ms", "", (*liveGateway).lookAtPatience, "", "cut", false},
+	"backlog":           {"64MiB", "64KiB", "--slow-policy=drop_oldest", (*liveGateway).lookAtSlowClient, "all", "gap", false},
+	"backlog-messages":  {"0", "2", "--slow-policy=drop_oldest --backlog=64MiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
+	"backlog-memory":    {"64MiB", "64KiB", "", (*liveGateway).lookAtSlowClient, "all", "cut", false},
+	"slow-policy":       {"disconnect", "drop_oldest", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
+	"slow-channels":     {"", "slow=conflate", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
 	"credits":           {"64MiB", "64KiB", "--publisher-credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"publisher-credits": {"64MiB", "64KiB", "--credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"trusted-proxies":   {"192.0.2.0/24", "127.0.0.0/8", "--proxy-header=x-forwarded-for", (*liveGateway).lookAtAddress, "127.0.0.1", "192.0.2.7", false},
@@ -159,6 +160,25 @@ func (g *liveGateway) lookAtSlowClient() string {
 		}
 	}
 	return "all"
+}
+
+// lookAtPatience publishes more than the kernel holds to a client that does not
+// read, and tells whether it is cut off.
+func (g *liveGateway) lookAtPatience() string {
+	p := g.connectNarrow()
+	p.says(`{"type":"subscribe","channel":"slow"}`)
+	p.text()
+	upstream := g.publisher()
+	for range 20 {
+		upstream.sends(`{"id":1,"channel":"slow","data":"` + strings.Repeat("x", 40_000) + `"}` + "\n")
+		upstream.line()
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if g.stats().Total.Disconnects["slow_consumer"] > 0 {
+			return "cut"
+		}
+	}
+	return "kept"
 }
 
 // lookAtPushBack publishes a burst to many subscribers and tells whether the

@@ -3,6 +3,9 @@ package main
 import (
 	"io"
 	"log/slog"
+	"slices"
+
+	"fleetcast/gateway"
 )
 
 // newLogger writes to w. level can change later. Both formats write the same
@@ -34,6 +37,20 @@ func textDurations(_ []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(a.Value.Duration().String())
 	}
 	return a
+}
+
+// warnOfNoEffect says which options are set without any effect.
+func warnOfNoEffect(logger *slog.Logger, o *options) {
+	drops := func(r slowRule) bool { return r.Policy != gateway.SlowDisconnect }
+	if gateway.SlowPolicy(o.SlowPolicy) != gateway.SlowDisconnect || slices.ContainsFunc(o.SlowChannels, drops) {
+		return
+	}
+	for _, option := range []string{"backlog", "backlog-messages"} {
+		if o.isSet(option) {
+			logger.Warn("an option has no effect, because no channel has the policy drop_oldest or conflate; clients are disconnected by time, see slow-after",
+				"option", o.named(option))
+		}
+	}
 }
 
 // warnOfVariables says which environment variables have no effect.

@@ -56,6 +56,7 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 	logger, log := newLog(std.err, c.LogFormat, level)
 	defer log.flush()
 	warnOfVariables(logger, c.strange)
+	warnOfNoEffect(logger, &c.options)
 	ports, err := c.openPorts()
 	if err != nil {
 		return err

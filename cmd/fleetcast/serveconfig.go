@@ -36,6 +36,9 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.Shards = o.shards()
 	config.AllowedHosts = o.allowedHosts()
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
+	if !o.isSet("backlog") { // the default gives way
+		config.BacklogBytes = int(min(int64(config.BacklogBytes), config.BacklogMemory))
+	}
 	config.Compress = o.compressed()
 	return config
 }

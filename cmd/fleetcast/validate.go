@@ -27,6 +27,9 @@ func (o *options) check() error {
 	var problems gateway.OptionErrors
 	if errors.As(config.Check(), &problems) {
 		for _, p := range problems {
+			if p.Field == "BacklogBytes" && o.Backlog > 0 {
+				p.Problem = fmt.Sprintf("is %v, must be at most backlog-memory, %v", o.Backlog, size(config.BacklogMemory))
+			}
 			if option := o.optionOf(p.Field); !blamed[option] {
 				errs = append(errs, fmt.Errorf("%s %s", o.named(option), p.Problem))
 			}

@@ -69,8 +69,6 @@ func startPatientGateway(t *testing.T) *gateway.Gateway {
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
 	config.ClientPublish = gateway.Patterns{"chat*"}
-	config.BacklogBytes = 64 << 20
-	config.BacklogMessages = 100_000
 	config.RetryWindow = 50 * time.Millisecond
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"time"
+
+	"fleetcast/poller"
+)
+
+// A client is slow by time: an event of a channel with the policy
+// [SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
+// does not matter, as long as it leaves in time and there is memory for it.
+
+// beat is a moment of a shard's patrol, in units of beatLength. An event that waits
+// has only the low bits of the beat in which it was queued, see beatMask.
+type beat uint64
+
+const (
+	// beatLength is the grain in which the age of events is known.
+	beatLength = poller.TickInterval
+	// longestStep is how much of the time between two ticks counts at most. What is
+	// beyond, the shard had no clients, or was held up, or the process was stopped: no
+	// client could get anything then.
+	longestStep = 2 * beatLength
+	// longestLap is the longest time between two looks at a client that lags.
+	longestLap = time.Second
+	// looksPerSlice is how many clients that lag a turn looks at, at most, and with
+	// them how many of their events.
+	looksPerSlice = 1024
+)
+
+// maxSlowAfter keeps what an event has of its beat unambiguous, with a minute to
+// spare for the look that comes late.
+const maxSlowAfter = 5 * time.Minute
+
+// patrol is how a shard finds the clients that are slow: it looks at all who lag,
+// one lap after the other, and so needs no timer for any of them.
+type patrol struct {
+	attended time.Duration // for how long the shard has looked after its clients, hold-ups left out
+	ticked   time.Duration // the loop's time of the last tick
+	lapDue   time.Duration // when the next lap begins, by attended
+	unseen   int           // clients at the front of the shard's list that this lap has yet to look at
+}
+
+func (p *patrol) now() beat { return beat(p.attended / beatLength) }
+
+// tick counts the time since the last tick, and begins a lap if one is due.
+func (p *patrol) tick(now time.Duration, lagging int, slowAfter time.Duration) {
+	p.attended += min(now-p.ticked, longestStep)
+	p.ticked = now
+	if p.attended >= p.lapDue && p.unseen == 0 {
+		p.unseen = lagging
+		p.lapDue = p.attended + min(slowAfter/8, longestLap)
+	}
+}
+
+// findSlow goes on with the lap for a part of it, and tells whether more is left.
+// It goes from the back of the list to the front, because the last client takes
+// the place of one that catches up: so none is missed.
+func (s *shard) findSlow() (busy bool) {
+	p := &s.patrol
+	p.unseen = min(p.unseen, len(s.lagging))
+	if p.unseen == 0 {
+		return false
+	}
+	limit := beat(s.gateway.config().SlowAfter / beatLength)
+	cuts := 0
+	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {
+		p.unseen--
+		c := s.lagging[p.unseen]
+		if c.state != sessionOpen || !c.conn.Open() {
+			continue
+		}
+		tooLate, looked := c.backlog.dropStale(p.now(), limit)
+		looks += looked
+		if tooLate {
+			c.overrun()
+			cuts++
+		}
+	}
+	return p.unseen > 0
+}
+
+// dropStale drops the events that have waited for more than limit beats, if they
+// may be dropped. tooLate tells that one has which may not. Conflated events have
+// no age: each is the newest of its key. looked is how many events it looked at.
+func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
+	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
+	if h := &b.half.of; isLate(h) && h.policy() == SlowDisconnect {
+		return true, 0
+	}
+	for i := 0; i < b.events.len(); looked++ {
+		w := b.events.at(i)
+		switch {
+		case w.event == nil:
+			i++
+		case !isLate(w):
+			return false, looked
+		case w.policy() == SlowDisconnect:
+			return true, looked
+		case w.policy() == SlowDropOldest && !w.due():
+			b.miss(i) // at the front, this moves the queue; else it leaves an empty place
+		default:
+			i++
+		}
+	}
+	return false, looked
+}

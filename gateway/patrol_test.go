@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPatrolLeavesHoldUpsOut has time pass for a shard: what counts is the time in which
+// it ticked.
+func TestPatrolLeavesHoldUpsOut(t *testing.T) {
+	var p patrol
+	now := 7 * time.Hour // it had no clients before
+	p.tick(now, 0, time.Minute)
+	if p.attended > longestStep {
+		t.Errorf("%v counted before the first tick", p.attended)
+	}
+	for range 10 {
+		now += beatLength
+		p.tick(now, 0, time.Minute)
+	}
+	before := p.attended
+	if before < time.Second {
+		t.Errorf("%v counted of a second", before)
+	}
+	now += 20 * time.Second // the process was stopped
+	if p.tick(now, 0, time.Minute); p.attended > before+longestStep {
+		t.Errorf("a hold-up of 20s counted as %v", p.attended-before)
+	}
+}
+
+// TestPatrolSeesEveryLaggard has more clients lag than a turn looks at, and some of
+// them cut: each is met in one lap.
+func TestPatrolSeesEveryLaggard(t *testing.T) {
+	s := newTestShard(t, func(c *Config) { c.SlowAfter = beatLength })
+	const clients = 3 * cutsPerTurn
+	st := testStream("news")
+	var sessions []*session
+	for range clients {
+		c := newTestSession(t, s)
+		c.lag()
+		c.queue([]*event{nextTestEvent(st, "", "1")}, formatPlain, 0)
+		sessions = append(sessions, c)
+	}
+	s.patrol.tick(time.Hour, clients, time.Minute) // all wait no longer than they may
+	s.patrol.attended += 2 * beatLength
+	s.patrol.unseen = len(s.lagging)
+	turns := 1
+	for ; s.findSlow(); turns++ {
+		sessions[turns].conn.Close(errClientClosed) // one goes by itself
+	}
+	for i, c := range sessions {
+		if c.state == sessionOpen && c.conn.Open() {
+			t.Errorf("client %d was not met", i)
+		}
+	}
+	if turns < clients/cutsPerTurn {
+		t.Errorf("%d clients were cut in %d turns, want at most %d in one", clients, turns, cutsPerTurn)
+	}
+}
