@@ -124,7 +124,7 @@ const usualBuffer = 4 << 20
 // sendBuffers checks what one socket may hold of unsent data.
 func (e *examination) sendBuffers() finding {
 	return e.buffers("net.ipv4.tcp_wmem",
-		"the buffer grows with what is under way, up to the third number; what a client's socket does not take waits in the gateway, within --backlog")
+		"the buffer grows with what is under way, up to the third number; what a client's socket does not take waits in the gateway, within --backlog-memory")
 }
 
 // receiveBuffers checks what one socket may hold of unread data.
