@@ -92,7 +92,7 @@ func TestIncidents(t *testing.T) {
 		{"silence", func(c *gateway.Config) { c.PingInterval, c.PongTimeout = 100*time.Millisecond, 100*time.Millisecond }, func(s *server) {
 			s.connect()
 		}, `level=INFO msg="clients were cut off" reason=ping_timeout .*` + client},
-		{"the backlogs' memory", func(c *gateway.Config) { c.BacklogMemory = 1 << 10 }, func(s *server) {
+		{"the backlogs' memory", func(c *gateway.Config) { c.BacklogMemory, c.BacklogBytes = 1<<10, 1<<10 }, func(s *server) {
 			p := s.connectNarrow()
 			p.subscribe("news")
 			for upstream := s.publisher(); s.stats().Total.Clients > 0; {

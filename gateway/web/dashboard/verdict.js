@@ -157,7 +157,7 @@ function tellMinute(add, history) {
   const clients = at(history.last.stats, "total.clients") ?? 0;
   if (slow > 0) {
     add("warn", "slow", `${plural(slow, "client was", "clients were")} disconnected as too slow ${when}.`,
-      "Their lines or programs do not keep up. See the channels with the highest rates: publish less to these, or see --slow-policy.");
+      "Their lines or programs do not keep up. See the channels with the highest rates: publish less to these, or see --slow-after and --slow-policy.");
   }
   if (lost >= Math.max(THRESHOLDS.pingTimeoutsLeast, THRESHOLDS.pingTimeouts * clients)) {
     add("warn", "lost", `${plural(lost, "client", "clients")} did not answer pings ${when}.`,
