@@ -42,6 +42,7 @@ type Common struct {
 	Via     string // ndjson or resp: how the publish port is spoken to, instead of what the profile says
 
 	PID     int          // of the server; 0: whoever listens on the URL's port, if on this machine
+	PIDs    []int        // of the server, if it has several processes; PID means nothing then
 	Sources []netip.Addr // where clients connect from, in turn; none: the kernel chooses, or several if the server is on loopback and there are many
 
 	Processes  int           // of the harness, 1 to MaxProcesses; default 1
@@ -186,4 +187,13 @@ func (c *Common) loadProfile() (*profile.Profile, error) {
 		return p.WithPort(profile.RESP), nil
 	}
 	return p, nil
+}
+
+// serverPIDs are the processes of the server that were named: one of 0 or NoProcess if
+// none was.
+func (c *Common) serverPIDs() []int {
+	if len(c.PIDs) > 0 {
+		return c.PIDs
+	}
+	return []int{c.PID}
 }

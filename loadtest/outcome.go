@@ -210,7 +210,7 @@ func (r *run) cost(result *Result, p *phase) {
 	}
 	d.ServerBusy = &server
 	c := &result.Server
-	c.PID = r.meter.server.PIDs()[0]
+	c.PID, c.Processes, c.Found = r.meter.server.PIDs()[0], r.meter.processes(), r.meter.how
 	base, third, connected := &s.marks[markBase], &s.marks[markThird], &s.marks[markConnected]
 	used := p.to.server.Since(p.from.server)
 	c.CPUPerDelivery = measured(perItem(used, delivered+p.copiesAfter-p.copiesBefore))

@@ -37,19 +37,27 @@ type Result struct {
 
 // ServerCost is what the server used; nil where it was not measured.
 type ServerCost struct {
-	PID                     int      `json:"pid"`                   // 0: none was found or told
-	CPUPerDelivery          *float64 `json:"cpu_us_per_delivery"`   // while events flowed
-	CPUPerEvent             *float64 `json:"cpu_us_per_event"`      // the same, by events published meanwhile, on all channels
-	CPUPerConnection        *float64 `json:"cpu_us_per_connection"` // while clients connected, subscription included
-	ResidentKB              *int64   `json:"rss_kb"`                // with all clients connected and nothing going on
-	ResidentBaseKB          *int64   `json:"rss_base_kb"`           // before the first client
-	ResidentPeakKB          *int64   `json:"rss_peak_kb"`           // the most in the run, between samples too if it was never more before
-	ResidentKBPerConnection *float64 `json:"rss_kb_per_connection"` // slope from a third of the clients to all of them
+	PID                     int       `json:"pid"`                   // 0: none was found or told
+	Processes               []Process `json:"processes"`             // all that the cost is of; none if it was not measured
+	Found                   string    `json:"found"`                 // by what: that they listen on the port, or that they were named
+	CPUPerDelivery          *float64  `json:"cpu_us_per_delivery"`   // while events flowed
+	CPUPerEvent             *float64  `json:"cpu_us_per_event"`      // the same, by events published meanwhile, on all channels
+	CPUPerConnection        *float64  `json:"cpu_us_per_connection"` // while clients connected, subscription included
+	ResidentKB              *int64    `json:"rss_kb"`                // with all clients connected and nothing going on
+	ResidentBaseKB          *int64    `json:"rss_base_kb"`           // before the first client
+	ResidentPeakKB          *int64    `json:"rss_peak_kb"`           // the most in the run, between samples too if it was never more before
+	ResidentKBPerConnection *float64  `json:"rss_kb_per_connection"` // slope from a third of the clients to all of them
 	// SocketKBPerConnection is what the kernel holds in TCP buffers per
 	// connection, both ends if both are on this machine, while nothing goes on.
 	SocketKBPerConnection *float64 `json:"kernel_socket_kb_per_connection"`
 	// SocketPeakKB is the most that all TCP buffers of the machine held.
 	SocketPeakKB *int64 `json:"kernel_socket_peak_kb"`
+}
+
+// Process is one process of the server.
+type Process struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"` // what it was started with, cut where it is long
 }
 
 // HarnessCost is what the harness itself used, all of its processes together.

@@ -103,9 +103,10 @@ func (r *run) open(traffic []Traffic) (err error) {
 			return fmt.Errorf("profile %s cannot give events keys: that takes a publish port with JSON lines", r.profile.Name())
 		}
 	}
-	if r.meter, err = newMeter(r.config.PID, to.Addr); err != nil {
+	if r.meter, err = newMeter(r.config.serverPIDs(), to.Addr); err != nil {
 		return err
 	}
+	r.meter.name()
 	if r.board, r.boardFile, err = newBoard(r.plan.shape()); err != nil {
 		return err
 	}
@@ -117,6 +118,9 @@ func (r *run) open(traffic []Traffic) (err error) {
 		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.publishAt)
 		if err != nil {
 			return err
+		}
+		if warning := r.meter.stranger(r.publishAt); warning != "" {
+			r.warnings = append(r.warnings, warning)
 		}
 		r.publishers.Go(r.publishing.loop.Run)
 		completed = r.publishing.completed

@@ -90,6 +90,9 @@ func (s *ServerCost) rows(row func(name, format string, values ...any), d *Detai
 		row("server", "not measured: it is not on this machine, or give its --pid")
 		return
 	}
+	if len(s.Processes) > 0 {
+		row("server", "%s, %s", processText(s.Processes), s.Found)
+	}
 	if *s.CPUPerDelivery > 0 {
 		row("server, events", "%.2f µs a delivery, %.2f µs an event, %.0f %% of a processor",
 			*s.CPUPerDelivery, *s.CPUPerEvent, 100**d.ServerBusy)

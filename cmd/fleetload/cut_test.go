@@ -91,7 +91,8 @@ func TestCutShort(t *testing.T) {
 			if exit := cmd.ProcessState.ExitCode(); exit != c.exit || !c.want(&r) {
 				t.Errorf("exit status %d, want %d; incomplete %q, in flight %d, delivered %d, lost %d, %+v", exit, c.exit, r.Incomplete, r.InFlight, r.Delivered, r.Lost, r.Detail)
 			}
-			if r.Lost > 0 {
+			// A server that hangs may have taken an event and sent it to some clients only.
+			if hangs := r.Incomplete == ""; r.Lost > 0 && !hangs {
 				t.Errorf("%d lost: %q", r.Lost, r.Detail.Notes)
 			}
 			page, err := os.ReadFile(report)

@@ -16,7 +16,7 @@ type commonFlags struct {
 	Publish string `placeholder:"HOST:PORT" help:"The publish port, or the http URL of the API, for profiles that publish through one. Without it, the host of --url: at its port for an API, else at the profile's (8082 of fleetcast)."`
 	Profile string `default:"fleetcast" help:"What the server speaks: fleetcast, raw, centrifugo, nats, or a file that ends in .yaml (see docs/profiles.md)."`
 	Via     string `enum:",ndjson,resp" default:"" placeholder:"ndjson|resp" help:"How the publish port is spoken to, if not as the profile says."`
-	PID     int    `name:"pid" default:"0" help:"The server's process, to measure its cost. 0: the one that listens on the port, if on this machine; -1: none."`
+	PID     []int  `name:"pid" aliases:"server-pid" default:"0" placeholder:"PID" help:"The server's processes, to measure their cost, with commas between them. Through a proxy name the server behind it. 0: those that listen on the port of --url, if on this machine; -1: none."`
 
 	Settle time.Duration `default:"1s" help:"Idle time before memory is read."`
 	Stall  time.Duration `default:"5s" help:"Time without a delivery after which events are given up."`
@@ -53,7 +53,7 @@ func (f *dataFlags) data() loadtest.Data { return loadtest.Data(f.Data) }
 
 func (f *commonFlags) common() loadtest.Common {
 	return loadtest.Common{
-		Publish: f.Publish, Profile: f.Profile, Via: f.Via, PID: f.PID,
+		Publish: f.Publish, Profile: f.Profile, Via: f.Via, PIDs: f.PID,
 		Settle: max(f.Settle, 1), Stall: f.Stall, Command: os.Args, // a zero would mean the default
 	}
 }

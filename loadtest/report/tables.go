@@ -132,7 +132,10 @@ func serverTable(r *loadtest.Result) table {
 	s := r.Server
 	t := table{ID: "server", Caption: "Cost of the server"}
 	if s.PID != 0 {
-		t.add("Process", "", strconv.Itoa(s.PID))
+		t.add("Process", s.Found, strconv.Itoa(s.PID))
+		for _, p := range s.Processes {
+			t.add("Command", "of process "+strconv.Itoa(p.PID), p.Command)
+		}
 	}
 	addIf(&t, "CPU per delivery", "while events flowed", s.CPUPerDelivery, microseconds)
 	addIf(&t, "CPU per event", "the same, by events published", s.CPUPerEvent, microseconds)
