@@ -56,6 +56,7 @@ type Config struct {
 	MaxPublishers  int `reload:"live"` // connections of publishers; more are closed
 	MaxChannels    int `reload:"live"` // streams kept, with subscribers or not
 	ClientChannels int `reload:"live"` // subscriptions of one client
+	MaxHead        int `reload:"live"` // bytes of a request on the client port, 1,024 to 65,536, without a body
 	MaxMessage     int `reload:"live"` // bytes of a client's message
 	MaxEvent       int `reload:"live"` // bytes of an event's data
 
@@ -153,6 +154,7 @@ type Config struct {
 const (
 	DefaultMaxChannels      = 1_000_000
 	DefaultClientChannels   = 128
+	DefaultMaxHead          = 8 << 10
 	DefaultMaxMessage       = 64 << 10
 	DefaultMaxEvent         = 64 << 10
 	DefaultMaxSubscriptions = 10_000_000
@@ -198,6 +200,7 @@ func DefaultConfig(maxConnections int) Config {
 		MaxPublishers:    publishers,
 		MaxChannels:      DefaultMaxChannels,
 		ClientChannels:   DefaultClientChannels,
+		MaxHead:          DefaultMaxHead,
 		MaxMessage:       DefaultMaxMessage,
 		MaxEvent:         DefaultMaxEvent,
 		MaxSubscriptions: DefaultMaxSubscriptions,
@@ -250,6 +253,13 @@ func (e *OptionErrors) add(field, problem string, values ...any) {
 	*e = append(*e, OptionError{field, fmt.Sprintf(problem, values...)})
 }
 
+// minMaxHead and maxMaxHead are the bounds of MaxHead in bytes: what a browser
+// sends without cookies must fit, and each unfinished request may hold as much.
+const (
+	minMaxHead = 1 << 10
+	maxMaxHead = 64 << 10
+)
+
 // minMaxMessage is the least MaxMessage in bytes: a subscribe request with a
 // short name must fit.
 const minMaxMessage = 128
@@ -273,6 +283,9 @@ func (c *Config) Check() error {
 	atLeast("MaxClients", int64(c.MaxClients), 1)
 	atLeast("MaxChannels", int64(c.MaxChannels), 1)
 	atLeast("ClientChannels", int64(c.ClientChannels), 1)
+	if n := c.MaxHead; n < minMaxHead || n > maxMaxHead {
+		errs.add("MaxHead", "is %d, must be %d to %d bytes", n, minMaxHead, maxMaxHead)
+	}
 	atLeast("MaxMessage", int64(c.MaxMessage), minMaxMessage)
 	atLeast("MaxEvent", int64(c.MaxEvent), 1)
 	atLeast("MaxSubscriptions", int64(c.MaxSubscriptions), 1)

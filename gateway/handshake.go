@@ -34,7 +34,7 @@ func (c *session) handshake(p []byte) {
 		c.hold(p)
 		p = c.held.rest.B
 	}
-	n, refused := websocket.RequestLength(p, seen)
+	n, refused := websocket.RequestLength(p, seen, c.shard.gateway.config().MaxHead)
 	if refused != nil {
 		c.refuseHandshake(refused)
 		return

@@ -74,7 +74,7 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 			Handler:           boundBody(httpReadTimeout, handler),
 			ReadHeaderTimeout: httpReadTimeout,
 			WriteTimeout:      httpWriteTimeout,
-			MaxHeaderBytes:    websocket.MaxHandshake,
+			MaxHeaderBytes:    maxMaxHead, // the loops keep to MaxHead
 			// "OPTIONS *" is for the handler too.
 			DisableGeneralOptionsHandler: true,
 			// What clients do wrong is none of the operator's business.

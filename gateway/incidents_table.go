@@ -78,8 +78,8 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricHandshakes, websocket.ReasonBadVersion}:       {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadKey}:           {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonUnexpectedBody}:   {advice: adviceProxy, usual: true},
-	{metricHandshakes, websocket.ReasonHeadTooLarge}:     {advice: "large cookies or header fields", usual: true},
-	{metricHandshakes, websocket.ReasonTargetTooLong}:    {usual: true},
+	{metricHandshakes, websocket.ReasonHeadTooLarge}:     {advice: "large cookies or header fields: see --max-head", usual: true},
+	{metricHandshakes, websocket.ReasonTargetTooLong}:    {advice: "see --max-head", usual: true},
 
 	{metricCommandErrors, string(command.LimitExceeded)}:     {advice: adviceLimit},
 	{metricCommandErrors, string(command.RateLimited)}:       {advice: "--client-commands, --client-publishes"},

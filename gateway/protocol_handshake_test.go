@@ -178,6 +178,39 @@ func TestSlowHead(t *testing.T) {
 	}
 }
 
+// TestMaxHead counts for WebSocket and for pages alike, however the head comes.
+func TestMaxHead(t *testing.T) {
+	const most = 64 << 10
+	s := start(t, withHTTP(echoRequest), func(c *gateway.Config) { c.MaxHead = most })
+	page := "GET /page HTTP/1.1\r\nHost: localhost\r\n"
+	for name, begin := range map[string]string{"WebSocket": head, "page": page} {
+		padded := func(size int) string {
+			return begin + "Cookie: " + strings.Repeat("c", size-len(begin)-len("Cookie: \r\n\r\n")) + "\r\n\r\n"
+		}
+		for _, test := range []struct {
+			what, text string
+			answer     string
+		}{
+			{"longest", padded(most), map[string]string{"WebSocket": "HTTP/1.1 101 ", "page": "HTTP/1.1 200 "}[name]},
+			{"too long", padded(most + 1), "HTTP/1.1 431 "},
+			{"target too long", "GET /" + strings.Repeat("x", most), "HTTP/1.1 414 "},
+		} {
+			t.Run(name+" "+test.what, func(t *testing.T) {
+				p := s.dialRaw()
+				p.TB = t
+				for text := test.text; text != ""; {
+					piece := min(len(text), 5000)
+					p.sends(text[:piece])
+					text = text[piece:]
+				}
+				if answer := p.responseHead(); !strings.HasPrefix(answer, test.answer) {
+					t.Errorf("answered with %q", answer)
+				}
+			})
+		}
+	}
+}
+
 // TestAllowedOrigins proves RFC 6455, 4.2.2 and 10.2.
 func TestAllowedOrigins(t *testing.T) {
 	for _, test := range []struct {

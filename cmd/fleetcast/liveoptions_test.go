@@ -23,6 +23,7 @@ var liveOptions = map[string]liveOption{
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},
 	"max-channels":      {"1", "2", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},
 	"client-channels":   {"1", "2", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},
+	"max-head":          {"1KiB", "64KiB", "", handshakes(1, "Cookie: "+strings.Repeat("c", 60<<10)), "431", "101", false},
 	"max-message":       {"128", "1KiB", "", asks(1, `{"type":"ping","pad":"`+strings.Repeat("x", 500)+`"}`), "1009", "pong", false},
 	"max-event":         {"100", "1000", "", publishes(`"channel":"a","data":"` + strings.Repeat("x", 500) + `"`), "limit_exceeded", "results", false},
 	"max-subscriptions": {"1", "10", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},

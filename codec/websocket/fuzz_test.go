@@ -197,16 +197,16 @@ func FuzzUpgrade(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n, tooEarly := websocket.RequestLength(b, 0)
+		n, tooEarly := websocket.RequestLength(b, 0, websocket.MaxHandshake)
 		for i := range b[:min(len(b), 300)] {
-			m, refused := websocket.RequestLength(b[:i], 0)
+			m, refused := websocket.RequestLength(b[:i], 0, websocket.MaxHandshake)
 			if m != 0 && m != n || m > i || refused != nil && refused != tooEarly {
 				t.Fatalf("RequestLength of %d bytes is %d, %v, of all %d, %v", i, m, refused, n, tooEarly)
 			}
 			if m != 0 || refused != nil {
 				break
 			}
-			if rest, late := websocket.RequestLength(b, i); rest != n || late != tooEarly {
+			if rest, late := websocket.RequestLength(b, i, websocket.MaxHandshake); rest != n || late != tooEarly {
 				t.Fatalf("RequestLength is %d, %v behind %d bytes, else %d, %v", rest, late, i, n, tooEarly)
 			}
 		}

@@ -6,18 +6,17 @@ import (
 	"fleetcast/codec/deflate"
 )
 
-// MaxHandshake is how long a request or response head may be, in bytes.
-// [RequestLength] enforces it; who gathers a response stops by itself.
+// MaxHandshake is how long a request or response head usually may be, in bytes.
 const MaxHandshake = 8 << 10
 
 // RequestLength returns the length of the request head at the start of b, as
 // [HeadLength] does, 0 while more of it is to come. An empty line before the
 // request line counts as part of it. refused is set as soon as no head that is
-// accepted can begin like b: it is too long or does not begin like HTTP, as a
+// accepted can begin like b: it is longer than limit bytes or does not begin like HTTP, as a
 // TLS client's greeting, which would else be waited for until its time is up.
 // seen is how much of b an earlier call was given and found incomplete; it is
 // not searched again, so that a head that comes byte by byte costs no more.
-func RequestLength(b []byte, seen int) (n int, refused *HandshakeError) {
+func RequestLength(b []byte, seen, limit int) (n int, refused *HandshakeError) {
 	head := TrimEmptyLine(b)
 	if len(head) > 0 && !firstBytes[head[0]] {
 		if head[0] == tlsHandshake {
@@ -30,12 +29,12 @@ func RequestLength(b []byte, seen int) (n int, refused *HandshakeError) {
 		n += skipped
 	}
 	switch {
-	case n <= MaxHandshake && (n > 0 || len(b) < MaxHandshake):
+	case n <= limit && (n > 0 || len(b) < limit):
 		return n, nil
-	case bytes.IndexByte(head[:MaxHandshake-2], '\n') < 0:
-		return 0, errTargetTooLong
+	case bytes.IndexByte(head[:limit-2], '\n') < 0:
+		return 0, newTargetTooLong(limit)
 	}
-	return 0, errHeadTooLarge
+	return 0, newHeadTooLarge(limit)
 }
 
 // tlsHandshake is the type of the TLS record that holds a client's greeting.

@@ -65,7 +65,7 @@ func TestRequestLength(t *testing.T) {
 			}
 			seen := 0
 			for i := 0; i <= len(tt.in); i = min(i+1+i/100, max(len(tt.in), i+1)) {
-				n, refused := websocket.RequestLength([]byte(tt.in[:i]), seen)
+				n, refused := websocket.RequestLength([]byte(tt.in[:i]), seen, websocket.MaxHandshake)
 				switch {
 				case refused != nil && refused.Status != tt.status:
 					t.Fatalf("%d bytes are refused with %v", i, refused)

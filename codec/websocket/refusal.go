@@ -49,10 +49,6 @@ var (
 )
 
 var (
-	errHeadTooLarge = &HandshakeError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLarge,
-		"the request head is longer than " + strconv.Itoa(MaxHandshake) + " bytes; send fewer or shorter header fields (cookies)"}
-	errTargetTooLong = &HandshakeError{http.StatusRequestURITooLong, ReasonTargetTooLong,
-		"the request line alone is longer than the " + strconv.Itoa(MaxHandshake) + " bytes that a request head may have; send a shorter query"}
 	errNotHTTP = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"the first line is not an HTTP request line; send 'GET /path HTTP/1.1'"}
 	errTLS = &HandshakeError{http.StatusBadRequest, ReasonTLS,
@@ -88,6 +84,18 @@ var (
 	errForbiddenOrigin = &HandshakeError{http.StatusForbidden, ReasonForbiddenOrigin,
 		"pages of this origin may not connect; the Origin must be that of the host that is connected to, or be allowed in the server's configuration"}
 )
+
+// newHeadTooLarge refuses a head of more than limit bytes.
+func newHeadTooLarge(limit int) *HandshakeError {
+	return &HandshakeError{http.StatusRequestHeaderFieldsTooLarge, ReasonHeadTooLarge,
+		"the request head is longer than " + strconv.Itoa(limit) + " bytes; send fewer or shorter header fields (cookies)"}
+}
+
+// newTargetTooLong refuses a head whose first line alone is longer than that.
+func newTargetTooLong(limit int) *HandshakeError {
+	return &HandshakeError{http.StatusRequestURITooLong, ReasonTargetTooLong,
+		"the request line alone is longer than the " + strconv.Itoa(limit) + " bytes that a request head may have; send a shorter query"}
+}
 
 // AppendRefusal appends the whole HTTP response that refuses a handshake: the
 // status, the fields that RFC 9110 wants with it, and the message as the body.

@@ -35,7 +35,7 @@ func (s *session) shakeHands(p []byte) (rest []byte) {
 		s.keep(p[:min(len(p), websocket.MaxHandshake-kept)])
 		head = s.kept.B
 	}
-	n, refused := websocket.RequestLength(head, kept)
+	n, refused := websocket.RequestLength(head, kept, websocket.MaxHandshake)
 	switch {
 	case refused != nil:
 		s.refuse(refused)
