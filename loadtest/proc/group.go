@@ -153,6 +153,9 @@ func (p process) memory() (Memory, error) {
 		if _, ended := p.readStat(); ended != nil {
 			return Memory{}, ended // it gave its memory back between the two
 		}
+		if errors.Is(err, errNoMemory) {
+			return Memory{}, p.ended() // it has done so, and is not yet gone
+		}
 		return Memory{}, fmt.Errorf("%s: %w", p.path("status"), err)
 	}
 	return m, nil

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -51,6 +52,9 @@ func parseStat(text []byte) (stat, error) {
 	}, nil
 }
 
+// errNoMemory: a process has none any more, on its way to its end.
+var errNoMemory = errors.New("it has no memory")
+
 // parseMemory reads /proc/PID/status.
 func parseMemory(text []byte) (m Memory, err error) {
 	if m.ResidentKB, err = statusKB(text, "VmRSS"); err != nil {
@@ -79,7 +83,7 @@ func statusKB(text []byte, name string) (int64, error) {
 		}
 		return n, nil
 	}
-	return 0, fmt.Errorf("no %s", name)
+	return 0, fmt.Errorf("%w: no %s", errNoMemory, name)
 }
 
 // parseCount reads a decimal number that is not negative.
