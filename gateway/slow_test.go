@@ -278,9 +278,9 @@ func TestSlowStress(t *testing.T) {
 			}
 		})
 	}
-	rounds := 25
+	rounds := 8
 	if raceDetected() {
-		rounds = 10
+		rounds = 5
 	}
 	t.Run("clients", func(t *testing.T) {
 		for i := range 8 {
