@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"regexp"
@@ -92,17 +93,22 @@ func TestIncidents(t *testing.T) {
 		{"silence", func(c *gateway.Config) { c.PingInterval, c.PongTimeout = 100*time.Millisecond, 100*time.Millisecond }, func(s *server) {
 			s.connect()
 		}, `level=INFO msg="clients were cut off" reason=ping_timeout .*` + client},
-		{"the backlogs' memory", func(c *gateway.Config) { c.BacklogMemory, c.BacklogBytes = 1<<10, 1<<10 }, func(s *server) {
+		{"the backlogs' memory", func(c *gateway.Config) { c.BacklogMemory, c.BacklogBytes = 300<<10, 300<<10 }, func(s *server) {
 			p := s.connectNarrow()
 			p.subscribe("news")
 			for upstream := s.publisher(); s.stats().Total.Clients > 0; {
 				upstream.publishes("news", `"`+strings.Repeat("x", 60_000)+`"`)
 			}
-		}, `level=WARN msg="clients were cut off" reason=backlogs_full .*` + client + ` example\.backlog_bytes=\d+ .*advice=.*/api/channels.*--backlog-memory`},
+		}, `level=WARN msg="clients were cut off" reason=backlogs_full .*` + client + ` example\.channel=news example\.backlog_bytes=\d+ .*advice=.*/api/channels.*--backlog-memory`},
 		{"too many publishers", func(c *gateway.Config) { c.MaxPublishers = 1 }, func(s *server) {
 			s.publisher().publishes("news", "1")
 			_, _ = io.ReadAll(s.publisher()) // it is reset, or closed
 		}, `level=WARN msg="connections to the publish port were turned away" reason=full .*` + address + ` advice=.*--max-publishers`},
+		{"too many names", func(c *gateway.Config) { c.MaxChannels = 2 }, func(s *server) {
+			for p, i := s.publisher(), 0; i < 3; i++ {
+				p.publishes(fmt.Sprint("name-", i), "1")
+			}
+		}, `level=WARN msg="channels without subscribers were forgotten before .*count=1 total=1 advice=.*--max-channels`},
 		{"a publisher's mistake", nil, func(s *server) {
 			s.publisher().sends(array("CLIENT", "SETNAME", "billing") + array("PUBLISH", "a b", "1"))
 		}, `level=WARN msg="requests to publish were refused" code=bad_channel .*` + address + ` example\.name=billing example\.message="a channel name`},

@@ -15,6 +15,8 @@ const (
 	metricDropped          = "dropped_events_total"
 	metricAddressesUnknown = "client_addresses_unknown_total"
 	metricThrottles        = "throttles_total"
+	metricStreamsEvicted   = "streams_evicted_total"
+	metricEventsUnkept     = "events_unkept_total"
 )
 
 // incidentMessages say what a metric of the kinds below counts. They are the
@@ -26,6 +28,8 @@ var incidentMessages = map[string]string{
 	metricPublishErrors:    "requests to publish were refused",
 	metricPublishers:       "connections to the publish port were turned away",
 	metricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
+	metricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
+	metricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
 	metricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
 	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
 }
@@ -45,6 +49,7 @@ const (
 	adviceProxy   = "see whether a proxy in front passes Host, Upgrade, Connection and the path /ws on"
 	adviceClient  = "the example's message says what is wrong; many are a bug of the clients, or abuse"
 	adviceLimit   = "the example's message names the limit; see docs/operations.md#limits"
+	adviceNames   = "see who makes up names of channels: /api/channels, /api/publishers; else raise --max-channels"
 	adviceSender  = "these events are lost; /api/publishers shows who sends them"
 )
 
@@ -103,6 +108,8 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricPublishers, refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
 	{metricDropped, ""}:          {advice: adviceSlow, usual: true},
+	{metricStreamsEvicted, ""}:   {advice: adviceNames},
+	{metricEventsUnkept, ""}:     {advice: adviceNames},
 	{metricThrottles, ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
 	{metricAddressesUnknown, ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }

@@ -69,6 +69,10 @@ func countIn(stats *GatewayStats, key incidentKey, n uint64) {
 		stats.Publish.Refused[key.label] = n
 	case metricDropped:
 		stats.Total.Dropped = n
+	case metricStreamsEvicted:
+		stats.Publish.StreamsEvicted = n
+	case metricEventsUnkept:
+		stats.Publish.EventsUnkept = n
 	case metricThrottles:
 		stats.Total.Throttles = n
 	case metricAddressesUnknown:

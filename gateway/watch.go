@@ -188,6 +188,8 @@ func (w *watch) sum() *GatewayStats {
 		addCounts(stats.Publish.Errors, l.publish.Errors)
 		addCounts(stats.Publish.Refused, l.publish.Refused)
 	}
+	room := &w.gateway.streams.room
+	stats.Publish.StreamsEvicted, stats.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
 	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
 	w.gateway.apiPublisher.addStats(&stats.Publish)
 	return stats
