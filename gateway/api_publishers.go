@@ -194,7 +194,7 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 	switch {
 	case id == apiPublisherID:
 		return badRequest("the API has no connection to end: see who sends requests to it")
-	case len(id) == 2*8:
+	case len(id) == 16: // a client's
 		return a.disconnectNamed(w, r, "publisher")
 	case err != nil || id != strconv.FormatUint(number, 10):
 		return badRequest("a publisher's id is a number, or that of a client, as /api/publishers shows it")
