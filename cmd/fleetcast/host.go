@@ -21,7 +21,7 @@ const maxHostName = 253
 // UnmarshalText reads a pattern.
 func (h *hostPattern) UnmarshalText(text []byte) error {
 	s := strings.ToLower(strings.TrimSuffix(string(text), "."))
-	if name, port, err := net.SplitHostPort(s); err == nil && name != "" {
+	if name, port, err := net.SplitHostPort(s); err == nil && name != "" && !strings.Contains(s, "/") {
 		return fmt.Errorf("%s has a port, which does not count: write %s", shown(text), strings.TrimSuffix(strings.TrimSuffix(string(text), port), ":"))
 	}
 	switch {
