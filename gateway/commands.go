@@ -248,6 +248,7 @@ func (c *session) resume() {
 		return // it ended meanwhile
 	}
 	c.held = nil
+	c.shard.wholeInput = false
 	c.lastSeen = seenAt(c.shard.loop.Now()) // it was us who did not read
 	if held.starved != nil {
 		c.republish(held.starved)
@@ -257,6 +258,7 @@ func (c *session) resume() {
 		giveBuffer(held.rest)
 	}
 	c.flushReplies()
+	c.noteInput(true)
 	if c.held == nil && !c.repliesWait() {
 		c.conn.ResumeReading()
 	}

@@ -81,6 +81,10 @@ type Config struct {
 	// that waits for many clients counted once. Beyond, the clients with the largest
 	// backlogs are disconnected.
 	BacklogMemory int64 `reload:"live"`
+	// InputMemory is how many bytes the unfinished messages and handshakes of all
+	// clients may hold, and as many again the unfinished requests of publishers.
+	// Beyond, those that have held the most for the longest are closed.
+	InputMemory int64 `reload:"live"`
 	// SlowPolicy is what becomes of the events for a subscriber that does not keep
 	// up, SlowRules the exceptions by channel: the first rule that matches counts.
 	SlowPolicy SlowPolicy `reload:"live"`
@@ -139,6 +143,9 @@ type Config struct {
 	HandshakeTimeout time.Duration `reload:"restart"` // for the whole request
 	PingInterval     time.Duration `reload:"restart"`
 	PongTimeout      time.Duration `reload:"restart"` // for any byte after a ping
+	// MessageTimeout is the time from the first byte of a client's message, or a
+	// publisher's request, to its last one; also that for a publisher's first byte.
+	MessageTimeout time.Duration `reload:"restart"`
 	// DrainWindow is the time over which clients are closed when the gateway
 	// drains; less if they are so few that 100 of them a second take less. 0 is
 	// all at once.
@@ -162,6 +169,8 @@ const (
 	DefaultBacklogBytes     = 1 << 20
 	DefaultSlowAfter        = 30 * time.Second
 	DefaultBacklogMemory    = 1 << 30
+	DefaultInputMemory      = 64 << 20
+	DefaultMessageTimeout   = 30 * time.Second
 	DefaultCompressLevel    = 1
 	DefaultCompressFrom     = 256
 	DefaultCredits          = 64 << 20
@@ -210,6 +219,8 @@ func DefaultConfig(maxConnections int) Config {
 		BacklogBytes:     DefaultBacklogBytes,
 		SlowAfter:        DefaultSlowAfter,
 		BacklogMemory:    DefaultBacklogMemory,
+		InputMemory:      DefaultInputMemory,
+		MessageTimeout:   DefaultMessageTimeout,
 		Compress:         Patterns{"*"},
 		CompressLevel:    DefaultCompressLevel,
 		CompressFrom:     DefaultCompressFrom,
@@ -307,6 +318,7 @@ func (c *Config) Check() error {
 	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
 	atLeast("BacklogMessages", int64(c.BacklogMessages), 0)
 	atLeast("BacklogMemory", c.BacklogMemory, 1)
+	atLeast("InputMemory", c.InputMemory, 1)
 	c.checkSlow(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
@@ -326,6 +338,7 @@ func (c *Config) Check() error {
 		{"HandshakeTimeout", c.HandshakeTimeout},
 		{"PingInterval", c.PingInterval},
 		{"PongTimeout", c.PongTimeout},
+		{"MessageTimeout", c.MessageTimeout},
 	} {
 		if d.value <= 0 {
 			errs.add(d.field, "is %v, must be positive", d.value)

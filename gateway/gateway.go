@@ -33,7 +33,9 @@ type Gateway struct {
 	streams       *streams
 	credits       *credits
 	backlogs      backlogMemory
-	http          *httpPort // or nil
+	clientInput   inputMemory // unfinished messages, and requests for a handshake
+	publishInput  inputMemory // unfinished requests to publish
+	http          *httpPort   // or nil
 	connectionLog connectionLog
 	compressed    compressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
@@ -84,6 +86,8 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.backlogs.limit.Store(config.BacklogMemory)
+	g.clientInput.limit.Store(config.InputMemory)
+	g.publishInput.limit.Store(config.InputMemory)
 	g.backlogs.compressed = &g.compressed.alive
 	g.streams = newStreams(config.MaxChannels)
 	g.addresses = newQuotas[netip.Addr]()

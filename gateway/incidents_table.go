@@ -12,6 +12,7 @@ const (
 	metricCommandErrors    = "client_command_errors_total"
 	metricPublishErrors    = "publish_errors_total"
 	metricPublishers       = "publishers_refused_total"
+	metricPublishersEnded  = "publishers_ended_total"
 	metricDropped          = "dropped_events_total"
 	metricAddressesUnknown = "client_addresses_unknown_total"
 	metricThrottles        = "throttles_total"
@@ -27,6 +28,7 @@ var incidentMessages = map[string]string{
 	metricCommandErrors:    "commands of clients were refused",
 	metricPublishErrors:    "requests to publish were refused",
 	metricPublishers:       "connections to the publish port were turned away",
+	metricPublishersEnded:  "connections to the publish port were ended",
 	metricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
 	metricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
 	metricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
@@ -56,12 +58,14 @@ const (
 // incidentKinds are the counters that mean that somebody was refused or cut off.
 // Each counter is here or in notIncidents; one with a label is here with each value.
 var incidentKinds = map[incidentKey]incidentKind{
-	{metricDisconnects, disconnectNames[slowConsumer]}:  {advice: adviceSlow},
-	{metricDisconnects, disconnectNames[backlogsFull]}:  {advice: adviceSlow + ", --backlog-memory"},
-	{metricDisconnects, disconnectNames[pingTimeout]}:   {advice: adviceNetwork, usual: true},
-	{metricDisconnects, disconnectNames[sendTimeout]}:   {advice: adviceNetwork, usual: true},
-	{metricDisconnects, disconnectNames[protocolError]}: {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
-	{metricDisconnects, disconnectNames[messageTooBig]}: {advice: "clients send messages above --max-message", usual: true},
+	{metricDisconnects, disconnectNames[slowConsumer]}:   {advice: adviceSlow},
+	{metricDisconnects, disconnectNames[backlogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
+	{metricDisconnects, disconnectNames[pingTimeout]}:    {advice: adviceNetwork, usual: true},
+	{metricDisconnects, disconnectNames[sendTimeout]}:    {advice: adviceNetwork, usual: true},
+	{metricDisconnects, disconnectNames[protocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
+	{metricDisconnects, disconnectNames[messageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
+	{metricDisconnects, disconnectNames[inputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
+	{metricDisconnects, disconnectNames[messageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
 
 	{metricHandshakes, websocket.ReasonFull}:             {advice: adviceFull},
 	{metricHandshakes, errConnectRate.Reason}:            {advice: "more clients come than --connects admits; they are told when to come back"},
@@ -70,6 +74,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricHandshakes, websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
 	{metricHandshakes, errForbiddenHost.Reason}:          {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
 	{metricHandshakes, reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
+	{metricHandshakes, errInputFull.Reason}:              {advice: "see who sends half requests; else raise --input-memory"},
 	{metricHandshakes, errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
 	{metricHandshakes, websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
 	{metricHandshakes, websocket.ReasonNotFound}:         {advice: "clients connect to " + Path, usual: true},
@@ -107,6 +112,11 @@ var incidentKinds = map[incidentKey]incidentKind{
 
 	{metricPublishers, refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
+	{metricPublishersEnded, endedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
+	{metricPublishersEnded, endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
+	{metricPublishersEnded, endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
+	{metricPublishersEnded, endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
+
 	{metricDropped, ""}:          {advice: adviceSlow, usual: true},
 	{metricStreamsEvicted, ""}:   {advice: adviceNames},
 	{metricEventsUnkept, ""}:     {advice: adviceNames},
@@ -126,4 +136,6 @@ var notIncidents = map[incidentKey]string{
 	{metricHandshakes, errDraining.Reason}:                "the drain has lines of its own",
 	{metricHandshakes, reasonVanished}:                    "the client does it, as probes of load balancers do",
 	{metricPublishers, refusedDraining}:                   "the drain has lines of its own",
+	{"streams_evicted_total", ""}:                         "nobody is refused or loses events",
+	{"events_unkept_total", ""}:                           "nobody subscribes to these",
 }

@@ -67,6 +67,8 @@ func countIn(stats *GatewayStats, key incidentKey, n uint64) {
 		stats.Publish.Errors[key.label] = n
 	case metricPublishers:
 		stats.Publish.Refused[key.label] = n
+	case metricPublishersEnded:
+		stats.Publish.Ended[key.label] = n
 	case metricDropped:
 		stats.Total.Dropped = n
 	case metricStreamsEvicted:

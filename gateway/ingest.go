@@ -37,8 +37,11 @@ type ingest struct {
 	mailbox *poller.Mailbox[func()]
 	starved starved // publishers that wait for credit
 	closing *poller.Deadlines[*publisher]
-	drained func()        // set while draining: to be called when all are gone
-	drainBy time.Duration // the loop's time at which a drain serves nobody any more
+	places  publisherPlaces
+	// heldBytes is what unfinished requests hold on this loop.
+	heldBytes int64
+	drained   func()        // set while draining: to be called when all are gone
+	drainBy   time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters     ingestCounters
 	samples      samples
@@ -72,6 +75,7 @@ type ingestCounters struct {
 	bytesOut   uint64
 	errors     map[command.Code]uint64
 	refused    map[string]uint64 // connections turned away, by reason
+	ended      map[string]uint64 // connections that were ended, by reason
 }
 
 // publisherSendTimeout is how long a publisher may leave replies unacknowledged,
@@ -83,14 +87,15 @@ func newIngest(g *Gateway) (*ingest, error) {
 	in := &ingest{
 		gateway:  g,
 		mailbox:  poller.NewMailbox[func()](),
-		counters: ingestCounters{errors: make(map[command.Code]uint64), refused: make(map[string]uint64)},
+		counters: ingestCounters{errors: make(map[command.Code]uint64), refused: make(map[string]uint64), ended: make(map[string]uint64)},
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
 		wakes:    newWakeSet(g.config().Shards),
 	}
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
-		ReadBuffer: ingestReadBuffer,
-		TurnDone:   func(took time.Duration) { in.longest.observe(took) },
+		ReadBuffer:    ingestReadBuffer,
+		SweepInterval: g.config().MessageTimeout / messageChecks,
+		TurnDone:      func(took time.Duration) { in.longest.observe(took) },
 	})
 	in.starved.loop = in.loop
 	return in, err
@@ -105,7 +110,7 @@ func (in *ingest) post(f func()) {
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
-	if g.publishers.Add(1) > int64(g.config().MaxPublishers) {
+	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace()) {
 		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
@@ -120,7 +125,8 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	p.remote, p.opened, p.readAt = peerText(fd), in.loop.Now(), in.loop.Now()
+	p.remote, p.opened, p.readAt, p.since = peerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
+	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	in.counters.publishers++
 	p.logConnected()
 }
@@ -158,7 +164,7 @@ func (in *ingest) Turn() (busy bool) {
 		in.limitReads()
 		in.continueDrain() // which closes those that are silent
 	}
-	return false
+	return in.relieveInput()
 }
 
 // limitReads shares what is read in a turn between the publishers that send: of
@@ -245,4 +251,5 @@ func (in *ingest) addStats(stats *PublishStats) {
 		stats.Errors[string(code)] += n
 	}
 	addCounts(stats.Refused, c.refused)
+	addCounts(stats.Ended, c.ended)
 }

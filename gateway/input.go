@@ -45,6 +45,9 @@ func (c *session) read(p []byte) {
 			return
 		}
 		p = p[n:]
+		if !c.reader.Pending() {
+			s.wholeInput = true
+		}
 		spent := false
 		if ok {
 			charged, done := c.handle(message)

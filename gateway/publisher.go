@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"container/list"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -50,6 +52,14 @@ type publisher struct {
 	remote   string                     // its address
 	opened   time.Duration              // when it was accepted; the loop's time
 	closing  bool                       // closes when its replies have left
+	heard    bool                       // something has come
+
+	place       *list.Element // in placed; nil once it ends
+	placed      *list.List
+	address     netip.Addr    // by which places are counted
+	publishedAt time.Duration // the loop's time
+	since       time.Duration // when it connected, or its unfinished request began
+	heldBytes   int           // as counted for all publishers
 }
 
 func newPublisher(in *ingest) *publisher {
@@ -71,9 +81,13 @@ func (p *publisher) Received(b []byte) {
 	if p.closing {
 		return
 	}
-	if p.held != nil {
+	p.heard = true
+	if p.held == nil {
+		p.since = p.readAt
+	} else {
 		p.held = appendBuffer(p.held, b)
 		if len(p.held.B) < p.resp.need {
+			p.noteInput()
 			return
 		}
 		b = p.held.B
@@ -109,16 +123,13 @@ func (p *publisher) Writable() {
 	}
 }
 
-// Swept implements poller.Handler; publishers may be idle for as long as they
-// like.
-func (p *publisher) Swept() {}
-
 // Closed implements poller.Handler.
 func (p *publisher) Closed(err error) {
 	p.keep(nil)
 	p.endTransaction()
 	p.unsent.Release()
 	p.closing = true
+	p.ingest.places.leave(p)
 	p.ingest.counters.publishers--
 	p.ingest.gateway.publishers.Add(-1)
 	p.logGone(err)
@@ -131,7 +142,14 @@ func (p *publisher) idle() bool { return !p.starving && p.unsent.Len() == 0 }
 // answers in one write, and keeps what is left.
 func (p *publisher) handle(b []byte) {
 	p.lines.Limit = p.lineLimit() // which may have changed
+	events := p.ingest.counters.events
 	rest, outcome := p.steps(b)
+	if p.ingest.counters.events != events {
+		p.ingest.places.published(p, p.ingest.loop.Now())
+	}
+	if len(rest) < len(b) {
+		p.since = p.ingest.loop.Now() // what is unfinished now began with this read
+	}
 	p.keep(rest)
 	p.sendReplies()
 	p.ingest.wakes.wake()
@@ -217,6 +235,7 @@ func (p *publisher) keep(rest []byte) {
 	default:
 		p.held.B = p.held.B[:copy(p.held.B, rest)]
 	}
+	p.noteInput()
 }
 
 // resume implements starver: it tries again the step that found no credit.
@@ -286,6 +305,7 @@ func (p *publisher) close() {
 		return
 	}
 	p.closing, p.starving = true, false
+	p.ingest.places.leave(p)
 	p.keep(nil)
 	p.ingest.closing.Add(p, p.ingest.loop.Now())
 	p.conn.ResumeReading()

@@ -89,7 +89,7 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("%d channels found no room", n)
 	}
 	limits := s.stats().Limits
-	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Subscriptions: config.MaxSubscriptions, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20}); limits != want {
+	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Subscriptions: config.MaxSubscriptions, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20, InputMemory: config.InputMemory}); limits != want {
 		t.Errorf("the limits are %+v, want %+v", limits, want)
 	}
 }

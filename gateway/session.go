@@ -33,6 +33,8 @@ const (
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
 	slowConsumer               // an event waited for it too long
+	messageTimeout             // it did not complete a message in time
+	inputFull                  // all unfinished messages together were over the limit, and its held the most for the longest
 	backlogsFull               // all backlogs together were, and its was among the largest
 	pingTimeout                // it did not answer
 	sendTimeout                // it did not acknowledge, or take, what was sent
@@ -49,6 +51,8 @@ var disconnectNames = [disconnectCount]string{
 	protocolError:   "protocol_error",
 	messageTooBig:   "message_too_big",
 	slowConsumer:    "slow_consumer",
+	messageTimeout:  "message_timeout",
+	inputFull:       "input_full",
 	backlogsFull:    "backlogs_full",
 	pingTimeout:     "ping_timeout",
 	sendTimeout:     "send_timeout",
@@ -111,6 +115,8 @@ func (c *session) moveTo(next sessionState) {
 func (c *session) Received(p []byte) {
 	c.lastSeen = seenAt(c.shard.loop.Now())
 	c.shard.counters.bytesIn += uint64(len(p))
+	kept := c.keepsInput()
+	c.shard.wholeInput = false
 	switch c.state {
 	case sessionHandshaking:
 		c.handshake(p)
@@ -118,6 +124,7 @@ func (c *session) Received(p []byte) {
 		c.read(p)
 	}
 	c.flushReplies()
+	c.noteInput(kept)
 }
 
 // PeerClosed implements poller.Handler. All that the client sent was handled;
@@ -153,6 +160,7 @@ func (c *session) Closed(err error) {
 	c.moveTo(sessionClosed)
 	c.reader.Release()
 	c.releaseHeld()
+	c.forgetInput()
 	delete(s.publishing, c)
 	delete(s.parting, c)
 	if c.backlog != nil {
@@ -199,8 +207,10 @@ func (c *session) lastWords(reason disconnect) {
 	c.sampleEnd(reason)
 	c.reason = reason
 	c.moveTo(sessionClosing)
+	kept := c.keepsInput()
 	c.releaseHeld()
 	c.reader.Release()
+	c.noteInput(kept)
 	c.flushReplies()
 	// What still comes in is read and dropped, so that the close that follows
 	// does not become a reset, which would take our last bytes with it.

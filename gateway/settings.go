@@ -116,6 +116,8 @@ func (g *Gateway) Reconfigure(next Config) error {
 	}
 	g.credits.resize(merged.Credits, merged.PublisherCredits)
 	g.backlogs.limit.Store(merged.BacklogMemory)
+	g.clientInput.limit.Store(merged.InputMemory)
+	g.publishInput.limit.Store(merged.InputMemory)
 	g.streams.limit.Store(int64(merged.MaxChannels))
 	for _, s := range g.shards {
 		s.post(func() {}) // clients may wait that need not any more; it must look

@@ -55,8 +55,13 @@ type shard struct {
 	parting   parting
 	// publishing has the accounts of clients that publish, which are few.
 	publishing map[*session]*account
-	waiting    ring[arrival] // accepted sockets, for their turn
-	alarm      alarm
+	// unfinished has the clients of whose input something is held, and those of whom
+	// something was when unfinishedDue last looked.
+	unfinished      map[*session]unfinished
+	unfinishedDue   *poller.Deadlines[*session] // to look at them
+	unfinishedBytes int64
+	waiting         ring[arrival] // accepted sockets, for their turn
+	alarm           alarm
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
 	pongs      *poller.Deadlines[*session] // clients that must show life
@@ -74,8 +79,11 @@ type shard struct {
 	vectors [][]byte
 	gapText []byte
 	scanned int // entries of backlogs that a command had looked through
-	wakes   wakeSet
-	jobs    []*job // unused ones
+	// wholeInput tells whether, within this read, no message of the client's was
+	// under way: what is unfinished now began after that.
+	wholeInput bool
+	wakes      wakeSet
+	jobs       []*job // unused ones
 }
 
 func newShard(g *Gateway, index int) (*shard, error) {
@@ -85,14 +93,18 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
 		publishing: make(map[*session]*account),
+		unfinished: make(map[*session]unfinished),
 		slice:      fanOutSlice,
 		handshakes: poller.NewDeadlines[*session](g.config().HandshakeTimeout),
 		pongs:      poller.NewDeadlines[*session](g.config().PongTimeout),
 		closing:    poller.NewDeadlines[*session](closePatience),
-		counters:   newCounters(),
-		random:     newRandom(),
-		vectors:    make([][]byte, 0, flushVectors),
-		wakes:      newWakeSet(g.config().Shards),
+
+		unfinishedDue: poller.NewDeadlines[*session](g.config().MessageTimeout / messageChecks),
+
+		counters: newCounters(),
+		random:   newRandom(),
+		vectors:  make([][]byte, 0, flushVectors),
+		wakes:    newWakeSet(g.config().Shards),
 	}
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
@@ -129,6 +141,8 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
 	busy = s.endLate() || busy
+	busy = s.endUnfinished() || busy
+	busy = s.relieveInput() || busy
 	if !s.loop.Midway() { // what clients have sent, and is not read yet, counts before they are told to go
 		busy = s.continueDrain() || busy
 	}
@@ -212,6 +226,7 @@ func (s *shard) forget() {
 	s.handshakes.Clear()
 	s.pongs.Clear()
 	s.closing.Clear()
+	s.unfinishedDue.Clear()
 	s.throttled = ring[*session]{}
 }
 

@@ -94,8 +94,10 @@ type PublishStats struct {
 	Events      uint64            `json:"events"` // sequenced
 	BytesIn     uint64            `json:"bytes_in"`
 	BytesOut    uint64            `json:"bytes_out"`
-	Errors      map[string]uint64 `json:"errors"`  // by code
-	Refused     map[string]uint64 `json:"refused"` // connections turned away, by reason
+	Errors      map[string]uint64 `json:"errors"`      // by code
+	Refused     map[string]uint64 `json:"refused"`     // connections turned away, by reason
+	Ended       map[string]uint64 `json:"ended"`       // connections that the publish port ended, by reason
+	InputBytes  int64             `json:"input_bytes"` // that unfinished requests hold
 	CreditsUsed int64             `json:"credits_used_bytes"`
 	Streams     int64             `json:"streams"`
 
@@ -122,7 +124,8 @@ type Limits struct {
 	Credits       int64 `json:"credits_bytes"`
 	Backlog       int   `json:"backlog_bytes"` // of one client
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
-	ConnectQueue  int   `json:"connect_queue"` // 0 if connects have no rate
+	InputMemory   int64 `json:"input_memory_bytes"` // of clients, and again of publishers
+	ConnectQueue  int   `json:"connect_queue"`      // 0 if connects have no rate
 }
 
 // GatewayStats is what /api/stats answers.
@@ -138,6 +141,8 @@ type GatewayStats struct {
 	// BacklogMemory is what the backlogs hold alive in bytes, an event that waits for
 	// many clients counted once.
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
+	// ClientInput is what unfinished messages and handshakes of clients hold in bytes.
+	ClientInput int64 `json:"client_input_bytes"`
 
 	Compression CompressionStats `json:"compression"`
 
@@ -166,6 +171,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	}
 	g.apiPublisher.addStats(&stats.Publish)
 	stats.BacklogMemory = g.backlogs.total()
+	stats.ClientInput, stats.Publish.InputBytes = g.clientInput.held.Load(), g.publishInput.held.Load()
 	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()
 	stats.ClientAddresses = g.addresses.kept.Load()
@@ -180,7 +186,7 @@ func (g *Gateway) limits() Limits {
 	c := g.config()
 	return Limits{
 		MaxClients: c.MaxClients, MaxPublishers: c.MaxPublishers, MaxChannels: c.MaxChannels, Subscriptions: c.MaxSubscriptions,
-		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, ConnectQueue: g.settings.Load().connectQueue,
+		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, InputMemory: c.InputMemory, ConnectQueue: g.settings.Load().connectQueue,
 	}
 }
 
@@ -207,7 +213,7 @@ func newStats() Stats {
 }
 
 func newPublishStats() PublishStats {
-	return PublishStats{Errors: make(map[string]uint64), Refused: make(map[string]uint64)}
+	return PublishStats{Errors: make(map[string]uint64), Refused: make(map[string]uint64), Ended: make(map[string]uint64)}
 }
 
 // stats copies the shard's counters; the shard calls it.

@@ -187,6 +187,7 @@ func (w *watch) sum() *GatewayStats {
 		stats.Total.add(&l.stats)
 		addCounts(stats.Publish.Errors, l.publish.Errors)
 		addCounts(stats.Publish.Refused, l.publish.Refused)
+		addCounts(stats.Publish.Ended, l.publish.Ended)
 	}
 	room := &w.gateway.streams.room
 	stats.Publish.StreamsEvicted, stats.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()

@@ -17,7 +17,7 @@ var unusual = []string{
 	"--shards=3", "--ingest-loops=2", "--max-clients=7", "--max-publishers=8", "--max-channels=9", "--client-channels=10",
 	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--slow-after=20s", "--credits=1GiB",
 	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
-	"--pong-timeout=1.5s", "--shutdown-delay=3s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
+	"--pong-timeout=1.5s", "--message-timeout=7s", "--input-memory=9MiB", "--shutdown-delay=3s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
 	"--trusted-proxies=10.0.0.0/8 192.0.2.7 2001:db8::/32", "--proxy-header=proxy-protocol", "--address-clients=12", "--address-connects=6/m burst 3",
 	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
 	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",

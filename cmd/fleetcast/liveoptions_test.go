@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,6 +38,7 @@ var liveOptions = map[string]liveOption{
 	"backlog-memory":    {"64MiB", "64KiB", "", (*liveGateway).lookAtSlowClient, "all", "cut", false},
 	"slow-policy":       {"disconnect", "drop_oldest", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
 	"slow-channels":     {"", "slow=conflate", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
+	"input-memory":      {"64MiB", "64KiB", "", (*liveGateway).lookAtHalfMessages, "kept", "1013", false},
 	"credits":           {"64MiB", "64KiB", "--publisher-credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"publisher-credits": {"64MiB", "64KiB", "--credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"trusted-proxies":   {"192.0.2.0/24", "127.0.0.0/8", "--proxy-header=x-forwarded-for", (*liveGateway).lookAtAddress, "127.0.0.1", "192.0.2.7", false},
@@ -180,6 +182,29 @@ func (g *liveGateway) lookAtPatience() string {
 		}
 	}
 	return "kept"
+}
+
+// lookAtHalfMessages has two clients send the most of a long message, and tells what
+// becomes of them.
+func (g *liveGateway) lookAtHalfMessages() string {
+	one, other := g.connect(), g.connect()
+	for _, p := range []*livePeer{one, other} {
+		var fragment bytes.Buffer
+		if err := ws.WriteFrame(&fragment, ws.MaskFrame(ws.NewFrame(ws.OpText, false, make([]byte, 60<<10)))); err != nil {
+			g.Fatal(err)
+		}
+		p.sends(fragment.String())
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		stats := g.stats()
+		switch {
+		case stats.Total.Clients < 2:
+			return "1013"
+		case stats.ClientInput > 2*60<<10:
+			return "kept"
+		}
+	}
+	return "neither"
 }
 
 // lookAtPushBack publishes a burst to many subscribers and tells whether the

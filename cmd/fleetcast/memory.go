@@ -58,6 +58,9 @@ func (h host) memory() uint64 {
 // is said. Go's heap may be twice what is alive.
 const backlogShare = 4
 
+// inputShare is that for the unfinished input of clients, and of publishers.
+const inputShare = 16
+
 // backlogMemory is what backlogs may hold by default, in bytes; 0 if the memory
 // is not known.
 var backlogMemory = sync.OnceValue(func() int64 {

@@ -35,6 +35,7 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
 	config.Shards = o.shards()
 	config.AllowedHosts = o.allowedHosts()
+	config.InputMemory = int64(cmp.Or(uint64(o.InputMemory), uint64(backlogMemory()*backlogShare/inputShare), gateway.DefaultInputMemory))
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
 	if !o.isSet("backlog") { // the default gives way
 		config.BacklogBytes = int(min(int64(config.BacklogBytes), config.BacklogMemory))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,6 +142,9 @@ func (g *gateway) serve(c net.Conn, number int) {
 		raw, err := in.ReadString('\n')
 		if err != nil {
 			return
+		}
+		if line == 1 {
+			raw = strings.TrimPrefix(raw, " ") // the greeting
 		}
 		replies = append(replies, g.handle(raw[:len(raw)-1], number, line)...)
 		if in.Buffered() > 0 && len(replies) < 64<<10 {

@@ -18,6 +18,10 @@ var errPeerClosed = errors.New("connection closed by the gateway")
 // errWriteTimeout is the cause of a disconnection after Config.WriteTimeout.
 var errWriteTimeout = errors.New("the gateway did not take a write in time")
 
+// greeting shows the gateway at once that this is a publisher: it ends connections
+// on which nothing comes for long. A space before a request means nothing.
+const greeting = " "
+
 // keptPartial is how many bytes a link keeps for the beginnings of replies; the
 // memory of a longer one is given back.
 const keptPartial = 4 << 10
@@ -64,6 +68,7 @@ func newLink(p *Publisher, conn netpoll.Connection) *link {
 	l := &link{
 		p: p, conn: conn, opened: time.Now(),
 		wake: make(chan struct{}, 1), broken: make(chan struct{}),
+		pending: []byte(greeting),
 	}
 	l.overdue = time.AfterFunc(p.cfg.WriteTimeout, func() { l.abort(errWriteTimeout) })
 	l.overdue.Stop()

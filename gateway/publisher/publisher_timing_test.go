@@ -46,7 +46,7 @@ func answerQuickly(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if id, ok := bytes.CutPrefix(line, prefix); ok {
+		if id, ok := bytes.CutPrefix(bytes.TrimPrefix(line, []byte(" ")), prefix); ok {
 			end := bytes.IndexAny(id, ",}")
 			replies = append(append(replies, prefix...), id[:end]...)
 			if id[end] == '}' {

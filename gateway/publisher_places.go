@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"container/list"
+	"errors"
+	"net/netip"
+	"time"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/publish"
+	"fleetcast/poller"
+)
+
+// Why the publish port ends connections.
+const (
+	endedSilent     = "silent"     // nothing came in time
+	endedUnfinished = "unfinished" // a request was not complete in time
+	endedReplaced   = "replaced"   // another one needed the place
+	endedInputFull  = "input_full" // all unfinished requests together held too much
+)
+
+// publisherIdle is for how long a publisher must not have published to give its
+// place to another. One that never has gives it at once.
+const publisherIdle = time.Minute
+
+// placesLooked is how many of those that may give their place are looked at, for
+// one whose address has the most connections.
+const placesLooked = 32
+
+var errEnded = errors.New("ended by the publish port")
+
+// publisherPlaces are the connections of an ingest loop, in the order in which they give
+// their places to new ones.
+type publisherPlaces struct {
+	unused list.List // *publisher that has not published; the first came first
+	used   list.List // that has; the first has not published for the longest time
+	from   map[netip.Addr]int
+}
+
+// enter gives a new connection a place.
+func (s *publisherPlaces) enter(p *publisher, addr netip.Addr) {
+	p.address = network(addr.Unmap())
+	p.place, p.placed = s.unused.PushBack(p), &s.unused
+	if s.from == nil {
+		s.from = make(map[netip.Addr]int)
+	}
+	s.from[p.address]++
+}
+
+// leave takes the place back.
+func (s *publisherPlaces) leave(p *publisher) {
+	if p.place == nil {
+		return
+	}
+	p.placed.Remove(p.place)
+	p.place = nil
+	if s.from[p.address]--; s.from[p.address] == 0 {
+		delete(s.from, p.address)
+	}
+}
+
+// published puts a publisher behind all others.
+func (s *publisherPlaces) published(p *publisher, now time.Duration) {
+	p.publishedAt = now
+	if p.place == nil || s.used.Back() == p.place {
+		return
+	}
+	if p.placed == &s.used {
+		s.used.MoveToBack(p.place)
+		return
+	}
+	s.unused.Remove(p.place)
+	p.place, p.placed = s.used.PushBack(p), &s.used
+}
+
+// next is who gives its place first, nil if nobody does.
+func (s *publisherPlaces) next(now time.Duration) (first *publisher) {
+	look := func(among *list.List, may func(*publisher) bool) {
+		looked := 0
+		for e := among.Front(); e != nil && looked < placesLooked; e = e.Next() {
+			p := e.Value.(*publisher)
+			if !may(p) {
+				return // nor may those behind it
+			}
+			if first == nil || s.from[p.address] > s.from[first.address] {
+				first = p
+			}
+			looked++
+		}
+	}
+	look(&s.unused, func(*publisher) bool { return true })
+	if first == nil {
+		look(&s.used, func(p *publisher) bool { return now-p.publishedAt >= publisherIdle })
+	}
+	return first
+}
+
+// makePlace ends the connection that is first to give its place, and tells whether
+// there was one.
+func (in *ingest) makePlace() bool {
+	p := in.places.next(in.loop.Now())
+	if p == nil {
+		return false
+	}
+	p.end(endedReplaced, "the publish port is full, and this connection has published nothing for the longest time")
+	return true
+}
+
+// end tells a publisher why its connection ends, and ends it at once.
+func (p *publisher) end(reason, words string) {
+	in := p.ingest
+	in.counters.ended[reason]++
+	in.places.leave(p)
+	var answer []byte
+	if p.protocol == publish.NDJSON {
+		answer = publish.AppendError(nil, command.ID{}, p.lines.Number()+1, command.NotAvailable, words)
+	} else {
+		answer = publish.AppendRESPError(nil, "ERR "+words)
+	}
+	if p.unsent.Len() == 0 {
+		_ = p.unsent.Send(&p.conn, answer)
+	}
+	p.closing, p.starving = true, false
+	p.keep(nil)
+	p.conn.Close(errEnded)
+}
+
+// Swept implements poller.Handler, several times within the timeout of a request.
+// A publisher may be idle for as long as it likes, but not before its first byte
+// nor within a request.
+func (p *publisher) Swept() {
+	timeout, now := p.ingest.gateway.config().MessageTimeout, p.ingest.loop.Now()
+	switch {
+	case p.closing || p.ingest.drained != nil:
+	case !p.heard && now-p.since >= timeout:
+		p.end(endedSilent, "nothing was sent in "+timeout.String())
+	case p.awaitsRest() && now-p.since >= timeout:
+		p.end(endedUnfinished, "the request was not complete after "+timeout.String())
+	}
+}
+
+// awaitsRest tells whether the publisher has to send the rest of a request.
+func (p *publisher) awaitsRest() bool {
+	return p.held != nil && !p.starving && p.unsent.Len() <= repliesUnsent
+}
+
+// noteInput counts what is held of the publisher's input.
+func (p *publisher) noteInput() {
+	n := 0
+	if p.held != nil {
+		n = cap(p.held.B)
+	}
+	if p.ingest.gateway.publishInput.add(n - p.heldBytes) {
+		for _, other := range p.ingest.gateway.ingests {
+			other.loop.Wake()
+		}
+	}
+	p.ingest.heldBytes += int64(n - p.heldBytes)
+	p.heldBytes = n
+}
+
+// relieveInput ends the publishers of this loop whose unfinished requests weigh
+// most, while all together hold too much and this loop has its part of that.
+func (in *ingest) relieveInput() (busy bool) {
+	memory := &in.gateway.publishInput
+	if !memory.over() || in.heldBytes == 0 {
+		return false
+	}
+	if in.heldBytes*int64(len(in.gateway.ingests)) < memory.held.Load() {
+		return true // others have more
+	}
+	now := in.loop.Now()
+	heaviest := newBest(endsPerTurn, func(a, b weighed[*publisher]) int { return b.compare(a) })
+	in.loop.EachConn(func(h poller.Handler) {
+		if p := h.(*publisher); p.heldBytes > 0 {
+			heaviest.offer(weighed[*publisher]{p, unfinished{p.heldBytes, p.since}.weight(now)})
+		}
+	})
+	for _, each := range heaviest.sorted() {
+		if !memory.over() {
+			return false
+		}
+		each.who.end(endedInputFull, "too many requests are unfinished")
+	}
+	return memory.over()
+}
