@@ -103,6 +103,7 @@ func TestImage(t *testing.T) {
 		}
 		return string(match[1])
 	}
+	directive(`(ARG VERSION)`)
 	directive(`USER (65532:65532)`)
 	directive(`HEALTHCHECK .* CMD \["/fleetcast", "(health)"\]`)
 	root := t.TempDir()
@@ -111,6 +112,7 @@ func TestImage(t *testing.T) {
 	}
 	build := exec.Command("/bin/sh", "-c", strings.ReplaceAll(directive(`RUN (.*go build.*)`), "/out", root))
 	build.Dir = "../.."
+	build.Env = append(os.Environ(), "VERSION=v1.2.3-image") // as a build argument is
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, output)
 	}
@@ -130,6 +132,10 @@ func TestImage(t *testing.T) {
 	gateway.signal(t, syscall.SIGTERM)
 	if code := gateway.exitCode(t); code != 0 {
 		t.Errorf("serve: exit code %d: %s", code, gateway.err)
+	}
+	said := runImage(t, root, "version")
+	if code := said.exitCode(t); code != 0 || !strings.HasPrefix(said.out.String(), "fleetcast v1.2.3-image (") {
+		t.Errorf("version: exit code %d, it says %q", code, said.out)
 	}
 	unhealthy := runImage(t, root, "health", "--admin="+admin)
 	if code := unhealthy.exitCode(t); code != exitFailure {

@@ -7,6 +7,8 @@
 //	fleetcast echo            run a WebSocket echo server
 //	fleetcast health          ask a gateway whether it is well
 //	fleetcast doctor          check the machine's limits
+//	fleetcast completion      print the completion for a shell
+//	fleetcast man             print the manual page
 //	fleetcast version
 //
 // Each command is one file; flags are the fields of its structure.
@@ -22,26 +24,28 @@ import (
 	"os/signal"
 	"reflect"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"fleetcast/cmd/internal/build"
 	"fleetcast/cmd/internal/stdio"
 )
 
 // commands is the command line. A command that serves goes on when its output is
 // lost.
 type commands struct {
-	Serve     serveCommand     `cmd:"" serves:"" default:"withargs" help:"Run the gateway (the default command)."`
-	Config    configCommand    `cmd:"" help:"Print the effective configuration of serve as YAML, or check it."`
-	Publish   publishCommand   `cmd:"" help:"Publish events to a channel."`
-	Subscribe subscribeCommand `cmd:"" help:"Print the events of channels, one JSON message a line."`
-	Echo      echoCommand      `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
-	Health    healthCommand    `cmd:"" help:"Ask a gateway on this machine whether it is well; exits with 1 if not."`
-	Doctor    doctorCommand    `cmd:"" help:"Check how many clients the limits of this machine allow, and say what to change."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" serves:"" default:"withargs" help:"Run the gateway (the default command)."`
+	Config     configCommand     `cmd:"" help:"Print the effective configuration of serve as YAML, or check it."`
+	Publish    publishCommand    `cmd:"" help:"Publish events to a channel."`
+	Subscribe  subscribeCommand  `cmd:"" help:"Print the events of channels, one JSON message a line."`
+	Echo       echoCommand       `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
+	Health     healthCommand     `cmd:"" help:"Ask a gateway on this machine whether it is well; exits with 1 if not."`
+	Doctor     doctorCommand     `cmd:"" help:"Check how many clients the limits of this machine allow, and say what to change."`
+	Completion completionCommand `cmd:"" help:"Print the completion for a shell: bash, zsh or fish."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // streams are the process's standard streams. A command's own out is a
@@ -187,20 +191,5 @@ func (versionCommand) Run(std streams) error {
 	return nil
 }
 
-// version is the module's version as the go command recorded it, or the commit
-// of a build from a checkout.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return "development, commit " + setting.Value[:min(12, len(setting.Value))]
-		}
-	}
-	return "development"
-}
+// version is the build's.
+func version() string { return build.Version() }

@@ -14,6 +14,7 @@ import (
 //
 //	live     yes: SIGHUP changes it; no: a restart does
 //	detail   what --help leaves out
+//	choices  the values that it can have, for completions
 //	derived  in words, what the default stands for
 //	field    the field of gateway.Config that it sets, if that has another name;
 //	         - for an option that sets none, or that gatewayConfig works out
@@ -52,14 +53,14 @@ type options struct {
 	Retention        period `group:"limits" live:"no" default:"5m" field:"ChannelRetention" placeholder:"TIME" help:"Least time for which the position of an unused channel is kept." detail:"Twice that at most."`
 
 	SlowAfter       period     `group:"slow" live:"yes" default:"30s" placeholder:"TIME" help:"How long an event may wait for a client before the client is slow; then --slow-policy counts." detail:"From 100ms to 5m. How much waits does not matter, as long as it leaves in time and fits into --backlog-memory."`
-	SlowPolicy      slowPolicy `group:"slow" live:"yes" default:"disconnect" placeholder:"POLICY" help:"What becomes of events for a client that does not keep up: disconnect, drop_oldest or conflate." detail:"disconnect closes it with 1013 when one has waited for --slow-after; drop_oldest drops those that have waited so long, and the oldest ones beyond --backlog; conflate keeps the newest one for each channel, or for each key, and drops the oldest ones beyond --backlog. What is dropped is told as a gap."`
+	SlowPolicy      slowPolicy `group:"slow" live:"yes" choices:"disconnect,drop_oldest,conflate" default:"disconnect" placeholder:"POLICY" help:"What becomes of events for a client that does not keep up: disconnect, drop_oldest or conflate." detail:"disconnect closes it with 1013 when one has waited for --slow-after; drop_oldest drops those that have waited so long, and the oldest ones beyond --backlog; conflate keeps the newest one for each channel, or for each key, and drops the oldest ones beyond --backlog. What is dropped is told as a gap."`
 	SlowChannels    []slowRule `group:"slow" live:"yes" sep:" " field:"SlowRules" placeholder:"PATTERN=POLICY" help:"Another policy for channels of this name; * stands for any characters, and the first that matches counts." detail:"For example, prices.*=conflate."`
 	Backlog         size       `group:"slow" live:"yes" default:"1MiB" field:"BacklogBytes" placeholder:"SIZE" help:"What may wait for a client of channels with the policies drop_oldest and conflate; beyond, the oldest of these events are dropped." detail:"The newest one is kept, whatever its size. It disconnects nobody."`
 	BacklogMessages count      `group:"slow" live:"yes" default:"0" placeholder:"N" help:"How many events of such channels may wait for a client; 0 for any number." detail:"Beyond, the oldest of them are dropped. It disconnects nobody."`
 	BacklogMemory   size       `group:"slow" live:"yes" field:"-" default:"0" derived:"a quarter of the memory of the machine or the control group" placeholder:"SIZE" help:"What all backlogs together may hold." detail:"An event that waits for many clients counts once, each reference to it 16 bytes. Beyond, the clients with the largest backlogs are disconnected, with close code 1013, as many as needed."`
 
 	TrustedProxies  []network   `group:"connections" live:"yes" sep:" " placeholder:"NETWORK" help:"Believe these proxies when they say whose connection they pass on: addresses or networks." detail:"They are never counted as addresses of clients."`
-	ProxyHeader     proxyHeader `group:"connections" live:"yes" default:"off" placeholder:"KIND" help:"How they say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header, or gets 400."`
+	ProxyHeader     proxyHeader `group:"connections" live:"yes" choices:"off,proxy-protocol,x-forwarded-for,forwarded" default:"off" placeholder:"KIND" help:"How they say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header, or gets 400."`
 	AddressClients  count       `group:"connections" live:"yes" default:"0" placeholder:"N" help:"Connections of clients from one address; 0 for no limit." detail:"Beyond, 429. Of IPv6, the first 64 bits are one address. Off, because many clients share an address behind NAT, and all do behind a proxy that is not trusted."`
 	AddressConnects rate        `group:"connections" live:"yes" default:"off" placeholder:"RATE" help:"How often clients of one address may connect." detail:"Beyond, 429 with the time to wait."`
 	Connects        rate        `group:"connections" live:"yes" default:"off" placeholder:"RATE" help:"How many clients are admitted in all; more wait for their turn." detail:"Off, because the right rate depends on the machine: what it accepts beside its usual load."`
@@ -82,7 +83,7 @@ type options struct {
 	RetryWindow      period `group:"times" live:"yes" default:"10s" placeholder:"TIME" help:"Time over which clients are asked to spread their return when the gateway stops." detail:"Those who are refused for want of room, with 503 or 429, are told to come back over it too, but over 10s at least."`
 	DrainTimeout     period `group:"times" live:"yes" field:"-" default:"30s" placeholder:"TIME" help:"Longest time from the signal to stop, or from the end of --shutdown-delay, to the end."`
 
-	LogLevel       logLevel  `group:"logs" live:"yes" field:"-" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
+	LogLevel       logLevel  `group:"logs" live:"yes" choices:"debug,info,warn,error" field:"-" default:"info" placeholder:"LEVEL" help:"Least severe log messages shown: debug, info, warn or error."`
 	LogFormat      logFormat `group:"logs" live:"no" field:"-" default:"text" placeholder:"text|json" help:"How log messages are written to the standard error." detail:"With json, what the start announces is a log message too."`
 	LogConnections count     `group:"logs" live:"yes" default:"0" field:"ConnectionLog" placeholder:"N" help:"Log lines a second about clients that come and go, at most; 0 for none."`
 

@@ -11,6 +11,9 @@
 //	fleetload fairness   a small channel beside a flooded one
 //	fleetload intake     the publish port alone
 //	fleetload compare    servers in alternation
+//	fleetload completion the completion for a shell
+//	fleetload man        the manual page
+//	fleetload version
 //
 // Its exit status is 0 if all is well, 1 if something that arrived or did not is
 // wrong or a threshold was missed, 2 if the run could not be made or was asked
@@ -33,16 +36,19 @@ import (
 
 // commands are the sub-commands with their flags.
 type commands struct {
-	Connect  connectCommand  `cmd:"" help:"Connect clients, hold them, let them leave."`
-	Fanout   fanoutCommand   `cmd:"" help:"Connect clients, publish events to them, verify every delivery."`
-	Echo     echoCommand     `cmd:"" help:"Clients send messages that the server sends back."`
-	Churn    churnCommand    `cmd:"" help:"Clients come and go all the time while events flow."`
-	Storm    stormCommand    `cmd:"" help:"All clients are dropped at once, and come back."`
-	Slow     slowCommand     `cmd:"" help:"A share of the clients stops reading while the others are measured."`
-	Fairness fairnessCommand `cmd:"" help:"A small channel is measured while a large one is flooded."`
-	Intake   intakeCommand   `cmd:"" help:"Publish events that nobody has subscribed to, as fast as the port takes them."`
-	Compare  compareCommand  `cmd:"" help:"Measure a server beside others, in alternation."`
-	Member   memberCommand   `cmd:"" hidden:"" help:"Take part in a run of several processes."`
+	Connect    connectCommand    `cmd:"" help:"Connect clients, hold them, let them leave."`
+	Fanout     fanoutCommand     `cmd:"" help:"Connect clients, publish events to them, verify every delivery."`
+	Echo       echoCommand       `cmd:"" help:"Clients send messages that the server sends back."`
+	Churn      churnCommand      `cmd:"" help:"Clients come and go all the time while events flow."`
+	Storm      stormCommand      `cmd:"" help:"All clients are dropped at once, and come back."`
+	Slow       slowCommand       `cmd:"" help:"A share of the clients stops reading while the others are measured."`
+	Fairness   fairnessCommand   `cmd:"" help:"A small channel is measured while a large one is flooded."`
+	Intake     intakeCommand     `cmd:"" help:"Publish events that nobody has subscribed to, as fast as the port takes them."`
+	Compare    compareCommand    `cmd:"" help:"Measure a server beside others, in alternation."`
+	Completion completionCommand `cmd:"" help:"Print the completion for a shell: bash, zsh or fish."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Member     memberCommand     `cmd:"" hidden:"" help:"Take part in a run of several processes."`
 }
 
 // streams are where results and complaints go.
