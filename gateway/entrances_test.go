@@ -15,7 +15,7 @@ func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repe
 // entrance is one way into the gateway for an event.
 type entrance struct {
 	name string
-	// publish publishes data to a channel; both are JSON. It returns the code of the refusal, or "".
+	// publish publishes data to a channel, or to several in an array; all are JSON. It returns the code of the refusal, or "".
 	publish func(channel, data string) (code string)
 }
 
@@ -25,7 +25,7 @@ func (s *server) entrances() []entrance {
 	client, lines, o := s.connect(), s.publisher(), s.operator()
 	return []entrance{
 		{"client", func(channel, data string) string {
-			client.says(`{"type":"publish","id":7,"channel":` + channel + `,"data":` + data + `}`)
+			client.says(`{"type":"publish","id":7,` + target(channel) + `,"data":` + data + `}`)
 			m := decode[message](s, client.text())
 			if m.ID == nil || *m.ID != 7 {
 				s.Errorf("the client is answered with %+v, want the id 7", m)
@@ -33,7 +33,7 @@ func (s *server) entrances() []entrance {
 			return m.Code
 		}},
 		{"NDJSON", func(channel, data string) string {
-			lines.sends(`{"id":7,"channel":` + channel + `,"data":` + data + "}\n")
+			lines.sends(`{"id":7,` + target(channel) + `,"data":` + data + "}\n")
 			a := decode[answer](s, lines.line())
 			if a.ID == nil || *a.ID != 7 {
 				s.Errorf("the line is answered with %+v, want the id 7", a)
@@ -45,7 +45,7 @@ func (s *server) entrances() []entrance {
 		}},
 		{"API", func(channel, data string) string {
 			// Not with o.post, whose check of the description cannot read 1e400.
-			reply, err := o.web.Client().Post(o.web.URL+"/api/publish", "application/json", strings.NewReader(`{"channel":`+channel+`,"data":`+data+`}`))
+			reply, err := o.web.Client().Post(o.web.URL+"/api/publish", "application/json", strings.NewReader(`{`+target(channel)+`,"data":`+data+`}`))
 			if err != nil {
 				s.Fatal(err)
 			}
@@ -57,6 +57,14 @@ func (s *server) entrances() []entrance {
 			return ""
 		}},
 	}
+}
+
+// target is the member that names a channel, or several.
+func target(channel string) string {
+	if strings.HasPrefix(channel, "[") {
+		return `"channels":` + channel
+	}
+	return `"channel":` + channel
 }
 
 func clientsPublish(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"*"} }
@@ -254,5 +262,28 @@ func TestByteOrderMarks(t *testing.T) {
 			t.Errorf("UTF-16 is answered with %s", got)
 		}
 		p.ends()
+	}
+}
+
+// TestSeveralChannelsAreOneRequest: if one channel is refused, or the rate is used up, the event goes to none.
+func TestSeveralChannelsAreOneRequest(t *testing.T) {
+	s := start(t, func(c *gateway.Config) { c.PublisherRate = gateway.Rate{PerSecond: 0.001, Burst: 3} })
+	for _, e := range s.entrances()[1:] { // a client names one channel
+		before := s.stats().Publish.Events
+		for _, test := range []struct{ channels, code string }{
+			{`"\ud800"`, "bad_channel"}, {`"a b"`, "bad_channel"}, {`""`, "bad_channel"}, {`"\u0000"`, "bad_channel"},
+		} {
+			if code := e.publish(`["good",`+test.channels+`,"better"]`, "1"); code != test.code {
+				t.Errorf("%s answers %q to %s among others", e.name, code, test.channels)
+			}
+		}
+		for i, want := range []string{"", "rate_limited"} {
+			if code := e.publish(`["good","better"]`, "1"); code != want {
+				t.Errorf("%s answers %q to request %d", e.name, code, i)
+			}
+		}
+		if events := s.stats().Publish.Events - before; events != 2 {
+			t.Errorf("by %s %d events are published, want 2", e.name, events)
+		}
 	}
 }

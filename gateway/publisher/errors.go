@@ -37,8 +37,7 @@ const (
 // connection publishes faster than it allows.
 const CodeRateLimited = "rate_limited"
 
-// Error is the refusal of a request. An event to one channel was not sequenced;
-// of one to several, see Publisher.PublishMany.
+// Error is the refusal of a request. Its event was not sequenced in any channel.
 type Error struct {
 	Code    string // for programs, as in the publish protocol: "bad_request", ...
 	Message string // for people

@@ -166,10 +166,8 @@ func (p *Publisher) Publish(ctx context.Context, channel string, data []byte, op
 // until the gateway has sequenced it in all. The results are in the order of
 // channels; errors are those of Publish.
 //
-// An error says nothing of the single channels: one of them may refuse the event
-// ("limit_exceeded") when others have sequenced it. Only an error that matches
-// [ErrNotSent] says for certain that none has. Where that matters, publish to
-// each channel in a [Batch].
+// If the gateway refuses one of the channels, it refuses all of them: an *[Error]
+// says that the event was sequenced in none.
 func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []byte, options ...EventOption) ([]Result, error) {
 	data, key, size, err := p.checkEventMany(channels, data, options)
 	if err != nil {
