@@ -136,6 +136,4 @@ var notIncidents = map[incidentKey]string{
 	{metricHandshakes, errDraining.Reason}:                "the drain has lines of its own",
 	{metricHandshakes, reasonVanished}:                    "the client does it, as probes of load balancers do",
 	{metricPublishers, refusedDraining}:                   "the drain has lines of its own",
-	{"streams_evicted_total", ""}:                         "nobody is refused or loses events",
-	{"events_unkept_total", ""}:                           "nobody subscribes to these",
 }

@@ -106,8 +106,8 @@ func TestNDJSONErrors(t *testing.T) {
 		{`{"id":1,"channel":"` + strings.Repeat("x", 256) + `","data":1}`, `"id":1`, "bad_channel",
 			`channel \"` + strings.Repeat("x", 64) + `\"...: a channel name is longer than 255 bytes`},
 		{`{"id":1,"channel":"a","data":"` + strings.Repeat("x", 99) + `"}`, `"id":1`, "limit_exceeded", "data is longer than 100 bytes"},
-		{`{"id":1,"channel":"a","data":1} 2`, `"id":1`, "bad_request", "invalid JSON at byte 32"},
-		{`{"id":1,"channel":"a","data":"` + "\x01" + `"}`, `"id":1`, "bad_request", "invalid JSON at byte 30"},
+		{`{"id":1,"channel":"a","data":1} 2`, "", "bad_request", "invalid JSON at byte 32"},
+		{`{"id":1,"channel":"a","data":"` + "\x01" + `"}`, "", "bad_request", "invalid JSON at byte 30"},
 	}
 	s := start(t, func(c *gateway.Config) { c.MaxEvent = 100 })
 	p := s.publisher()
@@ -184,7 +184,7 @@ func TestHalfClose(t *testing.T) {
 		{whole + "\n" + whole + "\r", `{"id":1,"results":[{"channel":"news","epoch":"E","offset":2,"subscribers":0}]}` + "\n" +
 			`{"id":1,"results":[{"channel":"news","epoch":"E","offset":3,"subscribers":0}]}` + "\n"},
 		{"{\n" + `{"id":1,"chan`, `{"line":1,"error":{"code":"bad_request","message":"unexpected end of JSON at byte 1"}}` + "\n" +
-			`{"id":1,"error":{"code":"bad_request","message":"unexpected end of JSON at byte 13"}}` + "\n"},
+			`{"line":2,"error":{"code":"bad_request","message":"unexpected end of JSON at byte 13"}}` + "\n"},
 		{`{"channel":"quiet","data":1}`, ""},
 		{" \r\n ", ""},
 		{"", ""},
