@@ -35,7 +35,7 @@ type Config struct {
 	IngestLoops int `reload:"restart"`
 
 	// HTTP serves the requests on the client port that are not for [Path]. It is
-	// called on goroutines of its own, for at most [HTTPConnections] at once.
+	// called on goroutines of its own, for at most [HTTPConnections] connections.
 	// Without it they are refused with 404.
 	HTTP http.Handler `reload:"restart"`
 

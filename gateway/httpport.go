@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,13 +19,16 @@ import (
 )
 
 // HTTPConnections is how many connections with a plain HTTP request are served
-// or wait for it at the same time; more are answered 503. They take descriptors
-// beside those of clients and publishers.
+// or wait for it at the same time. One more takes the place of the one that is
+// served the longest, or is answered 503 if that is not served for long yet. They
+// take descriptors beside those of clients and publishers.
 const HTTPConnections = 128
 
 const (
-	// httpServed is how many of them are served at a time.
-	httpServed = 16
+	// httpSure is for how long a connection that is served keeps its place for sure.
+	// A page takes a fraction of it; whoever takes longer neither sends nor reads, or
+	// has a slow line.
+	httpSure = time.Second
 	// httpRate is how many are served a second, httpBurst how many more may come
 	// at once. They bound what a flood of requests takes of the processors that
 	// the loops need.
@@ -48,11 +51,14 @@ var errHTTPBusy = &websocket.HandshakeError{
 type httpPort struct {
 	server  *http.Server
 	queue   chan handedOver
-	open    atomic.Int64 // connections that wait or are served
 	limiter *rate.Limiter
-	serving chan struct{} // holds one token for each that is served
 	closed  context.Context
 	close   context.CancelFunc
+
+	mu     sync.Mutex
+	open   int           // connections that wait or are served
+	served []*httpConn   // those that are served, in the order in which that began
+	sure   time.Duration // httpSure, but in tests
 }
 
 // handedOver is a socket on its way to the server.
@@ -67,7 +73,7 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 	h := &httpPort{
 		queue:   make(chan handedOver, HTTPConnections),
 		limiter: rate.NewLimiter(httpRate, httpBurst),
-		serving: make(chan struct{}, httpServed),
+		sure:    httpSure,
 		closed:  closed,
 		close:   cancel,
 		server: &http.Server{
@@ -89,18 +95,40 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 // the address that it stands for, if that is another than its peer's. It never
 // waits: ok is false if there is no room, and then the caller keeps the socket.
 func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client netip.AddrPort) (ok bool) {
-	if h.open.Add(1) > HTTPConnections {
-		h.open.Add(-1)
+	if !h.enter() {
 		return false
 	}
 	fd, ok := detach()
 	if !ok {
-		h.open.Add(-1)
+		h.leave()
 		return true // the client is gone
 	}
 	// There is room for all who are counted.
 	h.queue <- handedOver{fd, append([]byte(nil), read...), client}
 	return true
+}
+
+// enter takes a place, that of another connection if need be.
+func (h *httpPort) enter() (ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open < HTTPConnections {
+		h.open++
+		return true
+	}
+	if len(h.served) == 0 || time.Since(h.served[0].since) < h.sure {
+		return false
+	}
+	_ = h.served[0].Conn.Close() // the server notices, and closes the httpConn
+	h.served = slices.Delete(h.served, 0, 1)
+	return true
+}
+
+// leave gives the place of a connection back that is not served.
+func (h *httpPort) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open--
 }
 
 // run serves until stop.
@@ -123,11 +151,6 @@ func (h *httpPort) stop() {
 func (h *httpPort) Accept() (net.Conn, error) {
 	for {
 		select {
-		case h.serving <- struct{}{}:
-		case <-h.closed.Done():
-			return nil, net.ErrClosed
-		}
-		select {
 		case next := <-h.queue:
 			if h.limiter.Wait(h.closed) != nil {
 				unix.Close(next.fd)
@@ -137,14 +160,14 @@ func (h *httpPort) Accept() (net.Conn, error) {
 			if err == nil {
 				return conn, nil
 			}
-			h.ended() // the client is gone, or there is no descriptor
+			h.leave() // the client is gone, or there is no descriptor
 		case <-h.closed.Done():
 			return nil, net.ErrClosed
 		}
 	}
 }
 
-// adopt makes a socket a connection of Go's runtime.
+// adopt makes a socket a connection of Go's runtime, which is served from now on.
 func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
 	file := os.NewFile(uintptr(next.fd), "client")
 	conn, err := net.FileConn(file)
@@ -152,13 +175,22 @@ func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{Conn: conn, port: h, read: next.read, client: next.client}, nil
+	c := &httpConn{Conn: conn, port: h, read: next.read, client: next.client, since: time.Now()}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.served = append(h.served, c)
+	return c, nil
 }
 
-// ended makes room for another.
-func (h *httpPort) ended() {
-	h.open.Add(-1)
-	<-h.serving
+// ended gives the place of a connection back that was served, unless another
+// connection has it already.
+func (h *httpPort) ended(c *httpConn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.served, c); i >= 0 {
+		h.served = slices.Delete(h.served, i, i+1)
+		h.open--
+	}
 }
 
 // Close implements net.Listener.
@@ -176,7 +208,7 @@ type httpConn struct {
 	port   *httpPort
 	read   []byte // and not yet seen by the server
 	client netip.AddrPort
-	end    sync.Once
+	since  time.Time // when the server got it
 }
 
 // Read implements net.Conn.
@@ -200,6 +232,6 @@ func (c *httpConn) RemoteAddr() net.Addr {
 // Close implements net.Conn.
 func (c *httpConn) Close() error {
 	err := c.Conn.Close()
-	c.end.Do(c.port.ended)
+	c.port.ended(c)
 	return err
 }

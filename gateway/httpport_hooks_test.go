@@ -75,7 +75,7 @@ func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	h.server.Handler = boundBody(time.Hour, handler)
 	served := make(chan struct{})
 	go func() { h.run(); close(served) }()
-	for range 2 * httpServed {
+	for range HTTPConnections / 2 {
 		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
 	}
 	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -85,4 +85,49 @@ func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	}
 	h.stop()
 	<-served
+}
+
+// KeepHTTPPlaces makes all connections with a plain HTTP request keep their places.
+func (g *Gateway) KeepHTTPPlaces() {
+	g.http.mu.Lock()
+	defer g.http.mu.Unlock()
+	g.http.sure = time.Hour
+}
+
+// TestHTTPPlaceOfTheLongest takes all places with peers that do not read what they
+// asked for. One more is served all the same, and the first is cut off.
+func TestHTTPPlaceOfTheLongest(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/honest" {
+			io.WriteString(w, "ok")
+			return
+		}
+		for junk := make([]byte, 64<<10); ; {
+			if _, err := w.Write(junk); err != nil {
+				return
+			}
+		}
+	})
+	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
+	h.server.WriteTimeout, h.sure = 0, 0
+	served := make(chan struct{})
+	go func() { h.run(); close(served) }()
+	defer func() { h.stop(); <-served }()
+	var held []net.Conn
+	for range HTTPConnections {
+		peer := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		peer.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, peer)
+	}
+	honest := handedPeer(t, h, "GET /honest HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	honest.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
+		t.Errorf("answered with %q, %v", text, err)
+	}
+	if _, err := io.Copy(io.Discard, held[0]); err != nil {
+		t.Errorf("the first that took a place is not cut off: %v", err)
+	}
 }

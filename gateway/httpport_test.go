@@ -110,6 +110,7 @@ func TestHTTPIsCapped(t *testing.T) {
 		<-release
 		io.WriteString(w, "at last")
 	}))
+	s.KeepHTTPPlaces()
 	client := s.connect()
 	client.subscribe("news")
 	var held []*peer
