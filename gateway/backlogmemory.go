@@ -102,7 +102,8 @@ func (b *backlog) classify() {
 }
 
 // A turn looks at so many of the clients that lag, and disconnects so many of
-// them, for want of memory, at most: the others are served meanwhile.
+// them, for want of memory or because they are slow, at most, and for no longer than
+// one slice: the others are served meanwhile.
 const (
 	looksPerTurn = 4096
 	cutsPerTurn  = 16
@@ -126,6 +127,7 @@ func (s *shard) relieve() (busy bool) {
 	if largest == 0 || s.sizes[largest].Load() == 0 {
 		return false
 	}
+	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for range min(len(s.lagging), looksPerTurn) {
 		s.looked = (s.looked + 1) % len(s.lagging)
@@ -134,7 +136,7 @@ func (s *shard) relieve() (busy bool) {
 			continue
 		}
 		c.cutForMemory()
-		if cuts++; cuts == cutsPerTurn || memory.total() <= memory.enough() {
+		if cuts++; cuts == cutsPerTurn || memory.total() <= memory.enough() || s.loop.Refresh() >= end {
 			break
 		}
 	}

@@ -63,6 +63,7 @@ func (s *shard) findSlow() (busy bool) {
 		return false
 	}
 	limit := beat(s.gateway.config().SlowAfter / beatLength)
+	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {
 		p.unseen--
@@ -73,8 +74,11 @@ func (s *shard) findSlow() (busy bool) {
 		tooLate, looked := c.backlog.dropStale(p.now(), limit)
 		looks += looked
 		if tooLate {
-			c.overrun()
+			c.overrun() // takes long if very many events wait
 			cuts++
+			if s.loop.Refresh() >= end {
+				break
+			}
 		}
 	}
 	return p.unseen > 0

@@ -57,3 +57,46 @@ func TestPatrolSeesEveryLaggard(t *testing.T) {
 		t.Errorf("%d clients were cut in %d turns, want at most %d in one", clients, turns, cutsPerTurn)
 	}
 }
+
+// TestCutsTakeNoLongerThanASlice has many clients to cut at once, for want of time and
+// of memory. A cut that takes a slice by itself, as that of a client for which very
+// many events wait, is the only one of its turn.
+func TestCutsTakeNoLongerThanASlice(t *testing.T) {
+	tests := []struct {
+		name string
+		set  func(*Config)
+		cut  func(*shard) (busy bool)
+	}{
+		{"slow", func(c *Config) { c.SlowAfter = beatLength }, (*shard).findSlow},
+		{"no memory", func(c *Config) { c.BacklogBytes, c.BacklogMemory = 1, 1 }, (*shard).relieve},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newTestShard(t, test.set)
+			s.slice = 0
+			const clients = 5
+			st := testStream("news")
+			var sessions []*session
+			for range clients {
+				c := newTestSession(t, s)
+				c.lag()
+				c.queue([]*event{nextTestEvent(st, "", "1")}, formatPlain, 0)
+				sessions = append(sessions, c)
+			}
+			s.patrol.attended += 3 * beatLength
+			s.patrol.unseen = len(s.lagging)
+			for turn := 1; turn <= clients; turn++ {
+				test.cut(s)
+				cut := 0
+				for _, c := range sessions {
+					if c.state != sessionOpen || !c.conn.Open() {
+						cut++
+					}
+				}
+				if cut != turn {
+					t.Fatalf("%d clients were cut in %d turns, want one in each", cut, turn)
+				}
+			}
+		})
+	}
+}

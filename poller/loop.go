@@ -69,7 +69,7 @@ type Loop struct {
 
 	conns     []*Conn // by slot; nil is free
 	freeSlots []int32
-	closing   []ending // given up in this turn
+	closing   []ending // given up, and not closed yet
 	listeners []*Listener
 	lingering lingering // dismissed sockets
 
@@ -92,7 +92,7 @@ type Loop struct {
 	closed  bool // by Close: nothing may be added any more
 }
 
-// ending is a connection that is closed at the end of the turn.
+// ending is a connection that is closed at the end of the turn, or of a later one.
 type ending struct {
 	conn *Conn
 	err  error
@@ -160,7 +160,8 @@ func (l *Loop) Close() {
 			c.Close(ErrLoopStopped)
 		}
 	}
-	l.closeEnded()
+	for l.closeEnded() {
+	}
 	for _, listener := range l.listeners {
 		listener.close()
 	}
@@ -362,19 +363,32 @@ func (l *Loop) tick() {
 	l.sweep.advance(l.conns, l.now)
 }
 
-// closeEnded closes what was given up in this turn and tells whether that was any. A handler that closes
-// other connections when told of an end adds to the list while it is walked.
+// closeSlice is how long a turn closes connections. What a handler does in Closed
+// takes its time where it gives up much memory, and many connections may end at once.
+const closeSlice = time.Millisecond
+
+// closeEnded closes what was given up, at least one and for closeSlice at most, and
+// tells whether there was any. What is left waits for the next turn. A handler that
+// closes other connections when told of an end adds to the list while it is walked.
 func (l *Loop) closeEnded() (some bool) {
-	for i := 0; i < len(l.closing); i++ {
-		e := l.closing[i]
+	if len(l.closing) == 0 {
+		return false
+	}
+	done := 0
+	for end := Now() + closeSlice; done < len(l.closing); {
+		e := l.closing[done]
+		done++
 		l.conns[e.conn.slot] = nil
 		l.freeSlots = append(l.freeSlots, e.conn.slot)
 		e.conn.finish(e.err)
+		if Now() > end {
+			break
+		}
 	}
-	some = len(l.closing) > 0
-	clear(l.closing)
-	l.closing = l.closing[:0]
-	return some
+	left := copy(l.closing, l.closing[done:])
+	clear(l.closing[left:])
+	l.closing = l.closing[:left]
+	return true
 }
 
 // takeSlot finds a place for a connection.
