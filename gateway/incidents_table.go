@@ -48,6 +48,7 @@ const (
 	adviceSlow    = "see what is loud: /api/channels?order=bytes, /api/publishers; and who lags: /api/laggards; then --slow-policy"
 	adviceFull    = "raise --max-clients and the descriptor limit, or add a gateway"
 	adviceNetwork = "many at once share a network or a proxy; see whether one closes idle connections sooner than --ping-interval"
+	adviceUntaken = "they took nothing of what was sent: their network is gone, or they stopped reading; many at once share a network, a proxy, or a loud channel: see /api/channels?order=bytes"
 	adviceProxy   = "see whether a proxy in front passes Host, Upgrade, Connection and the path /ws on"
 	adviceClient  = "the example's message says what is wrong; many are a bug of the clients, or abuse"
 	adviceLimit   = "the example's message names the limit; see docs/operations.md#limits"
@@ -61,7 +62,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricDisconnects, disconnectNames[slowConsumer]}:   {advice: adviceSlow},
 	{metricDisconnects, disconnectNames[backlogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
 	{metricDisconnects, disconnectNames[pingTimeout]}:    {advice: adviceNetwork, usual: true},
-	{metricDisconnects, disconnectNames[sendTimeout]}:    {advice: adviceNetwork, usual: true},
+	{metricDisconnects, disconnectNames[sendTimeout]}:    {advice: adviceUntaken, usual: true},
 	{metricDisconnects, disconnectNames[protocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
 	{metricDisconnects, disconnectNames[messageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
 	{metricDisconnects, disconnectNames[inputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},

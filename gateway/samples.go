@@ -90,11 +90,16 @@ func clip(text string) string {
 
 // identity is how log lines name a client.
 func (c *session) identity() []slog.Attr {
-	return []slog.Attr{slog.String("client", c.clientID()), slog.String("address", c.address())}
+	attrs := []slog.Attr{slog.String("client", c.clientID())}
+	if address := c.address(); address != "" {
+		attrs = append(attrs, slog.String("address", address))
+	}
+	return attrs
 }
 
 // sampleEnd keeps the session as a sample of those that end for this reason. It is
-// called while the socket is open, which knows the address.
+// called while the socket is open, which knows the address; only the kernel's own
+// timeout is noticed too late for that.
 func (c *session) sampleEnd(reason disconnect) {
 	s := c.shard
 	key := incidentKey{metricDisconnects, disconnectNames[reason]}

@@ -153,6 +153,7 @@ func (c *session) Closed(err error) {
 			s.counters.handshakeFailures[reasonVanished]++
 		case errors.Is(err, unix.ETIMEDOUT):
 			c.reason = sendTimeout
+			c.sampleEnd(sendTimeout)
 		default:
 			c.reason = clientVanished
 		}

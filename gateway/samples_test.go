@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestSampleOfSendTimeout has the kernel give a client up: the log line has what waited
+// for it, and for which channel, as that of a slow client has.
+func TestSampleOfSendTimeout(t *testing.T) {
+	s := newTestShard(t)
+	c := newTestSession(t, s)
+	c.id = 1
+	c.lag()
+	c.queue([]*event{nextTestEvent(testStream("news"), "", "1")}, formatPlain, 0)
+	c.conn.Close(unix.ETIMEDOUT)
+	s.loop.Close() // which has it end
+	kept := s.samples[incidentKey{metricDisconnects, disconnectNames[sendTimeout]}]
+	if kept == nil {
+		t.Fatal("there is no sample")
+	}
+	var text strings.Builder
+	for _, attr := range kept.shown("") {
+		text.WriteString(attr.String())
+	}
+	for _, part := range []string{"client=", "channel=news", "backlog_bytes=", "oldest="} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("the sample has no %q: %s", part, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "address=") {
+		t.Errorf("the sample has an address, which nobody knows any more: %s", text.String())
+	}
+}
