@@ -23,6 +23,24 @@ test("it is connecting, open, waiting and closed", async () => {
   assert.equal(rig.clock.timers, 0);
 });
 
+test("a runtime that tells why an attempt failed is quoted", async () => {
+  const rig = new Rig();
+  await microtasks();
+  rig.socket.onerror({ message: "Unexpected server response: 403" });
+  rig.drop(1006, "");
+  assert.equal(rig.client.state.reason, "Unexpected server response: 403");
+  rig.clock.advance(60_000);
+  await rig.open();
+  rig.socket.onerror({ message: "read ECONNRESET" });
+  rig.drop(1013, "slow consumer");
+  assert.equal(rig.client.state.reason, "slow consumer", "the close's own reason comes first");
+  rig.clock.advance(60_000);
+  await rig.open();
+  rig.socket.onerror({}); // a browser's
+  rig.drop(1006, "");
+  assert.equal(rig.client.state.reason, "", "not that of an earlier connection");
+});
+
 test("failures double the range of the delay up to the cap", async () => {
   for (const random of [0, 0.5, 0.999]) {
     const rig = new Rig();

@@ -1013,8 +1013,11 @@ export class Fleetcast {
     this.#timer = this.#clock.setTimeout(() => this.#lose(0, "no welcome in time"), CONNECT_TIMEOUT);
     // What a socket says after it was given up is not heard: #endConnection removes these.
     socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = (event) => this.#lose(event.code, event.reason);
-    socket.onerror = () => {}; // a close always follows, and says as much
+    // A close always follows an error. Browsers do not tell pages what failed; the package ws and
+    // Node do, with the status of a refused handshake or the network's error.
+    let failure = "";
+    socket.onerror = (event) => (failure = event?.message || failure);
+    socket.onclose = (event) => this.#lose(event.code, event.reason || failure);
   }
 
   #welcome(message) {
