@@ -172,7 +172,7 @@ func TestCompressedEvents(t *testing.T) {
 // one compression an event, be it small or large.
 func TestCompressedOnce(t *testing.T) {
 	const count = 1000
-	s := start(t, func(c *gateway.Config) { c.Shards = 4 })
+	s := start(t, func(c *gateway.Config) { c.Shards = 4 }, noPings)
 	upstream := s.publisher()
 	clients := make([]*peer, count)
 	for i := range clients {

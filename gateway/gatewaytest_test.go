@@ -22,7 +22,7 @@ import (
 
 const (
 	// patience is how long a test waits for what must happen.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// head is a handshake request that is accepted, up to its empty line.
 	head = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -41,6 +41,8 @@ func start(tb testing.TB, set ...func(*gateway.Config)) *server {
 	tb.Helper()
 	config := gateway.DefaultConfig(10_000)
 	config.Shards = 2
+	// A busy machine must not end a test's connections. Tests of these times set them.
+	config.HandshakeTimeout, config.PongTimeout = time.Minute, time.Minute
 	for _, f := range set {
 		f(&config)
 	}
@@ -81,6 +83,10 @@ func noRates(c *gateway.Config) { c.ClientCommands, c.ClientPublishes = gateway.
 
 // neverSlow lets events wait for longer than any test takes.
 func neverSlow(c *gateway.Config) { c.SlowAfter = 5 * time.Minute }
+
+// noPings keeps pings out of what clients receive, and clients that are not read from
+// being taken for gone.
+func noPings(c *gateway.Config) { c.PingInterval, c.PongTimeout = time.Hour, time.Hour }
 
 // oneShard gives every client the same loop.
 func oneShard(c *gateway.Config) { c.Shards = 1 }

@@ -53,7 +53,7 @@ const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 // proxyTime is put in the place of the examples' time limit: longer than the pings
 // of the test's gateway, shorter than the test.
-const proxyTime = "2s"
+const proxyTime = "4s"
 
 // TestProxyExamples runs every example as documented, before a real gateway with
 // the documented options.
@@ -89,7 +89,7 @@ func TestProxyExamples(t *testing.T) {
 // browsers do.
 func (e proxyExample) run(t *testing.T, options []string, config string) {
 	p := startProcess(t, append(options, "--listen=127.0.0.1:0", "--publish=127.0.0.1:0", "--admin=127.0.0.1:0",
-		"--ping-interval=400ms", "--pong-timeout=1s")...)
+		"--ping-interval=1s", "--pong-timeout=20s")...)
 	clients := p.out.await(t, `open in a browser +http://([^/\s]+)`)[1]
 	publish := p.out.await(t, `publish to +(\S+)`)[1]
 	admin := p.out.await(t, `look inside at +http://([^/]+)/`)[1]

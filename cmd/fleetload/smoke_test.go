@@ -26,10 +26,11 @@ func TestSmoke(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "fleetcast/cmd/fleetcast").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	const cutOff = "slow, cut off"
 	lines := map[string]string{
 		"slow":                  "slow --clients 50 --share 0.2 --rate 100 --duration 500ms --stalls 2 --expect cut_off=0," + exact,
 		"slow, keys":            "slow --clients 50 --share 0.2 --rate 100 --duration 500ms --channels 3 --keys 5 --expect told=0," + exact,
-		"slow, cut off":         "slow --clients 20 --share 0.2 --window 4 --events 120 --payload 61440 --receive-buffer 65536 --expect cut_off=4," + exact,
+		cutOff:                  "slow --clients 20 --share 0.2 --rate 20 --duration 4s --payload 61440 --receive-buffer 65536 --expect cut_off=4," + exact,
 		"storm":                 "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --expect back=300," + exact,
 		"storm, jitter":         "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --jitter 500ms --expect back=300," + exact,
 		"fairness":              "fairness --clients 300 --duration 500ms --expect pings>0," + exact,
@@ -38,7 +39,11 @@ func TestSmoke(t *testing.T) {
 	}
 	for name, line := range lines {
 		t.Run(name, func(t *testing.T) {
-			url, publish := startBinary(t, binary)
+			var options []string
+			if name == cutOff {
+				options = []string{"--slow-after=1s"}
+			}
+			_, url, publish := startServer(t, binary, options...)
 			args := append(strings.Fields(line), "--url", url, "--publish", publish, "--settle", "1ms", "--stall", "30s", "--no-yield", "-q")
 			var out, faults bytes.Buffer
 			if exit := run(t.Context(), args, streams{&out, &faults}); exit != 0 {
@@ -53,17 +58,11 @@ var (
 	publishPort = regexp.MustCompile(`publish to\s+(\S+)`)
 )
 
-// startBinary runs the gateway until the test ends and returns where it is reached.
-func startBinary(t *testing.T, binary string) (url, publish string) {
+// startServer runs the gateway until the test ends and returns its process and where
+// it is reached.
+func startServer(t *testing.T, binary string, options ...string) (process *os.Process, url, publish string) {
 	t.Helper()
-	_, url, publish = startServer(t, binary)
-	return url, publish
-}
-
-// startServer does so and returns its process, too.
-func startServer(t *testing.T, binary string) (process *os.Process, url, publish string) {
-	t.Helper()
-	cmd := exec.Command(binary, "--listen", "127.0.0.1:0", "--publish", "127.0.0.1:0", "--admin", "off")
+	cmd := exec.Command(binary, append(options, "--listen=127.0.0.1:0", "--publish=127.0.0.1:0", "--admin=off")...)
 	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
