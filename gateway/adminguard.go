@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
@@ -43,7 +44,7 @@ func (a *adminGuard) check(r *http.Request) *apiError {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
 		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
 	case !a.allowsHost(r):
-		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host)
+		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host, time.Now())
 		return &apiError{errForbiddenHost.Status, command.PermissionDenied, errForbiddenHost.Message}
 	case !a.allowsOrigin(r):
 		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}

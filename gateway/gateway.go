@@ -65,7 +65,7 @@ type Gateway struct {
 
 	startedAt time.Time
 
-	adminHostRefused hostWarning
+	adminHostRefused hostWarnings
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers

@@ -67,6 +67,11 @@ func TestIncidents(t *testing.T) {
 				p.refused(403, "", "")
 			}
 		}, `level=WARN .*reason=forbidden_origin .*origins="?https://(shop|ours).example.* ` + address + ` advice="if these are your pages, add their origins to --allow-origin"`},
+		{"a host", nil, func(s *server) {
+			p := s.dialRaw() // an absolute target stands above Host
+			p.sends(strings.Replace(head, "GET /ws", "GET http://evil.example:80/ws", 1) + "\r\n")
+			p.refused(421, "", "")
+		}, `level=WARN .*reason=forbidden_host .*hosts=evil\.example:80 ` + address + ` advice=.*--allow-host`},
 		{"an address with too many", func(c *gateway.Config) { c.AddressClients = 1 }, func(s *server) {
 			s.connect()
 			s.dialRaw().refused(429, "", "")

@@ -127,17 +127,17 @@ func (c *session) sampleRefused(refused *websocket.HandshakeError) {
 // sampleHead is sampleRefused for a request whose head is known. Of a refused page
 // the origin is what matters, and the host of a request to an unknown one.
 func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
-	var field string
+	var names [][]byte
 	switch refused.Reason {
 	case websocket.ReasonForbiddenOrigin:
-		field = "origin"
+		names = websocket.FieldValues(nil, head, "origin")
 	case errForbiddenHost.Reason:
-		field = "host"
+		names = [][]byte{websocket.RequestHost(head)}
 	default:
 		return
 	}
 	c.sampleRefused(refused)
-	for _, value := range websocket.FieldValues(nil, head, field) {
+	for _, value := range names {
 		c.shard.samples.name(incidentKey{metricHandshakes, refused.Reason}, clip(string(value)))
 	}
 }

@@ -83,5 +83,5 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		page.awaits("fleetcast")
 	}
 	p.err.await(t, `level=WARN msg="handshakes of clients were refused" reason=forbidden_host .*hosts=evil.example.*--allow-host`)
-	p.err.await(t, `level=WARN msg="a request to the admin port was refused because of its host name.*--allow-host.* host=evil.example`)
+	p.err.await(t, `level=WARN msg="requests to the admin port were refused because of their host name.*--allow-host.* hosts=evil.example`)
 }

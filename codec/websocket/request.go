@@ -10,7 +10,7 @@ type request struct {
 	major, minor byte
 
 	count      [fieldCount]int // how often each field is there
-	host       []byte          // of the target if that is absolute, else of the Host field
+	host       []byte          // of the Host field; see requestedHost
 	origin     []byte
 	key        []byte
 	version    []byte
@@ -85,6 +85,26 @@ func RequestLine(head []byte) (method, path []byte) {
 		return nil, nil
 	}
 	return q.method, path
+}
+
+// RequestHost returns the host that a request is for, with its port, as
+// [Upgrader.CheckHost] gets it. It lies in head, which [RequestLength] has found
+// complete, and is nil if there is none or the head is malformed.
+func RequestHost(head []byte) []byte {
+	var q request
+	if q.parse(head, nil) != nil {
+		return nil
+	}
+	return q.requestedHost()
+}
+
+// requestedHost is the host of the target if that is absolute, else of the Host
+// field (RFC 9112, 3.2.2).
+func (q *request) requestedHost() []byte {
+	if authority, _, _, _ := splitTarget(q.target); authority != nil {
+		return authority
+	}
+	return q.host
 }
 
 // maxLengthDigits is how long a Content-Length may be, so that it fits an int64.

@@ -70,11 +70,8 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 // check judges a well-formed request: first what makes any request a bad one,
 // whatever it is for, then what it is for, then what it says.
 func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
-	authority, path, query, ok := splitTarget(q.target)
-	host := q.host
-	if authority != nil {
-		host = authority
-	}
+	_, path, query, ok := splitTarget(q.target)
+	host := q.requestedHost()
 	switch {
 	case q.major != 1 || q.minor > 1:
 		return hs, errBadHTTPVersion
