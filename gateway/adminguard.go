@@ -87,7 +87,7 @@ func (a *adminGuard) bodyLimit(r *http.Request) int64 {
 	case isProfilePath(r.URL.Path):
 		return maxProfileBody
 	}
-	return int64(max(bodyLimit, a.gateway.config().MaxEvent+requestRoom))
+	return int64(max(bodyLimit, a.gateway.config().MaxEvent+RequestRoom))
 }
 
 func bodyTooLarge(limit int64) *apiError {

@@ -49,7 +49,7 @@ func newAPIPublisher(g *Gateway) *apiPublisher {
 }
 
 func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, int64(a.gateway.config().MaxEvent+requestRoom))
+	body, err := readBody(w, r, int64(a.gateway.config().MaxEvent+RequestRoom))
 	if err != nil {
 		return err
 	}

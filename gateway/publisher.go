@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// requestRoom is what a request may have beyond its data, in bytes: the
-	// channels' names and the rest of the text.
-	requestRoom = 64 << 10
+	// RequestRoom is what a request to publish may have beyond its data, in
+	// bytes: the channels' names and the rest of the text.
+	RequestRoom = 64 << 10
 	// repliesUnsent is how much in replies may wait for a publisher before
 	// nothing more of it is handled or read, in bytes.
 	repliesUnsent = 64 << 10
@@ -71,7 +71,7 @@ func newPublisher(in *ingest) *publisher {
 }
 
 // lineLimit is the length of the longest request in NDJSON, in bytes.
-func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent + requestRoom }
+func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent + RequestRoom }
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {

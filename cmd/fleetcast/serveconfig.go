@@ -37,7 +37,14 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.AllowedHosts = o.allowedHosts()
 	config.InputMemory = int64(cmp.Or(uint64(o.InputMemory), uint64(backlogMemory()*backlogShare/inputShare), gateway.DefaultInputMemory))
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
-	if !o.isSet("backlog") { // the default gives way
+	// The defaults give way.
+	if !o.isSet("input-memory") {
+		config.InputMemory = max(config.InputMemory, int64(o.MaxEvent)+gateway.RequestRoom, int64(o.MaxMessage))
+	}
+	if !o.isSet("backlog-memory") {
+		config.BacklogMemory = max(config.BacklogMemory, int64(o.MaxEvent))
+	}
+	if !o.isSet("backlog") {
 		config.BacklogBytes = int(min(int64(config.BacklogBytes), config.BacklogMemory))
 	}
 	config.Compress = o.compressed()

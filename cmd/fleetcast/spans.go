@@ -34,6 +34,7 @@ var spans = map[string]span{
 	"handshake-timeout": {"100ms", "24h", false},
 	"ping-interval":     {"1s", "24h", false},
 	"pong-timeout":      {"100ms", "24h", false},
+	"message-timeout":   {"100ms", "24h", false},
 	"send-timeout":      {"100ms", "24h", true},
 	"slow-after":        {"100ms", "5m", false},
 	"backlog-messages":  {"0", "1000000000", false},

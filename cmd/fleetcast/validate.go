@@ -35,8 +35,10 @@ func (o *options) check() error {
 			}
 		}
 	}
-	if o.MaxEvent > o.Credits && !blamed["max-event"] && !blamed["credits"] {
-		errs = append(errs, o.eventOverCredits())
+	for _, f := range o.fits(&config) {
+		if f.oneSize+f.extra > f.allSizes && !blamed[f.one] && !blamed[f.all] {
+			errs = append(errs, o.misfit(f))
+		}
 	}
 	// The default gives way to a short timeout; see Gateway.Drain.
 	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
@@ -45,12 +47,38 @@ func (o *options) check() error {
 	return errors.Join(append(errs, o.overlaps()...)...)
 }
 
-// eventOverCredits blames the one of both that was set.
-func (o *options) eventOverCredits() error {
-	if o.isSet("max-event") {
-		return fmt.Errorf("%s is %v, must be at most credits, %v", o.named("max-event"), o.MaxEvent, o.Credits)
+// fit is what one option allows for a single thing and what another allows for
+// all such things together: a single one must fit, or it could never pass.
+type fit struct {
+	one, all          string // the options
+	oneSize, allSizes size   // their values in effect
+	extra             size   // what comes with the thing
+}
+
+func (o *options) fits(config *gateway.Config) []fit {
+	input, backlogs := size(config.InputMemory), size(config.BacklogMemory)
+	return []fit{
+		{one: "max-event", oneSize: o.MaxEvent, all: "credits", allSizes: o.Credits},
+		{one: "max-event", oneSize: o.MaxEvent, all: "backlog-memory", allSizes: backlogs},
+		{one: "max-event", oneSize: o.MaxEvent, all: "input-memory", allSizes: input, extra: gateway.RequestRoom},
+		{one: "max-message", oneSize: o.MaxMessage, all: "input-memory", allSizes: input},
 	}
-	return fmt.Errorf("%s is %v, must be at least max-event, %v", o.named("credits"), o.Credits, o.MaxEvent)
+}
+
+// misfit blames the one of both options that was set.
+func (o *options) misfit(f fit) error {
+	if o.isSet(f.one) {
+		return fmt.Errorf("%s is %v, must be at most %s, %v%s", o.named(f.one), f.oneSize, f.all, f.allSizes, f.beside("less"))
+	}
+	return fmt.Errorf("%s is %v, must be at least %s, %v%s", o.named(f.all), f.allSizes, f.one, f.oneSize, f.beside("and"))
+}
+
+// beside words what comes with the thing.
+func (f fit) beside(word string) string {
+	if f.extra == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s %v for the rest of a request", word, f.extra)
 }
 
 // isSet tells whether an option has its value from somewhere.
