@@ -255,7 +255,7 @@ func TestByteOrderMarks(t *testing.T) {
 	if a := decode[answer](t, lines.line()); *a.Line != 2 || !strings.Contains(a.Error.Message, "byte order mark of UTF-16") {
 		t.Errorf("the line in UTF-16 is answered with %+v", a)
 	}
-	for _, mark := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{"} {
+	for _, mark := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{", "{\x00\"\x00", "\x00{\x00\""} {
 		p := s.publisher()
 		p.sends(mark)
 		if got := p.line(); !strings.Contains(got, "UTF-16") {

@@ -36,7 +36,7 @@ type respReplying struct {
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
 	c := &in.resp
-	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config().MaxEvent, Command: in.gateway.config().MaxEvent + requestRoom})
+	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config().MaxEvent, Command: in.gateway.config().MaxEvent + RequestRoom})
 	if err != nil {
 		p.refused(command.BadRequest, err.Error())
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
@@ -200,9 +200,16 @@ func (p *publisher) respEvent(args [][]byte) (channel, data []byte, cost int64, 
 	return channel, data, eventCost(channel, nil, data), err
 }
 
-// respUnknown words the error as Redis does, down to its limits.
+// respUnknown words the error as Redis does, down to its limits; but who wants to subscribe is told
+// where.
 func respUnknown(args [][]byte) string {
 	const limit = 128
+	for _, name := range [...]string{"subscribe", "psubscribe", "ssubscribe", "monitor"} {
+		if isWord(args[0], name) {
+			return fmt.Sprintf("ERR unknown command '%s': this port takes events; to receive them, connect to the client port by WebSocket, "+
+				"for example with fleetcast subscribe", args[0])
+		}
+	}
 	message := fmt.Appendf(nil, "ERR unknown command '%.*s', with args beginning with: ", limit, args[0])
 	for shown, i := 0, 1; i < len(args) && shown < limit; i++ {
 		before := len(message)

@@ -249,19 +249,24 @@ func (p *peer) refusesHTTP(method string) {
 	}
 }
 
+const looksLikeHTTP = "-ERR this looks like HTTP, which this port does not take; it takes JSON lines and RESP\r\n"
+
 // TestHTTPIsCutOff has what a web page can make a browser send here.
 func TestHTTPIsCutOff(t *testing.T) {
 	s := start(t)
 	const body = "\r\n\r\n{\"channel\":\"news\",\"data\":1}\nPUBLISH news 1\r\n"
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "post"} {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "post", "PRI"} {
 		for _, input := range []string{
 			method + " / HTTP/1.1\r\nHost: localhost" + body,
+			method + " * http/2.0" + body,
 			"\r\n" + method + " PUBLISH news 1" + body,
 		} {
 			p := s.publisher()
 			p.sends(input)
-			if strings.Contains(input, " HTTP/") {
+			if strings.Contains(strings.ToUpper(input), " HTTP/") {
 				p.refusesHTTP(method)
+			} else {
+				p.receives(looksLikeHTTP)
 			}
 			p.ends()
 			p.Close()
@@ -270,7 +275,7 @@ func TestHTTPIsCutOff(t *testing.T) {
 	for _, header := range []string{"Host: localhost", "HOST:localhost"} {
 		p := s.publisher()
 		p.sends("PING\r\n" + header + body)
-		p.receives("+PONG\r\n")
+		p.receives("+PONG\r\n" + looksLikeHTTP)
 		p.ends()
 		p.Close()
 	}

@@ -35,6 +35,12 @@ func array(words ...string) string {
 	return b.String()
 }
 
+// subscribeElsewhere is the answer to those who want to receive events here.
+func subscribeElsewhere(command string) string {
+	return "-ERR unknown command '" + command + "': this port takes events; to receive them, connect to the client port by WebSocket, " +
+		"for example with fleetcast subscribe\r\n"
+}
+
 // respScript is a conversation on one connection. ID stands for its number.
 var respScript = []struct{ request, reply string }{
 	{"PING\r\n", "+PONG\r\n"},
@@ -126,7 +132,8 @@ var respScript = []struct{ request, reply string }{
 	{array("MULTI") + array("NOTHING") + array("DISCARD") + array("PING"), "+OK\r\n-ERR unknown command 'NOTHING', with args beginning with: \r\n+OK\r\n+PONG\r\n"},
 	{array("MULTI") + array("CLIENT", "REPLY", "OFF") + array("EXEC"), "+OK\r\n-ERR this command is not taken in a transaction\r\n" + aborted},
 	{array("GET", "a b", "c"), "-ERR unknown command 'GET', with args beginning with: 'a b' 'c' \r\n"},
-	{array("SUBSCRIBE", "news"), "-ERR unknown command 'SUBSCRIBE', with args beginning with: 'news' \r\n"},
+	{array("SUBSCRIBE", "news"), subscribeElsewhere("SUBSCRIBE")},
+	{array("psubscribe", "n*") + array("MONITOR") + array("ssubscribe", "news"), subscribeElsewhere("psubscribe") + subscribeElsewhere("MONITOR") + subscribeElsewhere("ssubscribe")},
 	{"nonsense\r\n", "-ERR unknown command 'nonsense', with args beginning with: \r\n"},
 	{array("PUBLISH", "@quiet", "{}"), ":0\r\n"},
 	{array("SPUBLISH", "@quiet", "{}"), ":0\r\n"},

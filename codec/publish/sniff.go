@@ -36,17 +36,29 @@ func Sniff(b []byte) (protocol Protocol, skip int) {
 				continue
 			}
 		}
+		if isUTF16(b[skip:]) {
+			return UTF16, skip
+		}
 		return firstByte(b[skip]), skip
 	}
 	return Undecided, skip
 }
 
+// isUTF16 reports whether b starts with a byte order mark of UTF-16, or with a printable
+// character of ASCII in UTF-16. No text in UTF-8 that is a request starts like that.
+func isUTF16(b []byte) bool {
+	if b[0] == 0xff || b[0] == 0xfe {
+		return true
+	}
+	return len(b) > 1 && (b[1] == 0 && isGraphic(b[0]) || b[0] == 0 && isGraphic(b[1]))
+}
+
+func isGraphic(c byte) bool { return ' ' < c && c < 0x7f }
+
 func firstByte(c byte) Protocol {
 	switch lower := c | 0x20; {
 	case c == tlsHandshake:
 		return TLS
-	case c == 0xff || c == 0xfe: // no text in UTF-8 has these
-		return UTF16
 	case c == '{':
 		return NDJSON
 	case c == '*' || 'a' <= lower && lower <= 'z':
@@ -64,6 +76,7 @@ const tlsHandshake = 22
 // httpMethods are the methods of RFC 9110, section 9, and RFC 5789.
 var httpMethods = [...]string{
 	"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+	"PRI", // HTTP/2 begins with it
 }
 
 // IsHTTP reports whether an inline command's line is one of an HTTP request: its first word
@@ -87,11 +100,11 @@ func IsHTTP(line []byte) bool {
 	return false
 }
 
-// AppendHTTPRefusal appends the response to an HTTP request of which line is the request line; it appends
-// nothing if line is none, as a word of RESP that is an HTTP method too.
+// AppendHTTPRefusal appends the response to an HTTP request of which line is the request line. If line is none,
+// as a word of RESP that is an HTTP method too, it appends an error of RESP.
 func AppendHTTPRefusal(dst, line []byte) []byte {
-	if !bytes.Contains(line, []byte(" HTTP/1.")) {
-		return dst
+	if !bytes.Contains(bytes.ToUpper(line), []byte(" HTTP/")) {
+		return AppendRESPError(dst, "ERR this looks like HTTP, which this port does not take; it takes JSON lines and RESP")
 	}
 	const body = "This is the publish port of fleetcast, which takes JSON lines and RESP, but not HTTP.\n" +
 		"To publish by HTTP: POST /api/publish on the admin port (--admin, by default http://localhost:8081),\n" +

@@ -28,6 +28,8 @@ func TestSniff(t *testing.T) {
 		{"\t{", publish.Unknown, 0},
 		{"\x16\x03\x01", publish.TLS, 0},
 		{"\xff", publish.UTF16, 0}, {"\xff\xfe{\x00", publish.UTF16, 0}, {"\xfe\xff\x00{", publish.UTF16, 0},
+		{"{\x00\"\x00", publish.UTF16, 0}, {"\x00{\x00\"", publish.UTF16, 0}, {"*\x001\x00", publish.UTF16, 0}, {"\x00P", publish.UTF16, 0},
+		{"\x00\x00", publish.Unknown, 0}, {"\x00\n", publish.Unknown, 0}, {"\x01\x00", publish.Unknown, 0},
 		{"\xef", publish.Undecided, 0}, {"\xef\xbb", publish.Undecided, 0}, {"\xef\xbb\xbf", publish.Undecided, 3}, {" \xef\xbb", publish.Undecided, 1},
 		{"\xef\xbb\xbf{", publish.NDJSON, 3}, {"\r\n\xef\xbb\xbf\n*1", publish.RESP, 6}, {"\xef\xbb\xbf\xef\xbb\xbfPING", publish.RESP, 6},
 		{"\xef{", publish.Unknown, 0}, {"\xef\xbbx", publish.Unknown, 0}, {"\xef\xbb\xbf\xef\xbb[", publish.Unknown, 3},
@@ -45,6 +47,7 @@ func TestIsHTTP(t *testing.T) {
 	for _, line := range []string{
 		"GET / HTTP/1.1", "get / HTTP/1.1\r\n", "HEAD /", "POST / HTTP/1.1", "PUT /x", "DELETE /", "CONNECT a:1", "OPTIONS * HTTP/1.1",
 		"TRACE /", "PATCH /", "POST", " POST /", "POST\t/", "Host: localhost:8082", "HOST:x", "host:", "host: a\r\n",
+		"PRI * HTTP/2.0",
 	} {
 		if !publish.IsHTTP([]byte(line)) {
 			t.Errorf("IsHTTP(%q) = false", line)
