@@ -83,6 +83,7 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricHandshakes, websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonTLS}:              {advice: "clients use wss:// or https:// on this port, which takes no TLS: use ws://, or put a proxy that ends TLS before it"},
+	{metricHandshakes, websocket.ReasonProxyHeader}:      {advice: "a proxy sends a PROXY protocol header: start the gateway with --proxy-header proxy-protocol, and --trusted-proxies with the proxy's address"},
 	{metricHandshakes, websocket.ReasonMalformedRequest}: {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadHTTPVersion}:   {advice: adviceProxy, usual: true},
 	{metricHandshakes, websocket.ReasonBadMethod}:        {advice: adviceProxy, usual: true},

@@ -146,7 +146,7 @@ var labelledMetrics = []labelledMetric{
 		name: metricHandshakes, label: "reason",
 		desc: describe(metricHandshakes, "Handshakes of clients that were refused or broken off, by reason.", "reason"),
 		known: []string{
-			websocket.ReasonMalformedRequest, websocket.ReasonTLS, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
+			websocket.ReasonMalformedRequest, websocket.ReasonTLS, websocket.ReasonProxyHeader, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 			websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 			websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin, errForbiddenHost.Reason,
 			websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,

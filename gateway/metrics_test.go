@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0},
 		"client_disconnects_total{reason": {"message_timeout": 0, "input_full": 0, "client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
 			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0},
-		"handshake_failures_total{reason": {"malformed_request": 0, "tls": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
+		"handshake_failures_total{reason": {"malformed_request": 0, "tls": 0, "proxy_header": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0, "forbidden_host": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0},

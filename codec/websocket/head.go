@@ -13,10 +13,19 @@ const MaxHandshake = 8 << 10
 // [HeadLength] does, 0 while more of it is to come. An empty line before the
 // request line counts as part of it. refused is set as soon as no head that is
 // accepted can begin like b: it is longer than limit bytes or does not begin like HTTP, as a
-// TLS client's greeting, which would else be waited for until its time is up.
+// TLS client's greeting, which would else be waited for until its time is up, or a header of
+// the PROXY protocol.
 // seen is how much of b an earlier call was given and found incomplete; it is
 // not searched again, so that a head that comes byte by byte costs no more.
 func RequestLength(b []byte, seen, limit int) (n int, refused *HandshakeError) {
+	switch {
+	case bytes.HasPrefix(b, proxyV1), bytes.HasPrefix(b, proxyV2):
+		return 0, errProxyHeader
+	case string(b) == twoEmptyLines:
+		return 0, nil // the next byte decides
+	case bytes.HasPrefix(b, []byte(twoEmptyLines)):
+		return len(twoEmptyLines), nil // a request without a request line
+	}
 	head := TrimEmptyLine(b)
 	if len(head) > 0 && !firstBytes[head[0]] {
 		if head[0] == tlsHandshake {
@@ -39,6 +48,14 @@ func RequestLength(b []byte, seen, limit int) (n int, refused *HandshakeError) {
 
 // tlsHandshake is the type of the TLS record that holds a client's greeting.
 const tlsHandshake = 22
+
+// What tells a header of the PROXY protocol, in either version, from a request.
+const twoEmptyLines = "\r\n\r\n"
+
+var (
+	proxyV1 = []byte("PROXY ")
+	proxyV2 = []byte(twoEmptyLines + "\x00")
+)
 
 // firstBytes are those that a head may begin with. A line end is among them
 // because it may be the first byte of an empty line, or is refused as that.

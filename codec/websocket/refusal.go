@@ -11,6 +11,7 @@ import (
 const (
 	ReasonMalformedRequest = "malformed_request" // 400
 	ReasonTLS              = "tls"               // 400: a TLS client's greeting
+	ReasonProxyHeader      = "proxy_header"      // 400: a header of the PROXY protocol, which nobody waits for
 	ReasonBadHTTPVersion   = "bad_http_version"  // 505
 	ReasonBadMethod        = "bad_method"        // 405
 	ReasonNotFound         = "not_found"         // 404: WebSocket, on another path
@@ -53,6 +54,8 @@ var (
 		"the first line is not an HTTP request line; send 'GET /path HTTP/1.1'"}
 	errTLS = &HandshakeError{http.StatusBadRequest, ReasonTLS,
 		"this port takes no TLS; connect with ws:// or http://, or through a proxy that ends TLS"}
+	errProxyHeader = &HandshakeError{http.StatusBadRequest, ReasonProxyHeader,
+		"this connection begins with a header of the PROXY protocol, which the server does not take from this address"}
 	errBadLineEnd = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
 		"a line of the request head does not end in CR LF"}
 	errBadField = &HandshakeError{http.StatusBadRequest, ReasonMalformedRequest,
