@@ -135,7 +135,7 @@ func (p *publisher) entry(now time.Duration, wall time.Time) publisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return publisherEntry{
 		Publisher: strconv.FormatUint(p.respID(), 10), Protocol: p.protocolName(),
-		Name: clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.starving,
+		Name: clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.waits == waitsForCredit,
 	}
 }
 

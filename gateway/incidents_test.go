@@ -17,6 +17,7 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		"gaps_total": true, "writes_total": true, "fan_out_cuts_total": true, "read_cuts_total": true,
 		"compressed_events_total": true, "compression_input_bytes_total": true, "compression_output_bytes_total": true,
 		"publish_requests_total": true, "publish_events_total": true, "publish_received_bytes_total": true, "publish_reply_bytes_total": true,
+		"publish_read_cuts_total": true,
 	}
 	check := func(key incidentKey) {
 		_, logged := incidentKinds[key]

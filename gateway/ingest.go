@@ -19,8 +19,8 @@ const ingestReadBuffer = 256 << 10
 // others are, in bytes: some 0.1 ms of work.
 const sharedRead = 16 << 10
 
-// starvedRead is how much a publisher is read at a time while the budget is used
-// up, in bytes.
+// starvedRead is how much a publisher is read at a time while what it sends could
+// only be kept, in bytes: the budget is used up, or many wait for their turn.
 const starvedRead = 4 << 10
 
 // drainPatience is how long a drain goes on serving publishers that do not
@@ -32,12 +32,13 @@ const drainPatience = 500 * time.Millisecond
 // publishers and is its loop's Owner; everything below runs on the loop's
 // goroutine, but for post.
 type ingest struct {
-	gateway *Gateway
-	loop    *poller.Loop
-	mailbox *poller.Mailbox[func()]
-	starved starved // publishers that wait for credit
-	closing *poller.Deadlines[*publisher]
-	places  publisherPlaces
+	gateway   *Gateway
+	loop      *poller.Loop
+	mailbox   *poller.Mailbox[func()]
+	starved   starved          // publishers that wait for credit
+	postponed ring[*publisher] // publishers whose input is handled in a later turn
+	closing   *poller.Deadlines[*publisher]
+	places    publisherPlaces
 	// heldBytes is what unfinished requests hold on this loop.
 	heldBytes int64
 	drained   func()        // set while draining: to be called when all are gone
@@ -51,6 +52,8 @@ type ingest struct {
 	transactions int           // of publishers, that are open
 	looked       time.Duration // when their ages were last looked at; the loop's time
 	warned       time.Duration // when an HTTP request was last logged; the loop's time
+	work         int           // for the publisher that is handled; see turnWork
+	workLimit    int           // after which the rest of its input waits
 
 	// Scratch, empty between the handling of two sockets.
 	request publish.Request
@@ -73,6 +76,7 @@ type ingestCounters struct {
 	events     uint64
 	bytesIn    uint64
 	bytesOut   uint64
+	readCuts   uint64 // times a publisher's input was left for a later turn
 	errors     map[command.Code]uint64
 	refused    map[string]uint64 // connections turned away, by reason
 	ended      map[string]uint64 // connections that were ended, by reason
@@ -159,12 +163,13 @@ func (in *ingest) Turn() (busy bool) {
 		f()
 	}
 	in.starved.resume()
+	in.resumePostponed()
 	in.wakes.wake()
 	if !in.loop.Midway() {
 		in.limitReads()
 		in.continueDrain() // which closes those that are silent
 	}
-	return in.relieveInput()
+	return in.relieveInput() || in.postponed.len() > 0
 }
 
 // limitReads shares what is read in a turn between the publishers that send: of
@@ -174,13 +179,13 @@ func (in *ingest) Turn() (busy bool) {
 // nothing of what it sent.
 func (in *ingest) limitReads() {
 	// Not by the last turn alone, which may have been for something else.
-	in.sharing = max(in.reads, in.sharing/2)
+	in.sharing = max(in.reads+in.postponed.len(), in.sharing/2)
 	in.loop.LimitReads(in.readLimit())
 	in.reads = 0
 }
 
 func (in *ingest) readLimit() int {
-	if in.gateway.credits.exhausted() {
+	if in.gateway.credits.exhausted() || in.postponed.len() >= manyPublishers {
 		return starvedRead
 	}
 	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)
@@ -226,7 +231,7 @@ func (in *ingest) continueDrain() {
 			p.close()
 		}
 	})
-	if in.loop.Conns() == 0 {
+	if in.loop.Conns() == 0 && in.postponed.len() == 0 {
 		in.drained()
 		in.drained = nil
 	}
@@ -247,6 +252,7 @@ func (in *ingest) addStats(stats *PublishStats) {
 	stats.Events += c.events
 	stats.BytesIn += c.bytesIn
 	stats.BytesOut += c.bytesOut
+	stats.ReadCuts += c.readCuts
 	for code, n := range c.errors {
 		stats.Errors[string(code)] += n
 	}

@@ -133,6 +133,8 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) uint64 { return c.stats.Publish.BytesIn }),
 	counter("publish_reply_bytes_total", "Bytes of replies on the publish port, those that still wait included.",
 		func(c *statsCollector) uint64 { return c.stats.Publish.BytesOut }),
+	counter("publish_read_cuts_total", "Times the input of a publisher was left for a later turn, to let others have theirs.",
+		func(c *statsCollector) uint64 { return c.stats.Publish.ReadCuts }),
 }
 
 var labelledMetrics = []labelledMetric{

@@ -109,7 +109,7 @@ func TestMetrics(t *testing.T) {
 		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0, "throttles_total": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
 		"credits_used_bytes": 0, "credits_limit_bytes": 1 << 20,
-		"publish_requests_total": 4, "publish_events_total": 4,
+		"publish_requests_total": 4, "publish_events_total": 4, "publish_read_cuts_total": 0,
 		// These depend on which shard the kernel gives a client to, on how replies
 		// meet in one write, or on the length of texts.
 		"shard_channels": float64(stats.Total.Channels), "shard_events_total": float64(stats.Total.Events),

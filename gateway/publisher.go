@@ -33,6 +33,7 @@ const (
 	stepShort                // the input ends inside a request
 	stepWait                 // no credit: the same step again later
 	stepFull                 // too many replies wait: the next step when they have left
+	stepCut                  // enough was handled in this turn: the next step in a later one
 	stepClose                // the connection is to end behind the replies
 )
 
@@ -47,7 +48,7 @@ type publisher struct {
 	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil
 	unsent   poller.Unsent              // replies
 	readAt   time.Duration              // when bytes last came; the loop's time
-	starving bool                       // waits for credit
+	waits    publisherWait              // why it is not read
 	ended    bool                       // its FIN was seen, what it sent is not all handled
 	remote   string                     // its address
 	opened   time.Duration              // when it was accepted; the loop's time
@@ -82,6 +83,11 @@ func (p *publisher) Received(b []byte) {
 		return
 	}
 	p.heard = true
+	if p.waits != waitsForInput {
+		p.held = appendBuffer(p.held, b)
+		p.noteInput()
+		return
+	}
 	if p.held == nil {
 		p.since = p.readAt
 	} else {
@@ -100,11 +106,12 @@ func (p *publisher) Received(b []byte) {
 func (p *publisher) PeerClosed() {
 	p.ended = true
 	switch {
-	case p.starving: // resume will see to it
-	case !p.closing:
-		p.endInput()
-	case p.unsent.Len() == 0:
+	case p.closing && p.unsent.Len() == 0:
 		p.conn.Close(nil)
+	case p.closing:
+	case p.waits == waitsForInput:
+		p.endInput()
+	default: // resume will see to it
 	}
 }
 
@@ -118,7 +125,7 @@ func (p *publisher) Writable() {
 	case p.unsent.Len() > 0:
 	case p.closing:
 		p.said()
-	case !p.starving:
+	case p.waits == waitsForReplies:
 		p.resume()
 	}
 }
@@ -126,7 +133,9 @@ func (p *publisher) Writable() {
 // Closed implements poller.Handler.
 func (p *publisher) Closed(err error) {
 	p.keep(nil)
-	p.endTransaction()
+	if !p.resp.tx.running() { // else the rest of it is published, see resume
+		p.endTransaction()
+	}
 	p.unsent.Release()
 	p.closing = true
 	p.ingest.places.leave(p)
@@ -136,12 +145,13 @@ func (p *publisher) Closed(err error) {
 }
 
 // idle tells whether everything that came is handled and answered.
-func (p *publisher) idle() bool { return !p.starving && p.unsent.Len() == 0 }
+func (p *publisher) idle() bool { return p.waits == waitsForInput && p.unsent.Len() == 0 }
 
 // handle works through b, which is all input that is not handled yet, sends the
 // answers in one write, and keeps what is left.
 func (p *publisher) handle(b []byte) {
 	p.lines.Limit = p.lineLimit() // which may have changed
+	p.ingest.beginWork()
 	events := p.ingest.counters.events
 	rest, outcome := p.steps(b)
 	if p.ingest.counters.events != events {
@@ -156,18 +166,16 @@ func (p *publisher) handle(b []byte) {
 	switch {
 	case outcome == stepClose:
 		p.close()
+	case p.closing: // sending has failed
 	case outcome == stepWait:
-		p.starve()
+		p.wait(waitsForCredit)
+	case p.resp.tx.running(): // it goes on even if the publisher reads no replies, or is gone
+		p.wait(waitsForTurn)
 	case p.unsent.Len() > repliesUnsent:
-		p.conn.PauseReading() // until they have left
+		p.wait(waitsForReplies)
+	case outcome == stepCut:
+		p.wait(waitsForTurn)
 	}
-}
-
-// starve lets the publisher wait for credit. TCP pushes it back.
-func (p *publisher) starve() {
-	p.starving = true
-	p.conn.PauseReading()
-	p.ingest.starved.add(p, p.account)
 }
 
 // steps handles request after request and returns what is left of b.
@@ -185,8 +193,12 @@ func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
 			n, outcome = p.stepRESP(b)
 		}
 		b = b[n:]
+		p.ingest.work += stepWork + byteWork*n
 		if outcome != stepDone {
 			return b, outcome
+		}
+		if len(b) > 0 && p.ingest.workDone() {
+			return b, stepCut
 		}
 		if len(p.ingest.replies) > repliesUnsent {
 			p.sendReplies()
@@ -238,20 +250,23 @@ func (p *publisher) keep(rest []byte) {
 	p.noteInput()
 }
 
-// resume implements starver: it tries again the step that found no credit.
+// resume implements starver: it goes on with the input that had to wait, and
+// then reads on.
 func (p *publisher) resume() {
 	if p.closing {
+		p.finishTransaction()
 		return
 	}
-	p.starving = false
+	p.waits = waitsForInput
 	if p.held != nil {
 		p.handle(p.held.B)
 	}
 	switch {
-	case p.starving || p.closing:
+	case p.waits != waitsForInput || p.closing:
 	case p.ended:
 		p.endInput()
-	case p.unsent.Len() <= repliesUnsent:
+	default:
+		p.readAt = p.ingest.loop.Now() // what came meanwhile is not read yet
 		p.conn.ResumeReading()
 	}
 }
@@ -263,7 +278,7 @@ func (p *publisher) endInput() {
 		line, status := p.lines.End(p.held.B)
 		if status != publish.Incomplete && p.line(line, status) == stepWait {
 			p.lines = before
-			p.starve()
+			p.wait(waitsForCredit)
 			return
 		}
 	}
@@ -274,6 +289,7 @@ func (p *publisher) endInput() {
 // refused counts an error that the publisher is told.
 func (p *publisher) refused(code command.Code, message string) {
 	in := p.ingest
+	in.work += refusedWork
 	in.counters.errors[code]++
 	p.account.sent.errors++
 	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
@@ -304,7 +320,7 @@ func (p *publisher) close() {
 	if p.closing {
 		return
 	}
-	p.closing, p.starving = true, false
+	p.closing, p.waits = true, waitsForInput
 	p.ingest.places.leave(p)
 	p.keep(nil)
 	p.ingest.closing.Add(p, p.ingest.loop.Now())

@@ -11,8 +11,11 @@ import (
 func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
 	before := p.lines
 	line, n, status := p.lines.Next(b)
-	if status == publish.Incomplete {
+	switch status {
+	case publish.Incomplete:
 		return n, stepShort
+	case publish.Blank:
+		return n, stepDone
 	}
 	if p.line(line, status) == stepWait {
 		p.lines = before
@@ -24,6 +27,7 @@ func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
 // line handles one line: it is published or refused, or must wait for credit.
 func (p *publisher) line(line []byte, status publish.Status) verdict {
 	in := p.ingest
+	in.work += requestWork
 	if status == publish.TooLong {
 		p.refuseLine(command.ID{}, &command.Error{
 			Code:    command.LimitExceeded,
@@ -61,6 +65,7 @@ func (p *publisher) publishRequest(r *publish.Request) {
 	for _, name := range r.Channels {
 		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		in.counters.events++
+		in.work += eventWork
 		if r.ID.Set {
 			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))
 		}

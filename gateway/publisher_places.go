@@ -120,7 +120,7 @@ func (p *publisher) end(reason, words string) {
 	if p.unsent.Len() == 0 {
 		_ = p.unsent.Send(&p.conn, answer)
 	}
-	p.closing, p.starving = true, false
+	p.closing, p.waits = true, waitsForInput
 	p.keep(nil)
 	p.conn.Close(errEnded)
 }
@@ -141,7 +141,7 @@ func (p *publisher) Swept() {
 
 // awaitsRest tells whether the publisher has to send the rest of a request.
 func (p *publisher) awaitsRest() bool {
-	return p.held != nil && !p.starving && p.unsent.Len() <= repliesUnsent
+	return p.held != nil && p.waits == waitsForInput
 }
 
 // noteInput counts what is held of the publisher's input.

@@ -58,8 +58,9 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	}
 	start := len(in.replies)
 	outcome = p.respCommand(c.Args, b[:n])
-	if outcome == stepWait {
-		return 0, stepWait
+	in.work += requestWork + lookWork*max(len(c.Args)-3, 0) + byteWork*(len(in.replies)-start)
+	if outcome == stepWait || outcome == stepCut {
+		return 0, outcome
 	}
 	replying := &p.resp.replying
 	if replying.off || replying.skip {
@@ -186,6 +187,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	in.counters.requests++
 	at := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
 	in.counters.events++
+	in.work += eventWork
 	in.replies = publish.AppendRESPInt(in.replies, int64(at.subscribers))
 	return stepDone
 }
@@ -245,6 +247,7 @@ func (p *publisher) respError(message string) verdict {
 // respUnavailable answers what libraries ask to find out what a server can do: that
 // it cannot is nobody's mistake, so it is not counted.
 func (p *publisher) respUnavailable(message string) verdict {
+	p.ingest.work += refusedWork
 	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
 	return stepDone
 }

@@ -46,6 +46,7 @@ type respTransaction struct {
 	events int
 	others int
 	cost   int64         // of the events, in credits
+	done   int           // how many bytes of the queue are executed
 	since  time.Duration // MULTI came then; the loop's time
 }
 
@@ -153,12 +154,16 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 	return nil
 }
 
-// respExec executes what is queued. Credits and rates are for all of it at once.
+// respExec executes what is queued. Credits and rates are for all of it at once. A
+// large transaction takes several turns, for each of which it is called; nothing
+// else of the publisher is handled before it is done.
 func (p *publisher) respExec([][]byte) verdict {
 	in, tx := p.ingest, &p.resp.tx
 	switch tx.state {
-	case transactionNone, transactionRunning:
+	case transactionNone:
 		return p.respError("ERR EXEC without MULTI")
+	case transactionRunning:
+		return p.runTransaction()
 	case transactionFailed:
 		p.endTransaction()
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
@@ -174,30 +179,50 @@ func (p *publisher) respExec([][]byte) verdict {
 			return stepWait
 		}
 	}
-	p.runTransaction()
-	return stepDone
-}
-
-// runTransaction executes what is queued and has its credits.
-func (p *publisher) runTransaction() {
-	in, tx := p.ingest, &p.resp.tx
 	tx.state = transactionRunning
 	in.replies = publish.AppendRESPArray(in.replies, tx.events+tx.others)
+	return p.runTransaction()
+}
+
+// runTransaction goes on with executing what is queued and has its credits, until
+// the work of a turn is done.
+func (p *publisher) runTransaction() verdict {
+	in, tx := p.ingest, &p.resp.tx
 	c := &in.queued
-	for rest := tx.commands(); len(rest) > 0; {
+	for rest := tx.commands()[tx.done:]; len(rest) > 0; {
 		// It was parsed before, under limits that may have become smaller.
 		n, err := c.Parse(rest, publish.RESPLimits{Bulk: len(rest), Command: len(rest)})
 		if n == 0 || err != nil {
 			panic(fmt.Sprintf("gateway: a queued command cannot be read: %v", err))
 		}
 		rest = rest[n:]
+		tx.done += n
+		in.work += requestWork + byteWork*n
 		spec, _ := respFind(c.Args)
 		spec.run(p, c.Args)
+		if len(rest) > 0 && in.workDone() {
+			return stepCut
+		}
 	}
 	if tx.cost > 0 { // a limit has become smaller since an event was queued
 		p.account.give(tx.cost)
 	}
 	p.endTransaction()
+	return stepDone
+}
+
+// finishTransaction goes on with a transaction whose publisher is gone: EXEC has
+// accepted all of it.
+func (p *publisher) finishTransaction() {
+	in := p.ingest
+	if !p.resp.tx.running() {
+		return
+	}
+	in.beginWork()
+	if p.runTransaction() == stepCut {
+		in.postpone(p)
+	}
+	in.replies = in.replies[:0]
 }
 
 func (tx *respTransaction) commands() []byte {

@@ -25,7 +25,13 @@ func TestRepliesAreBounded(t *testing.T) {
 	in.counters.publishers++
 
 	requests := []byte("{}\n" + strings.Repeat("x\n", ingestReadBuffer/2))
+	takeTurns := func() {
+		for p.waits == waitsForTurn {
+			in.resumePostponed()
+		}
+	}
 	p.Received(requests)
+	takeTurns()
 	if n := p.unsent.Len(); n <= repliesUnsent || n > 3*repliesUnsent {
 		t.Errorf("%d bytes of replies wait", n)
 	}
@@ -44,6 +50,7 @@ func TestRepliesAreBounded(t *testing.T) {
 		}
 		received += strings.Count(string(buffer[:n]), "\n")
 		p.Writable()
+		takeTurns()
 		if n := p.unsent.Len(); n > 3*repliesUnsent {
 			t.Fatalf("%d bytes of replies wait", n)
 		}

@@ -94,6 +94,7 @@ type PublishStats struct {
 	Events      uint64            `json:"events"` // sequenced
 	BytesIn     uint64            `json:"bytes_in"`
 	BytesOut    uint64            `json:"bytes_out"`
+	ReadCuts    uint64            `json:"read_cuts"`   // times a publisher's input was left for a later turn, so that others have theirs
 	Errors      map[string]uint64 `json:"errors"`      // by code
 	Refused     map[string]uint64 `json:"refused"`     // connections turned away, by reason
 	Ended       map[string]uint64 `json:"ended"`       // connections that the publish port ended, by reason

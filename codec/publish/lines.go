@@ -12,7 +12,12 @@ const (
 	Line
 	// TooLong: a line exceeds the limit; it is skipped to its end by this call and those that follow.
 	TooLong
+	// Blank: many blank lines were skipped; call again with what is behind them.
+	Blank
 )
+
+// blankRun is how many bytes of blank lines one call of Lines.Next skips at most, but for the last line.
+const blankRun = 1 << 10
 
 // Lines splits one connection's bytes into lines ended by LF or CRLF, whatever the pieces in
 // which they arrive. It holds no bytes: the caller keeps what was not consumed, at most the limit and one.
@@ -36,7 +41,8 @@ func (l *Lines) Discarded(b []byte) {
 	l.number += uint64(bytes.Count(b, []byte{'\n'}))
 }
 
-// Next looks for the next line that is not blank and returns it without its end. n bytes are
+// Next looks for the next line that is not blank and returns it without its end, or Blank before
+// it has found one where many lines are. n bytes are
 // consumed, whatever the status. b[n:] must be the start of the next call's b: no byte is looked at
 // twice, also if they arrive one by one.
 func (l *Lines) Next(b []byte) (line []byte, n int, status Status) {
@@ -57,8 +63,11 @@ func (l *Lines) Next(b []byte) (line []byte, n int, status Status) {
 		if len(line) > l.Limit {
 			return nil, n, TooLong
 		}
-		if !blank(line) {
+		switch {
+		case !blank(line):
 			return line, n, Line
+		case n >= blankRun:
+			return nil, n, Blank
 		}
 	}
 }

@@ -1,0 +1,76 @@
+package gateway
+
+// publisherWait is why a publisher is not read.
+type publisherWait uint8
+
+const (
+	waitsForInput   publisherWait = iota // it is read
+	waitsForCredit                       // its request found no credit; see starved
+	waitsForReplies                      // too many replies wait to be sent
+	waitsForTurn                         // much of its input was handled in this turn
+)
+
+// What a step through a publisher's input costs, in the unit of turnWork. Each
+// byte of a request costs byteWork.
+const (
+	stepWork    = 32  // of each, an empty array, say
+	requestWork = 256 // of a line or a command
+	refusedWork = 512 // of an error, which is worded and counted
+	eventWork   = 256 // of an event, for each channel
+	lookWork    = 256 // of an argument more than PUBLISH has; it may be a name to look up
+)
+
+// leastWork is how much of a publisher is handled at a time at least while many
+// others wait for their turn: some 60 microseconds.
+const leastWork = turnWork / 8
+
+// manyPublishers is from how many publishers on, whose input waits for a later
+// turn, others are read starvedRead bytes at a time.
+const manyPublishers = 256
+
+// beginWork starts the work for one publisher. The more wait for their turn, the
+// less of each is handled at a time.
+func (in *ingest) beginWork() {
+	in.work = 0
+	in.workLimit = max(turnWork/(1+in.postponed.len()), leastWork)
+}
+
+// workDone tells whether enough of one publisher was handled.
+func (in *ingest) workDone() bool { return in.work > in.workLimit }
+
+// wait stops reading the publisher until resume is called. TCP pushes it back.
+func (p *publisher) wait(reason publisherWait) {
+	in := p.ingest
+	p.waits = reason
+	p.conn.PauseReading()
+	switch reason {
+	case waitsForCredit:
+		in.starved.add(p, p.account)
+	case waitsForTurn:
+		in.postpone(p)
+	}
+}
+
+// postpone lets a publisher go on in a later turn, so that others have theirs.
+func (in *ingest) postpone(p *publisher) {
+	in.postponed.push(p)
+	in.counters.readCuts++
+}
+
+// resumePostponed goes on with what publishers had sent too much of, one after the
+// other for a while.
+func (in *ingest) resumePostponed() {
+	if in.postponed.len() == 0 {
+		return
+	}
+	end := in.loop.Refresh() + resumeSlice
+	for range in.postponed.len() {
+		// One that has ended meanwhile has dropped its input.
+		if p := in.postponed.pop(); p.closing || p.waits == waitsForTurn {
+			p.resume()
+		}
+		if in.loop.Refresh() > end {
+			return
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestPublisherTurnWork has a publisher send much work of each kind in one read: it
+// is handled a part at a time, and all of it in the end.
+func TestPublisherTurnWork(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		first   string // decides the protocol
+		request string
+		count   int
+		most    int // requests in a turn
+	}{
+		{"blank lines", "{}\n", "\n", 500_000, turnWork / byteWork * 11 / 10},
+		{"blank lines of blanks", "{}\n", "  \r\n", 200_000, turnWork / byteWork / 3},
+		{"not JSON", "", "{\n", 5_000, turnWork / refusedWork},
+		{"no channel", "", "{}\n", 5_000, turnWork / refusedWork},
+		{"events", "", `{"channel":"a","data":1}` + "\n", 5_000, turnWork / (requestWork + eventWork)},
+		{"events to many channels", "", `{"channels":["a","b","c","d","e","f","g","h"],"data":1}` + "\n", 1_000, turnWork / (8 * eventWork)},
+		{"empty arrays", "PING\r\n", "*0\r\n", 50_000, turnWork / stepWork},
+		{"blank inline commands", "PING\r\n", "\r\n", 50_000, turnWork / stepWork},
+		{"inline pings", "", "PING\r\n", 20_000, turnWork / requestWork},
+		{"unknown commands", "", "x\r\n", 5_000, turnWork / refusedWork},
+		{"unavailable commands", "", "CLUSTER INFO\r\n", 5_000, turnWork / refusedWork},
+		{"commands without replies", "CLIENT REPLY OFF\r\n", "INFO\r\n", 5_000, turnWork / requestWork},
+		{"commands with many names", "", "PUBSUB NUMSUB" + strings.Repeat(" x", 1000) + "\r\n", 100, turnWork / (900 * lookWork)},
+		{"inline events", "", "PUBLISH a 1\r\n", 5_000, turnWork / (requestWork + eventWork)},
+		{"commands in a transaction", "MULTI\r\n", "PUBLISH a 1\r\n", 5_000, turnWork / requestWork},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := newTestShard(t).gateway.ingests[0]
+			p, read := newTestPublisher(t, in)
+			p.Received([]byte(test.first + strings.Repeat(test.request, test.count)))
+			turns := 1
+			for p.waits != waitsForInput {
+				switch read(); p.waits {
+				case waitsForReplies:
+					p.Writable()
+				case waitsForTurn:
+					turns++
+					in.resumePostponed()
+				case waitsForCredit:
+					t.Fatal("it waits for credit")
+				}
+			}
+			if least := test.count / test.most; turns < least {
+				t.Errorf("handled in %d turns, want %d at least", turns, least)
+			}
+			if in.counters.readCuts != uint64(turns-1) {
+				t.Errorf("%d cuts were counted in %d turns", in.counters.readCuts, turns)
+			}
+			if p.held != nil || in.heldBytes != 0 || in.postponed.len() != 0 {
+				t.Errorf("%d bytes are still held", in.heldBytes)
+			}
+		})
+	}
+}
+
+// Publishers whose input waits do not all go on in the same turn, and what is held
+// of them is counted.
+func TestPublishersPostponedInTurns(t *testing.T) {
+	in := newTestShard(t).gateway.ingests[0]
+	const publishers, lines = 400, 1_000
+	input := strings.Repeat("{}\n", lines)
+	all, reads := make([]*publisher, publishers), make([]func(), publishers)
+	for i := range all {
+		all[i], reads[i] = newTestPublisher(t, in)
+		all[i].Received([]byte(input))
+	}
+	if n := in.postponed.len(); n != publishers {
+		t.Fatalf("%d publishers were postponed", n)
+	}
+	if held := in.gateway.publishInput.held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
+		t.Errorf("%d bytes are counted", held)
+	}
+	// The first had a turn of its own, and each of the others less.
+	if n := in.counters.errors["bad_request"]; n > (turnWork+publishers*turnWork/4)/refusedWork {
+		t.Errorf("%d lines were handled in one turn", n)
+	}
+	before := in.counters.errors["bad_request"]
+	in.resumePostponed()
+	if n := in.counters.errors["bad_request"] - before; n == 0 || n > publishers*leastWork/refusedWork/2 {
+		t.Errorf("%d lines were handled at once", n)
+	}
+	for waiting := true; waiting; {
+		in.resumePostponed()
+		waiting = false
+		for i, p := range all {
+			if reads[i](); p.waits == waitsForReplies {
+				p.Writable()
+			}
+			waiting = waiting || p.waits != waitsForInput
+		}
+	}
+	if n := in.counters.errors["bad_request"]; n != publishers*lines {
+		t.Errorf("%d lines were handled", n)
+	}
+}
+
+// newTestPublisher returns a publisher, and a function that reads what was sent to
+// it.
+func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
+	tb.Cleanup(func() { unix.Close(pair[1]) })
+	p = newPublisher(in)
+	if err := in.loop.Register(&p.conn, pair[0], p); err != nil {
+		tb.Fatal(err)
+	}
+	in.gateway.publishers.Add(1)
+	in.counters.publishers++
+	in.places.enter(p, p.conn.RemoteAddr().Addr())
+	buffer := make([]byte, 1<<20)
+	return p, func() {
+		for {
+			if n, _ := unix.Read(pair[1], buffer); n <= 0 {
+				return
+			}
+		}
+	}
+}
