@@ -15,6 +15,9 @@ type echoCommand struct {
 	Loops      int      `default:"${shards}" placeholder:"N" help:"Event loops (one for each processor: ${default})."`
 	MaxMessage size     `default:"16MiB" placeholder:"SIZE" help:"Longest message that is echoed (${default})."`
 
+	MessageTimeout period `default:"30s" placeholder:"TIME" help:"Time for a client's message to arrive whole (${default}); then close code 1008."`
+	InputMemory    size   `default:"256MiB" placeholder:"SIZE" help:"What the unfinished messages and handshakes of all clients may hold (${default}); beyond, close code 1013."`
+
 	Compression toggle `default:"on" placeholder:"on|off" help:"Compress for clients that offer permessage-deflate (${default})."`
 }
 
@@ -36,6 +39,9 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		Listen:     c.Listen.addrs,
 		Loops:      c.Loops,
 		MaxMessage: int(c.MaxMessage),
+
+		MessageTimeout: time.Duration(c.MessageTimeout),
+		InputMemory:    int64(c.InputMemory),
 
 		Compression: c.Compression.on,
 		Logger:      logger,

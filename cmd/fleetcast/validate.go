@@ -139,6 +139,10 @@ func (c *echoCommand) Validate() error {
 	var bad outOfRange
 	bad.number("--loops", c.Loops, 1)
 	bad.number("--max-message", int(c.MaxMessage), 1)
+	bad.timeout("--message-timeout", time.Duration(c.MessageTimeout))
+	if c.InputMemory < c.MaxMessage {
+		bad.add("--input-memory is %v, must be at least --max-message, which is %v", c.InputMemory, c.MaxMessage)
+	}
 	return errors.Join(bad...)
 }
 

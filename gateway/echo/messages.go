@@ -20,7 +20,10 @@ const (
 // echo handles the frames in p while the peer takes the answers and the turn
 // lasts.
 func (s *session) echo(p []byte) {
-	handled := 0
+	handled, now := 0, s.shard.loop.Now()
+	if !s.reader.Pending() {
+		s.since = now
+	}
 	for len(p) > 0 && s.unsent.Len() <= MaxUnsent && handled <= handledPerTurn {
 		msg, n, ok, err := s.reader.Next(p, s.config)
 		p = p[n:]
@@ -41,6 +44,9 @@ func (s *session) echo(p []byte) {
 			return
 		}
 		s.reader.Recycle()
+		if !s.reader.Pending() {
+			s.since = now // what is unfinished behind it began with this read
+		}
 	}
 	s.sendBatch()
 	switch {
@@ -82,11 +88,13 @@ func (s *session) violated(err error) {
 func (s *session) goOn() {
 	kept := s.kept
 	s.kept = nil
+	s.since = s.shard.loop.Now()
 	s.enter(open)
 	if kept != nil {
 		s.echo(kept.B)
 		bytebufferpool.Put(kept)
 	}
+	s.noteInput()
 }
 
 // addData is addMessage for a message that may be compressed.

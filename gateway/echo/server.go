@@ -1,6 +1,7 @@
 package echo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,12 @@ const (
 	// before its own bytes are no longer read. The message that crosses it
 	// still counts as one that may wait.
 	MaxUnsent = 1 << 20
+	// DefaultMessageTimeout is how long a message may take unless Config says
+	// otherwise.
+	DefaultMessageTimeout = 30 * time.Second
+	// DefaultInputMemory is how many bytes the unfinished input of all clients may
+	// hold unless Config says otherwise.
+	DefaultInputMemory = 256 << 20
 	// HandshakeTimeout is how long a client may take for its request head.
 	HandshakeTimeout = 10 * time.Second
 	// CloseTimeout is how long the peer has to hang up after our last words,
@@ -44,6 +51,14 @@ type Config struct {
 	// together; 0 stands for DefaultMaxMessage. A larger one is closed with
 	// 1009.
 	MaxMessage int
+	// MessageTimeout is how long a message may take to arrive whole, from its first
+	// byte, and up to a quarter longer; 0 stands for DefaultMessageTimeout. A later
+	// one is closed with 1008.
+	MessageTimeout time.Duration
+	// InputMemory is how many bytes the unfinished messages and handshakes of all
+	// clients may hold; 0 stands for DefaultInputMemory, or twice MaxMessage if that
+	// is more. Beyond, those that have held the most for the longest are closed with 1013.
+	InputMemory int64
 	// Compression agrees to permessage-deflate (RFC 7692) with every parameter.
 	// Clients may compress with context, which then costs up to 32 KiB for each;
 	// the server compresses each message for itself, if that makes it smaller.
@@ -87,14 +102,16 @@ func newServer(config Config, after timeouts) (*Server, error) {
 		return nil, fmt.Errorf("configure echo server: %w", err)
 	}
 	s := &Server{done: make(chan struct{})}
+	input := &inputMemory{limit: config.InputMemory}
 	for range config.Loops {
-		sh, err := newShard(&config, after)
+		sh, err := newShard(&config, after, input)
 		if err != nil {
 			s.closeLoops()
 			return nil, fmt.Errorf("open echo loop: %w", err)
 		}
 		s.shards = append(s.shards, sh)
 	}
+	input.shards = s.shards
 	for _, addr := range config.Listen {
 		if err := s.listen(addr); err != nil {
 			s.closeLoops()
@@ -113,6 +130,10 @@ func (c *Config) complete() error {
 		return fmt.Errorf("%d loops: the number cannot be negative", c.Loops)
 	case c.MaxMessage < 0:
 		return fmt.Errorf("messages of %d bytes: the size cannot be negative", c.MaxMessage)
+	case c.MessageTimeout < 0:
+		return fmt.Errorf("%v for a message: the time cannot be negative", c.MessageTimeout)
+	case c.InputMemory < 0:
+		return fmt.Errorf("%d bytes for unfinished messages: the size cannot be negative", c.InputMemory)
 	}
 	if c.Loops == 0 {
 		c.Loops = runtime.GOMAXPROCS(0)
@@ -120,6 +141,8 @@ func (c *Config) complete() error {
 	if c.MaxMessage == 0 {
 		c.MaxMessage = DefaultMaxMessage
 	}
+	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
+	c.InputMemory = cmp.Or(c.InputMemory, max(DefaultInputMemory, 2*int64(c.MaxMessage)))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

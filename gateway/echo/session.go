@@ -2,6 +2,7 @@ package echo
 
 import (
 	"errors"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
@@ -59,8 +60,10 @@ type session struct {
 	// head, or, while stalled or yielded, what came behind the last message.
 	kept       *bytebufferpool.ByteBuffer
 	phase      phase
-	windowBits uint8 // for what is sent compressed; 0: nothing is
-	peerHungUp bool  // the peer's FIN was read
+	windowBits uint8         // for what is sent compressed; 0: nothing is
+	peerHungUp bool          // the peer's FIN was read
+	heldBytes  int           // of unfinished input, as counted for all sessions
+	since      time.Duration // when the unfinished input began, or we began to read the session again; the loop's time
 }
 
 // enter is the one place where the phase changes.
@@ -97,6 +100,7 @@ func (s *session) Received(p []byte) {
 	if s.phase == open && len(p) > 0 {
 		s.echo(p)
 	}
+	s.noteInput()
 }
 
 // PeerClosed implements poller.Handler. A peer that has only shut its sending
@@ -129,9 +133,6 @@ func (s *session) Writable() {
 		s.settle()
 	}
 }
-
-// Swept implements poller.Handler.
-func (s *session) Swept() {}
 
 // Closed implements poller.Handler.
 func (s *session) Closed(error) {
@@ -213,4 +214,5 @@ func (s *session) dropInput() {
 		bytebufferpool.Put(s.kept)
 		s.kept = nil
 	}
+	s.noteInput()
 }

@@ -25,7 +25,7 @@ type bench struct {
 func newBench(tb testing.TB, at phase) *bench {
 	tb.Helper()
 	config := Config{MaxMessage: DefaultMaxMessage}
-	sh, err := newShard(&config, timeouts{HandshakeTimeout, CloseTimeout})
+	sh, err := newShard(&config, timeouts{HandshakeTimeout, CloseTimeout}, &inputMemory{limit: DefaultInputMemory})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package echo
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,10 @@ type shard struct {
 
 	yielding []*session // whose input goes on in the next turn
 
+	messageTimeout time.Duration
+	input          *inputMemory // of all shards
+	heldBytes      int64        // this shard's part of it
+
 	// batch holds the replies to what is being handled. It never grows and is
 	// empty whenever no session is being served.
 	batch []byte
@@ -44,8 +49,11 @@ type flush struct {
 	left    int
 }
 
-func newShard(config *Config, after timeouts) (*shard, error) {
+func newShard(config *Config, after timeouts, input *inputMemory) (*shard, error) {
 	sh := &shard{
+		messageTimeout: config.MessageTimeout,
+		input:          input,
+
 		upgrader:    newUpgrader(config),
 		plain:       websocket.ReaderConfig{MaxMessage: config.MaxMessage},
 		compression: newCompression(config),
@@ -55,7 +63,7 @@ func newShard(config *Config, after timeouts) (*shard, error) {
 		flushes:     poller.NewDeadlines[flush](after.close),
 		lingers:     poller.NewDeadlines[*session](after.close),
 	}
-	loop, err := poller.NewLoop(sh, poller.LoopConfig{ReadBuffer: readBuffer})
+	loop, err := poller.NewLoop(sh, poller.LoopConfig{ReadBuffer: readBuffer, SweepInterval: config.MessageTimeout / messageChecks})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +79,8 @@ func (sh *shard) Accepted(_ *poller.Listener, fd int) {
 		sh.logger.Warn("echo: cannot take a connection", "error", err)
 		return
 	}
-	sh.handshakes.Add(s, sh.loop.Now())
+	s.since = sh.loop.Now()
+	sh.handshakes.Add(s, s.since)
 }
 
 // AcceptFailed implements poller.Owner.
@@ -91,7 +100,7 @@ func (sh *shard) Turn() (busy bool) {
 			s.goOn()
 		}
 	}
-	return len(sh.yielding) > 0
+	return sh.relieve() || len(sh.yielding) > 0
 }
 
 // Pending implements poller.Owner.
