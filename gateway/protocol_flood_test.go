@@ -41,7 +41,7 @@ func TestFloodsAreNotRead(t *testing.T) {
 				t.Skip("under the race detector large messages are handled too slowly for a flood")
 			}
 			// One byte short of the message's limit, fragments would close the connection.
-			s := start(t, oneShard, slowRate, func(c *gateway.Config) { c.MaxMessage = 64 << 20 })
+			s := start(t, oneShard, slowRate, func(c *gateway.Config) { c.MaxMessage = 128 << 20 })
 			hostile, honest := s.connect(), s.connect()
 			go io.Copy(io.Discard, hostile.in)
 			const sent = 64 << 20
