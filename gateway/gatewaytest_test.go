@@ -41,8 +41,9 @@ func start(tb testing.TB, set ...func(*gateway.Config)) *server {
 	tb.Helper()
 	config := gateway.DefaultConfig(10_000)
 	config.Shards = 2
-	// A busy machine must not end a test's connections. Tests of these times set them.
-	config.HandshakeTimeout, config.PongTimeout = time.Minute, time.Minute
+	// A busy machine must not end a test's connections, nor have pings come between
+	// what a test expects. Tests of these times set them.
+	config.HandshakeTimeout, config.PingInterval, config.PongTimeout = time.Minute, 10*time.Minute, time.Minute
 	for _, f := range set {
 		f(&config)
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestWelcome(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, open func(*server, ...string) *client) {
-		s := start(t)
+		s := start(t, func(c *gateway.Config) { c.PingInterval = gateway.DefaultPingInterval })
 		one, other := open(s).text(), open(s).text()
 		shape := regexp.MustCompile(`^\{"type":"welcome","client":"[0-9a-f]{16}","ping_interval_ms":25000,"limits":\{` +
 			`"commands_per_second":100,"commands_burst":2000,"publishes_per_second":100,"publishes_burst":200,` +

@@ -100,7 +100,7 @@ func TestProxyProtocol(t *testing.T) {
 	if n := s.stats().Total.AddressesUnknown; n != 3 {
 		t.Errorf("%d clients were not named", n)
 	}
-	if failures := s.stats().Total.HandshakeFailures; failures["malformed_request"] != 2 || failures["bad_proxy_header"] != 0 {
+	if failures := s.stats().Total.HandshakeFailures; failures["proxy_header"] != 2 || failures["bad_proxy_header"] != 0 {
 		t.Errorf("the failures are %v", failures)
 	}
 }
