@@ -34,6 +34,7 @@ type client struct {
 	attempts  int8 // in a row, that failed
 	life      uint32
 	dialled   int64 // time of the clock
+	returnsAt int64 // it does not come back before, time of the clock
 	away      int64 // when it was first turned away since it last was live, time of the clock; 0: it was not
 	reader    websocket.Reader
 	wire      int64 // bytes that have arrived of the message that comes next, headers included
@@ -60,7 +61,7 @@ const (
 	clientGreeting                       // waits for the answer to its hello
 	clientSubscribing                    // waits for the subscription's answer
 	clientLive                           // events are due to it
-	clientLeaving                        // has sent a close frame
+	clientLeaving                        // has sent a close frame, or is about to be closed
 )
 
 // underWay tells whether the client is to become live.

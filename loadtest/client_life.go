@@ -135,6 +135,7 @@ func (c *client) leave() {
 // vanish ends the connection without a word.
 func (c *client) vanish() {
 	c.release()
+	c.enter(clientLeaving) // until the loop has closed the socket, at the end of its turn
 	c.Reset()
 	c.Close(errVanished)
 }
@@ -237,5 +238,5 @@ func (c *client) returns(before clientState) {
 		}
 		at += rand.Int64N(int64(min(firstPause<<min(c.attempts-1, 10), maxPause)))
 	}
-	h.worker.dials.add(c, at, 0)
+	h.worker.dials.add(c, max(at, c.returnsAt), 0)
 }

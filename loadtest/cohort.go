@@ -155,14 +155,16 @@ func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 			continue
 		}
 		h.expect(c)
-		c.returning = c.state == clientLeaving
-		if c.state != clientAbsent || c.queued {
-			continue
-		}
 		at, due := now, int64(0)
 		if over > 0 {
 			at += rand.Int64N(int64(over))
 			due = at
+		}
+		if c.state == clientLeaving { // its old socket is not closed yet
+			c.returning, c.returnsAt = true, at
+		}
+		if c.state != clientAbsent || c.queued {
+			continue
 		}
 		c.attempts = 0
 		h.worker.dials.add(c, at, due)
