@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// TestRelease makes a release for this machine twice, compares the bytes, and
+// TestLongRelease makes a release for this machine twice, compares the bytes, and
 // runs what is in it.
-func TestRelease(t *testing.T) {
+func TestLongRelease(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
 	}
