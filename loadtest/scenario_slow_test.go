@@ -34,7 +34,7 @@ func TestSlowCutOff(t *testing.T) {
 	t.Parallel()
 	s := lagging(startGateway(t, func(g *gateway.Config) { g.SlowAfter = time.Second }))
 	s.Window, s.Events, s.Payload = 0, 0, loadtest.MaxPayload
-	s.Rate, s.Duration = 50, 2500*time.Millisecond
+	s.Rate, s.Duration = 10, 4*time.Second // little enough for the race detector on a busy machine
 	r := scenario(t, loadtest.RunSlow, s)
 	checkStalled(t, r, slowStalling)
 }
