@@ -122,7 +122,7 @@ func (u *Unquoter) Text(raw []byte) (text []byte, err error) {
 	return u.buf[n:len(u.buf):len(u.buf)], err
 }
 
-// escapeSize is the length of the escape \uXXXX.
+// escapeSize is the length in bytes of an escaped code unit: \u and four hexadecimal digits.
 const escapeSize = 6
 
 // halfSurrogate looks for the escape of a surrogate without its other half beside it in the inner
@@ -147,7 +147,7 @@ func halfSurrogate(inner []byte) (unit rune, at int) {
 	}
 }
 
-// escapedUnit returns the UTF-16 code unit of the escape \uXXXX with which text may start.
+// escapedUnit returns the UTF-16 code unit with whose escape text may start.
 func escapedUnit(text []byte) (unit rune, ok bool) {
 	if len(text) < escapeSize || text[0] != '\\' || text[1] != 'u' {
 		return 0, false
