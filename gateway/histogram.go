@@ -56,11 +56,12 @@ func (h *histogram) snapshot() Histogram {
 	return s
 }
 
-// add adds the counts of s, which has the same buckets or is empty.
+// add adds the counts of s. t and s have the same buckets, or either has none yet:
+// a loop that has never answered has none.
 func (t *Histogram) add(s *Histogram) {
 	t.Count += s.Count
 	t.Sum += s.Sum
-	if t.Buckets == nil {
+	if len(t.Buckets) == 0 {
 		t.Buckets = make([]HistogramBucket, len(s.Buckets))
 	}
 	for i, bucket := range s.Buckets {
