@@ -81,10 +81,10 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 	}
 	set, now := g.settings.Load(), s.loop.Now()
 	switch {
-	case s.waiting.len() == 0 && set.connects.takeShared(&g.admission.due, 1, now) == 0:
+	case s.waiting.Len() == 0 && set.connects.takeShared(&g.admission.due, 1, now) == 0:
 		s.admit(fd, from)
 	case g.admission.waiting.Add(1) <= int64(set.connectQueue):
-		s.waiting.push(arrival{fd, now, from})
+		s.waiting.Push(arrival{fd, now, from})
 	default:
 		g.admission.waiting.Add(-1)
 		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.connects.interval)})
@@ -117,12 +117,12 @@ func (s *shard) admit(fd int, from *source) {
 func (s *shard) admitWaiting() (busy bool) {
 	g, now := s.gateway, s.loop.Now()
 	for range admitsPerTurn {
-		if s.waiting.len() == 0 {
+		if s.waiting.Len() == 0 {
 			return false
 		}
 		set := g.settings.Load()
-		expires := s.waiting.at(0).since + set.config.HandshakeTimeout
-		switch gone := poller.PeerGone(s.waiting.at(0).fd); {
+		expires := s.waiting.At(0).since + set.config.HandshakeTimeout
+		switch gone := poller.PeerGone(s.waiting.At(0).fd); {
 		case gone:
 			s.turnAwayFirst(refusal{errGone, s.retryLater()})
 		case now >= expires:
@@ -136,12 +136,12 @@ func (s *shard) admitWaiting() (busy bool) {
 			s.admit(next.fd, next.from)
 		}
 	}
-	return s.waiting.len() > 0
+	return s.waiting.Len() > 0
 }
 
 func (s *shard) nextWaiting() arrival {
 	s.gateway.admission.waiting.Add(-1)
-	return s.waiting.pop()
+	return s.waiting.Pop()
 }
 
 func (s *shard) turnAwayFirst(refused refusal) {
@@ -151,14 +151,14 @@ func (s *shard) turnAwayFirst(refused refusal) {
 
 // turnAwayWaiting sends all away who wait: the gateway stops.
 func (s *shard) turnAwayWaiting() {
-	for s.waiting.len() > 0 {
+	for s.waiting.Len() > 0 {
 		s.turnAwayFirst(refusal{errDraining, s.retryLater()})
 	}
 }
 
 // closeWaiting gives up those who wait, when the loop has ended.
 func (s *shard) closeWaiting() {
-	for s.waiting.len() > 0 {
+	for s.waiting.Len() > 0 {
 		given := s.nextWaiting()
 		unix.Close(given.fd)
 		s.leave(given.from)

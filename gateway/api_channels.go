@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -93,7 +94,7 @@ func (s *streams) list(q channelQuery) channelList {
 	for i := range s.stripes {
 		s.offer(i, &q, found, &total)
 	}
-	list := channelList{Channels: found.sorted()}
+	list := channelList{Channels: found.Sorted()}
 	if q.order != nil {
 		list.Total = &total
 	}
@@ -105,16 +106,16 @@ func (s *streams) list(q channelQuery) channelList {
 }
 
 // found is an empty list for the answer.
-func (q *channelQuery) found() *best[channelEntry] {
+func (q *channelQuery) found() *mem.Best[channelEntry] {
 	if q.order != nil {
-		return newBest(q.limit, q.order)
+		return mem.NewBest(q.limit, q.order)
 	}
-	return newBest(q.limit+1, byName) // one more, to know whether there is one
+	return mem.NewBest(q.limit+1, byName) // one more, to know whether there is one
 }
 
 // offer offers the fitting channels of one stripe, and adds them to total if all are
 // to be looked at.
-func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry], total *channelTotal) {
+func (s *streams) offer(i int, q *channelQuery, to *mem.Best[channelEntry], total *channelTotal) {
 	stripe := &s.stripes[i]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -123,7 +124,7 @@ func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry], total *c
 			continue
 		}
 		entry := channelEntry{Channel: name}
-		if q.order == nil && !to.wants(entry) {
+		if q.order == nil && !to.Wants(entry) {
 			continue // without a look at the stream, which costs a cache miss
 		}
 		entry.Epoch, entry.Offset = st.epoch, st.offset
@@ -133,7 +134,7 @@ func (s *streams) offer(i int, q *channelQuery, to *best[channelEntry], total *c
 		entry.rates = st.recent.rates(q.now)
 		entry.Deliveries = tenth(entry.Events * float64(entry.Subscribers))
 		total.add(&entry)
-		to.offer(entry)
+		to.Offer(entry)
 	}
 }
 

@@ -2,10 +2,11 @@ package gateway
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 	"unsafe"
+
+	"fleetcast/gateway/mem"
 )
 
 // APIRoutes are the methods and paths of the API.
@@ -71,30 +72,6 @@ func TestShortTimes(t *testing.T) {
 	}
 }
 
-func TestBest(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
-		keep, n := 1+random.IntN(20), random.IntN(100)
-		b := newBest(keep, func(a, b int) int { return a - b })
-		var all []int
-		for range n {
-			v := random.IntN(1000)
-			all = append(all, v)
-			b.offer(v)
-			if random.IntN(30) == 0 {
-				b.sorted()
-			}
-		}
-		slices.Sort(all)
-		if want := all[:min(keep, n)]; !slices.Equal(b.sorted(), want) {
-			t.Fatalf("of %v are kept %v, want %v", all, b.sorted(), want)
-		}
-		if cap(b.values) != 2*keep {
-			t.Fatalf("%d values need room for %d", keep, cap(b.values))
-		}
-	}
-}
-
 // lagSession returns an open session with a backlog, in the list of s.
 func lagSession(s *shard, id uint64, bytes int) *session {
 	c := &session{shard: s, state: sessionOpen, id: id, backlog: &backlog{bytes: bytes}}
@@ -141,7 +118,7 @@ func TestLaggingPortions(t *testing.T) {
 		}
 	}
 	left := make(map[uint64]bool)
-	found := newBest(stay+leave, func(a, b lagEntry) int { return int(a.id) - int(b.id) })
+	found := mem.NewBest(stay+leave, func(a, b lagEntry) int { return int(a.id) - int(b.id) })
 	met := make(map[uint64]bool)
 	portions, end := 0, 1<<40
 	for ; end > 0; portions++ {
@@ -156,7 +133,7 @@ func TestLaggingPortions(t *testing.T) {
 		lagSession(s, uint64(1_000_000+portions), 1)
 	}
 	seen := make(map[uint64]int)
-	for _, entry := range found.sorted() {
+	for _, entry := range found.Sorted() {
 		seen[entry.id]++
 		if entry.session != nil || entry.Client == "" {
 			t.Fatalf("an entry is not complete: %+v", entry)

@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/jsonscan"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -54,7 +55,7 @@ type publisherFound struct {
 // publisherSearch gathers those with the highest rates from all loops.
 type publisherSearch struct {
 	now   time.Duration
-	best  *best[publisherFound]
+	best  *mem.Best[publisherFound]
 	total publisherTotal
 }
 
@@ -84,7 +85,7 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	search := &publisherSearch{now: poller.Now(), best: newBest(limit, order)}
+	search := &publisherSearch{now: poller.Now(), best: mem.NewBest(limit, order)}
 	for i, in := range a.gateway.ingests {
 		for next := 0; next >= 0; {
 			if err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.post, func() { next = in.offerPublishers(next, search) }); err != nil {
@@ -101,7 +102,7 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.gateway.apiPublisher.offer(search)
 	list := publisherList{Publishers: make([]publisherEntry, 0, limit), Total: search.total}
-	for _, found := range search.best.sorted() {
+	for _, found := range search.best.Sorted() {
 		list.Publishers = append(list.Publishers, found.publisherEntry)
 	}
 	answerJSON(w, http.StatusOK, list)
@@ -114,7 +115,7 @@ func (s *publisherSearch) offer(found publisherFound, of *sent) {
 	found.EventsSent, found.BytesSent, found.Errors = of.events, of.bytes, of.errors
 	s.total.Publishers++
 	s.total.add(found.rates)
-	s.best.offer(found)
+	s.best.Offer(found)
 }
 
 // offerPublishers offers a portion of the loop's connections, from a slot on, and
@@ -169,7 +170,7 @@ func (s *shard) offerPublishers(from int, to *publisherSearch) (next int) {
 		}}, &account.sent)
 		return true
 	})
-	kept := to.best.sorted()
+	kept := to.best.Sorted()
 	for i := range kept {
 		if c := kept[i].session; c != nil {
 			kept[i].Address, kept[i].session = c.address(), nil

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"fleetcast/gateway/mem"
 )
 
 // repliesHeld is how much in replies may wait for a client before its commands are
@@ -99,10 +101,10 @@ type half struct {
 // yet; and last what ends the conversation. A session that keeps up has none.
 type backlog struct {
 	half   half
-	own    ring[ownFrame]
-	events ring[waiting] // the first is never a removed one
-	gaps   []untold      // of different channels, behind all of theirs that waits
-	last   []byte        // nothing follows it
+	own    mem.Ring[ownFrame]
+	events mem.Ring[waiting] // the first is never a removed one
+	gaps   []untold          // of different channels, behind all of theirs that waits
+	last   []byte            // nothing follows it
 
 	shard     *shard
 	live      int // events in the queue that were not removed
@@ -128,11 +130,11 @@ func newBacklog(s *shard) *backlog {
 // pushEvent appends an event of a channel with the given policy. A gap that its
 // channel has is told before it.
 func (b *backlog) pushEvent(e *event, f format, policy SlowPolicy) {
-	if b.live*2 <= b.events.len() && b.events.len() == len(b.events.places) {
-		b.events.filter(func(w *waiting) bool { return w.event != nil })
+	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
+		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
 	}
-	b.events.push(newWaiting(e, f, policy, b.shard.patrol.now(), b.takeGap(e)))
+	b.events.Push(newWaiting(e, f, policy, b.shard.patrol.now(), b.takeGap(e)))
 	b.countMemory()
 	b.keep(e)
 	size := len(e.frameIn(f))
@@ -156,14 +158,14 @@ func (b *backlog) pushHalf(e *event, f format, policy SlowPolicy, sent int) {
 // left already, which can only be if nothing waits.
 func (b *backlog) pushOwn(kind ownKind, p []byte, sent int) {
 	p = p[sent:]
-	switch n := b.own.len(); {
+	switch n := b.own.Len(); {
 	case sent > 0:
 		b.half = half{rest: slices.Clone(p), kind: kind}
-	case n > 0 && kind == ownReply && b.own.at(n-1).joins(p):
-		last := b.own.at(n - 1)
+	case n > 0 && kind == ownReply && b.own.At(n-1).joins(p):
+		last := b.own.At(n - 1)
 		last.bytes = append(last.bytes, p...)
 	default:
-		b.own.push(ownFrame{kind, slices.Clone(p)})
+		b.own.Push(ownFrame{kind, slices.Clone(p)})
 	}
 	b.pinging = b.pinging || kind == ownPing
 	b.addOwn(len(p))
@@ -211,7 +213,7 @@ func (b *backlog) addOwn(n int) {
 
 // idle tells whether nothing is left to send.
 func (b *backlog) idle() bool {
-	return len(b.half.rest) == 0 && b.own.len() == 0 && b.live == 0 && len(b.gaps) == 0 && len(b.last) == 0
+	return len(b.half.rest) == 0 && b.own.Len() == 0 && b.live == 0 && len(b.gaps) == 0 && len(b.last) == 0
 }
 
 // waitingEvents is how many events wait, the one that is half out included.
@@ -225,14 +227,14 @@ func (b *backlog) waitingEvents() int {
 // popEvent removes the first event, without counting its bytes or letting go of
 // it.
 func (b *backlog) popEvent() waiting {
-	before := b.events.len()
-	w := b.events.pop()
+	before := b.events.Len()
+	w := b.events.Pop()
 	b.uncount(&w)
-	for b.events.len() > 0 && b.events.at(0).event == nil {
-		b.events.pop()
+	for b.events.Len() > 0 && b.events.At(0).event == nil {
+		b.events.Pop()
 	}
-	b.droppable.from = max(b.droppable.from-(before-b.events.len()), 0)
-	b.events.shrink()
+	b.droppable.from = max(b.droppable.from-(before-b.events.Len()), 0)
+	b.events.Shrink()
 	b.countMemory()
 	return w
 }
@@ -248,7 +250,7 @@ func (b *backlog) uncount(w *waiting) {
 
 // countMemory counts what the backlog itself takes, beside events and frames.
 func (b *backlog) countMemory() {
-	n := int(unsafe.Sizeof(backlog{})) + len(b.events.places)*int(unsafe.Sizeof(waiting{})) + cap(b.gaps)*int(unsafe.Sizeof(untold{}))
+	n := int(unsafe.Sizeof(backlog{})) + b.events.Cap()*int(unsafe.Sizeof(waiting{})) + cap(b.gaps)*int(unsafe.Sizeof(untold{}))
 	if n != b.memory {
 		b.setMemory(n)
 	}
@@ -267,7 +269,7 @@ func (b *backlog) oldest(now time.Duration) time.Duration {
 	case b.half.of.event != nil:
 		return (now - b.half.of.event.at).Round(time.Millisecond)
 	case b.live > 0:
-		return (now - b.events.at(0).event.at).Round(time.Millisecond)
+		return (now - b.events.At(0).event.at).Round(time.Millisecond)
 	}
 	return 0
 }
@@ -291,8 +293,8 @@ func (b *backlog) release() {
 	if len(b.half.rest) > 0 {
 		b.endHalf()
 	}
-	b.own, b.last = ring[ownFrame]{}, nil
+	b.own, b.last = mem.Ring[ownFrame]{}, nil
 	b.addOwn(-b.ownBytes)
-	b.events = ring[waiting]{}
+	b.events = mem.Ring[waiting]{}
 	b.setMemory(0)
 }

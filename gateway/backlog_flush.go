@@ -25,11 +25,11 @@ func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
 	if len(b.half.rest) > 0 {
 		dst = append(dst, b.half.rest)
 	}
-	for i := 0; i < b.own.len() && len(dst) < flushVectors; i++ {
-		dst = append(dst, b.own.at(i).bytes)
+	for i := 0; i < b.own.Len() && len(dst) < flushVectors; i++ {
+		dst = append(dst, b.own.At(i).bytes)
 	}
-	for i := 0; i < b.events.len() && len(dst) < flushVectors; i++ {
-		w := b.events.at(i)
+	for i := 0; i < b.events.Len() && len(dst) < flushVectors; i++ {
+		w := b.events.At(i)
 		if w.event == nil {
 			continue
 		}
@@ -93,9 +93,9 @@ func (b *backlog) next() unit {
 	switch {
 	case len(b.half.rest) > 0:
 		return unitHalf
-	case b.own.len() > 0:
+	case b.own.Len() > 0:
 		return unitOwn
-	case b.live > 0 && b.events.at(0).missing() > 0:
+	case b.live > 0 && b.events.At(0).missing() > 0:
 		return unitGap
 	case b.live > 0:
 		return unitEvent
@@ -113,11 +113,11 @@ func (b *backlog) left(n int) (pinged bool) {
 	case unitHalf:
 		return b.endHalf()
 	case unitOwn:
-		f := b.own.pop()
+		f := b.own.Pop()
 		b.addOwn(-n)
 		return b.saw(f.kind)
 	case unitGap:
-		b.events.at(0).told()
+		b.events.At(0).told()
 		b.shard.counters.gaps++
 	case unitEvent:
 		w := b.popEvent()
@@ -141,7 +141,7 @@ func (b *backlog) split(n int, rest []byte) {
 		b.half.rest = rest
 		b.takeHalf(n)
 	case unitOwn:
-		f := b.own.pop()
+		f := b.own.Pop()
 		b.half = half{rest: rest, kind: f.kind}
 		b.addOwn(-n)
 	case unitEvent:

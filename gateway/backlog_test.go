@@ -104,8 +104,8 @@ func (o *backlogOracle) ages(beats beat) {
 	for s.findSlow() {
 	}
 	b := o.session.backlog
-	for i := range b.events.len() {
-		w := b.events.at(i)
+	for i := range b.events.Len() {
+		w := b.events.At(i)
 		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != SlowConflate && !w.due() {
 			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.offset, w.event.stream.name, w.age(s.patrol.now()))
 		}
@@ -174,8 +174,8 @@ func (o *backlogOracle) check() {
 	b, s := o.session.backlog, o.session.shard
 	ofEvents, own, live := 0, len(b.last), 0
 	droppable, ofDroppable := 0, 0
-	for i := range b.events.len() {
-		if w := b.events.at(i); w.event != nil {
+	for i := range b.events.Len() {
+		if w := b.events.At(i); w.event != nil {
 			ofEvents += len(w.frame())
 			live++
 			if w.policy() != SlowDisconnect {
@@ -189,8 +189,8 @@ func (o *backlogOracle) check() {
 			o.t.Fatal("the queue begins with a removed event")
 		}
 	}
-	for i := range b.own.len() {
-		own += len(b.own.at(i).bytes)
+	for i := range b.own.Len() {
+		own += len(b.own.At(i).bytes)
 	}
 	if b.half.of.event != nil {
 		ofEvents += len(b.half.rest)
@@ -217,10 +217,10 @@ func (o *backlogOracle) check() {
 // held is the memory that the backlog should count.
 func (o *backlogOracle) held() (n int64) {
 	b := o.session.backlog
-	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*len(b.events.places)+24*cap(b.gaps))
+	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*b.events.Cap()+24*cap(b.gaps))
 	seen := make(map[*event]bool)
-	for i := range b.events.len() {
-		if e := b.events.at(i).event; e != nil && !seen[e] {
+	for i := range b.events.Len() {
+		if e := b.events.At(i).event; e != nil && !seen[e] {
 			seen[e] = true
 			n += e.weight()
 		}

@@ -1,6 +1,10 @@
 package gateway
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"fleetcast/gateway/mem"
+)
 
 // channel is a channel as one shard sees it: its subscribers there, and the
 // events on their way to them. It exists from its first subscriber to its last;
@@ -14,8 +18,8 @@ type channel struct {
 	begun  uint64 // offset of the last event whose fan-out has begun: where a joiner starts
 
 	roster roster
-	waits  ring[*event] // posted, their fan-out not begun
-	job    *job         // the fan-out under way, or nil
+	waits  mem.Ring[*event] // posted, their fan-out not begun
+	job    *job             // the fan-out under way, or nil
 
 	// subscribers is the roster's length, for publishers; only the shard
 	// writes it.

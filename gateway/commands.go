@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/mem"
 )
 
 // Refusals of commands that are well formed.
@@ -255,7 +256,7 @@ func (c *session) resume() {
 	}
 	if held.rest != nil {
 		c.read(held.rest.B)
-		giveBuffer(held.rest)
+		mem.GiveBuffer(held.rest)
 	}
 	c.flushReplies()
 	c.noteInput(true)

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 const (
@@ -91,19 +92,19 @@ func (k *compression) compress(e *event, v *variant, f format) {
 		if !ok {
 			deflater = deflate.NewDeflater(k.level, windowBits[f])
 		}
-		scratch := takeBuffer(len(e.frame) + len(e.frame)/16 + 64)
+		scratch := mem.TakeBuffer(len(e.frame) + len(e.frame)/16 + 64)
 		scratch.B = deflater.Append(scratch.B, message)
 		k.pools[f].Put(deflater)
 		k.work.events.Add(1)
 		k.work.bytesIn.Add(uint64(len(message)))
 		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(e.frame) {
-			v.buffer = takeBuffer(size)
+			v.buffer = mem.TakeBuffer(size)
 			v.buffer.B = websocket.AppendCompressedFrame(v.buffer.B, ws.OpText, scratch.B)
 			v.frame, v.alive = v.buffer.B, &k.work.alive
 			v.alive.Add(int64(cap(v.buffer.B)))
 		}
 		k.work.bytesOut.Add(uint64(len(v.frame)))
-		giveBuffer(scratch)
+		mem.GiveBuffer(scratch)
 	}
 	v.finish()
 }

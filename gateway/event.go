@@ -11,6 +11,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 // event is one published message with its place in the stream. It is immutable
@@ -64,7 +65,7 @@ func newEvent(st *stream, key, data []byte, from *account, cost int64, at time.D
 	}
 	length := command.EventLength(st.prefix, st.offset, data)
 	size := websocket.HeaderSize(length) + length
-	e.buffer = takeBuffer(size + len(key))
+	e.buffer = mem.TakeBuffer(size + len(key))
 	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
 	e.buffer.B = append(command.AppendEvent(frame, st.prefix, st.offset, data), key...)
 	e.frame, e.key, e.header = e.buffer.B[:size], e.buffer.B[size:], size-length
@@ -97,7 +98,7 @@ func (e *event) release() {
 		panic("gateway: event released more often than held")
 	default:
 		e.releaseVariants()
-		giveBuffer(e.buffer)
+		mem.GiveBuffer(e.buffer)
 		e.stream, e.frame, e.key, e.buffer, e.from = nil, nil, nil, nil, nil
 		eventPool.Put(e)
 	}

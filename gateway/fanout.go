@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 const (
@@ -47,10 +48,10 @@ const (
 
 // enqueue lets an event wait for its channel's turn.
 func (s *shard) enqueue(c *channel, e *event) {
-	if c.job == nil && c.waits.len() == 0 {
-		s.fresh.push(c)
+	if c.job == nil && c.waits.Len() == 0 {
+		s.fresh.Push(c)
 	}
-	c.waits.push(e)
+	c.waits.Push(e)
 	s.counters.queued++
 }
 
@@ -63,30 +64,30 @@ func (s *shard) fanOut() (busy bool) {
 		return false
 	}
 	end := s.loop.Refresh() + s.slice
-	if s.active.len() > 0 {
+	if s.active.Len() > 0 {
 		s.fanOutOf(&s.fresh, end-s.slice/2)
 		s.fanOutOf(&s.active, end)
 	}
-	if s.loop.Now() < end || s.active.len() == 0 {
+	if s.loop.Now() < end || s.active.Len() == 0 {
 		s.fanOutOf(&s.fresh, end)
 	}
 	return !s.isQuiet()
 }
 
 // isQuiet tells whether no channel has anything to fan out now.
-func (s *shard) isQuiet() bool { return s.fresh.len() == 0 && s.active.len() == 0 }
+func (s *shard) isQuiet() bool { return s.fresh.Len() == 0 && s.active.Len() == 0 }
 
 // fanOutOf serves the channels of a list in turn, at least one if there is any,
 // up to a moment of the loop's clock.
-func (s *shard) fanOutOf(list *ring[*channel], end time.Duration) {
-	for list.len() > 0 {
-		c := list.pop()
+func (s *shard) fanOutOf(list *mem.Ring[*channel], end time.Duration) {
+	for list.Len() > 0 {
+		c := list.Pop()
 		switch got := s.serve(c, end); {
 		case got == progressParked:
 			s.parked++
 			s.loop.Refresh() // there may be many of them
-		case c.job != nil || c.waits.len() > 0:
-			s.active.push(c)
+		case c.job != nil || c.waits.Len() > 0:
+			s.active.Push(c)
 		}
 		if s.loop.Now() >= end {
 			return
@@ -97,7 +98,7 @@ func (s *shard) fanOutOf(list *ring[*channel], end time.Duration) {
 // unpark goes on with a channel whose frame is there.
 func (s *shard) unpark(c *channel) {
 	s.parked--
-	s.fresh.push(c)
+	s.fresh.Push(c)
 }
 
 // serve fans the channel's next group out, or goes on with the one under way.
@@ -132,12 +133,12 @@ func (s *shard) serve(c *channel, end time.Duration) progress {
 func (s *shard) beginJob(c *channel) {
 	j := s.takeJob()
 	size := 0
-	for c.waits.len() > 0 {
-		e := *c.waits.at(0)
+	for c.waits.Len() > 0 {
+		e := *c.waits.At(0)
 		if size += len(e.frame); size > groupLimit && len(j.events) > 0 {
 			break
 		}
-		j.events = append(j.events, c.waits.pop())
+		j.events = append(j.events, c.waits.Pop())
 	}
 	c.job = j
 	c.begun = j.events[len(j.events)-1].offset
@@ -200,7 +201,7 @@ func (s *shard) join(j *job, l *layout, f format) {
 	for _, e := range j.events {
 		size += len(e.frameIn(f))
 	}
-	l.joined = takeBuffer(size)
+	l.joined = mem.TakeBuffer(size)
 	for _, e := range j.events {
 		l.joined.B = append(l.joined.B, e.frameIn(f)...)
 	}
@@ -231,7 +232,7 @@ func (s *shard) takeJob() *job {
 func (s *shard) keepJob(j *job) {
 	for i := range j.layouts {
 		if joined := j.layouts[i].joined; joined != nil {
-			giveBuffer(joined)
+			mem.GiveBuffer(joined)
 		}
 	}
 	clear(j.events)

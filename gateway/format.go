@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/bytebufferpool"
 
 	"fleetcast/codec/deflate"
+	"fleetcast/gateway/mem"
 )
 
 // format is how the frames of events are laid out for a session. Sessions of one
@@ -124,7 +125,7 @@ func (e *event) releaseVariants() {
 		e.variants[i].Store(nil)
 		if v.buffer != nil {
 			v.alive.Add(-int64(cap(v.buffer.B)))
-			giveBuffer(v.buffer)
+			mem.GiveBuffer(v.buffer)
 		}
 		v.frame, v.buffer = nil, nil
 		v.waiters.Store(nil)

@@ -51,10 +51,10 @@ func (b *backlog) tell(e *event, from uint64) {
 
 // miss removes the event at i of the queue and has a gap tell of it.
 func (b *backlog) miss(i int) {
-	w := *b.events.at(i)
+	w := *b.events.At(i)
 	e := w.event
 	if next := b.find(i+1, func(other *waiting) bool { return other.isOf(e.stream) }); next >= 0 {
-		b.events.at(next).miss(w.missing() + 1)
+		b.events.At(next).miss(w.missing() + 1)
 	} else {
 		b.tell(e, e.offset-w.missing())
 	}
@@ -64,11 +64,11 @@ func (b *backlog) miss(i int) {
 
 // remove takes the event at i out of the queue.
 func (b *backlog) remove(i int) {
-	w := *b.events.at(i)
+	w := *b.events.At(i)
 	if i == 0 {
 		b.popEvent()
 	} else {
-		*b.events.at(i) = waiting{}
+		*b.events.At(i) = waiting{}
 		b.uncount(&w)
 	}
 	b.add(-len(w.frame()))
@@ -78,8 +78,8 @@ func (b *backlog) remove(i int) {
 // find returns the place of the first event from the one at i on for which is
 // holds, or -1.
 func (b *backlog) find(i int, is func(*waiting) bool) int {
-	for ; i < b.events.len(); i++ {
-		if w := b.events.at(i); w.event != nil && is(w) {
+	for ; i < b.events.Len(); i++ {
+		if w := b.events.At(i); w.event != nil && is(w) {
 			return i
 		}
 	}
@@ -95,8 +95,8 @@ const conflateWithin = 4096
 // channel with the same key, or without one as e is.
 func (b *backlog) supersede(e *event) {
 	want := uint64(e.tag)<<tagBits | uint64(SlowConflate)<<policyBits
-	for i := max(b.events.len()-conflateWithin, 0); i < b.events.len(); i++ {
-		w := b.events.at(i)
+	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
+		w := b.events.At(i)
 		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {
 			continue
 		}
@@ -113,7 +113,7 @@ func (b *backlog) makeRoom(size int, c *Config) {
 	d := &b.droppable
 	for d.events > 0 && (d.bytes+size > c.BacklogBytes || c.BacklogMessages > 0 && d.events >= c.BacklogMessages) {
 		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {
-			d.from = b.events.len()
+			d.from = b.events.Len()
 			break
 		}
 		b.miss(d.from)
@@ -123,7 +123,7 @@ func (b *backlog) makeRoom(size int, c *Config) {
 // forget removes what waits of a channel that the client has left: it is told
 // neither the events nor what it missed of them.
 func (b *backlog) forget(st *stream) {
-	b.shard.scanned += b.events.len()
+	b.shard.scanned += b.events.Len()
 	for i := 0; ; i++ {
 		if i = b.find(i, func(w *waiting) bool { return w.isOf(st) }); i < 0 {
 			break

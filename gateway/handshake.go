@@ -9,6 +9,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 // subprotocol is the client protocol's name in the handshake.
@@ -54,7 +55,7 @@ func (c *session) handshake(p []byte) {
 	}
 	c.read(p[n:])
 	if gathered != nil {
-		giveBuffer(gathered.rest)
+		mem.GiveBuffer(gathered.rest)
 	}
 }
 

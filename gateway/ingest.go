@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -35,8 +36,8 @@ type ingest struct {
 	gateway   *Gateway
 	loop      *poller.Loop
 	mailbox   *poller.Mailbox[func()]
-	starved   starved          // publishers that wait for credit
-	postponed ring[*publisher] // publishers whose input is handled in a later turn
+	starved   starved              // publishers that wait for credit
+	postponed mem.Ring[*publisher] // publishers whose input is handled in a later turn
 	closing   *poller.Deadlines[*publisher]
 	places    publisherPlaces
 	// heldBytes is what unfinished requests hold on this loop.
@@ -169,7 +170,7 @@ func (in *ingest) Turn() (busy bool) {
 		in.limitReads()
 		in.continueDrain() // which closes those that are silent
 	}
-	return in.relieveInput() || in.postponed.len() > 0
+	return in.relieveInput() || in.postponed.Len() > 0
 }
 
 // limitReads shares what is read in a turn between the publishers that send: of
@@ -179,13 +180,13 @@ func (in *ingest) Turn() (busy bool) {
 // nothing of what it sent.
 func (in *ingest) limitReads() {
 	// Not by the last turn alone, which may have been for something else.
-	in.sharing = max(in.reads+in.postponed.len(), in.sharing/2)
+	in.sharing = max(in.reads+in.postponed.Len(), in.sharing/2)
 	in.loop.LimitReads(in.readLimit())
 	in.reads = 0
 }
 
 func (in *ingest) readLimit() int {
-	if in.gateway.credits.exhausted() || in.postponed.len() >= manyPublishers {
+	if in.gateway.credits.exhausted() || in.postponed.Len() >= manyPublishers {
 		return starvedRead
 	}
 	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)
@@ -231,7 +232,7 @@ func (in *ingest) continueDrain() {
 			p.close()
 		}
 	})
-	if in.loop.Conns() == 0 && in.postponed.len() == 0 {
+	if in.loop.Conns() == 0 && in.postponed.Len() == 0 {
 		in.drained()
 		in.drained = nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 // waitReason is why input waits and is not handled.
@@ -85,7 +86,7 @@ func (c *session) charge(frames int) (spent bool) {
 // postpone leaves p for the next turn, so that others have theirs.
 func (c *session) postpone(p []byte) {
 	c.pause(p, waitTurn)
-	c.shard.postponed.push(c)
+	c.shard.postponed.Push(c)
 	c.shard.counters.readCuts++
 }
 
@@ -93,7 +94,7 @@ func (c *session) postpone(p []byte) {
 // pushes it back.
 func (c *session) throttle(p []byte) {
 	c.pause(p, waitRate)
-	c.shard.throttled.push(c)
+	c.shard.throttled.Push(c)
 	c.shard.counters.throttles++
 	if key := (incidentKey{metricThrottles, ""}); c.shard.samples.wants(key) {
 		c.shard.samples.keep(key, c.identity()...)
@@ -110,14 +111,14 @@ func (c *session) pause(p []byte, reason waitReason) {
 // resumeThrottled gives the clients a turn whose rate allows more.
 func (s *shard) resumeThrottled() {
 	rate, now := &s.gateway.settings.Load().commands, s.loop.Now()
-	for range s.throttled.len() {
-		switch c := s.throttled.pop(); {
+	for range s.throttled.Len() {
+		switch c := s.throttled.Pop(); {
 		case c.held == nil || c.held.waits != waitRate: // it has ended
 		case rate.recovered(c.commandsDue, now):
 			c.held.waits = waitTurn
-			s.postponed.push(c)
+			s.postponed.Push(c)
 		default:
-			s.throttled.push(c)
+			s.throttled.Push(c)
 		}
 	}
 }
@@ -125,12 +126,12 @@ func (s *shard) resumeThrottled() {
 // resumePostponed goes on with what clients had sent too much of, one after the
 // other for a while.
 func (s *shard) resumePostponed() {
-	if s.postponed.len() == 0 {
+	if s.postponed.Len() == 0 {
 		return
 	}
 	end := s.loop.Refresh() + resumeSlice
-	for range s.postponed.len() {
-		switch c := s.postponed.pop(); {
+	for range s.postponed.Len() {
+		switch c := s.postponed.Pop(); {
 		case c.held == nil || c.held.waits != waitTurn: // it has ended
 		case c.repliesWait():
 			c.held.waits = waitWhole // it goes on when the replies have left
@@ -215,12 +216,12 @@ func (c *session) hold(p []byte) {
 	if c.held == nil {
 		c.held = new(heldInput)
 	}
-	c.held.rest = appendBuffer(c.held.rest, p)
+	c.held.rest = mem.AppendBuffer(c.held.rest, p)
 }
 
 func (c *session) releaseHeld() {
 	if c.held != nil && c.held.rest != nil {
-		giveBuffer(c.held.rest)
+		mem.GiveBuffer(c.held.rest)
 	}
 	c.held = nil
 }

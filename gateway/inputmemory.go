@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 )
 
 // inputMemory is what the process holds of the unfinished input of one kind of
@@ -162,13 +163,13 @@ func (s *shard) relieveInput() (busy bool) {
 		return true // others have more
 	}
 	now := s.loop.Now()
-	heaviest := newBest(endsPerTurn, func(a, b weighed[*session]) int { return b.compare(a) })
+	heaviest := mem.NewBest(endsPerTurn, func(a, b weighed[*session]) int { return b.compare(a) })
 	for c, u := range s.unfinished {
 		if u.bytes > 0 {
-			heaviest.offer(weighed[*session]{c, u.weight(now)})
+			heaviest.Offer(weighed[*session]{c, u.weight(now)})
 		}
 	}
-	for _, each := range heaviest.sorted() {
+	for _, each := range heaviest.Sorted() {
 		if !memory.over() {
 			return false
 		}

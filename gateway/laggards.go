@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"net/http"
+
+	"fleetcast/gateway/mem"
 )
 
 // lagging lists the sessions of one shard that have a backlog, in no order, so
@@ -64,7 +66,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	found := newBest(limit, func(a, b lagEntry) int {
+	found := mem.NewBest(limit, func(a, b lagEntry) int {
 		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.id, b.id))
 	})
 	list := laggardList{Laggards: make([]laggard, 0, limit)}
@@ -80,7 +82,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	for _, entry := range found.sorted() {
+	for _, entry := range found.Sorted() {
 		list.Laggards = append(list.Laggards, entry.laggard)
 	}
 	answerJSON(w, http.StatusOK, list)
@@ -91,7 +93,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 // returns where the next one ends. From the back to the front, because who
 // catches up between two portions is replaced by the last: that one may be met
 // twice, but nobody is missed who lags all the time.
-func (s *shard) offerLagging(end int, to *best[lagEntry], met map[uint64]bool) (next int) {
+func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]bool) (next int) {
 	end = min(end, len(s.lagging))
 	next = max(end-walkPortion, 0)
 	now := s.loop.Refresh()
@@ -103,11 +105,11 @@ func (s *shard) offerLagging(end int, to *best[lagEntry], met map[uint64]bool) (
 		entry := lagEntry{session: c, id: c.id, laggard: laggard{
 			Shard: s.index, BacklogBytes: b.bytes, BacklogMessages: b.waitingEvents(), OldestSeconds: seconds(b.oldest(now)),
 		}}
-		if to.offer(entry) {
+		if to.Offer(entry) {
 			met[c.id] = true
 		}
 	}
-	kept := to.sorted()
+	kept := to.Sorted()
 	for i := range kept {
 		if c := kept[i].session; c != nil {
 			kept[i].Client, kept[i].Address, kept[i].session = c.clientID(), c.address(), nil

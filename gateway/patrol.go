@@ -92,8 +92,8 @@ func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
 	if h := &b.half.of; isLate(h) && h.policy() == SlowDisconnect {
 		return true, 0
 	}
-	for i := 0; i < b.events.len(); looked++ {
-		w := b.events.at(i)
+	for i := 0; i < b.events.Len(); looked++ {
+		w := b.events.At(i)
 		switch {
 		case w.event == nil:
 			i++

@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -84,14 +85,14 @@ func (p *publisher) Received(b []byte) {
 	}
 	p.heard = true
 	if p.waits != waitsForInput {
-		p.held = appendBuffer(p.held, b)
+		p.held = mem.AppendBuffer(p.held, b)
 		p.noteInput()
 		return
 	}
 	if p.held == nil {
 		p.since = p.readAt
 	} else {
-		p.held = appendBuffer(p.held, b)
+		p.held = mem.AppendBuffer(p.held, b)
 		if len(p.held.B) < p.resp.need {
 			p.noteInput()
 			return
@@ -239,11 +240,11 @@ func (p *publisher) keep(rest []byte) {
 	switch {
 	case len(rest) == 0:
 		if p.held != nil {
-			giveBuffer(p.held)
+			mem.GiveBuffer(p.held)
 			p.held = nil
 		}
 	case p.held == nil:
-		p.held = appendBuffer(nil, rest)
+		p.held = mem.AppendBuffer(nil, rest)
 	default:
 		p.held.B = p.held.B[:copy(p.held.B, rest)]
 	}

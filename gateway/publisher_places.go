@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -170,13 +171,13 @@ func (in *ingest) relieveInput() (busy bool) {
 		return true // others have more
 	}
 	now := in.loop.Now()
-	heaviest := newBest(endsPerTurn, func(a, b weighed[*publisher]) int { return b.compare(a) })
+	heaviest := mem.NewBest(endsPerTurn, func(a, b weighed[*publisher]) int { return b.compare(a) })
 	in.loop.EachConn(func(h poller.Handler) {
 		if p := h.(*publisher); p.heldBytes > 0 {
-			heaviest.offer(weighed[*publisher]{p, unfinished{p.heldBytes, p.since}.weight(now)})
+			heaviest.Offer(weighed[*publisher]{p, unfinished{p.heldBytes, p.since}.weight(now)})
 		}
 	})
-	for _, each := range heaviest.sorted() {
+	for _, each := range heaviest.Sorted() {
 		if !memory.over() {
 			return false
 		}

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -103,7 +104,7 @@ func (p *publisher) dropQueue() {
 	tx := &p.resp.tx
 	if tx.queue != nil {
 		p.ingest.gateway.queued.Add(-int64(len(tx.queue.B)))
-		giveBuffer(tx.queue)
+		mem.GiveBuffer(tx.queue)
 		tx.queue = nil
 	}
 }
@@ -149,7 +150,7 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 		in.gateway.queued.Add(-int64(len(raw)))
 		return &command.Error{Code: command.LimitExceeded, Message: "too much is queued in the transactions of all publishers; try again later"}
 	}
-	tx.queue = appendBuffer(tx.queue, raw)
+	tx.queue = mem.AppendBuffer(tx.queue, raw)
 	tx.events, tx.others, tx.cost = events, others, cost
 	return nil
 }

@@ -32,7 +32,7 @@ const manyPublishers = 256
 // less of each is handled at a time.
 func (in *ingest) beginWork() {
 	in.work = 0
-	in.workLimit = max(turnWork/(1+in.postponed.len()), leastWork)
+	in.workLimit = max(turnWork/(1+in.postponed.Len()), leastWork)
 }
 
 // workDone tells whether enough of one publisher was handled.
@@ -53,20 +53,20 @@ func (p *publisher) wait(reason publisherWait) {
 
 // postpone lets a publisher go on in a later turn, so that others have theirs.
 func (in *ingest) postpone(p *publisher) {
-	in.postponed.push(p)
+	in.postponed.Push(p)
 	in.counters.readCuts++
 }
 
 // resumePostponed goes on with what publishers had sent too much of, one after the
 // other for a while.
 func (in *ingest) resumePostponed() {
-	if in.postponed.len() == 0 {
+	if in.postponed.Len() == 0 {
 		return
 	}
 	end := in.loop.Refresh() + resumeSlice
-	for range in.postponed.len() {
+	for range in.postponed.Len() {
 		// One that has ended meanwhile has dropped its input.
-		if p := in.postponed.pop(); p.closing || p.waits == waitsForTurn {
+		if p := in.postponed.Pop(); p.closing || p.waits == waitsForTurn {
 			p.resume()
 		}
 		if in.loop.Refresh() > end {

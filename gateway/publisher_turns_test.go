@@ -55,7 +55,7 @@ func TestPublisherTurnWork(t *testing.T) {
 			if in.counters.readCuts != uint64(turns-1) {
 				t.Errorf("%d cuts were counted in %d turns", in.counters.readCuts, turns)
 			}
-			if p.held != nil || in.heldBytes != 0 || in.postponed.len() != 0 {
+			if p.held != nil || in.heldBytes != 0 || in.postponed.Len() != 0 {
 				t.Errorf("%d bytes are still held", in.heldBytes)
 			}
 		})
@@ -73,7 +73,7 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 		all[i], reads[i] = newTestPublisher(t, in)
 		all[i].Received([]byte(input))
 	}
-	if n := in.postponed.len(); n != publishers {
+	if n := in.postponed.Len(); n != publishers {
 		t.Fatalf("%d publishers were postponed", n)
 	}
 	if held := in.gateway.publishInput.held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {

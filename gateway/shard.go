@@ -6,6 +6,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -38,17 +39,17 @@ type shard struct {
 	mailbox *poller.Mailbox[mail]
 
 	channels  map[string]*channel
-	fresh     ring[*channel] // that have events to fan out and have not had a turn since they had none
-	active    ring[*channel] // that have more, in turn
-	parked    int            // channels whose fan-out waits for a compressed frame
-	slice     time.Duration  // how long a turn fans out
-	starved   starved        // clients whose publish waits for credit
-	postponed ring[*session] // clients whose input is handled in the next turn
-	throttled ring[*session] // clients that have sent more frames than their rate allows
-	lagging   lagging        // clients with a backlog
-	sizes     sizes          // of their backlogs
-	looked    int            // place in lagging where relieve looked last
-	patrol    patrol         // looks at them
+	fresh     mem.Ring[*channel] // that have events to fan out and have not had a turn since they had none
+	active    mem.Ring[*channel] // that have more, in turn
+	parked    int                // channels whose fan-out waits for a compressed frame
+	slice     time.Duration      // how long a turn fans out
+	starved   starved            // clients whose publish waits for credit
+	postponed mem.Ring[*session] // clients whose input is handled in the next turn
+	throttled mem.Ring[*session] // clients that have sent more frames than their rate allows
+	lagging   lagging            // clients with a backlog
+	sizes     sizes              // of their backlogs
+	looked    int                // place in lagging where relieve looked last
+	patrol    patrol             // looks at them
 	drain     drainState
 	drained   func() // to be called when the part of a drain that was asked for is through
 	leaving   leaving
@@ -60,7 +61,7 @@ type shard struct {
 	unfinished      map[*session]unfinished
 	unfinishedDue   *poller.Deadlines[*session] // to look at them
 	unfinishedBytes int64
-	waiting         ring[arrival] // accepted sockets, for their turn
+	waiting         mem.Ring[arrival] // accepted sockets, for their turn
 	alarm           alarm
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
@@ -151,7 +152,7 @@ func (s *shard) Turn() (busy bool) {
 	}
 	s.alarm.set(s.loop)
 	s.limitReads()
-	return busy || s.postponed.len() > 0
+	return busy || s.postponed.Len() > 0
 }
 
 // manyPostponed is from how many clients on, whose input waits for a later turn,
@@ -165,7 +166,7 @@ const (
 // limitReads keeps what is held of clients that send too much small.
 func (s *shard) limitReads() {
 	limit := 0
-	if s.postponed.len() >= manyPostponed {
+	if s.postponed.Len() >= manyPostponed {
 		limit = postponedRead
 	}
 	s.loop.LimitReads(limit)
@@ -227,7 +228,7 @@ func (s *shard) forget() {
 	s.pongs.Clear()
 	s.closing.Clear()
 	s.unfinishedDue.Clear()
-	s.throttled = ring[*session]{}
+	s.throttled = mem.Ring[*session]{}
 }
 
 // takeMail sorts what has arrived: events wait with their channel.

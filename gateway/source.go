@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/forwarded"
 	"fleetcast/codec/proxyproto"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -198,7 +199,7 @@ func (c *session) proxyHeader(p []byte) {
 		c.handshake(p[n:])
 	}
 	if gathered != nil {
-		giveBuffer(gathered.rest)
+		mem.GiveBuffer(gathered.rest)
 	}
 }
 

@@ -221,7 +221,7 @@ func newPublishStats() PublishStats {
 func (s *shard) stats() Stats {
 	c := &s.counters
 	stats := Stats{
-		Connections:       c.connections + int64(s.waiting.len()),
+		Connections:       c.connections + int64(s.waiting.Len()),
 		Clients:           c.clients,
 		CompressedClients: c.compressing,
 		Subscriptions:     c.subscriptions,
@@ -245,7 +245,7 @@ func (s *shard) stats() Stats {
 		MailboxDepth:      int64(s.taken),
 		QueuedEvents:      c.queued,
 		Accepted:          c.accepted,
-		ConnectsQueued:    int64(s.waiting.len()),
+		ConnectsQueued:    int64(s.waiting.Len()),
 		AddressesUnknown:  c.addressesUnknown,
 		Disconnects:       make(map[string]uint64),
 		HandshakeFailures: maps.Clone(c.handshakeFailures),

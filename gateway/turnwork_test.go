@@ -72,7 +72,7 @@ func TestTurnWork(t *testing.T) {
 			if handled := s.counters.messagesIn; (test.op == ws.OpText || test.op == ws.OpBinary) && handled != uint64(test.count) {
 				t.Errorf("%d messages were handled, want %d", handled, test.count)
 			}
-			if s.postponed.len() != 0 {
+			if s.postponed.Len() != 0 {
 				t.Error("something is still postponed")
 			}
 		})
@@ -94,7 +94,7 @@ func TestPostponedInTurns(t *testing.T) {
 		c.Received(append([]byte(nil), input...))
 		read()
 	}
-	if n := s.postponed.len(); n != clients {
+	if n := s.postponed.Len(); n != clients {
 		t.Fatalf("%d clients were postponed", n)
 	}
 	before := s.counters.messagesIn
@@ -104,7 +104,7 @@ func TestPostponedInTurns(t *testing.T) {
 		t.Errorf("%d messages were handled at once", handled)
 	}
 	turns := 1
-	for ; s.postponed.len() > 0; turns++ {
+	for ; s.postponed.Len() > 0; turns++ {
 		s.resumePostponed()
 		for _, read := range reads {
 			read()

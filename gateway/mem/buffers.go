@@ -1,4 +1,4 @@
-package gateway
+package mem
 
 import (
 	"math/bits"
@@ -16,8 +16,8 @@ const (
 
 var bufferPools [largestClass - smallestClass + 1]bytebufferpool.Pool
 
-// takeBuffer returns an empty buffer with room for n bytes.
-func takeBuffer(n int) *bytebufferpool.ByteBuffer {
+// TakeBuffer returns an empty buffer with room for n bytes.
+func TakeBuffer(n int) *bytebufferpool.ByteBuffer {
 	class := max(bits.Len(uint(max(n, 1)-1)), smallestClass)
 	if class > largestClass {
 		return &bytebufferpool.ByteBuffer{B: make([]byte, 0, n)}
@@ -29,8 +29,8 @@ func takeBuffer(n int) *bytebufferpool.ByteBuffer {
 	return b
 }
 
-// giveBuffer puts a buffer into the pool of the size that it has.
-func giveBuffer(b *bytebufferpool.ByteBuffer) {
+// GiveBuffer puts a buffer into the pool of the size that it has.
+func GiveBuffer(b *bytebufferpool.ByteBuffer) {
 	class := bits.Len(uint(cap(b.B))) - 1
 	if class < smallestClass || class > largestClass {
 		return
@@ -38,15 +38,15 @@ func giveBuffer(b *bytebufferpool.ByteBuffer) {
 	bufferPools[class-smallestClass].Put(b)
 }
 
-// appendBuffer appends p to b, which may be nil, and returns it or the larger
+// AppendBuffer appends p to b, which may be nil, and returns it or the larger
 // one that took its place.
-func appendBuffer(b *bytebufferpool.ByteBuffer, p []byte) *bytebufferpool.ByteBuffer {
+func AppendBuffer(b *bytebufferpool.ByteBuffer, p []byte) *bytebufferpool.ByteBuffer {
 	if b == nil {
-		b = takeBuffer(len(p))
+		b = TakeBuffer(len(p))
 	} else if need := len(b.B) + len(p); need > cap(b.B) {
-		larger := takeBuffer(max(need, 2*cap(b.B)))
+		larger := TakeBuffer(max(need, 2*cap(b.B)))
 		larger.B = append(larger.B, b.B...)
-		giveBuffer(b)
+		GiveBuffer(b)
 		b = larger
 	}
 	b.B = append(b.B, p...)

@@ -1,4 +1,4 @@
-package gateway
+package mem
 
 import (
 	"math/rand/v2"
@@ -9,22 +9,22 @@ import (
 func TestRingAgainstSlice(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		var r ring[int]
+		var r Ring[int]
 		var want []int
 		pushes := random.IntN(10) + 1 // of 11 steps: some rings stay short, some grow
 		for i := range 1_000 {
 			if random.IntN(11) < pushes {
-				r.push(i)
+				r.Push(i)
 				want = append(want, i)
 			} else if len(want) > 0 {
-				if got := r.pop(); got != want[0] {
+				if got := r.Pop(); got != want[0] {
 					t.Fatalf("seed %d: pop returned %d, want %d", seed, got, want[0])
 				}
 				want = want[1:]
 			}
-			got := make([]int, 0, r.len())
-			for j := range r.len() {
-				got = append(got, *r.at(j))
+			got := make([]int, 0, r.Len())
+			for j := range r.Len() {
+				got = append(got, *r.At(j))
 			}
 			if !slices.Equal(got, want) {
 				t.Fatalf("seed %d: the ring has %v, want %v", seed, got, want)
@@ -34,12 +34,12 @@ func TestRingAgainstSlice(t *testing.T) {
 }
 
 func TestRingLetsGo(t *testing.T) {
-	var r ring[*int]
+	var r Ring[*int]
 	for range 3 {
-		r.push(new(int))
+		r.Push(new(int))
 	}
-	for r.len() > 0 {
-		r.pop()
+	for r.Len() > 0 {
+		r.Pop()
 	}
 	for _, p := range r.places {
 		if p != nil {
@@ -47,10 +47,10 @@ func TestRingLetsGo(t *testing.T) {
 		}
 	}
 	for range ringKeep + 1 {
-		r.push(new(int))
+		r.Push(new(int))
 	}
-	for r.len() > 0 {
-		r.pop()
+	for r.Len() > 0 {
+		r.Pop()
 	}
 	if r.places != nil {
 		t.Errorf("an empty ring keeps %d places after a burst, want none", len(r.places))
@@ -58,14 +58,14 @@ func TestRingLetsGo(t *testing.T) {
 }
 
 func TestRingReusesItsPlaces(t *testing.T) {
-	var r ring[int]
-	r.push(0)
+	var r Ring[int]
+	r.Push(0)
 	if n := testing.AllocsPerRun(1_000, func() {
 		for i := range 3 {
-			r.push(i)
+			r.Push(i)
 		}
 		for range 3 {
-			r.pop()
+			r.Pop()
 		}
 	}); n != 0 {
 		t.Errorf("pushing and popping allocates %v times", n)
