@@ -102,8 +102,8 @@ func (s *shard) admit(fd int, from *source) {
 		g.logger.Warn("a client was dropped", "error", err)
 		return
 	}
-	s.counters.connections++
-	s.counters.accepted++
+	s.counters.Connections++
+	s.counters.Accepted++
 	if s.drain != drainNot {
 		c.refuseHandshake(errDraining)
 		return
@@ -171,7 +171,7 @@ func (s *shard) closeWaiting() {
 func (s *shard) turnAway(fd int, from *source, refused refusal) {
 	s.gateway.connections.Add(-1)
 	s.leave(from)
-	s.counters.handshakeFailures[refused.err.Reason]++
+	s.counters.HandshakeFailures[refused.err.Reason]++
 	if key := (incidentKey{metricHandshakes, refused.err.Reason}); s.samples.wants(key) {
 		s.samples.keep(key, slog.String("address", peerText(fd)))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -33,18 +34,16 @@ type apiPublisher struct {
 	request publish.Request
 	wakes   wakeSet
 
-	// Counted with those of the publish port.
-	requests, events uint64
-	errors           map[command.Code]uint64
-	samples          samples
+	counters stats.Publish // added to those of the publish port
+	samples  samples
 }
 
 func newAPIPublisher(g *Gateway) *apiPublisher {
 	return &apiPublisher{
-		gateway: g,
-		account: &account{credits: g.credits}, // never waits
-		wakes:   newWakeSet(g.config().Shards),
-		errors:  make(map[command.Code]uint64),
+		gateway:  g,
+		account:  &account{credits: g.credits}, // never waits
+		wakes:    newWakeSet(g.config().Shards),
+		counters: stats.NewPublish(),
 	}
 }
 
@@ -83,7 +82,7 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	if err != nil {
 		p.account.sent.errors++
 		refusal := apiErrorOf(err)
-		p.errors[refusal.code]++
+		p.counters.Errors[string(refusal.code)]++
 		if key := (incidentKey{metricPublishErrors, string(refusal.code)}); p.samples.wants(key) {
 			p.samples.keep(key, slog.String("address", from), slog.String("by", "/api/publish"), slog.String("message", clip(refusal.message)))
 		}
@@ -109,14 +108,14 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	case !ok:
 		return reply, errNoCredit
 	}
-	p.requests++
+	p.counters.Requests++
 	if r.ID.Set {
 		id := r.ID.Value // r is used again
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
 		at := g.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
-		p.events++
+		p.counters.Events++
 		reply.Results = append(reply.Results, publishResult{string(name), at.epoch, at.offset, at.subscribers})
 	}
 	p.wakes.wake()
@@ -138,12 +137,8 @@ func (p *apiPublisher) takeSamples() samples {
 }
 
 // addStats adds the counters.
-func (p *apiPublisher) addStats(stats *PublishStats) {
+func (p *apiPublisher) addStats(to *PublishStats) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stats.Requests += p.requests
-	stats.Events += p.events
-	for code, n := range p.errors {
-		stats.Errors[string(code)] += n
-	}
+	to.Add(&p.counters)
 }

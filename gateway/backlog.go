@@ -201,7 +201,7 @@ func (b *backlog) letGo(e *event) {
 // add counts n bytes more, or fewer.
 func (b *backlog) add(n int) {
 	b.bytes += n
-	b.shard.counters.backlogBytes += int64(n)
+	b.shard.counters.BacklogBytes += int64(n)
 	b.classify()
 }
 

@@ -197,9 +197,9 @@ func (o *backlogOracle) check() {
 	} else {
 		own += len(b.half.rest)
 	}
-	if b.bytes != ofEvents+own || b.ownBytes != own || b.live != live || s.counters.backlogBytes != int64(b.bytes) {
+	if b.bytes != ofEvents+own || b.ownBytes != own || b.live != live || s.counters.BacklogBytes != int64(b.bytes) {
 		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
-			b.bytes, b.ownBytes, b.live, s.counters.backlogBytes, ofEvents+own, own, live)
+			b.bytes, b.ownBytes, b.live, s.counters.BacklogBytes, ofEvents+own, own, live)
 	}
 	if d := b.droppable; d.events != droppable || d.bytes != ofDroppable {
 		o.t.Fatalf("the backlog counts %d events with %d bytes that may be dropped; there are %d with %d", d.events, d.bytes, droppable, ofDroppable)
@@ -367,7 +367,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 		}
 		o.send(1 << 30)
 		o.verify()
-		if b.release(); g.backlogs.held.Load() != 0 || o.session.shard.counters.backlogBytes != 0 || o.session.shard.sizes.largest() != 0 {
+		if b.release(); g.backlogs.held.Load() != 0 || o.session.shard.counters.BacklogBytes != 0 || o.session.shard.sizes.largest() != 0 {
 			t.Fatalf("seed %d: a backlog that was released holds %+v", seed, b)
 		}
 		for _, e := range o.events {
@@ -587,8 +587,8 @@ func TestQueueAfterWrite(t *testing.T) {
 				events = append(events, nextTestEvent(st, "", "1"))
 			}
 			c.queue(events, formatPlain, test.sent)
-			if b := c.backlog; s.counters.deliveries != 4 || b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
-				t.Errorf("%d delivered, %d in the queue, %+v half out, %d bytes", s.counters.deliveries, b.live, b.half, b.bytes)
+			if b := c.backlog; s.counters.Deliveries != 4 || b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
+				t.Errorf("%d delivered, %d in the queue, %+v half out, %d bytes", s.counters.Deliveries, b.live, b.half, b.bytes)
 			}
 		})
 	}
@@ -604,7 +604,7 @@ func TestHalfReplySurvivesOverrun(t *testing.T) {
 	for c.backlog == nil {
 		c.write(ownReply, reply)
 	}
-	sent := int(s.counters.bytesOut) % len(reply)
+	sent := int(s.counters.BytesOut) % len(reply)
 	c.overrun()
 	if sent == 0 {
 		t.Fatal("the kernel took a whole number of replies")

@@ -133,7 +133,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	place := ch.roster.add(c, len(c.subscriptions))
 	c.subscriptions = append(c.subscriptions, subscription{ch, place})
 	ch.subscribers.Store(int32(len(ch.roster.entries)))
-	s.counters.subscriptions++
+	s.counters.Subscriptions++
 
 	start := s.beginReply()
 	s.replies = command.AppendSubscribed(s.replies, id, name, ch.epoch[:], ch.begun)
@@ -228,7 +228,7 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *accoun
 		return
 	}
 	p := s.gateway.streams.publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
-	s.counters.published++
+	s.counters.ClientPublished++
 	start := s.beginReply()
 	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.offset)
 	s.endReply(start)
@@ -278,7 +278,7 @@ func (c *session) refuseChannel(verb string, name []byte, err error, id command.
 
 func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
-	s.counters.commandErrors[refusal.Code]++
+	s.counters.CommandErrors[string(refusal.Code)]++
 	if key := (incidentKey{metricCommandErrors, string(refusal.Code)}); s.samples.wants(key) {
 		s.samples.keep(key, append(c.identity(), slog.String("message", clip(refusal.Message)))...)
 	}
@@ -324,7 +324,7 @@ func (c *session) leave(number int) {
 	c.subscriptions = c.subscriptions[:last]
 
 	s := c.shard
-	s.counters.subscriptions--
+	s.counters.Subscriptions--
 	s.gateway.subscriptions.Add(-1)
 	sub.channel.subscribers.Store(int32(len(sub.channel.roster.entries)))
 	if len(sub.channel.roster.entries) == 0 {

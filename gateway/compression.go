@@ -9,6 +9,7 @@ import (
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 )
 
 const (
@@ -115,6 +116,6 @@ func (w *compressionWork) end() {
 	w.goroutine.Wait()
 }
 
-func (w *compressionWork) stats() CompressionStats {
-	return CompressionStats{Events: w.events.Load(), BytesIn: w.bytesIn.Load(), BytesOut: w.bytesOut.Load()}
+func (w *compressionWork) stats() stats.Compression {
+	return stats.Compression{Events: w.events.Load(), BytesIn: w.bytesIn.Load(), BytesOut: w.bytesOut.Load()}
 }

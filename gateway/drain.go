@@ -67,7 +67,7 @@ func (g *Gateway) drainClients(ctx context.Context) (err error) {
 	}()
 	var clients atomic.Int64
 	err = g.onEachShard(ctx, func(s *shard, done func()) {
-		s.startDrain(func() { clients.Add(s.counters.clients); done() })
+		s.startDrain(func() { clients.Add(s.counters.Clients); done() })
 	})
 	if err != nil {
 		return err

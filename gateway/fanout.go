@@ -52,7 +52,7 @@ func (s *shard) enqueue(c *channel, e *event) {
 		s.fresh.Push(c)
 	}
 	c.waits.Push(e)
-	s.counters.queued++
+	s.counters.QueuedEvents++
 }
 
 // fanOut serves the channels that have events for one slice, and tells whether
@@ -119,7 +119,7 @@ func (s *shard) serve(c *channel, end time.Duration) progress {
 		lags := subscriber.backlog != nil // each of its events is work
 		subscriber.deliver(j, l)
 		if (lags || r.cursor%sendsPerClockRead == 0) && s.loop.Refresh() >= end && r.cursor < r.limit {
-			s.counters.fanOutCuts++
+			s.counters.FanOutCuts++
 			return progressCut
 		}
 	}
@@ -177,7 +177,7 @@ func (s *shard) compress(c *channel, k *compression, f format, end time.Duration
 			awaited = v
 		}
 		if worked && s.loop.Refresh() >= end && i+1 < len(c.job.events) {
-			s.counters.fanOutCuts++
+			s.counters.FanOutCuts++
 			return progressCut
 		}
 	}
@@ -212,9 +212,9 @@ func (s *shard) endJob(c *channel) {
 	j := c.job
 	c.job = nil
 	c.roster.end()
-	s.counters.queued -= int64(len(j.events))
+	s.counters.QueuedEvents -= int64(len(j.events))
 	for _, e := range j.events {
-		s.counters.publishToWrite.observe(s.loop.Now()-e.at, 1)
+		s.counters.PublishToWrite.Observe(s.loop.Now()-e.at, 1)
 		e.served()
 	}
 	s.keepJob(j)
@@ -256,10 +256,10 @@ func (c *session) deliver(j *job, l *layout) {
 		c.vanish(err)
 		return
 	}
-	counters.writes++
-	counters.bytesOut += uint64(n)
+	counters.Writes++
+	counters.BytesOut += uint64(n)
 	if n == len(l.bytes) {
-		counters.deliveries += uint64(len(j.events))
+		counters.Deliveries += uint64(len(j.events))
 		return
 	}
 	c.lag()

@@ -58,7 +58,7 @@ func (b *backlog) miss(i int) {
 	} else {
 		b.tell(e, e.offset-w.missing())
 	}
-	b.shard.counters.dropped++
+	b.shard.counters.Dropped++
 	b.remove(i)
 }
 

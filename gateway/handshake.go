@@ -78,7 +78,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.commandsDue = s.gateway.settings.Load().commands.start(s.loop.Now())
 	c.id = s.random.Uint64()
 	if c.unnamed() {
-		s.counters.addressesUnknown++
+		s.counters.AddressesUnknown++
 		if key := (incidentKey{metricAddressesUnknown, ""}); s.samples.wants(key) {
 			s.samples.keep(key, slog.String("proxy", addressText(c.remote())))
 		}
@@ -135,7 +135,7 @@ func (c *session) refuseHandshake(refused *websocket.HandshakeError) {
 
 // handshakeRefused ends a session whose refusal is in the reply buffer.
 func (c *session) handshakeRefused(refused *websocket.HandshakeError) {
-	c.shard.counters.handshakeFailures[refused.Reason]++
+	c.shard.counters.HandshakeFailures[refused.Reason]++
 	c.sampleRefused(refused)
 	c.logRefused(refused.Reason)
 	c.lastWords(handshakeFailed)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"fleetcast/gateway/stats"
 )
 
 const (
@@ -64,21 +66,18 @@ func (in *incidents) of(key incidentKey) *incidentState {
 
 // observe looks at the counters at a moment of the loops' clock, and logs what is
 // due. With last, it logs all that was not told yet.
-func (in *incidents) observe(stats *GatewayStats, now time.Duration, last bool) {
-	look := incidentLook{now: now, last: last, mass: uint64(max(massLeast, massShare*float64(stats.Total.Clients)))}
-	collector := &statsCollector{stats: stats}
-	for i := range labelledMetrics {
-		m := &labelledMetrics[i]
-		for value, n := range m.counts(collector) {
-			if key := (incidentKey{m.name, value}); notIncidents[key] == "" {
-				in.count(key, m.label, n, look)
+func (in *incidents) observe(sum *GatewayStats, now time.Duration, last bool) {
+	look := incidentLook{now: now, last: last, mass: uint64(max(massLeast, massShare*float64(sum.Total.Clients)))}
+	for _, m := range stats.Metrics() {
+		switch {
+		case m.Label != "":
+			for value, n := range m.Values(sum) {
+				if key := (incidentKey{m.Name, value}); notIncidents[key] == "" {
+					in.count(key, m.Label, n, look)
+				}
 			}
-		}
-	}
-	for i := range plainMetrics {
-		m := &plainMetrics[i]
-		if key := (incidentKey{m.name, ""}); incidentMessages[m.name] != "" {
-			in.count(key, "", uint64(m.value(collector)), look)
+		case incidentMessages[m.Name] != "":
+			in.count(incidentKey{m.Name, ""}, "", uint64(m.Value(sum)), look)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleetcast/gateway/stats"
 )
 
 // TestEveryRefusalHasALine walks the tables of metrics: each counter either has a
@@ -31,16 +33,17 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		}
 	}
 	known := make(map[incidentKey]bool)
-	for _, m := range labelledMetrics {
-		for _, value := range m.known {
-			known[incidentKey{m.name, value}] = true
-			check(incidentKey{m.name, value})
+	for _, m := range stats.Metrics() {
+		for _, value := range labelValues[m.Name] {
+			known[incidentKey{m.Name, value}] = true
+			check(incidentKey{m.Name, value})
 		}
-	}
-	for _, m := range plainMetrics {
-		if strings.HasSuffix(m.name, "_total") && !noRefusals[m.name] {
-			known[incidentKey{m.name, ""}] = true
-			check(incidentKey{m.name, ""})
+		switch {
+		case m.Label != "" && len(labelValues[m.Name]) == 0:
+			t.Errorf("labelValues has no values of %s", m.Name)
+		case m.Label == "" && m.Kind == stats.Counter && !noRefusals[m.Name]:
+			known[incidentKey{m.Name, ""}] = true
+			check(incidentKey{m.Name, ""})
 		}
 	}
 	for key := range incidentKinds {
@@ -90,7 +93,7 @@ func TestIncidentLines(t *testing.T) {
 	for key, kind := range incidentKinds {
 		var text bytes.Buffer
 		in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-		stats := &GatewayStats{Total: newStats(), Publish: newPublishStats()}
+		stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
 		lines := func() []string {
 			found := strings.Split(strings.TrimSpace(text.String()), "\n")
 			text.Reset()
@@ -155,7 +158,7 @@ func TestIncidentLines(t *testing.T) {
 func TestManyUsualIncidents(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-	stats := &GatewayStats{Total: newStats(), Publish: newPublishStats()}
+	stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
 	stats.Total.Clients = 5000 // of which a hundredth is many
 	for second, n := range []uint64{0, 1, 50, 51, 500, 1000} {
 		stats.Total.Disconnects["ping_timeout"] = n
@@ -173,7 +176,7 @@ func TestManyUsualIncidents(t *testing.T) {
 func TestSamples(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-	stats := &GatewayStats{Total: newStats(), Publish: newPublishStats()}
+	stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
 	key := incidentKey{metricHandshakes, "forbidden_origin"}
 	for _, origin := range []string{"https://a.example", "https://b.example", "https://a.example", strings.Repeat("é", 500)} {
 		var kept samples

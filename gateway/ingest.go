@@ -6,9 +6,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -45,7 +45,7 @@ type ingest struct {
 	drained   func()        // set while draining: to be called when all are gone
 	drainBy   time.Duration // the loop's time at which a drain serves nobody any more
 
-	counters     ingestCounters
+	counters     stats.Publish
 	samples      samples
 	longest      longest       // turn since the watch asked
 	reads        int           // of publishers, in this turn
@@ -71,18 +71,6 @@ const (
 	refusedDraining = "draining"
 )
 
-type ingestCounters struct {
-	publishers int64
-	requests   uint64
-	events     uint64
-	bytesIn    uint64
-	bytesOut   uint64
-	readCuts   uint64 // times a publisher's input was left for a later turn
-	errors     map[command.Code]uint64
-	refused    map[string]uint64 // connections turned away, by reason
-	ended      map[string]uint64 // connections that were ended, by reason
-}
-
 // publisherSendTimeout is how long a publisher may leave replies unacknowledged,
 // or keep its receive window shut: as long as keep-alive probes take to find out
 // that one is gone. It may well read late, so it has more time than clients.
@@ -92,7 +80,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 	in := &ingest{
 		gateway:  g,
 		mailbox:  poller.NewMailbox[func()](),
-		counters: ingestCounters{errors: make(map[command.Code]uint64), refused: make(map[string]uint64), ended: make(map[string]uint64)},
+		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
 		wakes:    newWakeSet(g.config().Shards),
 	}
@@ -132,14 +120,14 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	}
 	p.remote, p.opened, p.readAt, p.since = peerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
-	in.counters.publishers++
+	in.counters.Publishers++
 	p.logConnected()
 }
 
 // turnAway closes a connection that was counted but cannot be served. Which
 // protocol it speaks is not known; the words are for both a person and RESP.
 func (in *ingest) turnAway(fd int, reason, words string) {
-	in.counters.refused[reason]++
+	in.counters.Refused[reason]++
 	if key := (incidentKey{metricPublishers, reason}); in.samples.wants(key) {
 		in.samples.keep(key, slog.String("address", peerText(fd)))
 	}
@@ -245,18 +233,7 @@ func (in *ingest) cutOff() {
 }
 
 // addStats adds the loop's counters; the loop calls it.
-func (in *ingest) addStats(stats *PublishStats) {
-	c := &in.counters
-	stats.Publishers += c.publishers
-	stats.Paused += int64(len(in.starved.queue))
-	stats.Requests += c.requests
-	stats.Events += c.events
-	stats.BytesIn += c.bytesIn
-	stats.BytesOut += c.bytesOut
-	stats.ReadCuts += c.readCuts
-	for code, n := range c.errors {
-		stats.Errors[string(code)] += n
-	}
-	addCounts(stats.Refused, c.refused)
-	addCounts(stats.Ended, c.ended)
+func (in *ingest) addStats(to *PublishStats) {
+	to.Add(&in.counters)
+	to.Paused += int64(len(in.starved.queue))
 }

@@ -87,7 +87,7 @@ func (c *session) charge(frames int) (spent bool) {
 func (c *session) postpone(p []byte) {
 	c.pause(p, waitTurn)
 	c.shard.postponed.Push(c)
-	c.shard.counters.readCuts++
+	c.shard.counters.ReadCuts++
 }
 
 // throttle stops reading a client that has sent far more than its rate allows. TCP
@@ -95,7 +95,7 @@ func (c *session) postpone(p []byte) {
 func (c *session) throttle(p []byte) {
 	c.pause(p, waitRate)
 	c.shard.throttled.Push(c)
-	c.shard.counters.throttles++
+	c.shard.counters.Throttles++
 	if key := (incidentKey{metricThrottles, ""}); c.shard.samples.wants(key) {
 		c.shard.samples.keep(key, c.identity()...)
 	}
@@ -150,7 +150,7 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 	s := c.shard
 	work = controlWork
 	if m.Op == ws.OpText || m.Op == ws.OpBinary {
-		s.counters.messagesIn++
+		s.counters.ClientMessages++
 		work = messageWork + byteWork*len(m.Payload)
 		if c.inbound != inboundPlain {
 			work += inflateWork

@@ -74,7 +74,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 		met := make(map[uint64]bool) // of those that were kept
 		for end := math.MaxInt; end > 0; {
 			lagging := int64(0)
-			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.lagging }); err != nil {
+			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.Lagging }); err != nil {
 				return err
 			}
 			if end <= 0 {

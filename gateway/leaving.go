@@ -110,7 +110,7 @@ func (s *shard) startLeaving(plan leavePlan, done func()) {
 	s.leaving = leaving{
 		leavePlan: plan,
 		offset:    float64(s.index) / float64(len(s.gateway.shards)),
-		clients:   int(s.counters.clients),
+		clients:   int(s.counters.Clients),
 	}
 }
 

@@ -77,8 +77,8 @@ func TestSendingAwayIsCut(t *testing.T) {
 			busy := false
 			for i, told := range test.told {
 				busy = s.continueDrain()
-				if s.leaving.told != told || s.counters.clients != int64(clients-told) {
-					t.Fatalf("turn %d has told %d clients, and %d are left, want %d told", i, s.leaving.told, s.counters.clients, told)
+				if s.leaving.told != told || s.counters.Clients != int64(clients-told) {
+					t.Fatalf("turn %d has told %d clients, and %d are left, want %d told", i, s.leaving.told, s.counters.Clients, told)
 				}
 			}
 			if busy != test.busy {

@@ -25,7 +25,7 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.gateway.connections.Add(1)
-	s.counters.connections++
+	s.counters.Connections++
 	c.moveTo(sessionOpen)
 
 	// Each of these is refused a thousand times.

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/expfmt"
 	"golang.org/x/sync/singleflight"
+
+	"fleetcast/gateway/stats"
 )
 
 // metricsHandler serves /metrics. Each scrape asks the loops for their counters
@@ -117,41 +119,48 @@ type statsCollector struct {
 	stats *GatewayStats
 }
 
+// describe returns the description of a metric.
+func describe(m *stats.Metric) *prometheus.Desc {
+	var labels []string
+	if m.Label != "" {
+		labels = []string{m.Label}
+	}
+	return prometheus.NewDesc(prometheus.BuildFQName("fleetcast", "", m.Name), m.Help, labels, nil)
+}
+
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, m := range plainMetrics {
-		out <- m.desc
-	}
-	for _, m := range labelledMetrics {
-		out <- m.desc
-	}
-	for _, m := range timeMetrics {
-		out <- m.desc
+	for _, m := range stats.Metrics() {
+		out <- describe(&m)
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *statsCollector) Collect(out chan<- prometheus.Metric) {
-	for _, m := range plainMetrics {
-		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(c))
-	}
-	for _, m := range labelledMetrics {
-		counts := m.counts(c)
-		for _, label := range m.known {
-			if _, counted := counts[label]; !counted {
-				out <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, 0, label)
+	for _, m := range stats.Metrics() {
+		desc := describe(&m)
+		switch {
+		case m.Kind == stats.Times:
+			h := m.Histogram(c.stats)
+			buckets := make(map[float64]uint64, len(h.Buckets))
+			for _, b := range h.Buckets {
+				buckets[b.UpTo] = b.Count
 			}
+			out <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets)
+		case m.Label != "":
+			counts := m.Values(c.stats)
+			for _, value := range labelValues[m.Name] {
+				if _, counted := counts[value]; !counted {
+					out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0, value)
+				}
+			}
+			for value, n := range counts {
+				out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), value)
+			}
+		case m.Kind == stats.Counter:
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, m.Value(c.stats))
+		default:
+			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, m.Value(c.stats))
 		}
-		for label, n := range counts {
-			out <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(n), label)
-		}
-	}
-	for _, m := range timeMetrics {
-		h := m.value(c)
-		buckets := make(map[float64]uint64, len(h.Buckets))
-		for _, b := range h.Buckets {
-			buckets[b.UpTo] = b.Count
-		}
-		out <- prometheus.MustNewConstHistogram(m.desc, h.Count, h.Sum, buckets)
 	}
 }

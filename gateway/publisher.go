@@ -79,7 +79,7 @@ func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent 
 func (p *publisher) Received(b []byte) {
 	p.readAt = p.ingest.loop.Now()
 	p.ingest.reads++
-	p.ingest.counters.bytesIn += uint64(len(b))
+	p.ingest.counters.BytesIn += uint64(len(b))
 	if p.closing {
 		return
 	}
@@ -140,7 +140,7 @@ func (p *publisher) Closed(err error) {
 	p.unsent.Release()
 	p.closing = true
 	p.ingest.places.leave(p)
-	p.ingest.counters.publishers--
+	p.ingest.counters.Publishers--
 	p.ingest.gateway.publishers.Add(-1)
 	p.logGone(err)
 }
@@ -153,9 +153,9 @@ func (p *publisher) idle() bool { return p.waits == waitsForInput && p.unsent.Le
 func (p *publisher) handle(b []byte) {
 	p.lines.Limit = p.lineLimit() // which may have changed
 	p.ingest.beginWork()
-	events := p.ingest.counters.events
+	events := p.ingest.counters.Events
 	rest, outcome := p.steps(b)
-	if p.ingest.counters.events != events {
+	if p.ingest.counters.Events != events {
 		p.ingest.places.published(p, p.ingest.loop.Now())
 	}
 	if len(rest) < len(b) {
@@ -291,7 +291,7 @@ func (p *publisher) endInput() {
 func (p *publisher) refused(code command.Code, message string) {
 	in := p.ingest
 	in.work += refusedWork
-	in.counters.errors[code]++
+	in.counters.Errors[string(code)]++
 	p.account.sent.errors++
 	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
 		attrs := []slog.Attr{slog.String("address", p.remote)}
@@ -308,7 +308,7 @@ func (p *publisher) sendReplies() {
 	if len(in.replies) == 0 {
 		return
 	}
-	in.counters.bytesOut += uint64(len(in.replies))
+	in.counters.BytesOut += uint64(len(in.replies))
 	if err := p.unsent.Send(&p.conn, in.replies); err != nil {
 		p.conn.Close(err)
 	}

@@ -50,7 +50,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	} else if !ok {
 		return stepWait
 	}
-	in.counters.requests++
+	in.counters.Requests++
 	p.publishRequest(r)
 	return stepDone
 }
@@ -64,7 +64,7 @@ func (p *publisher) publishRequest(r *publish.Request) {
 	}
 	for _, name := range r.Channels {
 		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
-		in.counters.events++
+		in.counters.Events++
 		in.work += eventWork
 		if r.ID.Set {
 			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))

@@ -110,7 +110,7 @@ func (in *ingest) makePlace() bool {
 // end tells a publisher why its connection ends, and ends it at once.
 func (p *publisher) end(reason, words string) {
 	in := p.ingest
-	in.counters.ended[reason]++
+	in.counters.Ended[reason]++
 	in.places.leave(p)
 	var answer []byte
 	if p.protocol == publish.NDJSON {

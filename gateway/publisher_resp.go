@@ -184,9 +184,9 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 			return stepWait
 		}
 	}
-	in.counters.requests++
+	in.counters.Requests++
 	at := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
-	in.counters.events++
+	in.counters.Events++
 	in.work += eventWork
 	in.replies = publish.AppendRESPInt(in.replies, int64(at.subscribers))
 	return stepDone

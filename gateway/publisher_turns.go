@@ -54,7 +54,7 @@ func (p *publisher) wait(reason publisherWait) {
 // postpone lets a publisher go on in a later turn, so that others have theirs.
 func (in *ingest) postpone(p *publisher) {
 	in.postponed.Push(p)
-	in.counters.readCuts++
+	in.counters.ReadCuts++
 }
 
 // resumePostponed goes on with what publishers had sent too much of, one after the

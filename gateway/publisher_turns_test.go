@@ -52,8 +52,8 @@ func TestPublisherTurnWork(t *testing.T) {
 			if least := test.count / test.most; turns < least {
 				t.Errorf("handled in %d turns, want %d at least", turns, least)
 			}
-			if in.counters.readCuts != uint64(turns-1) {
-				t.Errorf("%d cuts were counted in %d turns", in.counters.readCuts, turns)
+			if in.counters.ReadCuts != uint64(turns-1) {
+				t.Errorf("%d cuts were counted in %d turns", in.counters.ReadCuts, turns)
 			}
 			if p.held != nil || in.heldBytes != 0 || in.postponed.Len() != 0 {
 				t.Errorf("%d bytes are still held", in.heldBytes)
@@ -80,12 +80,12 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 		t.Errorf("%d bytes are counted", held)
 	}
 	// The first had a turn of its own, and each of the others less.
-	if n := in.counters.errors["bad_request"]; n > (turnWork+publishers*turnWork/4)/refusedWork {
+	if n := in.counters.Errors["bad_request"]; n > (turnWork+publishers*turnWork/4)/refusedWork {
 		t.Errorf("%d lines were handled in one turn", n)
 	}
-	before := in.counters.errors["bad_request"]
+	before := in.counters.Errors["bad_request"]
 	in.resumePostponed()
-	if n := in.counters.errors["bad_request"] - before; n == 0 || n > publishers*leastWork/refusedWork/2 {
+	if n := in.counters.Errors["bad_request"] - before; n == 0 || n > publishers*leastWork/refusedWork/2 {
 		t.Errorf("%d lines were handled at once", n)
 	}
 	for waiting := true; waiting; {
@@ -98,7 +98,7 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 			waiting = waiting || p.waits != waitsForInput
 		}
 	}
-	if n := in.counters.errors["bad_request"]; n != publishers*lines {
+	if n := in.counters.Errors["bad_request"]; n != publishers*lines {
 		t.Errorf("%d lines were handled", n)
 	}
 }
@@ -117,7 +117,7 @@ func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
 		tb.Fatal(err)
 	}
 	in.gateway.publishers.Add(1)
-	in.counters.publishers++
+	in.counters.Publishers++
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	buffer := make([]byte, 1<<20)
 	return p, func() {

@@ -22,7 +22,7 @@ func TestRepliesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.publishers.Add(1)
-	in.counters.publishers++
+	in.counters.Publishers++
 
 	requests := []byte("{}\n" + strings.Repeat("x\n", ingestReadBuffer/2))
 	takeTurns := func() {

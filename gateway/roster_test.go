@@ -221,8 +221,8 @@ func TestLeaveRenumbers(t *testing.T) {
 		c.leaveAll()
 	}
 	checkBonds(t, s, sessions)
-	if len(s.channels) != 0 || s.counters.subscriptions != 0 {
-		t.Errorf("%d channels and %d subscriptions are left", len(s.channels), s.counters.subscriptions)
+	if len(s.channels) != 0 || s.counters.Subscriptions != 0 {
+		t.Errorf("%d channels and %d subscriptions are left", len(s.channels), s.counters.Subscriptions)
 	}
 	for _, name := range names {
 		if st := s.gateway.streams.stripe([]byte(name)).byName[name]; st != nil {
@@ -254,7 +254,7 @@ func checkBonds(t *testing.T, s *shard, sessions []*session) {
 			}
 		}
 	}
-	if entries != subscriptions || s.counters.subscriptions != int64(entries) {
-		t.Fatalf("%d entries, %d subscriptions, %d counted", entries, subscriptions, s.counters.subscriptions)
+	if entries != subscriptions || s.counters.Subscriptions != int64(entries) {
+		t.Fatalf("%d entries, %d subscriptions, %d counted", entries, subscriptions, s.counters.Subscriptions)
 	}
 }

@@ -93,19 +93,19 @@ func (c *session) moveTo(next sessionState) {
 		panic("gateway: a session cannot go back to an earlier state")
 	}
 	if c.state == sessionOpen {
-		c.shard.counters.clients--
+		c.shard.counters.Clients--
 		if c.backlog != nil {
-			c.shard.counters.lagging--
+			c.shard.counters.Lagging--
 		}
 		if c.format != formatPlain {
-			c.shard.counters.compressing--
+			c.shard.counters.CompressedClients--
 		}
 		c.leaveAll()
 	}
 	if next == sessionOpen {
-		c.shard.counters.clients++
+		c.shard.counters.Clients++
 		if c.format != formatPlain {
-			c.shard.counters.compressing++
+			c.shard.counters.CompressedClients++
 		}
 	}
 	c.state = next
@@ -114,7 +114,7 @@ func (c *session) moveTo(next sessionState) {
 // Received implements poller.Handler.
 func (c *session) Received(p []byte) {
 	c.lastSeen = seenAt(c.shard.loop.Now())
-	c.shard.counters.bytesIn += uint64(len(p))
+	c.shard.counters.BytesIn += uint64(len(p))
 	kept := c.keepsInput()
 	c.shard.wholeInput = false
 	switch c.state {
@@ -150,7 +150,7 @@ func (c *session) Closed(err error) {
 			c.reason = draining
 		case c.state == sessionHandshaking:
 			c.reason = handshakeFailed
-			s.counters.handshakeFailures[reasonVanished]++
+			s.counters.HandshakeFailures[reasonVanished]++
 		case errors.Is(err, unix.ETIMEDOUT):
 			c.reason = sendTimeout
 			c.sampleEnd(sendTimeout)
@@ -169,10 +169,10 @@ func (c *session) Closed(err error) {
 		s.lagging.remove(c)
 		c.backlog = nil
 	}
-	s.counters.connections--
+	s.counters.Connections--
 	s.gateway.connections.Add(-1)
 	s.leave(c.source)
-	s.counters.disconnects[c.reason]++
+	s.counters.Disconnects[disconnectNames[c.reason]]++
 	c.logGone(err)
 }
 
@@ -275,8 +275,8 @@ func (c *session) send(p []byte) (n int, ok bool) {
 		c.vanish(err)
 		return 0, false
 	}
-	c.shard.counters.writes++
-	c.shard.counters.bytesOut += uint64(n)
+	c.shard.counters.Writes++
+	c.shard.counters.BytesOut += uint64(n)
 	return n, true
 }
 
@@ -290,7 +290,7 @@ func (c *session) lag() {
 	c.backlog = newBacklog(c.shard)
 	c.shard.lagging.add(c)
 	if c.state == sessionOpen {
-		c.shard.counters.lagging++
+		c.shard.counters.Lagging++
 	}
 	c.conn.WantWrite(true)
 }
@@ -317,8 +317,8 @@ func (c *session) Writable() {
 		}
 		sent += n
 		b.progress, c.lastSeen = s.loop.Now(), seenAt(s.loop.Now())
-		s.counters.writes++
-		s.counters.bytesOut += uint64(n)
+		s.counters.Writes++
+		s.counters.BytesOut += uint64(n)
 		replies := b.ownBytes > 0
 		pinged := b.took(n, s.vectors)
 		clear(s.vectors)
@@ -339,7 +339,7 @@ func (c *session) caughtUp() {
 	c.backlog.release()
 	c.shard.lagging.remove(c)
 	if c.state == sessionOpen {
-		c.shard.counters.lagging--
+		c.shard.counters.Lagging--
 	}
 	c.backlog = nil
 	c.conn.WantWrite(false)

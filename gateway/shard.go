@@ -7,6 +7,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -68,7 +69,7 @@ type shard struct {
 	pongs      *poller.Deadlines[*session] // clients that must show life
 	closing    *poller.Deadlines[*session] // clients that must be gone
 
-	counters counters
+	counters stats.Shard
 	samples  samples
 	longest  longest // turn since the watch asked
 	taken    int     // events taken from the mailbox in this turn
@@ -102,7 +103,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 
 		unfinishedDue: poller.NewDeadlines[*session](g.config().MessageTimeout / messageChecks),
 
-		counters: newCounters(),
+		counters: stats.NewShard(),
 		random:   newRandom(),
 		vectors:  make([][]byte, 0, flushVectors),
 		wakes:    newWakeSet(g.config().Shards),
@@ -111,7 +112,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: g.config().PingInterval,
 		TurnDone: func(took time.Duration) {
-			s.counters.turns.observe(took, 1)
+			s.counters.Turns.Observe(took, 1)
 			s.longest.observe(took)
 		},
 	})
@@ -128,7 +129,7 @@ func (s *shard) post(f func()) {
 // AcceptFailed implements poller.Owner.
 func (s *shard) AcceptFailed(l *poller.Listener, err error) {
 	s.gateway.logger.Warn("cannot accept clients for the moment; those connected are not affected",
-		"listener", l.Addr(), "error", err, "connections", s.counters.connections)
+		"listener", l.Addr(), "error", err, "connections", s.counters.Connections)
 }
 
 // Turn implements poller.Owner.
@@ -247,7 +248,7 @@ func (s *shard) takeMail() {
 			continue
 		}
 		s.taken++
-		s.counters.events++
+		s.counters.Events++
 		s.enqueue(m.channel, m.event)
 	}
 }

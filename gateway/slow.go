@@ -141,7 +141,7 @@ func (c *session) queue(events []*event, f format, sent int) {
 			b.pushEvent(e, f, policy)
 		}
 	}
-	c.shard.counters.deliveries += uint64(len(events))
+	c.shard.counters.Deliveries += uint64(len(events))
 }
 
 // overrun disconnects a client that does not keep up. The events that wait for it

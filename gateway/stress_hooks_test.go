@@ -43,7 +43,7 @@ func newTestSession(tb testing.TB, s *shard) *session {
 	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
 		tb.Fatal(err)
 	}
-	s.counters.connections++
+	s.counters.Connections++
 	s.gateway.connections.Add(1)
 	c.moveTo(sessionOpen)
 	return c

@@ -66,10 +66,10 @@ func TestTurnWork(t *testing.T) {
 			if least := test.count / test.most; turns < least {
 				t.Errorf("handled in %d turns, want %d at least", turns, least)
 			}
-			if s.counters.readCuts != uint64(turns-1) {
-				t.Errorf("%d cuts were counted in %d turns", s.counters.readCuts, turns)
+			if s.counters.ReadCuts != uint64(turns-1) {
+				t.Errorf("%d cuts were counted in %d turns", s.counters.ReadCuts, turns)
 			}
-			if handled := s.counters.messagesIn; (test.op == ws.OpText || test.op == ws.OpBinary) && handled != uint64(test.count) {
+			if handled := s.counters.ClientMessages; (test.op == ws.OpText || test.op == ws.OpBinary) && handled != uint64(test.count) {
 				t.Errorf("%d messages were handled, want %d", handled, test.count)
 			}
 			if s.postponed.Len() != 0 {
@@ -97,10 +97,10 @@ func TestPostponedInTurns(t *testing.T) {
 	if n := s.postponed.Len(); n != clients {
 		t.Fatalf("%d clients were postponed", n)
 	}
-	before := s.counters.messagesIn
+	before := s.counters.ClientMessages
 	s.resumePostponed()
 	// Each takes some hundred microseconds, even on the fastest machine.
-	if handled := s.counters.messagesIn - before; handled == 0 || handled > clients/2*1_025 {
+	if handled := s.counters.ClientMessages - before; handled == 0 || handled > clients/2*1_025 {
 		t.Errorf("%d messages were handled at once", handled)
 	}
 	turns := 1
@@ -110,8 +110,8 @@ func TestPostponedInTurns(t *testing.T) {
 			read()
 		}
 	}
-	if want := uint64(clients * 5_000); s.counters.messagesIn != want {
-		t.Errorf("%d messages were handled in %d turns, want %d", s.counters.messagesIn, turns, want)
+	if want := uint64(clients * 5_000); s.counters.ClientMessages != want {
+		t.Errorf("%d messages were handled in %d turns, want %d", s.counters.ClientMessages, turns, want)
 	}
 }
 
@@ -147,7 +147,7 @@ func newReadSession(tb testing.TB, s *shard) (c *session, read func()) {
 		tb.Fatal(err)
 	}
 	s.gateway.connections.Add(1)
-	s.counters.connections++
+	s.counters.Connections++
 	c.moveTo(sessionOpen)
 	buffer := make([]byte, 1<<20)
 	return c, func() {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -91,7 +92,7 @@ func newWatch(g *Gateway) *watch {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("publish loop ", i), ask: func() {
 			in.post(func() {
-				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.take(), publish: newPublishStats(), samples: in.samples.take()}
+				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.take(), publish: stats.NewPublish(), samples: in.samples.take()}
 				in.addStats(&answer.publish)
 				w.answers <- answer
 			})
@@ -181,19 +182,16 @@ func (w *watch) answered() bool {
 
 // sum adds what the loops have last told.
 func (w *watch) sum() *GatewayStats {
-	stats := &GatewayStats{Total: newStats(), Publish: newPublishStats()}
+	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
 	for i := range w.loops {
-		l := &w.loops[i]
-		stats.Total.add(&l.stats)
-		addCounts(stats.Publish.Errors, l.publish.Errors)
-		addCounts(stats.Publish.Refused, l.publish.Refused)
-		addCounts(stats.Publish.Ended, l.publish.Ended)
+		sum.Total.Add(&w.loops[i].stats)
+		sum.Publish.Add(&w.loops[i].publish)
 	}
 	room := &w.gateway.streams.room
-	stats.Publish.StreamsEvicted, stats.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
+	sum.Publish.StreamsEvicted, sum.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
 	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
-	w.gateway.apiPublisher.addStats(&stats.Publish)
-	return stats
+	w.gateway.apiPublisher.addStats(&sum.Publish)
+	return sum
 }
 
 // finish logs what was not told yet. The loops have ended.
@@ -204,7 +202,7 @@ func (w *watch) finish() {
 	}
 	for i, in := range w.gateway.ingests {
 		l := &w.loops[len(w.gateway.shards)+i]
-		l.publish = newPublishStats()
+		l.publish = stats.NewPublish()
 		in.addStats(&l.publish)
 		w.incidents.sampled(in.samples.take())
 	}

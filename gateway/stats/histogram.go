@@ -1,4 +1,4 @@
-package gateway
+package stats
 
 import "time"
 
@@ -13,14 +13,20 @@ var histogramBounds = [...]time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
 }
 
-// histogram counts durations. Plain integers: it belongs to one loop.
-type histogram struct {
+// Histogram counts durations. Its exported fields are filled in a snapshot, as
+// Prometheus counts: each bucket includes those below. What is longer than the last
+// bucket's end is in Count alone. The zero value is ready.
+type Histogram struct {
+	Count   uint64            `json:"count"`
+	Sum     float64           `json:"sum"` // in seconds
+	Buckets []HistogramBucket `json:"buckets"`
+
 	counts [len(histogramBounds) + 1]uint64 // by bucket; the last one is beyond the bounds
 	sum    time.Duration
 }
 
-// observe counts d, n times.
-func (h *histogram) observe(d time.Duration, n uint64) {
+// Observe counts d, n times.
+func (h *Histogram) Observe(d time.Duration, n uint64) {
 	bucket := 0
 	for bucket < len(histogramBounds) && d > histogramBounds[bucket] {
 		bucket++
@@ -29,23 +35,14 @@ func (h *histogram) observe(d time.Duration, n uint64) {
 	h.sum += d * time.Duration(n)
 }
 
-// Histogram is how long something took, as Prometheus counts it: each bucket
-// includes those below. What is longer than the last bucket's end is in Count
-// alone.
-type Histogram struct {
-	Count   uint64            `json:"count"`
-	Sum     float64           `json:"sum"` // in seconds
-	Buckets []HistogramBucket `json:"buckets"`
-}
-
 // HistogramBucket is how often something took up to UpTo seconds.
 type HistogramBucket struct {
 	UpTo  float64 `json:"le"`
 	Count uint64  `json:"count"`
 }
 
-// snapshot copies h.
-func (h *histogram) snapshot() Histogram {
+// Snapshot is what h has counted.
+func (h *Histogram) Snapshot() Histogram {
 	s := Histogram{Sum: h.sum.Seconds(), Buckets: make([]HistogramBucket, len(histogramBounds))}
 	for i, n := range h.counts {
 		s.Count += n
@@ -56,7 +53,7 @@ func (h *histogram) snapshot() Histogram {
 	return s
 }
 
-// add adds the counts of s. t and s have the same buckets, or either has none yet:
+// add adds the counts of a snapshot to another. t and s have the same buckets, or either has none yet:
 // a loop that has never answered has none.
 func (t *Histogram) add(s *Histogram) {
 	t.Count += s.Count

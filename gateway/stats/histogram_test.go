@@ -1,4 +1,4 @@
-package gateway
+package stats
 
 import (
 	"testing"
@@ -6,17 +6,17 @@ import (
 )
 
 func TestHistogram(t *testing.T) {
-	var one, two histogram
-	one.observe(0, 1)
-	one.observe(10*time.Microsecond, 1)   // the end belongs to the bucket
-	one.observe(10*time.Microsecond+1, 3) // the next one
-	two.observe(300*time.Millisecond, 2)  // up to 0.5 s
-	two.observe(time.Minute, 1)           // beyond all
-	two.observe(10*time.Second, 1)        // the last bucket
-	two.observe(10*time.Second+1, 1)      // beyond all
+	var one, two Histogram
+	one.Observe(0, 1)
+	one.Observe(10*time.Microsecond, 1)   // the end belongs to the bucket
+	one.Observe(10*time.Microsecond+1, 3) // the next one
+	two.Observe(300*time.Millisecond, 2)  // up to 0.5 s
+	two.Observe(time.Minute, 1)           // beyond all
+	two.Observe(10*time.Second, 1)        // the last bucket
+	two.Observe(10*time.Second+1, 1)      // beyond all
 	var total Histogram
 	none := Histogram{} // of a loop that has never answered
-	for _, s := range []Histogram{none, one.snapshot(), none, two.snapshot()} {
+	for _, s := range []Histogram{none, one.Snapshot(), none, two.Snapshot()} {
 		total.add(&s)
 	}
 	if total.Count != 10 {
