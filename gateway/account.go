@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -25,7 +26,7 @@ type account struct {
 	due time.Duration
 	by  bucket
 	// sent is what was published with it.
-	sent sent
+	sent stats.Sent
 }
 
 // wait takes n events if the rate allows them, or returns after how long it may.

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -22,7 +23,7 @@ type channelEntry struct {
 
 // channelRates are what goes through channels, over the last 5 to 10 s.
 type channelRates struct {
-	rates
+	stats.Rates
 	Deliveries float64 `json:"deliveries_per_second"` // events times the subscribers of the moment
 }
 
@@ -131,8 +132,8 @@ func (s *streams) offer(i int, q *channelQuery, to *mem.Best[channelEntry], tota
 		for _, c := range st.interested {
 			entry.Subscribers += int(c.subscribers.Load())
 		}
-		entry.rates = st.recent.rates(q.now)
-		entry.Deliveries = tenth(entry.Events * float64(entry.Subscribers))
+		entry.Rates = st.recent.Rates(q.now)
+		entry.Deliveries = stats.Tenth(entry.Events * float64(entry.Subscribers))
 		total.add(&entry)
 		to.Offer(entry)
 	}
@@ -140,8 +141,8 @@ func (s *streams) offer(i int, q *channelQuery, to *mem.Best[channelEntry], tota
 
 func (t *channelTotal) add(entry *channelEntry) {
 	t.Channels++
-	t.rates.add(entry.rates)
-	t.Deliveries = tenth(t.Deliveries + entry.Deliveries)
+	t.Rates.Add(entry.Rates)
+	t.Deliveries = stats.Tenth(t.Deliveries + entry.Deliveries)
 }
 
 // channelOrders are the orders by name of what a channel has most of.

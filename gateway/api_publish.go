@@ -35,7 +35,7 @@ type apiPublisher struct {
 	wakes   wakeSet
 
 	counters stats.Publish // added to those of the publish port
-	samples  samples
+	samples  stats.Samples
 }
 
 func newAPIPublisher(g *Gateway) *apiPublisher {
@@ -80,11 +80,11 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	p.from = from
 	reply, err := p.sequence(body)
 	if err != nil {
-		p.account.sent.errors++
+		p.account.sent.Errors++
 		refusal := apiErrorOf(err)
 		p.counters.Errors[string(refusal.code)]++
-		if key := (incidentKey{metricPublishErrors, string(refusal.code)}); p.samples.wants(key) {
-			p.samples.keep(key, slog.String("address", from), slog.String("by", "/api/publish"), slog.String("message", clip(refusal.message)))
+		if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(refusal.code)}); p.samples.Wants(key) {
+			p.samples.Keep(key, slog.String("address", from), slog.String("by", "/api/publish"), slog.String("message", stats.Clip(refusal.message)))
 		}
 	}
 	return reply, err
@@ -130,10 +130,10 @@ func (p *apiPublisher) end() {
 }
 
 // takeSamples returns the samples of requests that were refused.
-func (p *apiPublisher) takeSamples() samples {
+func (p *apiPublisher) takeSamples() stats.Samples {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.samples.take()
+	return p.samples.Take()
 }
 
 // addStats adds the counters.

@@ -12,6 +12,7 @@ import (
 	"fleetcast/codec/jsonscan"
 	"fleetcast/codec/publish"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -28,7 +29,7 @@ type publisherEntry struct {
 	Library     string     `json:"library,omitempty"` // as that has called itself
 	Address     string     `json:"address"`
 	ConnectedAt *time.Time `json:"connected_at,omitempty"`
-	rates
+	stats.Rates
 	EventsSent uint64 `json:"events"`
 	BytesSent  uint64 `json:"bytes"`
 	Errors     uint64 `json:"errors"` // requests that were refused
@@ -43,7 +44,7 @@ type publisherList struct {
 // publisherTotal is all publishers together.
 type publisherTotal struct {
 	Publishers int `json:"publishers"`
-	rates
+	stats.Rates
 }
 
 // publisherFound is an entry as its loop reports it.
@@ -110,11 +111,11 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 }
 
 // offer offers one entry.
-func (s *publisherSearch) offer(found publisherFound, of *sent) {
-	found.rates = of.meter.rates(s.now)
-	found.EventsSent, found.BytesSent, found.Errors = of.events, of.bytes, of.errors
+func (s *publisherSearch) offer(found publisherFound, of *stats.Sent) {
+	found.Rates = of.Meter.Rates(s.now)
+	found.EventsSent, found.BytesSent, found.Errors = of.Events, of.Bytes, of.Errors
 	s.total.Publishers++
-	s.total.add(found.rates)
+	s.total.Add(found.Rates)
 	s.best.Offer(found)
 }
 
@@ -136,7 +137,7 @@ func (p *publisher) entry(now time.Duration, wall time.Time) publisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return publisherEntry{
 		Publisher: strconv.FormatUint(p.respID(), 10), Protocol: p.protocolName(),
-		Name: clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.waits == waitsForCredit,
+		Name: stats.Clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.waits == waitsForCredit,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 )
 
 // Refusals of commands that are well formed.
@@ -178,7 +179,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	}
 	rate := &s.gateway.settings.Load().publishes
 	if wait := account.wait(rate.bucket, 1, s.loop.Now()); wait > 0 {
-		account.sent.errors++
+		account.sent.Errors++
 		c.refuseChannel("publish", name, rate.refuse(wait), cmd.ID)
 		return
 	}
@@ -279,8 +280,8 @@ func (c *session) refuseChannel(verb string, name []byte, err error, id command.
 func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
 	s.counters.CommandErrors[string(refusal.Code)]++
-	if key := (incidentKey{metricCommandErrors, string(refusal.Code)}); s.samples.wants(key) {
-		s.samples.keep(key, append(c.identity(), slog.String("message", clip(refusal.Message)))...)
+	if key := (stats.IncidentKey{Metric: metricCommandErrors, Label: string(refusal.Code)}); s.samples.Wants(key) {
+		s.samples.Keep(key, append(c.identity(), slog.String("message", stats.Clip(refusal.Message)))...)
 	}
 	start := s.beginReply()
 	s.replies = command.AppendRefusal(s.replies, id, refusal)

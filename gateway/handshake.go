@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 )
 
 // subprotocol is the client protocol's name in the handshake.
@@ -79,8 +80,8 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.AddressesUnknown++
-		if key := (incidentKey{metricAddressesUnknown, ""}); s.samples.wants(key) {
-			s.samples.keep(key, slog.String("proxy", addressText(c.remote())))
+		if key := (stats.IncidentKey{Metric: metricAddressesUnknown, Label: ""}); s.samples.Wants(key) {
+			s.samples.Keep(key, slog.String("proxy", addressText(c.remote())))
 		}
 	}
 	c.logConnected(accepted.Origin)

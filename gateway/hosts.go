@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/stats"
 )
 
 // hosts are the host names by which clients may address the gateway. It is
@@ -75,24 +76,24 @@ func isAddress(name string) bool {
 // warn.
 type hostWarnings struct {
 	mu     sync.Mutex
-	told   time.Time // when the last line was written
-	count  int       // requests since then
-	sample sample    // of their hosts
+	told   time.Time    // when the last line was written
+	count  int          // requests since then
+	sample stats.Sample // of their hosts
 }
 
 // warn notes a request that was refused now.
 func (w *hostWarnings) warn(logger *slog.Logger, host string, now time.Time) {
 	w.mu.Lock()
 	w.count++
-	w.sample.addName(clip(host))
+	w.sample.AddName(stats.Clip(host))
 	count, refused := w.count, w.sample
 	tell := now.Sub(w.told) >= incidentInterval
 	if tell {
-		w.told, w.count, w.sample = now, 0, sample{}
+		w.told, w.count, w.sample = now, 0, stats.Sample{}
 	}
 	w.mu.Unlock()
 	if tell {
 		logger.Warn("requests to the admin port were refused because of their host name; if it is yours, add it to --allow-host",
-			"count", count, "hosts", strings.Join(refused.names, ", "), "next_warning_in", incidentInterval)
+			"count", count, "hosts", strings.Join(refused.Names, ", "), "next_warning_in", incidentInterval)
 	}
 }

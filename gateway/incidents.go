@@ -26,7 +26,7 @@ const (
 // but its counter. It belongs to one goroutine.
 type incidents struct {
 	logger *slog.Logger
-	state  map[incidentKey]*incidentState
+	state  map[stats.IncidentKey]*incidentState
 }
 
 // incidentState is what was logged of one kind.
@@ -35,27 +35,27 @@ type incidentState struct {
 	at     time.Duration // when that was
 	level  slog.Level    // of it
 	active bool          // there was one, and since then no interval without a case
-	sample sample
+	sample stats.Sample
 }
 
 func newIncidents(logger *slog.Logger) *incidents {
-	return &incidents{logger: logger, state: make(map[incidentKey]*incidentState)}
+	return &incidents{logger: logger, state: make(map[stats.IncidentKey]*incidentState)}
 }
 
 // sampled takes samples over, until a line is written that needs them.
-func (in *incidents) sampled(taken samples) {
+func (in *incidents) sampled(taken stats.Samples) {
 	for key, s := range taken {
 		st := in.of(key)
-		if st.sample.attrs == nil {
-			st.sample.attrs = s.attrs
+		if st.sample.Attrs == nil {
+			st.sample.Attrs = s.Attrs
 		}
-		for _, name := range s.names {
-			st.sample.addName(name)
+		for _, name := range s.Names {
+			st.sample.AddName(name)
 		}
 	}
 }
 
-func (in *incidents) of(key incidentKey) *incidentState {
+func (in *incidents) of(key stats.IncidentKey) *incidentState {
 	st := in.state[key]
 	if st == nil {
 		st = new(incidentState)
@@ -72,12 +72,12 @@ func (in *incidents) observe(sum *GatewayStats, now time.Duration, last bool) {
 		switch {
 		case m.Label != "":
 			for value, n := range m.Values(sum) {
-				if key := (incidentKey{m.Name, value}); notIncidents[key] == "" {
+				if key := (stats.IncidentKey{Metric: m.Name, Label: value}); notIncidents[key] == "" {
 					in.count(key, m.Label, n, look)
 				}
 			}
 		case incidentMessages[m.Name] != "":
-			in.count(incidentKey{m.Name, ""}, "", uint64(m.Value(sum)), look)
+			in.count(stats.IncidentKey{Metric: m.Name, Label: ""}, "", uint64(m.Value(sum)), look)
 		}
 	}
 }
@@ -91,7 +91,7 @@ type incidentLook struct {
 
 // count logs what is due of one kind, whose counter, with a label of that name,
 // has come to n.
-func (in *incidents) count(key incidentKey, label string, n uint64, look incidentLook) {
+func (in *incidents) count(key stats.IncidentKey, label string, n uint64, look incidentLook) {
 	st := in.state[key]
 	if st == nil && n == 0 {
 		return
@@ -111,17 +111,17 @@ func (in *incidents) count(key incidentKey, label string, n uint64, look inciden
 	}
 	var attrs []slog.Attr
 	if label != "" {
-		attrs = append(attrs, slog.String(label, key.label))
+		attrs = append(attrs, slog.String(label, key.Label))
 	}
 	attrs = append(attrs, slog.Uint64("count", added))
 	if st.active {
 		attrs = append(attrs, slog.Duration("over", over.Round(time.Second)))
 	}
 	attrs = append(attrs, slog.Uint64("total", n))
-	attrs = append(attrs, st.sample.shown(kind.names)...)
+	attrs = append(attrs, st.sample.Shown(kind.names)...)
 	if kind.advice != "" {
 		attrs = append(attrs, slog.String("advice", kind.advice))
 	}
-	in.logger.LogAttrs(context.Background(), level, incidentMessages[key.metric], attrs...)
+	in.logger.LogAttrs(context.Background(), level, incidentMessages[key.Metric], attrs...)
 	*st = incidentState{told: n, at: look.now, level: level, active: true}
 }

@@ -21,29 +21,29 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		"publish_requests_total": true, "publish_events_total": true, "publish_received_bytes_total": true, "publish_reply_bytes_total": true,
 		"publish_read_cuts_total": true,
 	}
-	check := func(key incidentKey) {
+	check := func(key stats.IncidentKey) {
 		_, logged := incidentKinds[key]
 		switch why := notIncidents[key]; {
 		case logged && why != "":
 			t.Errorf("%v is in both tables", key)
 		case !logged && why == "":
 			t.Errorf("%v has no line: add it to incidentKinds, or to notIncidents with the reason", key)
-		case logged && incidentMessages[key.metric] == "":
+		case logged && incidentMessages[key.Metric] == "":
 			t.Errorf("%v has no message", key)
 		}
 	}
-	known := make(map[incidentKey]bool)
+	known := make(map[stats.IncidentKey]bool)
 	for _, m := range stats.Metrics() {
 		for _, value := range labelValues[m.Name] {
-			known[incidentKey{m.Name, value}] = true
-			check(incidentKey{m.Name, value})
+			known[stats.IncidentKey{Metric: m.Name, Label: value}] = true
+			check(stats.IncidentKey{Metric: m.Name, Label: value})
 		}
 		switch {
 		case m.Label != "" && len(labelValues[m.Name]) == 0:
 			t.Errorf("labelValues has no values of %s", m.Name)
 		case m.Label == "" && m.Kind == stats.Counter && !noRefusals[m.Name]:
-			known[incidentKey{m.Name, ""}] = true
-			check(incidentKey{m.Name, ""})
+			known[stats.IncidentKey{Metric: m.Name, Label: ""}] = true
+			check(stats.IncidentKey{Metric: m.Name, Label: ""})
 		}
 	}
 	for key := range incidentKinds {
@@ -59,20 +59,20 @@ func TestEveryRefusalHasALine(t *testing.T) {
 }
 
 // countIn sets a counter to n.
-func countIn(stats *GatewayStats, key incidentKey, n uint64) {
-	switch key.metric {
+func countIn(stats *GatewayStats, key stats.IncidentKey, n uint64) {
+	switch key.Metric {
 	case metricDisconnects:
-		stats.Total.Disconnects[key.label] = n
+		stats.Total.Disconnects[key.Label] = n
 	case metricHandshakes:
-		stats.Total.HandshakeFailures[key.label] = n
+		stats.Total.HandshakeFailures[key.Label] = n
 	case metricCommandErrors:
-		stats.Total.CommandErrors[key.label] = n
+		stats.Total.CommandErrors[key.Label] = n
 	case metricPublishErrors:
-		stats.Publish.Errors[key.label] = n
+		stats.Publish.Errors[key.Label] = n
 	case metricPublishers:
-		stats.Publish.Refused[key.label] = n
+		stats.Publish.Refused[key.Label] = n
 	case metricPublishersEnded:
-		stats.Publish.Ended[key.label] = n
+		stats.Publish.Ended[key.Label] = n
 	case metricDropped:
 		stats.Total.Dropped = n
 	case metricStreamsEvicted:
@@ -106,12 +106,12 @@ func TestIncidentLines(t *testing.T) {
 			if kind.usual {
 				level = "level=INFO"
 			}
-			for _, part := range append(parts, level, incidentMessages[key.metric]) {
+			for _, part := range append(parts, level, incidentMessages[key.Metric]) {
 				if len(found) != 1 || !strings.Contains(found[0], part) {
 					t.Fatalf("%v: after %v the log has %q, want a line with %q", key, at, found, part)
 				}
 			}
-			if !strings.Contains(found[0], key.label) {
+			if !strings.Contains(found[0], key.Label) {
 				t.Errorf("%v: the line %q does not name it", key, found[0])
 			}
 		}
@@ -176,22 +176,22 @@ func TestManyUsualIncidents(t *testing.T) {
 func TestSamples(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-	stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
-	key := incidentKey{metricHandshakes, "forbidden_origin"}
+	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+	key := stats.IncidentKey{Metric: metricHandshakes, Label: "forbidden_origin"}
 	for _, origin := range []string{"https://a.example", "https://b.example", "https://a.example", strings.Repeat("é", 500)} {
-		var kept samples
-		kept.keep(key, slog.String("address", "192.0.2.1:5"))
-		if kept.wants(key) {
+		var kept stats.Samples
+		kept.Keep(key, slog.String("address", "192.0.2.1:5"))
+		if kept.Wants(key) {
 			t.Error("a second sample is wanted")
 		}
-		kept.name(key, clip(origin))
-		in.sampled(kept.take())
+		kept.Name(key, stats.Clip(origin))
+		in.sampled(kept.Take())
 		if kept != nil {
 			t.Error("what was taken is still there")
 		}
 	}
-	stats.Total.HandshakeFailures["forbidden_origin"] = 4
-	in.observe(stats, time.Second, false)
+	sum.Total.HandshakeFailures["forbidden_origin"] = 4
+	in.observe(sum, time.Second, false)
 	for _, part := range []string{"count=4", "https://a.example, https://b.example, é", "example.address=192.0.2.1:5", "--allow-origin"} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("the line has no %q: %s", part, text.String())

@@ -46,7 +46,7 @@ type ingest struct {
 	drainBy   time.Duration // the loop's time at which a drain serves nobody any more
 
 	counters     stats.Publish
-	samples      samples
+	samples      stats.Samples
 	longest      longest       // turn since the watch asked
 	reads        int           // of publishers, in this turn
 	sharing      int           // how many publishers share what is read, by the last turns
@@ -128,8 +128,8 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 // protocol it speaks is not known; the words are for both a person and RESP.
 func (in *ingest) turnAway(fd int, reason, words string) {
 	in.counters.Refused[reason]++
-	if key := (incidentKey{metricPublishers, reason}); in.samples.wants(key) {
-		in.samples.keep(key, slog.String("address", peerText(fd)))
+	if key := (stats.IncidentKey{Metric: metricPublishers, Label: reason}); in.samples.Wants(key) {
+		in.samples.Keep(key, slog.String("address", peerText(fd)))
 	}
 	in.gateway.publishers.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)

@@ -9,6 +9,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 )
 
 // waitReason is why input waits and is not handled.
@@ -96,8 +97,8 @@ func (c *session) throttle(p []byte) {
 	c.pause(p, waitRate)
 	c.shard.throttled.Push(c)
 	c.shard.counters.Throttles++
-	if key := (incidentKey{metricThrottles, ""}); c.shard.samples.wants(key) {
-		c.shard.samples.keep(key, c.identity()...)
+	if key := (stats.IncidentKey{Metric: metricThrottles, Label: ""}); c.shard.samples.Wants(key) {
+		c.shard.samples.Keep(key, c.identity()...)
 	}
 }
 

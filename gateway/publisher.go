@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -292,13 +293,13 @@ func (p *publisher) refused(code command.Code, message string) {
 	in := p.ingest
 	in.work += refusedWork
 	in.counters.Errors[string(code)]++
-	p.account.sent.errors++
-	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
+	p.account.sent.Errors++
+	if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
 		attrs := []slog.Attr{slog.String("address", p.remote)}
 		if p.resp.name != "" {
-			attrs = append(attrs, slog.String("name", clip(p.resp.name)))
+			attrs = append(attrs, slog.String("name", stats.Clip(p.resp.name)))
 		}
-		in.samples.keep(key, append(attrs, slog.String("message", clip(message)))...)
+		in.samples.Keep(key, append(attrs, slog.String("message", stats.Clip(message)))...)
 	}
 }
 

@@ -70,7 +70,7 @@ type shard struct {
 	closing    *poller.Deadlines[*session] // clients that must be gone
 
 	counters stats.Shard
-	samples  samples
+	samples  stats.Samples
 	longest  longest // turn since the watch asked
 	taken    int     // events taken from the mailbox in this turn
 	random   *rand.ChaCha8

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/stats"
 )
 
 // stripeCount is the number of independently locked parts of the streams.
@@ -48,12 +49,12 @@ type position struct {
 type stream struct {
 	name       string
 	epoch      epoch
-	offset     uint64     // of the last event; the first one gets 1
-	prefix     []byte     // of event messages; made with the first interest
-	tag        uint16     // a hash of the name, as that
-	interested []*channel // one per shard with subscribers
-	usedIn     uint64     // the stripe's sweep count when it was last used
-	recent     meter      // of its events
+	offset     uint64      // of the last event; the first one gets 1
+	prefix     []byte      // of event messages; made with the first interest
+	tag        uint16      // a hash of the name, as that
+	interested []*channel  // one per shard with subscribers
+	usedIn     uint64      // the stripe's sweep count when it was last used
+	recent     stats.Meter // of its events
 	maker      maker
 	usedAgain  bool // since it was listed as unused, or was last looked at there
 
@@ -106,7 +107,7 @@ func (s *streams) publish(name, key, data []byte, from *account, cost int64, at 
 	case st == nil:
 		if st = s.open(stripe, name, from.maker, false); st == nil {
 			p := s.pass(stripe, name)
-			from.sent.count(len(data), at)
+			from.sent.Count(len(data), at)
 			stripe.mu.Unlock()
 			from.give(cost)
 			return p
@@ -117,8 +118,8 @@ func (s *streams) publish(name, key, data []byte, from *account, cost int64, at 
 		st.usedAgain = true
 	}
 	st.offset++
-	st.recent.count(len(data), at)
-	from.sent.count(len(data), at)
+	st.recent.Count(len(data), at)
+	from.sent.Count(len(data), at)
 	p := position{epoch: st.epoch, offset: st.offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps

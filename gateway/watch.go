@@ -54,7 +54,7 @@ type loopAnswer struct {
 	longest time.Duration // of its turns since it was asked before
 	stats   Stats
 	publish PublishStats
-	samples samples
+	samples stats.Samples
 }
 
 // longest is the longest of several durations. It belongs to one goroutine.
@@ -84,7 +84,7 @@ func newWatch(g *Gateway) *watch {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.index), ask: func() {
 			s.post(func() {
-				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.take(), stats: s.stats(), samples: s.samples.take()}
+				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.take(), stats: s.stats(), samples: s.samples.Take()}
 			})
 		}})
 	}
@@ -92,7 +92,7 @@ func newWatch(g *Gateway) *watch {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("publish loop ", i), ask: func() {
 			in.post(func() {
-				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.take(), publish: stats.NewPublish(), samples: in.samples.take()}
+				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.take(), publish: stats.NewPublish(), samples: in.samples.Take()}
 				in.addStats(&answer.publish)
 				w.answers <- answer
 			})
@@ -198,13 +198,13 @@ func (w *watch) sum() *GatewayStats {
 func (w *watch) finish() {
 	for i, s := range w.gateway.shards {
 		w.loops[i].stats = s.stats()
-		w.incidents.sampled(s.samples.take())
+		w.incidents.sampled(s.samples.Take())
 	}
 	for i, in := range w.gateway.ingests {
 		l := &w.loops[len(w.gateway.shards)+i]
 		l.publish = stats.NewPublish()
 		in.addStats(&l.publish)
-		w.incidents.sampled(in.samples.take())
+		w.incidents.sampled(in.samples.Take())
 	}
 	w.incidents.observe(w.sum(), poller.Now(), true)
 }

@@ -1,4 +1,4 @@
-package gateway
+package stats
 
 import (
 	"math"
@@ -9,10 +9,10 @@ import (
 // slots.
 const meterSlot = 5 * time.Second
 
-// meter counts events and their bytes over a recent time. The zero value is ready.
+// Meter counts events and their bytes over a recent time. The zero value is ready.
 // Whoever owns it must guard it: a stream's is under its stripe's lock, an account's
 // belongs to who takes from the account.
-type meter struct {
+type Meter struct {
 	slot   uint32 // of the loops' clock, to which events and bytes belong
 	events uint32
 	before uint32 // events of the slot before
@@ -21,16 +21,16 @@ type meter struct {
 	bytesBefore uint64
 }
 
-// count counts one event of so many bytes at a moment of the loops' clock. Loops
+// Count counts one event of so many bytes at a moment of the loops' clock. Loops
 // read that at different times: what is a little late counts as of now.
-func (m *meter) count(bytes int, now time.Duration) {
+func (m *Meter) Count(bytes int, now time.Duration) {
 	m.turn(uint32(now / meterSlot))
 	m.events++
 	m.bytes += uint64(bytes)
 }
 
 // turn begins a slot, unless it is the present one or an earlier one.
-func (m *meter) turn(slot uint32) {
+func (m *Meter) turn(slot uint32) {
 	switch {
 	case slot <= m.slot:
 		return
@@ -42,42 +42,42 @@ func (m *meter) turn(slot uint32) {
 	m.slot, m.events, m.bytes = slot, 0, 0
 }
 
-// rates are what was counted per second.
-func (m *meter) rates(now time.Duration) rates {
+// Rates are what was counted per second.
+func (m *Meter) Rates(now time.Duration) Rates {
 	look := *m
 	look.turn(uint32(now / meterSlot))
 	over := (meterSlot + now%meterSlot).Seconds()
-	return rates{
-		Events: tenth(float64(look.events+look.before) / over),
-		Bytes:  tenth(float64(look.bytes+look.bytesBefore) / over),
+	return Rates{
+		Events: Tenth(float64(look.events+look.before) / over),
+		Bytes:  Tenth(float64(look.bytes+look.bytesBefore) / over),
 	}
 }
 
-// rates are events and bytes of their data per second.
-type rates struct {
+// Rates are events and bytes of their data per second.
+type Rates struct {
 	Events float64 `json:"events_per_second"`
 	Bytes  float64 `json:"bytes_per_second"`
 }
 
-func (r *rates) add(other rates) {
-	r.Events = tenth(r.Events + other.Events)
-	r.Bytes = tenth(r.Bytes + other.Bytes)
+func (r *Rates) Add(other Rates) {
+	r.Events = Tenth(r.Events + other.Events)
+	r.Bytes = Tenth(r.Bytes + other.Bytes)
 }
 
-func tenth(value float64) float64 { return math.Round(value*10) / 10 }
+func Tenth(value float64) float64 { return math.Round(value*10) / 10 }
 
-// sent is what a publisher, or a client, has published. It belongs to who takes
+// Sent is what a publisher, or a client, has published. It belongs to who takes
 // from the account that it is part of.
-type sent struct {
-	meter
-	events uint64
-	bytes  uint64
-	errors uint64 // requests that were refused
+type Sent struct {
+	Meter
+	Events uint64
+	Bytes  uint64
+	Errors uint64 // requests that were refused
 }
 
-// count counts one event, as meter.count.
-func (s *sent) count(bytes int, now time.Duration) {
-	s.meter.count(bytes, now)
-	s.events++
-	s.bytes += uint64(bytes)
+// Count counts one event, as meter.count.
+func (s *Sent) Count(bytes int, now time.Duration) {
+	s.Meter.Count(bytes, now)
+	s.Events++
+	s.Bytes += uint64(bytes)
 }

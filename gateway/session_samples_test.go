@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway/stats"
 )
 
 // TestSampleOfSendTimeout has the kernel give a client up: the log line has what waited
@@ -17,12 +19,12 @@ func TestSampleOfSendTimeout(t *testing.T) {
 	c.queue([]*event{nextTestEvent(testStream("news"), "", "1")}, formatPlain, 0)
 	c.conn.Close(unix.ETIMEDOUT)
 	s.loop.Close() // which has it end
-	kept := s.samples[incidentKey{metricDisconnects, disconnectNames[sendTimeout]}]
+	kept := s.samples[stats.IncidentKey{Metric: metricDisconnects, Label: disconnectNames[sendTimeout]}]
 	if kept == nil {
 		t.Fatal("there is no sample")
 	}
 	var text strings.Builder
-	for _, attr := range kept.shown("") {
+	for _, attr := range kept.Shown("") {
 		text.WriteString(attr.String())
 	}
 	for _, part := range []string{"client=", "channel=news", "backlog_bytes=", "oldest="} {

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"log/slog"
+	"time"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/gateway/stats"
+)
+
+// identity is how log lines name a client.
+func (c *session) identity() []slog.Attr {
+	attrs := []slog.Attr{slog.String("client", c.clientID())}
+	if address := c.address(); address != "" {
+		attrs = append(attrs, slog.String("address", address))
+	}
+	return attrs
+}
+
+// sampleEnd keeps the session as a sample of those that end for this reason. It is
+// called while the socket is open, which knows the address; only the kernel's own
+// timeout is noticed too late for that.
+func (c *session) sampleEnd(reason disconnect) {
+	s := c.shard
+	key := stats.IncidentKey{Metric: metricDisconnects, Label: disconnectNames[reason]}
+	if c.id == 0 || !s.samples.Wants(key) {
+		return
+	}
+	attrs := c.identity()
+	if b := c.backlog; b != nil {
+		if b.live > 0 {
+			attrs = append(attrs, slog.String("channel", stats.Clip(b.events.At(0).event.stream.name))) // of the event that waits longest
+		}
+		attrs = append(attrs, slog.Int("backlog_bytes", b.bytes), slog.Duration("oldest", b.oldest(s.loop.Now()).Round(10*time.Millisecond)))
+	}
+	s.samples.Keep(key, attrs...)
+}
+
+// sampleRefused keeps the session as a sample of those whose handshake is refused.
+func (c *session) sampleRefused(refused *websocket.HandshakeError) {
+	key := stats.IncidentKey{Metric: metricHandshakes, Label: refused.Reason}
+	if c.shard.samples.Wants(key) {
+		c.shard.samples.Keep(key, slog.String("address", c.address()))
+	}
+}
+
+// sampleHead is sampleRefused for a request whose head is known. Of a refused page
+// the origin is what matters, and the host of a request to an unknown one.
+func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
+	var names [][]byte
+	switch refused.Reason {
+	case websocket.ReasonForbiddenOrigin:
+		names = websocket.FieldValues(nil, head, "origin")
+	case errForbiddenHost.Reason:
+		names = [][]byte{websocket.RequestHost(head)}
+	default:
+		return
+	}
+	c.sampleRefused(refused)
+	for _, value := range names {
+		c.shard.samples.Name(stats.IncidentKey{Metric: metricHandshakes, Label: refused.Reason}, stats.Clip(string(value)))
+	}
+}
