@@ -82,13 +82,13 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 	}
 	set, now := g.settings.Load(), s.loop.Now()
 	switch {
-	case s.waiting.Len() == 0 && set.connects.takeShared(&g.admission.due, 1, now) == 0:
+	case s.waiting.Len() == 0 && set.connects.TakeShared(&g.admission.due, 1, now) == 0:
 		s.admit(fd, from)
 	case g.admission.waiting.Add(1) <= int64(set.connectQueue):
 		s.waiting.Push(arrival{fd, now, from})
 	default:
 		g.admission.waiting.Add(-1)
-		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.connects.interval)})
+		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.connects.Interval)})
 	}
 }
 
@@ -127,9 +127,9 @@ func (s *shard) admitWaiting() (busy bool) {
 		case gone:
 			s.turnAwayFirst(refusal{errGone, s.retryLater()})
 		case now >= expires:
-			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.connects.interval)})
+			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.connects.Interval)})
 		default:
-			if wait := set.connects.takeShared(&g.admission.due, 1, now); wait > 0 {
+			if wait := set.connects.TakeShared(&g.admission.due, 1, now); wait > 0 {
 				s.alarm.by(min(now+wait, expires))
 				return false
 			}

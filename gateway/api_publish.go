@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
@@ -28,7 +29,7 @@ type apiPublisher struct {
 	gateway *Gateway
 
 	mu      sync.Mutex
-	account *account
+	account *limits.Account
 	from    string // address of the last request
 	ended   bool
 	request publish.Request
@@ -41,7 +42,7 @@ type apiPublisher struct {
 func newAPIPublisher(g *Gateway) *apiPublisher {
 	return &apiPublisher{
 		gateway:  g,
-		account:  &account{credits: g.credits}, // never waits
+		account:  &limits.Account{Credits: g.credits}, // never waits
 		wakes:    newWakeSet(g.config().Shards),
 		counters: stats.NewPublish(),
 	}
@@ -80,7 +81,7 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	p.from = from
 	reply, err := p.sequence(body)
 	if err != nil {
-		p.account.sent.Errors++
+		p.account.Sent.Errors++
 		refusal := apiErrorOf(err)
 		p.counters.Errors[string(refusal.code)]++
 		if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(refusal.code)}); p.samples.Wants(key) {
@@ -101,7 +102,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	refusal, ok := p.account.admit(&g.settings.Load().publisher, len(r.Channels), requestCost(r), poller.Now())
+	refusal, ok := p.account.Admit(&g.settings.Load().publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal
@@ -114,7 +115,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
-		at := g.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
+		at := g.streams.publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
 		p.counters.Events++
 		reply.Results = append(reply.Results, publishResult{string(name), at.epoch, at.offset, at.subscribers})
 	}

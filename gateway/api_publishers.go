@@ -126,7 +126,7 @@ func (in *ingest) offerPublishers(from int, to *publisherSearch) (next int) {
 	return in.loop.Walk(from, walkPortion, func(h poller.Handler) bool {
 		p := h.(*publisher)
 		if !p.closing {
-			to.offer(publisherFound{publisherEntry: p.entry(to.now, wall)}, &p.account.sent)
+			to.offer(publisherFound{publisherEntry: p.entry(to.now, wall)}, &p.account.Sent)
 		}
 		return true
 	})
@@ -168,7 +168,7 @@ func (s *shard) offerPublishers(from int, to *publisherSearch) (next int) {
 		connected := wall.Add(-c.opened.since(now)).UTC().Round(time.Millisecond)
 		to.offer(publisherFound{session: c, publisherEntry: publisherEntry{
 			Publisher: c.clientID(), Protocol: "websocket", ConnectedAt: &connected, Paused: c.held != nil && c.held.waits == waitCredit,
-		}}, &account.sent)
+		}}, &account.Sent)
 		return true
 	})
 	kept := to.best.Sorted()
@@ -185,7 +185,7 @@ func (p *apiPublisher) offer(to *publisherSearch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.from != "" {
-		to.offer(publisherFound{publisherEntry: publisherEntry{Publisher: apiPublisherID, Protocol: "http", Address: p.from}}, &p.account.sent)
+		to.offer(publisherFound{publisherEntry: publisherEntry{Publisher: apiPublisherID, Protocol: "http", Address: p.from}}, &p.account.Sent)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"fleetcast/gateway/limits"
 )
 
 const keptChannels = 1_000_000
@@ -15,7 +17,7 @@ func BenchmarkListChannels(b *testing.B) {
 	for i := range keptChannels {
 		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
 		stripe := s.stripe(name)
-		st := s.open(stripe, name, byPublisher, false)
+		st := s.open(stripe, name, limits.ByPublisher, false)
 		c := new(channel)
 		c.subscribers.Store(int32(i))
 		st.interested = []*channel{c}

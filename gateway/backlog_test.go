@@ -13,6 +13,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 )
 
 // testStream returns a stream without events.
@@ -23,7 +24,7 @@ func testStream(name string) *stream {
 // nextTestEvent returns the stream's next event, held once, by the test.
 func nextTestEvent(st *stream, key, data string) *event {
 	st.offset++
-	return newEvent(st, []byte(key), []byte(data), new(account), 0, 0, 1)
+	return newEvent(st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
 }
 
 // backlogOracle runs a session's backlog, and reads what leaves it as a client

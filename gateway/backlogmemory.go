@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 )
 
 // backlogMemory is what the backlogs of the process hold alive, in bytes: the
@@ -59,7 +60,7 @@ func (e *event) unawait(m *backlogMemory) {
 }
 
 // weight is what an event keeps in memory, but for its compressed frames.
-func (e *event) weight() int64 { return int64(eventOverhead + cap(e.buffer.B)) }
+func (e *event) weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }
 
 // sizeClass is the logarithm of a backlog's size: four classes for each power of
 // two, and 0 for an empty one.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 )
@@ -72,8 +73,8 @@ func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandB
 // again behind others that were.
 func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
 	rate := &c.shard.gateway.settings.Load().commands
-	if wait := rate.take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
-		return rate.refuse(rate.behind(wait, others))
+	if wait := rate.Take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
+		return rate.Refuse(rate.Behind(wait, others))
 	}
 	return nil
 }
@@ -174,13 +175,13 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	s, name := c.shard, cmd.Channels[0]
 	account := s.publishing[c]
 	if account == nil {
-		account = s.gateway.newAccount(&s.starved, byClient)
+		account = s.gateway.newAccount(&s.starved, limits.ByClient)
 		s.publishing[c] = account
 	}
 	rate := &s.gateway.settings.Load().publishes
-	if wait := account.wait(rate.bucket, 1, s.loop.Now()); wait > 0 {
-		account.sent.Errors++
-		c.refuseChannel("publish", name, rate.refuse(wait), cmd.ID)
+	if wait := account.Wait(rate.Bucket, 1, s.loop.Now()); wait > 0 {
+		account.Sent.Errors++
+		c.refuseChannel("publish", name, rate.Refuse(wait), cmd.ID)
 		return
 	}
 	c.sequence(cmd, payload, account)
@@ -221,10 +222,10 @@ func (c *session) mayPublish(cmd *command.Command) bool {
 
 // sequence publishes an event that may be. Without credit the command waits and
 // the client is not read.
-func (c *session) sequence(cmd *command.Command, payload []byte, account *account) {
+func (c *session) sequence(cmd *command.Command, payload []byte, account *limits.Account) {
 	s, name := c.shard, cmd.Channels[0]
-	cost := eventCost(name, nil, cmd.Data)
-	if !account.take(cost) {
+	cost := limits.EventCost(name, nil, cmd.Data)
+	if !account.Take(cost) {
 		c.starve(payload, account)
 		return
 	}
@@ -236,15 +237,15 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *accoun
 }
 
 // starve lets a command wait for credit. TCP pushes the client back.
-func (c *session) starve(payload []byte, account *account) {
+func (c *session) starve(payload []byte, account *limits.Account) {
 	c.held = &heldInput{starved: append([]byte(nil), payload...), waits: waitCredit}
 	c.conn.PauseReading()
-	c.shard.starved.add(c, account)
+	c.shard.starved.Add(c, account)
 }
 
-// resume handles what was held: the command that waited, if one did, then what
+// Resume handles what was held: the command that waited, if one did, then what
 // was read behind it. It implements starver.
-func (c *session) resume() {
+func (c *session) Resume() {
 	held := c.held
 	if c.state != sessionOpen || held == nil {
 		return // it ended meanwhile

@@ -13,6 +13,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
+	"fleetcast/gateway/limits"
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
@@ -63,9 +64,9 @@ type Config struct {
 	MaxSubscriptions int `reload:"live"` // of all clients together
 	MaxChannelName   int `reload:"live"` // bytes of a channel's name, at most 255
 
-	ClientCommands  Rate `reload:"live"` // of one client: its messages, and each name of those that name several channels
-	ClientPublishes Rate `reload:"live"` // events of one client
-	PublisherRate   Rate `reload:"live"` // events of one publisher, which all requests to the API together are too
+	ClientCommands  limits.Rate `reload:"live"` // of one client: its messages, and each name of those that name several channels
+	ClientPublishes limits.Rate `reload:"live"` // events of one client
+	PublisherRate   limits.Rate `reload:"live"` // events of one publisher, which all requests to the API together are too
 
 	// SlowAfter is how long an event may wait for a client: from 100 ms to 5 minutes, in
 	// steps of 100 ms. Then the policy of its channel counts. Time in which the gateway
@@ -121,13 +122,13 @@ type Config struct {
 	// AddressClients is how many connections of clients one address may have; 0 is
 	// no bound. AddressConnects is how often one may connect. Beyond, 429. Of IPv6
 	// the first 64 bits count as an address.
-	AddressClients  int  `reload:"live"`
-	AddressConnects Rate `reload:"live"`
+	AddressClients  int         `reload:"live"`
+	AddressConnects limits.Rate `reload:"live"`
 	// Connects is how many clients are admitted in all. ConnectQueue is how many
 	// may wait for their turn, no longer than HandshakeTimeout; more are answered
 	// 503.
-	Connects     Rate `reload:"live"`
-	ConnectQueue int  `reload:"live"`
+	Connects     limits.Rate `reload:"live"`
+	ConnectQueue int         `reload:"live"`
 	// SendBuffer is how many bytes of what is sent to a client the kernel keeps,
 	// capped by net.core.wmem_max; 0 leaves it to the kernel.
 	SendBuffer int `reload:"restart"`
@@ -188,10 +189,10 @@ const (
 var (
 	// DefaultClientCommands lets a page subscribe to all its channels anew, a few
 	// times in a row.
-	DefaultClientCommands = Rate{PerSecond: 100, Burst: 2000}
+	DefaultClientCommands = limits.Rate{PerSecond: 100, Burst: 2000}
 	// DefaultClientPublishes is enough to share a pointer with each frame of a
 	// screen.
-	DefaultClientPublishes = Rate{PerSecond: 100, Burst: 200}
+	DefaultClientPublishes = limits.Rate{PerSecond: 100, Burst: 200}
 )
 
 // DefaultConfig returns the defaults: both ports on loopback, chosen by the
@@ -305,13 +306,13 @@ func (c *Config) Check() error {
 	}
 	for _, r := range []struct {
 		field string
-		rate  Rate
+		rate  limits.Rate
 	}{
 		{"ClientCommands", c.ClientCommands},
 		{"ClientPublishes", c.ClientPublishes},
 		{"PublisherRate", c.PublisherRate},
 	} {
-		if err := r.rate.check(); err != nil {
+		if err := r.rate.Check(); err != nil {
 			errs.add(r.field, "%v", err)
 		}
 	}
@@ -375,9 +376,9 @@ func (c *Config) checkConnects(errs *OptionErrors) {
 	}
 	for _, r := range []struct {
 		field string
-		value Rate
+		value limits.Rate
 	}{{"AddressConnects", c.AddressConnects}, {"Connects", c.Connects}} {
-		if err := r.value.check(); err != nil {
+		if err := r.value.Check(); err != nil {
 			errs.add(r.field, "%v", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 )
 
@@ -29,7 +30,7 @@ type event struct {
 	variants [formatCount - formatDeflate15]atomic.Pointer[variant] // of the frame; nil: not needed yet
 	at       time.Duration                                          // when it was taken, with credit; the loops' clock
 	cost     int64                                                  // credits to give back when every shard has served it
-	from     *account
+	from     *limits.Account
 
 	unserved atomic.Int32 // shards that have yet to serve it
 	holders  atomic.Int32 // those shards, and backlog entries
@@ -56,7 +57,7 @@ var eventPool = sync.Pool{New: func() any { return new(event) }}
 
 // newEvent makes the stream's latest event, with its frame, for the given number
 // of shards. The caller holds the lock of the stream's stripe.
-func newEvent(st *stream, key, data []byte, from *account, cost int64, at time.Duration, shards int) *event {
+func newEvent(st *stream, key, data []byte, from *limits.Account, cost int64, at time.Duration, shards int) *event {
 	e := eventPool.Get().(*event)
 	e.stream, e.offset, e.from, e.cost, e.at = st, st.offset, from, cost, at
 	e.tag = st.tag
@@ -81,7 +82,7 @@ func (e *event) payload() []byte { return e.frame[e.header:] }
 // one, its credits go back.
 func (e *event) served() {
 	if e.unserved.Add(-1) == 0 {
-		e.from.give(e.cost)
+		e.from.Give(e.cost)
 	}
 	e.release()
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleetcast/gateway/limits"
 	"fleetcast/poller"
 )
 
@@ -31,18 +32,18 @@ type Gateway struct {
 	shards        []*shard
 	ingests       []*ingest
 	streams       *streams
-	credits       *credits
+	credits       *limits.Credits
 	backlogs      backlogMemory
-	clientInput   inputMemory // unfinished messages, and requests for a handshake
-	publishInput  inputMemory // unfinished requests to publish
-	http          *httpPort   // or nil
+	clientInput   limits.InputMemory // unfinished messages, and requests for a handshake
+	publishInput  limits.InputMemory // unfinished requests to publish
+	http          *httpPort          // or nil
 	connectionLog connectionLog
 	compressed    compressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
 	subscriptions atomic.Int64 // of them all
 	admission     admission
-	addresses     *quotas[netip.Addr] // of clients
-	publishers    atomic.Int64        // connections to the publish port
+	addresses     *limits.Quotas[netip.Addr] // of clients
+	publishers    atomic.Int64               // connections to the publish port
 	// publisherIDs counts the numbers given to connections to the publish port.
 	publisherIDs atomic.Uint64
 	// queued is how many bytes wait in transactions of publishers.
@@ -84,13 +85,13 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	}
 	g.settings.Store(newSettings(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
-	g.credits = newCredits(config.Credits, config.PublisherCredits, g.feedStarved)
+	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.backlogs.limit.Store(config.BacklogMemory)
-	g.clientInput.limit.Store(config.InputMemory)
-	g.publishInput.limit.Store(config.InputMemory)
+	g.clientInput.Limit.Store(config.InputMemory)
+	g.publishInput.Limit.Store(config.InputMemory)
 	g.backlogs.compressed = &g.compressed.alive
 	g.streams = newStreams(config.MaxChannels)
-	g.addresses = newQuotas[netip.Addr]()
+	g.addresses = limits.NewQuotas[netip.Addr]()
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}
@@ -237,16 +238,16 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 // feedStarved makes every loop look whether its paused publishers may go on.
 func (g *Gateway) feedStarved() {
 	for _, in := range g.ingests {
-		in.starved.feed()
+		in.starved.Feed()
 	}
 	for _, s := range g.shards {
-		s.starved.feed()
+		s.starved.Feed()
 	}
 }
 
 // newAccount opens an account for a connection of the loop that st belongs to.
-func (g *Gateway) newAccount(st *starved, of maker) *account {
-	return &account{credits: g.credits, starved: st, maker: of}
+func (g *Gateway) newAccount(st *limits.Starved, of limits.Maker) *limits.Account {
+	return &limits.Account{Credits: g.credits, Starved: st, Maker: of}
 }
 
 // closeLoops gives the descriptors of loops back that were never run.
@@ -281,7 +282,7 @@ func (g *Gateway) sweepAddresses() {
 	for {
 		select {
 		case <-ticker.C:
-			g.addresses.sweep(poller.Now())
+			g.addresses.Sweep(poller.Now())
 		case <-g.running.Done():
 			return
 		}

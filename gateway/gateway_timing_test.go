@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 )
 
 var timedData = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`) // 128 bytes
@@ -23,8 +24,8 @@ func BenchmarkPublishUnheard(b *testing.B) {
 	for b.Loop() {
 		name := names[i%len(names)]
 		i++
-		cost := eventCost(name, nil, timedData)
-		from.take(cost)
+		cost := limits.EventCost(name, nil, timedData)
+		from.Take(cost)
 		s.publish(name, nil, timedData, from, cost, 0, &wakes)
 	}
 }
@@ -66,7 +67,7 @@ func BenchmarkRoster(b *testing.B) {
 // BenchmarkSubscribeLeave is the same as clients do it: both commands, with
 // their replies.
 func BenchmarkSubscribeLeave(b *testing.B) {
-	s := newTestShard(b, func(c *Config) { c.ClientCommands = Rate{} })
+	s := newTestShard(b, func(c *Config) { c.ClientCommands = limits.Rate{} })
 	sessions := make([]*session, crowd)
 	name := []byte("news")
 	for i := range sessions {

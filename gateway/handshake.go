@@ -76,7 +76,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	}
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
-	c.commandsDue = s.gateway.settings.Load().commands.start(s.loop.Now())
+	c.commandsDue = s.gateway.settings.Load().commands.Start(s.loop.Now())
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.AddressesUnknown++

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
@@ -36,7 +37,7 @@ type ingest struct {
 	gateway   *Gateway
 	loop      *poller.Loop
 	mailbox   *poller.Mailbox[func()]
-	starved   starved              // publishers that wait for credit
+	starved   limits.Starved       // publishers that wait for credit
 	postponed mem.Ring[*publisher] // publishers whose input is handled in a later turn
 	closing   *poller.Deadlines[*publisher]
 	places    publisherPlaces
@@ -53,7 +54,7 @@ type ingest struct {
 	transactions int           // of publishers, that are open
 	looked       time.Duration // when their ages were last looked at; the loop's time
 	warned       time.Duration // when an HTTP request was last logged; the loop's time
-	work         int           // for the publisher that is handled; see turnWork
+	work         int           // for the publisher that is handled; see limits.TurnWork
 	workLimit    int           // after which the rest of its input waits
 
 	// Scratch, empty between the handling of two sockets.
@@ -90,7 +91,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 		SweepInterval: g.config().MessageTimeout / messageChecks,
 		TurnDone:      func(took time.Duration) { in.longest.observe(took) },
 	})
-	in.starved.loop = in.loop
+	in.starved.Loop = in.loop
 	return in, err
 }
 
@@ -151,7 +152,7 @@ func (in *ingest) Turn() (busy bool) {
 		}
 		f()
 	}
-	in.starved.resume()
+	in.starved.Resume()
 	in.resumePostponed()
 	in.wakes.wake()
 	if !in.loop.Midway() {
@@ -174,7 +175,7 @@ func (in *ingest) limitReads() {
 }
 
 func (in *ingest) readLimit() int {
-	if in.gateway.credits.exhausted() || in.postponed.Len() >= manyPublishers {
+	if in.gateway.credits.Exhausted() || in.postponed.Len() >= manyPublishers {
 		return starvedRead
 	}
 	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)
@@ -182,7 +183,7 @@ func (in *ingest) readLimit() int {
 
 // Pending implements poller.Owner.
 func (in *ingest) Pending() bool {
-	return !in.mailbox.Empty() || in.starved.pending()
+	return !in.mailbox.Empty() || in.starved.Pending()
 }
 
 // Tick implements poller.Owner.
@@ -235,5 +236,13 @@ func (in *ingest) cutOff() {
 // addStats adds the loop's counters; the loop calls it.
 func (in *ingest) addStats(to *PublishStats) {
 	to.Add(&in.counters)
-	to.Paused += int64(len(in.starved.queue))
+	to.Paused += int64(len(in.starved.Queue))
+}
+
+// requestCost is the price of an event for each channel of a request.
+func requestCost(r *publish.Request) (cost int64) {
+	for _, name := range r.Channels {
+		cost += limits.EventCost(name, r.Key, r.Data)
+	}
+	return cost
 }

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 )
@@ -57,7 +58,7 @@ func (c *session) read(p []byte) {
 			work += done
 			spent = charged > 0 && c.charge(charged)
 		} else {
-			work += controlWork + n
+			work += limits.ControlWork + n
 			spent = c.charge(1)
 		}
 		if len(s.replies) >= repliesHeld {
@@ -71,7 +72,7 @@ func (c *session) read(p []byte) {
 		case spent:
 			c.throttle(p)
 			return
-		case work > turnWork && len(p) > 0:
+		case work > limits.TurnWork && len(p) > 0:
 			c.postpone(p)
 			return
 		}
@@ -81,7 +82,7 @@ func (c *session) read(p []byte) {
 // charge charges frames to the client's rate; spent tells that it must wait.
 func (c *session) charge(frames int) (spent bool) {
 	rate := &c.shard.gateway.settings.Load().commands
-	return rate.charge(&c.commandsDue, frames, c.shard.loop.Now())
+	return rate.Charge(&c.commandsDue, frames, c.shard.loop.Now())
 }
 
 // postpone leaves p for the next turn, so that others have theirs.
@@ -115,7 +116,7 @@ func (s *shard) resumeThrottled() {
 	for range s.throttled.Len() {
 		switch c := s.throttled.Pop(); {
 		case c.held == nil || c.held.waits != waitRate: // it has ended
-		case rate.recovered(c.commandsDue, now):
+		case rate.Recovered(c.commandsDue, now):
 			c.held.waits = waitTurn
 			s.postponed.Push(c)
 		default:
@@ -130,14 +131,14 @@ func (s *shard) resumePostponed() {
 	if s.postponed.Len() == 0 {
 		return
 	}
-	end := s.loop.Refresh() + resumeSlice
+	end := s.loop.Refresh() + limits.ResumeSlice
 	for range s.postponed.Len() {
 		switch c := s.postponed.Pop(); {
 		case c.held == nil || c.held.waits != waitTurn: // it has ended
 		case c.repliesWait():
 			c.held.waits = waitWhole // it goes on when the replies have left
 		default:
-			c.resume()
+			c.Resume()
 		}
 		if s.loop.Refresh() > end {
 			return
@@ -146,22 +147,22 @@ func (s *shard) resumePostponed() {
 }
 
 // handle handles a message. It returns how many frames are to be charged for it,
-// none for a command that the rate allows, and how much work it was, see turnWork.
+// none for a command that the rate allows, and how much work it was, see limits.TurnWork.
 func (c *session) handle(m websocket.Message) (charged, work int) {
 	s := c.shard
-	work = controlWork
+	work = limits.ControlWork
 	if m.Op == ws.OpText || m.Op == ws.OpBinary {
 		s.counters.ClientMessages++
-		work = messageWork + byteWork*len(m.Payload)
+		work = limits.MessageWork + limits.ByteWork*len(m.Payload)
 		if c.inbound != inboundPlain {
-			work += inflateWork
+			work += limits.InflateWork
 		}
 	}
 	switch m.Op {
 	case ws.OpText:
 		s.scanned = 0
 		channels, refused := c.command(m.Payload)
-		work += nameWork*channels + s.scanned
+		work += limits.NameWork*channels + s.scanned
 		return refusalCharge(refused, len(m.Payload)), work
 	case ws.OpBinary:
 		return refusalCharge(c.refuseBinary(), len(m.Payload)), work

@@ -9,6 +9,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 )
 
 // worstInputs are what a client can send to make much work of few bytes.
@@ -62,7 +63,7 @@ func BenchmarkInput(b *testing.B) {
 	for name, input := range worstInputs() {
 		b.Run(name, func(b *testing.B) {
 			s := newTestShard(b, func(c *Config) {
-				c.ClientCommands, c.ClientPublishes, c.ClientPublish = Rate{}, Rate{}, Patterns{"*"}
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
 			})
 			c, read := newReadSession(b, s)
 			defer read()

@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
@@ -43,7 +44,7 @@ const (
 type publisher struct {
 	conn     poller.Conn
 	ingest   *ingest
-	account  *account
+	account  *limits.Account
 	protocol publish.Protocol
 	lines    publish.Lines              // of NDJSON
 	resp     respState                  // of RESP
@@ -68,7 +69,7 @@ type publisher struct {
 func newPublisher(in *ingest) *publisher {
 	return &publisher{
 		ingest:  in,
-		account: in.gateway.newAccount(&in.starved, byPublisher),
+		account: in.gateway.newAccount(&in.starved, limits.ByPublisher),
 		resp:    respState{version: publish.RESP2, id: in.gateway.publisherIDs.Add(1)},
 	}
 }
@@ -128,7 +129,7 @@ func (p *publisher) Writable() {
 	case p.closing:
 		p.said()
 	case p.waits == waitsForReplies:
-		p.resume()
+		p.Resume()
 	}
 }
 
@@ -195,7 +196,7 @@ func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
 			n, outcome = p.stepRESP(b)
 		}
 		b = b[n:]
-		p.ingest.work += stepWork + byteWork*n
+		p.ingest.work += stepWork + limits.ByteWork*n
 		if outcome != stepDone {
 			return b, outcome
 		}
@@ -252,9 +253,9 @@ func (p *publisher) keep(rest []byte) {
 	p.noteInput()
 }
 
-// resume implements starver: it goes on with the input that had to wait, and
+// Resume implements starver: it goes on with the input that had to wait, and
 // then reads on.
-func (p *publisher) resume() {
+func (p *publisher) Resume() {
 	if p.closing {
 		p.finishTransaction()
 		return
@@ -293,7 +294,7 @@ func (p *publisher) refused(code command.Code, message string) {
 	in := p.ingest
 	in.work += refusedWork
 	in.counters.Errors[string(code)]++
-	p.account.sent.Errors++
+	p.account.Sent.Errors++
 	if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
 		attrs := []slog.Attr{slog.String("address", p.remote)}
 		if p.resp.name != "" {

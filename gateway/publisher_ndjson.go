@@ -5,6 +5,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 )
 
 // stepLine handles the next line of NDJSON.
@@ -44,7 +45,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	if refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
+	if refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
 		p.refuseLine(r.ID, refusal)
 		return stepDone
 	} else if !ok {
@@ -63,7 +64,7 @@ func (p *publisher) publishRequest(r *publish.Request) {
 		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
 	}
 	for _, name := range r.Channels {
-		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, eventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
+		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		in.counters.Events++
 		in.work += eventWork
 		if r.ID.Set {

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
@@ -151,7 +152,7 @@ func (p *publisher) noteInput() {
 	if p.held != nil {
 		n = cap(p.held.B)
 	}
-	if p.ingest.gateway.publishInput.add(n - p.heldBytes) {
+	if p.ingest.gateway.publishInput.Add(n - p.heldBytes) {
 		for _, other := range p.ingest.gateway.ingests {
 			other.loop.Wake()
 		}
@@ -164,24 +165,24 @@ func (p *publisher) noteInput() {
 // most, while all together hold too much and this loop has its part of that.
 func (in *ingest) relieveInput() (busy bool) {
 	memory := &in.gateway.publishInput
-	if !memory.over() || in.heldBytes == 0 {
+	if !memory.Over() || in.heldBytes == 0 {
 		return false
 	}
-	if in.heldBytes*int64(len(in.gateway.ingests)) < memory.held.Load() {
+	if in.heldBytes*int64(len(in.gateway.ingests)) < memory.Held.Load() {
 		return true // others have more
 	}
 	now := in.loop.Now()
-	heaviest := mem.NewBest(endsPerTurn, func(a, b weighed[*publisher]) int { return b.compare(a) })
+	heaviest := mem.NewBest(limits.EndsPerTurn, func(a, b limits.Weighed[*publisher]) int { return b.Compare(a) })
 	in.loop.EachConn(func(h poller.Handler) {
 		if p := h.(*publisher); p.heldBytes > 0 {
-			heaviest.Offer(weighed[*publisher]{p, unfinished{p.heldBytes, p.since}.weight(now)})
+			heaviest.Offer(limits.Weighed[*publisher]{Who: p, Weight: limits.Unfinished{Bytes: p.heldBytes, Since: p.since}.Weight(now)})
 		}
 	})
 	for _, each := range heaviest.Sorted() {
-		if !memory.over() {
+		if !memory.Over() {
 			return false
 		}
-		each.who.end(endedInputFull, "too many requests are unfinished")
+		each.Who.end(endedInputFull, "too many requests are unfinished")
 	}
-	return memory.over()
+	return memory.Over()
 }

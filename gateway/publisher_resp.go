@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 )
 
 // redisVersion is the version of Redis whose answers ours are modelled on;
@@ -58,7 +59,7 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	}
 	start := len(in.replies)
 	outcome = p.respCommand(c.Args, b[:n])
-	in.work += requestWork + lookWork*max(len(c.Args)-3, 0) + byteWork*(len(in.replies)-start)
+	in.work += requestWork + lookWork*max(len(c.Args)-3, 0) + limits.ByteWork*(len(in.replies)-start)
 	if outcome == stepWait || outcome == stepCut {
 		return 0, outcome
 	}
@@ -177,7 +178,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	if p.resp.tx.running() {
 		p.resp.tx.cost -= cost // EXEC has taken the credits for all
 	} else {
-		refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now())
 		if refusal != nil {
 			return p.respRefuse(refusal)
 		} else if !ok {
@@ -199,7 +200,7 @@ func (p *publisher) respEvent(args [][]byte) (channel, data []byte, cost int64, 
 	if err = command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err == nil {
 		data, err = publish.DataFromPayload(&in.payload, args[2], in.gateway.config().MaxEvent)
 	}
-	return channel, data, eventCost(channel, nil, data), err
+	return channel, data, limits.EventCost(channel, nil, data), err
 }
 
 // respUnknown words the error as Redis does, down to its limits; but who wants to subscribe is told

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
@@ -170,7 +171,7 @@ func (p *publisher) respExec([][]byte) verdict {
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
 	}
 	if tx.events > 0 {
-		refusal, ok := p.account.admit(&in.gateway.settings.Load().publisher, tx.events, tx.cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, tx.events, tx.cost, in.loop.Now())
 		if refusal != nil {
 			p.endTransaction()
 			p.refused(refusal.Code, refusal.Message)
@@ -198,7 +199,7 @@ func (p *publisher) runTransaction() verdict {
 		}
 		rest = rest[n:]
 		tx.done += n
-		in.work += requestWork + byteWork*n
+		in.work += requestWork + limits.ByteWork*n
 		spec, _ := respFind(c.Args)
 		spec.run(p, c.Args)
 		if len(rest) > 0 && in.workDone() {
@@ -206,7 +207,7 @@ func (p *publisher) runTransaction() verdict {
 		}
 	}
 	if tx.cost > 0 { // a limit has become smaller since an event was queued
-		p.account.give(tx.cost)
+		p.account.Give(tx.cost)
 	}
 	p.endTransaction()
 	return stepDone

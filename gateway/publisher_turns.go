@@ -1,5 +1,7 @@
 package gateway
 
+import "fleetcast/gateway/limits"
+
 // publisherWait is why a publisher is not read.
 type publisherWait uint8
 
@@ -10,8 +12,8 @@ const (
 	waitsForTurn                         // much of its input was handled in this turn
 )
 
-// What a step through a publisher's input costs, in the unit of turnWork. Each
-// byte of a request costs byteWork.
+// What a step through a publisher's input costs, in the unit of limits.TurnWork. Each
+// byte of a request costs limits.ByteWork.
 const (
 	stepWork    = 32  // of each, an empty array, say
 	requestWork = 256 // of a line or a command
@@ -22,7 +24,7 @@ const (
 
 // leastWork is how much of a publisher is handled at a time at least while many
 // others wait for their turn: some 60 microseconds.
-const leastWork = turnWork / 8
+const leastWork = limits.TurnWork / 8
 
 // manyPublishers is from how many publishers on, whose input waits for a later
 // turn, others are read starvedRead bytes at a time.
@@ -32,7 +34,7 @@ const manyPublishers = 256
 // less of each is handled at a time.
 func (in *ingest) beginWork() {
 	in.work = 0
-	in.workLimit = max(turnWork/(1+in.postponed.Len()), leastWork)
+	in.workLimit = max(limits.TurnWork/(1+in.postponed.Len()), leastWork)
 }
 
 // workDone tells whether enough of one publisher was handled.
@@ -45,7 +47,7 @@ func (p *publisher) wait(reason publisherWait) {
 	p.conn.PauseReading()
 	switch reason {
 	case waitsForCredit:
-		in.starved.add(p, p.account)
+		in.starved.Add(p, p.account)
 	case waitsForTurn:
 		in.postpone(p)
 	}
@@ -63,11 +65,11 @@ func (in *ingest) resumePostponed() {
 	if in.postponed.Len() == 0 {
 		return
 	}
-	end := in.loop.Refresh() + resumeSlice
+	end := in.loop.Refresh() + limits.ResumeSlice
 	for range in.postponed.Len() {
 		// One that has ended meanwhile has dropped its input.
 		if p := in.postponed.Pop(); p.closing || p.waits == waitsForTurn {
-			p.resume()
+			p.Resume()
 		}
 		if in.loop.Refresh() > end {
 			return

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway/limits"
 )
 
 // TestPublisherTurnWork has a publisher send much work of each kind in one read: it
@@ -17,21 +19,21 @@ func TestPublisherTurnWork(t *testing.T) {
 		count   int
 		most    int // requests in a turn
 	}{
-		{"blank lines", "{}\n", "\n", 500_000, turnWork / byteWork * 11 / 10},
-		{"blank lines of blanks", "{}\n", "  \r\n", 200_000, turnWork / byteWork / 3},
-		{"not JSON", "", "{\n", 5_000, turnWork / refusedWork},
-		{"no channel", "", "{}\n", 5_000, turnWork / refusedWork},
-		{"events", "", `{"channel":"a","data":1}` + "\n", 5_000, turnWork / (requestWork + eventWork)},
-		{"events to many channels", "", `{"channels":["a","b","c","d","e","f","g","h"],"data":1}` + "\n", 1_000, turnWork / (8 * eventWork)},
-		{"empty arrays", "PING\r\n", "*0\r\n", 50_000, turnWork / stepWork},
-		{"blank inline commands", "PING\r\n", "\r\n", 50_000, turnWork / stepWork},
-		{"inline pings", "", "PING\r\n", 20_000, turnWork / requestWork},
-		{"unknown commands", "", "x\r\n", 5_000, turnWork / refusedWork},
-		{"unavailable commands", "", "CLUSTER INFO\r\n", 5_000, turnWork / refusedWork},
-		{"commands without replies", "CLIENT REPLY OFF\r\n", "INFO\r\n", 5_000, turnWork / requestWork},
-		{"commands with many names", "", "PUBSUB NUMSUB" + strings.Repeat(" x", 1000) + "\r\n", 100, turnWork / (900 * lookWork)},
-		{"inline events", "", "PUBLISH a 1\r\n", 5_000, turnWork / (requestWork + eventWork)},
-		{"commands in a transaction", "MULTI\r\n", "PUBLISH a 1\r\n", 5_000, turnWork / requestWork},
+		{"blank lines", "{}\n", "\n", 500_000, limits.TurnWork / limits.ByteWork * 11 / 10},
+		{"blank lines of blanks", "{}\n", "  \r\n", 200_000, limits.TurnWork / limits.ByteWork / 3},
+		{"not JSON", "", "{\n", 5_000, limits.TurnWork / refusedWork},
+		{"no channel", "", "{}\n", 5_000, limits.TurnWork / refusedWork},
+		{"events", "", `{"channel":"a","data":1}` + "\n", 5_000, limits.TurnWork / (requestWork + eventWork)},
+		{"events to many channels", "", `{"channels":["a","b","c","d","e","f","g","h"],"data":1}` + "\n", 1_000, limits.TurnWork / (8 * eventWork)},
+		{"empty arrays", "PING\r\n", "*0\r\n", 50_000, limits.TurnWork / stepWork},
+		{"blank inline commands", "PING\r\n", "\r\n", 50_000, limits.TurnWork / stepWork},
+		{"inline pings", "", "PING\r\n", 20_000, limits.TurnWork / requestWork},
+		{"unknown commands", "", "x\r\n", 5_000, limits.TurnWork / refusedWork},
+		{"unavailable commands", "", "CLUSTER INFO\r\n", 5_000, limits.TurnWork / refusedWork},
+		{"commands without replies", "CLIENT REPLY OFF\r\n", "INFO\r\n", 5_000, limits.TurnWork / requestWork},
+		{"commands with many names", "", "PUBSUB NUMSUB" + strings.Repeat(" x", 1000) + "\r\n", 100, limits.TurnWork / (900 * lookWork)},
+		{"inline events", "", "PUBLISH a 1\r\n", 5_000, limits.TurnWork / (requestWork + eventWork)},
+		{"commands in a transaction", "MULTI\r\n", "PUBLISH a 1\r\n", 5_000, limits.TurnWork / requestWork},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := newTestShard(t).gateway.ingests[0]
@@ -76,11 +78,11 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 	if n := in.postponed.Len(); n != publishers {
 		t.Fatalf("%d publishers were postponed", n)
 	}
-	if held := in.gateway.publishInput.held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
+	if held := in.gateway.publishInput.Held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
 		t.Errorf("%d bytes are counted", held)
 	}
 	// The first had a turn of its own, and each of the others less.
-	if n := in.counters.Errors["bad_request"]; n > (turnWork+publishers*turnWork/4)/refusedWork {
+	if n := in.counters.Errors["bad_request"]; n > (limits.TurnWork+publishers*limits.TurnWork/4)/refusedWork {
 		t.Errorf("%d lines were handled in one turn", n)
 	}
 	before := in.counters.Errors["bad_request"]

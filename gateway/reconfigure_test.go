@@ -219,7 +219,7 @@ func TestConnectionLog(t *testing.T) {
 // A welcome tells the limits that hold when it is said.
 func TestReconfigureWelcome(t *testing.T) {
 	s, config := reconfigurable(t)
-	limits := func() string {
+	bounds := func() string {
 		t.Helper()
 		p := s.dialRaw()
 		p.sends(head + "\r\n")
@@ -237,7 +237,7 @@ func TestReconfigureWelcome(t *testing.T) {
 		if err := s.Reconfigure(config); err != nil {
 			t.Fatal(err)
 		}
-		if got := limits(); got != want {
+		if got := bounds(); got != want {
 			t.Errorf("the welcome tells the limits %s, want %s", got, want)
 		}
 	}

@@ -82,7 +82,7 @@ type session struct {
 	reader        websocket.Reader
 	held          *heldInput // input that cannot be handled yet, or nil
 	lastSeen      millis     // when bytes last came or left; see seenAt
-	commandsDue   uint32     // when its next command is; see compactBucket
+	commandsDue   uint32     // when its next command is; see limits.CommandRate
 	source        *source    // where it comes from, or nil
 	id            uint64
 }
@@ -356,6 +356,6 @@ func (c *session) goOnReading() {
 	case c.held == nil:
 		c.conn.ResumeReading()
 	case c.held.waits == waitWhole:
-		c.resume()
+		c.Resume()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 )
 
 // settings are a configuration and what is made of it. They are immutable; the
@@ -22,14 +23,14 @@ type settings struct {
 	hosts       hosts
 	compression *compression
 	rules       allRules
-	commands    commandRate
-	publishes   eventRate // of a client
-	publisher   eventRate // of a publisher
-	limits      []byte    // of a client, as its welcome tells them
+	commands    limits.CommandRate
+	publishes   limits.EventRate // of a client
+	publisher   limits.EventRate // of a publisher
+	limits      []byte           // of a client, as its welcome tells them
 
-	connects     bucket // of clients in all
-	connectQueue int    // how many wait for their turn
-	perAddress   quotaBounds
+	connects     limits.Bucket // of clients in all
+	connectQueue int           // how many wait for their turn
+	perAddress   limits.QuotaBounds
 }
 
 func newSettings(config Config, work *compressionWork) *settings {
@@ -41,8 +42,8 @@ func newSettings(config Config, work *compressionWork) *settings {
 		upgrader:    newUpgrader(config.AllowedOrigins),
 		hosts:       newHosts(config.AllowedHosts),
 		compression: newCompression(&config, work),
-		connects:    newBucket(config.Connects),
-		perAddress:  quotaBounds{config.AddressClients, newBucket(config.AddressConnects)},
+		connects:    limits.NewBucket(config.Connects),
+		perAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
 	}
 	s.upgrader.CheckHost = func(host []byte) *websocket.HandshakeError {
 		if s.hosts.allow(host) {
@@ -50,13 +51,13 @@ func newSettings(config Config, work *compressionWork) *settings {
 		}
 		return errForbiddenHost
 	}
-	if s.connects.interval > 0 {
+	if s.connects.Interval > 0 {
 		// Who could not be served in time need not wait.
-		s.connectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.connects.interval))
+		s.connectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.connects.Interval))
 	}
 	s.rules = newAllRules(s)
-	s.commands = newCommandRate(config.ClientCommands, config.PingInterval)
-	s.publishes, s.publisher = newEventRate(config.ClientPublishes), newEventRate(config.PublisherRate)
+	s.commands = limits.NewCommandRate(config.ClientCommands, config.PingInterval)
+	s.publishes, s.publisher = limits.NewEventRate(config.ClientPublishes), limits.NewEventRate(config.PublisherRate)
 	s.limits = command.AppendLimits(nil, clientLimits(&config))
 	for i := range s.readers {
 		s.readers[i] = websocket.ReaderConfig{
@@ -112,12 +113,12 @@ func (g *Gateway) Reconfigure(next Config) error {
 		g.admission.forgive()
 	}
 	if merged.AddressConnects != before.AddressConnects {
-		g.addresses.forgive()
+		g.addresses.Forgive()
 	}
-	g.credits.resize(merged.Credits, merged.PublisherCredits)
+	g.credits.Resize(merged.Credits, merged.PublisherCredits)
 	g.backlogs.limit.Store(merged.BacklogMemory)
-	g.clientInput.limit.Store(merged.InputMemory)
-	g.publishInput.limit.Store(merged.InputMemory)
+	g.clientInput.Limit.Store(merged.InputMemory)
+	g.publishInput.Limit.Store(merged.InputMemory)
 	g.streams.limit.Store(int64(merged.MaxChannels))
 	for _, s := range g.shards {
 		s.post(func() {}) // clients may wait that need not any more; it must look

@@ -6,6 +6,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
@@ -44,7 +45,7 @@ type shard struct {
 	active    mem.Ring[*channel] // that have more, in turn
 	parked    int                // channels whose fan-out waits for a compressed frame
 	slice     time.Duration      // how long a turn fans out
-	starved   starved            // clients whose publish waits for credit
+	starved   limits.Starved     // clients whose publish waits for credit
 	postponed mem.Ring[*session] // clients whose input is handled in the next turn
 	throttled mem.Ring[*session] // clients that have sent more frames than their rate allows
 	lagging   lagging            // clients with a backlog
@@ -56,10 +57,10 @@ type shard struct {
 	leaving   leaving
 	parting   parting
 	// publishing has the accounts of clients that publish, which are few.
-	publishing map[*session]*account
+	publishing map[*session]*limits.Account
 	// unfinished has the clients of whose input something is held, and those of whom
 	// something was when unfinishedDue last looked.
-	unfinished      map[*session]unfinished
+	unfinished      map[*session]limits.Unfinished
 	unfinishedDue   *poller.Deadlines[*session] // to look at them
 	unfinishedBytes int64
 	waiting         mem.Ring[arrival] // accepted sockets, for their turn
@@ -94,8 +95,8 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		index:      index,
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
-		publishing: make(map[*session]*account),
-		unfinished: make(map[*session]unfinished),
+		publishing: make(map[*session]*limits.Account),
+		unfinished: make(map[*session]limits.Unfinished),
 		slice:      fanOutSlice,
 		handshakes: poller.NewDeadlines[*session](g.config().HandshakeTimeout),
 		pongs:      poller.NewDeadlines[*session](g.config().PongTimeout),
@@ -116,7 +117,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 			s.longest.observe(took)
 		},
 	})
-	s.starved.loop = s.loop
+	s.starved.Loop = s.loop
 	return s, err
 }
 
@@ -135,7 +136,7 @@ func (s *shard) AcceptFailed(l *poller.Listener, err error) {
 // Turn implements poller.Owner.
 func (s *shard) Turn() (busy bool) {
 	s.takeMail()
-	s.starved.resume()
+	s.starved.Resume()
 	s.resumePostponed()
 	s.wakes.wake()
 	busy = s.fanOut()
@@ -175,7 +176,7 @@ func (s *shard) limitReads() {
 
 // Pending implements poller.Owner.
 func (s *shard) Pending() bool {
-	return !s.mailbox.Empty() || s.starved.pending() || s.patrol.unseen > 0
+	return !s.mailbox.Empty() || s.starved.Pending() || s.patrol.unseen > 0
 }
 
 // Tick implements poller.Owner.
@@ -192,15 +193,11 @@ func (s *shard) Tick() {
 	s.resumeThrottled()
 }
 
-// endsPerTurn bounds how many clients of a kind a turn ends because their time is
-// over: that of very many may be over at the same moment.
-const endsPerTurn = 16
-
 // endLate ends the clients that have not finished their handshake, or not closed,
 // in time, and tells whether there are more.
 func (s *shard) endLate() (busy bool) {
 	now := s.loop.Now()
-	for range endsPerTurn {
+	for range limits.EndsPerTurn {
 		c, _, ok := s.handshakes.Due(now)
 		if !ok {
 			break
@@ -209,7 +206,7 @@ func (s *shard) endLate() (busy bool) {
 			c.refuseHandshake(websocket.ErrTooSlow)
 		}
 	}
-	for range endsPerTurn {
+	for range limits.EndsPerTurn {
 		c, _, ok := s.closing.Due(now)
 		if !ok {
 			break

@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/forwarded"
 	"fleetcast/codec/proxyproto"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
@@ -72,9 +73,9 @@ type refusal struct {
 // source is where a client comes from. Most sessions have none: nothing is
 // counted, and the address is the socket's.
 type source struct {
-	client netip.AddrPort     // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
-	used   *quota[netip.Addr] // nil: not counted
-	header ProxyHeader        // that is still to come from a trusted proxy
+	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
+	used   *limits.Quota[netip.Addr] // nil: not counted
+	header ProxyHeader               // that is still to come from a trusted proxy
 }
 
 // trusts tells whether an address is a trusted proxy's.
@@ -89,7 +90,7 @@ func (s *settings) trusts(addr netip.Addr) bool {
 
 // counts tells whether anything is bounded per address.
 func (s *settings) counts() bool {
-	return s.perAddress.open > 0 || s.perAddress.rate.interval > 0
+	return s.perAddress.Open > 0 || s.perAddress.Rate.Interval > 0
 }
 
 // sourceOf finds out where a socket comes from, as far as can be told before
@@ -115,16 +116,16 @@ func (s *shard) sourceOf(fd int) (*source, refusal) {
 
 // count counts a connection of an address. Trusted proxies are not counted:
 // each stands for many clients.
-func (s *shard) count(addr netip.Addr) (*quota[netip.Addr], refusal) {
+func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
 	set := s.gateway.settings.Load()
 	if !set.counts() || !addr.IsValid() || set.trusts(addr) {
 		return nil, refusal{}
 	}
-	used, outcome, wait := s.gateway.addresses.open(network(addr), set.perAddress, s.loop.Now())
+	used, outcome, wait := s.gateway.addresses.Open(network(addr), set.perAddress, s.loop.Now())
 	switch outcome {
-	case quotaFull:
+	case limits.QuotaFull:
 		return nil, refusal{errAddressFull, s.retryLater()}
-	case quotaOften:
+	case limits.QuotaOften:
 		// Those who share the address do not come back in the same second.
 		return nil, refusal{errAddressRate, seconds32(wait) + s.retryLater() - 1}
 	}
@@ -164,7 +165,7 @@ func (s *shard) retryLater() int {
 // leave ends the counting of a connection.
 func (s *shard) leave(from *source) {
 	if from != nil && from.used != nil {
-		s.gateway.addresses.close(from.used, s.loop.Now())
+		s.gateway.addresses.Close(from.used, s.loop.Now())
 		from.used = nil
 	}
 }
@@ -231,7 +232,7 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	var refused refusal
 	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
 		set := c.shard.gateway.settings.Load()
-		set.connects.giveShared(&c.shard.gateway.admission.due) // for whoever comes next
+		set.connects.GiveShared(&c.shard.gateway.admission.due) // for whoever comes next
 		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
 		c.handshakeRefused(refused.err)
 		return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 )
 
@@ -35,13 +36,13 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	}
 	g.apiPublisher.addStats(&all.Publish)
 	all.BacklogMemory = g.backlogs.total()
-	all.ClientInput, all.Publish.InputBytes = g.clientInput.held.Load(), g.publishInput.held.Load()
+	all.ClientInput, all.Publish.InputBytes = g.clientInput.Held.Load(), g.publishInput.Held.Load()
 	all.Compression = g.compressed.stats()
-	all.Publish.CreditsUsed = g.credits.inUse()
-	all.ClientAddresses = g.addresses.kept.Load()
+	all.Publish.CreditsUsed = g.credits.InUse()
+	all.ClientAddresses = g.addresses.Kept.Load()
 	all.Publish.Streams = g.streams.count.Load()
 	room := &g.streams.room
-	all.Publish.StreamsUnused = room.unused[byPublisher].Load() + room.unused[byClient].Load()
+	all.Publish.StreamsUnused = room.unused[limits.ByPublisher].Load() + room.unused[limits.ByClient].Load()
 	all.Publish.StreamsEvicted, all.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
 	return all, nil
 }
@@ -74,7 +75,7 @@ func (s *shard) stats() Stats {
 	c.ConnectsQueued = int64(s.waiting.Len())
 	c.Connections += c.ConnectsQueued
 	c.Channels = int64(len(s.channels))
-	c.Paused = int64(len(s.starved.queue))
+	c.Paused = int64(len(s.starved.Queue))
 	c.MailboxDepth = int64(s.taken)
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 )
 
@@ -55,7 +56,7 @@ type stream struct {
 	interested []*channel  // one per shard with subscribers
 	usedIn     uint64      // the stripe's sweep count when it was last used
 	recent     stats.Meter // of its events
-	maker      maker
+	maker      limits.Maker
 	usedAgain  bool // since it was listed as unused, or was last looked at there
 
 	earlier, later *stream // in its stripe's list of unused streams of its maker
@@ -79,7 +80,7 @@ type streams struct {
 type stripe struct {
 	mu     sync.Mutex
 	byName map[string]*stream
-	unused [makers]unusedStreams
+	unused [limits.Makers]unusedStreams
 	sweeps uint64
 	life   uint64   // grows with every position of events that is forgotten
 	_      [48]byte // keeps neighbours' locks off this cache line
@@ -99,32 +100,32 @@ func newStreams(limit int) *streams {
 // them when its batch is through. The credits go back when the shards have
 // served the event, or at once if no one wants it. Where there is no room for a
 // stream that nobody subscribes to, the position is the only one of its epoch.
-func (s *streams) publish(name, key, data []byte, from *account, cost int64, at time.Duration, wakes *wakeSet) position {
+func (s *streams) publish(name, key, data []byte, from *limits.Account, cost int64, at time.Duration, wakes *wakeSet) position {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	st := stripe.byName[string(name)]
 	switch {
 	case st == nil:
-		if st = s.open(stripe, name, from.maker, false); st == nil {
+		if st = s.open(stripe, name, from.Maker, false); st == nil {
 			p := s.pass(stripe, name)
-			from.sent.Count(len(data), at)
+			from.Sent.Count(len(data), at)
 			stripe.mu.Unlock()
-			from.give(cost)
+			from.Give(cost)
 			return p
 		}
-	case st.maker != from.maker && from.maker == byPublisher:
+	case st.maker != from.Maker && from.Maker == limits.ByPublisher:
 		s.adopt(stripe, st)
 	default:
 		st.usedAgain = true
 	}
 	st.offset++
 	st.recent.Count(len(data), at)
-	from.sent.Count(len(data), at)
+	from.Sent.Count(len(data), at)
 	p := position{epoch: st.epoch, offset: st.offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
 		stripe.mu.Unlock()
-		from.give(cost)
+		from.Give(cost)
 		return p
 	}
 	e := newEvent(st, key, data, from, cost, at, len(st.interested))
@@ -146,7 +147,7 @@ func (s *streams) join(c *channel) (position, error) {
 	defer stripe.mu.Unlock()
 	st := stripe.byName[c.name]
 	if st == nil {
-		if st = s.open(stripe, []byte(c.name), byClient, true); st == nil {
+		if st = s.open(stripe, []byte(c.name), limits.ByClient, true); st == nil {
 			return position{}, tooManyChannels(s.limit.Load())
 		}
 	}

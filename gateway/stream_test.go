@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 	"fleetcast/poller"
 )
 
 // unlimited is an account that never runs dry.
-func unlimited() *account {
-	return &account{credits: newCredits(1<<40, 1<<40, func() {})}
+func unlimited() *limits.Account {
+	return &limits.Account{Credits: limits.NewCredits(1<<40, 1<<40, func() {})}
 }
 
 // mailShard is a shard without a loop: events may be posted to it.
@@ -20,10 +21,10 @@ func mailShard(index int) *shard {
 	return &shard{index: index, mailbox: poller.NewMailbox[mail]()}
 }
 
-func publishTo(t *testing.T, s *streams, from *account, wakes *wakeSet, name string) position {
+func publishTo(t *testing.T, s *streams, from *limits.Account, wakes *wakeSet, name string) position {
 	t.Helper()
-	cost := eventCost([]byte(name), nil, []byte("1"))
-	if !from.take(cost) {
+	cost := limits.EventCost([]byte(name), nil, []byte("1"))
+	if !from.Take(cost) {
 		t.Error("no credit")
 	}
 	return s.publish([]byte(name), nil, []byte("1"), from, cost, 0, wakes)
@@ -51,8 +52,8 @@ func mailed(t *testing.T, c *channel) (offsets []uint64) {
 func TestStreamJoinPublishLeave(t *testing.T) {
 	s, from, wakes := newStreams(10), unlimited(), newWakeSet(2)
 	first := publishTo(t, s, from, &wakes, "news")
-	if first.offset != 1 || first.subscribers != 0 || len(wakes.shards) != 0 || from.credits.inUse() != 0 {
-		t.Fatalf("an event for nobody: %+v, %d shards to wake, %d credits in use", first, len(wakes.shards), from.credits.inUse())
+	if first.offset != 1 || first.subscribers != 0 || len(wakes.shards) != 0 || from.Credits.InUse() != 0 {
+		t.Fatalf("an event for nobody: %+v, %d shards to wake, %d credits in use", first, len(wakes.shards), from.Credits.InUse())
 	}
 	a := &channel{name: "news", shard: mailShard(0)}
 	b := &channel{name: "news", shard: mailShard(1)}
@@ -76,7 +77,7 @@ func TestStreamJoinPublishLeave(t *testing.T) {
 	if len(wakes.shards) != 2 {
 		t.Fatalf("%d shards to wake, want 2, each once", len(wakes.shards))
 	}
-	if from.credits.inUse() == 0 {
+	if from.Credits.InUse() == 0 {
 		t.Fatal("events under way hold no credits")
 	}
 	s.leave(a)
@@ -84,7 +85,7 @@ func TestStreamJoinPublishLeave(t *testing.T) {
 	if got := fmt.Sprint(mailed(t, a), mailed(t, b)); got != "[2 3] [3 4]" {
 		t.Fatalf("the shards got the offsets %s, want [2 3] [3 4]", got)
 	}
-	if n := from.credits.inUse(); n != 0 || from.inUse.Load() != 0 {
+	if n := from.Credits.InUse(); n != 0 || from.InUse.Load() != 0 {
 		t.Fatalf("%d credits in use after every shard has served", n)
 	}
 	s.leave(b)
@@ -213,18 +214,18 @@ func checkRun(t *testing.T, offsets []uint64, last *uint64) {
 
 func TestEventReferences(t *testing.T) {
 	from := unlimited()
-	if !from.take(500) {
+	if !from.Take(500) {
 		t.Fatal("no credit")
 	}
 	e := newEvent(testStream("x"), nil, []byte(`"payload"`), from, 500, 0, 2)
 	frame := string(e.frame)
 	e.served()
-	if n := from.credits.inUse(); n != 500 {
+	if n := from.Credits.InUse(); n != 500 {
 		t.Errorf("%d credits in use after one of two shards has served", n)
 	}
 	e.hold() // as a backlog does
 	e.served()
-	if n := from.credits.inUse(); n != 0 {
+	if n := from.Credits.InUse(); n != 0 {
 		t.Errorf("%d credits in use after both shards have served", n)
 	}
 	if string(e.frame) != frame {

@@ -5,23 +5,14 @@ import (
 	"sync/atomic"
 
 	"fleetcast/codec/command"
-)
-
-// maker is who has made a stream: by publishing to it first, or by subscribing.
-// One that clients have made becomes a publisher's when a publisher uses it.
-type maker uint8
-
-const (
-	byPublisher maker = iota
-	byClient
-	makers
+	"fleetcast/gateway/limits"
 )
 
 // streamRoom is how the streams that are kept are shared out. A stream is unused
 // without subscribers; then only its position is kept.
 type streamRoom struct {
-	made   [makers]atomic.Int64
-	unused [makers]atomic.Int64
+	made   [limits.Makers]atomic.Int64
+	unused [limits.Makers]atomic.Int64
 	cursor atomic.Uint32 // stripe in which an unused stream was found last
 
 	evicted atomic.Uint64 // unused streams that were forgotten for new ones
@@ -51,7 +42,7 @@ func grants(room int64, subscriptions int) bool {
 
 // grantsNew is grants for a subscription to a stream that is not kept yet.
 func (s *streams) grantsNew(subscriptions int) bool {
-	subscribed := s.room.made[byClient].Load() - s.room.unused[byClient].Load()
+	subscribed := s.room.made[limits.ByClient].Load() - s.room.unused[limits.ByClient].Load()
 	return grants(clientsLimit(s.limit.Load())-subscribed, subscriptions)
 }
 
@@ -72,7 +63,7 @@ func tooManyChannels(limit int64) *command.Error {
 
 // open makes a stream, as an unused one, or returns nil if there is no room. The
 // caller holds the stripe's lock.
-func (s *streams) open(stripe *stripe, name []byte, by maker, subscribed bool) *stream {
+func (s *streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed bool) *stream {
 	if !s.makeRoom(stripe, by, subscribed) {
 		return nil
 	}
@@ -86,19 +77,19 @@ func (s *streams) open(stripe *stripe, name []byte, by maker, subscribed bool) *
 // makeRoom counts one more stream and forgets an unused one for it if need be:
 // one of clients' before one of publishers', and never one of publishers' for an
 // event of a client. The caller holds the stripe's lock.
-func (s *streams) makeRoom(stripe *stripe, by maker, subscribed bool) bool {
+func (s *streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) bool {
 	limit := s.limit.Load()
-	if by == byClient {
-		full := s.room.made[byClient].Load() >= clientsLimit(limit) ||
-			!subscribed && s.room.unused[byClient].Load() >= max(limit/unusedClientsPart, 1)
-		if full && !s.evict(stripe, byClient) {
+	if by == limits.ByClient {
+		full := s.room.made[limits.ByClient].Load() >= clientsLimit(limit) ||
+			!subscribed && s.room.unused[limits.ByClient].Load() >= max(limit/unusedClientsPart, 1)
+		if full && !s.evict(stripe, limits.ByClient) {
 			return false
 		}
 	}
-	if s.count.Add(1) <= limit || s.evict(stripe, byClient) {
+	if s.count.Add(1) <= limit || s.evict(stripe, limits.ByClient) {
 		return true
 	}
-	if (by == byPublisher || subscribed) && s.evict(stripe, byPublisher) {
+	if (by == limits.ByPublisher || subscribed) && s.evict(stripe, limits.ByPublisher) {
 		return true
 	}
 	s.count.Add(-1)
@@ -107,7 +98,7 @@ func (s *streams) makeRoom(stripe *stripe, by maker, subscribed bool) bool {
 
 // evict forgets an unused stream of the stripe whose lock the caller holds, or else
 // of another one that is not locked: one that has not been used for long.
-func (s *streams) evict(held *stripe, of maker) bool {
+func (s *streams) evict(held *stripe, of limits.Maker) bool {
 	if s.room.unused[of].Load() <= 0 {
 		return false
 	}
@@ -135,7 +126,7 @@ func (s *streams) evict(held *stripe, of maker) bool {
 // evictFrom forgets the stream that stands first in the stripe's list. Those that
 // were used again since they were listed go behind the others instead: so an event
 // need not move its stream, and each pays for one such step at most.
-func (s *streams) evictFrom(stripe *stripe, of maker) bool {
+func (s *streams) evictFrom(stripe *stripe, of limits.Maker) bool {
 	list := &stripe.unused[of]
 	for st := list.oldest; st != nil; st = list.oldest {
 		if !st.usedAgain {
@@ -178,7 +169,7 @@ func (s *streams) adopt(stripe *stripe, st *stream) {
 		s.setUsed(stripe, st)
 	}
 	s.room.made[st.maker].Add(-1)
-	st.maker = byPublisher
+	st.maker = limits.ByPublisher
 	s.room.made[st.maker].Add(1)
 	if unused {
 		s.setUnused(stripe, st)

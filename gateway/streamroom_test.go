@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 )
 
 // joined makes a shard's interest in a stream.
@@ -55,7 +56,7 @@ func (s *streams) sameStripe(n int) (names []string) {
 func TestUnusedStreamsGoFirst(t *testing.T) {
 	s, wakes := newStreams(8), newWakeSet(1)
 	publisher, client := unlimited(), unlimited()
-	client.maker = byClient
+	client.Maker = limits.ByClient
 	n := s.sameStripe(14)
 	joined(t, s, n[0])
 	joined(t, s, n[1])
@@ -109,7 +110,7 @@ func TestFullTable(t *testing.T) {
 		}
 		told[p] = true
 	}
-	if n := from.credits.inUse(); n != 0 {
+	if n := from.Credits.InUse(); n != 0 {
 		t.Errorf("events for nobody keep %d credits", n)
 	}
 	s.leave(first)
@@ -124,7 +125,7 @@ func TestFullTable(t *testing.T) {
 func TestClientsLeaveRoom(t *testing.T) {
 	const limit = 800
 	s, wakes, client := newStreams(limit), newWakeSet(1), unlimited()
-	client.maker = byClient
+	client.Maker = limits.ByClient
 	for i := range 5 * limit {
 		publishTo(t, s, client, &wakes, fmt.Sprint("published-", i))
 	}
@@ -173,15 +174,15 @@ func TestStreamCounts(t *testing.T) {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
 			wakes := newWakeSet(4)
-			accounts := [makers]*account{unlimited(), unlimited()}
-			accounts[byClient].maker = byClient
+			accounts := [limits.Makers]*limits.Account{unlimited(), unlimited()}
+			accounts[limits.ByClient].Maker = limits.ByClient
 			var mine []*channel
 			last := make(map[string]position)
 			for range 5_000 {
 				name := fmt.Sprint(worker, "-", random.IntN(50))
 				switch random.IntN(4) {
 				case 0, 1:
-					p := publishTo(t, s, accounts[random.IntN(int(makers))], &wakes, name)
+					p := publishTo(t, s, accounts[random.IntN(int(limits.Makers))], &wakes, name)
 					if before := last[name]; p.epoch == before.epoch && p.offset <= before.offset {
 						t.Errorf("%+v follows %+v", p, before)
 					}
@@ -204,7 +205,7 @@ func TestStreamCounts(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var made, unused [makers]int64
+	var made, unused [limits.Makers]int64
 	for i := range s.stripes {
 		for by := range s.stripes[i].unused {
 			n := int32(0)
@@ -228,7 +229,7 @@ func TestStreamCounts(t *testing.T) {
 				by, s.room.made[by].Load(), s.room.unused[by].Load(), made[by], unused[by])
 		}
 	}
-	if n := s.count.Load(); n != made[byPublisher]+made[byClient] || n > limit {
+	if n := s.count.Load(); n != made[limits.ByPublisher]+made[limits.ByClient] || n > limit {
 		t.Errorf("%d streams are counted, there are %v", n, made)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
 	"fleetcast/poller"
 )
 
@@ -89,7 +90,7 @@ func (g *Gateway) StallShards() (goOn func()) {
 }
 
 // CreditsInUse is how many credits events under way hold, in bytes.
-func (g *Gateway) CreditsInUse() int64 { return g.credits.inUse() }
+func (g *Gateway) CreditsInUse() int64 { return g.credits.InUse() }
 
 // PublishersPaused counts the publishers that wait for credit. It asks the
 // ingest loops alone, so it answers while the shards are stalled.
@@ -123,16 +124,16 @@ func (g *Gateway) StreamsWithInterest() (n int) {
 // them.
 func (g *Gateway) Feed(channel, data []byte, events int) {
 	wakes := newWakeSet(len(g.shards))
-	from := g.newAccount(&g.shards[0].starved, byPublisher)
+	from := g.newAccount(&g.shards[0].starved, limits.ByPublisher)
 	for range events {
-		cost := eventCost(channel, nil, data)
-		if !from.take(cost) {
+		cost := limits.EventCost(channel, nil, data)
+		if !from.Take(cost) {
 			panic("gateway: more events than credits")
 		}
 		g.streams.publish(channel, nil, data, from, cost, poller.Now(), &wakes)
 	}
 	wakes.wake()
-	for g.credits.inUse() > 0 {
+	for g.credits.InUse() > 0 {
 		time.Sleep(20 * time.Microsecond) // much less than a fan-out takes
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 )
 
 // TestTurnWork has a client send much work of each kind in one read: it is
@@ -41,7 +42,9 @@ func TestTurnWork(t *testing.T) {
 		{"publications", ws.OpText, `{"type":"publish","channel":"a","data":1}`, 1_000, 342},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newTestShard(t, func(c *Config) { c.ClientCommands, c.ClientPublishes, c.ClientPublish = Rate{}, Rate{}, Patterns{"*"} })
+			s := newTestShard(t, func(c *Config) {
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
+			})
 			c, read := newReadSession(t, s)
 			defer read()
 			var input []byte
@@ -81,7 +84,7 @@ func TestTurnWork(t *testing.T) {
 
 // Clients whose input waits do not all go on in the same turn.
 func TestPostponedInTurns(t *testing.T) {
-	s := newTestShard(t, func(c *Config) { c.ClientCommands = Rate{} })
+	s := newTestShard(t, func(c *Config) { c.ClientCommands = limits.Rate{} })
 	var input []byte
 	for range 5_000 {
 		input = websocket.AppendMaskedFrame(input, ws.OpText, []byte("x"), [4]byte{1, 2, 3, 4})
@@ -127,7 +130,7 @@ func TestReadsAreShared(t *testing.T) {
 		}
 	}
 	credits := in.gateway.credits
-	credits.take(credits.budget.Load())
+	credits.Take(credits.Budget.Load())
 	if got := in.readLimit(); got != starvedRead {
 		t.Errorf("without credit %d bytes are read", got)
 	}

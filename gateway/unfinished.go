@@ -1,63 +1,14 @@
 package gateway
 
 import (
-	"cmp"
 	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/gobwas/ws"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 )
-
-// inputMemory is what the process holds of the unfinished input of one kind of
-// peers, in bytes. Past its limit those go first that have held the most for the
-// longest. All methods may be called from any goroutine.
-type inputMemory struct {
-	limit     atomic.Int64
-	held      atomic.Int64
-	relieving atomic.Bool // the limit was passed, and not enough has been freed since
-}
-
-// add counts n bytes more; passed tells that the limit has just been passed.
-func (m *inputMemory) add(n int) (passed bool) {
-	return m.held.Add(int64(n)) > m.limit.Load() && n > 0 && !m.relieving.Swap(true)
-}
-
-// over tells whether peers are to be ended: from the limit down to a sixteenth
-// below it, so that not every message ends one.
-func (m *inputMemory) over() bool {
-	if !m.relieving.Load() {
-		return false
-	}
-	limit := m.limit.Load()
-	if m.held.Load() <= limit-limit/16 {
-		m.relieving.Store(false)
-		return false
-	}
-	return true
-}
-
-// unfinished is what is held of one client's input.
-type unfinished struct {
-	bytes int
-	since time.Duration // when it began, or we began to read the client again
-}
-
-// weight is larger for those that are to go first.
-func (u unfinished) weight(now time.Duration) int64 {
-	return int64(u.bytes) * int64((now-u.since)/time.Millisecond+1)
-}
-
-// weighed is a peer with the weight of its unfinished input.
-type weighed[T any] struct {
-	who    T
-	weight int64
-}
-
-func (w weighed[T]) compare(other weighed[T]) int { return cmp.Compare(w.weight, other.weight) }
 
 const (
 	// messageChecks is how many times an unfinished message is looked at within
@@ -100,25 +51,25 @@ func (c *session) noteInput(kept bool) {
 		return
 	case !known:
 		s.unfinishedDue.Add(c, now)
-		u.since = now
-	case u.bytes == 0 || s.wholeInput:
-		u.since = now
+		u.Since = now
+	case u.Bytes == 0 || s.wholeInput:
+		u.Since = now
 	}
-	if s.gateway.clientInput.add(n - u.bytes) {
+	if s.gateway.clientInput.Add(n - u.Bytes) {
 		for _, other := range s.gateway.shards {
 			other.loop.Wake()
 		}
 	}
-	s.unfinishedBytes += int64(n - u.bytes)
-	u.bytes = n
+	s.unfinishedBytes += int64(n - u.Bytes)
+	u.Bytes = n
 	s.unfinished[c] = u
 }
 
 // forgetInput is for a client that is gone.
 func (c *session) forgetInput() {
 	if u, known := c.shard.unfinished[c]; known {
-		c.shard.gateway.clientInput.add(-u.bytes)
-		c.shard.unfinishedBytes -= int64(u.bytes)
+		c.shard.gateway.clientInput.Add(-u.Bytes)
+		c.shard.unfinishedBytes -= int64(u.Bytes)
 		delete(c.shard.unfinished, c)
 	}
 }
@@ -128,7 +79,7 @@ func (c *session) forgetInput() {
 // client does not count.
 func (s *shard) endUnfinished() (busy bool) {
 	now, ended := s.loop.Now(), 0
-	for checks := 0; checks < checksPerTurn && ended < endsPerTurn; checks++ {
+	for checks := 0; checks < checksPerTurn && ended < limits.EndsPerTurn; checks++ {
 		c, _, ok := s.unfinishedDue.Due(now)
 		if !ok {
 			break
@@ -136,14 +87,14 @@ func (s *shard) endUnfinished() (busy bool) {
 		u, known := s.unfinished[c]
 		switch {
 		case !known: // it is gone
-		case u.bytes == 0:
+		case u.Bytes == 0:
 			delete(s.unfinished, c)
-		case c.state == sessionOpen && c.held == nil && now-u.since >= s.gateway.config().MessageTimeout:
+		case c.state == sessionOpen && c.held == nil && now-u.Since >= s.gateway.config().MessageTimeout:
 			c.finish(messageTimeout, ws.StatusPolicyViolation, "message unfinished for too long")
 			ended++
 		default:
 			if c.held != nil {
-				u.since = now
+				u.Since = now
 				s.unfinished[c] = u
 			}
 			s.unfinishedDue.Add(c, now)
@@ -156,29 +107,29 @@ func (s *shard) endUnfinished() (busy bool) {
 // while all together hold too much and this shard has its part of that.
 func (s *shard) relieveInput() (busy bool) {
 	memory := &s.gateway.clientInput
-	if !memory.over() || s.unfinishedBytes == 0 {
+	if !memory.Over() || s.unfinishedBytes == 0 {
 		return false
 	}
-	if s.unfinishedBytes*int64(len(s.gateway.shards)) < memory.held.Load() {
+	if s.unfinishedBytes*int64(len(s.gateway.shards)) < memory.Held.Load() {
 		return true // others have more
 	}
 	now := s.loop.Now()
-	heaviest := mem.NewBest(endsPerTurn, func(a, b weighed[*session]) int { return b.compare(a) })
+	heaviest := mem.NewBest(limits.EndsPerTurn, func(a, b limits.Weighed[*session]) int { return b.Compare(a) })
 	for c, u := range s.unfinished {
-		if u.bytes > 0 {
-			heaviest.Offer(weighed[*session]{c, u.weight(now)})
+		if u.Bytes > 0 {
+			heaviest.Offer(limits.Weighed[*session]{Who: c, Weight: u.Weight(now)})
 		}
 	}
 	for _, each := range heaviest.Sorted() {
-		if !memory.over() {
+		if !memory.Over() {
 			return false
 		}
-		switch c := each.who; c.state {
+		switch c := each.Who; c.state {
 		case sessionOpen:
 			c.finish(inputFull, websocket.StatusTryAgainLater, "too many unfinished messages")
 		case sessionHandshaking:
 			c.refuseHandshake(errInputFull)
 		}
 	}
-	return memory.over()
+	return memory.Over()
 }

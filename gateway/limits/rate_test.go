@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"sync/atomic"
@@ -25,7 +25,7 @@ func TestBucketKeepsRate(t *testing.T) {
 		{"seldom", Rate{0.1, 1}, time.Millisecond, 1, seconds/10 + 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBucket(tt.rate)
+			b := NewBucket(tt.rate)
 			var due time.Duration
 			var shared atomic.Int64
 			took, tookShared := 0, 0
@@ -38,7 +38,7 @@ func TestBucketKeepsRate(t *testing.T) {
 				} else if b.take(&early, tt.batch, now+wait) != 0 {
 					t.Fatalf("at %v: could not be taken after %v", now, wait)
 				}
-				if b.takeShared(&shared, tt.batch, now) == 0 {
+				if b.TakeShared(&shared, tt.batch, now) == 0 {
 					tookShared += tt.batch
 				}
 			}
@@ -53,7 +53,7 @@ func TestBucketKeepsRate(t *testing.T) {
 }
 
 func TestBucketWithoutBound(t *testing.T) {
-	b := newBucket(Rate{})
+	b := NewBucket(Rate{})
 	var due time.Duration
 	for range 1000 {
 		if wait := b.take(&due, 1000, 0); wait != 0 {
@@ -76,7 +76,7 @@ func TestRateCheck(t *testing.T) {
 		{Rate{1e10, 1}, false},
 		{Rate{1e-300, 1 << 30}, false},
 	} {
-		if err := tt.rate.check(); (err == nil) != tt.ok {
+		if err := tt.rate.Check(); (err == nil) != tt.ok {
 			t.Errorf("%+v: %v", tt.rate, err)
 		}
 	}

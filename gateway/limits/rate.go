@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"errors"
@@ -19,8 +19,8 @@ func (r Rate) Unlimited() bool { return r.PerSecond == 0 }
 // maxRate is the largest bound: the clock counts in nanoseconds.
 const maxRate = 1e9
 
-// check is for the error of a [Config].
-func (r Rate) check() error {
+// Check is for the error of a [Config].
+func (r Rate) Check() error {
 	switch {
 	case r == Rate{}:
 		return nil
@@ -34,28 +34,28 @@ func (r Rate) check() error {
 	return nil
 }
 
-// bucket is a Rate as the generic cell rate algorithm (ITU-T I.371, annex A) has
+// Bucket is a Rate as the generic cell rate algorithm (ITU-T I.371, annex A) has
 // it: each thing that is bounded keeps one number, the moment at which it would
 // be due if all had come evenly spaced. It may be ahead of the clock by no more
 // than the burst takes.
-type bucket struct {
-	interval  time.Duration // of one, on average; 0: no bound
+type Bucket struct {
+	Interval  time.Duration // of one, on average; 0: no bound
 	tolerance time.Duration // how far ahead of the clock one more may be taken
 }
 
-func newBucket(r Rate) bucket {
+func NewBucket(r Rate) Bucket {
 	if r.Unlimited() {
-		return bucket{}
+		return Bucket{}
 	}
 	interval := time.Duration(float64(time.Second) / r.PerSecond)
-	return bucket{interval: interval, tolerance: interval * time.Duration(r.Burst-1)}
+	return Bucket{Interval: interval, tolerance: interval * time.Duration(r.Burst-1)}
 }
 
 // take takes n at once and returns 0, or takes none and returns after how long
 // it may be tried again. What is more than a burst is allowed once the bucket is
 // full, and paid for afterwards. due belongs to the caller, at first 0; now is
 // the loops' clock.
-func (b bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Duration) {
+func (b Bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Duration) {
 	next, wait := b.next(*due, n, now)
 	if wait == 0 {
 		*due = next
@@ -63,9 +63,9 @@ func (b bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Du
 	return wait
 }
 
-// takeShared is take for a number that many goroutines share.
-func (b bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
-	if b.interval == 0 {
+// TakeShared is take for a number that many goroutines share.
+func (b Bucket) TakeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
+	if b.Interval == 0 {
 		return 0
 	}
 	for {
@@ -77,17 +77,17 @@ func (b bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait ti
 	}
 }
 
-// giveShared gives one back that was taken. It goes unnoticed once it would have
+// GiveShared gives one back that was taken. It goes unnoticed once it would have
 // been due.
-func (b bucket) giveShared(due *atomic.Int64) { due.Add(-int64(b.interval)) }
+func (b Bucket) GiveShared(due *atomic.Int64) { due.Add(-int64(b.Interval)) }
 
-func (b bucket) next(due time.Duration, n int, now time.Duration) (next, wait time.Duration) {
-	if b.interval == 0 {
+func (b Bucket) next(due time.Duration, n int, now time.Duration) (next, wait time.Duration) {
+	if b.Interval == 0 {
 		return due, 0
 	}
 	due = max(due, now)
-	cost := b.interval * time.Duration(n)
-	ahead := max(b.tolerance+b.interval-cost, 0)
+	cost := b.Interval * time.Duration(n)
+	ahead := max(b.tolerance+b.Interval-cost, 0)
 	if due-now > ahead {
 		return due, due - now - ahead
 	}

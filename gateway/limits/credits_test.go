@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"math/rand/v2"
@@ -16,7 +16,7 @@ const patienceForCredit = 30 * time.Second
 
 func TestCreditsTake(t *testing.T) {
 	woken := 0
-	c := newCredits(100, 100, func() { woken++ })
+	c := NewCredits(100, 100, func() { woken++ })
 	steps := []struct {
 		name  string
 		do    func() bool
@@ -24,9 +24,9 @@ func TestCreditsTake(t *testing.T) {
 		inUse int64
 		woken int
 	}{
-		{"take", func() bool { return c.take(60) }, true, 60, 0},
-		{"overdraw", func() bool { return c.take(1_000) }, true, 1_060, 0},
-		{"nothing is free", func() bool { return c.take(1) }, false, 1_060, 0},
+		{"take", func() bool { return c.Take(60) }, true, 60, 0},
+		{"overdraw", func() bool { return c.Take(1_000) }, true, 1_060, 0},
+		{"nothing is free", func() bool { return c.Take(1) }, false, 1_060, 0},
 		{"give unawaited", func() bool { c.give(1_000); return true }, true, 60, 0},
 		{"await below half", c.await, true, 60, 0},
 		{"give to below half", func() bool { c.give(5); return true }, true, 55, 0},
@@ -38,8 +38,8 @@ func TestCreditsTake(t *testing.T) {
 		if got := step.do(); got != step.want {
 			t.Errorf("%s: %v, want %v", step.name, got, step.want)
 		}
-		if c.inUse() != step.inUse || woken != step.woken {
-			t.Errorf("%s: %d in use, woken %d times; want %d, %d", step.name, c.inUse(), woken, step.inUse, step.woken)
+		if c.InUse() != step.inUse || woken != step.woken {
+			t.Errorf("%s: %d in use, woken %d times; want %d, %d", step.name, c.InUse(), woken, step.inUse, step.woken)
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestCreditsLoseNoWakeUp(t *testing.T) {
 	for i := range alarms {
 		alarms[i] = make(chan struct{}, 1)
 	}
-	c := newCredits(budget, budget, func() {
+	c := NewCredits(budget, budget, func() {
 		for _, alarm := range alarms {
 			select {
 			case alarm <- struct{}{}:
@@ -74,7 +74,7 @@ func TestCreditsLoseNoWakeUp(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(i), 3))
 			for range rounds {
 				cost := random.Int64N(budget) + 1
-				for !c.take(cost) {
+				for !c.Take(cost) {
 					for c.await() {
 						<-alarm
 					}
@@ -86,7 +86,7 @@ func TestCreditsLoseNoWakeUp(t *testing.T) {
 	awaitGroup(t, &all, "a taker sleeps for ever")
 	close(given)
 	awaitGroup(t, &givers, "a giver does not end")
-	if n := c.inUse(); n != 0 {
+	if n := c.InUse(); n != 0 {
 		t.Errorf("%d credits are in use after all were given back", n)
 	}
 }
@@ -107,13 +107,13 @@ func awaitGroup(t *testing.T, group *sync.WaitGroup, failure string) {
 type modelLoop struct {
 	loop    *poller.Loop
 	mailbox *poller.Mailbox[func()]
-	starved starved
+	starved Starved
 }
 
 func (m *modelLoop) Accepted(*poller.Listener, int)       {}
 func (m *modelLoop) AcceptFailed(*poller.Listener, error) {}
 func (m *modelLoop) Tick()                                {}
-func (m *modelLoop) Pending() bool                        { return !m.mailbox.Empty() || m.starved.pending() }
+func (m *modelLoop) Pending() bool                        { return !m.mailbox.Empty() || m.starved.Pending() }
 
 func (m *modelLoop) Turn() bool {
 	for {
@@ -123,14 +123,14 @@ func (m *modelLoop) Turn() bool {
 		}
 		f()
 	}
-	m.starved.resume()
+	m.starved.Resume()
 	return false
 }
 
 // modelPublisher takes credits as fast as it gets them, up to a number of
 // events, and has others give them back.
 type modelPublisher struct {
-	account *account
+	account *Account
 	left    int
 	random  *rand.Rand
 	give    chan<- modelEvent
@@ -138,15 +138,15 @@ type modelPublisher struct {
 }
 
 type modelEvent struct {
-	from *account
+	from *Account
 	cost int64
 }
 
-func (p *modelPublisher) resume() {
+func (p *modelPublisher) Resume() {
 	for ; p.left > 0; p.left-- {
 		cost := p.random.Int64N(300) + 1
-		if !p.account.take(cost) {
-			p.account.starved.add(p, p.account)
+		if !p.account.Take(cost) {
+			p.account.Starved.Add(p, p.account)
 			return
 		}
 		p.give <- modelEvent{p.account, cost}
@@ -174,9 +174,9 @@ func TestStarvedPublishersAllGetThrough(t *testing.T) {
 func starveOnLoops(t *testing.T, budget, limit int64) {
 	const loops, publishers, events = 3, 4, 150
 	var models []*modelLoop
-	credits := newCredits(budget, limit, func() {
+	credits := NewCredits(budget, limit, func() {
 		for _, m := range models {
-			m.starved.feed()
+			m.starved.Feed()
 		}
 	})
 	var running, through, givers sync.WaitGroup
@@ -186,7 +186,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		if m.loop, err = poller.NewLoop(m, poller.LoopConfig{}); err != nil {
 			t.Fatal(err)
 		}
-		m.starved.loop = m.loop
+		m.starved.Loop = m.loop
 		models = append(models, m)
 	}
 	give := make(chan modelEvent, loops*publishers*events)
@@ -194,7 +194,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 	for range 2 {
 		givers.Go(func() {
 			for e := range give {
-				e.from.give(e.cost)
+				e.from.Give(e.cost)
 				given.Add(1)
 			}
 		})
@@ -204,11 +204,11 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		for j := range publishers {
 			through.Add(1)
 			p := &modelPublisher{
-				account: &account{credits: credits, starved: &m.starved},
+				account: &Account{Credits: credits, Starved: &m.starved},
 				left:    events, random: rand.New(rand.NewPCG(uint64(i), uint64(j))),
 				give: give, through: &through,
 			}
-			m.mailbox.Post(p.resume)
+			m.mailbox.Post(p.Resume)
 		}
 		m.loop.Wake()
 	}
@@ -219,7 +219,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		m.loop.Stop()
 	}
 	awaitGroup(t, &running, "a loop does not stop")
-	if n := credits.inUse(); n != 0 || given.Load() != loops*publishers*events {
+	if n := credits.InUse(); n != 0 || given.Load() != loops*publishers*events {
 		t.Errorf("%d credits in use, %d events given back", n, given.Load())
 	}
 }

@@ -1,8 +1,7 @@
-package gateway
+package limits
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 // modelKey is what a key uses, plainly: the moments at which it came.
 type modelKey struct {
-	open []*quota[int]
+	open []*Quota[int]
 	came []time.Duration
 }
 
@@ -20,8 +19,8 @@ type modelKey struct {
 // and 3.
 func TestQuotas(t *testing.T) {
 	const keys, most, burst = 10, 4, 3
-	bounds := quotaBounds{most, newBucket(Rate{PerSecond: 1, Burst: burst})}
-	q := newQuotas[int]()
+	bounds := QuotaBounds{most, NewBucket(Rate{PerSecond: 1, Burst: burst})}
+	q := NewQuotas[int]()
 	random := rand.New(rand.NewPCG(1, 2))
 	models := make([]modelKey, keys)
 	now := time.Hour
@@ -31,21 +30,21 @@ func TestQuotas(t *testing.T) {
 		m := &models[key]
 		if len(m.open) > 0 && random.IntN(2) == 0 {
 			last := len(m.open) - 1
-			q.close(m.open[last], now)
+			q.Close(m.open[last], now)
 			m.open = m.open[:last]
 			continue
 		}
 		want := quotaLeft
 		for n := range m.came { // how many came since that one, this one included
 			if have := len(m.came) - n + 1; float64(have) > burst+(now-m.came[n]).Seconds() {
-				want = quotaOften
+				want = QuotaOften
 			}
 		}
 		if len(m.open) == most {
-			want = quotaFull
+			want = QuotaFull
 		}
-		used, got, wait := q.open(key, bounds, now)
-		if got != want || (got == quotaOften) != (wait > 0) || (got == quotaLeft) != (used != nil) {
+		used, got, wait := q.Open(key, bounds, now)
+		if got != want || (got == QuotaOften) != (wait > 0) || (got == quotaLeft) != (used != nil) {
 			t.Fatalf("key %d is answered with %d, wait %v, want %d", key, got, wait, want)
 		}
 		if got == quotaLeft {
@@ -57,11 +56,11 @@ func TestQuotas(t *testing.T) {
 	}
 	for i := range models {
 		for _, used := range models[i].open {
-			q.close(used, now)
+			q.Close(used, now)
 		}
 	}
-	q.sweep(now + time.Minute)
-	if n := q.kept.Load(); n != 0 {
+	q.Sweep(now + time.Minute)
+	if n := q.Kept.Load(); n != 0 {
 		t.Errorf("%d keys are kept when all are gone and their rates are full", n)
 	}
 }
@@ -69,45 +68,45 @@ func TestQuotas(t *testing.T) {
 // A key is kept for its rate no longer than that says something, and not for
 // ever many keys.
 func TestQuotasForget(t *testing.T) {
-	bounds := quotaBounds{0, newBucket(Rate{PerSecond: 1, Burst: 1})}
-	q := newQuotas[int]()
-	used, _, _ := q.open(1, bounds, time.Second)
-	q.close(used, time.Second)
-	if _, outcome, _ := q.open(1, bounds, time.Second); outcome != quotaOften {
+	bounds := QuotaBounds{0, NewBucket(Rate{PerSecond: 1, Burst: 1})}
+	q := NewQuotas[int]()
+	used, _, _ := q.Open(1, bounds, time.Second)
+	q.Close(used, time.Second)
+	if _, outcome, _ := q.Open(1, bounds, time.Second); outcome != QuotaOften {
 		t.Error("a key without connections has lost its rate")
 	}
-	used, _, _ = q.open(1, bounds, 2*time.Second)
-	q.close(used, 4*time.Second)
-	if n := q.kept.Load(); n != 0 {
+	used, _, _ = q.Open(1, bounds, 2*time.Second)
+	q.Close(used, 4*time.Second)
+	if n := q.Kept.Load(); n != 0 {
 		t.Errorf("%d keys are kept for a rate that is full", n)
 	}
 	// One key that comes and goes does not crowd itself out.
-	often := quotaBounds{0, newBucket(Rate{PerSecond: 1, Burst: 3 * maxIdleQuotas})}
+	often := QuotaBounds{0, NewBucket(Rate{PerSecond: 1, Burst: 3 * maxIdleQuotas})}
 	for range 3 * maxIdleQuotas {
-		used, _, _ := q.open(1, often, 5*time.Second)
-		q.close(used, 5*time.Second)
+		used, _, _ := q.Open(1, often, 5*time.Second)
+		q.Close(used, 5*time.Second)
 	}
-	if _, outcome, _ := q.open(1, often, 5*time.Second); outcome != quotaOften {
+	if _, outcome, _ := q.Open(1, often, 5*time.Second); outcome != QuotaOften {
 		t.Error("a key that has come often has lost its rate")
 	}
-	q = newQuotas[int]()
+	q = NewQuotas[int]()
 	const many = 2 * quotaStripes * maxIdleQuotas
 	for key := range many {
-		used, _, _ := q.open(key, bounds, 10*time.Second)
-		q.close(used, 10*time.Second)
+		used, _, _ := q.Open(key, bounds, 10*time.Second)
+		q.Close(used, 10*time.Second)
 	}
-	if n := q.kept.Load(); n > quotaStripes*maxIdleQuotas || n < quotaStripes*maxIdleQuotas/2 {
+	if n := q.Kept.Load(); n > quotaStripes*maxIdleQuotas || n < quotaStripes*maxIdleQuotas/2 {
 		t.Errorf("%d keys are kept", n)
 	}
 	for key := range many { // room for others as soon as the rates are full
-		used, outcome, _ := q.open(key+many, bounds, 12*time.Second)
+		used, outcome, _ := q.Open(key+many, bounds, 12*time.Second)
 		if outcome != quotaLeft {
 			t.Fatal("a new key is refused")
 		}
-		q.close(used, 14*time.Second)
+		q.Close(used, 14*time.Second)
 	}
-	q.sweep(14 * time.Second)
-	if n := q.kept.Load(); n != 0 {
+	q.Sweep(14 * time.Second)
+	if n := q.Kept.Load(); n != 0 {
 		t.Errorf("%d keys are left", n)
 	}
 }
@@ -116,14 +115,14 @@ func TestQuotasForget(t *testing.T) {
 // exceed the bound, and leave nothing.
 func TestQuotasAtOnce(t *testing.T) {
 	const loops, rounds, most = 4, 2_000, 2
-	q := newQuotas[int]()
+	q := NewQuotas[int]()
 	var open [3]atomic.Int64 // by key
 	var running sync.WaitGroup
 	for range loops {
 		running.Go(func() {
 			for i := range rounds {
 				key := i % len(open)
-				used, outcome, _ := q.open(key, quotaBounds{open: most}, 0)
+				used, outcome, _ := q.Open(key, QuotaBounds{Open: most}, 0)
 				if outcome != quotaLeft {
 					continue
 				}
@@ -131,22 +130,12 @@ func TestQuotasAtOnce(t *testing.T) {
 					t.Errorf("%d connections are open", n)
 				}
 				open[key].Add(-1)
-				q.close(used, 0)
+				q.Close(used, 0)
 			}
 		})
 	}
 	running.Wait()
-	if n := q.kept.Load(); n != 0 {
+	if n := q.Kept.Load(); n != 0 {
 		t.Errorf("%d keys are left", n)
-	}
-}
-
-func TestNetworks(t *testing.T) {
-	for addr, want := range map[string]string{
-		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "::1": "::",
-	} {
-		if got := network(netip.MustParseAddr(addr)); got.String() != want {
-			t.Errorf("%s counts as %s", addr, got)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"fmt"
@@ -9,31 +9,31 @@ import (
 	"fleetcast/codec/command"
 )
 
-// commandRate bounds the commands of a client.
-type commandRate struct {
+// CommandRate bounds the commands of a client.
+type CommandRate struct {
 	compactBucket
 	refusal string
 }
 
-// newCommandRate is for clients who are swept once in each interval swept.
-func newCommandRate(r Rate, swept time.Duration) commandRate {
-	return commandRate{newCompactBucket(r, swept), tooMany("commands", r)}
+// NewCommandRate is for clients who are swept once in each interval swept.
+func NewCommandRate(r Rate, swept time.Duration) CommandRate {
+	return CommandRate{newCompactBucket(r, swept), tooMany("commands", r)}
 }
 
-// eventRate bounds the events of a publisher or a client. When the next one is
+// EventRate bounds the events of a publisher or a client. When the next one is
 // due stands in its account.
-type eventRate struct {
-	bucket
+type EventRate struct {
+	Bucket
 	refusal string
 }
 
-func newEventRate(r Rate) eventRate { return eventRate{newBucket(r), tooMany("events", r)} }
+func NewEventRate(r Rate) EventRate { return EventRate{NewBucket(r), tooMany("events", r)} }
 
-// refuse is the answer to who must wait.
-func (r *eventRate) refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
+// Refuse is the answer to who must wait.
+func (r *EventRate) Refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
 
-// refuse is the answer to who must wait.
-func (r *commandRate) refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
+// Refuse is the answer to who must wait.
+func (r *CommandRate) Refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
 
 func rateLimited(message string, wait time.Duration) *command.Error {
 	return &command.Error{Code: command.RateLimited, Message: message, RetryAfter: wait}

@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"hash/maphash"
@@ -15,34 +15,34 @@ const (
 	maxIdleQuotas = 256
 )
 
-// quotas bounds, for each key of one kind, how many connections there are at a
+// Quotas bounds, for each key of one kind, how many connections there are at a
 // time and how often they come. It is touched when a connection opens and when
 // it closes, never for a message. A key is kept while it has a connection, and
 // after that until its rate allows as much as if it had never come. Any goroutine
 // may call its methods.
-type quotas[K comparable] struct {
+type Quotas[K comparable] struct {
 	seed    maphash.Seed
 	stripes [quotaStripes]quotaStripe[K]
-	kept    atomic.Int64 // keys
+	Kept    atomic.Int64 // keys
 }
 
 type quotaStripe[K comparable] struct {
 	lock sync.Mutex
-	keys map[K]*quota[K]
+	keys map[K]*Quota[K]
 	idle int // of them, those without a connection
 }
 
-// quota is what one key uses. Its stripe's lock guards it, but for the key.
-type quota[K comparable] struct {
+// Quota is what one key uses. Its stripe's lock guards it, but for the key.
+type Quota[K comparable] struct {
 	key  K
 	open int           // connections
 	due  time.Duration // of the bucket
 }
 
-// quotaBounds are the same for all keys.
-type quotaBounds struct {
-	open int // connections of a key at a time; 0: no bound
-	rate bucket
+// QuotaBounds are the same for all keys.
+type QuotaBounds struct {
+	Open int // connections of a key at a time; 0: no bound
+	Rate Bucket
 }
 
 // quotaOutcome is the answer to a connection.
@@ -50,43 +50,43 @@ type quotaOutcome uint8
 
 const (
 	quotaLeft  quotaOutcome = iota // it is counted
-	quotaFull                      // its key has as many as it may
-	quotaOften                     // its key's have come too often
+	QuotaFull                      // its key has as many as it may
+	QuotaOften                     // its key's have come too often
 )
 
-func newQuotas[K comparable]() *quotas[K] {
-	q := &quotas[K]{seed: maphash.MakeSeed()}
+func NewQuotas[K comparable]() *Quotas[K] {
+	q := &Quotas[K]{seed: maphash.MakeSeed()}
 	for i := range q.stripes {
-		q.stripes[i].keys = make(map[K]*quota[K])
+		q.stripes[i].keys = make(map[K]*Quota[K])
 	}
 	return q
 }
 
-func (q *quotas[K]) stripe(key K) *quotaStripe[K] {
+func (q *Quotas[K]) stripe(key K) *quotaStripe[K] {
 	return &q.stripes[maphash.Comparable(q.seed, key)%quotaStripes]
 }
 
-// open counts a connection of key, if it stays within bounds: then used is to be
+// Open counts a connection of key, if it stays within bounds: then used is to be
 // given to close, once. wait is after how long one that comes too often may try
 // again.
-func (q *quotas[K]) open(key K, bounds quotaBounds, now time.Duration) (used *quota[K], outcome quotaOutcome, wait time.Duration) {
+func (q *Quotas[K]) Open(key K, bounds QuotaBounds, now time.Duration) (used *Quota[K], outcome quotaOutcome, wait time.Duration) {
 	s := q.stripe(key)
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	used, known := s.keys[key]
 	if !known {
-		used = &quota[K]{key: key}
+		used = &Quota[K]{key: key}
 	}
-	if bounds.open > 0 && used.open >= bounds.open {
-		return nil, quotaFull, 0
+	if bounds.Open > 0 && used.open >= bounds.Open {
+		return nil, QuotaFull, 0
 	}
-	if wait = bounds.rate.take(&used.due, 1, now); wait > 0 {
-		return nil, quotaOften, wait
+	if wait = bounds.Rate.take(&used.due, 1, now); wait > 0 {
+		return nil, QuotaOften, wait
 	}
 	switch {
 	case !known:
 		s.keys[key] = used
-		q.kept.Add(1)
+		q.Kept.Add(1)
 	case used.open == 0:
 		s.idle--
 	}
@@ -94,8 +94,8 @@ func (q *quotas[K]) open(key K, bounds quotaBounds, now time.Duration) (used *qu
 	return used, quotaLeft, 0
 }
 
-// close takes back what open has counted.
-func (q *quotas[K]) close(used *quota[K], now time.Duration) {
+// Close takes back what open has counted.
+func (q *Quotas[K]) Close(used *Quota[K], now time.Duration) {
 	s := q.stripe(used.key)
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -111,8 +111,8 @@ func (q *quotas[K]) close(used *quota[K], now time.Duration) {
 	}
 }
 
-// forgive has no key wait any more for what it has taken: the rate has changed.
-func (q *quotas[K]) forgive() {
+// Forgive has no key wait any more for what it has taken: the rate has changed.
+func (q *Quotas[K]) Forgive() {
 	for i := range q.stripes {
 		s := &q.stripes[i]
 		s.lock.Lock()
@@ -123,8 +123,8 @@ func (q *quotas[K]) forgive() {
 	}
 }
 
-// sweep forgets the keys that nothing is left to be known of.
-func (q *quotas[K]) sweep(now time.Duration) {
+// Sweep forgets the keys that nothing is left to be known of.
+func (q *Quotas[K]) Sweep(now time.Duration) {
 	for i := range q.stripes {
 		s := &q.stripes[i]
 		s.lock.Lock()
@@ -133,7 +133,7 @@ func (q *quotas[K]) sweep(now time.Duration) {
 	}
 }
 
-func (q *quotas[K]) sweepStripe(s *quotaStripe[K], now time.Duration) {
+func (q *Quotas[K]) sweepStripe(s *quotaStripe[K], now time.Duration) {
 	if s.idle == 0 {
 		return
 	}
@@ -145,8 +145,8 @@ func (q *quotas[K]) sweepStripe(s *quotaStripe[K], now time.Duration) {
 }
 
 // forget drops a key without a connection.
-func (q *quotas[K]) forget(s *quotaStripe[K], used *quota[K]) {
+func (q *Quotas[K]) forget(s *quotaStripe[K], used *Quota[K]) {
 	delete(s.keys, used.key)
 	s.idle--
-	q.kept.Add(-1)
+	q.Kept.Add(-1)
 }

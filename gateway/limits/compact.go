@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"math"
@@ -43,12 +43,12 @@ const maxCompact = math.MaxUint32 / 16
 // no burst larger than maxCompact.
 func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 	c := compactBucket{shift: compactShift}
-	b := newBucket(r)
+	b := NewBucket(r)
 	burst := uint64(min(max(r.Burst, 1), maxCompact-slackFrames))
 	for ; ; c.shift++ {
 		interval := uint64(0)
 		if !r.Unlimited() {
-			interval = max(uint64(b.interval+1<<c.shift/2)>>c.shift, 1)
+			interval = max(uint64(b.Interval+1<<c.shift/2)>>c.shift, 1)
 		}
 		// A number is at most this far ahead, and stays for at most settled, late as
 		// that may be, before it is looked at: both together are far from a wrap.
@@ -62,12 +62,12 @@ func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 	}
 }
 
-// start is the number of who has taken nothing yet.
-func (b compactBucket) start(now time.Duration) (due uint32) { return b.clock(now) }
+// Start is the number of who has taken nothing yet.
+func (b compactBucket) Start(now time.Duration) (due uint32) { return b.clock(now) }
 
-// take takes one and returns 0, or does not and returns after how long it may be
+// Take takes one and returns 0, or does not and returns after how long it may be
 // tried again. due belongs to the caller, at first 0; now is the loops' clock.
-func (b compactBucket) take(due *uint32, now time.Duration) (wait time.Duration) {
+func (b compactBucket) Take(due *uint32, now time.Duration) (wait time.Duration) {
 	if b.interval == 0 {
 		return 0
 	}
@@ -80,16 +80,16 @@ func (b compactBucket) take(due *uint32, now time.Duration) (wait time.Duration)
 	return 0
 }
 
-// behind is after how long to try again behind n others, for which there is the
+// Behind is after how long to try again behind n others, for which there is the
 // same wait: when it is one's turn, or, if that is earlier, when the whole burst is
 // allowed, so that who tries all of them together then has the most of it.
-func (b compactBucket) behind(wait time.Duration, n int) time.Duration {
+func (b compactBucket) Behind(wait time.Duration, n int) time.Duration {
 	burst := (time.Duration(b.tolerance) + time.Duration(b.interval)) << b.shift
 	return min(wait+time.Duration(b.interval)<<b.shift*time.Duration(n), max(wait, burst))
 }
 
-// settle brings a number that lies in the past up to the clock.
-func (b compactBucket) settle(due *uint32, now time.Duration) {
+// Settle brings a number that lies in the past up to the clock.
+func (b compactBucket) Settle(due *uint32, now time.Duration) {
 	clock := b.clock(now)
 	*due = clock + b.ahead(*due, clock)
 }
@@ -110,9 +110,9 @@ func (b compactBucket) ceiling() uint32 { return b.tolerance + b.interval + b.sl
 
 func (b compactBucket) slack() uint32 { return b.frame * slackFrames }
 
-// charge takes n frames, whether the rate allows them or not. It tells whether
+// Charge takes n frames, whether the rate allows them or not. It tells whether
 // the slack is used up: then no more should be accepted until recovered.
-func (b compactBucket) charge(due *uint32, n int, now time.Duration) (spent bool) {
+func (b compactBucket) Charge(due *uint32, n int, now time.Duration) (spent bool) {
 	if b.interval == 0 {
 		return false
 	}
@@ -122,7 +122,7 @@ func (b compactBucket) charge(due *uint32, n int, now time.Duration) (spent bool
 	return uint32(ahead) == b.ceiling()
 }
 
-// recovered tells whether half of the slack is free again.
-func (b compactBucket) recovered(due uint32, now time.Duration) bool {
+// Recovered tells whether half of the slack is free again.
+func (b compactBucket) Recovered(due uint32, now time.Duration) bool {
 	return b.interval == 0 || b.ahead(due, b.clock(now)) <= b.ceiling()-b.slack()/2
 }

@@ -1,0 +1,157 @@
+package limits
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"fleetcast/codec/command"
+	"fleetcast/gateway/stats"
+	"fleetcast/poller"
+)
+
+// Maker is who has made a stream: by publishing to it first, or by subscribing.
+// One that clients have made becomes a publisher's when a publisher uses it.
+type Maker uint8
+
+const (
+	ByPublisher Maker = iota
+	ByClient
+	Makers
+)
+
+// Account is what one publisher, or one client that publishes, has under way.
+// Its share, far below the process-wide budget, keeps one that floods from
+// using up what the others need, and its events from growing old in queues.
+//
+// The loop of its connection takes; any goroutine gives.
+type Account struct {
+	Credits *Credits
+	InUse   atomic.Int64
+	waiting atomic.Bool
+	Starved *Starved // of the connection's loop
+	Maker   Maker    // of the streams that it is the first to publish to
+
+	// Of who takes: when the next event is due, and the rate by which it is.
+	due time.Duration
+	by  Bucket
+	// Sent is what was published with it.
+	Sent stats.Sent
+}
+
+// Wait takes n events if the rate allows them, or returns after how long it may.
+// Under a rate that is new to the account, it begins anew.
+func (a *Account) Wait(rate Bucket, n int, now time.Duration) time.Duration {
+	if a.by != rate {
+		a.by, a.due = rate, 0
+	}
+	return rate.take(&a.due, n, now)
+}
+
+// Take takes n bytes if neither the account nor the budget is used up. Either
+// may be overdrawn by one request.
+func (a *Account) Take(n int64) bool {
+	if a.InUse.Load() >= a.Credits.share.Load() || !a.Credits.Take(n) {
+		return false
+	}
+	a.InUse.Add(n)
+	return true
+}
+
+// Admit takes n bytes for as many events, unless a rate forbids these for now,
+// which the refusal says; ok is false without credit too. Then nothing is taken.
+func (a *Account) Admit(rate *EventRate, events int, n int64, now time.Duration) (refusal *command.Error, ok bool) {
+	due := a.due
+	if wait := a.Wait(rate.Bucket, events, now); wait > 0 {
+		return rate.Refuse(wait), false
+	}
+	if !a.Take(n) {
+		a.due = due
+		return nil, false
+	}
+	return nil, true
+}
+
+// Give returns n bytes.
+func (a *Account) Give(n int64) {
+	a.InUse.Add(-n)
+	if a.waiting.Load() && a.ready() && a.waiting.Swap(false) {
+		a.Starved.Feed()
+	}
+	a.Credits.give(n)
+}
+
+// await tells whether the connection must go on waiting, and then sees to it
+// that its loop is told when it need not. Either the giver sees that someone
+// waits, or it gave early enough to be seen here.
+func (a *Account) await() bool {
+	a.waiting.Store(true)
+	if !a.ready() {
+		return true
+	}
+	a.waiting.Store(false) // it waits for the budget, if at all
+	return a.Credits.await()
+}
+
+// ready tells whether the account itself has enough to go on.
+func (a *Account) ready() bool { return a.InUse.Load() <= a.Credits.share.Load()/2 }
+
+// Starved are the connections of one loop that wait for credit.
+type Starved struct {
+	Loop  *poller.Loop
+	Queue []starvation
+	fed   atomic.Bool // set by givers: some of the queue may go on
+}
+
+// starver is a connection that waits.
+type starver interface {
+	Resume()
+}
+
+// starvation is a connection that waits and the account that it waits for, which
+// may outlive it.
+type starvation struct {
+	starver starver
+	account *Account
+}
+
+// Add lets s wait for a, behind those that wait already.
+func (st *Starved) Add(s starver, a *Account) {
+	st.Queue = append(st.Queue, starvation{s, a})
+	if !a.await() {
+		st.fed.Store(true) // credit came meanwhile
+	}
+}
+
+// Feed has the loop look at its queue. Any goroutine may call it.
+func (st *Starved) Feed() {
+	st.fed.Store(true)
+	st.Loop.Wake()
+}
+
+// Pending tells whether resume has something to do.
+func (st *Starved) Pending() bool { return len(st.Queue) > 0 && st.fed.Load() }
+
+// Resume lets those go on that need not wait, in the order in which they began
+// to. After a while it leaves the rest for the next turn.
+func (st *Starved) Resume() {
+	if !st.Pending() {
+		return
+	}
+	st.fed.Store(false)
+	waiting := st.Queue
+	st.Queue = nil
+	end := poller.Now() + ResumeSlice
+	for i, s := range waiting {
+		if s.account.await() {
+			st.Queue = append(st.Queue, s)
+			continue
+		}
+		s.starver.Resume()
+		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
+			st.Queue = append(slices.Clone(rest), st.Queue...)
+			st.fed.Store(true) // of them, nobody has looked
+			return
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package limits
+
+import (
+	"cmp"
+	"sync/atomic"
+	"time"
+)
+
+// InputMemory is what the process holds of the unfinished input of one kind of
+// peers, in bytes. Past its limit those go first that have held the most for the
+// longest. All methods may be called from any goroutine.
+type InputMemory struct {
+	Limit     atomic.Int64
+	Held      atomic.Int64
+	relieving atomic.Bool // the limit was passed, and not enough has been freed since
+}
+
+// Add counts n bytes more; passed tells that the limit has just been passed.
+func (m *InputMemory) Add(n int) (passed bool) {
+	return m.Held.Add(int64(n)) > m.Limit.Load() && n > 0 && !m.relieving.Swap(true)
+}
+
+// Over tells whether peers are to be ended: from the limit down to a sixteenth
+// below it, so that not every message ends one.
+func (m *InputMemory) Over() bool {
+	if !m.relieving.Load() {
+		return false
+	}
+	limit := m.Limit.Load()
+	if m.Held.Load() <= limit-limit/16 {
+		m.relieving.Store(false)
+		return false
+	}
+	return true
+}
+
+// Unfinished is what is held of one client's input.
+type Unfinished struct {
+	Bytes int
+	Since time.Duration // when it began, or we began to read the client again
+}
+
+// Weight is larger for those that are to go first.
+func (u Unfinished) Weight(now time.Duration) int64 {
+	return int64(u.Bytes) * int64((now-u.Since)/time.Millisecond+1)
+}
+
+// Weighed is a peer with the weight of its unfinished input.
+type Weighed[T any] struct {
+	Who    T
+	Weight int64
+}
+
+func (w Weighed[T]) Compare(other Weighed[T]) int { return cmp.Compare(w.Weight, other.Weight) }
