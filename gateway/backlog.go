@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/rules"
 )
 
 // repliesHeld is how much in replies may wait for a client before its commands are
@@ -51,13 +52,15 @@ const (
 	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *event, f format, policy SlowPolicy, now beat, missing uint64) waiting {
+func newWaiting(e *event, f format, policy rules.SlowPolicy, now beat, missing uint64) waiting {
 	return waiting{e, missing<<missingBits | uint64(now&beatMask)<<beatBits | uint64(e.tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
 }
 
 func (w *waiting) frame() []byte { return w.event.frameIn(format(w.detail & formatMask)) }
 
-func (w *waiting) policy() SlowPolicy { return SlowPolicy(w.detail & policyMask >> policyBits) }
+func (w *waiting) policy() rules.SlowPolicy {
+	return rules.SlowPolicy(w.detail & policyMask >> policyBits)
+}
 
 // age is for how many beats the event has waited.
 func (w *waiting) age(now beat) beat { return (now - beat(w.detail>>beatBits)) & beatMask }
@@ -78,7 +81,7 @@ func (w *waiting) told() { w.detail = w.detail&(1<<missingBits-1) | dueBit }
 func (w *waiting) due() bool { return w.detail&dueBit != 0 }
 
 // mayDrop tells whether the event may be dropped, and a gap tell of it.
-func (w *waiting) mayDrop() bool { return w.policy() != SlowDisconnect && !w.due() }
+func (w *waiting) mayDrop() bool { return w.policy() != rules.SlowDisconnect && !w.due() }
 
 // untold is a gap that no event of its channel follows yet: from the first missing
 // event to the last, both included.
@@ -129,7 +132,7 @@ func newBacklog(s *shard) *backlog {
 
 // pushEvent appends an event of a channel with the given policy. A gap that its
 // channel has is told before it.
-func (b *backlog) pushEvent(e *event, f format, policy SlowPolicy) {
+func (b *backlog) pushEvent(e *event, f format, policy rules.SlowPolicy) {
 	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
@@ -139,7 +142,7 @@ func (b *backlog) pushEvent(e *event, f format, policy SlowPolicy) {
 	b.keep(e)
 	size := len(e.frameIn(f))
 	b.live++
-	if policy != SlowDisconnect {
+	if policy != rules.SlowDisconnect {
 		b.droppable.events++
 		b.droppable.bytes += size
 	}
@@ -148,7 +151,7 @@ func (b *backlog) pushEvent(e *event, f format, policy SlowPolicy) {
 
 // pushHalf makes an event the frame that is half out, of which sent bytes have
 // left. Nothing waits yet.
-func (b *backlog) pushHalf(e *event, f format, policy SlowPolicy, sent int) {
+func (b *backlog) pushHalf(e *event, f format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
 	b.half = half{rest: e.frameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
 	b.add(len(b.half.rest))
@@ -242,7 +245,7 @@ func (b *backlog) popEvent() waiting {
 // uncount counts an event as no longer in the queue.
 func (b *backlog) uncount(w *waiting) {
 	b.live--
-	if w.policy() != SlowDisconnect {
+	if w.policy() != rules.SlowDisconnect {
 		b.droppable.events--
 		b.droppable.bytes -= len(w.frame())
 	}

@@ -14,6 +14,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 )
 
 // testStream returns a stream without events.
@@ -107,7 +108,7 @@ func (o *backlogOracle) ages(beats beat) {
 	b := o.session.backlog
 	for i := range b.events.Len() {
 		w := b.events.At(i)
-		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != SlowConflate && !w.due() {
+		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
 			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.offset, w.event.stream.name, w.age(s.patrol.now()))
 		}
 	}
@@ -179,7 +180,7 @@ func (o *backlogOracle) check() {
 		if w := b.events.At(i); w.event != nil {
 			ofEvents += len(w.frame())
 			live++
-			if w.policy() != SlowDisconnect {
+			if w.policy() != rules.SlowDisconnect {
 				droppable++
 				ofDroppable += len(w.frame())
 			}
@@ -317,7 +318,7 @@ func (o *backlogOracle) verify() {
 func TestBacklogTellsEverything(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		policies := []SlowPolicy{SlowDropOldest, SlowConflate, SlowDropOldest, SlowDisconnect}
+		policies := []rules.SlowPolicy{rules.SlowDropOldest, rules.SlowConflate, rules.SlowDropOldest, rules.SlowDisconnect}
 		o := newBacklogOracle(t, func(c *Config) {
 			c.BacklogMessages, c.BacklogBytes = 1+random.IntN(20), 100+random.IntN(2000)
 			c.SlowAfter = testPatience * beatLength
@@ -400,10 +401,10 @@ func (o *backlogOracle) drain() (got []string) {
 }
 
 func TestSlowPolicies(t *testing.T) {
-	const drop, conflate, disconnect = SlowDropOldest, SlowConflate, SlowDisconnect
+	const drop, conflate, disconnect = rules.SlowDropOldest, rules.SlowConflate, rules.SlowDisconnect
 	for _, test := range []struct {
 		name     string
-		policy   SlowPolicy // of a and b; c has disconnect
+		policy   rules.SlowPolicy // of a and b; c has disconnect
 		messages int
 		do       func(o *backlogOracle, a, b, c *oracleStream)
 		want     []string
@@ -553,7 +554,7 @@ func TestSlowPolicies(t *testing.T) {
 			o := newBacklogOracle(t, func(c *Config) {
 				c.BacklogMessages, c.SlowAfter = test.messages, testPatience*beatLength
 				c.SlowPolicy = test.policy
-				c.SlowRules = []SlowRule{{"c*", SlowDisconnect}, {"*c", SlowConflate}}
+				c.SlowRules = []SlowRule{{"c*", SlowDisconnect}, {"*c", rules.SlowConflate}}
 			})
 			test.do(o, o.stream("a"), o.stream("b"), o.stream("c"))
 			if got := o.drain(); fmt.Sprint(got) != fmt.Sprint(test.want) {

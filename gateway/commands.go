@@ -207,7 +207,7 @@ func (c *session) mayPublish(cmd *command.Command) bool {
 	err := command.CheckChannelWithin(name, config.MaxChannelName)
 	switch {
 	case err != nil:
-	case !config.ClientPublish.Match(name):
+	case !s.ruleFor(name).ClientPublish:
 		err = errMayNotPublish
 	case s.drain != drainNot:
 		err = errStopping

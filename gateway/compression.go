@@ -26,12 +26,11 @@ const (
 // compression is how events are compressed under one configuration. Any
 // goroutine may use it.
 type compression struct {
-	channels Patterns
-	level    int
-	from     int // bytes of a message; smaller ones are not compressed
-	inTurn   int // bytes of the largest frame that a shard compresses itself
-	pools    [formatCount]sync.Pool
-	work     *compressionWork
+	level  int
+	from   int // bytes of a message; smaller ones are not compressed
+	inTurn int // bytes of the largest frame that a shard compresses itself
+	pools  [formatCount]sync.Pool
+	work   *compressionWork
 }
 
 // compressionWork is what the whole process has compressed and compresses.
@@ -45,16 +44,14 @@ type compressionWork struct {
 	stopped   atomic.Bool    // no loop runs any more: nobody waits for what is left
 }
 
-func newCompression(c *Config, work *compressionWork) *compression {
-	k := &compression{channels: c.Compress, level: c.CompressLevel, from: c.CompressFrom, inTurn: compressInTurn, work: work}
+// newCompression is for messages of at least from bytes.
+func newCompression(level, from int, work *compressionWork) *compression {
+	k := &compression{level: level, from: from, inTurn: compressInTurn, work: work}
 	if k.level >= slowLevel {
 		k.inTurn /= slowShare
 	}
 	return k
 }
-
-// on tells whether clients may have their events compressed.
-func (k *compression) on() bool { return len(k.channels) > 0 }
 
 // build makes the event's frame in a compressed format if nobody does yet: at
 // once, which worked tells, or, if it is large, in a goroutine.

@@ -14,6 +14,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
@@ -50,8 +51,12 @@ type Config struct {
 	// below it: without a port; *.example.com stands for every name below
 	// example.com, * for all.
 	AllowedHosts []string `reload:"live"`
+	// Channels are the rules for channels. Of those that match a channel, the first
+	// one that sets a key decides it; SlowRules, Compress and ClientPublish count
+	// behind them, and are short for rules that set one key.
+	Channels []rules.Entry `reload:"live"`
 	// ClientPublish are the channels to which clients may publish.
-	ClientPublish Patterns `reload:"live"`
+	ClientPublish rules.Patterns `reload:"live"`
 
 	MaxClients     int `reload:"live"` // connections of clients; more are answered 503
 	MaxPublishers  int `reload:"live"` // connections of publishers; more are closed
@@ -88,12 +93,12 @@ type Config struct {
 	InputMemory int64 `reload:"live"`
 	// SlowPolicy is what becomes of the events for a subscriber that does not keep
 	// up, SlowRules the exceptions by channel: the first rule that matches counts.
-	SlowPolicy SlowPolicy `reload:"live"`
-	SlowRules  []SlowRule `reload:"live"`
+	SlowPolicy rules.SlowPolicy `reload:"live"`
+	SlowRules  []SlowRule       `reload:"live"`
 
 	// Compress are the channels whose events are compressed for clients that offer
 	// permessage-deflate (RFC 7692). Without any the offer is declined.
-	Compress Patterns `reload:"live"`
+	Compress rules.Patterns `reload:"live"`
 	// CompressLevel is deflate.MinLevel, the fastest, to deflate.MaxLevel.
 	CompressLevel int `reload:"live"`
 	// CompressFrom is the size in bytes of the smallest event, as clients see it,
@@ -222,7 +227,7 @@ func DefaultConfig(maxConnections int) Config {
 		BacklogMemory:    DefaultBacklogMemory,
 		InputMemory:      DefaultInputMemory,
 		MessageTimeout:   DefaultMessageTimeout,
-		Compress:         Patterns{"*"},
+		Compress:         rules.Patterns{"*"},
 		CompressLevel:    DefaultCompressLevel,
 		CompressFrom:     DefaultCompressFrom,
 		Credits:          DefaultCredits,
@@ -321,6 +326,7 @@ func (c *Config) Check() error {
 	atLeast("BacklogMemory", c.BacklogMemory, 1)
 	atLeast("InputMemory", c.InputMemory, 1)
 	c.checkSlow(&errs)
+	c.checkRules(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
 	}

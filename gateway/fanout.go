@@ -152,7 +152,7 @@ func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
 	if f != formatPlain {
 		of := s.gateway.settings.Load()
 		k := of.compression
-		if !c.stream.rulesIn(of).compressed {
+		if !c.stream.ruleIn(of.rules).Compress {
 			if plain := &j.layouts[formatPlain]; !plain.ready {
 				s.join(j, plain, formatPlain)
 			}

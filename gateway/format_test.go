@@ -50,7 +50,7 @@ func TestInboundOf(t *testing.T) {
 
 // compressionTest is what compresses in a test.
 func compressionTest(level, from int) *compression {
-	return newCompression(&Config{Compress: Patterns{"*"}, CompressLevel: level, CompressFrom: from}, new(compressionWork))
+	return newCompression(level, from, new(compressionWork))
 }
 
 func TestCompressionThatDoesNotPay(t *testing.T) {

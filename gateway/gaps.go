@@ -1,6 +1,10 @@
 package gateway
 
-import "bytes"
+import (
+	"bytes"
+
+	"fleetcast/gateway/rules"
+)
 
 // A subscriber that lags may not get every event, if its channel's policy says so.
 // What it does not get is told as a gap. The gaps of a channel are with its events
@@ -94,7 +98,7 @@ const conflateWithin = 4096
 // supersede removes the event that e takes the place of: that of the same
 // channel with the same key, or without one as e is.
 func (b *backlog) supersede(e *event) {
-	want := uint64(e.tag)<<tagBits | uint64(SlowConflate)<<policyBits
+	want := uint64(e.tag)<<tagBits | uint64(rules.SlowConflate)<<policyBits
 	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
 		w := b.events.At(i)
 		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {

@@ -3,11 +3,12 @@ package gateway
 import (
 	"time"
 
+	"fleetcast/gateway/rules"
 	"fleetcast/poller"
 )
 
 // A client is slow by time: an event of a channel with the policy
-// [SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
+// [rules.SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
 // does not matter, as long as it leaves in time and there is memory for it.
 
 // beat is a moment of a shard's patrol, in units of beatLength. An event that waits
@@ -89,7 +90,7 @@ func (s *shard) findSlow() (busy bool) {
 // no age: each is the newest of its key. looked is how many events it looked at.
 func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
 	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
-	if h := &b.half.of; isLate(h) && h.policy() == SlowDisconnect {
+	if h := &b.half.of; isLate(h) && h.policy() == rules.SlowDisconnect {
 		return true, 0
 	}
 	for i := 0; i < b.events.Len(); looked++ {
@@ -99,9 +100,9 @@ func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
 			i++
 		case !isLate(w):
 			return false, looked
-		case w.policy() == SlowDisconnect:
+		case w.policy() == rules.SlowDisconnect:
 			return true, looked
-		case w.policy() == SlowDropOldest && !w.due():
+		case w.policy() == rules.SlowDropOldest && !w.due():
 			b.miss(i) // at the front, this moves the queue; else it leaves an empty place
 		default:
 			i++

@@ -1,6 +1,26 @@
 package gateway
 
-import "fleetcast/gateway/limits"
+import (
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
+)
 
-// Rate bounds how often something may happen.
-type Rate = limits.Rate
+// What a configuration is made of.
+type (
+	Rate       = limits.Rate
+	Patterns   = rules.Patterns
+	SlowPolicy = rules.SlowPolicy
+)
+
+// The policies for slow subscribers.
+const (
+	SlowDisconnect = rules.SlowDisconnect
+	SlowDropOldest = rules.SlowDropOldest
+	SlowConflate   = rules.SlowConflate
+)
+
+// ParsePatterns checks patterns of channels.
+func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatterns(patterns) }
+
+// ParseSlowPolicy is the policy of that name.
+func ParseSlowPolicy(name string) (SlowPolicy, error) { return rules.ParseSlowPolicy(name) }

@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 )
 
 // settings are a configuration and what is made of it. They are immutable; the
@@ -22,7 +23,7 @@ type settings struct {
 	upgrader    websocket.Upgrader
 	hosts       hosts
 	compression *compression
-	rules       allRules
+	rules       *rules.Table
 	commands    limits.CommandRate
 	publishes   limits.EventRate // of a client
 	publisher   limits.EventRate // of a publisher
@@ -41,7 +42,8 @@ func newSettings(config Config, work *compressionWork) *settings {
 		config:      config,
 		upgrader:    newUpgrader(config.AllowedOrigins),
 		hosts:       newHosts(config.AllowedHosts),
-		compression: newCompression(&config, work),
+		compression: newCompression(config.CompressLevel, config.CompressFrom, work),
+		rules:       config.ruleTable(),
 		connects:    limits.NewBucket(config.Connects),
 		perAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
 	}
@@ -55,7 +57,6 @@ func newSettings(config Config, work *compressionWork) *settings {
 		// Who could not be served in time need not wait.
 		s.connectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.connects.Interval))
 	}
-	s.rules = newAllRules(s)
 	s.commands = limits.NewCommandRate(config.ClientCommands, config.PingInterval)
 	s.publishes, s.publisher = limits.NewEventRate(config.ClientPublishes), limits.NewEventRate(config.PublisherRate)
 	s.limits = command.AppendLimits(nil, clientLimits(&config))
@@ -66,7 +67,7 @@ func newSettings(config Config, work *compressionWork) *settings {
 			ContextBits: inbound(i).contextBits(),
 		}
 	}
-	if s.compression.on() {
+	if s.rules.Compresses() {
 		s.upgrader.Deflate = new(deflate.Policy)
 		if config.ClientContext > 0 {
 			s.upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))

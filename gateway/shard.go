@@ -8,6 +8,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
@@ -41,17 +42,18 @@ type shard struct {
 	mailbox *poller.Mailbox[mail]
 
 	channels  map[string]*channel
-	fresh     mem.Ring[*channel] // that have events to fan out and have not had a turn since they had none
-	active    mem.Ring[*channel] // that have more, in turn
-	parked    int                // channels whose fan-out waits for a compressed frame
-	slice     time.Duration      // how long a turn fans out
-	starved   limits.Starved     // clients whose publish waits for credit
-	postponed mem.Ring[*session] // clients whose input is handled in the next turn
-	throttled mem.Ring[*session] // clients that have sent more frames than their rate allows
-	lagging   lagging            // clients with a backlog
-	sizes     sizes              // of their backlogs
-	looked    int                // place in lagging where relieve looked last
-	patrol    patrol             // looks at them
+	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
+	fresh     mem.Ring[*channel]     // that have events to fan out and have not had a turn since they had none
+	active    mem.Ring[*channel]     // that have more, in turn
+	parked    int                    // channels whose fan-out waits for a compressed frame
+	slice     time.Duration          // how long a turn fans out
+	starved   limits.Starved         // clients whose publish waits for credit
+	postponed mem.Ring[*session]     // clients whose input is handled in the next turn
+	throttled mem.Ring[*session]     // clients that have sent more frames than their rate allows
+	lagging   lagging                // clients with a backlog
+	sizes     sizes                  // of their backlogs
+	looked    int                    // place in lagging where relieve looked last
+	patrol    patrol                 // looks at them
 	drain     drainState
 	drained   func() // to be called when the part of a drain that was asked for is through
 	leaving   leaving
@@ -95,6 +97,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		index:      index,
 		mailbox:    poller.NewMailbox[mail](),
 		channels:   make(map[string]*channel),
+		rules:      make(map[string]*rules.Rule),
 		publishing: make(map[*session]*limits.Account),
 		unfinished: make(map[*session]limits.Unfinished),
 		slice:      fanOutSlice,

@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"fleetcast/gateway/rules"
 )
 
 // BenchmarkQueue gives a client that lags one event after the other, with what
 // it does not read dropped as the policy says.
 func BenchmarkQueue(b *testing.B) {
 	for _, test := range []struct {
-		policy SlowPolicy
+		policy rules.SlowPolicy
 		keys   int
-	}{{SlowDropOldest, 1}, {SlowConflate, 1}, {SlowConflate, 100}, {SlowConflate, 1000}} {
+	}{{rules.SlowDropOldest, 1}, {rules.SlowConflate, 1}, {rules.SlowConflate, 100}, {rules.SlowConflate, 1000}} {
 		b.Run(fmt.Sprintf("%v, %d keys", test.policy, test.keys), func(b *testing.B) {
 			s := newTestShard(b, func(c *Config) { c.SlowPolicy = test.policy })
 			c := newTestSession(b, s)

@@ -11,6 +11,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
 )
 
@@ -61,7 +62,7 @@ type stream struct {
 
 	earlier, later *stream // in its stripe's list of unused streams of its maker
 
-	rules atomic.Pointer[rules] // see rulesIn; not under the lock
+	rule atomic.Pointer[rules.Rule] // see ruleIn; not under the lock
 }
 
 // streams holds every stream of the process. All methods may be called from
@@ -212,6 +213,17 @@ func (s *streams) subscribers(name []byte) (n int) {
 		}
 	}
 	return n
+}
+
+// ruleIn is the rule for the stream in a table. It is looked up once for each table.
+// Any goroutine may call it.
+func (st *stream) ruleIn(table *rules.Table) *rules.Rule {
+	if r := st.rule.Load(); r != nil && r.Of == table {
+		return r
+	}
+	r := table.For(st.name)
+	st.rule.Store(r)
+	return r
 }
 
 func (s *streams) stripe(name []byte) *stripe {

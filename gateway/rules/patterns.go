@@ -1,4 +1,4 @@
-package gateway
+package rules
 
 import (
 	"fmt"
@@ -37,24 +37,40 @@ func (p Patterns) matches(name string) bool {
 }
 
 func match(pattern, name string) bool {
-	head, tail, starred := strings.Cut(pattern, "*")
-	if !starred {
-		return pattern == name
+	p := parse(pattern)
+	return p.matches(name)
+}
+
+// parsed is a pattern in its parts.
+type parsed struct {
+	head, tail string   // before the first star, and behind the last one
+	middle     []string // between the stars
+	starred    bool     // else head is the whole name
+}
+
+func parse(pattern string) parsed {
+	parts := strings.Split(pattern, "*")
+	if last := len(parts) - 1; last > 0 {
+		return parsed{head: parts[0], middle: parts[1:last], tail: parts[last], starred: true}
 	}
-	rest, ok := strings.CutPrefix(name, head)
-	if !ok {
+	return parsed{head: pattern}
+}
+
+func (p *parsed) matches(name string) bool {
+	if !p.starred {
+		return p.head == name
+	}
+	if len(name) < len(p.head)+len(p.tail) || !strings.HasPrefix(name, p.head) || !strings.HasSuffix(name, p.tail) {
 		return false
 	}
-	// Between two stars, the first occurrence leaves the most for the others.
-	for {
-		part, after, more := strings.Cut(tail, "*")
-		if !more {
-			return strings.HasSuffix(rest, part)
-		}
+	rest := name[len(p.head) : len(name)-len(p.tail)]
+	for _, part := range p.middle {
+		// The first occurrence leaves the most for the others.
 		i := strings.Index(rest, part)
 		if i < 0 {
 			return false
 		}
-		rest, tail = rest[i+len(part):], after
+		rest = rest[i+len(part):]
 	}
+	return true
 }

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"cmp"
+
+	"fleetcast/gateway/rules"
+)
+
+// SlowRule gives the channels of a pattern a policy of their own.
+type SlowRule struct {
+	Pattern string // as in [Patterns]
+	Policy  rules.SlowPolicy
+}
+
+// channelRules are the entries of the table of rules: Channels, and behind them what
+// SlowRules, Compress and ClientPublish are short for.
+func (c *Config) channelRules() []rules.Entry {
+	entries, on := append([]rules.Entry(nil), c.Channels...), true
+	for _, rule := range c.SlowRules {
+		entries = append(entries, rules.Entry{Match: rule.Pattern, Slow: &rule.Policy, Source: "SlowRules"})
+	}
+	for _, pattern := range c.Compress {
+		entries = append(entries, rules.Entry{Match: pattern, Compress: &on, Source: "Compress"})
+	}
+	for _, pattern := range c.ClientPublish {
+		entries = append(entries, rules.Entry{Match: pattern, ClientPublish: &on, Source: "ClientPublish"})
+	}
+	return entries
+}
+
+// Explain is what holds for a channel, and which entry of which field says so.
+func (c *Config) Explain(channel string) []rules.Decision {
+	return c.ruleTable().Explain(channel)
+}
+
+func (c *Config) ruleTable() *rules.Table {
+	return rules.NewTable(c.channelRules(), rules.Values{Slow: c.SlowPolicy})
+}
+
+// namesLooked is for how many names a shard keeps the rules that it has looked up,
+// beside those of its own channels.
+const namesLooked = 1024
+
+// ruleFor is the rule for a channel that a client names.
+func (s *shard) ruleFor(name []byte) *rules.Rule {
+	table := s.gateway.settings.Load().rules
+	if ch := s.channels[string(name)]; ch != nil {
+		return ch.stream.ruleIn(table)
+	}
+	r := s.rules[string(name)]
+	if r == nil || r.Of != table {
+		if r = table.For(string(name)); len(s.rules) >= namesLooked {
+			clear(s.rules)
+		}
+		s.rules[string(name)] = r
+	}
+	return r
+}
+
+// checkRules adds what is wrong with the rules for channels.
+func (c *Config) checkRules(errs *OptionErrors) {
+	for _, entry := range c.channelRules() {
+		if err := entry.Check(); err != nil {
+			errs.add(cmp.Or(entry.Source, "Channels"), "has a bad entry: %v", err)
+		}
+	}
+}
+
+// checkSlow adds what is wrong with the bounds of slow subscribers.
+func (c *Config) checkSlow(errs *OptionErrors) {
+	if c.SlowAfter < beatLength || c.SlowAfter > maxSlowAfter {
+		errs.add("SlowAfter", "is %v, must be from %v to %v", c.SlowAfter, beatLength, maxSlowAfter)
+	}
+	if int64(c.BacklogBytes) > c.BacklogMemory {
+		errs.add("BacklogBytes", "is %d, must be at most what may wait for all clients together, %d", c.BacklogBytes, c.BacklogMemory)
+	}
+	if err := c.SlowPolicy.Check(); err != nil {
+		errs.add("SlowPolicy", "is %v", err)
+	}
+}
