@@ -132,7 +132,7 @@ func (c *session) detail() (clientDetail, error) {
 	age := c.opened.since(now)
 	detail := clientDetail{
 		Client:        c.clientID(),
-		Shard:         c.shard.index,
+		Shard:         c.shard.port.index,
 		Address:       c.address(),
 		ConnectedAt:   time.Now().Add(-age).UTC().Round(time.Millisecond),
 		AgeSeconds:    seconds(age.Round(time.Second / 10)),

@@ -18,9 +18,9 @@ func BenchmarkListChannels(b *testing.B) {
 		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
 		stripe := s.stripe(name)
 		st := s.open(stripe, name, limits.ByPublisher, false)
-		c := new(channel)
+		c := new(interest)
 		c.subscribers.Store(int32(i))
-		st.interested = []*channel{c}
+		st.interested = []*interest{c}
 	}
 	for name, q := range map[string]channelQuery{
 		"first page":     {limit: listLimit},

@@ -192,12 +192,12 @@ func (b *backlog) pushLast(p []byte) {
 // keep holds an event for as long as it waits here.
 func (b *backlog) keep(e *event) {
 	e.hold()
-	e.await(&b.shard.gateway.backlogs)
+	b.shard.gateway.backlogs.add(e.enterBacklog())
 }
 
 // letGo is the end of keep. The event must not be touched afterwards.
 func (b *backlog) letGo(e *event) {
-	e.unawait(&b.shard.gateway.backlogs)
+	b.shard.gateway.backlogs.add(-e.leaveBacklog())
 	e.release()
 }
 

@@ -11,22 +11,9 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
-	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 )
-
-// testStream returns a stream without events.
-func testStream(name string) *stream {
-	return &stream{name: name, prefix: command.EventPrefix(name)}
-}
-
-// nextTestEvent returns the stream's next event, held once, by the test.
-func nextTestEvent(st *stream, key, data string) *event {
-	st.offset++
-	return newEvent(st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
-}
 
 // backlogOracle runs a session's backlog, and reads what leaves it as a client
 // does.

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"fleetcast/codec/websocket"
-	"fleetcast/gateway/limits"
 )
 
 // backlogMemory is what the backlogs of the process hold alive, in bytes: the
@@ -44,23 +43,6 @@ func (m *backlogMemory) over() bool {
 	}
 	return m.relieving.Load()
 }
-
-// await counts the event as waiting in one more backlog.
-func (e *event) await(m *backlogMemory) {
-	if e.backlogs.Add(1) == 1 {
-		m.add(e.weight())
-	}
-}
-
-// unawait is the end of await.
-func (e *event) unawait(m *backlogMemory) {
-	if e.backlogs.Add(-1) == 0 {
-		m.add(-e.weight())
-	}
-}
-
-// weight is what an event keeps in memory, but for its compressed frames.
-func (e *event) weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }
 
 // sizeClass is the logarithm of a backlog's size: four classes for each power of
 // two, and 0 for an empty one.

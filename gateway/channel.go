@@ -1,29 +1,22 @@
 package gateway
 
 import (
-	"sync/atomic"
-
 	"fleetcast/gateway/mem"
 )
 
 // channel is a channel as one shard sees it: its subscribers there, and the
 // events on their way to them. It exists from its first subscriber to its last;
 // a channel that is subscribed to again is a new one, so events that are still
-// posted to the old one find nobody. The shard owns it but for subscribers.
+// posted to the old one find nobody. The shard owns it, but for the interest's subscribers.
 type channel struct {
-	name   string
-	stream *stream
-	shard  *shard
-	epoch  epoch
-	begun  uint64 // offset of the last event whose fan-out has begun: where a joiner starts
+	interest
+	shard *shard
+	epoch epoch
+	begun uint64 // offset of the last event whose fan-out has begun: where a joiner starts
 
 	roster roster
 	waits  mem.Ring[*event] // posted, their fan-out not begun
 	job    *job             // the fan-out under way, or nil
-
-	// subscribers is the roster's length, for publishers; only the shard
-	// writes it.
-	subscribers atomic.Int32
 }
 
 // subscription is a session's side of a roster entry.

@@ -347,8 +347,9 @@ func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
 	if streams := s.gateway.streams; !streams.grantsNew(subscriptions) && !streams.has(name) {
 		return nil, errFewChannelsLeft
 	}
-	c := &channel{name: string(name), shard: s}
-	p, err := s.gateway.streams.join(c)
+	c := &channel{interest: interest{name: string(name), port: s.port}, shard: s}
+	c.owner = c
+	p, err := s.gateway.streams.join(&c.interest)
 	if err != nil {
 		return nil, err
 	}
@@ -360,6 +361,6 @@ func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
 // closeChannel lets go of a channel without subscribers. Events that are still
 // on their way to it find nobody and are released in its turn.
 func (s *shard) closeChannel(c *channel) {
-	s.gateway.streams.leave(c)
+	s.gateway.streams.leave(&c.interest)
 	delete(s.channels, c.name)
 }

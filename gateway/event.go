@@ -104,3 +104,24 @@ func (e *event) release() {
 		eventPool.Put(e)
 	}
 }
+
+// enterBacklog counts the event as waiting in one more backlog. It returns how much
+// memory is held by that which no backlog held before.
+func (e *event) enterBacklog() int64 {
+	if e.backlogs.Add(1) == 1 {
+		return e.weight()
+	}
+	return 0
+}
+
+// leaveBacklog is the end of enterBacklog. It returns how much memory no backlog
+// holds any more.
+func (e *event) leaveBacklog() int64 {
+	if e.backlogs.Add(-1) == 0 {
+		return e.weight()
+	}
+	return 0
+}
+
+// weight is what an event keeps in memory, but for its compressed frames.
+func (e *event) weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }

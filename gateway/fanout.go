@@ -184,7 +184,7 @@ func (s *shard) compress(c *channel, k *compression, f format, end time.Duration
 	switch {
 	case awaited == nil:
 		return progressDone
-	case awaited.await(c):
+	case awaited.await(&c.interest):
 		return progressParked
 	}
 	return s.compress(c, k, f, end) // it was built in this moment; the next one may be or not

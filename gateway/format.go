@@ -6,7 +6,6 @@ import (
 
 	"github.com/valyala/bytebufferpool"
 
-	"fleetcast/codec/deflate"
 	"fleetcast/gateway/mem"
 )
 
@@ -57,10 +56,10 @@ type variant struct {
 	waiters atomic.Pointer[waiter]     // closed once it is built
 }
 
-// waiter is a channel whose fan-out waits for a variant.
+// waiter is an interest that waits for a variant.
 type waiter struct {
-	channel *channel
-	next    *waiter
+	interest *interest
+	next     *waiter
 }
 
 // built takes the place of a variant's waiters: nobody waits any more.
@@ -70,9 +69,9 @@ var variantPool = sync.Pool{New: func() any { return new(variant) }}
 
 func (v *variant) isBuilt() bool { return v.waiters.Load() == built }
 
-// await has c told by mail when v is built. It returns false if it is already.
-func (v *variant) await(c *channel) bool {
-	w := &waiter{channel: c}
+// await has the interest told by mail when v is built. It returns false if it is already.
+func (v *variant) await(in *interest) bool {
+	w := &waiter{interest: in}
 	for {
 		w.next = v.waiters.Load()
 		if w.next == built {
@@ -87,8 +86,9 @@ func (v *variant) await(c *channel) bool {
 // finish tells those who wait that the frame is there.
 func (v *variant) finish() {
 	for w := v.waiters.Swap(built); w != nil; w = w.next {
-		w.channel.shard.mailbox.Post(mail{channel: w.channel})
-		w.channel.shard.loop.Wake()
+		port := w.interest.port
+		port.post(mail{interest: w.interest})
+		port.loop.Wake()
 	}
 }
 
@@ -132,19 +132,3 @@ func (e *event) releaseVariants() {
 		variantPool.Put(v)
 	}
 }
-
-// inbound is how the messages of a client may come: plain, or, with 1 added, the
-// bits of its context (see deflate.Params.ClientContext), 0 if it compresses each
-// for itself.
-type inbound uint8
-
-const (
-	inboundPlain inbound = 0
-	inboundCount         = deflate.MaxWindowBits + 2
-)
-
-// inboundOf is how a client's messages come after what was agreed on.
-func inboundOf(agreed deflate.Params) inbound { return inbound(agreed.ClientContext() + 1) }
-
-// contextBits is the window of i, 0 if there is no context.
-func (i inbound) contextBits() int { return max(int(i)-1, 0) }

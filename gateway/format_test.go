@@ -2,13 +2,13 @@ package gateway
 
 import (
 	"bytes"
-	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
 
 	"fleetcast/codec/deflate"
+	"fleetcast/poller"
 )
 
 func TestFormatOf(t *testing.T) {
@@ -28,22 +28,6 @@ func TestFormatOf(t *testing.T) {
 	} {
 		if got := tt.f.sharedFor(tt.size); got != tt.want {
 			t.Errorf("format %d for %d bytes: %d", tt.f, tt.size, got)
-		}
-	}
-}
-
-func TestInboundOf(t *testing.T) {
-	for _, tt := range []struct {
-		agreed deflate.Params
-		bits   int
-	}{
-		{deflate.Params{ClientNoContext: true}, 0}, {deflate.Params{ClientNoContext: true, ClientBits: 9}, 0},
-		{deflate.Params{}, 15}, {deflate.Params{ClientBits: 12}, 12}, {deflate.Params{ClientBits: 9}, 9},
-		{deflate.Params{ClientBits: 8}, 9}, // zlib takes 9 bits where 8 were agreed on
-	} {
-		i := inboundOf(tt.agreed)
-		if i == inboundPlain || i >= inboundCount || i.contextBits() != tt.bits {
-			t.Errorf("%+v: %d bits", tt.agreed, i.contextBits())
 		}
 	}
 }
@@ -110,29 +94,34 @@ func TestVariantsAreReused(t *testing.T) {
 // TestVariantTellsEveryone has channels of several shards wait while the variant
 // is built: each is told once, or sees that it is built.
 func TestVariantTellsEveryone(t *testing.T) {
-	config := DefaultConfig(100)
-	config.Shards = 4
-	g, err := New(config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	var ports [4]*port
+	for i := range ports {
+		ports[i] = newPort(i)
+		loop, err := poller.NewLoop(nil, poller.LoopConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer loop.Close()
+		ports[i].loop = loop
 	}
-	defer g.closeLoops()
 	for range 200 {
 		v := new(variant)
-		var waits [4]bool
+		var waits [len(ports)]bool
+		var interests [len(ports)]*interest
 		var all sync.WaitGroup
-		for i, s := range g.shards {
-			all.Go(func() { waits[i] = v.await(&channel{shard: s}) })
+		for i, p := range ports {
+			interests[i] = &interest{port: p}
+			all.Go(func() { waits[i] = v.await(interests[i]) })
 		}
 		all.Go(v.finish)
 		all.Wait()
-		for i, s := range g.shards {
-			m, told := s.mailbox.Take()
-			if told != waits[i] || told && (m.channel == nil || m.channel.shard != s || m.event != nil) {
+		for i, p := range ports {
+			m, told := p.mailbox.Take()
+			if told != waits[i] || told && (m.interest != interests[i] || m.event != nil) {
 				t.Fatalf("shard %d waits: %t, is told: %t", i, waits[i], told)
 			}
 		}
-		if v.await(&channel{shard: g.shards[0]}) {
+		if v.await(interests[0]) {
 			t.Fatal("a built variant is waited for")
 		}
 	}

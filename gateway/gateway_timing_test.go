@@ -45,7 +45,7 @@ const crowd = 100_000
 
 // BenchmarkRoster adds an entry to 100,000 and removes one of them.
 func BenchmarkRoster(b *testing.B) {
-	ch := &channel{name: "news"}
+	ch := &channel{}
 	sessions := make([]*session, 0, crowd)
 	add := func() {
 		c := &session{}

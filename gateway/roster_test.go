@@ -19,7 +19,7 @@ type rosterOracle struct {
 }
 
 func newRosterOracle(t *testing.T) *rosterOracle {
-	return &rosterOracle{t: t, channel: &channel{name: "oracle"}}
+	return &rosterOracle{t: t, channel: &channel{}}
 }
 
 // step reads one operation and its operand.

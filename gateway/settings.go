@@ -157,3 +157,19 @@ func newUpgrader(allowed []string) websocket.Upgrader {
 		KeepsContext: keepsContext,
 	}
 }
+
+// inbound is how the messages of a client may come: plain, or, with 1 added, the
+// bits of its context (see deflate.Params.ClientContext), 0 if it compresses each
+// for itself.
+type inbound uint8
+
+const (
+	inboundPlain inbound = 0
+	inboundCount         = deflate.MaxWindowBits + 2
+)
+
+// inboundOf is how a client's messages come after what was agreed on.
+func inboundOf(agreed deflate.Params) inbound { return inbound(agreed.ClientContext() + 1) }
+
+// contextBits is the window of i, 0 if there is no context.
+func (i inbound) contextBits() int { return max(int(i)-1, 0) }

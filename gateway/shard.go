@@ -23,23 +23,13 @@ const closePatience = 2 * time.Second
 // progress for longer than the keep-alive waits for a sign of life.
 const kernelQueue = 64 << 10
 
-// mail is what other goroutines send to a shard: an event for one of its
-// channels, news for a channel that its frame is compressed, or a function to
-// call.
-type mail struct {
-	event   *event
-	channel *channel
-	call    func()
-}
-
 // shard is one loop with the clients that the kernel gave to its listener: it
 // owns their sessions and its side of their channels. It is the loop's Owner;
 // everything below runs on the loop's goroutine, but for post.
 type shard struct {
 	gateway *Gateway
-	index   int
 	loop    *poller.Loop
-	mailbox *poller.Mailbox[mail]
+	port    *port // where its mail comes
 
 	channels  map[string]*channel
 	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
@@ -94,8 +84,7 @@ type shard struct {
 func newShard(g *Gateway, index int) (*shard, error) {
 	s := &shard{
 		gateway:    g,
-		index:      index,
-		mailbox:    poller.NewMailbox[mail](),
+		port:       newPort(index),
 		channels:   make(map[string]*channel),
 		rules:      make(map[string]*rules.Rule),
 		publishing: make(map[*session]*limits.Account),
@@ -120,13 +109,13 @@ func newShard(g *Gateway, index int) (*shard, error) {
 			s.longest.observe(took)
 		},
 	})
-	s.starved.Loop = s.loop
+	s.starved.Loop, s.port.loop = s.loop, s.loop
 	return s, err
 }
 
 // post has the shard's goroutine call f soon. Any goroutine may call it.
 func (s *shard) post(f func()) {
-	s.mailbox.Post(mail{call: f})
+	s.port.post(mail{call: f})
 	s.loop.Wake()
 }
 
@@ -179,7 +168,7 @@ func (s *shard) limitReads() {
 
 // Pending implements poller.Owner.
 func (s *shard) Pending() bool {
-	return !s.mailbox.Empty() || s.starved.Pending() || s.patrol.unseen > 0
+	return !s.port.mailbox.Empty() || s.starved.Pending() || s.patrol.unseen > 0
 }
 
 // Tick implements poller.Owner.
@@ -235,7 +224,7 @@ func (s *shard) forget() {
 // takeMail sorts what has arrived: events wait with their channel.
 func (s *shard) takeMail() {
 	for s.taken = 0; ; {
-		m, ok := s.mailbox.Take()
+		m, ok := s.port.mailbox.Take()
 		if !ok {
 			return
 		}
@@ -244,12 +233,12 @@ func (s *shard) takeMail() {
 			m.call()
 			continue
 		case m.event == nil:
-			s.unpark(m.channel)
+			s.unpark(m.interest.owner.(*channel))
 			continue
 		}
 		s.taken++
 		s.counters.Events++
-		s.enqueue(m.channel, m.event)
+		s.enqueue(m.interest.owner.(*channel), m.event)
 	}
 }
 

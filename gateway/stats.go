@@ -24,7 +24,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	for _, s := range g.shards {
 		var shard Stats
 		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
-			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.index, err)
+			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.index, err)
 		}
 		all.Shards = append(all.Shards, shard)
 		all.Total.Add(&shard)

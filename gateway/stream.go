@@ -24,6 +24,9 @@ const epochSize = 8
 // epoch names one life of a stream: an offset means nothing in another.
 type epoch [epochSize]byte
 
+// MarshalText implements encoding.TextMarshaler.
+func (e epoch) MarshalText() ([]byte, error) { return e[:], nil }
+
 // newEpoch makes the epoch of a stream in the given life of its stripe. A stream
 // that was forgotten without ever having had an event gets the same one again:
 // nothing of it was lost.
@@ -54,7 +57,7 @@ type stream struct {
 	offset     uint64      // of the last event; the first one gets 1
 	prefix     []byte      // of event messages; made with the first interest
 	tag        uint16      // a hash of the name, as that
-	interested []*channel  // one per shard with subscribers
+	interested []*interest // one per shard with subscribers
 	usedIn     uint64      // the stripe's sweep count when it was last used
 	recent     stats.Meter // of its events
 	maker      limits.Maker
@@ -131,18 +134,18 @@ func (s *streams) publish(name, key, data []byte, from *limits.Account, cost int
 	}
 	e := newEvent(st, key, data, from, cost, at, len(st.interested))
 	for _, c := range st.interested {
-		c.shard.mailbox.Post(mail{event: e, channel: c})
+		c.port.post(mail{event: e, interest: c})
 		p.subscribers += int(c.subscribers.Load())
-		wakes.add(c.shard)
+		wakes.add(c.port)
 	}
 	stripe.mu.Unlock()
 	return p
 }
 
-// join registers a shard's interest, with its channel's first subscriber. Every
+// join begins an interest, which has its name and port. Every
 // event after the returned position is posted to c, none before. The error is a
 // *command.Error.
-func (s *streams) join(c *channel) (position, error) {
+func (s *streams) join(c *interest) (position, error) {
 	stripe := s.stripe([]byte(c.name))
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -163,8 +166,8 @@ func (s *streams) join(c *channel) (position, error) {
 	return position{epoch: st.epoch, offset: st.offset}, nil
 }
 
-// leave ends a shard's interest, with its channel's last subscriber.
-func (s *streams) leave(c *channel) {
+// leave ends an interest.
+func (s *streams) leave(c *interest) {
 	stripe := s.stripe([]byte(c.name))
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -228,31 +231,4 @@ func (st *stream) ruleIn(table *rules.Table) *rules.Rule {
 
 func (s *streams) stripe(name []byte) *stripe {
 	return &s.stripes[maphash.Bytes(s.seed, name)%stripeCount]
-}
-
-// wakeSet gathers the shards to which a batch was posted. It belongs to one
-// goroutine.
-type wakeSet struct {
-	shards []*shard
-	listed []bool // by shard index
-}
-
-func newWakeSet(shards int) wakeSet {
-	return wakeSet{shards: make([]*shard, 0, shards), listed: make([]bool, shards)}
-}
-
-func (w *wakeSet) add(s *shard) {
-	if !w.listed[s.index] {
-		w.listed[s.index] = true
-		w.shards = append(w.shards, s)
-	}
-}
-
-// wake wakes them all.
-func (w *wakeSet) wake() {
-	for _, s := range w.shards {
-		w.listed[s.index] = false
-		s.loop.Wake()
-	}
-	w.shards = w.shards[:0]
 }

@@ -11,14 +11,20 @@ import (
 	"fleetcast/poller"
 )
 
+// testStream returns a stream without events.
+func testStream(name string) *stream {
+	return &stream{name: name, prefix: command.EventPrefix(name)}
+}
+
+// nextTestEvent returns the stream's next event, held once, by the test.
+func nextTestEvent(st *stream, key, data string) *event {
+	st.offset++
+	return newEvent(st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
+}
+
 // unlimited is an account that never runs dry.
 func unlimited() *limits.Account {
 	return &limits.Account{Credits: limits.NewCredits(1<<40, 1<<40, func() {})}
-}
-
-// mailShard is a shard without a loop: events may be posted to it.
-func mailShard(index int) *shard {
-	return &shard{index: index, mailbox: poller.NewMailbox[mail]()}
 }
 
 func publishTo(t *testing.T, s *streams, from *limits.Account, wakes *wakeSet, name string) position {
@@ -31,15 +37,15 @@ func publishTo(t *testing.T, s *streams, from *limits.Account, wakes *wakeSet, n
 }
 
 // mailed takes a shard's mail and returns the offsets, which must be for c.
-func mailed(t *testing.T, c *channel) (offsets []uint64) {
+func mailed(t *testing.T, c *interest) (offsets []uint64) {
 	t.Helper()
 	for {
-		m, ok := c.shard.mailbox.Take()
+		m, ok := c.port.mailbox.Take()
 		if !ok {
 			return offsets
 		}
-		if m.channel != c {
-			t.Errorf("an event was posted to another channel of the name %q", m.channel.name)
+		if m.interest != c {
+			t.Errorf("an event was posted to another channel of the name %q", m.interest.name)
 		}
 		if want := string(command.AppendEvent(nil, command.EventPrefix(c.name), m.event.offset, []byte("1"))); !strings.HasSuffix(string(m.event.frame), want) {
 			t.Errorf("the frame is %q, want the message %q in it", m.event.frame, want)
@@ -52,14 +58,14 @@ func mailed(t *testing.T, c *channel) (offsets []uint64) {
 func TestStreamJoinPublishLeave(t *testing.T) {
 	s, from, wakes := newStreams(10), unlimited(), newWakeSet(2)
 	first := publishTo(t, s, from, &wakes, "news")
-	if first.offset != 1 || first.subscribers != 0 || len(wakes.shards) != 0 || from.Credits.InUse() != 0 {
-		t.Fatalf("an event for nobody: %+v, %d shards to wake, %d credits in use", first, len(wakes.shards), from.Credits.InUse())
+	if first.offset != 1 || first.subscribers != 0 || len(wakes.ports) != 0 || from.Credits.InUse() != 0 {
+		t.Fatalf("an event for nobody: %+v, %d shards to wake, %d credits in use", first, len(wakes.ports), from.Credits.InUse())
 	}
-	a := &channel{name: "news", shard: mailShard(0)}
-	b := &channel{name: "news", shard: mailShard(1)}
+	a := &interest{name: "news", port: newPort(0)}
+	b := &interest{name: "news", port: newPort(1)}
 	a.subscribers.Store(3)
 	b.subscribers.Store(4)
-	join := func(c *channel, want uint64) {
+	join := func(c *interest, want uint64) {
 		t.Helper()
 		p, err := s.join(c)
 		if err != nil || p.offset != want || p.epoch != first.epoch {
@@ -74,8 +80,8 @@ func TestStreamJoinPublishLeave(t *testing.T) {
 	if p := publishTo(t, s, from, &wakes, "news"); p.offset != 3 || p.subscribers != 7 {
 		t.Fatalf("an event for two shards: %+v", p)
 	}
-	if len(wakes.shards) != 2 {
-		t.Fatalf("%d shards to wake, want 2, each once", len(wakes.shards))
+	if len(wakes.ports) != 2 {
+		t.Fatalf("%d shards to wake, want 2, each once", len(wakes.ports))
 	}
 	if from.Credits.InUse() == 0 {
 		t.Fatal("events under way hold no credits")
@@ -101,7 +107,7 @@ func TestStreamSweep(t *testing.T) {
 			s.sweep(i)
 		}
 	}
-	kept := &channel{name: "kept", shard: mailShard(0)}
+	kept := &interest{name: "kept", port: newPort(0)}
 	if _, err := s.join(kept); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +153,7 @@ func TestStreamSweep(t *testing.T) {
 func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
 	s := newStreams(1)
 	for _, name := range []string{"a", "b", "c"} {
-		c := &channel{name: name, shard: mailShard(0)}
+		c := &interest{name: name, port: newPort(0)}
 		if _, err := s.join(c); err != nil {
 			t.Fatalf("join %s: %v", name, err)
 		}
@@ -164,7 +170,7 @@ func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
 func TestStreamPublishersAgree(t *testing.T) {
 	const publishers, events = 4, 2_000
 	s := newStreams(10)
-	start := &channel{name: "news", shard: mailShard(0)}
+	start := &interest{name: "news", port: newPort(0)}
 	if _, err := s.join(start); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +185,7 @@ func TestStreamPublishersAgree(t *testing.T) {
 	}
 	for i := range 2 {
 		all.Go(func() {
-			c := &channel{name: "news", shard: mailShard(i + 1)}
+			c := &interest{name: "news", port: newPort(i + 1)}
 			for range 100 {
 				p, err := s.join(c)
 				if err != nil {
@@ -244,17 +250,22 @@ func TestEventReferences(t *testing.T) {
 }
 
 func TestWakeSetListsOnce(t *testing.T) {
-	s := newTestShard(t)
-	w := newWakeSet(1)
-	for range 3 {
-		w.add(s)
+	p, w := newPort(0), newWakeSet(1)
+	loop, err := poller.NewLoop(nil, poller.LoopConfig{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(w.shards) != 1 {
-		t.Errorf("%d shards listed, want 1", len(w.shards))
+	defer loop.Close()
+	p.loop = loop
+	for range 3 {
+		w.add(p)
+	}
+	if len(w.ports) != 1 {
+		t.Errorf("%d shards listed, want 1", len(w.ports))
 	}
 	w.wake()
-	w.add(s)
-	if len(w.shards) != 1 {
-		t.Errorf("after waking, %d shards listed, want 1", len(w.shards))
+	w.add(p)
+	if len(w.ports) != 1 {
+		t.Errorf("after waking, %d shards listed, want 1", len(w.ports))
 	}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // joined makes a shard's interest in a stream.
-func joined(t *testing.T, s *streams, name string) (*channel, position) {
+func joined(t *testing.T, s *streams, name string) (*interest, position) {
 	t.Helper()
-	c := &channel{name: name, shard: mailShard(0)}
+	c := &interest{name: name, port: newPort(0)}
 	p, err := s.join(c)
 	if err != nil {
 		t.Fatalf("join %s: %v", name, err)
@@ -100,7 +100,7 @@ func TestFullTable(t *testing.T) {
 	for _, name := range []string{"b", "c", "d"} {
 		joined(t, s, name)
 	}
-	_, err := s.join(&channel{name: "e", shard: mailShard(0)})
+	_, err := s.join(&interest{name: "e", port: newPort(0)})
 	wantLimited(t, err)
 	told := make(map[position]bool)
 	for range 10 {
@@ -134,7 +134,7 @@ func TestClientsLeaveRoom(t *testing.T) {
 	}
 	subscribed := 0
 	for ; ; subscribed++ {
-		if _, err := s.join(&channel{name: fmt.Sprint("subscribed-", subscribed), shard: mailShard(0)}); err != nil {
+		if _, err := s.join(&interest{name: fmt.Sprint("subscribed-", subscribed), port: newPort(0)}); err != nil {
 			break
 		}
 		left := clientsLimit(limit) - int64(subscribed) - 1
@@ -145,7 +145,7 @@ func TestClientsLeaveRoom(t *testing.T) {
 	if want := limit - limit/publishersPart; subscribed != want {
 		t.Errorf("clients subscribed to %d new streams, want %d", subscribed, want)
 	}
-	_, err := s.join(&channel{name: "one more", shard: mailShard(0)})
+	_, err := s.join(&interest{name: "one more", port: newPort(0)})
 	wantLimited(t, err)
 	publisher := unlimited()
 	positions := make(map[string]position)
@@ -176,7 +176,7 @@ func TestStreamCounts(t *testing.T) {
 			wakes := newWakeSet(4)
 			accounts := [limits.Makers]*limits.Account{unlimited(), unlimited()}
 			accounts[limits.ByClient].Maker = limits.ByClient
-			var mine []*channel
+			var mine []*interest
 			last := make(map[string]position)
 			for range 5_000 {
 				name := fmt.Sprint(worker, "-", random.IntN(50))
@@ -188,7 +188,7 @@ func TestStreamCounts(t *testing.T) {
 					}
 					last[name] = p
 				case 2:
-					c := &channel{name: name, shard: mailShard(worker)}
+					c := &interest{name: name, port: newPort(worker)}
 					if _, err := s.join(c); err == nil {
 						mine = append(mine, c)
 					}

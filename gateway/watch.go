@@ -82,7 +82,7 @@ func newWatch(g *Gateway) *watch {
 	w := &watch{gateway: g, every: watchInterval, incidents: newIncidents(g.logger)}
 	for _, s := range g.shards {
 		loop := len(w.loops)
-		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.index), ask: func() {
+		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.index), ask: func() {
 			s.post(func() {
 				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.take(), stats: s.stats(), samples: s.samples.Take()}
 			})
