@@ -220,7 +220,7 @@ func (a *api) patience(r *http.Request) (context.Context, context.CancelFunc) {
 // onShard has a shard call f and waits for it. After an error f may still be
 // running: what it writes to must not be looked at then.
 func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
-	return a.onLoop(ctx, fmt.Sprint("shard ", s.port.index), s.post, f)
+	return a.onLoop(ctx, fmt.Sprint("shard ", s.port.Index), s.post, f)
 }
 
 // onLoop is onShard for any loop, whose name is for the error.

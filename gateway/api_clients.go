@@ -132,7 +132,7 @@ func (c *session) detail() (clientDetail, error) {
 	age := c.opened.since(now)
 	detail := clientDetail{
 		Client:        c.clientID(),
-		Shard:         c.shard.port.index,
+		Shard:         c.shard.port.Index,
 		Address:       c.address(),
 		ConnectedAt:   time.Now().Add(-age).UTC().Round(time.Millisecond),
 		AgeSeconds:    seconds(age.Round(time.Second / 10)),
@@ -144,7 +144,7 @@ func (c *session) detail() (clientDetail, error) {
 		UnsentBytes:   traffic.Unsent,
 	}
 	for _, sub := range c.subscriptions[:cap(detail.Channels)] {
-		detail.Channels = append(detail.Channels, sub.channel.name)
+		detail.Channels = append(detail.Channels, sub.channel.Name)
 	}
 	if b := c.backlog; b != nil {
 		detail.Backlog = backlogDetail{b.bytes, b.waitingEvents(), seconds(b.oldest(now))}

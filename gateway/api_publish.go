@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/publish"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -33,7 +34,7 @@ type apiPublisher struct {
 	from    string // address of the last request
 	ended   bool
 	request publish.Request
-	wakes   wakeSet
+	wakes   stream.WakeSet
 
 	counters stats.Publish // added to those of the publish port
 	samples  stats.Samples
@@ -43,7 +44,7 @@ func newAPIPublisher(g *Gateway) *apiPublisher {
 	return &apiPublisher{
 		gateway:  g,
 		account:  &limits.Account{Credits: g.credits}, // never waits
-		wakes:    newWakeSet(g.config().Shards),
+		wakes:    stream.NewWakeSet(g.config().Shards),
 		counters: stats.NewPublish(),
 	}
 }
@@ -68,10 +69,10 @@ type publishReply struct {
 }
 
 type publishResult struct {
-	Channel     string `json:"channel"`
-	Epoch       epoch  `json:"epoch"`
-	Offset      uint64 `json:"offset"`
-	Subscribers int    `json:"subscribers"`
+	Channel     string       `json:"channel"`
+	Epoch       stream.Epoch `json:"epoch"`
+	Offset      uint64       `json:"offset"`
+	Subscribers int          `json:"subscribers"`
 }
 
 // publish handles one request from an address and counts what became of it.
@@ -115,11 +116,11 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
-		at := g.streams.publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
+		at := g.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
 		p.counters.Events++
-		reply.Results = append(reply.Results, publishResult{string(name), at.epoch, at.offset, at.subscribers})
+		reply.Results = append(reply.Results, publishResult{string(name), at.Epoch, at.Offset, at.Subscribers})
 	}
-	p.wakes.wake()
+	p.wakes.Wake()
 	return reply, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
 )
 
 // repliesHeld is how much in replies may wait for a client before its commands are
@@ -30,7 +31,7 @@ type ownFrame struct {
 // waiting is an event that waits in a backlog: a reference to what all shards and
 // backlogs share. There may be very many of them, so it is 16 bytes.
 type waiting struct {
-	event *event // nil: it was removed from the midst of the queue
+	event *stream.Event // nil: it was removed from the midst of the queue
 	// detail has, from the low bits on: the format of the event's frame; whether it is
 	// due; the policy that its channel had when it was queued; the event's tag, so that
 	// a search need not look at the event; the beat in which it was queued; and how many
@@ -45,18 +46,18 @@ const (
 	policyBits  = 4 // below the policy
 	policyMask  = (1<<2 - 1) << policyBits
 	tagBits     = policyBits + 2 // below the tag
-	tagMask     = (1<<eventTagBits - 1) << tagBits
-	streamMask  = (1<<streamTagBits - 1) << (tagBits + keyTagBits)
-	beatBits    = tagBits + eventTagBits // below the beat
+	tagMask     = (1<<stream.EventTagBits - 1) << tagBits
+	streamMask  = (1<<stream.StreamTagBits - 1) << (tagBits + stream.KeyTagBits)
+	beatBits    = tagBits + stream.EventTagBits // below the beat
 	beatMask    = 1<<12 - 1
 	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *event, f format, policy rules.SlowPolicy, now beat, missing uint64) waiting {
-	return waiting{e, missing<<missingBits | uint64(now&beatMask)<<beatBits | uint64(e.tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
+func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, now beat, missing uint64) waiting {
+	return waiting{e, missing<<missingBits | uint64(now&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
 }
 
-func (w *waiting) frame() []byte { return w.event.frameIn(format(w.detail & formatMask)) }
+func (w *waiting) frame() []byte { return w.event.FrameIn(stream.Format(w.detail & formatMask)) }
 
 func (w *waiting) policy() rules.SlowPolicy {
 	return rules.SlowPolicy(w.detail & policyMask >> policyBits)
@@ -66,8 +67,8 @@ func (w *waiting) policy() rules.SlowPolicy {
 func (w *waiting) age(now beat) beat { return (now - beat(w.detail>>beatBits)) & beatMask }
 
 // isOf tells whether the event is one of the stream.
-func (w *waiting) isOf(st *stream) bool {
-	return w.detail&streamMask == uint64(st.tag)<<tagBits && w.event.stream == st
+func (w *waiting) isOf(st *stream.Stream) bool {
+	return w.detail&streamMask == uint64(st.Tag)<<tagBits && w.event.Stream == st
 }
 
 func (w *waiting) missing() uint64 { return w.detail >> missingBits }
@@ -86,7 +87,7 @@ func (w *waiting) mayDrop() bool { return w.policy() != rules.SlowDisconnect && 
 // untold is a gap that no event of its channel follows yet: from the first missing
 // event to the last, both included.
 type untold struct {
-	stream   *stream
+	stream   *stream.Stream
 	from, to uint64
 }
 
@@ -132,7 +133,7 @@ func newBacklog(s *shard) *backlog {
 
 // pushEvent appends an event of a channel with the given policy. A gap that its
 // channel has is told before it.
-func (b *backlog) pushEvent(e *event, f format, policy rules.SlowPolicy) {
+func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy) {
 	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
@@ -140,7 +141,7 @@ func (b *backlog) pushEvent(e *event, f format, policy rules.SlowPolicy) {
 	b.events.Push(newWaiting(e, f, policy, b.shard.patrol.now(), b.takeGap(e)))
 	b.countMemory()
 	b.keep(e)
-	size := len(e.frameIn(f))
+	size := len(e.FrameIn(f))
 	b.live++
 	if policy != rules.SlowDisconnect {
 		b.droppable.events++
@@ -151,9 +152,9 @@ func (b *backlog) pushEvent(e *event, f format, policy rules.SlowPolicy) {
 
 // pushHalf makes an event the frame that is half out, of which sent bytes have
 // left. Nothing waits yet.
-func (b *backlog) pushHalf(e *event, f format, policy rules.SlowPolicy, sent int) {
+func (b *backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
-	b.half = half{rest: e.frameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
+	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
 	b.add(len(b.half.rest))
 }
 
@@ -190,15 +191,15 @@ func (b *backlog) pushLast(p []byte) {
 }
 
 // keep holds an event for as long as it waits here.
-func (b *backlog) keep(e *event) {
-	e.hold()
-	b.shard.gateway.backlogs.add(e.enterBacklog())
+func (b *backlog) keep(e *stream.Event) {
+	e.Hold()
+	b.shard.gateway.backlogs.add(e.EnterBacklog())
 }
 
 // letGo is the end of keep. The event must not be touched afterwards.
-func (b *backlog) letGo(e *event) {
-	b.shard.gateway.backlogs.add(-e.leaveBacklog())
-	e.release()
+func (b *backlog) letGo(e *stream.Event) {
+	b.shard.gateway.backlogs.add(-e.LeaveBacklog())
+	e.Release()
 }
 
 // add counts n bytes more, or fewer.
@@ -270,9 +271,9 @@ func (b *backlog) setMemory(n int) {
 func (b *backlog) oldest(now time.Duration) time.Duration {
 	switch {
 	case b.half.of.event != nil:
-		return (now - b.half.of.event.at).Round(time.Millisecond)
+		return (now - b.half.of.event.At).Round(time.Millisecond)
 	case b.live > 0:
-		return (now - b.events.At(0).event.at).Round(time.Millisecond)
+		return (now - b.events.At(0).event.At).Round(time.Millisecond)
 	}
 	return 0
 }

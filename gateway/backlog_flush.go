@@ -5,6 +5,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/stream"
 )
 
 const (
@@ -34,7 +35,7 @@ func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
 			continue
 		}
 		if n := w.missing(); n > 0 {
-			dst = append(dst, appendGap(scratch, w.event.stream, w.event.offset-n, w.event.offset-1))
+			dst = append(dst, appendGap(scratch, w.event.Stream, w.event.Offset-n, w.event.Offset-1))
 		}
 		if len(dst) < flushVectors {
 			dst = append(dst, w.frame())
@@ -51,10 +52,10 @@ func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
 }
 
 // appendGap appends the frame of a gap to scratch and returns it.
-func appendGap(scratch *[]byte, st *stream, from, to uint64) []byte {
+func appendGap(scratch *[]byte, st *stream.Stream, from, to uint64) []byte {
 	start := len(*scratch)
 	*scratch = websocket.BeginText(*scratch)
-	*scratch = command.AppendGap(*scratch, st.name, from, to)
+	*scratch = command.AppendGap(*scratch, st.Name, from, to)
 	*scratch = websocket.EndText(*scratch, start)
 	return (*scratch)[start:]
 }

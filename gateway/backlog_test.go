@@ -13,6 +13,8 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
+	"fleetcast/gateway/stream/streamtest"
 )
 
 // backlogOracle runs a session's backlog, and reads what leaves it as a client
@@ -23,12 +25,12 @@ type backlogOracle struct {
 	wire    []byte // that has left
 	streams []*oracleStream
 	own     []oracleOwn
-	events  []*event // held by the test
+	events  []*stream.Event // held by the test
 	scratch []byte
 }
 
 type oracleStream struct {
-	*stream
+	*streamtest.Source
 	published map[uint64]int // the length of the wire when the event was, by offset
 	left      []rejoining
 	next      uint64 // offset that the subscriber expects
@@ -55,7 +57,7 @@ func newBacklogOracle(t *testing.T, set func(*Config)) *backlogOracle {
 }
 
 func (o *backlogOracle) stream(name string) *oracleStream {
-	st := &oracleStream{stream: testStream(name), published: make(map[uint64]int), next: 1}
+	st := &oracleStream{Source: streamtest.New(name), published: make(map[uint64]int), next: 1}
 	o.streams = append(o.streams, st)
 	return st
 }
@@ -65,20 +67,20 @@ func (o *backlogOracle) stream(name string) *oracleStream {
 func (o *backlogOracle) publish(st *oracleStream, keys ...string) { o.publishSent(0, st, keys...) }
 
 func (o *backlogOracle) publishSent(share float64, st *oracleStream, keys ...string) {
-	var group []*event
+	var group []*stream.Event
 	for _, key := range keys {
-		e := nextTestEvent(st.stream, key, `"`+key+`"`)
+		e := st.Source.Next(key, `"`+key+`"`)
 		group = append(group, e)
-		st.published[e.offset] = len(o.wire)
+		st.published[e.Offset] = len(o.wire)
 	}
 	o.events = append(o.events, group...)
 	var all []byte
 	for _, e := range group {
-		all = append(all, e.frame...)
+		all = append(all, e.Frame...)
 	}
 	sent := int(share * float64(len(all)))
 	o.wire = append(o.wire, all[:sent]...)
-	o.session.queue(group, formatPlain, sent)
+	o.session.queue(group, stream.FormatPlain, sent)
 	o.check()
 }
 
@@ -96,7 +98,7 @@ func (o *backlogOracle) ages(beats beat) {
 	for i := range b.events.Len() {
 		w := b.events.At(i)
 		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
-			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.offset, w.event.stream.name, w.age(s.patrol.now()))
+			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.Offset, w.event.Stream.Name, w.age(s.patrol.now()))
 		}
 	}
 	o.check()
@@ -104,8 +106,8 @@ func (o *backlogOracle) ages(beats beat) {
 
 // rejoin ends a subscription and begins it anew.
 func (o *backlogOracle) rejoin(st *oracleStream) {
-	o.session.backlog.forget(st.stream)
-	st.left = append(st.left, rejoining{len(o.wire), st.offset})
+	o.session.backlog.forget(st.Stream)
+	st.left = append(st.left, rejoining{len(o.wire), st.Offset})
 	o.check()
 }
 
@@ -113,7 +115,7 @@ func (o *backlogOracle) rejoin(st *oracleStream) {
 func (st *oracleStream) follow(place int, last map[string]oraclePlace) {
 	for len(st.left) > 0 && st.left[0].wire <= place {
 		st.next, st.left = st.left[0].offset+1, st.left[1:]
-		delete(last, st.name)
+		delete(last, st.Name)
 	}
 }
 
@@ -122,7 +124,7 @@ type oraclePlace struct{ gapStart, gapTo int }
 
 func (o *backlogOracle) byName(name string) *oracleStream {
 	for _, st := range o.streams {
-		if st.name == name {
+		if st.Name == name {
 			return st
 		}
 	}
@@ -194,8 +196,8 @@ func (o *backlogOracle) check() {
 		o.t.Fatalf("the backlog counts %d events with %d bytes that may be dropped; there are %d with %d", d.events, d.bytes, droppable, ofDroppable)
 	}
 	for i := range b.gaps {
-		if b.find(0, func(w *waiting) bool { return w.event.stream == b.gaps[i].stream && w.event.offset >= b.gaps[i].from }) >= 0 {
-			o.t.Fatalf("%q has an event that waits behind a gap and apart from it", b.gaps[i].stream.name)
+		if b.find(0, func(w *waiting) bool { return w.event.Stream == b.gaps[i].stream && w.event.Offset >= b.gaps[i].from }) >= 0 {
+			o.t.Fatalf("%q has an event that waits behind a gap and apart from it", b.gaps[i].stream.Name)
 		}
 	}
 	if largest := s.sizes.largest(); largest != sizeClass(b.bytes+b.memory) {
@@ -207,15 +209,15 @@ func (o *backlogOracle) check() {
 func (o *backlogOracle) held() (n int64) {
 	b := o.session.backlog
 	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*b.events.Cap()+24*cap(b.gaps))
-	seen := make(map[*event]bool)
+	seen := make(map[*stream.Event]bool)
 	for i := range b.events.Len() {
 		if e := b.events.At(i).event; e != nil && !seen[e] {
 			seen[e] = true
-			n += e.weight()
+			n += e.Weight()
 		}
 	}
 	if e := b.half.of.event; e != nil {
-		n += e.weight()
+		n += e.Weight()
 	}
 	return n
 }
@@ -295,8 +297,8 @@ func (o *backlogOracle) verify() {
 	}
 	for _, st := range o.streams {
 		st.follow(len(o.wire), last)
-		if st.next != st.offset+1 && !cut {
-			o.t.Fatalf("%q: received, or was told of, all up to %d of %d", st.name, st.next-1, st.offset)
+		if st.next != st.Offset+1 && !cut {
+			o.t.Fatalf("%q: received, or was told of, all up to %d of %d", st.Name, st.next-1, st.Offset)
 		}
 	}
 }
@@ -360,7 +362,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 			t.Fatalf("seed %d: a backlog that was released holds %+v", seed, b)
 		}
 		for _, e := range o.events {
-			if n := e.holders.Load(); n != 1 {
+			if n := e.Holders(); n != 1 {
 				t.Fatalf("seed %d: an event has %d holders beside the test", seed, n-1)
 			}
 		}
@@ -503,13 +505,13 @@ func TestSlowPolicies(t *testing.T) {
 		{"what waits for a channel goes with the subscription", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "", "", "")
 			o.publish(c, "")
-			o.session.backlog.forget(a.stream)
+			o.session.backlog.forget(a.Stream)
 			o.publish(b, "", "")
 		}, []string{"c 1", "b 1", "b 2"}},
 		{"and its gap", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.session.backlog.forget(a.stream)
+			o.session.backlog.forget(a.Stream)
 			o.publish(a, "")
 		}, []string{"a 3", "b gap 1-1"}},
 		{"the end comes last", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
@@ -554,7 +556,7 @@ func TestSlowPolicies(t *testing.T) {
 // TestQueueAfterWrite checks which of a group's events a backlog takes of which
 // some bytes have left.
 func TestQueueAfterWrite(t *testing.T) {
-	small := len(nextTestEvent(testStream("test"), "", "1").frame)
+	small := len(streamtest.New("test").Next("", "1").Frame)
 	for _, test := range []struct {
 		name   string
 		sent   int
@@ -571,11 +573,11 @@ func TestQueueAfterWrite(t *testing.T) {
 			s := newTestShard(t)
 			c := newTestSession(t, s)
 			c.lag()
-			var events []*event
-			for st := testStream("test"); len(events) < 4; {
-				events = append(events, nextTestEvent(st, "", "1"))
+			var events []*stream.Event
+			for st := streamtest.New("test"); len(events) < 4; {
+				events = append(events, st.Next("", "1"))
 			}
-			c.queue(events, formatPlain, test.sent)
+			c.queue(events, stream.FormatPlain, test.sent)
 			if b := c.backlog; s.counters.Deliveries != 4 || b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
 				t.Errorf("%d delivered, %d in the queue, %+v half out, %d bytes", s.counters.Deliveries, b.live, b.half, b.bytes)
 			}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stream"
 )
 
 // channel is a channel as one shard sees it: its subscribers there, and the
@@ -9,14 +10,14 @@ import (
 // a channel that is subscribed to again is a new one, so events that are still
 // posted to the old one find nobody. The shard owns it, but for the interest's subscribers.
 type channel struct {
-	interest
+	stream.Interest
 	shard *shard
-	epoch epoch
+	epoch stream.Epoch
 	begun uint64 // offset of the last event whose fan-out has begun: where a joiner starts
 
 	roster roster
-	waits  mem.Ring[*event] // posted, their fan-out not begun
-	job    *job             // the fan-out under way, or nil
+	waits  mem.Ring[*stream.Event] // posted, their fan-out not begun
+	job    *job                    // the fan-out under way, or nil
 }
 
 // subscription is a session's side of a roster entry.

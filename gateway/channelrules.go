@@ -45,7 +45,7 @@ const namesLooked = 1024
 func (s *shard) ruleFor(name []byte) *rules.Rule {
 	table := s.gateway.settings.Load().rules
 	if ch := s.channels[string(name)]; ch != nil {
-		return ch.stream.ruleIn(table)
+		return ch.Stream.RuleIn(table)
 	}
 	r := s.rules[string(name)]
 	if r == nil || r.Of != table {

@@ -9,6 +9,7 @@ import (
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 )
 
 // Refusals of commands that are well formed.
@@ -119,7 +120,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 		return
 	}
 	limit := int64(config.MaxSubscriptions)
-	if used := s.gateway.subscriptions.Add(1) - 1; used >= limit || !grants(limit-used, len(c.subscriptions)) {
+	if used := s.gateway.subscriptions.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
 		s.gateway.subscriptions.Add(-1)
 		c.refuseChannel("subscribe", name, tooManySubscriptions(limit, limit-used), id)
 		return
@@ -134,7 +135,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	}
 	place := ch.roster.add(c, len(c.subscriptions))
 	c.subscriptions = append(c.subscriptions, subscription{ch, place})
-	ch.subscribers.Store(int32(len(ch.roster.entries)))
+	ch.Subscribers.Store(int32(len(ch.roster.entries)))
 	s.counters.Subscriptions++
 
 	start := s.beginReply()
@@ -160,7 +161,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 	ch := c.subscriptions[number].channel
 	c.leave(number)
 	if c.backlog != nil {
-		c.backlog.forget(ch.stream) // the reply goes ahead of events
+		c.backlog.forget(ch.Stream) // the reply goes ahead of events
 	}
 	start := s.beginReply()
 	s.replies = command.AppendUnsubscribed(s.replies, id, name)
@@ -229,10 +230,10 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *limits
 		c.starve(payload, account)
 		return
 	}
-	p := s.gateway.streams.publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
+	p := s.gateway.streams.Publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
 	s.counters.ClientPublished++
 	start := s.beginReply()
-	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.offset)
+	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.Offset)
 	s.endReply(start)
 }
 
@@ -328,7 +329,7 @@ func (c *session) leave(number int) {
 	s := c.shard
 	s.counters.Subscriptions--
 	s.gateway.subscriptions.Add(-1)
-	sub.channel.subscribers.Store(int32(len(sub.channel.roster.entries)))
+	sub.channel.Subscribers.Store(int32(len(sub.channel.roster.entries)))
 	if len(sub.channel.roster.entries) == 0 {
 		s.closeChannel(sub.channel)
 	}
@@ -344,23 +345,23 @@ func (c *session) leaveAll() {
 // openChannel makes the channel for its first subscriber on this shard, a client
 // that has so many subscriptions.
 func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
-	if streams := s.gateway.streams; !streams.grantsNew(subscriptions) && !streams.has(name) {
+	if streams := s.gateway.streams; !streams.GrantsNew(subscriptions) && !streams.Has(name) {
 		return nil, errFewChannelsLeft
 	}
-	c := &channel{interest: interest{name: string(name), port: s.port}, shard: s}
-	c.owner = c
-	p, err := s.gateway.streams.join(&c.interest)
+	c := &channel{Interest: stream.Interest{Name: string(name), Port: s.port}, shard: s}
+	c.Owner = c
+	p, err := s.gateway.streams.Join(&c.Interest)
 	if err != nil {
 		return nil, err
 	}
-	c.epoch, c.begun = p.epoch, p.offset
-	s.channels[c.name] = c
+	c.epoch, c.begun = p.Epoch, p.Offset
+	s.channels[c.Name] = c
 	return c, nil
 }
 
 // closeChannel lets go of a channel without subscribers. Events that are still
 // on their way to it find nobody and are released in its turn.
 func (s *shard) closeChannel(c *channel) {
-	s.gateway.streams.leave(&c.interest)
-	delete(s.channels, c.name)
+	s.gateway.streams.Leave(&c.Interest)
+	delete(s.channels, c.Name)
 }

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stream"
 )
 
 const (
@@ -25,14 +26,14 @@ const (
 // format as they go onto the wire, when the first subscriber of that format is
 // met. Its progress is in the channel's roster.
 type job struct {
-	events  []*event
-	layouts [formatCount]layout
+	events  []*stream.Event
+	layouts [stream.FormatCount]layout
 }
 
 // layout is a job's frames in one format, one after the other.
 type layout struct {
 	ready  bool
-	format format // of the frames: plain on channels that are not compressed
+	format stream.Format // of the frames: plain on channels that are not compressed
 	bytes  []byte
 	joined *bytebufferpool.ByteBuffer // in which several frames lie
 }
@@ -47,7 +48,7 @@ const (
 )
 
 // enqueue lets an event wait for its channel's turn.
-func (s *shard) enqueue(c *channel, e *event) {
+func (s *shard) enqueue(c *channel, e *stream.Event) {
 	if c.job == nil && c.waits.Len() == 0 {
 		s.fresh.Push(c)
 	}
@@ -135,28 +136,28 @@ func (s *shard) beginJob(c *channel) {
 	size := 0
 	for c.waits.Len() > 0 {
 		e := *c.waits.At(0)
-		if size += len(e.frame); size > groupLimit && len(j.events) > 0 {
+		if size += len(e.Frame); size > groupLimit && len(j.events) > 0 {
 			break
 		}
 		j.events = append(j.events, c.waits.Pop())
 	}
 	c.job = j
-	c.begun = j.events[len(j.events)-1].offset
+	c.begun = j.events[len(j.events)-1].Offset
 	c.roster.begin()
 }
 
 // layOut lays the channel's job out in a format. What must be compressed for it
 // is, as far as the time goes, and the rest in the next turn or by a goroutine.
-func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
+func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress {
 	j, l := c.job, &c.job.layouts[f]
-	if f != formatPlain {
+	if f != stream.FormatPlain {
 		of := s.gateway.settings.Load()
 		k := of.compression
-		if !c.stream.ruleIn(of.rules).Compress {
-			if plain := &j.layouts[formatPlain]; !plain.ready {
-				s.join(j, plain, formatPlain)
+		if !c.Stream.RuleIn(of.rules).Compress {
+			if plain := &j.layouts[stream.FormatPlain]; !plain.ready {
+				s.join(j, plain, stream.FormatPlain)
 			}
-			*l = layout{ready: true, bytes: j.layouts[formatPlain].bytes}
+			*l = layout{ready: true, bytes: j.layouts[stream.FormatPlain].bytes}
 			return progressDone
 		}
 		if got := s.compress(c, k, f, end); got != progressDone {
@@ -169,11 +170,11 @@ func (s *shard) layOut(c *channel, f format, end time.Duration) progress {
 
 // compress sees to it that each event of the channel's job is there in a
 // compressed format.
-func (s *shard) compress(c *channel, k *compression, f format, end time.Duration) progress {
-	var awaited *variant
+func (s *shard) compress(c *channel, k *stream.Compression, f stream.Format, end time.Duration) progress {
+	var awaited *stream.Variant
 	for i, e := range c.job.events {
-		v, worked := k.build(e, f)
-		if awaited == nil && !v.isBuilt() {
+		v, worked := k.Build(e, f)
+		if awaited == nil && !v.IsBuilt() {
 			awaited = v
 		}
 		if worked && s.loop.Refresh() >= end && i+1 < len(c.job.events) {
@@ -184,26 +185,26 @@ func (s *shard) compress(c *channel, k *compression, f format, end time.Duration
 	switch {
 	case awaited == nil:
 		return progressDone
-	case awaited.await(&c.interest):
+	case awaited.Await(&c.Interest):
 		return progressParked
 	}
 	return s.compress(c, k, f, end) // it was built in this moment; the next one may be or not
 }
 
 // join lays the frames of a job out in a format in which all of them are there.
-func (s *shard) join(j *job, l *layout, f format) {
+func (s *shard) join(j *job, l *layout, f stream.Format) {
 	l.ready, l.format = true, f
 	if len(j.events) == 1 {
-		l.bytes = j.events[0].frameIn(f)
+		l.bytes = j.events[0].FrameIn(f)
 		return
 	}
 	size := 0
 	for _, e := range j.events {
-		size += len(e.frameIn(f))
+		size += len(e.FrameIn(f))
 	}
 	l.joined = mem.TakeBuffer(size)
 	for _, e := range j.events {
-		l.joined.B = append(l.joined.B, e.frameIn(f)...)
+		l.joined.B = append(l.joined.B, e.FrameIn(f)...)
 	}
 	l.bytes = l.joined.B
 }
@@ -214,8 +215,8 @@ func (s *shard) endJob(c *channel) {
 	c.roster.end()
 	s.counters.QueuedEvents -= int64(len(j.events))
 	for _, e := range j.events {
-		s.counters.PublishToWrite.Observe(s.loop.Now()-e.at, 1)
-		e.served()
+		s.counters.PublishToWrite.Observe(s.loop.Now()-e.At, 1)
+		e.Served()
 	}
 	s.keepJob(j)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
 )
 
 // A subscriber that lags may not get every event, if its channel's policy says so.
@@ -13,7 +14,7 @@ import (
 // than one gap between two events that wait.
 
 // gapOf is the place of a channel's gap among the backlog's gaps, or -1.
-func (b *backlog) gapOf(st *stream) int {
+func (b *backlog) gapOf(st *stream.Stream) int {
 	for i := range b.gaps {
 		if b.gaps[i].stream == st {
 			return i
@@ -31,25 +32,25 @@ func (b *backlog) cutGap(i int) {
 
 // takeGap ends the gap of the event's channel that no event followed so far, and
 // returns how many events are missing before this one.
-func (b *backlog) takeGap(e *event) (missing uint64) {
-	i := b.gapOf(e.stream)
+func (b *backlog) takeGap(e *stream.Event) (missing uint64) {
+	i := b.gapOf(e.Stream)
 	if i < 0 {
 		return 0
 	}
-	missing = e.offset - b.gaps[i].from
+	missing = e.Offset - b.gaps[i].from
 	b.cutGap(i)
 	return missing
 }
 
 // tell has the gap of the event's channel, of which no later event waits, reach
 // from the given offset, or an earlier one, to the event's or a later one.
-func (b *backlog) tell(e *event, from uint64) {
-	if i := b.gapOf(e.stream); i >= 0 {
+func (b *backlog) tell(e *stream.Event, from uint64) {
+	if i := b.gapOf(e.Stream); i >= 0 {
 		g := &b.gaps[i]
-		g.from, g.to = min(g.from, from), max(g.to, e.offset)
+		g.from, g.to = min(g.from, from), max(g.to, e.Offset)
 		return
 	}
-	b.gaps = append(b.gaps, untold{e.stream, from, e.offset})
+	b.gaps = append(b.gaps, untold{e.Stream, from, e.Offset})
 	b.countMemory()
 }
 
@@ -57,10 +58,10 @@ func (b *backlog) tell(e *event, from uint64) {
 func (b *backlog) miss(i int) {
 	w := *b.events.At(i)
 	e := w.event
-	if next := b.find(i+1, func(other *waiting) bool { return other.isOf(e.stream) }); next >= 0 {
+	if next := b.find(i+1, func(other *waiting) bool { return other.isOf(e.Stream) }); next >= 0 {
 		b.events.At(next).miss(w.missing() + 1)
 	} else {
-		b.tell(e, e.offset-w.missing())
+		b.tell(e, e.Offset-w.missing())
 	}
 	b.shard.counters.Dropped++
 	b.remove(i)
@@ -97,14 +98,14 @@ const conflateWithin = 4096
 
 // supersede removes the event that e takes the place of: that of the same
 // channel with the same key, or without one as e is.
-func (b *backlog) supersede(e *event) {
-	want := uint64(e.tag)<<tagBits | uint64(rules.SlowConflate)<<policyBits
+func (b *backlog) supersede(e *stream.Event) {
+	want := uint64(e.Tag)<<tagBits | uint64(rules.SlowConflate)<<policyBits
 	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
 		w := b.events.At(i)
 		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {
 			continue
 		}
-		if w.event.stream == e.stream && bytes.Equal(w.event.key, e.key) {
+		if w.event.Stream == e.Stream && bytes.Equal(w.event.Key, e.Key) {
 			b.miss(i)
 			return
 		}
@@ -126,7 +127,7 @@ func (b *backlog) makeRoom(size int, c *Config) {
 
 // forget removes what waits of a channel that the client has left: it is told
 // neither the events nor what it missed of them.
-func (b *backlog) forget(st *stream) {
+func (b *backlog) forget(st *stream.Stream) {
 	b.shard.scanned += b.events.Len()
 	for i := 0; ; i++ {
 		if i = b.find(i, func(w *waiting) bool { return w.isOf(st) }); i < 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -31,14 +32,14 @@ type Gateway struct {
 
 	shards        []*shard
 	ingests       []*ingest
-	streams       *streams
+	streams       *stream.Streams
 	credits       *limits.Credits
 	backlogs      backlogMemory
 	clientInput   limits.InputMemory // unfinished messages, and requests for a handshake
 	publishInput  limits.InputMemory // unfinished requests to publish
 	http          *httpPort          // or nil
 	connectionLog connectionLog
-	compressed    compressionWork
+	compressed    stream.CompressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
 	subscriptions atomic.Int64 // of them all
 	admission     admission
@@ -89,8 +90,8 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 	g.backlogs.limit.Store(config.BacklogMemory)
 	g.clientInput.Limit.Store(config.InputMemory)
 	g.publishInput.Limit.Store(config.InputMemory)
-	g.backlogs.compressed = &g.compressed.alive
-	g.streams = newStreams(config.MaxChannels)
+	g.backlogs.compressed = &g.compressed.Alive
+	g.streams = stream.NewStreams(config.MaxChannels)
 	g.addresses = limits.NewQuotas[netip.Addr]()
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
@@ -211,7 +212,7 @@ func (g *Gateway) Run() {
 		s.closeWaiting()
 	}
 	g.watch.finish()
-	g.compressed.end()
+	g.compressed.End()
 	g.serving.Store(false)
 	close(g.stopped)
 }
@@ -259,12 +260,12 @@ func (g *Gateway) closeLoops() {
 
 // sweepStreams forgets channels that nobody uses, one stripe at a time.
 func (g *Gateway) sweepStreams() {
-	ticker := time.NewTicker(max(g.config().ChannelRetention/stripeCount, time.Millisecond))
+	ticker := time.NewTicker(max(g.config().ChannelRetention/stream.StripeCount, time.Millisecond))
 	defer ticker.Stop()
-	for i := 0; ; i = (i + 1) % stripeCount {
+	for i := 0; ; i = (i + 1) % stream.StripeCount {
 		select {
 		case <-ticker.C:
-			g.streams.sweep(i)
+			g.streams.Sweep(i)
 		case <-g.running.Done():
 			return
 		}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,35 +10,6 @@ import (
 )
 
 var timedData = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`) // 128 bytes
-
-// BenchmarkPublishUnheard sequences events that nobody subscribes to.
-func BenchmarkPublishUnheard(b *testing.B) {
-	s, from, wakes := newStreams(1_000), unlimited(), newWakeSet(2)
-	var names [1_000][]byte
-	for i := range names {
-		names[i] = fmt.Appendf(nil, "channel-%d", i)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		name := names[i%len(names)]
-		i++
-		cost := limits.EventCost(name, nil, timedData)
-		from.Take(cost)
-		s.publish(name, nil, timedData, from, cost, 0, &wakes)
-	}
-}
-
-// BenchmarkEncodeEvent lays out one event's frame and gives it back.
-func BenchmarkEncodeEvent(b *testing.B) {
-	st, from := testStream("news"), unlimited()
-	b.ReportAllocs()
-	b.SetBytes(int64(len(timedData)))
-	for b.Loop() {
-		st.offset++
-		newEvent(st, nil, timedData, from, 0, 0, 1).served()
-	}
-}
 
 const crowd = 100_000
 

@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 )
 
 // subprotocol is the client protocol's name in the handshake.
@@ -71,7 +72,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 		return refused
 	}
 	if accepted.Deflates {
-		c.format = formatOf(accepted.Deflate.ServerWindow())
+		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
 		c.inbound = inboundOf(accepted.Deflate)
 	}
 	c.moveTo(sessionOpen)

@@ -10,6 +10,7 @@ import (
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -63,7 +64,7 @@ type ingest struct {
 	queued  publish.RESPCommand // of a transaction
 	payload []byte
 	replies []byte
-	wakes   wakeSet
+	wakes   stream.WakeSet
 }
 
 // Why connections to the publish port are turned away.
@@ -83,7 +84,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 		mailbox:  poller.NewMailbox[func()](),
 		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
-		wakes:    newWakeSet(g.config().Shards),
+		wakes:    stream.NewWakeSet(g.config().Shards),
 	}
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
@@ -154,7 +155,7 @@ func (in *ingest) Turn() (busy bool) {
 	}
 	in.starved.Resume()
 	in.resumePostponed()
-	in.wakes.wake()
+	in.wakes.Wake()
 	if !in.loop.Midway() {
 		in.limitReads()
 		in.continueDrain() // which closes those that are silent

@@ -103,7 +103,7 @@ func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]boo
 		}
 		b := c.backlog
 		entry := lagEntry{session: c, id: c.id, laggard: laggard{
-			Shard: s.port.index, BacklogBytes: b.bytes, BacklogMessages: b.waitingEvents(), OldestSeconds: seconds(b.oldest(now)),
+			Shard: s.port.Index, BacklogBytes: b.bytes, BacklogMessages: b.waitingEvents(), OldestSeconds: seconds(b.oldest(now)),
 		}}
 		if to.Offer(entry) {
 			met[c.id] = true

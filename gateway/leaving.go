@@ -109,7 +109,7 @@ func (s *shard) startLeaving(plan leavePlan, done func()) {
 	s.drain, s.drained = drainLeaving, done
 	s.leaving = leaving{
 		leavePlan: plan,
-		offset:    float64(s.port.index) / float64(len(s.gateway.shards)),
+		offset:    float64(s.port.Index) / float64(len(s.gateway.shards)),
 		clients:   int(s.counters.Clients),
 	}
 }
@@ -123,7 +123,7 @@ func (s *shard) continueDrain() (busy bool) {
 		}
 		s.drain = drainFinishing
 	}
-	if s.drain == drainFinishing && s.quiet() && s.port.mailbox.Empty() {
+	if s.drain == drainFinishing && s.quiet() && s.port.Mailbox.Empty() {
 		s.drain = drainReady
 		s.drained()
 	}

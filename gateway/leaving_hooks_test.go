@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/gateway/stream"
+	"fleetcast/gateway/stream/streamtest"
 	"fleetcast/poller"
 )
 
@@ -114,9 +116,9 @@ func TestCutWhileLeaving(t *testing.T) {
 	s := newTestShard(t)
 	c := newTestSession(t, s)
 	c.lag()
-	st := testStream("news")
+	st := streamtest.New("news")
 	for range 10 {
-		c.queue([]*event{nextTestEvent(st, "", `"data"`)}, formatPlain, 0)
+		c.queue([]*stream.Event{st.Next("", `"data"`)}, stream.FormatPlain, 0)
 	}
 	c.finishBehind(draining, 1001, "draining")
 	memory := &s.gateway.backlogs

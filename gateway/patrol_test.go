@@ -3,6 +3,9 @@ package gateway
 import (
 	"testing"
 	"time"
+
+	"fleetcast/gateway/stream"
+	"fleetcast/gateway/stream/streamtest"
 )
 
 // TestPatrolLeavesHoldUpsOut has time pass for a shard: what counts is the time in which
@@ -33,12 +36,12 @@ func TestPatrolLeavesHoldUpsOut(t *testing.T) {
 func TestPatrolSeesEveryLaggard(t *testing.T) {
 	s := newTestShard(t, func(c *Config) { c.SlowAfter = beatLength })
 	const clients = 3 * cutsPerTurn
-	st := testStream("news")
+	st := streamtest.New("news")
 	var sessions []*session
 	for range clients {
 		c := newTestSession(t, s)
 		c.lag()
-		c.queue([]*event{nextTestEvent(st, "", "1")}, formatPlain, 0)
+		c.queue([]*stream.Event{st.Next("", "1")}, stream.FormatPlain, 0)
 		sessions = append(sessions, c)
 	}
 	s.patrol.tick(time.Hour, clients, time.Minute) // all wait no longer than they may
@@ -75,12 +78,12 @@ func TestCutsTakeNoLongerThanASlice(t *testing.T) {
 			s := newTestShard(t, test.set)
 			s.slice = 0
 			const clients = 5
-			st := testStream("news")
+			st := streamtest.New("news")
 			var sessions []*session
 			for range clients {
 				c := newTestSession(t, s)
 				c.lag()
-				c.queue([]*event{nextTestEvent(st, "", "1")}, formatPlain, 0)
+				c.queue([]*stream.Event{st.Next("", "1")}, stream.FormatPlain, 0)
 				sessions = append(sessions, c)
 			}
 			s.patrol.attended += 3 * beatLength

@@ -165,7 +165,7 @@ func (p *publisher) handle(b []byte) {
 	}
 	p.keep(rest)
 	p.sendReplies()
-	p.ingest.wakes.wake()
+	p.ingest.wakes.Wake()
 	switch {
 	case outcome == stepClose:
 		p.close()

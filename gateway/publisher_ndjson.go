@@ -64,11 +64,11 @@ func (p *publisher) publishRequest(r *publish.Request) {
 		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
 	}
 	for _, name := range r.Channels {
-		at := in.gateway.streams.publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
+		at := in.gateway.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		in.counters.Events++
 		in.work += eventWork
 		if r.ID.Set {
-			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))
+			in.replies = publish.AppendResult(in.replies, name, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 		}
 	}
 	if r.ID.Set {

@@ -186,10 +186,10 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 		}
 	}
 	in.counters.Requests++
-	at := in.gateway.streams.publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
+	at := in.gateway.streams.Publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
 	in.counters.Events++
 	in.work += eventWork
-	in.replies = publish.AppendRESPInt(in.replies, int64(at.subscribers))
+	in.replies = publish.AppendRESPInt(in.replies, int64(at.Subscribers))
 	return stepDone
 }
 

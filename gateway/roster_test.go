@@ -225,8 +225,8 @@ func TestLeaveRenumbers(t *testing.T) {
 		t.Errorf("%d channels and %d subscriptions are left", len(s.channels), s.counters.Subscriptions)
 	}
 	for _, name := range names {
-		if st := s.gateway.streams.stripe([]byte(name)).byName[name]; st != nil {
-			t.Errorf("stream %q, which nobody published to, is left with %d interested shards", name, len(st.interested))
+		if s.gateway.streams.Has([]byte(name)) {
+			t.Errorf("stream %q, which nobody published to, is left", name)
 		}
 	}
 }
@@ -242,8 +242,8 @@ func checkBonds(t *testing.T, s *shard, sessions []*session) {
 	entries, subscriptions := 0, 0
 	for _, ch := range s.channels {
 		entries += len(ch.roster.entries)
-		if int(ch.subscribers.Load()) != len(ch.roster.entries) {
-			t.Fatalf("channel %q counts %d subscribers, has %d", ch.name, ch.subscribers.Load(), len(ch.roster.entries))
+		if int(ch.Subscribers.Load()) != len(ch.roster.entries) {
+			t.Fatalf("channel %q counts %d subscribers, has %d", ch.Name, ch.Subscribers.Load(), len(ch.roster.entries))
 		}
 	}
 	for _, c := range sessions {

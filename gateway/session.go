@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -72,10 +73,10 @@ type session struct {
 	conn    poller.Conn
 	state   sessionState
 	reason  disconnect
-	format  format   // of events for it
-	inbound inbound  // of its messages
-	opened  tenths   // when the handshake succeeded
-	backlog *backlog // what the socket has not taken; nil while it keeps up
+	format  stream.Format // of events for it
+	inbound inbound       // of its messages
+	opened  tenths        // when the handshake succeeded
+	backlog *backlog      // what the socket has not taken; nil while it keeps up
 	shard   *shard
 
 	subscriptions []subscription
@@ -97,14 +98,14 @@ func (c *session) moveTo(next sessionState) {
 		if c.backlog != nil {
 			c.shard.counters.Lagging--
 		}
-		if c.format != formatPlain {
+		if c.format != stream.FormatPlain {
 			c.shard.counters.CompressedClients--
 		}
 		c.leaveAll()
 	}
 	if next == sessionOpen {
 		c.shard.counters.Clients++
-		if c.format != formatPlain {
+		if c.format != stream.FormatPlain {
 			c.shard.counters.CompressedClients++
 		}
 	}

@@ -29,7 +29,7 @@ func (c *session) sampleEnd(reason disconnect) {
 	attrs := c.identity()
 	if b := c.backlog; b != nil {
 		if b.live > 0 {
-			attrs = append(attrs, slog.String("channel", stats.Clip(b.events.At(0).event.stream.name))) // of the event that waits longest
+			attrs = append(attrs, slog.String("channel", stats.Clip(b.events.At(0).event.Stream.Name))) // of the event that waits longest
 		}
 		attrs = append(attrs, slog.Int("backlog_bytes", b.bytes), slog.Duration("oldest", b.oldest(s.loop.Now()).Round(10*time.Millisecond)))
 	}

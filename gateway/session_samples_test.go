@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
+	"fleetcast/gateway/stream/streamtest"
 )
 
 // TestSampleOfSendTimeout has the kernel give a client up: the log line has what waited
@@ -16,7 +18,7 @@ func TestSampleOfSendTimeout(t *testing.T) {
 	c := newTestSession(t, s)
 	c.id = 1
 	c.lag()
-	c.queue([]*event{nextTestEvent(testStream("news"), "", "1")}, formatPlain, 0)
+	c.queue([]*stream.Event{streamtest.New("news").Next("", "1")}, stream.FormatPlain, 0)
 	c.conn.Close(unix.ETIMEDOUT)
 	s.loop.Close() // which has it end
 	kept := s.samples[stats.IncidentKey{Metric: metricDisconnects, Label: disconnectNames[sendTimeout]}]

@@ -12,6 +12,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
 )
 
 // settings are a configuration and what is made of it. They are immutable; the
@@ -22,7 +23,7 @@ type settings struct {
 	readers     [inboundCount]websocket.ReaderConfig
 	upgrader    websocket.Upgrader
 	hosts       hosts
-	compression *compression
+	compression *stream.Compression
 	rules       *rules.Table
 	commands    limits.CommandRate
 	publishes   limits.EventRate // of a client
@@ -34,7 +35,7 @@ type settings struct {
 	perAddress   limits.QuotaBounds
 }
 
-func newSettings(config Config, work *compressionWork) *settings {
+func newSettings(config Config, work *stream.CompressionWork) *settings {
 	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
 	config.AllowedHosts = slices.Clone(config.AllowedHosts)
 	config.TrustedProxies = slices.Clone(config.TrustedProxies)
@@ -42,7 +43,7 @@ func newSettings(config Config, work *compressionWork) *settings {
 		config:      config,
 		upgrader:    newUpgrader(config.AllowedOrigins),
 		hosts:       newHosts(config.AllowedHosts),
-		compression: newCompression(config.CompressLevel, config.CompressFrom, work),
+		compression: stream.NewCompression(config.CompressLevel, config.CompressFrom, work),
 		rules:       config.ruleTable(),
 		connects:    limits.NewBucket(config.Connects),
 		perAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
@@ -120,7 +121,7 @@ func (g *Gateway) Reconfigure(next Config) error {
 	g.backlogs.limit.Store(merged.BacklogMemory)
 	g.clientInput.Limit.Store(merged.InputMemory)
 	g.publishInput.Limit.Store(merged.InputMemory)
-	g.streams.limit.Store(int64(merged.MaxChannels))
+	g.streams.SetLimit(merged.MaxChannels)
 	for _, s := range g.shards {
 		s.post(func() {}) // clients may wait that need not any more; it must look
 	}

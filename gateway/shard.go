@@ -10,6 +10,7 @@ import (
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -29,7 +30,7 @@ const kernelQueue = 64 << 10
 type shard struct {
 	gateway *Gateway
 	loop    *poller.Loop
-	port    *port // where its mail comes
+	port    *stream.Port // where its mail comes
 
 	channels  map[string]*channel
 	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
@@ -77,14 +78,14 @@ type shard struct {
 	// wholeInput tells whether, within this read, no message of the client's was
 	// under way: what is unfinished now began after that.
 	wholeInput bool
-	wakes      wakeSet
+	wakes      stream.WakeSet
 	jobs       []*job // unused ones
 }
 
 func newShard(g *Gateway, index int) (*shard, error) {
 	s := &shard{
 		gateway:    g,
-		port:       newPort(index),
+		port:       stream.NewPort(index),
 		channels:   make(map[string]*channel),
 		rules:      make(map[string]*rules.Rule),
 		publishing: make(map[*session]*limits.Account),
@@ -99,7 +100,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		counters: stats.NewShard(),
 		random:   newRandom(),
 		vectors:  make([][]byte, 0, flushVectors),
-		wakes:    newWakeSet(g.config().Shards),
+		wakes:    stream.NewWakeSet(g.config().Shards),
 	}
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
@@ -109,13 +110,13 @@ func newShard(g *Gateway, index int) (*shard, error) {
 			s.longest.observe(took)
 		},
 	})
-	s.starved.Loop, s.port.loop = s.loop, s.loop
+	s.starved.Loop, s.port.Loop = s.loop, s.loop
 	return s, err
 }
 
 // post has the shard's goroutine call f soon. Any goroutine may call it.
 func (s *shard) post(f func()) {
-	s.port.post(mail{call: f})
+	s.port.Post(stream.Mail{Call: f})
 	s.loop.Wake()
 }
 
@@ -130,7 +131,7 @@ func (s *shard) Turn() (busy bool) {
 	s.takeMail()
 	s.starved.Resume()
 	s.resumePostponed()
-	s.wakes.wake()
+	s.wakes.Wake()
 	busy = s.fanOut()
 	busy = s.findSlow() || busy
 	busy = s.relieve() || busy
@@ -168,7 +169,7 @@ func (s *shard) limitReads() {
 
 // Pending implements poller.Owner.
 func (s *shard) Pending() bool {
-	return !s.port.mailbox.Empty() || s.starved.Pending() || s.patrol.unseen > 0
+	return !s.port.Mailbox.Empty() || s.starved.Pending() || s.patrol.unseen > 0
 }
 
 // Tick implements poller.Owner.
@@ -224,21 +225,21 @@ func (s *shard) forget() {
 // takeMail sorts what has arrived: events wait with their channel.
 func (s *shard) takeMail() {
 	for s.taken = 0; ; {
-		m, ok := s.port.mailbox.Take()
+		m, ok := s.port.Mailbox.Take()
 		if !ok {
 			return
 		}
 		switch {
-		case m.call != nil:
-			m.call()
+		case m.Call != nil:
+			m.Call()
 			continue
-		case m.event == nil:
-			s.unpark(m.interest.owner.(*channel))
+		case m.Event == nil:
+			s.unpark(m.Interest.Owner.(*channel))
 			continue
 		}
 		s.taken++
 		s.counters.Events++
-		s.enqueue(m.interest.owner.(*channel), m.event)
+		s.enqueue(m.Interest.Owner.(*channel), m.Event)
 	}
 }
 

@@ -3,15 +3,16 @@ package gateway
 import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
 )
 
 // queue appends events of one channel to the backlog, as the channel's policy
 // says; sent bytes of them have left already.
-func (c *session) queue(events []*event, f format, sent int) {
+func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
 	of, b := c.shard.gateway.settings.Load(), c.backlog
-	policy := events[0].stream.ruleIn(of.rules).Slow
+	policy := events[0].Stream.RuleIn(of.rules).Slow
 	for _, e := range events {
-		size := len(e.frameIn(f))
+		size := len(e.FrameIn(f))
 		switch {
 		case sent >= size:
 			sent -= size

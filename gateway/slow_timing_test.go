@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
+	"fleetcast/gateway/stream/streamtest"
 )
 
 // BenchmarkQueue gives a client that lags one event after the other, with what
@@ -19,18 +21,17 @@ func BenchmarkQueue(b *testing.B) {
 			s := newTestShard(b, func(c *Config) { c.SlowPolicy = test.policy })
 			c := newTestSession(b, s)
 			c.lag()
-			st, random := testStream("prices"), rand.New(rand.NewPCG(1, 2))
-			from, events := unlimited(), make([]*event, 1)
-			var keys [][]byte
+			st, random := streamtest.New("prices"), rand.New(rand.NewPCG(1, 2))
+			events := make([]*stream.Event, 1)
+			var keys []string
 			for i := range test.keys {
-				keys = append(keys, fmt.Append(nil, "key", i))
+				keys = append(keys, fmt.Sprint("key", i))
 			}
 			publish := func() {
-				st.offset++
-				e := newEvent(st, keys[random.IntN(len(keys))], []byte(`{"bid":1.07134}`), from, 0, 0, 1)
+				e := st.Next(keys[random.IntN(len(keys))], `{"bid":1.07134}`)
 				events[0] = e
-				c.queue(events, formatPlain, 0)
-				e.served()
+				c.queue(events, stream.FormatPlain, 0)
+				e.Served()
 			}
 			for range 2000 {
 				publish()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 )
 
@@ -24,7 +23,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	for _, s := range g.shards {
 		var shard Stats
 		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
-			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.index, err)
+			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.Index, err)
 		}
 		all.Shards = append(all.Shards, shard)
 		all.Total.Add(&shard)
@@ -37,13 +36,10 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	g.apiPublisher.addStats(&all.Publish)
 	all.BacklogMemory = g.backlogs.total()
 	all.ClientInput, all.Publish.InputBytes = g.clientInput.Held.Load(), g.publishInput.Held.Load()
-	all.Compression = g.compressed.stats()
+	all.Compression = g.compressed.Stats()
 	all.Publish.CreditsUsed = g.credits.InUse()
 	all.ClientAddresses = g.addresses.Kept.Load()
-	all.Publish.Streams = g.streams.count.Load()
-	room := &g.streams.room
-	all.Publish.StreamsUnused = room.unused[limits.ByPublisher].Load() + room.unused[limits.ByClient].Load()
-	all.Publish.StreamsEvicted, all.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
+	g.streams.AddStats(&all.Publish)
 	return all, nil
 }
 

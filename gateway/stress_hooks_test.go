@@ -9,6 +9,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
 
@@ -71,7 +72,7 @@ func (g *Gateway) PaceDrain(pace time.Duration) { g.drainPace = pace }
 // CompressBeside leaves frames of more than n bytes to goroutines. No client may
 // be there yet.
 func (g *Gateway) CompressBeside(n int) {
-	g.settings.Load().compression.inTurn = n
+	g.settings.Load().compression.InTurn = n
 	g.onShards(func(*shard) {}) // they see it from here on
 }
 
@@ -106,33 +107,21 @@ func (g *Gateway) PublishersPaused() int64 {
 }
 
 // StreamsWithInterest counts the streams that some shard wants.
-func (g *Gateway) StreamsWithInterest() (n int) {
-	for i := range g.streams.stripes {
-		stripe := &g.streams.stripes[i]
-		stripe.mu.Lock()
-		for _, st := range stripe.byName {
-			if len(st.interested) > 0 {
-				n++
-			}
-		}
-		stripe.mu.Unlock()
-	}
-	return n
-}
+func (g *Gateway) StreamsWithInterest() int { return g.streams.Wanted() }
 
 // Feed publishes events to a channel and waits until every shard has served
 // them.
 func (g *Gateway) Feed(channel, data []byte, events int) {
-	wakes := newWakeSet(len(g.shards))
+	wakes := stream.NewWakeSet(len(g.shards))
 	from := g.newAccount(&g.shards[0].starved, limits.ByPublisher)
 	for range events {
 		cost := limits.EventCost(channel, nil, data)
 		if !from.Take(cost) {
 			panic("gateway: more events than credits")
 		}
-		g.streams.publish(channel, nil, data, from, cost, poller.Now(), &wakes)
+		g.streams.Publish(channel, nil, data, from, cost, poller.Now(), &wakes)
 	}
-	wakes.wake()
+	wakes.Wake()
 	for g.credits.InUse() > 0 {
 		time.Sleep(20 * time.Microsecond) // much less than a fan-out takes
 	}

@@ -82,7 +82,7 @@ func newWatch(g *Gateway) *watch {
 	w := &watch{gateway: g, every: watchInterval, incidents: newIncidents(g.logger)}
 	for _, s := range g.shards {
 		loop := len(w.loops)
-		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.index), ask: func() {
+		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.Index), ask: func() {
 			s.post(func() {
 				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.take(), stats: s.stats(), samples: s.samples.Take()}
 			})
@@ -187,8 +187,7 @@ func (w *watch) sum() *GatewayStats {
 		sum.Total.Add(&w.loops[i].stats)
 		sum.Publish.Add(&w.loops[i].publish)
 	}
-	room := &w.gateway.streams.room
-	sum.Publish.StreamsEvicted, sum.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
+	w.gateway.streams.AddStats(&sum.Publish)
 	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
 	w.gateway.apiPublisher.addStats(&sum.Publish)
 	return sum

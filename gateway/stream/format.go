@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"sync"
@@ -9,26 +9,26 @@ import (
 	"fleetcast/gateway/mem"
 )
 
-// format is how the frames of events are laid out for a session. Sessions of one
+// Format is how the frames of events are laid out for a session. Sessions of one
 // format get the same bytes.
-type format uint8
+type Format uint8
 
 const (
-	formatPlain format = iota
+	FormatPlain Format = iota
 	// Compressed, for windows of that many bits or more (RFC 7692, 7.1.2.1). There
 	// are few, because an event is compressed once for each that has subscribers.
 	formatDeflate15
 	formatDeflate12
 	formatDeflate9
 	formatDeflate8
-	formatCount
+	FormatCount
 )
 
 // windowBits of the formats that are compressed.
-var windowBits = [formatCount]int{formatDeflate15: 15, formatDeflate12: 12, formatDeflate9: 9, formatDeflate8: 8}
+var windowBits = [FormatCount]int{formatDeflate15: 15, formatDeflate12: 12, formatDeflate9: 9, formatDeflate8: 8}
 
-// formatOf is the format for a client that takes windows of up to bits.
-func formatOf(bits int) format {
+// FormatOf is the format for a client that takes windows of up to bits.
+func FormatOf(bits int) Format {
 	f := formatDeflate15
 	for windowBits[f] > bits {
 		f++
@@ -39,17 +39,17 @@ func formatOf(bits int) format {
 // sharedFor is the format whose bytes serve f too for a message of that size: one
 // that fits in f's window makes no use of a larger one. So small events have one
 // compressed format.
-func (f format) sharedFor(size int) format {
+func (f Format) sharedFor(size int) Format {
 	if size <= 1<<windowBits[f] {
 		return formatDeflate15
 	}
 	return f
 }
 
-// variant is an event's frame in another format than plain. The one who makes it
+// Variant is an event's frame in another format than plain. The one who makes it
 // builds it; whoever else needs it waits, and is told by mail. The event holds
 // it.
-type variant struct {
+type Variant struct {
 	frame   []byte                     // valid once it is built; the plain one if compressing does not pay
 	buffer  *bytebufferpool.ByteBuffer // of the frame, if it is not the plain one
 	alive   *atomic.Int64              // in which the buffer's size is counted
@@ -58,19 +58,19 @@ type variant struct {
 
 // waiter is an interest that waits for a variant.
 type waiter struct {
-	interest *interest
+	interest *Interest
 	next     *waiter
 }
 
 // built takes the place of a variant's waiters: nobody waits any more.
 var built = new(waiter)
 
-var variantPool = sync.Pool{New: func() any { return new(variant) }}
+var variantPool = sync.Pool{New: func() any { return new(Variant) }}
 
-func (v *variant) isBuilt() bool { return v.waiters.Load() == built }
+func (v *Variant) IsBuilt() bool { return v.waiters.Load() == built }
 
-// await has the interest told by mail when v is built. It returns false if it is already.
-func (v *variant) await(in *interest) bool {
+// Await has the interest told by mail when v is built. It returns false if it is already.
+func (v *Variant) Await(in *Interest) bool {
 	w := &waiter{interest: in}
 	for {
 		w.next = v.waiters.Load()
@@ -84,22 +84,22 @@ func (v *variant) await(in *interest) bool {
 }
 
 // finish tells those who wait that the frame is there.
-func (v *variant) finish() {
+func (v *Variant) finish() {
 	for w := v.waiters.Swap(built); w != nil; w = w.next {
-		port := w.interest.port
-		port.post(mail{interest: w.interest})
-		port.loop.Wake()
+		port := w.interest.Port
+		port.Post(Mail{Interest: w.interest})
+		port.Loop.Wake()
 	}
 }
 
 // claim returns the event's variant in a compressed format. mine tells that the
 // caller is the one to build it.
-func (e *event) claim(f format) (v *variant, mine bool) {
+func (e *Event) claim(f Format) (v *Variant, mine bool) {
 	at := &e.variants[f-formatDeflate15]
 	if v = at.Load(); v != nil {
 		return v, false
 	}
-	v = variantPool.Get().(*variant)
+	v = variantPool.Get().(*Variant)
 	if at.CompareAndSwap(nil, v) {
 		return v, true
 	}
@@ -107,16 +107,16 @@ func (e *event) claim(f format) (v *variant, mine bool) {
 	return at.Load(), false
 }
 
-// frameIn is the event's frame in a format, which was built unless it is plain.
-func (e *event) frameIn(f format) []byte {
-	if f == formatPlain {
-		return e.frame
+// FrameIn is the event's frame in a format, which was built unless it is plain.
+func (e *Event) FrameIn(f Format) []byte {
+	if f == FormatPlain {
+		return e.Frame
 	}
 	return e.variants[f.sharedFor(len(e.payload()))-formatDeflate15].Load().frame
 }
 
 // releaseVariants gives them back with the event.
-func (e *event) releaseVariants() {
+func (e *Event) releaseVariants() {
 	for i := range e.variants {
 		v := e.variants[i].Load()
 		if v == nil {

@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 )
 
 // joined makes a shard's interest in a stream.
-func joined(t *testing.T, s *streams, name string) (*interest, position) {
+func joined(t *testing.T, s *Streams, name string) (*Interest, Position) {
 	t.Helper()
-	c := &interest{name: name, port: newPort(0)}
-	p, err := s.join(c)
+	c := &Interest{Name: name, Port: NewPort(0)}
+	p, err := s.Join(c)
 	if err != nil {
 		t.Fatalf("join %s: %v", name, err)
 	}
@@ -31,7 +31,7 @@ func wantLimited(t *testing.T, err error) {
 	}
 }
 
-func (s *streams) kept() (names []string) {
+func (s *Streams) kept() (names []string) {
 	for i := range s.stripes {
 		for name := range s.stripes[i].byName {
 			names = append(names, name)
@@ -42,7 +42,7 @@ func (s *streams) kept() (names []string) {
 }
 
 // sameStripe returns names that meet in one stripe, where the order is exact.
-func (s *streams) sameStripe(n int) (names []string) {
+func (s *Streams) sameStripe(n int) (names []string) {
 	for i := 0; len(names) < n; i++ {
 		if name := fmt.Sprint("name-", i); s.stripe([]byte(name)) == &s.stripes[0] {
 			names = append(names, name)
@@ -54,7 +54,7 @@ func (s *streams) sameStripe(n int) (names []string) {
 // TestUnusedStreamsGoFirst fills the table: the stream of which the last use is
 // longest ago makes room, clients' before publishers'.
 func TestUnusedStreamsGoFirst(t *testing.T) {
-	s, wakes := newStreams(8), newWakeSet(1)
+	s, wakes := NewStreams(8), NewWakeSet(1)
 	publisher, client := unlimited(), unlimited()
 	client.Maker = limits.ByClient
 	n := s.sameStripe(14)
@@ -86,7 +86,7 @@ func TestUnusedStreamsGoFirst(t *testing.T) {
 			}
 		}
 	}
-	if after := publishTo(t, s, publisher, &wakes, n[2]); after.epoch != before.epoch || after.offset != before.offset+1 {
+	if after := publishTo(t, s, publisher, &wakes, n[2]); after.Epoch != before.Epoch || after.Offset != before.Offset+1 {
 		t.Errorf("a stream that was kept goes on with %+v behind %+v", after, before)
 	}
 }
@@ -94,27 +94,27 @@ func TestUnusedStreamsGoFirst(t *testing.T) {
 // TestFullTable has nothing but streams with subscribers: publishers go on, and no
 // position is told twice.
 func TestFullTable(t *testing.T) {
-	s, from, wakes := newStreams(4), unlimited(), newWakeSet(1)
+	s, from, wakes := NewStreams(4), unlimited(), NewWakeSet(1)
 	publishTo(t, s, from, &wakes, "a")
 	first, _ := joined(t, s, "a") // a publisher's
 	for _, name := range []string{"b", "c", "d"} {
 		joined(t, s, name)
 	}
-	_, err := s.join(&interest{name: "e", port: newPort(0)})
+	_, err := s.Join(&Interest{Name: "e", Port: NewPort(0)})
 	wantLimited(t, err)
-	told := make(map[position]bool)
+	told := make(map[Position]bool)
 	for range 10 {
 		p := publishTo(t, s, from, &wakes, "e")
-		if p.offset != 1 || told[p] {
-			t.Fatalf("an event for nobody has the position %+v", p)
+		if p.Offset != 1 || told[p] {
+			t.Fatalf("an event for nobody has the Position %+v", p)
 		}
 		told[p] = true
 	}
 	if n := from.Credits.InUse(); n != 0 {
 		t.Errorf("events for nobody keep %d credits", n)
 	}
-	s.leave(first)
-	if _, p := joined(t, s, "e"); p.offset != 0 || told[position{epoch: p.epoch, offset: 1}] {
+	s.Leave(first)
+	if _, p := joined(t, s, "e"); p.Offset != 0 || told[Position{Epoch: p.Epoch, Offset: 1}] {
 		t.Errorf("a new stream begins at %+v, in an epoch that was used", p)
 	}
 }
@@ -124,7 +124,7 @@ func TestFullTable(t *testing.T) {
 // get what is left.
 func TestClientsLeaveRoom(t *testing.T) {
 	const limit = 800
-	s, wakes, client := newStreams(limit), newWakeSet(1), unlimited()
+	s, wakes, client := NewStreams(limit), NewWakeSet(1), unlimited()
 	client.Maker = limits.ByClient
 	for i := range 5 * limit {
 		publishTo(t, s, client, &wakes, fmt.Sprint("published-", i))
@@ -134,21 +134,21 @@ func TestClientsLeaveRoom(t *testing.T) {
 	}
 	subscribed := 0
 	for ; ; subscribed++ {
-		if _, err := s.join(&interest{name: fmt.Sprint("subscribed-", subscribed), port: newPort(0)}); err != nil {
+		if _, err := s.Join(&Interest{Name: fmt.Sprint("subscribed-", subscribed), Port: NewPort(0)}); err != nil {
 			break
 		}
 		left := clientsLimit(limit) - int64(subscribed) - 1
-		if s.grantsNew(20) != (left >= 160) || !s.grantsNew(7) {
-			t.Fatalf("with room for %d, one with 20 subscriptions gets more: %v; one with 7: %v", left, s.grantsNew(20), s.grantsNew(7))
+		if s.GrantsNew(20) != (left >= 160) || !s.GrantsNew(7) {
+			t.Fatalf("with room for %d, one with 20 subscriptions gets more: %v; one with 7: %v", left, s.GrantsNew(20), s.GrantsNew(7))
 		}
 	}
 	if want := limit - limit/publishersPart; subscribed != want {
 		t.Errorf("clients subscribed to %d new streams, want %d", subscribed, want)
 	}
-	_, err := s.join(&interest{name: "one more", port: newPort(0)})
+	_, err := s.Join(&Interest{Name: "one more", Port: NewPort(0)})
 	wantLimited(t, err)
 	publisher := unlimited()
-	positions := make(map[string]position)
+	positions := make(map[string]Position)
 	for i := range limit / publishersPart {
 		name := fmt.Sprint("upstream-", i)
 		positions[name] = publishTo(t, s, publisher, &wakes, name)
@@ -157,7 +157,7 @@ func TestClientsLeaveRoom(t *testing.T) {
 		publishTo(t, s, client, &wakes, fmt.Sprint("again-", i))
 	}
 	for name, p := range positions {
-		if now := publishTo(t, s, publisher, &wakes, name); now.epoch != p.epoch || now.offset != p.offset+1 {
+		if now := publishTo(t, s, publisher, &wakes, name); now.Epoch != p.Epoch || now.Offset != p.Offset+1 {
 			t.Fatalf("a publisher's stream goes on with %+v behind %+v", now, p)
 		}
 		joined(t, s, name) // a stream that is there takes no room
@@ -168,33 +168,33 @@ func TestClientsLeaveRoom(t *testing.T) {
 // what is left.
 func TestStreamCounts(t *testing.T) {
 	const limit = 60
-	s := newStreams(limit)
+	s := NewStreams(limit)
 	var all sync.WaitGroup
 	for worker := range 4 {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
-			wakes := newWakeSet(4)
+			wakes := NewWakeSet(4)
 			accounts := [limits.Makers]*limits.Account{unlimited(), unlimited()}
 			accounts[limits.ByClient].Maker = limits.ByClient
-			var mine []*interest
-			last := make(map[string]position)
+			var mine []*Interest
+			last := make(map[string]Position)
 			for range 5_000 {
 				name := fmt.Sprint(worker, "-", random.IntN(50))
 				switch random.IntN(4) {
 				case 0, 1:
 					p := publishTo(t, s, accounts[random.IntN(int(limits.Makers))], &wakes, name)
-					if before := last[name]; p.epoch == before.epoch && p.offset <= before.offset {
+					if before := last[name]; p.Epoch == before.Epoch && p.Offset <= before.Offset {
 						t.Errorf("%+v follows %+v", p, before)
 					}
 					last[name] = p
 				case 2:
-					c := &interest{name: name, port: newPort(worker)}
-					if _, err := s.join(c); err == nil {
+					c := &Interest{Name: name, Port: NewPort(worker)}
+					if _, err := s.Join(c); err == nil {
 						mine = append(mine, c)
 					}
 				case 3:
 					if len(mine) > 0 {
-						s.leave(mine[0])
+						s.Leave(mine[0])
 						mine = mine[1:]
 					}
 				}

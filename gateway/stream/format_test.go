@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"bytes"
@@ -12,16 +12,16 @@ import (
 )
 
 func TestFormatOf(t *testing.T) {
-	for bits, want := range map[int]format{8: formatDeflate8, 9: formatDeflate9, 11: formatDeflate9, 12: formatDeflate12, 14: formatDeflate12, 15: formatDeflate15} {
-		got := formatOf(bits)
+	for bits, want := range map[int]Format{8: formatDeflate8, 9: formatDeflate9, 11: formatDeflate9, 12: formatDeflate12, 14: formatDeflate12, 15: formatDeflate15} {
+		got := FormatOf(bits)
 		if got != want || windowBits[got] > bits {
 			t.Errorf("%d bits: format %d", bits, got)
 		}
 	}
 	for _, tt := range []struct {
-		f    format
+		f    Format
 		size int
-		want format
+		want Format
 	}{
 		{formatDeflate8, 256, formatDeflate15}, {formatDeflate8, 257, formatDeflate8}, {formatDeflate9, 512, formatDeflate15},
 		{formatDeflate12, 4097, formatDeflate12}, {formatDeflate15, 1 << 20, formatDeflate15},
@@ -33,8 +33,8 @@ func TestFormatOf(t *testing.T) {
 }
 
 // compressionTest is what compresses in a test.
-func compressionTest(level, from int) *compression {
-	return newCompression(level, from, new(compressionWork))
+func compressionTest(level, from int) *Compression {
+	return NewCompression(level, from, new(CompressionWork))
 }
 
 func TestCompressionThatDoesNotPay(t *testing.T) {
@@ -50,14 +50,14 @@ func TestCompressionThatDoesNotPay(t *testing.T) {
 	}{"noise": {string(noise), 1}, "small": {"1", 0}} {
 		k.work.events.Store(0)
 		e := nextTestEvent(testStream("test"), "", tt.data)
-		v, worked := k.build(e, formatDeflate15)
-		if !worked || !v.isBuilt() || &v.frame[0] != &e.frame[0] || len(e.frameIn(formatDeflate15)) != len(e.frame) {
+		v, worked := k.Build(e, formatDeflate15)
+		if !worked || !v.IsBuilt() || &v.frame[0] != &e.Frame[0] || len(e.FrameIn(formatDeflate15)) != len(e.Frame) {
 			t.Errorf("%s: the frame is not the plain one", name)
 		}
 		if got := k.work.events.Load(); got != tt.count {
 			t.Errorf("%s: %d compressions", name, got)
 		}
-		e.release()
+		e.Release()
 	}
 }
 
@@ -68,11 +68,11 @@ func TestVariantsAreReused(t *testing.T) {
 	for i := range 100 {
 		e := nextTestEvent(testStream("test"), "", `"`+strings.Repeat("abc", 100+10*i)+`"`)
 		plain := bytes.Clone(e.payload())
-		for f := formatDeflate15; f < formatCount; f++ {
-			if v, _ := k.build(e, f); !v.isBuilt() {
+		for f := formatDeflate15; f < FormatCount; f++ {
+			if v, _ := k.Build(e, f); !v.IsBuilt() {
 				t.Fatal("a small event is not compressed at once")
 			}
-			frame := e.frameIn(f)
+			frame := e.FrameIn(f)
 			header := 2
 			if frame[1] == 126 {
 				header = 4
@@ -82,7 +82,7 @@ func TestVariantsAreReused(t *testing.T) {
 				t.Fatalf("event %d, format %d: %x, %v", i, f, frame[0], err)
 			}
 		}
-		e.release()
+		e.Release()
 		for f := range e.variants {
 			if e.variants[f].Load() != nil {
 				t.Fatal("a released event has a variant")
@@ -94,34 +94,34 @@ func TestVariantsAreReused(t *testing.T) {
 // TestVariantTellsEveryone has channels of several shards wait while the variant
 // is built: each is told once, or sees that it is built.
 func TestVariantTellsEveryone(t *testing.T) {
-	var ports [4]*port
+	var ports [4]*Port
 	for i := range ports {
-		ports[i] = newPort(i)
+		ports[i] = NewPort(i)
 		loop, err := poller.NewLoop(nil, poller.LoopConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer loop.Close()
-		ports[i].loop = loop
+		ports[i].Loop = loop
 	}
 	for range 200 {
-		v := new(variant)
+		v := new(Variant)
 		var waits [len(ports)]bool
-		var interests [len(ports)]*interest
+		var interests [len(ports)]*Interest
 		var all sync.WaitGroup
 		for i, p := range ports {
-			interests[i] = &interest{port: p}
-			all.Go(func() { waits[i] = v.await(interests[i]) })
+			interests[i] = &Interest{Port: p}
+			all.Go(func() { waits[i] = v.Await(interests[i]) })
 		}
 		all.Go(v.finish)
 		all.Wait()
 		for i, p := range ports {
-			m, told := p.mailbox.Take()
-			if told != waits[i] || told && (m.interest != interests[i] || m.event != nil) {
+			m, told := p.Mailbox.Take()
+			if told != waits[i] || told && (m.Interest != interests[i] || m.Event != nil) {
 				t.Fatalf("shard %d waits: %t, is told: %t", i, waits[i], told)
 			}
 		}
-		if v.await(interests[0]) {
+		if v.Await(interests[0]) {
 			t.Fatal("a built variant is waited for")
 		}
 	}

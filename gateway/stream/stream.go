@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"encoding/base64"
@@ -15,22 +15,22 @@ import (
 	"fleetcast/gateway/stats"
 )
 
-// stripeCount is the number of independently locked parts of the streams.
-const stripeCount = 256
+// StripeCount is the number of independently locked parts of the streams.
+const StripeCount = 256
 
 // epochSize is the length of an epoch's text in bytes.
 const epochSize = 8
 
-// epoch names one life of a stream: an offset means nothing in another.
-type epoch [epochSize]byte
+// Epoch names one life of a stream: an offset means nothing in another.
+type Epoch [epochSize]byte
 
 // MarshalText implements encoding.TextMarshaler.
-func (e epoch) MarshalText() ([]byte, error) { return e[:], nil }
+func (e Epoch) MarshalText() ([]byte, error) { return e[:], nil }
 
 // newEpoch makes the epoch of a stream in the given life of its stripe. A stream
 // that was forgotten without ever having had an event gets the same one again:
 // nothing of it was lost.
-func newEpoch(seed maphash.Seed, name string, life uint64) (e epoch) {
+func newEpoch(seed maphash.Seed, name string, life uint64) (e Epoch) {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	h.WriteString(name)
@@ -42,37 +42,37 @@ func newEpoch(seed maphash.Seed, name string, life uint64) (e epoch) {
 	return e
 }
 
-// position is where an event stands, and how many clients it went to.
-type position struct {
-	epoch       epoch
-	offset      uint64
-	subscribers int // approximate while clients come and go
+// Position is where an event stands, and how many clients it went to.
+type Position struct {
+	Epoch       Epoch
+	Offset      uint64
+	Subscribers int // approximate while clients come and go
 }
 
-// stream is a channel as publishers see it: the sequence of its events, and
+// Stream is a channel as publishers see it: the sequence of its events, and
 // the shards that want them. Its stripe's lock guards it.
-type stream struct {
-	name       string
-	epoch      epoch
-	offset     uint64      // of the last event; the first one gets 1
+type Stream struct {
+	Name       string
+	epoch      Epoch
+	Offset     uint64      // of the last event; the first one gets 1
 	prefix     []byte      // of event messages; made with the first interest
-	tag        uint16      // a hash of the name, as that
-	interested []*interest // one per shard with subscribers
+	Tag        uint16      // a hash of the name, as that
+	interested []*Interest // one per shard with subscribers
 	usedIn     uint64      // the stripe's sweep count when it was last used
 	recent     stats.Meter // of its events
 	maker      limits.Maker
 	usedAgain  bool // since it was listed as unused, or was last looked at there
 
-	earlier, later *stream // in its stripe's list of unused streams of its maker
+	earlier, later *Stream // in its stripe's list of unused streams of its maker
 
 	rule atomic.Pointer[rules.Rule] // see ruleIn; not under the lock
 }
 
-// streams holds every stream of the process. All methods may be called from
+// Streams holds every stream of the process. All methods may be called from
 // any goroutine.
-type streams struct {
+type Streams struct {
 	seed    maphash.Seed
-	stripes [stripeCount]stripe
+	stripes [StripeCount]stripe
 	count   atomic.Int64
 	limit   atomic.Int64
 	room    streamRoom
@@ -83,28 +83,28 @@ type streams struct {
 // a channel's events in the same order.
 type stripe struct {
 	mu     sync.Mutex
-	byName map[string]*stream
+	byName map[string]*Stream
 	unused [limits.Makers]unusedStreams
 	sweeps uint64
 	life   uint64   // grows with every position of events that is forgotten
 	_      [48]byte // keeps neighbours' locks off this cache line
 }
 
-func newStreams(limit int) *streams {
-	s := &streams{seed: maphash.MakeSeed()}
+func NewStreams(limit int) *Streams {
+	s := &Streams{seed: maphash.MakeSeed()}
 	s.limit.Store(int64(limit))
 	for i := range s.stripes {
-		s.stripes[i].byName = make(map[string]*stream)
+		s.stripes[i].byName = make(map[string]*Stream)
 	}
 	return s
 }
 
-// publish sequences an event with a key, which may be empty, for which cost credits were taken from an account, and
+// Publish sequences an event with a key, which may be empty, for which cost credits were taken from an account, and
 // posts it to the interested shards, which it adds to wakes: the caller wakes
 // them when its batch is through. The credits go back when the shards have
 // served the event, or at once if no one wants it. Where there is no room for a
 // stream that nobody subscribes to, the position is the only one of its epoch.
-func (s *streams) publish(name, key, data []byte, from *limits.Account, cost int64, at time.Duration, wakes *wakeSet) position {
+func (s *Streams) Publish(name, key, data []byte, from *limits.Account, cost int64, at time.Duration, wakes *WakeSet) Position {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	st := stripe.byName[string(name)]
@@ -122,10 +122,10 @@ func (s *streams) publish(name, key, data []byte, from *limits.Account, cost int
 	default:
 		st.usedAgain = true
 	}
-	st.offset++
+	st.Offset++
 	st.recent.Count(len(data), at)
 	from.Sent.Count(len(data), at)
-	p := position{epoch: st.epoch, offset: st.offset}
+	p := Position{Epoch: st.epoch, Offset: st.Offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
 		stripe.mu.Unlock()
@@ -134,61 +134,61 @@ func (s *streams) publish(name, key, data []byte, from *limits.Account, cost int
 	}
 	e := newEvent(st, key, data, from, cost, at, len(st.interested))
 	for _, c := range st.interested {
-		c.port.post(mail{event: e, interest: c})
-		p.subscribers += int(c.subscribers.Load())
-		wakes.add(c.port)
+		c.Port.Post(Mail{Event: e, Interest: c})
+		p.Subscribers += int(c.Subscribers.Load())
+		wakes.add(c.Port)
 	}
 	stripe.mu.Unlock()
 	return p
 }
 
-// join begins an interest, which has its name and port. Every
+// Join begins an interest, which has its name and port. Every
 // event after the returned position is posted to c, none before. The error is a
 // *command.Error.
-func (s *streams) join(c *interest) (position, error) {
-	stripe := s.stripe([]byte(c.name))
+func (s *Streams) Join(c *Interest) (Position, error) {
+	stripe := s.stripe([]byte(c.Name))
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	st := stripe.byName[c.name]
+	st := stripe.byName[c.Name]
 	if st == nil {
-		if st = s.open(stripe, []byte(c.name), limits.ByClient, true); st == nil {
-			return position{}, tooManyChannels(s.limit.Load())
+		if st = s.open(stripe, []byte(c.Name), limits.ByClient, true); st == nil {
+			return Position{}, tooManyChannels(s.limit.Load())
 		}
 	}
 	if len(st.interested) == 0 {
 		s.setUsed(stripe, st)
 	}
 	if st.prefix == nil {
-		st.prefix, st.tag = command.EventPrefix(st.name), streamTag(st.name)
+		st.prefix, st.Tag = command.EventPrefix(st.Name), streamTag(st.Name)
 	}
 	st.interested = append(st.interested, c)
-	c.stream, c.name = st, st.name // one copy of the name for all shards
-	return position{epoch: st.epoch, offset: st.offset}, nil
+	c.Stream, c.Name = st, st.Name // one copy of the name for all shards
+	return Position{Epoch: st.epoch, Offset: st.Offset}, nil
 }
 
-// leave ends an interest.
-func (s *streams) leave(c *interest) {
-	stripe := s.stripe([]byte(c.name))
+// Leave ends an interest.
+func (s *Streams) Leave(c *Interest) {
+	stripe := s.stripe([]byte(c.Name))
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
-	st := stripe.byName[c.name]
+	st := stripe.byName[c.Name]
 	i := slices.Index(st.interested, c)
 	st.interested = slices.Delete(st.interested, i, i+1)
 	if len(st.interested) > 0 {
 		return
 	}
 	s.setUnused(stripe, st)
-	if st.offset == 0 {
+	if st.Offset == 0 {
 		// There is no position to keep; and whoever subscribes to one new name
 		// after the other must not fill the table.
 		s.forget(stripe, st)
 	}
 }
 
-// sweep forgets the streams of one stripe that were not used since the sweep
+// Sweep forgets the streams of one stripe that were not used since the sweep
 // before the last. Called for each stripe once per retention time, it keeps an
 // unused stream for at least that time and at most twice as long.
-func (s *streams) sweep(i int) {
+func (s *Streams) Sweep(i int) {
 	stripe := &s.stripes[i]
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -204,31 +204,46 @@ func (s *streams) sweep(i int) {
 	stripe.sweeps++
 }
 
-// subscribers is how many clients subscribe to the channel of that name, approximately while they come
+// Subscribers is how many clients subscribe to the channel of that name, approximately while they come
 // and go.
-func (s *streams) subscribers(name []byte) (n int) {
+func (s *Streams) Subscribers(name []byte) (n int) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
 	if st := stripe.byName[string(name)]; st != nil {
 		for _, c := range st.interested {
-			n += int(c.subscribers.Load())
+			n += int(c.Subscribers.Load())
 		}
 	}
 	return n
 }
 
-// ruleIn is the rule for the stream in a table. It is looked up once for each table.
+// RuleIn is the rule for the stream in a table. It is looked up once for each table.
 // Any goroutine may call it.
-func (st *stream) ruleIn(table *rules.Table) *rules.Rule {
+func (st *Stream) RuleIn(table *rules.Table) *rules.Rule {
 	if r := st.rule.Load(); r != nil && r.Of == table {
 		return r
 	}
-	r := table.For(st.name)
+	r := table.For(st.Name)
 	st.rule.Store(r)
 	return r
 }
 
-func (s *streams) stripe(name []byte) *stripe {
-	return &s.stripes[maphash.Bytes(s.seed, name)%stripeCount]
+func (s *Streams) stripe(name []byte) *stripe {
+	return &s.stripes[maphash.Bytes(s.seed, name)%StripeCount]
+}
+
+// Wanted is how many streams some shard wants.
+func (s *Streams) Wanted() (n int) {
+	for i := range s.stripes {
+		stripe := &s.stripes[i]
+		stripe.mu.Lock()
+		for _, st := range stripe.byName {
+			if len(st.interested) > 0 {
+				n++
+			}
+		}
+		stripe.mu.Unlock()
+	}
+	return n
 }

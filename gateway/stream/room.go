@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stats"
 )
 
 // streamRoom is how the streams that are kept are shared out. A stream is unused
@@ -34,20 +35,20 @@ const (
 // clientsLimit is how many streams clients may make, of a limit on all.
 func clientsLimit(limit int64) int64 { return limit - limit/publishersPart }
 
-// grants tells whether a client that has so many subscriptions may have one more
+// Grants tells whether a client that has so many subscriptions may have one more
 // of something of which room is left, if any is: those that have few go first.
-func grants(room int64, subscriptions int) bool {
+func Grants(room int64, subscriptions int) bool {
 	return subscriptions < fewSubscriptions || int64(subscriptions)*roomPerSubscription <= room
 }
 
-// grantsNew is grants for a subscription to a stream that is not kept yet.
-func (s *streams) grantsNew(subscriptions int) bool {
+// GrantsNew is grants for a subscription to a stream that is not kept yet.
+func (s *Streams) GrantsNew(subscriptions int) bool {
 	subscribed := s.room.made[limits.ByClient].Load() - s.room.unused[limits.ByClient].Load()
-	return grants(clientsLimit(s.limit.Load())-subscribed, subscriptions)
+	return Grants(clientsLimit(s.limit.Load())-subscribed, subscriptions)
 }
 
-// has tells whether a stream is kept.
-func (s *streams) has(name []byte) bool {
+// Has tells whether a stream is kept.
+func (s *Streams) Has(name []byte) bool {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -61,14 +62,14 @@ func tooManyChannels(limit int64) *command.Error {
 	}
 }
 
-// open makes a stream, as an unused one, or returns nil if there is no room. The
+// Open makes a stream, as an unused one, or returns nil if there is no room. The
 // caller holds the stripe's lock.
-func (s *streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed bool) *stream {
+func (s *Streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed bool) *Stream {
 	if !s.makeRoom(stripe, by, subscribed) {
 		return nil
 	}
-	st := &stream{name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), maker: by}
-	stripe.byName[st.name] = st
+	st := &Stream{Name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), maker: by}
+	stripe.byName[st.Name] = st
 	s.room.made[by].Add(1)
 	s.setUnused(stripe, st)
 	return st
@@ -77,7 +78,7 @@ func (s *streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed 
 // makeRoom counts one more stream and forgets an unused one for it if need be:
 // one of clients' before one of publishers', and never one of publishers' for an
 // event of a client. The caller holds the stripe's lock.
-func (s *streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) bool {
+func (s *Streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) bool {
 	limit := s.limit.Load()
 	if by == limits.ByClient {
 		full := s.room.made[limits.ByClient].Load() >= clientsLimit(limit) ||
@@ -98,7 +99,7 @@ func (s *streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) boo
 
 // evict forgets an unused stream of the stripe whose lock the caller holds, or else
 // of another one that is not locked: one that has not been used for long.
-func (s *streams) evict(held *stripe, of limits.Maker) bool {
+func (s *Streams) evict(held *stripe, of limits.Maker) bool {
 	if s.room.unused[of].Load() <= 0 {
 		return false
 	}
@@ -106,8 +107,8 @@ func (s *streams) evict(held *stripe, of limits.Maker) bool {
 		return true
 	}
 	from := s.room.cursor.Load()
-	for i := range uint32(stripeCount) {
-		at := (from + i) % stripeCount
+	for i := range uint32(StripeCount) {
+		at := (from + i) % StripeCount
 		other := &s.stripes[at]
 		// Whoever holds a lock never waits for another, so there is no deadlock.
 		if other == held || other.unused[of].count.Load() == 0 || !other.mu.TryLock() {
@@ -126,7 +127,7 @@ func (s *streams) evict(held *stripe, of limits.Maker) bool {
 // evictFrom forgets the stream that stands first in the stripe's list. Those that
 // were used again since they were listed go behind the others instead: so an event
 // need not move its stream, and each pays for one such step at most.
-func (s *streams) evictFrom(stripe *stripe, of limits.Maker) bool {
+func (s *Streams) evictFrom(stripe *stripe, of limits.Maker) bool {
 	list := &stripe.unused[of]
 	for st := list.oldest; st != nil; st = list.oldest {
 		if !st.usedAgain {
@@ -143,27 +144,27 @@ func (s *streams) evictFrom(stripe *stripe, of limits.Maker) bool {
 
 // forget drops an unused stream. If it has a position, no later stream of that
 // name may have the same epoch.
-func (s *streams) forget(stripe *stripe, st *stream) {
-	if st.offset > 0 {
+func (s *Streams) forget(stripe *stripe, st *Stream) {
+	if st.Offset > 0 {
 		stripe.life++
 	}
 	s.setUsed(stripe, st)
-	delete(stripe.byName, st.name)
+	delete(stripe.byName, st.Name)
 	s.room.made[st.maker].Add(-1)
 	s.count.Add(-1)
 }
 
 // pass gives an event a position in an epoch of its own, for want of room for its
 // stream.
-func (s *streams) pass(stripe *stripe, name []byte) position {
-	p := position{epoch: newEpoch(s.seed, string(name), stripe.life), offset: 1}
+func (s *Streams) pass(stripe *stripe, name []byte) Position {
+	p := Position{Epoch: newEpoch(s.seed, string(name), stripe.life), Offset: 1}
 	stripe.life++
 	s.room.unkept.Add(1)
 	return p
 }
 
 // adopt makes a stream that clients have made a publisher's.
-func (s *streams) adopt(stripe *stripe, st *stream) {
+func (s *Streams) adopt(stripe *stripe, st *Stream) {
 	unused := len(st.interested) == 0
 	if unused {
 		s.setUsed(stripe, st)
@@ -177,14 +178,14 @@ func (s *streams) adopt(stripe *stripe, st *stream) {
 }
 
 // setUnused lists a stream that has no subscribers, as used just now.
-func (s *streams) setUnused(stripe *stripe, st *stream) {
+func (s *Streams) setUnused(stripe *stripe, st *Stream) {
 	stripe.unused[st.maker].add(st)
 	st.usedIn, st.usedAgain = stripe.sweeps, false
 	s.room.unused[st.maker].Add(1)
 }
 
 // setUsed takes a stream out of the list of unused ones.
-func (s *streams) setUsed(stripe *stripe, st *stream) {
+func (s *Streams) setUsed(stripe *stripe, st *Stream) {
 	stripe.unused[st.maker].remove(st)
 	s.room.unused[st.maker].Add(-1)
 }
@@ -192,11 +193,11 @@ func (s *streams) setUsed(stripe *stripe, st *stream) {
 // unusedStreams are the unused streams of a stripe and a maker, in about the order
 // of their last use. The stripe's lock guards all but count.
 type unusedStreams struct {
-	oldest, newest *stream
+	oldest, newest *Stream
 	count          atomic.Int32
 }
 
-func (l *unusedStreams) add(st *stream) {
+func (l *unusedStreams) add(st *Stream) {
 	st.earlier, st.later = l.newest, nil
 	if l.newest == nil {
 		l.oldest = st
@@ -207,7 +208,7 @@ func (l *unusedStreams) add(st *stream) {
 	l.count.Add(1)
 }
 
-func (l *unusedStreams) remove(st *stream) {
+func (l *unusedStreams) remove(st *Stream) {
 	if st.earlier == nil {
 		l.oldest = st.later
 	} else {
@@ -220,4 +221,17 @@ func (l *unusedStreams) remove(st *stream) {
 	}
 	st.earlier, st.later = nil, nil
 	l.count.Add(-1)
+}
+
+// SetLimit changes how many streams are kept at most. Those there are stay.
+func (s *Streams) SetLimit(n int) { s.limit.Store(int64(n)) }
+
+// AddStats adds what is counted of streams.
+func (s *Streams) AddStats(to *stats.Publish) {
+	to.Streams += s.count.Load()
+	for of := range s.room.unused {
+		to.StreamsUnused += s.room.unused[of].Load()
+	}
+	to.StreamsEvicted += s.room.evicted.Load()
+	to.EventsUnkept += s.room.unkept.Load()
 }

@@ -1,4 +1,4 @@
-package gateway
+package stream
 
 import (
 	"fmt"
@@ -13,21 +13,21 @@ const keptChannels = 1_000_000
 // BenchmarkListChannels lists from 1,000,000 channels with the largest limit. It
 // also reports for how long a stripe's lock is held, on average and at most.
 func BenchmarkListChannels(b *testing.B) {
-	s := newStreams(keptChannels)
+	s := NewStreams(keptChannels)
 	for i := range keptChannels {
 		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
 		stripe := s.stripe(name)
 		st := s.open(stripe, name, limits.ByPublisher, false)
-		c := new(interest)
-		c.subscribers.Store(int32(i))
-		st.interested = []*interest{c}
+		c := new(Interest)
+		c.Subscribers.Store(int32(i))
+		st.interested = []*Interest{c}
 	}
-	for name, q := range map[string]channelQuery{
-		"first page":     {limit: listLimit},
-		"page of 100":    {limit: listDefault},
-		"subscribers":    {limit: listLimit, order: bySubscribers},
-		"events":         {limit: listLimit, order: channelOrders["events"]},
-		"prefix of none": {limit: listLimit, prefix: "x"},
+	for name, q := range map[string]ChannelQuery{
+		"first page":     {Limit: 1000},
+		"page of 100":    {Limit: 100},
+		"subscribers":    {Limit: 1000, Order: Orders["subscribers"]},
+		"events":         {Limit: 1000, Order: Orders["events"]},
+		"prefix of none": {Limit: 1000, Prefix: "x"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			var longest, all time.Duration
@@ -36,7 +36,7 @@ func BenchmarkListChannels(b *testing.B) {
 				found := q.found()
 				for i := range s.stripes {
 					began := time.Now()
-					s.offer(i, &q, found, new(channelTotal))
+					s.offer(i, &q, found, new(ChannelTotal))
 					held := time.Since(began)
 					longest, all = max(longest, held), all+held
 					calls++

@@ -1,0 +1,130 @@
+package stream
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/mem"
+)
+
+// Event is one published message with its place in the stream. It is immutable
+// from the moment it is posted, but that variants of its frame are built at first
+// need; in each format it is the same bytes for every subscriber. Frames are
+// pooled: whoever holds an event releases it, and the last one gives it back.
+type Event struct {
+	Offset   uint64
+	Stream   *Stream
+	Key      []byte // which of the channel's things it is about, or empty; lies in buffer
+	Tag      uint16 // hashes of stream and key, see streamTag
+	Frame    []byte // whole WebSocket frame; lies in buffer
+	header   int    // of the frame, in bytes
+	buffer   *bytebufferpool.ByteBuffer
+	variants [FormatCount - formatDeflate15]atomic.Pointer[Variant] // of the frame; nil: not needed yet
+	At       time.Duration                                          // when it was taken, with credit; the loops' clock
+	cost     int64                                                  // credits to give back when every shard has served it
+	from     *limits.Account
+
+	unserved atomic.Int32 // shards that have yet to serve it
+	holders  atomic.Int32 // those shards, and backlog entries
+	backlogs atomic.Int32 // backlog entries
+}
+
+// A tag has the hash of the stream's name in its high bits, that of the key in its
+// low ones.
+const (
+	StreamTagBits = 7
+	KeyTagBits    = 7
+	EventTagBits  = StreamTagBits + KeyTagBits
+)
+
+// tagSeed is that of all tags.
+var tagSeed = maphash.MakeSeed()
+
+// streamTag is the tag of a stream's events without a key.
+func streamTag(name string) uint16 {
+	return uint16(maphash.String(tagSeed, name)) & (1<<StreamTagBits - 1) << KeyTagBits
+}
+
+var eventPool = sync.Pool{New: func() any { return new(Event) }}
+
+// newEvent makes the stream's latest event, with its frame, for the given number
+// of shards. The caller holds the lock of the stream's stripe.
+func newEvent(st *Stream, key, data []byte, from *limits.Account, cost int64, at time.Duration, shards int) *Event {
+	e := eventPool.Get().(*Event)
+	e.Stream, e.Offset, e.from, e.cost, e.At = st, st.Offset, from, cost, at
+	e.Tag = st.Tag
+	if len(key) > 0 {
+		e.Tag |= uint16(maphash.Bytes(tagSeed, key)) & (1<<KeyTagBits - 1)
+	}
+	length := command.EventLength(st.prefix, st.Offset, data)
+	size := websocket.HeaderSize(length) + length
+	e.buffer = mem.TakeBuffer(size + len(key))
+	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
+	e.buffer.B = append(command.AppendEvent(frame, st.prefix, st.Offset, data), key...)
+	e.Frame, e.Key, e.header = e.buffer.B[:size], e.buffer.B[size:], size-length
+	e.unserved.Store(int32(shards))
+	e.holders.Store(int32(shards))
+	return e
+}
+
+// payload is the event as a message, without the frame's header.
+func (e *Event) payload() []byte { return e.Frame[e.header:] }
+
+// Served is called by each shard once it is done with the event. With the last
+// one, its credits go back.
+func (e *Event) Served() {
+	if e.unserved.Add(-1) == 0 {
+		e.from.Give(e.cost)
+	}
+	e.Release()
+}
+
+// Holders is how many hold the event. It is for checks.
+func (e *Event) Holders() int { return int(e.holders.Load()) }
+
+// Hold adds a holder; the caller is one already.
+func (e *Event) Hold() { e.holders.Add(1) }
+
+// Release gives the event back to the pool with its last holder. The caller
+// must not touch it afterwards.
+func (e *Event) Release() {
+	switch left := e.holders.Add(-1); {
+	case left > 0:
+	case left < 0:
+		panic("gateway: event released more often than held")
+	default:
+		e.releaseVariants()
+		mem.GiveBuffer(e.buffer)
+		e.Stream, e.Frame, e.Key, e.buffer, e.from = nil, nil, nil, nil, nil
+		eventPool.Put(e)
+	}
+}
+
+// EnterBacklog counts the event as waiting in one more backlog. It returns how much
+// memory is held by that which no backlog held before.
+func (e *Event) EnterBacklog() int64 {
+	if e.backlogs.Add(1) == 1 {
+		return e.Weight()
+	}
+	return 0
+}
+
+// LeaveBacklog is the end of enterBacklog. It returns how much memory no backlog
+// holds any more.
+func (e *Event) LeaveBacklog() int64 {
+	if e.backlogs.Add(-1) == 0 {
+		return e.Weight()
+	}
+	return 0
+}
+
+// Weight is what an event keeps in memory, but for its compressed frames.
+func (e *Event) Weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }

@@ -1,0 +1,43 @@
+// Package streamtest makes events for tests of what holds them.
+package streamtest
+
+import (
+	"fmt"
+
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stream"
+)
+
+// Source is a stream that one shard wants, with what publishes to it. It belongs to
+// one goroutine.
+type Source struct {
+	*stream.Stream
+	streams *stream.Streams
+	port    *stream.Port
+	account *limits.Account
+	wakes   stream.WakeSet
+}
+
+// New makes a stream of that name, without events.
+func New(name string) *Source {
+	s := &Source{
+		streams: stream.NewStreams(1),
+		port:    stream.NewPort(0),
+		account: &limits.Account{Credits: limits.NewCredits(1<<60, 1<<60, func() {})},
+		wakes:   stream.NewWakeSet(1),
+	}
+	interest := &stream.Interest{Name: name, Port: s.port}
+	if _, err := s.streams.Join(interest); err != nil {
+		panic(fmt.Sprintf("join %q: %v", name, err))
+	}
+	s.Stream = interest.Stream
+	return s
+}
+
+// Next publishes an event and returns it. The caller holds it, as a shard does that
+// has taken it from its mailbox.
+func (s *Source) Next(key, data string) *stream.Event {
+	s.streams.Publish([]byte(s.Name), []byte(key), []byte(data), s.account, 0, 0, &s.wakes)
+	mail, _ := s.port.Mailbox.Take()
+	return mail.Event
+}
