@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
 )
 
 // maxProfileBody is the longest body of a request below /debug/pprof/, in bytes.
@@ -105,12 +104,4 @@ func answerAdminError(w http.ResponseWriter, r *http.Request, e *apiError) {
 		return
 	}
 	answer(w, e.status, e.message)
-}
-
-// errForbiddenHost refuses a request for a host name that nobody has allowed. A
-// web page whose name its owner points at this address (DNS rebinding) counts for
-// browsers as one of this gateway's own; its requests carry its name.
-var errForbiddenHost = &websocket.HandshakeError{
-	Status: http.StatusMisdirectedRequest, Reason: "forbidden_host",
-	Message: "the gateway does not know the host name of this request; connect by IP address or localhost, or start the gateway with --allow-host and this name",
 }

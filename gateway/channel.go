@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stream"
 )
 
@@ -82,4 +83,24 @@ func (r *roster) move(from, hole int) int {
 		moved.session.subscriptions[moved.number].place = uint32(hole)
 	}
 	return from
+}
+
+// namesLooked is for how many names a shard keeps the rules that it has looked up,
+// beside those of its own channels.
+const namesLooked = 1024
+
+// ruleFor is the rule for a channel that a client names.
+func (s *shard) ruleFor(name []byte) *rules.Rule {
+	table := s.gateway.settings.Load().rules
+	if ch := s.channels[string(name)]; ch != nil {
+		return ch.Stream.RuleIn(table)
+	}
+	r := s.rules[string(name)]
+	if r == nil || r.Of != table {
+		if r = table.For(string(name)); len(s.rules) >= namesLooked {
+			clear(s.rules)
+		}
+		s.rules[string(name)] = r
+	}
+	return r
 }

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"cmp"
+	"time"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/poller"
 )
 
 // SlowRule gives the channels of a pattern a policy of their own.
@@ -37,26 +39,6 @@ func (c *Config) ruleTable() *rules.Table {
 	return rules.NewTable(c.channelRules(), rules.Values{Slow: c.SlowPolicy})
 }
 
-// namesLooked is for how many names a shard keeps the rules that it has looked up,
-// beside those of its own channels.
-const namesLooked = 1024
-
-// ruleFor is the rule for a channel that a client names.
-func (s *shard) ruleFor(name []byte) *rules.Rule {
-	table := s.gateway.settings.Load().rules
-	if ch := s.channels[string(name)]; ch != nil {
-		return ch.Stream.RuleIn(table)
-	}
-	r := s.rules[string(name)]
-	if r == nil || r.Of != table {
-		if r = table.For(string(name)); len(s.rules) >= namesLooked {
-			clear(s.rules)
-		}
-		s.rules[string(name)] = r
-	}
-	return r
-}
-
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {
 	for _, entry := range c.channelRules() {
@@ -78,3 +60,10 @@ func (c *Config) checkSlow(errs *OptionErrors) {
 		errs.add("SlowPolicy", "is %v", err)
 	}
 }
+
+// beatLength is the grain in which the age of events is known.
+const beatLength = poller.TickInterval
+
+// maxSlowAfter keeps what an event has of its beat unambiguous, with a minute to
+// spare for the look that comes late.
+const maxSlowAfter = 5 * time.Minute

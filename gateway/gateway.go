@@ -18,9 +18,6 @@ import (
 	"fleetcast/poller"
 )
 
-// Path is where clients connect.
-const Path = "/ws"
-
 // ErrStopped is returned by calls on a gateway that has stopped.
 var ErrStopped = errors.New("gateway has stopped")
 

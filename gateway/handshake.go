@@ -14,9 +14,6 @@ import (
 	"fleetcast/gateway/stream"
 )
 
-// subprotocol is the client protocol's name in the handshake.
-const subprotocol = "fleetcast.v1"
-
 // reasonVanished counts handshakes that ended before the head was complete.
 const reasonVanished = "vanished"
 

@@ -1,14 +1,11 @@
 package gateway
 
 import (
-	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
-	"time"
 
 	"fleetcast/codec/websocket"
-	"fleetcast/gateway/stats"
 )
 
 // hosts are the host names by which clients may address the gateway. It is
@@ -70,30 +67,10 @@ func isAddress(name string) bool {
 	return err == nil && addr.Is4()
 }
 
-// hostWarnings tell of requests to the admin port that were refused because of
-// their host: whoever sends them must be able to find out why. There is a line at
-// the first one, and then at most one per incidentInterval. Any goroutine may call
-// warn.
-type hostWarnings struct {
-	mu     sync.Mutex
-	told   time.Time    // when the last line was written
-	count  int          // requests since then
-	sample stats.Sample // of their hosts
-}
-
-// warn notes a request that was refused now.
-func (w *hostWarnings) warn(logger *slog.Logger, host string, now time.Time) {
-	w.mu.Lock()
-	w.count++
-	w.sample.AddName(stats.Clip(host))
-	count, refused := w.count, w.sample
-	tell := now.Sub(w.told) >= incidentInterval
-	if tell {
-		w.told, w.count, w.sample = now, 0, stats.Sample{}
-	}
-	w.mu.Unlock()
-	if tell {
-		logger.Warn("requests to the admin port were refused because of their host name; if it is yours, add it to --allow-host",
-			"count", count, "hosts", strings.Join(refused.Names, ", "), "next_warning_in", incidentInterval)
-	}
+// errForbiddenHost refuses a request for a host name that nobody has allowed. A
+// web page whose name its owner points at this address (DNS rebinding) counts for
+// browsers as one of this gateway's own; its requests carry its name.
+var errForbiddenHost = &websocket.HandshakeError{
+	Status: http.StatusMisdirectedRequest, Reason: "forbidden_host",
+	Message: "the gateway does not know the host name of this request; connect by IP address or localhost, or start the gateway with --allow-host and this name",
 }

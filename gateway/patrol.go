@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"fleetcast/gateway/rules"
-	"fleetcast/poller"
 )
 
 // A client is slow by time: an event of a channel with the policy
@@ -16,8 +15,6 @@ import (
 type beat uint64
 
 const (
-	// beatLength is the grain in which the age of events is known.
-	beatLength = poller.TickInterval
 	// longestStep is how much of the time between two ticks counts at most. What is
 	// beyond, the shard had no clients, or was held up, or the process was stopped: no
 	// client could get anything then.
@@ -28,10 +25,6 @@ const (
 	// them how many of their events.
 	looksPerSlice = 1024
 )
-
-// maxSlowAfter keeps what an event has of its beat unambiguous, with a minute to
-// spare for the look that comes late.
-const maxSlowAfter = 5 * time.Minute
 
 // patrol is how a shard finds the clients that are slow: it looks at all who lag,
 // one lap after the other, and so needs no timer for any of them.

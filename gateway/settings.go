@@ -1,14 +1,13 @@
 package gateway
 
 import (
-	"fmt"
 	"math/bits"
+	"net/netip"
 	"reflect"
 	"slices"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
-	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
@@ -87,47 +86,6 @@ func clientLimits(c *Config) command.Limits {
 	}
 }
 
-// config is the configuration in effect.
-func (g *Gateway) config() *Config { return &g.settings.Load().config }
-
-// requestLimits are those of requests to publish.
-func (g *Gateway) requestLimits() publish.RequestLimits {
-	c := g.config()
-	return publish.RequestLimits{Data: c.MaxEvent, Channel: c.MaxChannelName}
-}
-
-// Reconfigure takes over the fields of next that are tagged reload:"live"; the
-// others stay as they were at the start. Lower limits do not cut off clients
-// that are beyond them already, and compression counts for the events and
-// clients to come. The error names what is out of range; then nothing has
-// changed.
-func (g *Gateway) Reconfigure(next Config) error {
-	g.reconfiguring.Lock()
-	defer g.reconfiguring.Unlock()
-	merged := g.config().withLive(&next)
-	if err := merged.Check(); err != nil {
-		return fmt.Errorf("reconfigure gateway: %w", err)
-	}
-	before := *g.config()
-	g.settings.Store(newSettings(merged, &g.compressed))
-	// When the next one is due was laid out by the old rate.
-	if merged.Connects != before.Connects {
-		g.admission.forgive()
-	}
-	if merged.AddressConnects != before.AddressConnects {
-		g.addresses.Forgive()
-	}
-	g.credits.Resize(merged.Credits, merged.PublisherCredits)
-	g.backlogs.limit.Store(merged.BacklogMemory)
-	g.clientInput.Limit.Store(merged.InputMemory)
-	g.publishInput.Limit.Store(merged.InputMemory)
-	g.streams.SetLimit(merged.MaxChannels)
-	for _, s := range g.shards {
-		s.post(func() {}) // clients may wait that need not any more; it must look
-	}
-	return nil
-}
-
 // liveFields are the indexes of the fields of Config that Reconfigure changes.
 var liveFields = func() (indexes []int) {
 	config := reflect.TypeFor[Config]()
@@ -174,3 +132,24 @@ func inboundOf(agreed deflate.Params) inbound { return inbound(agreed.ClientCont
 
 // contextBits is the window of i, 0 if there is no context.
 func (i inbound) contextBits() int { return max(int(i)-1, 0) }
+
+// trusts tells whether an address is a trusted proxy's.
+func (s *settings) trusts(addr netip.Addr) bool {
+	for _, p := range s.config.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// counts tells whether anything is bounded per address.
+func (s *settings) counts() bool {
+	return s.perAddress.Open > 0 || s.perAddress.Rate.Interval > 0
+}
+
+// Path is where clients connect.
+const Path = "/ws"
+
+// subprotocol is the client protocol's name in the handshake.
+const subprotocol = "fleetcast.v1"

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"slices"
 	"time"
 
 	"fleetcast/codec/forwarded"
@@ -15,39 +14,6 @@ import (
 	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
-
-// ProxyHeader is how proxies in front of the gateway say whose connection they
-// pass on. Only trusted ones are believed; see [Config].TrustedProxies.
-type ProxyHeader uint8
-
-// The ways that there are.
-const (
-	NoProxyHeader ProxyHeader = iota // they do not; a connection is its peer's
-	ProxyProtocol                    // the PROXY protocol, version 1 or 2, before the request
-	XForwardedFor                    // the header field X-Forwarded-For
-	Forwarded                        // the header field Forwarded (RFC 7239)
-)
-
-var proxyHeaderNames = []string{
-	NoProxyHeader: "off", ProxyProtocol: "proxy-protocol", XForwardedFor: "x-forwarded-for", Forwarded: "forwarded",
-}
-
-// String returns the name that [ParseProxyHeader] takes.
-func (h ProxyHeader) String() string {
-	if int(h) < len(proxyHeaderNames) {
-		return proxyHeaderNames[h]
-	}
-	return fmt.Sprintf("ProxyHeader(%d)", h)
-}
-
-// ParseProxyHeader reads off, proxy-protocol, x-forwarded-for or forwarded.
-func ParseProxyHeader(name string) (ProxyHeader, error) {
-	i := slices.Index(proxyHeaderNames, name)
-	if i < 0 {
-		return 0, fmt.Errorf("%.80q is not a way for proxies to name clients; choose off, proxy-protocol, x-forwarded-for or forwarded", name)
-	}
-	return ProxyHeader(i), nil
-}
 
 // Refusals of clients for where they come from.
 var (
@@ -76,21 +42,6 @@ type source struct {
 	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
 	used   *limits.Quota[netip.Addr] // nil: not counted
 	header ProxyHeader               // that is still to come from a trusted proxy
-}
-
-// trusts tells whether an address is a trusted proxy's.
-func (s *settings) trusts(addr netip.Addr) bool {
-	for _, p := range s.config.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// counts tells whether anything is bounded per address.
-func (s *settings) counts() bool {
-	return s.perAddress.Open > 0 || s.perAddress.Rate.Interval > 0
 }
 
 // sourceOf finds out where a socket comes from, as far as can be told before

@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"fmt"
+	"slices"
+)
+
+// ProxyHeader is how proxies in front of the gateway say whose connection they
+// pass on. Only trusted ones are believed; see [Config].TrustedProxies.
+type ProxyHeader uint8
+
+// The ways that there are.
+const (
+	NoProxyHeader ProxyHeader = iota // they do not; a connection is its peer's
+	ProxyProtocol                    // the PROXY protocol, version 1 or 2, before the request
+	XForwardedFor                    // the header field X-Forwarded-For
+	Forwarded                        // the header field Forwarded (RFC 7239)
+)
+
+var proxyHeaderNames = []string{
+	NoProxyHeader: "off", ProxyProtocol: "proxy-protocol", XForwardedFor: "x-forwarded-for", Forwarded: "forwarded",
+}
+
+// String returns the name that [ParseProxyHeader] takes.
+func (h ProxyHeader) String() string {
+	if int(h) < len(proxyHeaderNames) {
+		return proxyHeaderNames[h]
+	}
+	return fmt.Sprintf("ProxyHeader(%d)", h)
+}
+
+// ParseProxyHeader reads off, proxy-protocol, x-forwarded-for or forwarded.
+func ParseProxyHeader(name string) (ProxyHeader, error) {
+	i := slices.Index(proxyHeaderNames, name)
+	if i < 0 {
+		return 0, fmt.Errorf("%.80q is not a way for proxies to name clients; choose off, proxy-protocol, x-forwarded-for or forwarded", name)
+	}
+	return ProxyHeader(i), nil
+}
