@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/settings"
 )
 
 // maxProfileBody is the longest body of a request below /debug/pprof/, in bytes.
@@ -44,7 +45,7 @@ func (a *adminGuard) check(r *http.Request) *apiError {
 		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
 	case !a.allowsHost(r):
 		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host, time.Now())
-		return &apiError{errForbiddenHost.Status, command.PermissionDenied, errForbiddenHost.Message}
+		return &apiError{settings.ErrForbiddenHost.Status, command.PermissionDenied, settings.ErrForbiddenHost.Message}
 	case !a.allowsOrigin(r):
 		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}
 	}
@@ -61,7 +62,7 @@ func (a *adminGuard) allowsHost(r *http.Request) bool {
 	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
 		return true
 	}
-	return a.gateway.settings.Load().hosts.allow([]byte(r.Host))
+	return a.gateway.settings.Load().Hosts.Allow([]byte(r.Host))
 }
 
 // allowsOrigin refuses what a web page of another origin makes a browser send,

@@ -82,13 +82,13 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 	}
 	set, now := g.settings.Load(), s.loop.Now()
 	switch {
-	case s.waiting.Len() == 0 && set.connects.TakeShared(&g.admission.due, 1, now) == 0:
+	case s.waiting.Len() == 0 && set.Connects.TakeShared(&g.admission.due, 1, now) == 0:
 		s.admit(fd, from)
-	case g.admission.waiting.Add(1) <= int64(set.connectQueue):
+	case g.admission.waiting.Add(1) <= int64(set.ConnectQueue):
 		s.waiting.Push(arrival{fd, now, from})
 	default:
 		g.admission.waiting.Add(-1)
-		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.connects.Interval)})
+		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.Connects.Interval)})
 	}
 }
 
@@ -122,14 +122,14 @@ func (s *shard) admitWaiting() (busy bool) {
 			return false
 		}
 		set := g.settings.Load()
-		expires := s.waiting.At(0).since + set.config.HandshakeTimeout
+		expires := s.waiting.At(0).since + set.Config.HandshakeTimeout
 		switch gone := poller.PeerGone(s.waiting.At(0).fd); {
 		case gone:
 			s.turnAwayFirst(refusal{errGone, s.retryLater()})
 		case now >= expires:
-			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.connects.Interval)})
+			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.Connects.Interval)})
 		default:
-			if wait := set.connects.TakeShared(&g.admission.due, 1, now); wait > 0 {
+			if wait := set.Connects.TakeShared(&g.admission.due, 1, now); wait > 0 {
 				s.alarm.by(min(now+wait, expires))
 				return false
 			}

@@ -103,7 +103,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	refusal, ok := p.account.Admit(&g.settings.Load().publisher, len(r.Channels), requestCost(r), poller.Now())
+	refusal, ok := p.account.Admit(&g.settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal

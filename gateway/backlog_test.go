@@ -13,6 +13,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/gateway/stream/streamtest"
 )
@@ -49,7 +50,7 @@ type oracleOwn struct {
 	pushed  int // length of the wire then
 }
 
-func newBacklogOracle(t *testing.T, set func(*Config)) *backlogOracle {
+func newBacklogOracle(t *testing.T, set func(*settings.Config)) *backlogOracle {
 	s := newTestShard(t, set)
 	o := &backlogOracle{t: t, session: newTestSession(t, s)}
 	o.session.lag()
@@ -90,7 +91,7 @@ const testPatience = 10
 // ages lets time pass and looks at the session as its shard does.
 func (o *backlogOracle) ages(beats beat) {
 	s := o.session.shard
-	s.patrol.attended += time.Duration(beats) * beatLength
+	s.patrol.attended += time.Duration(beats) * settings.BeatLength
 	s.patrol.unseen = len(s.lagging)
 	for s.findSlow() {
 	}
@@ -308,11 +309,11 @@ func TestBacklogTellsEverything(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		policies := []rules.SlowPolicy{rules.SlowDropOldest, rules.SlowConflate, rules.SlowDropOldest, rules.SlowDisconnect}
-		o := newBacklogOracle(t, func(c *Config) {
+		o := newBacklogOracle(t, func(c *settings.Config) {
 			c.BacklogMessages, c.BacklogBytes = 1+random.IntN(20), 100+random.IntN(2000)
-			c.SlowAfter = testPatience * beatLength
+			c.SlowAfter = testPatience * settings.BeatLength
 			for i, p := range policies {
-				c.SlowRules = append(c.SlowRules, SlowRule{fmt.Sprint("s", i), p})
+				c.SlowRules = append(c.SlowRules, settings.SlowRule{Pattern: fmt.Sprint("s", i), Policy: p})
 			}
 		})
 		for i := range policies {
@@ -540,10 +541,10 @@ func TestSlowPolicies(t *testing.T) {
 		}, []string{"a gap 1-1", "a 2"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := newBacklogOracle(t, func(c *Config) {
-				c.BacklogMessages, c.SlowAfter = test.messages, testPatience*beatLength
+			o := newBacklogOracle(t, func(c *settings.Config) {
+				c.BacklogMessages, c.SlowAfter = test.messages, testPatience*settings.BeatLength
 				c.SlowPolicy = test.policy
-				c.SlowRules = []SlowRule{{"c*", SlowDisconnect}, {"*c", rules.SlowConflate}}
+				c.SlowRules = []settings.SlowRule{{Pattern: "c*", Policy: SlowDisconnect}, {Pattern: "*c", Policy: rules.SlowConflate}}
 			})
 			test.do(o, o.stream("a"), o.stream("b"), o.stream("c"))
 			if got := o.drain(); fmt.Sprint(got) != fmt.Sprint(test.want) {

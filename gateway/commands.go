@@ -73,7 +73,7 @@ func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandB
 // takeCommandBehind is takeCommand for one that, if it is refused, is to be tried
 // again behind others that were.
 func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
-	rate := &c.shard.gateway.settings.Load().commands
+	rate := &c.shard.gateway.settings.Load().Commands
 	if wait := rate.Take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
 		return rate.Refuse(rate.Behind(wait, others))
 	}
@@ -179,7 +179,7 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 		account = s.gateway.newAccount(&s.starved, limits.ByClient)
 		s.publishing[c] = account
 	}
-	rate := &s.gateway.settings.Load().publishes
+	rate := &s.gateway.settings.Load().Publishes
 	if wait := account.Wait(rate.Bucket, 1, s.loop.Now()); wait > 0 {
 		account.Sent.Errors++
 		c.refuseChannel("publish", name, rate.Refuse(wait), cmd.ID)

@@ -152,8 +152,8 @@ func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress 
 	j, l := c.job, &c.job.layouts[f]
 	if f != stream.FormatPlain {
 		of := s.gateway.settings.Load()
-		k := of.compression
-		if !c.Stream.RuleIn(of.rules).Compress {
+		k := of.Compression
+		if !c.Stream.RuleIn(of.Rules).Compress {
 			if plain := &j.layouts[stream.FormatPlain]; !plain.ready {
 				s.join(j, plain, stream.FormatPlain)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
 
@@ -114,7 +115,7 @@ func (b *backlog) supersede(e *stream.Event) {
 
 // makeRoom drops the oldest events that may be dropped until one of size bytes
 // is within the limits for those, or none is left.
-func (b *backlog) makeRoom(size int, c *Config) {
+func (b *backlog) makeRoom(size int, c *settings.Config) {
 	d := &b.droppable
 	for d.events > 0 && (d.bytes+size > c.BacklogBytes || c.BacklogMessages > 0 && d.events >= c.BacklogMessages) {
 		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {

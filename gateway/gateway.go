@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
@@ -24,7 +25,7 @@ var ErrStopped = errors.New("gateway has stopped")
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
 type Gateway struct {
-	settings atomic.Pointer[settings]
+	settings atomic.Pointer[settings.Settings]
 	logger   *slog.Logger
 
 	shards        []*shard
@@ -70,7 +71,7 @@ type Gateway struct {
 // New opens a gateway: it binds its addresses, so that clients and publishers
 // may connect, and serves them once Run is called. The error names the address
 // or the option at fault. The loops log, so logger should not wait for a reader.
-func New(config Config, logger *slog.Logger) (*Gateway, error) {
+func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	if err := config.Check(); err != nil {
 		return nil, fmt.Errorf("configure gateway: %w", err)
 	}
@@ -81,7 +82,7 @@ func New(config Config, logger *slog.Logger) (*Gateway, error) {
 		startedAt:     time.Now(),
 		drainPace:     drainPace,
 	}
-	g.settings.Store(newSettings(config, &g.compressed))
+	g.settings.Store(settings.New(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.backlogs.limit.Store(config.BacklogMemory)
@@ -114,7 +115,7 @@ func (g *Gateway) open() error {
 		g.shards = append(g.shards, s)
 		shardLoops = append(shardLoops, s.loop)
 	}
-	if config.publishes() {
+	if config.Publishes() {
 		for range config.IngestLoops {
 			in, err := newIngest(g)
 			if err != nil {
@@ -125,7 +126,7 @@ func (g *Gateway) open() error {
 		}
 	}
 	var err error
-	clients := poller.ListenConfig{UnsentLowWater: kernelQueue, SendBuffer: config.SendBuffer, SendTimeout: config.sendTimeout()}
+	clients := poller.ListenConfig{UnsentLowWater: kernelQueue, SendBuffer: config.SendBuffer, SendTimeout: config.SendTimeoutOrDefault()}
 	if g.clientAddrs, err = listenAll(clients, config.Listen, config.ListenFiles, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 )
 
 var timedData = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`) // 128 bytes
@@ -37,7 +38,7 @@ func BenchmarkRoster(b *testing.B) {
 // BenchmarkSubscribeLeave is the same as clients do it: both commands, with
 // their replies.
 func BenchmarkSubscribeLeave(b *testing.B) {
-	s := newTestShard(b, func(c *Config) { c.ClientCommands = limits.Rate{} })
+	s := newTestShard(b, func(c *settings.Config) { c.ClientCommands = limits.Rate{} })
 	sessions := make([]*session, crowd)
 	name := []byte("news")
 	for i := range sessions {

@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
 )
@@ -62,7 +63,7 @@ func (c *session) handshake(p []byte) {
 // returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
-	out, accepted, err := s.gateway.settings.Load().upgrader.Upgrade(s.replies, head)
+	out, accepted, err := s.gateway.settings.Load().Upgrader.Upgrade(s.replies, head)
 	s.replies = out
 	if errors.As(err, &refused) {
 		c.sampleHead(refused, head)
@@ -70,11 +71,11 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	}
 	if accepted.Deflates {
 		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
-		c.inbound = inboundOf(accepted.Deflate)
+		c.inbound = settings.InboundOf(accepted.Deflate)
 	}
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
-	c.commandsDue = s.gateway.settings.Load().commands.Start(s.loop.Now())
+	c.commandsDue = s.gateway.settings.Load().Commands.Start(s.loop.Now())
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.AddressesUnknown++
@@ -86,7 +87,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	var id [16]byte
 	start := s.beginReply()
 	in := s.gateway.settings.Load()
-	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.config.PingInterval.Milliseconds()), in.limits)
+	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.Config.PingInterval.Milliseconds()), in.Limits)
 	s.endReply(start)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/settings"
 )
 
 // HTTPConnections is how many connections with a plain HTTP request are served
@@ -80,7 +81,7 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 			Handler:           boundBody(httpReadTimeout, handler),
 			ReadHeaderTimeout: httpReadTimeout,
 			WriteTimeout:      httpWriteTimeout,
-			MaxHeaderBytes:    maxMaxHead, // the loops keep to MaxHead
+			MaxHeaderBytes:    settings.MaxMaxHead, // the loops keep to MaxHead
 			// "OPTIONS *" is for the handler too.
 			DisableGeneralOptionsHandler: true,
 			// What clients do wrong is none of the operator's business.

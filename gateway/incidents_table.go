@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
 
@@ -74,13 +75,13 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: metricHandshakes, Label: errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
 	{Metric: metricHandshakes, Label: errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
 	{Metric: metricHandshakes, Label: websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
-	{Metric: metricHandshakes, Label: errForbiddenHost.Reason}:          {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
+	{Metric: metricHandshakes, Label: settings.ErrForbiddenHost.Reason}: {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
 	{Metric: metricHandshakes, Label: reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
 	{Metric: metricHandshakes, Label: errInputFull.Reason}:              {advice: "see who sends half requests; else raise --input-memory"},
 	{Metric: metricHandshakes, Label: errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
 	{Metric: metricHandshakes, Label: websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonNotFound}:         {advice: "clients connect to " + Path, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + Path, usual: true},
+	{Metric: metricHandshakes, Label: websocket.ReasonNotFound}:         {advice: "clients connect to " + settings.Path, usual: true},
+	{Metric: metricHandshakes, Label: websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + settings.Path, usual: true},
 	{Metric: metricHandshakes, Label: websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
 	{Metric: metricHandshakes, Label: websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
 	{Metric: metricHandshakes, Label: websocket.ReasonTLS}:              {advice: "clients use wss:// or https:// on this port, which takes no TLS: use ws://, or put a proxy that ends TLS before it"},

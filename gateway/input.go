@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
 
@@ -42,7 +43,7 @@ func (c *session) read(p []byte) {
 			c.hold(p)
 			return
 		}
-		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().readers[c.inbound])
+		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().Readers[c.inbound])
 		if err != nil {
 			c.violate(err)
 			return
@@ -81,7 +82,7 @@ func (c *session) read(p []byte) {
 
 // charge charges frames to the client's rate; spent tells that it must wait.
 func (c *session) charge(frames int) (spent bool) {
-	rate := &c.shard.gateway.settings.Load().commands
+	rate := &c.shard.gateway.settings.Load().Commands
 	return rate.Charge(&c.commandsDue, frames, c.shard.loop.Now())
 }
 
@@ -112,7 +113,7 @@ func (c *session) pause(p []byte, reason waitReason) {
 
 // resumeThrottled gives the clients a turn whose rate allows more.
 func (s *shard) resumeThrottled() {
-	rate, now := &s.gateway.settings.Load().commands, s.loop.Now()
+	rate, now := &s.gateway.settings.Load().Commands, s.loop.Now()
 	for range s.throttled.Len() {
 		switch c := s.throttled.Pop(); {
 		case c.held == nil || c.held.waits != waitRate: // it has ended
@@ -154,7 +155,7 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 	if m.Op == ws.OpText || m.Op == ws.OpBinary {
 		s.counters.ClientMessages++
 		work = limits.MessageWork + limits.ByteWork*len(m.Payload)
-		if c.inbound != inboundPlain {
+		if c.inbound != settings.InboundPlain {
 			work += limits.InflateWork
 		}
 	}

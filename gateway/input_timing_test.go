@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 )
 
 // worstInputs are what a client can send to make much work of few bytes.
@@ -62,7 +63,7 @@ func worstInputs() map[string][]byte {
 func BenchmarkInput(b *testing.B) {
 	for name, input := range worstInputs() {
 		b.Run(name, func(b *testing.B) {
-			s := newTestShard(b, func(c *Config) {
+			s := newTestShard(b, func(c *settings.Config) {
 				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
 			})
 			c, read := newReadSession(b, s)

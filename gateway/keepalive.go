@@ -22,7 +22,7 @@ func (c *session) Swept() {
 	default:
 		return
 	}
-	c.shard.gateway.settings.Load().commands.Settle(&c.commandsDue, c.shard.loop.Now())
+	c.shard.gateway.settings.Load().Commands.Settle(&c.commandsDue, c.shard.loop.Now())
 	if b := c.backlog; b == nil || !b.pinging {
 		c.write(ownPing, pingFrame)
 	}

@@ -9,13 +9,14 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 )
 
 // TestCommandRepliesAreBounded hands a client that reads nothing one read's
 // worth of commands whose answers are many times as long: the rest of them waits
 // until the answers leave, and none is lost.
 func TestCommandRepliesAreBounded(t *testing.T) {
-	s := newTestShard(t, func(c *Config) { c.ClientCommands = limits.Rate{} })
+	s := newTestShard(t, func(c *settings.Config) { c.ClientCommands = limits.Rate{} })
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

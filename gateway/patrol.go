@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 )
 
 // A client is slow by time: an event of a channel with the policy
 // [rules.SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
 // does not matter, as long as it leaves in time and there is memory for it.
 
-// beat is a moment of a shard's patrol, in units of beatLength. An event that waits
+// beat is a moment of a shard's patrol, in units of settings.BeatLength. An event that waits
 // has only the low bits of the beat in which it was queued, see beatMask.
 type beat uint64
 
@@ -18,7 +19,7 @@ const (
 	// longestStep is how much of the time between two ticks counts at most. What is
 	// beyond, the shard had no clients, or was held up, or the process was stopped: no
 	// client could get anything then.
-	longestStep = 2 * beatLength
+	longestStep = 2 * settings.BeatLength
 	// longestLap is the longest time between two looks at a client that lags.
 	longestLap = time.Second
 	// looksPerSlice is how many clients that lag a turn looks at, at most, and with
@@ -35,7 +36,7 @@ type patrol struct {
 	unseen   int           // clients at the front of the shard's list that this lap has yet to look at
 }
 
-func (p *patrol) now() beat { return beat(p.attended / beatLength) }
+func (p *patrol) now() beat { return beat(p.attended / settings.BeatLength) }
 
 // tick counts the time since the last tick, and begins a lap if one is due.
 func (p *patrol) tick(now time.Duration, lagging int, slowAfter time.Duration) {
@@ -56,7 +57,7 @@ func (s *shard) findSlow() (busy bool) {
 	if p.unseen == 0 {
 		return false
 	}
-	limit := beat(s.gateway.config().SlowAfter / beatLength)
+	limit := beat(s.gateway.config().SlowAfter / settings.BeatLength)
 	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/gateway/stream/streamtest"
 )
@@ -18,7 +19,7 @@ func TestPatrolLeavesHoldUpsOut(t *testing.T) {
 		t.Errorf("%v counted before the first tick", p.attended)
 	}
 	for range 10 {
-		now += beatLength
+		now += settings.BeatLength
 		p.tick(now, 0, time.Minute)
 	}
 	before := p.attended
@@ -34,7 +35,7 @@ func TestPatrolLeavesHoldUpsOut(t *testing.T) {
 // TestPatrolSeesEveryLaggard has more clients lag than a turn looks at, and some of
 // them cut: each is met in one lap.
 func TestPatrolSeesEveryLaggard(t *testing.T) {
-	s := newTestShard(t, func(c *Config) { c.SlowAfter = beatLength })
+	s := newTestShard(t, func(c *settings.Config) { c.SlowAfter = settings.BeatLength })
 	const clients = 3 * cutsPerTurn
 	st := streamtest.New("news")
 	var sessions []*session
@@ -45,7 +46,7 @@ func TestPatrolSeesEveryLaggard(t *testing.T) {
 		sessions = append(sessions, c)
 	}
 	s.patrol.tick(time.Hour, clients, time.Minute) // all wait no longer than they may
-	s.patrol.attended += 2 * beatLength
+	s.patrol.attended += 2 * settings.BeatLength
 	s.patrol.unseen = len(s.lagging)
 	turns := 1
 	for ; s.findSlow(); turns++ {
@@ -67,11 +68,11 @@ func TestPatrolSeesEveryLaggard(t *testing.T) {
 func TestCutsTakeNoLongerThanASlice(t *testing.T) {
 	tests := []struct {
 		name string
-		set  func(*Config)
+		set  func(*settings.Config)
 		cut  func(*shard) (busy bool)
 	}{
-		{"slow", func(c *Config) { c.SlowAfter = beatLength }, (*shard).findSlow},
-		{"no memory", func(c *Config) { c.BacklogBytes, c.BacklogMemory = 1, 1 }, (*shard).relieve},
+		{"slow", func(c *settings.Config) { c.SlowAfter = settings.BeatLength }, (*shard).findSlow},
+		{"no memory", func(c *settings.Config) { c.BacklogBytes, c.BacklogMemory = 1, 1 }, (*shard).relieve},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -86,7 +87,7 @@ func TestCutsTakeNoLongerThanASlice(t *testing.T) {
 				c.queue([]*stream.Event{st.Next("", "1")}, stream.FormatPlain, 0)
 				sessions = append(sessions, c)
 			}
-			s.patrol.attended += 3 * beatLength
+			s.patrol.attended += 3 * settings.BeatLength
 			s.patrol.unseen = len(s.lagging)
 			for turn := 1; turn <= clients; turn++ {
 				test.cut(s)

@@ -3,13 +3,19 @@ package gateway
 import (
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 )
 
-// What a configuration is made of.
+// What a gateway is set up with.
 type (
-	Rate       = limits.Rate
-	Patterns   = rules.Patterns
-	SlowPolicy = rules.SlowPolicy
+	Config       = settings.Config
+	OptionError  = settings.OptionError
+	OptionErrors = settings.OptionErrors
+	Patterns     = rules.Patterns
+	ProxyHeader  = settings.ProxyHeader
+	Rate         = limits.Rate
+	SlowPolicy   = rules.SlowPolicy
+	SlowRule     = settings.SlowRule
 )
 
 // The policies for slow subscribers.
@@ -19,8 +25,36 @@ const (
 	SlowConflate   = rules.SlowConflate
 )
 
+// The ways in which proxies name clients.
+const (
+	NoProxyHeader = settings.NoProxyHeader
+	ProxyProtocol = settings.ProxyProtocol
+	XForwardedFor = settings.XForwardedFor
+	Forwarded     = settings.Forwarded
+)
+
+// Path is where clients connect.
+const Path = settings.Path
+
+// Defaults that others show or check.
+const (
+	DefaultBacklogMemory    = settings.DefaultBacklogMemory
+	DefaultCompressFrom     = settings.DefaultCompressFrom
+	DefaultInputMemory      = settings.DefaultInputMemory
+	DefaultMaxMessage       = settings.DefaultMaxMessage
+	DefaultMaxSubscriptions = settings.DefaultMaxSubscriptions
+	DefaultPingInterval     = settings.DefaultPingInterval
+	DefaultSlowAfter        = settings.DefaultSlowAfter
+)
+
+// DefaultConfig is a configuration for that many connections; see [settings.DefaultConfig].
+func DefaultConfig(maxConnections int) Config { return settings.DefaultConfig(maxConnections) }
+
 // ParsePatterns checks patterns of channels.
 func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatterns(patterns) }
+
+// ParseProxyHeader is the way of that name.
+func ParseProxyHeader(name string) (ProxyHeader, error) { return settings.ParseProxyHeader(name) }
 
 // ParseSlowPolicy is the policy of that name.
 func ParseSlowPolicy(name string) (SlowPolicy, error) { return rules.ParseSlowPolicy(name) }

@@ -45,7 +45,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	if refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
+	if refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
 		p.refuseLine(r.ID, refusal)
 		return stepDone
 	} else if !ok {

@@ -178,7 +178,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	if p.resp.tx.running() {
 		p.resp.tx.cost -= cost // EXEC has taken the credits for all
 	} else {
-		refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, 1, cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, 1, cost, in.loop.Now())
 		if refusal != nil {
 			return p.respRefuse(refusal)
 		} else if !ok {

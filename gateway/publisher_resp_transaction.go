@@ -171,7 +171,7 @@ func (p *publisher) respExec([][]byte) verdict {
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
 	}
 	if tx.events > 0 {
-		refusal, ok := p.account.Admit(&in.gateway.settings.Load().publisher, tx.events, tx.cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, tx.events, tx.cost, in.loop.Now())
 		if refusal != nil {
 			p.endTransaction()
 			p.refused(refusal.Code, refusal.Message)

@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/settings"
 )
 
 // config is the configuration in effect.
-func (g *Gateway) config() *Config { return &g.settings.Load().config }
+func (g *Gateway) config() *settings.Config { return &g.settings.Load().Config }
 
 // requestLimits are those of requests to publish.
 func (g *Gateway) requestLimits() publish.RequestLimits {
@@ -20,15 +21,15 @@ func (g *Gateway) requestLimits() publish.RequestLimits {
 // that are beyond them already, and compression counts for the events and
 // clients to come. The error names what is out of range; then nothing has
 // changed.
-func (g *Gateway) Reconfigure(next Config) error {
+func (g *Gateway) Reconfigure(next settings.Config) error {
 	g.reconfiguring.Lock()
 	defer g.reconfiguring.Unlock()
-	merged := g.config().withLive(&next)
+	merged := g.config().WithLive(&next)
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
 	before := *g.config()
-	g.settings.Store(newSettings(merged, &g.compressed))
+	g.settings.Store(settings.New(merged, &g.compressed))
 	// When the next one is due was laid out by the old rate.
 	if merged.Connects != before.Connects {
 		g.admission.forgive()

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
@@ -73,10 +74,10 @@ type session struct {
 	conn    poller.Conn
 	state   sessionState
 	reason  disconnect
-	format  stream.Format // of events for it
-	inbound inbound       // of its messages
-	opened  tenths        // when the handshake succeeded
-	backlog *backlog      // what the socket has not taken; nil while it keeps up
+	format  stream.Format    // of events for it
+	inbound settings.Inbound // of its messages
+	opened  tenths           // when the handshake succeeded
+	backlog *backlog         // what the socket has not taken; nil while it keeps up
 	shard   *shard
 
 	subscriptions []subscription

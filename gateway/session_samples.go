@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
 
@@ -51,7 +52,7 @@ func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
 	switch refused.Reason {
 	case websocket.ReasonForbiddenOrigin:
 		names = websocket.FieldValues(nil, head, "origin")
-	case errForbiddenHost.Reason:
+	case settings.ErrForbiddenHost.Reason:
 		names = [][]byte{websocket.RequestHost(head)}
 	default:
 		return

@@ -10,7 +10,7 @@ import (
 // says; sent bytes of them have left already.
 func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
 	of, b := c.shard.gateway.settings.Load(), c.backlog
-	policy := events[0].Stream.RuleIn(of.rules).Slow
+	policy := events[0].Stream.RuleIn(of.Rules).Slow
 	for _, e := range events {
 		size := len(e.FrameIn(f))
 		switch {
@@ -24,7 +24,7 @@ func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
 				b.supersede(e)
 			}
 			if policy != rules.SlowDisconnect {
-				b.makeRoom(size, &of.config)
+				b.makeRoom(size, &of.Config)
 			}
 			b.pushEvent(e, f, policy)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/gateway/stream/streamtest"
 )
@@ -18,7 +19,7 @@ func BenchmarkQueue(b *testing.B) {
 		keys   int
 	}{{rules.SlowDropOldest, 1}, {rules.SlowConflate, 1}, {rules.SlowConflate, 100}, {rules.SlowConflate, 1000}} {
 		b.Run(fmt.Sprintf("%v, %d keys", test.policy, test.keys), func(b *testing.B) {
-			s := newTestShard(b, func(c *Config) { c.SlowPolicy = test.policy })
+			s := newTestShard(b, func(c *settings.Config) { c.SlowPolicy = test.policy })
 			c := newTestSession(b, s)
 			c.lag()
 			st, random := streamtest.New("prices"), rand.New(rand.NewPCG(1, 2))

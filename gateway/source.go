@@ -12,6 +12,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/settings"
 	"fleetcast/poller"
 )
 
@@ -41,22 +42,22 @@ type refusal struct {
 type source struct {
 	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
 	used   *limits.Quota[netip.Addr] // nil: not counted
-	header ProxyHeader               // that is still to come from a trusted proxy
+	header settings.ProxyHeader      // that is still to come from a trusted proxy
 }
 
 // sourceOf finds out where a socket comes from, as far as can be told before
 // anything was read, and counts it there.
 func (s *shard) sourceOf(fd int) (*source, refusal) {
 	set := s.gateway.settings.Load()
-	if set.config.ProxyHeader == NoProxyHeader && !set.counts() {
+	if set.Config.ProxyHeader == settings.NoProxyHeader && !set.Counts() {
 		return nil, refusal{}
 	}
 	peer := poller.RemoteAddr(fd).Addr().Unmap()
-	if set.trusts(peer) {
-		if set.config.ProxyHeader == NoProxyHeader {
+	if set.Trusts(peer) {
+		if set.Config.ProxyHeader == settings.NoProxyHeader {
 			return nil, refusal{}
 		}
-		return &source{header: set.config.ProxyHeader}, refusal{}
+		return &source{header: set.Config.ProxyHeader}, refusal{}
 	}
 	used, refused := s.count(peer)
 	if used == nil {
@@ -69,10 +70,10 @@ func (s *shard) sourceOf(fd int) (*source, refusal) {
 // each stands for many clients.
 func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
 	set := s.gateway.settings.Load()
-	if !set.counts() || !addr.IsValid() || set.trusts(addr) {
+	if !set.Counts() || !addr.IsValid() || set.Trusts(addr) {
 		return nil, refusal{}
 	}
-	used, outcome, wait := s.gateway.addresses.Open(network(addr), set.perAddress, s.loop.Now())
+	used, outcome, wait := s.gateway.addresses.Open(network(addr), set.PerAddress, s.loop.Now())
 	switch outcome {
 	case limits.QuotaFull:
 		return nil, refusal{errAddressFull, s.retryLater()}
@@ -124,7 +125,7 @@ func (s *shard) leave(from *source) {
 // awaitsProxyHeader tells whether the connection must begin with a header of
 // the PROXY protocol that is not there yet.
 func (c *session) awaitsProxyHeader() bool {
-	return c.source != nil && c.source.header == ProxyProtocol
+	return c.source != nil && c.source.header == settings.ProxyProtocol
 }
 
 // proxyHeader gathers that header, then goes on with the request.
@@ -144,7 +145,7 @@ func (c *session) proxyHeader(p []byte) {
 		}
 		return
 	}
-	c.source.header = NoProxyHeader
+	c.source.header = settings.NoProxyHeader
 	gathered := c.held
 	c.held = nil
 	if c.comesFrom(client) && n < len(p) {
@@ -163,16 +164,16 @@ func (c *session) readForwarded(head []byte) (ok bool) {
 	}
 	var field forwarded.Field
 	switch c.source.header {
-	case XForwardedFor:
+	case settings.XForwardedFor:
 		field = forwarded.XForwardedFor
-	case Forwarded:
+	case settings.Forwarded:
 		field = forwarded.Forwarded
 	default:
 		return true
 	}
-	c.source.header = NoProxyHeader
+	c.source.header = settings.NoProxyHeader
 	set := c.shard.gateway.settings.Load()
-	client, _ := field.Client(websocket.FieldValues(nil, head, field.Name()), set.trusts)
+	client, _ := field.Client(websocket.FieldValues(nil, head, field.Name()), set.Trusts)
 	return c.comesFrom(client)
 }
 
@@ -183,7 +184,7 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	var refused refusal
 	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
 		set := c.shard.gateway.settings.Load()
-		set.connects.GiveShared(&c.shard.gateway.admission.due) // for whoever comes next
+		set.Connects.GiveShared(&c.shard.gateway.admission.due) // for whoever comes next
 		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
 		c.handshakeRefused(refused.err)
 		return false

@@ -47,7 +47,7 @@ func (g *Gateway) limits() stats.Limits {
 	c := g.config()
 	return stats.Limits{
 		MaxClients: c.MaxClients, MaxPublishers: c.MaxPublishers, MaxChannels: c.MaxChannels, Subscriptions: c.MaxSubscriptions,
-		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, InputMemory: c.InputMemory, ConnectQueue: g.settings.Load().connectQueue,
+		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, InputMemory: c.InputMemory, ConnectQueue: g.settings.Load().ConnectQueue,
 	}
 }
 

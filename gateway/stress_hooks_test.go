@@ -9,6 +9,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
@@ -17,9 +18,9 @@ var noID command.ID
 
 // newTestShard returns the only shard of a gateway that does not run, so that
 // the test's goroutine may call what belongs to the shard.
-func newTestShard(tb testing.TB, set ...func(*Config)) *shard {
+func newTestShard(tb testing.TB, set ...func(*settings.Config)) *shard {
 	tb.Helper()
-	config := DefaultConfig(1_000)
+	config := settings.DefaultConfig(1_000)
 	config.Shards = 1
 	for _, f := range set {
 		f(&config)
@@ -72,7 +73,7 @@ func (g *Gateway) PaceDrain(pace time.Duration) { g.drainPace = pace }
 // CompressBeside leaves frames of more than n bytes to goroutines. No client may
 // be there yet.
 func (g *Gateway) CompressBeside(n int) {
-	g.settings.Load().compression.InTurn = n
+	g.settings.Load().Compression.InTurn = n
 	g.onShards(func(*shard) {}) // they see it from here on
 }
 

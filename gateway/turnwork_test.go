@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
 )
 
 // TestTurnWork has a client send much work of each kind in one read: it is
@@ -42,7 +43,7 @@ func TestTurnWork(t *testing.T) {
 		{"publications", ws.OpText, `{"type":"publish","channel":"a","data":1}`, 1_000, 342},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newTestShard(t, func(c *Config) {
+			s := newTestShard(t, func(c *settings.Config) {
 				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
 			})
 			c, read := newReadSession(t, s)
@@ -84,7 +85,7 @@ func TestTurnWork(t *testing.T) {
 
 // Clients whose input waits do not all go on in the same turn.
 func TestPostponedInTurns(t *testing.T) {
-	s := newTestShard(t, func(c *Config) { c.ClientCommands = limits.Rate{} })
+	s := newTestShard(t, func(c *settings.Config) { c.ClientCommands = limits.Rate{} })
 	var input []byte
 	for range 5_000 {
 		input = websocket.AppendMaskedFrame(input, ws.OpText, []byte("x"), [4]byte{1, 2, 3, 4})

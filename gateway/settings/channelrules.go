@@ -1,4 +1,4 @@
-package gateway
+package settings
 
 import (
 	"cmp"
@@ -50,8 +50,8 @@ func (c *Config) checkRules(errs *OptionErrors) {
 
 // checkSlow adds what is wrong with the bounds of slow subscribers.
 func (c *Config) checkSlow(errs *OptionErrors) {
-	if c.SlowAfter < beatLength || c.SlowAfter > maxSlowAfter {
-		errs.add("SlowAfter", "is %v, must be from %v to %v", c.SlowAfter, beatLength, maxSlowAfter)
+	if c.SlowAfter < BeatLength || c.SlowAfter > maxSlowAfter {
+		errs.add("SlowAfter", "is %v, must be from %v to %v", c.SlowAfter, BeatLength, maxSlowAfter)
 	}
 	if int64(c.BacklogBytes) > c.BacklogMemory {
 		errs.add("BacklogBytes", "is %d, must be at most what may wait for all clients together, %d", c.BacklogBytes, c.BacklogMemory)
@@ -61,8 +61,8 @@ func (c *Config) checkSlow(errs *OptionErrors) {
 	}
 }
 
-// beatLength is the grain in which the age of events is known.
-const beatLength = poller.TickInterval
+// BeatLength is the grain in which the age of events is known.
+const BeatLength = poller.TickInterval
 
 // maxSlowAfter keeps what an event has of its beat unambiguous, with a minute to
 // spare for the look that comes late.

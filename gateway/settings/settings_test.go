@@ -1,4 +1,4 @@
-package gateway
+package settings
 
 import (
 	"testing"
@@ -15,8 +15,8 @@ func TestInboundOf(t *testing.T) {
 		{deflate.Params{}, 15}, {deflate.Params{ClientBits: 12}, 12}, {deflate.Params{ClientBits: 9}, 9},
 		{deflate.Params{ClientBits: 8}, 9}, // zlib takes 9 bits where 8 were agreed on
 	} {
-		i := inboundOf(tt.agreed)
-		if i == inboundPlain || i >= inboundCount || i.contextBits() != tt.bits {
+		i := InboundOf(tt.agreed)
+		if i == InboundPlain || i >= inboundCount || i.contextBits() != tt.bits {
 			t.Errorf("%+v: %d bits", tt.agreed, i.contextBits())
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package settings
 
 import (
 	"cmp"
@@ -242,8 +242,8 @@ func DefaultConfig(maxConnections int) Config {
 	}
 }
 
-// publishes tells whether there is a publish port.
-func (c *Config) publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }
+// Publishes tells whether there is a publish port.
+func (c *Config) Publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }
 
 // OptionError is a field of a [Config] that is out of range.
 type OptionError struct {
@@ -270,11 +270,11 @@ func (e *OptionErrors) add(field, problem string, values ...any) {
 	*e = append(*e, OptionError{field, fmt.Sprintf(problem, values...)})
 }
 
-// minMaxHead and maxMaxHead are the bounds of MaxHead in bytes: what a browser
+// minMaxHead and MaxMaxHead are the bounds of MaxHead in bytes: what a browser
 // sends without cookies must fit, and each unfinished request may hold as much.
 const (
 	minMaxHead = 1 << 10
-	maxMaxHead = 64 << 10
+	MaxMaxHead = 64 << 10
 )
 
 // minMaxMessage is the least MaxMessage in bytes: a subscribe request with a
@@ -293,15 +293,15 @@ func (c *Config) Check() error {
 		errs.add("Listen", "must name an address")
 	}
 	atLeast("Shards", int64(c.Shards), 1)
-	if c.publishes() {
+	if c.Publishes() {
 		atLeast("IngestLoops", int64(c.IngestLoops), 1)
 		atLeast("MaxPublishers", int64(c.MaxPublishers), 1)
 	}
 	atLeast("MaxClients", int64(c.MaxClients), 1)
 	atLeast("MaxChannels", int64(c.MaxChannels), 1)
 	atLeast("ClientChannels", int64(c.ClientChannels), 1)
-	if n := c.MaxHead; n < minMaxHead || n > maxMaxHead {
-		errs.add("MaxHead", "is %d, must be %d to %d bytes", n, minMaxHead, maxMaxHead)
+	if n := c.MaxHead; n < minMaxHead || n > MaxMaxHead {
+		errs.add("MaxHead", "is %d, must be %d to %d bytes", n, minMaxHead, MaxMaxHead)
 	}
 	atLeast("MaxMessage", int64(c.MaxMessage), minMaxMessage)
 	atLeast("MaxEvent", int64(c.MaxEvent), 1)
@@ -410,8 +410,8 @@ const (
 	maxSendTimeout = math.MaxInt32 * time.Millisecond
 )
 
-// sendTimeout is SendTimeout, or what it stands for, as far as the kernel can
+// SendTimeoutOrDefault is SendTimeout, or what it stands for, as far as the kernel can
 // count that.
-func (c *Config) sendTimeout() time.Duration {
+func (c *Config) SendTimeoutOrDefault() time.Duration {
 	return min(max(cmp.Or(c.SendTimeout, c.PingInterval+c.PongTimeout), minSendTimeout), maxSendTimeout)
 }

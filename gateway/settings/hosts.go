@@ -1,4 +1,4 @@
-package gateway
+package settings
 
 import (
 	"net/http"
@@ -35,9 +35,9 @@ func newHosts(allowed []string) hosts {
 	return h
 }
 
-// allow decides about a Host, with or without a port. IP addresses and localhost
+// Allow decides about a Host, with or without a port. IP addresses and localhost
 // are always allowed: no web site can have them as its name.
-func (h *hosts) allow(host []byte) bool {
+func (h *hosts) Allow(host []byte) bool {
 	part, ok := websocket.HostName(host)
 	if !ok {
 		return false
@@ -67,10 +67,10 @@ func isAddress(name string) bool {
 	return err == nil && addr.Is4()
 }
 
-// errForbiddenHost refuses a request for a host name that nobody has allowed. A
+// ErrForbiddenHost refuses a request for a host name that nobody has allowed. A
 // web page whose name its owner points at this address (DNS rebinding) counts for
 // browsers as one of this gateway's own; its requests carry its name.
-var errForbiddenHost = &websocket.HandshakeError{
+var ErrForbiddenHost = &websocket.HandshakeError{
 	Status: http.StatusMisdirectedRequest, Reason: "forbidden_host",
 	Message: "the gateway does not know the host name of this request; connect by IP address or localhost, or start the gateway with --allow-host and this name",
 }

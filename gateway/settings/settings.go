@@ -1,0 +1,155 @@
+package settings
+
+import (
+	"math/bits"
+	"net/netip"
+	"reflect"
+	"slices"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/deflate"
+	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
+)
+
+// Settings are a configuration and what is made of it. They are immutable; the
+// loops look up those in effect for each use, so that a change takes hold at
+// once and without asking any of them.
+type Settings struct {
+	Config      Config
+	Readers     [inboundCount]websocket.ReaderConfig
+	Upgrader    websocket.Upgrader
+	Hosts       hosts
+	Compression *stream.Compression
+	Rules       *rules.Table
+	Commands    limits.CommandRate
+	Publishes   limits.EventRate // of a client
+	Publisher   limits.EventRate // of a publisher
+	Limits      []byte           // of a client, as its welcome tells them
+
+	Connects     limits.Bucket // of clients in all
+	ConnectQueue int           // how many wait for their turn
+	PerAddress   limits.QuotaBounds
+}
+
+func New(config Config, work *stream.CompressionWork) *Settings {
+	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
+	config.AllowedHosts = slices.Clone(config.AllowedHosts)
+	config.TrustedProxies = slices.Clone(config.TrustedProxies)
+	s := &Settings{
+		Config:      config,
+		Upgrader:    newUpgrader(config.AllowedOrigins),
+		Hosts:       newHosts(config.AllowedHosts),
+		Compression: stream.NewCompression(config.CompressLevel, config.CompressFrom, work),
+		Rules:       config.ruleTable(),
+		Connects:    limits.NewBucket(config.Connects),
+		PerAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
+	}
+	s.Upgrader.CheckHost = func(host []byte) *websocket.HandshakeError {
+		if s.Hosts.Allow(host) {
+			return nil
+		}
+		return ErrForbiddenHost
+	}
+	if s.Connects.Interval > 0 {
+		// Who could not be served in time need not wait.
+		s.ConnectQueue = min(config.ConnectQueue, int(config.HandshakeTimeout/s.Connects.Interval))
+	}
+	s.Commands = limits.NewCommandRate(config.ClientCommands, config.PingInterval)
+	s.Publishes, s.Publisher = limits.NewEventRate(config.ClientPublishes), limits.NewEventRate(config.PublisherRate)
+	s.Limits = command.AppendLimits(nil, clientLimits(&config))
+	for i := range s.Readers {
+		s.Readers[i] = websocket.ReaderConfig{
+			MaxMessage:  config.MaxMessage,
+			Deflate:     Inbound(i) != InboundPlain,
+			ContextBits: Inbound(i).contextBits(),
+		}
+	}
+	if s.Rules.Compresses() {
+		s.Upgrader.Deflate = new(deflate.Policy)
+		if config.ClientContext > 0 {
+			s.Upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))
+		}
+	}
+	return s
+}
+
+// clientLimits are what a client has to know to stay within its bounds.
+func clientLimits(c *Config) command.Limits {
+	return command.Limits{
+		CommandsPerSecond: c.ClientCommands.PerSecond, CommandsBurst: c.ClientCommands.Burst,
+		PublishesPerSecond: c.ClientPublishes.PerSecond, PublishesBurst: c.ClientPublishes.Burst,
+		Channels: c.ClientChannels, NamesPerCommand: command.MaxChannels,
+		MessageBytes: c.MaxMessage, EventBytes: c.MaxEvent, ChannelBytes: c.MaxChannelName,
+	}
+}
+
+// liveFields are the indexes of the fields of Config that Reconfigure changes.
+var liveFields = func() (indexes []int) {
+	config := reflect.TypeFor[Config]()
+	for i := range config.NumField() {
+		if config.Field(i).Tag.Get("reload") == "live" {
+			indexes = append(indexes, i)
+		}
+	}
+	return indexes
+}()
+
+// WithLive is a copy of c with the live fields of next.
+func (c *Config) WithLive(next *Config) Config {
+	merged := *c
+	to, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(next).Elem()
+	for _, i := range liveFields {
+		to.Field(i).Set(from.Field(i))
+	}
+	return merged
+}
+
+func newUpgrader(allowed []string) websocket.Upgrader {
+	from := newOrigins(allowed)
+	return websocket.Upgrader{
+		Path:         Path,
+		Subprotocols: []string{subprotocol},
+		CheckOrigin:  from.allow,
+		KeepsContext: keepsContext,
+	}
+}
+
+// Inbound is how the messages of a client may come: plain, or, with 1 added, the
+// bits of its context (see deflate.Params.ClientContext), 0 if it compresses each
+// for itself.
+type Inbound uint8
+
+const (
+	InboundPlain Inbound = 0
+	inboundCount         = deflate.MaxWindowBits + 2
+)
+
+// InboundOf is how a client's messages come after what was agreed on.
+func InboundOf(agreed deflate.Params) Inbound { return Inbound(agreed.ClientContext() + 1) }
+
+// contextBits is the window of i, 0 if there is no context.
+func (i Inbound) contextBits() int { return max(int(i)-1, 0) }
+
+// Trusts tells whether an address is a trusted proxy's.
+func (s *Settings) Trusts(addr netip.Addr) bool {
+	for _, p := range s.Config.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Counts tells whether anything is bounded per address.
+func (s *Settings) Counts() bool {
+	return s.PerAddress.Open > 0 || s.PerAddress.Rate.Interval > 0
+}
+
+// Path is where clients connect.
+const Path = "/ws"
+
+// subprotocol is the client protocol's name in the handshake.
+const subprotocol = "fleetcast.v1"
