@@ -1,6 +1,9 @@
 package gateway
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // A subscriber that lags may not get every event, if its channel's policy says so.
 // What it does not get is told as a gap. The gaps of a channel are with its events
@@ -91,27 +94,62 @@ func (b *backlog) find(i int, is func(*waiting) bool) int {
 // channels in between; then an older event of the key is delivered besides.
 const conflateWithin = 4096
 
-// supersede removes the event that e takes the place of: that of the same
-// channel with the same key, or without one as e is.
-func (b *backlog) supersede(e *event) {
-	want := uint64(e.tag)<<tagBits | uint64(SlowConflate)<<policyBits
+// settleAfter is for how many beats a key may have values that wait and are replaced,
+// before one of them stays.
+const settleAfter = beat(500 * time.Millisecond / beatLength)
+
+// supersede removes the event that e takes the place of: that of the same channel
+// with the same key, or without one as e is. It returns since when e counts as
+// waiting.
+//
+// A value that replaces another goes to the end of the queue, so one that is replaced
+// faster than the queue empties would never leave. So it counts as waiting since the
+// first value that it stands for, and once that is longer than settleAfter ago, it
+// is settled: it stays, and only the one behind it is replaced. Settled events have
+// limits of their own, as large as those of the newest values, whose room they leave alone.
+func (b *backlog) supersede(e *event, c *Config) (since beat) {
+	now := b.shard.patrol.now()
+	want := uint64(e.tag)<<tagBits | conflateBit
+	settled := false // is one of the key
 	for i := max(b.events.len()-conflateWithin, 0); i < b.events.len(); i++ {
 		w := b.events.at(i)
-		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {
+		if w.detail&(tagMask|conflateBit|dueBit) != want || w.event == nil {
 			continue
 		}
-		if w.event.stream == e.stream && bytes.Equal(w.event.key, e.key) {
-			b.miss(i)
-			return
+		if w.event.stream != e.stream || !bytes.Equal(w.event.key, e.key) {
+			continue
 		}
+		age := w.age(now)
+		switch {
+		case w.settled():
+			settled = true
+			continue
+		case age > settleAfter && !settled && b.settle(w, c):
+			return now
+		}
+		b.miss(i)
+		return now - age
 	}
+	return now
+}
+
+// settle has the event stay until it leaves, if there is room for one more of those.
+func (b *backlog) settle(w *waiting, c *Config) bool {
+	size := len(w.frame())
+	if !b.settled.fits(size, c) {
+		return false
+	}
+	b.droppable.sub(size)
+	b.settled.add(size)
+	w.detail |= settledMask
+	return true
 }
 
 // makeRoom drops the oldest events that may be dropped until one of size bytes
 // is within the limits for those, or none is left.
 func (b *backlog) makeRoom(size int, c *Config) {
 	d := &b.droppable
-	for d.events > 0 && (d.bytes+size > c.BacklogBytes || c.BacklogMessages > 0 && d.events >= c.BacklogMessages) {
+	for d.events > 0 && !d.fits(size, c) {
 		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {
 			d.from = b.events.len()
 			break

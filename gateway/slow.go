@@ -21,6 +21,8 @@ const (
 	// SlowConflate keeps of those that wait the newest one for each key, and the
 	// newest one without a key, however long they wait; the others are dropped, and so
 	// are the oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
+	// Of a key whose values have been replaced for half a second, an older one is kept
+	// besides, so that it leaves in its turn; those take as much again, at most.
 	SlowConflate
 	slowPolicyCount
 )
@@ -132,13 +134,14 @@ func (c *session) queue(events []*event, f format, sent int) {
 			b.pushHalf(e, f, policy, sent)
 			sent = 0
 		default:
+			since := b.shard.patrol.now()
 			if policy == SlowConflate {
-				b.supersede(e)
+				since = b.supersede(e, &of.config)
 			}
 			if policy != SlowDisconnect {
 				b.makeRoom(size, &of.config)
 			}
-			b.pushEvent(e, f, policy)
+			b.pushEvent(e, f, policy, since)
 		}
 	}
 	c.shard.counters.deliveries += uint64(len(events))
