@@ -461,6 +461,7 @@ func TestCompressedBacklog(t *testing.T) {
 
 // TestDrainWaitsForCompression drains behind a large event: it still arrives.
 func TestDrainWaitsForCompression(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.MaxEvent = 8 << 20; c.CompressLevel = 9 })
 	p := s.deflating(bareOffer)
 	p.subscribe("news")

@@ -265,6 +265,7 @@ func TestRESPPayloads(t *testing.T) {
 // are no longer read, what waits for them is bounded, and nothing is lost when
 // they read again. Each request asks for far more than it brings.
 func TestUnreadPublishReplies(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, test := range map[string]struct{ first, request, reply string }{
 		"NDJSON": {"{}\n", "x\n", `"error":{"code":"bad_request","message":"a message is one JSON object"}}` + "\n"},
 		"RESP":   {"PING\r\n", askInfo, fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)},

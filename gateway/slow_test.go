@@ -253,6 +253,7 @@ func TestControlFramesPassABacklog(t *testing.T) {
 // TestSlowRules gives channels policies of their own, and changes them while
 // clients lag.
 func TestSlowRules(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	config := func(c *gateway.Config) {
 		c.BacklogMessages, c.SlowAfter = 5, time.Second
 		c.SlowRules = []gateway.SlowRule{{Pattern: "prices.*", Policy: gateway.SlowConflate}, {Pattern: "chat*", Policy: gateway.SlowDropOldest}}
