@@ -98,6 +98,9 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 func (s *server) run(ctx context.Context, received signals, r reloader, announce func()) error {
 	ended := make(chan struct{})
 	go func() { s.gateway.Run(); close(ended) }()
+	// Whoever reads that the gateway runs may ask it at once whether it is ready. Every
+	// loop answers here; an error means that the gateway is to stop already.
+	_, _ = s.gateway.Stats(ctx)
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
 	go s.notify.watch(watched, func(ctx context.Context) error {
