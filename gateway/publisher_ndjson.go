@@ -70,8 +70,12 @@ func (p *publisher) publishRequest(r *publish.Request) {
 			in.replies = publish.AppendResult(in.replies, name, at.epoch[:], at.offset, uint64(at.subscribers))
 		}
 	}
-	if r.ID.Set {
+	switch rate := &p.account.by; {
+	case !r.ID.Set:
+	case rate.interval == 0:
 		in.replies = publish.AppendResultsEnd(in.replies)
+	default:
+		in.replies = publish.AppendResultsEndRate(in.replies, rate.left(p.account.due, in.loop.Now()))
 	}
 }
 

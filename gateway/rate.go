@@ -63,6 +63,18 @@ func (b bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Du
 	return wait
 }
 
+// left is how many could be taken one after the other at this moment.
+func (b bucket) left(due, now time.Duration) int {
+	if b.interval == 0 {
+		return math.MaxInt
+	}
+	ahead := b.tolerance - max(due-now, 0)
+	if ahead < 0 {
+		return 0
+	}
+	return int(ahead/b.interval) + 1
+}
+
 // takeShared is take for a number that many goroutines share.
 func (b bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
 	if b.interval == 0 {

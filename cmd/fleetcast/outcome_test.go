@@ -49,8 +49,8 @@ func TestPublishWithoutAnswer(t *testing.T) {
 		want                  string
 	}{
 		{"hung", hungListener(t), "1", "", exitUnknown, "did not answer within 100ms"},
-		{"hung, lines", hungListener(t), "-", "1\n2\n", exitUnknown, "of 2 events: the gateway"},
-		{"hung, more lines than it takes", hungListener(t), "-", strings.Repeat(`"`+strings.Repeat("x", 100_000)+"\"\n", 200), exitUnknown, "has taken nothing for 100ms"},
+		{"hung, lines", hungListener(t), "-", "1\n2\n", exitUnknown, "line 1: the gateway"},
+		{"hung, more lines than it takes", hungListener(t), "-", strings.Repeat(`"`+strings.Repeat("x", 100_000)+"\"\n", 200), exitUnknown, "did not answer within 100ms"},
 		{"broken", breakingListener(t), "1", "", exitUnknown, unknown},
 		{"broken, lines", breakingListener(t), "-", "1\n", exitUnknown, unknown},
 		{"nobody there", freePort(t), "1", "", exitFailure, "Is a gateway running there?"},
