@@ -109,6 +109,7 @@ func (c *client) becomeLive() {
 	c.enter(clientLive)
 	c.attempts, c.away = 0, 0
 	h.tally.Connected++
+	h.counters().connected.Add(1)
 	h.handshake.record(h.worker.swarm.clock.now() - c.dialled)
 	if !h.untilServed {
 		h.settle(c)
@@ -199,6 +200,7 @@ func (h *cohort) judge(c *client, before clientState, err error) {
 	case err == errVanished || err == errLeft:
 	case before.underWay():
 		h.tally.Refused++
+		h.counters().failed.Add(1)
 		c.example(kindRefused, "a subscription", err.Error())
 	case before == clientLeaving:
 		h.tally.Unexpected++

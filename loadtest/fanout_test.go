@@ -282,18 +282,6 @@ func TestServerThatCloses(t *testing.T) {
 	}
 }
 
-func TestClientsRefused(t *testing.T) {
-	t.Parallel()
-	r := run(t, &faultyServer{fault: faithful, refuse: true}, nil)
-	if r.Clients != 0 || r.Events != 0 || r.Fault() == nil || !strings.Contains(strings.Join(r.Detail.Notes, "\n"), "permission_denied") {
-		t.Errorf("%+v", r)
-	}
-	r = run(t, &faultyServer{fault: faithful}, func(f *loadtest.Fanout) { f.URL = strings.TrimSuffix(f.URL, "ws") })
-	if r.Clients != 0 || r.Fault() == nil || !strings.Contains(strings.Join(r.Detail.Notes, "\n"), "404") {
-		t.Errorf("%+v", r)
-	}
-}
-
 func TestEventsRejected(t *testing.T) {
 	t.Parallel()
 	r := run(t, &faultyServer{fault: faithful, reject: true}, nil)

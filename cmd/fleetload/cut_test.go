@@ -45,6 +45,15 @@ func TestCutShort(t *testing.T) {
 			func(r *loadtest.Result) bool {
 				return strings.HasPrefix(r.Incomplete, "interrupted by SIGTERM in phase events")
 			}},
+		// timeout(1) sends the signal to the process and to its group.
+		"SIGTERM twice at once": {"fanout --rate 200 --duration 1m", func(h, _ *os.Process) {
+			for range 2 {
+				h.Signal(unix.SIGTERM)
+				time.Sleep(time.Millisecond)
+			}
+		}, exitCut, func(r *loadtest.Result) bool {
+			return strings.HasPrefix(r.Incomplete, "interrupted by SIGTERM in phase events")
+		}},
 		"SIGINT, hung server": {"fanout --window 4 --events 8000000", func(h, s *os.Process) {
 			s.Signal(unix.SIGSTOP)
 			time.Sleep(100 * time.Millisecond)
@@ -57,6 +66,18 @@ func TestCutShort(t *testing.T) {
 		"server killed": {"fanout --rate 200 --duration 1m", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
 			func(r *loadtest.Result) bool {
 				return r.Incomplete != "" && r.Detail.Ended != "" && r.Detail.Disconnected == 10
+			}},
+		"server killed, slow": {"slow --rate 200 --duration 1m", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase baseline") && r.Detail.Disconnected == 10
+			}},
+		"server killed, storm": {"storm --witnesses 5 --calm 1m --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase before") && r.Detail.Disconnected == 15
+			}},
+		"server killed, churn": {"churn --churners 10 --duration 1m --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase events") && r.Detail.Ended != ""
 			}},
 		"server hangs": {"fanout --window 4 --events 8000000 --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGSTOP) }, exitFault,
 			func(r *loadtest.Result) bool { return r.Detail.Ended != "" && r.Detail.NotTaken > 0 }},
