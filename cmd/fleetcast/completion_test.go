@@ -60,6 +60,7 @@ func offered(t *testing.T, line string, got []string, want []string, among strin
 }
 
 func TestCompletionInBash(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	dir := shellWith(t, "bash")
 	for _, test := range completions {
 		// Bash hands the words over like this.
@@ -78,6 +79,7 @@ func TestCompletionInBash(t *testing.T) {
 }
 
 func TestCompletionInFish(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	dir := shellWith(t, "fish")
 	for _, test := range completions {
 		cmd := exec.Command("fish", "--no-config", "-c", "source completion; complete -C "+"'"+test.line+"'")
@@ -97,6 +99,7 @@ func TestCompletionInFish(t *testing.T) {
 
 // Zsh completes at a terminal only: the tabulator is pressed there.
 func TestCompletionInZsh(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	dir := shellWith(t, "zsh")
 	cmd := exec.Command("zsh", "-f", "-i")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "HOME="+dir, "TERM=dumb", "PS1=> ")

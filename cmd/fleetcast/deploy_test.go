@@ -88,6 +88,7 @@ func TestSocketUnitsNameTheirSockets(t *testing.T) {
 // TestImage does what the Dockerfile does, without Docker: it builds with the
 // same line, and runs the binary as another user where there is no other file.
 func TestImage(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	if os.Getuid() != 0 {
 		t.Skip("only root can change the root directory")
 	}

@@ -67,7 +67,7 @@ func TestLivenessUnderAttack(t *testing.T) {
 				attack(t, admin)
 			}
 			for _, args := range [][]string{{"health"}, {"health", "--ready"}} {
-				h := startProcess(t, append(args, "--admin="+admin)...)
+				h := startProcess(t, append(args, "--admin="+admin, "--timeout=1m")...) // a busy machine is no attack
 				if code := h.exitCode(t); code != 0 {
 					t.Errorf("%v: exit code %d: %s", args, code, h.err)
 				}
@@ -82,6 +82,7 @@ func TestLivenessUnderAttack(t *testing.T) {
 // TestLivenessOfTheClientPort is asked while every place for other requests is
 // taken.
 func TestLivenessOfTheClientPort(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=off")
 	clients := p.out.await(t, `open in a browser +http://([^/\s]+)`)[1]
 	for name, attack := range map[string]attack{

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fleetcast/internal/testrun"
 )
 
 // asCommand makes the test binary behave as the command itself, for tests that
@@ -29,6 +31,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	testrun.Waiting()
 	os.Exit(m.Run())
 }
 
@@ -363,6 +366,7 @@ func TestSignals(t *testing.T) {
 
 // Signals that come again do not cut clients, until they are one too many.
 func TestSignalsAgain(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const term, interrupt = syscall.SIGTERM, syscall.SIGINT
 	for _, test := range []struct {
 		name     string
@@ -415,6 +419,7 @@ func shutdownDelayed(t *testing.T, delay string, stop func(p *process, g *liveGa
 
 // For the shutdown delay a gateway only says that it is not ready.
 func TestShutdownDelay(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, stop := range map[string]func(p *process, g *liveGateway){
 		"signal": func(p *process, g *liveGateway) { p.signal(t, syscall.SIGTERM) },
 		"API": func(p *process, g *liveGateway) {

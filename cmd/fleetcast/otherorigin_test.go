@@ -38,6 +38,7 @@ Promise.all(sent).then((all) => { document.getElementById("said").textContent = 
 // may do nothing to the admin port, and a page whose name leads to the gateway,
 // which may not reach it.
 func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, _ := browsertest.Start(t, "what pages of other origins can do is",
 		chromedp.Flag("host-resolver-rules", "MAP evil.example 127.0.0.1, MAP good.example 127.0.0.1"))
 	page := browserPage{t, ctx}

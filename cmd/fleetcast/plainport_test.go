@@ -29,6 +29,7 @@ func TestCurlToThePublishPort(t *testing.T) {
 
 // TestTLSToPlainPorts: a TLS client on any port is named in the log, and a flood of them in a few lines.
 func TestTLSToPlainPorts(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	c, url, publish, admin := startGateway(t)
 	client := strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/ws")
 	for _, address := range []string{client, publish, admin} {

@@ -29,6 +29,7 @@ func TestPublishLinesStopsInsideARead(t *testing.T) {
 
 // A gateway that never answers holds a stopped command for --timeout only.
 func TestPublishLinesStopsWaitingForAnswers(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -103,6 +103,7 @@ func missingProgram(line string) string {
 // TestReadmeModule builds the README's Go program as a module of its own, in the
 // way that the README says, and publishes with it.
 func TestReadmeModule(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

@@ -16,21 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buildAll builds the harness and the gateway.
-func buildAll(t *testing.T) (fleetload, fleetcast string) {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "fleetcast/cmd/fleetcast", "fleetcast/cmd/fleetload").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return filepath.Join(dir, "fleetload"), filepath.Join(dir, "fleetcast")
-}
-
 // A run that is cut short by a signal, by the time or by the end of the server says
 // what it has, that this is not all, and what was in flight. Events that the server
 // never took are not lost.
 func TestCutShort(t *testing.T) {
-	harness, gateway := buildAll(t)
+	t.Parallel() // it waits most of the time
+	harness, gateway := programs(t)
 	cases := map[string]struct {
 		line string
 		do   func(harness, server *os.Process) // once events flow

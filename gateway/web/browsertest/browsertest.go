@@ -18,7 +18,7 @@ import (
 )
 
 // Limit is how long a whole session with a browser may take.
-const Limit = time.Minute
+const Limit = 3 * time.Minute
 
 // Console is what a browser's console has to say against its pages. Any
 // goroutine may use it.
