@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/gateway"
+	"fleetcast/internal/testrun"
 )
 
 // proxyExample is one example of docs/deploying.md and what runs it. A test gives
@@ -69,6 +70,7 @@ func TestProxyExamples(t *testing.T) {
 	for name, example := range proxyExamples {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			testrun.OtherProcess(t)
 			for _, file := range []string{example.program, example.module} {
 				if _, err := os.Stat(file); file != "" && err != nil {
 					t.Skipf("the example is not run: %v", err)

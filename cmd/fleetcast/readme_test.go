@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fleetcast/internal/testrun"
 )
 
 const readmePath = "../../README.md"
@@ -104,6 +106,7 @@ func missingProgram(line string) string {
 // way that the README says, and publishes with it.
 func TestReadmeModule(t *testing.T) {
 	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/internal/testrun"
 	"fleetcast/loadtest"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ import (
 // never took are not lost.
 func TestCutShort(t *testing.T) {
 	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	harness, gateway := programs(t)
 	cases := map[string]struct {
 		line string

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/internal/testrun"
 	"fleetcast/loadtest"
 )
 
@@ -64,6 +65,7 @@ http {
 // server; if that is named, it is the one that is measured.
 func TestThroughAProxy(t *testing.T) {
 	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	_, gateway := programs(t)
 	server, url, publish := startServer(t, gateway)
 	proxy := startNginx(t, strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/ws"))

@@ -26,11 +26,12 @@ func Waiting() {
 }
 
 // OtherProcess skips a test with -short. It is for tests whose work happens in other
-// processes: a built binary, a browser, Node, nginx. The race detector sees only the
-// test's own process, so .ci/run gives -short where it runs the tests under it.
+// programs: a built binary, a browser, a shell, nginx. The race detector watches only
+// the test binary (and copies of it that a test starts), so .ci/run gives -short where
+// it runs the tests under the race detector.
 func OtherProcess(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("the work happens in other processes: not run with -short")
+		t.Skip("the work happens in other programs: not run with -short")
 	}
 }
