@@ -114,7 +114,7 @@ func (in *ingest) post(f func()) {
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
-	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace()) {
+	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
 		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"container/list"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -55,12 +54,14 @@ type publisher struct {
 	closing  bool                       // closes when its replies have left
 	heard    bool                       // something has come
 
-	place       *list.Element // in placed; nil once it ends
-	placed      *list.List
-	address     netip.Addr    // by which places are counted
-	publishedAt time.Duration // the loop's time
-	since       time.Duration // when it connected, or its unfinished request began
-	heldBytes   int           // as counted for all publishers
+	place  *list.Element // in placed; nil once it ends
+	placed *list.List
+	origin *origin // by which places are counted
+
+	placeOfOrigin *list.Element // in origin.used, if it is in places.used
+	publishedAt   time.Duration // the loop's time
+	since         time.Duration // when it connected, or its unfinished request began
+	heldBytes     int           // as counted for all publishers
 }
 
 func newPublisher(in *ingest) *publisher {
