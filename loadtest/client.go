@@ -69,6 +69,7 @@ func (s clientState) underWay() bool { return clientDialling <= s && s < clientL
 
 var (
 	errOverdue     = fmt.Errorf("no subscription within %v", patience)
+	errHandshake   = fmt.Errorf("no answer to the handshake within %v", patience)
 	errNoGoodbye   = fmt.Errorf("the server did not close within %v of the client's close frame", patience)
 	errTLS         = errors.New("handshake: the server speaks TLS there, which fleetload does not: name a plain port")
 	errNoAnswer    = errors.New("the server closed the connection without an answer to the handshake: perhaps it expects TLS, which fleetload does not speak")
@@ -359,7 +360,11 @@ func (c *client) PeerClosed() {
 		return
 	}
 	if c.state == clientShaking {
-		c.Close(errNoAnswer)
+		err := errNoAnswer
+		if said := c.opening.response; len(said) > 0 {
+			err = fmt.Errorf("handshake: the server said what is no answer in HTTP and closed the connection: %s", excerpt(said))
+		}
+		c.Close(err)
 		return
 	}
 	c.Close(errPeerClosed)

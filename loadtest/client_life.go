@@ -32,6 +32,8 @@ func (c *client) dial(due int64) {
 // overdue is told when the client's patience is over.
 func (c *client) overdue() {
 	switch {
+	case c.state == clientShaking:
+		c.Close(errHandshake)
 	case c.state.underWay():
 		c.Close(errOverdue)
 	case c.state == clientLeaving:

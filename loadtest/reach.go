@@ -146,7 +146,7 @@ func (r *run) unreachable() error {
 			continue
 		}
 		err = fmt.Errorf("%w: %s", err, e)
-		if hint := r.pathHint(); hint != "" && strings.Contains(e.Got, "handshake") {
+		if hint := r.hint(e.Got); hint != "" {
 			err = fmt.Errorf("%w\n%s", err, hint)
 		}
 		break
@@ -154,12 +154,16 @@ func (r *run) unreachable() error {
 	return err
 }
 
-// pathHint names the profile's usual URL if clients connected to another path.
-func (r *run) pathHint() string {
+// hint says what to try where clients got that instead of a subscription; it may be
+// empty.
+func (r *run) hint(got string) string {
 	to := &r.plan.Target
 	path, _, _ := strings.Cut(to.Path, "?")
-	if path == r.profile.Path() {
-		return ""
+	switch {
+	case strings.Contains(got, "handshake") && got != errHandshake.Error() && path != r.profile.Path():
+		return fmt.Sprintf("Servers of profile %s are usually at ws://%s%s.", r.profile.Name(), to.Host, r.profile.Path())
+	case got == errPeerClosed.Error() || got == errOverdue.Error():
+		return fmt.Sprintf("Perhaps the server does not speak profile %s: --profile names what it speaks.", r.profile.Name())
 	}
-	return fmt.Sprintf("Servers of profile %s are usually at ws://%s%s.", r.profile.Name(), to.Host, r.profile.Path())
+	return ""
 }

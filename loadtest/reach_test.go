@@ -59,13 +59,25 @@ func TestUnreachable(t *testing.T) {
 		}, []string{"connection refused"}},
 		"TLS alert": {answering("\x15\x03\x01\x00\x02\x02\x0a"), []string{"the server speaks TLS there"}},
 		"no answer": {answering(""), []string{"without an answer to the handshake: perhaps it expects TLS"}},
+		"no HTTP":   {answering("INFO {}\r\n-ERR 'parser'\r\n"), []string{`no answer in HTTP and closed the connection: "INFO {}`}},
+		"another protocol": {func(t *testing.T) loadtest.Common {
+			c := startMute(t)
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			go accept(l, func(c net.Conn) { upgrade(c, "/ws") })
+			c.URL = "ws://" + l.Addr().String() + "/ws"
+			return c
+		}, []string{"Perhaps the server does not speak profile fleetcast: --profile names"}},
 		"subscribes none": {func(t *testing.T) loadtest.Common {
 			return common(startFaulty(t, &faultyServer{fault: faithful, refuse: true}))
 		}, []string{"permission_denied"}},
 	}
 	for name, s := range servers {
 		for scenario, run := range scenarios() {
-			if name == "subscribes none" && scenario == "echo" { // which subscribes to nothing
+			if (name == "subscribes none" || name == "another protocol") && scenario == "echo" { // which subscribes to nothing
 				continue
 			}
 			t.Run(name+"/"+scenario, func(t *testing.T) {
