@@ -313,6 +313,47 @@ func TestCompressedCommands(t *testing.T) {
 	}
 }
 
+// TestContextsAreBounded lets two windows fit into the memory: a third client may
+// compress without context, until one of the others is gone.
+func TestContextsAreBounded(t *testing.T) {
+	const window, without = 32 << 10, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	s := start(t, func(c *gateway.Config) {
+		c.ClientContext, c.InputMemory, c.MaxMessage, c.MaxEvent = window, 2*window+window/2, 16<<10, 8<<10
+	})
+	connect := func(offer string) (*peer, string) { return s.connectDeflating(s.dialRaw(), offer) }
+	small := "permessage-deflate; client_max_window_bits=10" // takes less than may be
+	first, agreed := connect(small)
+	if got := s.stats().ClientContexts; agreed != "permessage-deflate; server_no_context_takeover; client_max_window_bits=10" || got != 1<<10 {
+		t.Errorf("agreed on %q, the windows count %d bytes", agreed, got)
+	}
+	second, _ := connect(bareOffer)
+	for _, offer := range []string{bareOffer + "; client_no_context_takeover", ""} { // which take nothing
+		if offer != "" {
+			connect(offer)
+		} else {
+			s.connect()
+		}
+	}
+	if got := s.stats().ClientContexts; got != 1<<10+window {
+		t.Errorf("the windows count %d bytes", got)
+	}
+	if _, agreed := connect(bareOffer); agreed != "permessage-deflate; server_no_context_takeover" {
+		t.Errorf("the second whole window: agreed on %q", agreed)
+	}
+	p, agreed := connect(bareOffer)
+	if agreed != without {
+		t.Errorf("without room, agreed on %q", agreed)
+	}
+	p.sends(newDeflater(false).frame(ws.OpText, ping))
+	p.wants(pong)
+	second.Close()
+	first.Close()
+	s.eventually("room", func(g gateway.GatewayStats) bool { return g.ClientContexts == window })
+	if _, agreed := connect(bareOffer); agreed != "permessage-deflate; server_no_context_takeover" {
+		t.Errorf("with room again, agreed on %q", agreed)
+	}
+}
+
 // TestCompressionWithSafari has a client that compresses with context whatever was
 // agreed on, as Safari does: it is not given the chance, or may.
 func TestCompressionWithSafari(t *testing.T) {

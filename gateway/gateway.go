@@ -35,7 +35,8 @@ type Gateway struct {
 	backlogs      backlogMemory
 	clientInput   inputMemory // unfinished messages, and requests for a handshake
 	publishInput  inputMemory // unfinished requests to publish
-	http          *httpPort   // or nil
+	contexts      contextMemory
+	http          *httpPort // or nil
 	connectionLog connectionLog
 	compressed    compressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included

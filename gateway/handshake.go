@@ -62,7 +62,7 @@ func (c *session) handshake(p []byte) {
 // returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
-	out, accepted, err := s.gateway.settings.Load().upgrader.Upgrade(s.replies, head)
+	out, accepted, err := c.answerHead(head)
 	s.replies = out
 	if errors.As(err, &refused) {
 		c.sampleHead(refused, head)
@@ -70,7 +70,6 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	}
 	if accepted.Deflates {
 		c.format = formatOf(accepted.Deflate.ServerWindow())
-		c.inbound = inboundOf(accepted.Deflate)
 	}
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
@@ -89,6 +88,26 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.config.PingInterval.Milliseconds()), in.limits)
 	s.endReply(start)
 	return nil
+}
+
+// answerHead appends the answer to the reply buffer's text and, if the client is
+// accepted, notes how its messages will come.
+func (c *session) answerHead(head []byte) (out []byte, accepted websocket.Handshake, err error) {
+	s := c.shard
+	in := s.gateway.settings.Load()
+	upgrader, bits := &in.upgrader, uint8(0)
+	if in.upgrader.Deflate != nil {
+		bits = in.upgrader.Deflate.ClientContextBits
+	}
+	if !s.gateway.contexts.reserve(bits, in.config.InputMemory) {
+		upgrader, bits = &in.contextless, 0
+	}
+	out, accepted, err = upgrader.Upgrade(s.replies, head)
+	if err == nil && accepted.Deflates {
+		c.inbound = inboundOf(accepted.Deflate)
+	}
+	s.gateway.contexts.settle(bits, c.inbound)
+	return out, accepted, err
 }
 
 // handOver gives a request that is for something else than WebSocket to the

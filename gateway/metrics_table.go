@@ -77,6 +77,8 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return c.stats.BacklogMemory }),
 	gauge("client_input_bytes", "What unfinished messages and handshakes of clients hold.",
 		func(c *statsCollector) int64 { return c.stats.ClientInput }),
+	gauge("client_context_bytes", "What the windows of clients that compress with context may take.",
+		func(c *statsCollector) int64 { return c.stats.ClientContexts }),
 	gauge("publish_input_bytes", "What unfinished requests of publishers hold.",
 		func(c *statsCollector) int64 { return c.stats.Publish.InputBytes }),
 	gauge("input_memory_limit_bytes", "The most that each of these may hold; beyond it some are closed.",

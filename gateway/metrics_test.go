@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 		"connects_queued": 0, "connects_queued_limit": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
-		"client_input_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
+		"client_input_bytes": 0, "client_context_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
 		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
 		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0, "throttles_total": 0,
 		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,

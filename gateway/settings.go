@@ -19,6 +19,7 @@ type settings struct {
 	config      Config
 	readers     [inboundCount]websocket.ReaderConfig
 	upgrader    websocket.Upgrader
+	contextless websocket.Upgrader // the same for clients that may have no context
 	hosts       hosts
 	compression *compression
 	rules       allRules
@@ -71,6 +72,7 @@ func newSettings(config Config, work *compressionWork) *settings {
 			s.upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))
 		}
 	}
+	s.withoutContext()
 	return s
 }
 

@@ -144,6 +144,9 @@ type GatewayStats struct {
 	BacklogMemory int64 `json:"backlog_memory_bytes"`
 	// ClientInput is what unfinished messages and handshakes of clients hold in bytes.
 	ClientInput int64 `json:"client_input_bytes"`
+	// ClientContexts is what the windows of clients that compress with context may
+	// take in bytes.
+	ClientContexts int64 `json:"client_context_bytes"`
 
 	Compression CompressionStats `json:"compression"`
 
@@ -172,6 +175,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	}
 	g.apiPublisher.addStats(&stats.Publish)
 	stats.BacklogMemory = g.backlogs.total()
+	stats.ClientContexts = g.contexts.held.Load()
 	stats.ClientInput, stats.Publish.InputBytes = g.clientInput.held.Load(), g.publishInput.held.Load()
 	stats.Compression = g.compressed.stats()
 	stats.Publish.CreditsUsed = g.credits.inUse()

@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"sync/atomic"
+
+	"fleetcast/codec/deflate"
+)
+
+// contextMemory is what the windows of all clients that compress with context may
+// take, in bytes: each counts in full from the handshake to the connection's end, whatever the
+// client sends. A client for which there is no room is answered as if none might
+// have a context. All methods may be called from any goroutine.
+type contextMemory struct{ held atomic.Int64 }
+
+// reserve takes room for the largest window if that is within the limit.
+func (m *contextMemory) reserve(windowBits uint8, limit int64) bool {
+	if windowBits == 0 {
+		return true
+	}
+	n := int64(1) << windowBits
+	if m.held.Add(n) > limit {
+		m.held.Add(-n)
+		return false
+	}
+	return true
+}
+
+// settle gives back what was reserved but for the window that was agreed on.
+func (m *contextMemory) settle(windowBits uint8, agreed inbound) {
+	reserved := int64(0)
+	if windowBits > 0 {
+		reserved = 1 << windowBits
+	}
+	m.held.Add(agreed.contextBytes() - reserved)
+}
+
+// release is for a client that is gone.
+func (m *contextMemory) release(agreed inbound) {
+	if n := agreed.contextBytes(); n > 0 {
+		m.held.Add(-n)
+	}
+}
+
+// contextBytes is the size of the window of i, 0 if there is no context.
+func (i inbound) contextBytes() int64 {
+	if i.contextBits() == 0 {
+		return 0
+	}
+	return 1 << i.contextBits()
+}
+
+// withoutContext is s's answer to handshakes when there is no room for contexts.
+func (s *settings) withoutContext() {
+	s.contextless = s.upgrader
+	if s.upgrader.Deflate != nil {
+		s.contextless.Deflate = new(deflate.Policy)
+	}
+}
