@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -87,14 +88,17 @@ func (a *account) ready() bool { return a.inUse.Load() <= a.credits.share.Load()
 
 // starved are the connections of one loop that wait for credit.
 type starved struct {
-	loop  *poller.Loop
-	queue []starvation
-	fed   atomic.Bool // set by givers: some of the queue may go on
+	loop    *poller.Loop
+	samples *samples // of the loop
+	queue   []starvation
+	waited  time.Duration // by those that went on, each on its own
+	fed     atomic.Bool   // set by givers: some of the queue may go on
 }
 
 // starver is a connection that waits.
 type starver interface {
 	resume()
+	identity() []slog.Attr
 }
 
 // starvation is a connection that waits and the account that it waits for, which
@@ -102,11 +106,12 @@ type starver interface {
 type starvation struct {
 	starver starver
 	account *account
+	since   time.Duration // the loops' clock
 }
 
 // add lets s wait for a, behind those that wait already.
 func (st *starved) add(s starver, a *account) {
-	st.queue = append(st.queue, starvation{s, a})
+	st.queue = append(st.queue, starvation{s, a, poller.Now()})
 	if !a.await() {
 		st.fed.Store(true) // credit came meanwhile
 	}
@@ -136,11 +141,38 @@ func (st *starved) resume() {
 			st.queue = append(st.queue, s)
 			continue
 		}
-		s.starver.resume()
+		st.goesOn(s)
 		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
 			st.queue = append(slices.Clone(rest), st.queue...)
 			st.fed.Store(true) // of them, nobody has looked
 			return
 		}
+	}
+}
+
+// goesOn lets one go on, and counts how long it has waited.
+func (st *starved) goesOn(s starvation) {
+	st.waited += poller.Now() - s.since
+	st.sample(s)
+	s.starver.resume()
+}
+
+// waitedBy is for how long connections have waited until now, those that still
+// wait included.
+func (st *starved) waitedBy(now time.Duration) time.Duration {
+	sum := st.waited
+	for _, s := range st.queue {
+		sum += now - s.since
+	}
+	if len(st.queue) > 0 {
+		st.sample(st.queue[0])
+	}
+	return sum
+}
+
+// sample keeps one that waits as a sample of all.
+func (st *starved) sample(s starvation) {
+	if key := (incidentKey{metricCreditWaits, ""}); st.samples.wants(key) {
+		st.samples.keep(key, s.starver.identity()...)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
@@ -27,6 +26,8 @@ func newAdminGuard(g *Gateway, next http.Handler) *adminGuard {
 
 // ServeHTTP implements http.Handler.
 func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	plain := w // net/http knows it
+	w = &refusalWriter{w, a.gateway, r}
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -35,7 +36,7 @@ func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerAdminError(w, r, refused)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, a.bodyLimit(r))
+	r.Body = http.MaxBytesReader(plain, r.Body, a.bodyLimit(r))
 	a.next.ServeHTTP(w, r)
 }
 
@@ -44,10 +45,9 @@ func (a *adminGuard) check(r *http.Request) *apiError {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
 		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
 	case !a.allowsHost(r):
-		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host, time.Now())
 		return &apiError{errForbiddenHost.Status, command.PermissionDenied, errForbiddenHost.Message}
 	case !a.allowsOrigin(r):
-		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}
+		return &apiError{http.StatusForbidden, command.PermissionDenied, errForeignPage}
 	}
 	limit := a.bodyLimit(r)
 	if length := r.ContentLength; length > limit || length < 0 && limit == 0 {
@@ -106,6 +106,9 @@ func answerAdminError(w http.ResponseWriter, r *http.Request, e *apiError) {
 	}
 	answer(w, e.status, e.message)
 }
+
+const errForeignPage = "the request comes from a web page of another origin, which the admin port never takes (--allow-origin is for the client port only); " +
+	"if it is a page of this port behind a proxy, let the proxy pass Host on, and start the gateway with --allow-host and that name"
 
 // errForbiddenHost refuses a request for a host name that nobody has allowed. A
 // web page whose name its owner points at this address (DNS rebinding) counts for

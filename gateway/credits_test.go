@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -142,6 +143,8 @@ type modelEvent struct {
 	cost int64
 }
 
+func (p *modelPublisher) identity() []slog.Attr { return nil }
+
 func (p *modelPublisher) resume() {
 	for ; p.left > 0; p.left-- {
 		cost := p.random.Int64N(300) + 1
@@ -186,7 +189,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		if m.loop, err = poller.NewLoop(m, poller.LoopConfig{}); err != nil {
 			t.Fatal(err)
 		}
-		m.starved.loop = m.loop
+		m.starved.loop, m.starved.samples = m.loop, new(samples)
 		models = append(models, m)
 	}
 	give := make(chan modelEvent, loops*publishers*events)

@@ -66,7 +66,7 @@ type Gateway struct {
 
 	startedAt time.Time
 
-	adminHostRefused hostWarnings
+	adminRefusals adminRefusals
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers

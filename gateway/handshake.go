@@ -21,6 +21,24 @@ var errDraining = &websocket.HandshakeError{
 	Status: 503, Reason: "draining", Message: "the gateway is stopping; connect again",
 }
 
+// errForbiddenOrigin refuses pages of an origin that nobody has allowed.
+var errForbiddenOrigin = &websocket.HandshakeError{
+	Status: http.StatusForbidden, Reason: websocket.ReasonForbiddenOrigin,
+	Message: "pages of this origin may not connect; the Origin must be that of the host that is connected to, " +
+		"or start the gateway with --allow-origin and this origin",
+}
+
+// namingOption is the refusal of a head that is too long, with the option that
+// decides about it.
+func namingOption(refused *websocket.HandshakeError) *websocket.HandshakeError {
+	switch refused.Reason {
+	case websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong:
+		return &websocket.HandshakeError{Status: refused.Status, Reason: refused.Reason,
+			Message: refused.Message + ", or raise --max-head of the gateway"}
+	}
+	return refused
+}
+
 // handshake gathers the request's head and answers it. What follows the head
 // are frames already.
 func (c *session) handshake(p []byte) {
@@ -36,7 +54,7 @@ func (c *session) handshake(p []byte) {
 	}
 	n, refused := websocket.RequestLength(p, seen, c.shard.gateway.config().MaxHead)
 	if refused != nil {
-		c.refuseHandshake(refused)
+		c.refuseHandshake(namingOption(refused))
 		return
 	}
 	if n == 0 {

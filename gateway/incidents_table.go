@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/webport"
 )
 
 // The metrics that count whoever is refused or cut off, without the prefix.
@@ -18,6 +19,8 @@ const (
 	metricThrottles        = "throttles_total"
 	metricStreamsEvicted   = "streams_evicted_total"
 	metricEventsUnkept     = "events_unkept_total"
+	metricAdminRefused     = "admin_refused_total"
+	metricCreditWaits      = "credit_wait_seconds_total"
 )
 
 // incidentMessages say what a metric of the kinds below counts. They are the
@@ -33,6 +36,8 @@ var incidentMessages = map[string]string{
 	metricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
 	metricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
 	metricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
+	metricAdminRefused:     "requests to the admin port were refused",
+	metricCreditWaits:      "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
 	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
 }
 
@@ -118,6 +123,17 @@ var incidentKinds = map[incidentKey]incidentKind{
 	{metricPublishersEnded, endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
 	{metricPublishersEnded, endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
 	{metricPublishersEnded, endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
+
+	{metricAdminRefused, adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
+	{metricAdminRefused, adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
+	{metricAdminRefused, adminTooLarge}:             {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
+	{metricAdminRefused, adminNotAvailable}:         {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
+	{metricAdminRefused, webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},
+	{metricAdminRefused, webport.ReasonMalformed}:   {advice: "somebody sends what is no HTTP request to this port", usual: true},
+	{metricAdminRefused, webport.ReasonVersion}:     {advice: "this port speaks HTTP/1.1 and HTTP/1.0"},
+	{metricAdminRefused, webport.ReasonHeadTooLong}: {advice: "heads of requests to this port may have 64 KiB: see whether a proxy adds large header fields, or browsers large cookies"},
+
+	{metricCreditWaits, ""}: {advice: "see who publishes: /api/publishers (paused); what is loud: /api/channels?order=bytes; else --publisher-credits for one, --credits for all", usual: true},
 
 	{metricDropped, ""}:          {advice: adviceSlow, usual: true},
 	{metricStreamsEvicted, ""}:   {advice: adviceNames},

@@ -101,7 +101,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 		SweepInterval: g.config().MessageTimeout / messageChecks,
 		TurnDone:      func(took time.Duration) { in.longest.observe(took) },
 	})
-	in.starved.loop = in.loop
+	in.starved.loop, in.starved.samples = in.loop, &in.samples
 	return in, err
 }
 
@@ -248,6 +248,7 @@ func (in *ingest) addStats(stats *PublishStats) {
 	c := &in.counters
 	stats.Publishers += c.publishers
 	stats.Paused += int64(len(in.starved.queue))
+	stats.CreditWait += in.starved.waitedBy(poller.Now()).Seconds()
 	stats.Requests += c.requests
 	stats.Events += c.events
 	stats.BytesIn += c.bytesIn

@@ -123,6 +123,8 @@ var plainMetrics = []plainMetric{
 		func(c *statsCollector) int64 { return c.stats.Publish.Paused }),
 	gauge("publishers_limit", "The most connections to the publish port that are accepted.",
 		func(c *statsCollector) int64 { return int64(c.stats.Limits.MaxPublishers) }),
+	plainMetric{metricCreditWaits, describe(metricCreditWaits, "For how long publishers and clients that publish waited for credit, all added up."), prometheus.CounterValue,
+		func(c *statsCollector) float64 { return c.stats.Publish.CreditWait + c.stats.Total.CreditWait }},
 	gauge("credits_used_bytes", "Credits that events under way hold.",
 		func(c *statsCollector) int64 { return c.stats.Publish.CreditsUsed }),
 	gauge("credits_limit_bytes", "Credits in all; publishers wait when they are used up.",
@@ -189,6 +191,12 @@ var labelledMetrics = []labelledMetric{
 		desc:   describe(metricPublishersEnded, "Connections that the publish port ended, by reason.", "reason"),
 		known:  []string{endedSilent, endedUnfinished, endedReplaced, endedInputFull},
 		counts: func(c *statsCollector) map[string]uint64 { return c.stats.Publish.Ended },
+	},
+	{
+		name: metricAdminRefused, label: "reason",
+		desc:   describe(metricAdminRefused, "Requests and connections that the admin port refused, by reason.", "reason"),
+		known:  adminRefusedReasons,
+		counts: func(c *statsCollector) map[string]uint64 { return c.stats.AdminRefused },
 	},
 }
 

@@ -294,12 +294,17 @@ func (p *publisher) refused(code command.Code, message string) {
 	in.counters.errors[code]++
 	p.account.sent.errors++
 	if key := (incidentKey{metricPublishErrors, string(code)}); in.samples.wants(key) {
-		attrs := []slog.Attr{slog.String("address", p.remote)}
-		if p.resp.name != "" {
-			attrs = append(attrs, slog.String("name", clip(p.resp.name)))
-		}
-		in.samples.keep(key, append(attrs, slog.String("message", clip(message)))...)
+		in.samples.keep(key, append(p.identity(), slog.String("message", clip(message)))...)
 	}
+}
+
+// identity is how log lines name a publisher. It implements starver.
+func (p *publisher) identity() []slog.Attr {
+	attrs := []slog.Attr{slog.String("address", p.remote)}
+	if p.resp.name != "" {
+		attrs = append(attrs, slog.String("name", clip(p.resp.name)))
+	}
+	return attrs
 }
 
 // sendReplies sends what the loop's reply buffer gathered for this publisher.

@@ -88,7 +88,7 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text, "\ufffd")
 }
 
-// identity is how log lines name a client.
+// identity is how log lines name a client. It implements starver.
 func (c *session) identity() []slog.Attr {
 	attrs := []slog.Attr{slog.String("client", c.clientID())}
 	if address := c.address(); address != "" {

@@ -151,9 +151,10 @@ func (c *Config) withLive(next *Config) Config {
 func newUpgrader(allowed []string) websocket.Upgrader {
 	from := newOrigins(allowed)
 	return websocket.Upgrader{
-		Path:         Path,
-		Subprotocols: []string{subprotocol},
-		CheckOrigin:  from.allow,
-		KeepsContext: keepsContext,
+		Path:            Path,
+		Subprotocols:    []string{subprotocol},
+		CheckOrigin:     from.allow,
+		ForbiddenOrigin: errForbiddenOrigin,
+		KeepsContext:    keepsContext,
 	}
 }

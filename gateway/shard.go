@@ -114,7 +114,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 			s.longest.observe(took)
 		},
 	})
-	s.starved.loop = s.loop
+	s.starved.loop, s.starved.samples = s.loop, &s.samples
 	return s, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetcast/codec/command"
+	"fleetcast/poller"
 )
 
 // counters are what a loop counts. Plain integers: only the loop touches them,
@@ -71,10 +72,11 @@ type Stats struct {
 	BytesIn           uint64            `json:"bytes_in"`
 	BytesOut          uint64            `json:"bytes_out"`
 	BacklogBytes      int64             `json:"backlog_bytes"`
-	Lagging           int64             `json:"lagging"`       // clients with a backlog
-	Paused            int64             `json:"paused"`        // clients whose publish waits for credit
-	MailboxDepth      int64             `json:"mailbox_depth"` // events that waited when the loop looked
-	QueuedEvents      int64             `json:"queued_events"` // taken, not yet served to all subscribers
+	Lagging           int64             `json:"lagging"`             // clients with a backlog
+	Paused            int64             `json:"paused"`              // clients whose publish waits for credit
+	CreditWait        float64           `json:"credit_wait_seconds"` // of all clients
+	MailboxDepth      int64             `json:"mailbox_depth"`       // events that waited when the loop looked
+	QueuedEvents      int64             `json:"queued_events"`       // taken, not yet served to all subscribers
 	Accepted          uint64            `json:"accepted"`
 	ConnectsQueued    int64             `json:"connects_queued"`   // accepted sockets that wait for their turn
 	AddressesUnknown  uint64            `json:"addresses_unknown"` // clients that trusted proxies did not name
@@ -89,7 +91,8 @@ type Stats struct {
 // PublishStats is a snapshot of the publish port, all its loops together.
 type PublishStats struct {
 	Publishers  int64             `json:"publishers"`
-	Paused      int64             `json:"paused"` // that wait for credit
+	Paused      int64             `json:"paused"`              // that wait for credit
+	CreditWait  float64           `json:"credit_wait_seconds"` // of all publishers
 	Requests    uint64            `json:"requests"`
 	Events      uint64            `json:"events"` // sequenced
 	BytesIn     uint64            `json:"bytes_in"`
@@ -153,6 +156,10 @@ type GatewayStats struct {
 	// ClientAddresses is how many addresses are counted, because they have clients
 	// or had some a short time ago; 0 if nothing is bounded per address.
 	ClientAddresses int64 `json:"client_addresses"`
+
+	// AdminRefused counts requests and connections that the admin port refused, by
+	// reason.
+	AdminRefused map[string]uint64 `json:"admin_refused"`
 }
 
 // Stats asks every loop for its counters. It fails if ctx ends before all have
@@ -174,6 +181,8 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		}
 	}
 	g.apiPublisher.addStats(&stats.Publish)
+	stats.AdminRefused = make(map[string]uint64)
+	g.adminRefusals.addTo(stats.AdminRefused)
 	stats.BacklogMemory = g.backlogs.total()
 	stats.ClientContexts = g.contexts.held.Load()
 	stats.ClientInput, stats.Publish.InputBytes = g.clientInput.held.Load(), g.publishInput.held.Load()
@@ -246,6 +255,7 @@ func (s *shard) stats() Stats {
 		BacklogBytes:      c.backlogBytes,
 		Lagging:           c.lagging,
 		Paused:            int64(len(s.starved.queue)),
+		CreditWait:        s.starved.waitedBy(poller.Now()).Seconds(),
 		MailboxDepth:      int64(s.taken),
 		QueuedEvents:      c.queued,
 		Accepted:          c.accepted,
@@ -288,6 +298,7 @@ func (t *Stats) add(s *Stats) {
 	t.BacklogBytes += s.BacklogBytes
 	t.Lagging += s.Lagging
 	t.Paused += s.Paused
+	t.CreditWait += s.CreditWait
 	t.MailboxDepth += s.MailboxDepth
 	t.QueuedEvents += s.QueuedEvents
 	t.Accepted += s.Accepted

@@ -181,18 +181,21 @@ func (w *watch) answered() bool {
 
 // sum adds what the loops have last told.
 func (w *watch) sum() *GatewayStats {
-	stats := &GatewayStats{Total: newStats(), Publish: newPublishStats()}
+	stats := &GatewayStats{Total: newStats(), Publish: newPublishStats(), AdminRefused: make(map[string]uint64)}
 	for i := range w.loops {
 		l := &w.loops[i]
 		stats.Total.add(&l.stats)
 		addCounts(stats.Publish.Errors, l.publish.Errors)
 		addCounts(stats.Publish.Refused, l.publish.Refused)
 		addCounts(stats.Publish.Ended, l.publish.Ended)
+		stats.Publish.CreditWait += l.publish.CreditWait
 	}
 	room := &w.gateway.streams.room
 	stats.Publish.StreamsEvicted, stats.Publish.EventsUnkept = room.evicted.Load(), room.unkept.Load()
 	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
 	w.gateway.apiPublisher.addStats(&stats.Publish)
+	w.incidents.sampled(w.gateway.adminRefusals.takeSamples())
+	w.gateway.adminRefusals.addTo(stats.AdminRefused)
 	return stats
 }
 

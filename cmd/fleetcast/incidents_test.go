@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"syscall"
@@ -81,5 +82,32 @@ func TestRefusedHandshakesAreLogged(t *testing.T) {
 	p.err.await(t, fmt.Sprintf(`reason=full .*total=%d `, refused))
 	if n := strings.Count(p.err.String(), "reason=full"); n > 2 {
 		t.Errorf("%d refusals make %d lines:\n%s", refused, n, p.err)
+	}
+}
+
+// What was refused since the last line is told before the process says that it has
+// stopped.
+func TestLastIncidentsBeforeStopped(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=localhost:0")
+	admin := p.out.await(t, `look inside at +http://([^/]+)/`)[1]
+	refuse := func() {
+		c := says("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")(t, admin)
+		if answer, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 421 ") {
+			t.Errorf("answered with %q, %v", answer, err)
+		}
+	}
+	refuse()
+	p.err.await(t, `reason=forbidden_host count=1 total=1 `)
+	refuse()
+	refuse()
+	p.signal(t, syscall.SIGTERM)
+	if code := p.exitCode(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	text := strings.TrimSpace(p.err.String())
+	lines := strings.Split(text, "\n")
+	if !strings.Contains(text, "reason=forbidden_host count=2 ") || !strings.HasSuffix(lines[len(lines)-1], "msg=stopped") {
+		t.Errorf("the log is\n%s", text)
 	}
 }

@@ -40,7 +40,7 @@ func TestTLSToPlainPorts(t *testing.T) {
 			}
 		}
 	}
-	c.err.await(t, "TLS clients came to the admin port, which takes no TLS")
+	c.err.await(t, "requests to the admin port were refused.*reason=tls.*https://")
 	c.err.await(t, "handshakes of clients were refused.*reason=tls.*ws://")
 	c.err.await(t, "requests to publish were refused.*this port takes no TLS")
 	if n := strings.Count(c.err.String(), "TLS"); n > 12 {

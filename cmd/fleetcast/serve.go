@@ -163,14 +163,18 @@ func (s *server) leave(ended <-chan struct{}) {
 			return
 		}
 	}
-	s.drain(drain)
+	s.drain(drain, ended)
 }
 
-func (s *server) drain(timeout time.Duration) {
+// drain returns when the gateway has ended, and with it the last lines of what it
+// counted.
+func (s *server) drain(timeout time.Duration, ended <-chan struct{}) {
 	s.logger.Info("stopping: clients are told when to come back", "drain_timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := s.gateway.Drain(ctx); err != nil {
+	err := s.gateway.Drain(ctx)
+	<-ended
+	if err != nil {
 		s.logger.Warn("stopped before everyone was gone", "error", err)
 		return
 	}

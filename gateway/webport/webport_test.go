@@ -22,7 +22,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := webport.New(handler, slog.New(slog.DiscardHandler))
+	port := webport.New(handler, slog.New(slog.DiscardHandler), func(string, string) {})
 	ended := make(chan error, 1)
 	go func() { ended <- port.Serve(l) }()
 	t.Cleanup(func() {
