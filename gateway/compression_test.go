@@ -171,7 +171,7 @@ func TestCompressedEvents(t *testing.T) {
 // TestCompressedOnce publishes to many compressed subscribers on several shards:
 // one compression an event, be it small or large.
 func TestCompressedOnce(t *testing.T) {
-	const count = 1000
+	count := scaled(1000, 5)
 	s := start(t, func(c *gateway.Config) { c.Shards = 4 }, noPings)
 	upstream := s.publisher()
 	clients := make([]*peer, count)
