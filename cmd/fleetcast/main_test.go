@@ -185,6 +185,7 @@ func TestCommandLine(t *testing.T) {
 		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers is 1000000000, which leaves clients none"},
 		{"pattern with a comma", []string{free, "--client-publish=ok a,\x7f"}, exitUsage, `channel pattern "a,\x7f"`},
 		{"origin with a slash", []string{free, "--allow-origin=https://example.com/"}, exitUsage, "ends with a slash"},
+		{"URL not UTF-8", []string{"subscribe", "--url=ws://a\xff/ws", "news"}, exitUsage, "is not valid UTF-8"},
 		{"no URL", []string{"subscribe", "--url=localhost:8080", "news"}, exitUsage, "not a WebSocket URL"},
 		{"timeout of nothing", []string{"subscribe", "--timeout=0s", "news"}, exitUsage, "--timeout is 0s, must be from 1ms to 24h"},
 		{"listen off", []string{free, "--listen=off"}, exitUsage, "--listen cannot be off"},
