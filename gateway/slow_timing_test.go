@@ -40,3 +40,23 @@ func BenchmarkQueue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRelease frees the backlog of one client, an event at a time.
+func BenchmarkRelease(b *testing.B) {
+	const each = 100_000
+	s := newTestShard(b)
+	st, from := testStream("prices"), unlimited()
+	for done := 0; done < b.N; done += each {
+		b.StopTimer()
+		c := newTestSession(b, s)
+		c.lag()
+		for range each {
+			st.offset++
+			e := newEvent(st, nil, []byte(`{"bid":1.07134}`), from, 0, 0, 1)
+			c.queue([]*event{e}, formatPlain, 0)
+			e.served()
+		}
+		b.StartTimer()
+		c.backlog.release()
+	}
+}
