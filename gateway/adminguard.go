@@ -67,8 +67,11 @@ func (a *adminGuard) allowsHost(r *http.Request) bool {
 
 // allowsOrigin refuses what a web page of another origin makes a browser send,
 // GET requests too, because they cost time. A link to the dashboard may be
-// followed.
+// followed. No browser sends one of these fields twice, and checks see the first.
 func (a *adminGuard) allowsOrigin(r *http.Request) bool {
+	if len(r.Header["Origin"]) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
+		return false
+	}
 	isLink := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	if isLink && r.URL.Path == "/" && r.Method == http.MethodGet {
 		return true

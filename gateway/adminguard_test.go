@@ -62,6 +62,8 @@ func TestAdminGuard(t *testing.T) {
 		{"same-site", "1.1", []string{"Host: localhost", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: no-cors"}, 403},
 		{"foreign origin", "1.1", []string{"Host: localhost", "Origin: http://evil.example"}, 403},
 		{"another port", "1.1", []string{"Host: localhost:8081", "Origin: http://localhost:3000"}, 403},
+		{"two origins", "1.1", []string{"Host: localhost", "Origin: http://localhost", "Origin: http://evil.example"}, 403},
+		{"two sites", "1.1", []string{"Host: localhost", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"}, 403},
 		{"null origin", "1.1", []string{"Host: localhost", "Origin: null"}, 403},
 		{"later HTTP", "1.2", []string{"Host: localhost"}, 505},
 		{"body over every limit", "1.1", []string{"Host: localhost", "Content-Length: 1000000"}, 413},
