@@ -28,6 +28,12 @@ const (
 	busyRetry = time.Second
 )
 
+// readinessPath is where load balancers ask whether clients may come.
+const readinessPath = "/readyz"
+
+// notReady is the answer of /readyz when it is not.
+const notReady = "not ready: the gateway is starting or draining"
+
 // Admin is what the admin port needs from the process around the gateway.
 type Admin struct {
 	// Version is told by /api/stats.
@@ -48,33 +54,45 @@ type Admin struct {
 // runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
 // (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
 // requests for an allowed host that do not come from a web page of another origin,
-// and bounds the size of bodies. Health and metrics have no share in the places for
-// other requests.
+// and bounds the size of bodies and the rate of requests of each kind.
 func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
+	in := newLanes()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /healthz", in.health.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	})))
+	mux.Handle("GET "+readinessPath, in.health.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if g.Ready() {
 			answer(w, http.StatusOK, "ready")
 		} else {
-			answer(w, http.StatusServiceUnavailable, "not ready: the gateway is starting or draining")
+			answer(w, http.StatusServiceUnavailable, notReady)
 		}
-	})
+	})))
+	mux.Handle("GET /metrics", in.metrics.bound(newMetricsHandler(g, admin)))
+	g.addAPI(mux, in, admin)
+	page := in.others.bound(dashboard.Handler())
+	mux.Handle("GET /{$}", page)
+	mux.Handle("GET /dashboard/", page)
+	mux.Handle("/", in.others.bound(http.NotFoundHandler()))
+	all := http.NewServeMux()
+	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
+	all.Handle(profilePath, in.profiles.bound(newProfiles()))
+	return boundBody(adminBodyTimeout, newAdminGuard(g, all))
+}
+
+// addAPI adds the API to the admin port's handlers. What has to look at many
+// channels, clients or publishers is served in turn.
+func (g *Gateway) addAPI(mux *http.ServeMux, in *lanes, admin Admin) {
 	served := http.NewServeMux()
 	(&api{gateway: g, admin: admin}).addTo(served)
 	inPlace := (&places{limit: apiPlaces, sure: apiSure, busy: http.HandlerFunc(answerBusy)}).bound(served)
-	mux.Handle("/api/", inPlace)
-	mux.Handle("GET /metrics", newMetricsHandler(g, admin))
-	page := dashboard.Handler()
-	mux.Handle("GET /{$}", page)
-	mux.Handle("GET /dashboard/", page)
-	all := http.NewServeMux()
-	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
-	all.Handle(profilePath, newProfiles())
-	return boundBody(adminBodyTimeout, newAdminGuard(g, all))
+	mux.Handle("/api/", in.others.bound(inPlace))
+	mux.Handle("/api/publish", in.publishing.bound(inPlace))
+	inTurn := in.others.bound(in.lists.bound(inPlace))
+	for _, path := range []string{"/api/channels", "/api/clients/", "/api/publishers", "/api/publishers/", "/api/laggards"} {
+		mux.Handle(path, inTurn)
+	}
 }
 
 // answerBusy refuses a request to the API that finds no place.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/settings"
@@ -27,6 +26,8 @@ func newAdminGuard(g *Gateway, next http.Handler) *adminGuard {
 
 // ServeHTTP implements http.Handler.
 func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	plain := w // net/http knows it
+	w = &refusalWriter{w, a.gateway, r}
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -35,7 +36,7 @@ func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerAdminError(w, r, refused)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, a.bodyLimit(r))
+	r.Body = http.MaxBytesReader(plain, r.Body, a.bodyLimit(r))
 	a.next.ServeHTTP(w, r)
 }
 
@@ -44,10 +45,9 @@ func (a *adminGuard) check(r *http.Request) *apiError {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
 		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
 	case !a.allowsHost(r):
-		a.gateway.adminHostRefused.warn(a.gateway.logger, r.Host, time.Now())
 		return &apiError{settings.ErrForbiddenHost.Status, command.PermissionDenied, settings.ErrForbiddenHost.Message}
 	case !a.allowsOrigin(r):
-		return &apiError{http.StatusForbidden, command.PermissionDenied, "the request comes from a web page of another origin"}
+		return &apiError{http.StatusForbidden, command.PermissionDenied, errForeignPage}
 	}
 	limit := a.bodyLimit(r)
 	if length := r.ContentLength; length > limit || length < 0 && limit == 0 {
@@ -67,8 +67,11 @@ func (a *adminGuard) allowsHost(r *http.Request) bool {
 
 // allowsOrigin refuses what a web page of another origin makes a browser send,
 // GET requests too, because they cost time. A link to the dashboard may be
-// followed.
+// followed. No browser sends one of these fields twice, and checks see the first.
 func (a *adminGuard) allowsOrigin(r *http.Request) bool {
+	if len(r.Header["Origin"]) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
+		return false
+	}
 	isLink := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	if isLink && r.URL.Path == "/" && r.Method == http.MethodGet {
 		return true
@@ -106,3 +109,6 @@ func answerAdminError(w http.ResponseWriter, r *http.Request, e *apiError) {
 	}
 	answer(w, e.status, e.message)
 }
+
+const errForeignPage = "the request comes from a web page of another origin, which the admin port never takes (--allow-origin is for the client port only); " +
+	"if it is a page of this port behind a proxy, let the proxy pass Host on, and start the gateway with --allow-host and that name"

@@ -32,6 +32,7 @@ func patient(c *gateway.Config) { c.HandshakeTimeout = 1000 * time.Hour }
 
 // Those who come while the rate is used up are served in their order.
 func TestConnectsWaitInOrder(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const interval = 100 * time.Millisecond
 	s := start(t, oneShard, connectRate(float64(time.Second/interval), 1, 100))
 	var peers []*peer
@@ -61,6 +62,7 @@ func TestConnectsWaitInOrder(t *testing.T) {
 
 // A loop without connections does not tick, and still admits who waits.
 func TestConnectWaitsOnAnIdleLoop(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard, connectRate(5, 1, 100))
 	s.connect().Close()
 	s.eventually("an empty loop", func(g gateway.GatewayStats) bool { return g.Total.Accepted == 1 && g.Total.Connections == 0 })
@@ -92,6 +94,7 @@ func TestConnectsTurnedAwayComeBackAtTheRate(t *testing.T) {
 
 // Who comes when a turn is free, and others wait, does not take it.
 func TestConnectsDoNotJumpTheQueue(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const interval = 250 * time.Millisecond
 	s := start(t, oneShard, connectRate(float64(time.Second/interval), 1, 100))
 	s.connect()
@@ -117,6 +120,7 @@ func TestConnectsDoNotJumpTheQueue(t *testing.T) {
 // The queue has a bound, and who finds it full is told when to come back: each a
 // time of its own.
 func TestConnectQueueIsBounded(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard, patient, connectRate(seldom, 1, 3))
 	s.connect()
 	var queued []*peer
@@ -151,6 +155,7 @@ func TestConnectQueueIsBounded(t *testing.T) {
 }
 
 func TestConnectsWaitNoLongerThanTheHandshake(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard, connectRate(2, 1, 100), func(c *gateway.Config) { c.HandshakeTimeout = 1500 * time.Millisecond })
 	if n := s.stats().Limits.ConnectQueue; n != 3 { // that the rate serves in that time
 		t.Errorf("%d may wait", n)
@@ -180,6 +185,7 @@ func TestConnectsWaitNoLongerThanTheHandshake(t *testing.T) {
 // Who goes away while waiting takes no turn of others, and gets an answer if it
 // has only closed its side.
 func TestGoneWhileWaiting(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard, connectRate(5, 1, 40))
 	s.connect()
 	half := s.dialRaw()
@@ -203,6 +209,7 @@ func TestGoneWhileWaiting(t *testing.T) {
 }
 
 func TestDrainWhileConnectsWait(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, patient, connectRate(seldom, 1, 100))
 	s.connect()
 	var queued []*peer
@@ -245,6 +252,7 @@ func TestCloseWhileConnectsWait(t *testing.T) {
 
 // Who is turned away before its request has arrived can read why.
 func TestTurnedAwayBeforeTheRequest(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, test := range map[string]struct {
 		set    func(*gateway.Config)
 		reason string
@@ -386,6 +394,7 @@ func TestConnectStorm(t *testing.T) {
 // TestSendTimeout has a client that stops reading for good. The kernel finds out,
 // although the gateway itself would wait for long.
 func TestSendTimeout(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.SendTimeout = 400 * time.Millisecond })
 	p, upstream := s.connectNarrow(), s.publisher()
 	p.subscribe("news")

@@ -40,6 +40,7 @@ func (o *operator) client(id string) clientDetail {
 }
 
 func TestClientDetail(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	before := time.Now()
 	s := start(t, func(c *gateway.Config) { c.ClientChannels = 1_200 })
 	o := s.operator()
@@ -112,6 +113,7 @@ func TestHostileClientIDs(t *testing.T) {
 
 // TestDisconnect has clients that others wrote see the end.
 func TestDisconnect(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for body, reason := range map[string]string{
 		"": "disconnected by an operator", "{}": "disconnected by an operator", ` { "reason" : "moved \u00e9" } `: "moved é",
 		`{"reason":""}`: "", `{"reason":"` + strings.Repeat("é", 61) + `x"}`: strings.Repeat("é", 61) + "x",
@@ -254,6 +256,7 @@ func TestLaggards(t *testing.T) {
 // TestConcurrentOperators has several at once while events flow, and clients
 // come, lag and go.
 func TestConcurrentOperators(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const operators, rounds = 4, 15
 	s := start(t)
 	o := s.operator()

@@ -172,6 +172,7 @@ func TestDrainByOperator(t *testing.T) {
 // TestAPIOfStalledShards says which shard does not answer, and works again when it
 // does. What does not need the shards works all the time.
 func TestAPIOfStalledShards(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard)
 	const patience = 30 * time.Millisecond
 	o := operate(t, s.Gateway, gateway.Admin{Patience: patience})

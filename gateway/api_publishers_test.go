@@ -241,6 +241,7 @@ func TestFloodIsFound(t *testing.T) {
 // The count of clients that lag is that of the list, also while clients that were
 // cut off have not read their last words.
 func TestLaggingIsWhatTheListHas(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t)
 	o, upstream := s.operator(), s.publisher()
 	ids := make(map[string]bool)

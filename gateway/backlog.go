@@ -33,8 +33,9 @@ type ownFrame struct {
 type waiting struct {
 	event *stream.Event // nil: it was removed from the midst of the queue
 	// detail has, from the low bits on: the format of the event's frame; whether it is
-	// due; the policy that its channel had when it was queued; the event's tag, so that
-	// a search need not look at the event; the beat in which it was queued; and how many
+	// due; the policy that its channel had when it was queued, or that it is settled; the
+	// event's tag, so that a search need not look at the event; the beat since which it
+	// waits, see backlog.supersede; and how many
 	// events of the same channel directly before it will not be delivered, of which the
 	// client is still to be told. At a million a second, those 32 bits last for an hour.
 	detail uint64
@@ -45,7 +46,9 @@ const (
 	dueBit      = 1 << 3
 	policyBits  = 4 // below the policy
 	policyMask  = (1<<2 - 1) << policyBits
-	tagBits     = policyBits + 2 // below the tag
+	conflateBit = uint64(rules.SlowConflate) << policyBits // also of settled events
+	settledMask = policyMask                               // no policy has both bits
+	tagBits     = policyBits + 2                           // below the tag
 	tagMask     = (1<<stream.EventTagBits - 1) << tagBits
 	streamMask  = (1<<stream.StreamTagBits - 1) << (tagBits + stream.KeyTagBits)
 	beatBits    = tagBits + stream.EventTagBits // below the beat
@@ -53,17 +56,24 @@ const (
 	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, now beat, missing uint64) waiting {
-	return waiting{e, missing<<missingBits | uint64(now&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
+func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since beat, missing uint64) waiting {
+	return waiting{e, missing<<missingBits | uint64(since&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
 }
 
 func (w *waiting) frame() []byte { return w.event.FrameIn(stream.Format(w.detail & formatMask)) }
 
 func (w *waiting) policy() rules.SlowPolicy {
+	if w.settled() {
+		return rules.SlowConflate
+	}
 	return rules.SlowPolicy(w.detail & policyMask >> policyBits)
 }
 
-// age is for how many beats the event has waited.
+// settled tells whether the event stays in the queue although a newer one of its key
+// waits, see backlog.supersede.
+func (w *waiting) settled() bool { return w.detail&policyMask == settledMask }
+
+// age is for how many beats the event, or its key, has waited.
 func (w *waiting) age(now beat) beat { return (now - beat(w.detail>>beatBits)) & beatMask }
 
 // isOf tells whether the event is one of the stream.
@@ -81,8 +91,10 @@ func (w *waiting) told() { w.detail = w.detail&(1<<missingBits-1) | dueBit }
 
 func (w *waiting) due() bool { return w.detail&dueBit != 0 }
 
-// mayDrop tells whether the event may be dropped, and a gap tell of it.
-func (w *waiting) mayDrop() bool { return w.policy() != rules.SlowDisconnect && !w.due() }
+// mayDrop tells whether the event may be dropped to make room, and a gap tell of it.
+func (w *waiting) mayDrop() bool {
+	return w.policy() != rules.SlowDisconnect && !w.settled() && !w.due()
+}
 
 // untold is a gap that no event of its channel follows yet: from the first missing
 // event to the last, both included.
@@ -113,9 +125,10 @@ type backlog struct {
 	shard     *shard
 	live      int // events in the queue that were not removed
 	droppable struct {
-		events, bytes int // in the queue, of channels whose policy drops events
-		from          int // no event before this place of the queue may be dropped
+		amount     // in the queue, of channels whose policy drops events, without settled ones
+		from   int // no event before this place of the queue may be dropped
 	}
+	settled  amount        // in the queue
 	bytes    int           // that wait, in all, without the gaps
 	ownBytes int           // of the session's own that wait
 	memory   int           // that the backlog itself takes, see countMemory
@@ -125,27 +138,40 @@ type backlog struct {
 	pinging  bool          // a ping waits
 }
 
+// amount is one of events.
+type amount struct{ events, bytes int }
+
+// add counts an event of the given size.
+func (a *amount) add(size int) { a.events++; a.bytes += size }
+
+// sub no longer counts an event of the given size.
+func (a *amount) sub(size int) { a.events--; a.bytes -= size }
+
+// fits tells whether one more event is within the limits for what may be dropped.
+func (a *amount) fits(size int, c *Config) bool {
+	return a.bytes+size <= c.BacklogBytes && (c.BacklogMessages == 0 || a.events < c.BacklogMessages)
+}
+
 func newBacklog(s *shard) *backlog {
 	b := &backlog{shard: s, progress: s.loop.Now()}
 	b.countMemory()
 	return b
 }
 
-// pushEvent appends an event of a channel with the given policy. A gap that its
-// channel has is told before it.
-func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy) {
+// pushEvent appends an event of a channel with the given policy, which counts as
+// waiting since the given beat. A gap that its channel has is told before it.
+func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since beat) {
 	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
 	}
-	b.events.Push(newWaiting(e, f, policy, b.shard.patrol.now(), b.takeGap(e)))
+	b.events.Push(newWaiting(e, f, policy, since, b.takeGap(e)))
 	b.countMemory()
 	b.keep(e)
 	size := len(e.FrameIn(f))
 	b.live++
 	if policy != rules.SlowDisconnect {
-		b.droppable.events++
-		b.droppable.bytes += size
+		b.droppable.add(size)
 	}
 	b.add(size)
 }
@@ -246,9 +272,11 @@ func (b *backlog) popEvent() waiting {
 // uncount counts an event as no longer in the queue.
 func (b *backlog) uncount(w *waiting) {
 	b.live--
-	if w.policy() != rules.SlowDisconnect {
-		b.droppable.events--
-		b.droppable.bytes -= len(w.frame())
+	switch {
+	case w.settled():
+		b.settled.sub(len(w.frame()))
+	case w.policy() != rules.SlowDisconnect:
+		b.droppable.sub(len(w.frame()))
 	}
 }
 

@@ -165,14 +165,16 @@ func (o *backlogOracle) check() {
 	o.t.Helper()
 	b, s := o.session.backlog, o.session.shard
 	ofEvents, own, live := 0, len(b.last), 0
-	droppable, ofDroppable := 0, 0
+	var droppable, settled amount
 	for i := range b.events.Len() {
 		if w := b.events.At(i); w.event != nil {
 			ofEvents += len(w.frame())
 			live++
-			if w.policy() != rules.SlowDisconnect {
-				droppable++
-				ofDroppable += len(w.frame())
+			switch {
+			case w.settled():
+				settled.add(len(w.frame()))
+			case w.policy() != rules.SlowDisconnect:
+				droppable.add(len(w.frame()))
 			}
 			if i < b.droppable.from && w.mayDrop() {
 				o.t.Fatalf("place %d of the queue may be dropped, and %d is where the search begins", i, b.droppable.from)
@@ -193,8 +195,8 @@ func (o *backlogOracle) check() {
 		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
 			b.bytes, b.ownBytes, b.live, s.counters.BacklogBytes, ofEvents+own, own, live)
 	}
-	if d := b.droppable; d.events != droppable || d.bytes != ofDroppable {
-		o.t.Fatalf("the backlog counts %d events with %d bytes that may be dropped; there are %d with %d", d.events, d.bytes, droppable, ofDroppable)
+	if b.droppable.amount != droppable || b.settled != settled {
+		o.t.Fatalf("the backlog counts %+v that may be dropped and %+v that are settled; there are %+v and %+v", b.droppable.amount, b.settled, droppable, settled)
 	}
 	for i := range b.gaps {
 		if b.find(0, func(w *waiting) bool { return w.event.Stream == b.gaps[i].stream && w.event.Offset >= b.gaps[i].from }) >= 0 {
@@ -341,6 +343,9 @@ func TestBacklogTellsEverything(t *testing.T) {
 				if d, c := b.droppable, g.config(); d.events > c.BacklogMessages+1 || d.bytes > c.BacklogBytes+200 {
 					t.Fatalf("%d events wait that may be dropped, with %d bytes", d.events, d.bytes)
 				}
+				if s, c := b.settled, g.config(); s.events > c.BacklogMessages || s.bytes > c.BacklogBytes {
+					t.Fatalf("%d events are settled, with %d bytes", s.events, s.bytes)
+				}
 			case 4:
 				o.reply(ownKind(random.IntN(2)), fmt.Sprint("reply ", i))
 			case 5, 6:
@@ -402,6 +407,15 @@ func TestSlowPolicies(t *testing.T) {
 		{"drop_oldest keeps the newest", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "", "", "", "")
 		}, []string{"a gap 1-3", "a 4", "a 5"}},
+		{"conflate lets a key that always changes have its turn", conflate, 100, func(o *backlogOracle, a, b, c *oracleStream) {
+			o.publish(a, "x", "hot")
+			for range 3 {
+				o.ages(settleAfter/2 + 1)
+				o.publish(a, "hot") // 3 for 2, 4 behind 3, 5 for 4
+				o.publish(b, "")
+			}
+			o.publish(a, "hot")
+		}, []string{"a 1", "a gap 2-2", "a 3", "b gap 1-1", "b 2", "b 3", "a gap 4-5", "a 6"}},
 		{"and goes on", drop, 2, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "", "")
 			o.publish(a, "")

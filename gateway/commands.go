@@ -283,7 +283,7 @@ func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
 	s.counters.CommandErrors[string(refusal.Code)]++
 	if key := (stats.IncidentKey{Metric: metricCommandErrors, Label: string(refusal.Code)}); s.samples.Wants(key) {
-		s.samples.Keep(key, append(c.identity(), slog.String("message", stats.Clip(refusal.Message)))...)
+		s.samples.Keep(key, append(c.Identity(), slog.String("message", stats.Clip(refusal.Message)))...)
 	}
 	start := s.beginReply()
 	s.replies = command.AppendRefusal(s.replies, id, refusal)

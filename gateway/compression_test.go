@@ -171,7 +171,7 @@ func TestCompressedEvents(t *testing.T) {
 // TestCompressedOnce publishes to many compressed subscribers on several shards:
 // one compression an event, be it small or large.
 func TestCompressedOnce(t *testing.T) {
-	const count = 1000
+	count := scaled(1000, 5)
 	s := start(t, func(c *gateway.Config) { c.Shards = 4 }, noPings)
 	upstream := s.publisher()
 	clients := make([]*peer, count)
@@ -310,6 +310,47 @@ func TestCompressedCommands(t *testing.T) {
 			p.sends(clientFrame(ws.OpText, true, ping) + d.frame(ws.OpText, ping))
 			p.wants(pong, pong)
 		})
+	}
+}
+
+// TestContextsAreBounded lets two windows fit into the memory: a third client may
+// compress without context, until one of the others is gone.
+func TestContextsAreBounded(t *testing.T) {
+	const window, without = 32 << 10, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	s := start(t, func(c *gateway.Config) {
+		c.ClientContext, c.InputMemory, c.MaxMessage, c.MaxEvent = window, 2*window+window/2, 16<<10, 8<<10
+	})
+	connect := func(offer string) (*peer, string) { return s.connectDeflating(s.dialRaw(), offer) }
+	small := "permessage-deflate; client_max_window_bits=10" // takes less than may be
+	first, agreed := connect(small)
+	if got := s.stats().ClientContexts; agreed != "permessage-deflate; server_no_context_takeover; client_max_window_bits=10" || got != 1<<10 {
+		t.Errorf("agreed on %q, the windows count %d bytes", agreed, got)
+	}
+	second, _ := connect(bareOffer)
+	for _, offer := range []string{bareOffer + "; client_no_context_takeover", ""} { // which take nothing
+		if offer != "" {
+			connect(offer)
+		} else {
+			s.connect()
+		}
+	}
+	if got := s.stats().ClientContexts; got != 1<<10+window {
+		t.Errorf("the windows count %d bytes", got)
+	}
+	if _, agreed := connect(bareOffer); agreed != "permessage-deflate; server_no_context_takeover" {
+		t.Errorf("the second whole window: agreed on %q", agreed)
+	}
+	p, agreed := connect(bareOffer)
+	if agreed != without {
+		t.Errorf("without room, agreed on %q", agreed)
+	}
+	p.sends(newDeflater(false).frame(ws.OpText, ping))
+	p.wants(pong)
+	second.Close()
+	first.Close()
+	s.eventually("room", func(g gateway.GatewayStats) bool { return g.ClientContexts == window })
+	if _, agreed := connect(bareOffer); agreed != "permessage-deflate; server_no_context_takeover" {
+		t.Errorf("with room again, agreed on %q", agreed)
 	}
 }
 
@@ -461,6 +502,7 @@ func TestCompressedBacklog(t *testing.T) {
 
 // TestDrainWaitsForCompression drains behind a large event: it still arrives.
 func TestDrainWaitsForCompression(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.MaxEvent = 8 << 20; c.CompressLevel = 9 })
 	p := s.deflating(bareOffer)
 	p.subscribe("news")

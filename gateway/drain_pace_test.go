@@ -94,6 +94,7 @@ func TestDrainAtOnce(t *testing.T) {
 // Every event that was answered reaches every subscriber, in order and before its
 // goodbye; also the one that lags.
 func TestDrainUnderLoad(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const subscribers, publishers, clientPublishers = 16, 2, 4
 	s := start(t, func(c *gateway.Config) {
 		neverSlow(c)

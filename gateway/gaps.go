@@ -2,8 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"time"
 
-	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
@@ -97,27 +97,62 @@ func (b *backlog) find(i int, is func(*waiting) bool) int {
 // channels in between; then an older event of the key is delivered besides.
 const conflateWithin = 4096
 
-// supersede removes the event that e takes the place of: that of the same
-// channel with the same key, or without one as e is.
-func (b *backlog) supersede(e *stream.Event) {
-	want := uint64(e.Tag)<<tagBits | uint64(rules.SlowConflate)<<policyBits
+// settleAfter is for how many beats a key may have values that wait and are replaced,
+// before one of them stays.
+const settleAfter = beat(500 * time.Millisecond / settings.BeatLength)
+
+// supersede removes the event that e takes the place of: that of the same channel
+// with the same key, or without one as e is. It returns since when e counts as
+// waiting.
+//
+// A value that replaces another goes to the end of the queue, so one that is replaced
+// faster than the queue empties would never leave. So it counts as waiting since the
+// first value that it stands for, and once that is longer than settleAfter ago, it
+// is settled: it stays, and only the one behind it is replaced. Settled events have
+// limits of their own, as large as those of the newest values, whose room they leave alone.
+func (b *backlog) supersede(e *stream.Event, c *settings.Config) (since beat) {
+	now := b.shard.patrol.now()
+	want := uint64(e.Tag)<<tagBits | conflateBit
+	settled := false // is one of the key
 	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
 		w := b.events.At(i)
-		if w.detail&(tagMask|policyMask|dueBit) != want || w.event == nil {
+		if w.detail&(tagMask|conflateBit|dueBit) != want || w.event == nil {
 			continue
 		}
-		if w.event.Stream == e.Stream && bytes.Equal(w.event.Key, e.Key) {
-			b.miss(i)
-			return
+		if w.event.Stream != e.Stream || !bytes.Equal(w.event.Key, e.Key) {
+			continue
 		}
+		age := w.age(now)
+		switch {
+		case w.settled():
+			settled = true
+			continue
+		case age > settleAfter && !settled && b.settle(w, c):
+			return now
+		}
+		b.miss(i)
+		return now - age
 	}
+	return now
+}
+
+// settle has the event stay until it leaves, if there is room for one more of those.
+func (b *backlog) settle(w *waiting, c *Config) bool {
+	size := len(w.frame())
+	if !b.settled.fits(size, c) {
+		return false
+	}
+	b.droppable.sub(size)
+	b.settled.add(size)
+	w.detail |= settledMask
+	return true
 }
 
 // makeRoom drops the oldest events that may be dropped until one of size bytes
 // is within the limits for those, or none is left.
 func (b *backlog) makeRoom(size int, c *settings.Config) {
 	d := &b.droppable
-	for d.events > 0 && (d.bytes+size > c.BacklogBytes || c.BacklogMessages > 0 && d.events >= c.BacklogMessages) {
+	for d.events > 0 && !d.fits(size, c) {
 		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {
 			d.from = b.events.Len()
 			break

@@ -35,7 +35,8 @@ type Gateway struct {
 	backlogs      backlogMemory
 	clientInput   limits.InputMemory // unfinished messages, and requests for a handshake
 	publishInput  limits.InputMemory // unfinished requests to publish
-	http          *httpPort          // or nil
+	contexts      contextMemory
+	http          *httpPort // or nil
 	connectionLog connectionLog
 	compressed    stream.CompressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
@@ -65,7 +66,7 @@ type Gateway struct {
 
 	startedAt time.Time
 
-	adminHostRefused hostWarnings
+	adminRefusals adminRefusals
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers

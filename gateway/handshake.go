@@ -22,6 +22,17 @@ var errDraining = &websocket.HandshakeError{
 	Status: 503, Reason: "draining", Message: "the gateway is stopping; connect again",
 }
 
+// namingOption is the refusal of a head that is too long, with the option that
+// decides about it.
+func namingOption(refused *websocket.HandshakeError) *websocket.HandshakeError {
+	switch refused.Reason {
+	case websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong:
+		return &websocket.HandshakeError{Status: refused.Status, Reason: refused.Reason,
+			Message: refused.Message + ", or raise --max-head of the gateway"}
+	}
+	return refused
+}
+
 // handshake gathers the request's head and answers it. What follows the head
 // are frames already.
 func (c *session) handshake(p []byte) {
@@ -37,7 +48,7 @@ func (c *session) handshake(p []byte) {
 	}
 	n, refused := websocket.RequestLength(p, seen, c.shard.gateway.config().MaxHead)
 	if refused != nil {
-		c.refuseHandshake(refused)
+		c.refuseHandshake(namingOption(refused))
 		return
 	}
 	if n == 0 {
@@ -63,7 +74,7 @@ func (c *session) handshake(p []byte) {
 // returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
-	out, accepted, err := s.gateway.settings.Load().Upgrader.Upgrade(s.replies, head)
+	out, accepted, err := c.answerHead(head)
 	s.replies = out
 	if errors.As(err, &refused) {
 		c.sampleHead(refused, head)
@@ -71,7 +82,6 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	}
 	if accepted.Deflates {
 		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
-		c.inbound = settings.InboundOf(accepted.Deflate)
 	}
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
@@ -90,6 +100,26 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.Config.PingInterval.Milliseconds()), in.Limits)
 	s.endReply(start)
 	return nil
+}
+
+// answerHead appends the answer to the reply buffer's text and, if the client is
+// accepted, notes how its messages will come.
+func (c *session) answerHead(head []byte) (out []byte, accepted websocket.Handshake, err error) {
+	s := c.shard
+	in := s.gateway.settings.Load()
+	upgrader, bits := &in.Upgrader, uint8(0)
+	if in.Upgrader.Deflate != nil {
+		bits = in.Upgrader.Deflate.ClientContextBits
+	}
+	if !s.gateway.contexts.reserve(bits, in.Config.InputMemory) {
+		upgrader, bits = &in.Contextless, 0
+	}
+	out, accepted, err = upgrader.Upgrade(s.replies, head)
+	if err == nil && accepted.Deflates {
+		c.inbound = settings.InboundOf(accepted.Deflate)
+	}
+	s.gateway.contexts.settle(bits, c.inbound)
+	return out, accepted, err
 }
 
 // handOver gives a request that is for something else than WebSocket to the

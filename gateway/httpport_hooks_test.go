@@ -79,7 +79,7 @@ func TestHTTPBodyThatIsNotSent(t *testing.T) {
 		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
 	}
 	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	honest.SetReadDeadline(time.Now().Add(20 * time.Second))
+	honest.SetReadDeadline(time.Now().Add(time.Minute))
 	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
 		t.Errorf("answered with %q, %v", text, err)
 	}
@@ -116,14 +116,14 @@ func TestHTTPPlaceOfTheLongest(t *testing.T) {
 	var held []net.Conn
 	for range HTTPConnections {
 		peer := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		peer.SetReadDeadline(time.Now().Add(20 * time.Second))
+		peer.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
 		held = append(held, peer)
 	}
 	honest := handedPeer(t, h, "GET /honest HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	honest.SetReadDeadline(time.Now().Add(20 * time.Second))
+	honest.SetReadDeadline(time.Now().Add(time.Minute))
 	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
 		t.Errorf("answered with %q, %v", text, err)
 	}

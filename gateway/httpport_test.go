@@ -42,6 +42,7 @@ func (p *peer) responds(status int, body string) {
 }
 
 func TestHTTPOnTheClientPort(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, withHTTP(echoRequest))
 	large := strings.Repeat("x", 1<<20)
 	tests := []struct {
@@ -105,6 +106,7 @@ func TestHTTPOnTheClientPort(t *testing.T) {
 // TestHTTPIsCapped holds all requests that are served and all that wait, so that
 // the next one is refused; and clients notice none of it.
 func TestHTTPIsCapped(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	release := make(chan struct{})
 	s := start(t, withHTTP(func(w http.ResponseWriter, _ *http.Request) {
 		<-release

@@ -49,6 +49,7 @@ func (l *lines) await(tb testing.TB, pattern string) string {
 // TestIncidents has clients and publishers refused and cut off in ways of each
 // kind. The log tells of it without any option, and names one of them.
 func TestIncidents(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const client, address = `example\.client=[0-9a-f]{16} example\.address=127\.0\.0\.1:\d+`, `example\.address=127\.0\.0\.1:\d+`
 	for _, test := range []struct {
 		name    string
@@ -129,6 +130,7 @@ func TestIncidents(t *testing.T) {
 			if test.set == nil {
 				test.set = func(*gateway.Config) {}
 			}
+			t.Parallel()
 			s, log := startLogged(t, test.set)
 			test.act(s)
 			log.await(t, test.pattern)
@@ -146,6 +148,7 @@ func (s *server) violates(p *peer) {
 
 // What is not told when the gateway ends is told then.
 func TestIncidentsAtTheEnd(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s, log := startLogged(t)
 	s.violates(s.connect())
 	s.eventually("the end of the client", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })

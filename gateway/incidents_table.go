@@ -5,6 +5,7 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/webport"
 )
 
 // The metrics that count whoever is refused or cut off, without the prefix.
@@ -20,6 +21,8 @@ const (
 	metricThrottles        = "throttles_total"
 	metricStreamsEvicted   = "streams_evicted_total"
 	metricEventsUnkept     = "events_unkept_total"
+	metricAdminRefused     = "admin_refused_total"
+	metricCreditWaits      = stats.CreditWaits
 )
 
 // incidentMessages say what a metric of the kinds below counts. They are the
@@ -35,6 +38,8 @@ var incidentMessages = map[string]string{
 	metricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
 	metricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
 	metricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
+	metricAdminRefused:     "requests to the admin port were refused",
+	metricCreditWaits:      "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
 	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
 }
 
@@ -120,6 +125,17 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: metricPublishersEnded, Label: endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
 	{Metric: metricPublishersEnded, Label: endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
 	{Metric: metricPublishersEnded, Label: endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
+
+	{Metric: metricAdminRefused, Label: adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
+	{Metric: metricAdminRefused, Label: adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
+	{Metric: metricAdminRefused, Label: adminTooLarge}:             {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
+	{Metric: metricAdminRefused, Label: adminNotAvailable}:         {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
+	{Metric: metricAdminRefused, Label: webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},
+	{Metric: metricAdminRefused, Label: webport.ReasonMalformed}:   {advice: "somebody sends what is no HTTP request to this port", usual: true},
+	{Metric: metricAdminRefused, Label: webport.ReasonVersion}:     {advice: "this port speaks HTTP/1.1 and HTTP/1.0"},
+	{Metric: metricAdminRefused, Label: webport.ReasonHeadTooLong}: {advice: "heads of requests to this port may have 64 KiB: see whether a proxy adds large header fields, or browsers large cookies"},
+
+	{Metric: metricCreditWaits, Label: ""}: {advice: "see who publishes: /api/publishers (paused); what is loud: /api/channels?order=bytes; else --publisher-credits for one, --credits for all", usual: true},
 
 	{Metric: metricDropped, Label: ""}:          {advice: adviceSlow, usual: true},
 	{Metric: metricStreamsEvicted, Label: ""}:   {advice: adviceNames},

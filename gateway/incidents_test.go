@@ -81,6 +81,10 @@ func countIn(stats *GatewayStats, key stats.IncidentKey, n uint64) {
 		stats.Publish.EventsUnkept = n
 	case metricThrottles:
 		stats.Total.Throttles = n
+	case metricAdminRefused:
+		stats.AdminRefused[key.Label] = n
+	case metricCreditWaits:
+		stats.Total.CreditWait = float64(n)
 	case metricAddressesUnknown:
 		stats.Total.AddressesUnknown = n
 	}
@@ -93,7 +97,7 @@ func TestIncidentLines(t *testing.T) {
 	for key, kind := range incidentKinds {
 		var text bytes.Buffer
 		in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-		stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+		stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish(), AdminRefused: make(map[string]uint64)}
 		lines := func() []string {
 			found := strings.Split(strings.TrimSpace(text.String()), "\n")
 			text.Reset()
@@ -158,7 +162,7 @@ func TestIncidentLines(t *testing.T) {
 func TestManyUsualIncidents(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-	stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+	stats := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish(), AdminRefused: make(map[string]uint64)}
 	stats.Total.Clients = 5000 // of which a hundredth is many
 	for second, n := range []uint64{0, 1, 50, 51, 500, 1000} {
 		stats.Total.Disconnects["ping_timeout"] = n
@@ -176,7 +180,7 @@ func TestManyUsualIncidents(t *testing.T) {
 func TestSamples(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
-	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish(), AdminRefused: make(map[string]uint64)}
 	key := stats.IncidentKey{Metric: metricHandshakes, Label: "forbidden_origin"}
 	for _, origin := range []string{"https://a.example", "https://b.example", "https://a.example", strings.Repeat("é", 500)} {
 		var kept stats.Samples

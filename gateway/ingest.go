@@ -92,7 +92,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 		SweepInterval: g.config().MessageTimeout / messageChecks,
 		TurnDone:      func(took time.Duration) { in.longest.observe(took) },
 	})
-	in.starved.Loop = in.loop
+	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
 	return in, err
 }
 
@@ -105,7 +105,7 @@ func (in *ingest) post(f func()) {
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	g := in.gateway
-	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace()) {
+	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
 		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
@@ -238,6 +238,7 @@ func (in *ingest) cutOff() {
 func (in *ingest) addStats(to *PublishStats) {
 	to.Add(&in.counters)
 	to.Paused += int64(len(in.starved.Queue))
+	to.CreditWait += in.starved.WaitedBy(poller.Now()).Seconds()
 }
 
 // requestCost is the price of an event for each channel of a request.

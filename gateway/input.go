@@ -100,7 +100,7 @@ func (c *session) throttle(p []byte) {
 	c.shard.throttled.Push(c)
 	c.shard.counters.Throttles++
 	if key := (stats.IncidentKey{Metric: metricThrottles, Label: ""}); c.shard.samples.Wants(key) {
-		c.shard.samples.Keep(key, c.identity()...)
+		c.shard.samples.Keep(key, c.Identity()...)
 	}
 }
 

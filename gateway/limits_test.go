@@ -74,6 +74,7 @@ func TestMaxChannels(t *testing.T) {
 // room for, and has clients make up as many, on a new connection each time their
 // rate is used up: subscribers and publishers find room all the while.
 func TestUnusedChannelsShutNobodyOut(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const room = 400
 	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = room, gateway.Patterns{"*"} })
 	upstream := s.publisher()
@@ -263,6 +264,7 @@ func pings(n int) (commands string, replies []string) {
 // TestUnreadReplies has a client that sends commands and reads no reply: it is
 // no longer read, and loses nothing when it reads again.
 func TestUnreadReplies(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, noRates)
 	p := s.connectNarrow()
 	if err := p.SetWriteBuffer(64 << 10); err != nil {
@@ -281,6 +283,7 @@ func TestUnreadReplies(t *testing.T) {
 // TestSlowConsumerAmidReplies overruns a backlog whose first frame is a reply
 // that is half out: its end must follow before the close frame.
 func TestSlowConsumerAmidReplies(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, noRates, impatientOf(100*time.Millisecond))
 	p, upstream := s.connectNarrow(), s.publisher()
 	p.subscribe("news")

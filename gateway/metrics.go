@@ -90,7 +90,7 @@ func (h *metricsHandler) answer(asked *http.Request) (*madeAnswer, error) {
 	loops := prometheus.NewRegistry()
 	loops.MustRegister(&statsCollector{stats: &stats})
 	gatherers := prometheus.Gatherers{loops, h.process}
-	made := &madeAnswer{header: make(http.Header), status: http.StatusOK}
+	made := newMadeAnswer()
 	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(made, asked)
 	return made, nil
 }
@@ -101,6 +101,10 @@ type madeAnswer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+}
+
+func newMadeAnswer() *madeAnswer {
+	return &madeAnswer{header: make(http.Header), status: http.StatusOK}
 }
 
 func (m *madeAnswer) Header() http.Header         { return m.header }

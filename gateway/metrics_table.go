@@ -29,4 +29,5 @@ var labelValues = map[string][]string{
 	},
 	metricPublishers:      {refusedFull, refusedDraining},
 	metricPublishersEnded: {endedSilent, endedUnfinished, endedReplaced, endedInputFull},
+	metricAdminRefused:    adminRefusedReasons,
 }

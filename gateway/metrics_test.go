@@ -104,10 +104,10 @@ func TestMetrics(t *testing.T) {
 		"connects_queued": 0, "connects_queued_limit": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
-		"client_input_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
+		"client_input_bytes": 0, "client_context_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
 		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
 		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0, "throttles_total": 0,
-		"publishers": 1, "publishers_paused": 0, "publishers_limit": 12,
+		"publishers": 1, "publishers_paused": 0, "credit_wait_seconds_total": 0, "publishers_limit": 12,
 		"credits_used_bytes": 0, "credits_limit_bytes": 1 << 20,
 		"publish_requests_total": 4, "publish_events_total": 4, "publish_read_cuts_total": 0,
 		// These depend on which shard the kernel gives a client to, on how replies
@@ -118,6 +118,8 @@ func TestMetrics(t *testing.T) {
 		"publish_received_bytes_total": float64(stats.Publish.BytesIn), "publish_reply_bytes_total": float64(stats.Publish.BytesOut),
 	}
 	for metric, values := range map[string]map[string]float64{
+		"admin_refused_total{reason": {"forbidden_host": 0, "forbidden_origin": 0, "too_large": 0, "not_available": 0,
+			"tls": 0, "malformed_request": 0, "bad_http_version": 0, "head_too_large": 0},
 		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0},
 		"client_disconnects_total{reason": {"message_timeout": 0, "input_full": 0, "client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
 			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0},

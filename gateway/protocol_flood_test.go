@@ -73,6 +73,7 @@ func TestFloodsAreNotRead(t *testing.T) {
 
 // Whoever has flooded is read on as its rate allows, and misses nothing.
 func TestFloodIsReadOn(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.ClientCommands = gateway.Rate{PerSecond: 5000, Burst: 10} })
 	p := s.connect()
 	const pings = 8_000

@@ -166,6 +166,7 @@ func TestFramesBehindTheHead(t *testing.T) {
 }
 
 func TestSlowHead(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.HandshakeTimeout = 200 * time.Millisecond })
 	silent, slow, done := s.dialRaw(), s.dialRaw(), s.connect()
 	slow.sends(head)
@@ -259,6 +260,7 @@ func TestAllowedOrigins(t *testing.T) {
 }
 
 func TestMaxClients(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) { c.MaxClients = 2 })
 	first := s.connect()
 	s.connect()

@@ -209,6 +209,7 @@ var slownesses = []slowness{
 // Many who are slow at once are each told so, once, when their time is up, and
 // leave nothing; nobody else notices.
 func TestManySlowHeads(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const each = 20
 	s := start(t, func(c *gateway.Config) { c.HandshakeTimeout = 500 * time.Millisecond }, withHTTP(echoRequest))
 	quick := s.connect()
@@ -269,6 +270,7 @@ func (p *peer) isTooSlow(slow slowness) error {
 
 // Who is refused and neither hangs up nor falls silent is cut off.
 func TestRefusedWhoStay(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t)
 	var stayers []*peer
 	for i := range 20 {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"container/list"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/valyala/bytebufferpool"
@@ -58,12 +57,14 @@ type publisher struct {
 	closing  bool                       // closes when its replies have left
 	heard    bool                       // something has come
 
-	place       *list.Element // in placed; nil once it ends
-	placed      *list.List
-	address     netip.Addr    // by which places are counted
-	publishedAt time.Duration // the loop's time
-	since       time.Duration // when it connected, or its unfinished request began
-	heldBytes   int           // as counted for all publishers
+	place  *list.Element // in placed; nil once it ends
+	placed *list.List
+	origin *origin // by which places are counted
+
+	placeOfOrigin *list.Element // in origin.used, if it is in places.used
+	publishedAt   time.Duration // the loop's time
+	since         time.Duration // when it connected, or its unfinished request began
+	heldBytes     int           // as counted for all publishers
 }
 
 func newPublisher(in *ingest) *publisher {
@@ -296,12 +297,17 @@ func (p *publisher) refused(code command.Code, message string) {
 	in.counters.Errors[string(code)]++
 	p.account.Sent.Errors++
 	if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
-		attrs := []slog.Attr{slog.String("address", p.remote)}
-		if p.resp.name != "" {
-			attrs = append(attrs, slog.String("name", stats.Clip(p.resp.name)))
-		}
-		in.samples.Keep(key, append(attrs, slog.String("message", stats.Clip(message)))...)
+		in.samples.Keep(key, append(p.Identity(), slog.String("message", stats.Clip(message)))...)
 	}
+}
+
+// Identity is how log lines name a publisher. It implements starver.
+func (p *publisher) Identity() []slog.Attr {
+	attrs := []slog.Attr{slog.String("address", p.remote)}
+	if p.resp.name != "" {
+		attrs = append(attrs, slog.String("name", stats.Clip(p.resp.name)))
+	}
+	return attrs
 }
 
 // sendReplies sends what the loop's reply buffer gathered for this publisher.

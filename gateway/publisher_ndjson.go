@@ -71,7 +71,12 @@ func (p *publisher) publishRequest(r *publish.Request) {
 			in.replies = publish.AppendResult(in.replies, name, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 		}
 	}
-	if r.ID.Set {
+	if !r.ID.Set {
+		return
+	}
+	if left, limited := p.account.RateLeft(in.loop.Now()); limited {
+		in.replies = publish.AppendResultsEndRate(in.replies, left)
+	} else {
 		in.replies = publish.AppendResultsEnd(in.replies)
 	}
 }

@@ -21,12 +21,17 @@ const (
 	endedInputFull  = "input_full" // all unfinished requests together held too much
 )
 
-// publisherIdle is for how long a publisher must not have published to give its
-// place to another. One that never has gives it at once.
-const publisherIdle = time.Minute
+const (
+	// publisherIdle is for how long a publisher must not have published to give its
+	// place to another. One that never has gives it at once.
+	publisherIdle = time.Minute
+	// publisherPause is the same for one whose address has more connections than the
+	// other's will have with it.
+	publisherPause = 5 * time.Second
+)
 
 // placesLooked is how many of those that may give their place are looked at, for
-// one whose address has the most connections.
+// one whose address has the most connections; and how many addresses are.
 const placesLooked = 32
 
 var errEnded = errors.New("ended by the publish port")
@@ -36,17 +41,47 @@ var errEnded = errors.New("ended by the publish port")
 type publisherPlaces struct {
 	unused list.List // *publisher that has not published; the first came first
 	used   list.List // that has; the first has not published for the longest time
-	from   map[netip.Addr]int
+	from   map[netip.Addr]*origin
+	counts []*list.List // of *origin, by how many connections it has; the last has some
+}
+
+// origin are the connections from one address.
+type origin struct {
+	address netip.Addr
+	count   int
+	used    list.List     // *publisher that has published; the first has not for the longest time
+	counted *list.Element // in counts
+}
+
+// add counts connections more, or fewer.
+func (s *publisherPlaces) add(o *origin, n int) {
+	if o.counted != nil {
+		s.counts[o.count].Remove(o.counted)
+	}
+	o.count += n
+	for len(s.counts) <= o.count {
+		s.counts = append(s.counts, list.New())
+	}
+	o.counted = s.counts[o.count].PushBack(o)
+	for s.counts[len(s.counts)-1].Len() == 0 {
+		s.counts = s.counts[:len(s.counts)-1]
+	}
 }
 
 // enter gives a new connection a place.
 func (s *publisherPlaces) enter(p *publisher, addr netip.Addr) {
-	p.address = network(addr.Unmap())
-	p.place, p.placed = s.unused.PushBack(p), &s.unused
-	if s.from == nil {
-		s.from = make(map[netip.Addr]int)
+	addr = network(addr.Unmap())
+	o := s.from[addr]
+	if o == nil {
+		o = &origin{address: addr}
+		if s.from == nil {
+			s.from = make(map[netip.Addr]*origin)
+		}
+		s.from[addr] = o
 	}
-	s.from[p.address]++
+	s.add(o, 1)
+	p.origin = o
+	p.place, p.placed = s.unused.PushBack(p), &s.unused
 }
 
 // leave takes the place back.
@@ -56,8 +91,14 @@ func (s *publisherPlaces) leave(p *publisher) {
 	}
 	p.placed.Remove(p.place)
 	p.place = nil
-	if s.from[p.address]--; s.from[p.address] == 0 {
-		delete(s.from, p.address)
+	o := p.origin
+	if p.placed == &s.used {
+		o.used.Remove(p.placeOfOrigin)
+	}
+	s.add(o, -1)
+	if o.count == 0 {
+		s.counts[0].Remove(o.counted)
+		delete(s.from, o.address)
 	}
 }
 
@@ -69,42 +110,79 @@ func (s *publisherPlaces) published(p *publisher, now time.Duration) {
 	}
 	if p.placed == &s.used {
 		s.used.MoveToBack(p.place)
+		p.origin.used.MoveToBack(p.placeOfOrigin)
 		return
 	}
 	s.unused.Remove(p.place)
 	p.place, p.placed = s.used.PushBack(p), &s.used
+	p.placeOfOrigin = p.origin.used.PushBack(p)
 }
 
-// next is who gives its place first, nil if nobody does.
-func (s *publisherPlaces) next(now time.Duration) (first *publisher) {
-	look := func(among *list.List, may func(*publisher) bool) {
-		looked := 0
-		for e := among.Front(); e != nil && looked < placesLooked; e = e.Next() {
-			p := e.Value.(*publisher)
-			if !may(p) {
-				return // nor may those behind it
-			}
-			if first == nil || s.from[p.address] > s.from[first.address] {
-				first = p
-			}
-			looked++
-		}
+// next is who gives its place first to one of the given address, nil if nobody does.
+func (s *publisherPlaces) next(addr netip.Addr, now time.Duration) *publisher {
+	if p := mostFrom(&s.unused, func(*publisher) bool { return true }); p != nil {
+		return p
 	}
-	look(&s.unused, func(*publisher) bool { return true })
-	if first == nil {
-		look(&s.used, func(p *publisher) bool { return now-p.publishedAt >= publisherIdle })
+	if p := s.nextOfMany(addr, now); p != nil {
+		return p
+	}
+	return mostFrom(&s.used, func(p *publisher) bool { return now-p.publishedAt >= publisherIdle })
+}
+
+// mostFrom is of the first of a list the one whose address has the most connections.
+// Behind one that may not be it, none may.
+func mostFrom(among *list.List, may func(*publisher) bool) (first *publisher) {
+	looked := 0
+	for e := among.Front(); e != nil && looked < placesLooked; e = e.Next() {
+		p := e.Value.(*publisher)
+		if !may(p) {
+			break
+		}
+		if first == nil || p.origin.count > first.origin.count {
+			first = p
+		}
+		looked++
 	}
 	return first
 }
 
-// makePlace ends the connection that is first to give its place, and tells whether
-// there was one.
-func (in *ingest) makePlace() bool {
-	p := in.places.next(in.loop.Now())
-	if p == nil {
-		return false
+// nextOfMany is, of the address with the most connections of which one has paused,
+// the one that has paused the longest; nil if that address would not have more
+// connections than the given one has with a new one.
+func (s *publisherPlaces) nextOfMany(addr netip.Addr, now time.Duration) *publisher {
+	has := 0
+	if o := s.from[network(addr.Unmap())]; o != nil {
+		has = o.count
 	}
-	p.end(endedReplaced, "the publish port is full, and this connection has published nothing for the longest time")
+	looked := 0
+	for n := len(s.counts) - 1; n > has+1; n-- {
+		for e := s.counts[n].Front(); e != nil; e = e.Next() {
+			if looked++; looked > placesLooked {
+				return nil
+			}
+			if first := e.Value.(*origin).used.Front(); first != nil {
+				if p := first.Value.(*publisher); now-p.publishedAt >= publisherPause {
+					return p
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// makePlace ends the connection that is first to give its place to one of the given
+// address, and tells whether there was one.
+func (in *ingest) makePlace(addr netip.Addr) bool {
+	now := in.loop.Now()
+	p := in.places.next(addr, now)
+	switch {
+	case p == nil:
+		return false
+	case p.placed == &in.places.used && now-p.publishedAt < publisherIdle:
+		p.end(endedReplaced, "the publish port is full, this address has the most connections, and this one has published nothing for the longest time")
+	default:
+		p.end(endedReplaced, "the publish port is full, and this connection has published nothing for the longest time")
+	}
 	return true
 }
 

@@ -111,12 +111,16 @@ func (p *publisher) respHello(args [][]byte) verdict {
 	return stepDone
 }
 
+// respDatabases is how many databases may be selected, as many as Redis has by default.
+// Channels are the same in all of them, there as here.
+const respDatabases = 16
+
 func (p *publisher) respSelect(args [][]byte) verdict {
 	n, err := strconv.Atoi(string(args[1]))
 	switch {
 	case err != nil:
 		return p.respError("ERR value is not an integer or out of range")
-	case n != 0:
+	case n < 0 || n >= respDatabases:
 		return p.respError("ERR DB index is out of range")
 	}
 	return p.respAccept(args)

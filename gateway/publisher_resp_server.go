@@ -102,7 +102,7 @@ var respConfigCommands = map[string]respSpec{
 // redisSettings are those of Redis's settings that libraries and tools ask for, as they hold here.
 var redisSettings = map[string]string{
 	"appendonly":        "no",
-	"databases":         "1",
+	"databases":         strconv.Itoa(respDatabases),
 	"replica-read-only": "yes",
 	"save":              "",
 	"slave-read-only":   "yes",

@@ -68,7 +68,7 @@ var respScript = []struct{ request, reply string }{
 	{array("HELLO", "3", "AUTH", "default", "x", "SETNAME", "her"), "%7\r\n" + hello(3)},
 	{array("CLIENT", "GETNAME"), "$3\r\nher\r\n"},
 	{array("INFO", "cluster"), "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n"},
-	{array("CONFIG", "GET", "databases"), "%1\r\n$9\r\ndatabases\r\n$1\r\n1\r\n"},
+	{array("CONFIG", "GET", "databases"), "%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n"},
 	{array("COMMAND", "DOCS", "get"), "%0\r\n"},
 	{array("COMMAND", "INFO", "get"), "*1\r\n_\r\n"},
 	{array("CLIENT", "TRACKING", "ON", "OPTIN"), "+OK\r\n"},
@@ -81,7 +81,8 @@ var respScript = []struct{ request, reply string }{
 	{array("AUTH", "a", "b", "c"), "-ERR syntax error\r\n"},
 	{array("AUTH"), "-ERR wrong number of arguments for 'auth' command\r\n"},
 	{array("SELECT", "0"), "+OK\r\n"},
-	{array("SELECT", "1"), "-ERR DB index is out of range\r\n"},
+	{array("SELECT", "15"), "+OK\r\n"},
+	{array("SELECT", "16"), "-ERR DB index is out of range\r\n"},
 	{array("SELECT", "x"), "-ERR value is not an integer or out of range\r\n"},
 	{array("CLIENT", "SETNAME", "you"), "+OK\r\n"},
 	{array("client", "getname"), "$3\r\nyou\r\n"},
@@ -265,6 +266,7 @@ func TestRESPPayloads(t *testing.T) {
 // are no longer read, what waits for them is bounded, and nothing is lost when
 // they read again. Each request asks for far more than it brings.
 func TestUnreadPublishReplies(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, test := range map[string]struct{ first, request, reply string }{
 		"NDJSON": {"{}\n", "x\n", `"error":{"code":"bad_request","message":"a message is one JSON object"}}` + "\n"},
 		"RESP":   {"PING\r\n", askInfo, fmt.Sprintf("$%d\r\n%s\r\n", len(info), info)},

@@ -21,6 +21,7 @@ func reconfigurable(t *testing.T) (*server, gateway.Config) {
 }
 
 func TestReconfigure(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s, config := reconfigurable(t)
 	change := func(set func(c *gateway.Config)) {
 		t.Helper()

@@ -162,6 +162,7 @@ func (c *session) Closed(err error) {
 	}
 	c.moveTo(sessionClosed)
 	c.reader.Release()
+	s.gateway.contexts.release(c.inbound)
 	c.releaseHeld()
 	c.forgetInput()
 	delete(s.publishing, c)

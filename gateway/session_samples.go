@@ -9,8 +9,8 @@ import (
 	"fleetcast/gateway/stats"
 )
 
-// identity is how log lines name a client.
-func (c *session) identity() []slog.Attr {
+// Identity is how log lines name a client. It implements starver.
+func (c *session) Identity() []slog.Attr {
 	attrs := []slog.Attr{slog.String("client", c.clientID())}
 	if address := c.address(); address != "" {
 		attrs = append(attrs, slog.String("address", address))
@@ -27,7 +27,7 @@ func (c *session) sampleEnd(reason disconnect) {
 	if c.id == 0 || !s.samples.Wants(key) {
 		return
 	}
-	attrs := c.identity()
+	attrs := c.Identity()
 	if b := c.backlog; b != nil {
 		if b.live > 0 {
 			attrs = append(attrs, slog.String("channel", stats.Clip(b.events.At(0).event.Stream.Name))) // of the event that waits longest

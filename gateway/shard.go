@@ -111,6 +111,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		},
 	})
 	s.starved.Loop, s.port.Loop = s.loop, s.loop
+	s.starved.Samples = &s.samples
 	return s, err
 }
 

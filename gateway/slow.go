@@ -20,13 +20,14 @@ func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
 			b.pushHalf(e, f, policy, sent)
 			sent = 0
 		default:
+			since := b.shard.patrol.now()
 			if policy == rules.SlowConflate {
-				b.supersede(e)
+				since = b.supersede(e, &of.Config)
 			}
 			if policy != rules.SlowDisconnect {
 				b.makeRoom(size, &of.Config)
 			}
-			b.pushEvent(e, f, policy)
+			b.pushEvent(e, f, policy, since)
 		}
 	}
 	c.shard.counters.Deliveries += uint64(len(events))

@@ -78,14 +78,14 @@ func TestSlowPoliciesTellEverything(t *testing.T) {
 		messages int
 		deflate  bool
 		keys     int
-		most     int // events of the stalled time that may be delivered, beyond what the sockets hold
+		most     int // events of the stalled time that may be delivered, beyond what the sockets hold; two of a key
 	}{
 		"drop_oldest":            {gateway.SlowDropOldest, 10, false, 1, 10},
 		"drop_oldest, to one":    {gateway.SlowDropOldest, 1, false, 1, 1},
-		"conflate":               {gateway.SlowConflate, 1000, false, 1, 1},
-		"conflate by key":        {gateway.SlowConflate, 1000, false, 5, 5},
-		"conflate over the room": {gateway.SlowConflate, 3, false, 5, 3},
-		"conflate, compressed":   {gateway.SlowConflate, 1000, true, 5, 5},
+		"conflate":               {gateway.SlowConflate, 1000, false, 1, 2},
+		"conflate by key":        {gateway.SlowConflate, 1000, false, 5, 10},
+		"conflate over the room": {gateway.SlowConflate, 3, false, 5, 6},
+		"conflate, compressed":   {gateway.SlowConflate, 1000, true, 5, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, oneShard, func(c *gateway.Config) {
@@ -153,6 +153,55 @@ func TestSlowPoliciesTellEverything(t *testing.T) {
 	}
 }
 
+// TestConflateLetsTheHottestKeyLeave has a client read slowly while many keys change,
+// and one of them in every second event: values of that one leave in their turn,
+// although a newer one always waits.
+func TestConflateLetsTheHottestKeyLeave(t *testing.T) {
+	const keys, turns, size = 40, 2, 2000
+	s := start(t, oneShard, func(c *gateway.Config) {
+		c.SlowPolicy, c.BacklogMessages, c.BacklogBytes = gateway.SlowConflate, 1000, 64<<20
+	})
+	p, upstream := s.connectNarrow(), s.publisher()
+	p.says(`{"type":"subscribe","channel":"prices"}`)
+	l := newLedger(t)
+	l.takes(decode[message](t, p.text()))
+	padding, published := strings.Repeat("x", size), 0
+	publish := func(key string) {
+		published++
+		upstream.sends(fmt.Sprintf(`{"id":1,"channel":"prices","key":"%s","data":"%s %d %s"}`+"\n", key, key, published, padding))
+		upstream.line()
+	}
+	for i := 0; s.stats().Total.BacklogBytes < keys*size; i++ {
+		publish(fmt.Sprint("k", i%keys))
+	}
+	full := published
+	for hot, i, end := 0, 0, time.Now().Add(20*time.Second); hot < turns; i++ {
+		if time.Now().After(end) {
+			t.Fatalf("%d values of the hottest key arrived among %d events, want %d", hot, published-full, turns)
+		}
+		publish("hot")
+		publish(fmt.Sprint("k", i%keys))
+		text, _, _ := p.takes()
+		m := decode[message](t, text)
+		l.takes(m)
+		if m.Type == "event" && strings.HasPrefix(string(m.Data), `"hot `) {
+			hot++
+		}
+		if waiting := s.stats().Total.BacklogBytes; waiting > (2*(keys+1)+2)*(size+100) { // one is due, one half out
+			t.Fatalf("%d bytes of %d keys wait", waiting, keys+1)
+		}
+	}
+	publish("hot")
+	l.readsTo(p, "prices", uint64(published))
+	if want := fmt.Sprintf(`"hot %d `, published); !strings.HasPrefix(l.data["prices"], want) {
+		t.Errorf("the last event is %.20s, want %s", l.data["prices"], want)
+	}
+	stats := s.eventually("the end of the backlog", func(g gateway.GatewayStats) bool { return g.Total.Lagging == 0 })
+	if stats.Total.Dropped != l.missed["prices"] || stats.BacklogMemory != 0 {
+		t.Errorf("%d dropped, %d bytes are held; the client missed %d", stats.Total.Dropped, stats.BacklogMemory, l.missed["prices"])
+	}
+}
+
 // TestControlFramesPassABacklog has a client with a full backlog ask and leave:
 // the answers come before the events that wait in the gateway.
 func TestControlFramesPassABacklog(t *testing.T) {
@@ -204,6 +253,7 @@ func TestControlFramesPassABacklog(t *testing.T) {
 // TestSlowRules gives channels policies of their own, and changes them while
 // clients lag.
 func TestSlowRules(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	config := func(c *gateway.Config) {
 		c.BacklogMessages, c.SlowAfter = 5, time.Second
 		c.SlowRules = []gateway.SlowRule{{Pattern: "prices.*", Policy: gateway.SlowConflate}, {Pattern: "chat*", Policy: gateway.SlowDropOldest}}

@@ -44,3 +44,22 @@ func BenchmarkQueue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRelease frees the backlog of one client, an event at a time.
+func BenchmarkRelease(b *testing.B) {
+	const each = 100_000
+	s := newTestShard(b)
+	st := streamtest.New("prices")
+	for done := 0; done < b.N; done += each {
+		b.StopTimer()
+		c := newTestSession(b, s)
+		c.lag()
+		for range each {
+			e := st.Next("", `{"bid":1.07134}`)
+			c.queue([]*stream.Event{e}, stream.FormatPlain, 0)
+			e.Served()
+		}
+		b.StartTimer()
+		c.backlog.release()
+	}
+}

@@ -132,6 +132,7 @@ func TestProxyProtocolInPieces(t *testing.T) {
 }
 
 func TestProxyProtocolRefusals(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, behind(gateway.ProxyProtocol), func(c *gateway.Config) { c.HandshakeTimeout = 300 * time.Millisecond })
 	for _, test := range []struct{ name, sends, body string }{
 		{"missing", head + "\r\n", "does not begin with a header"},
@@ -157,6 +158,7 @@ func TestProxyProtocolRefusals(t *testing.T) {
 }
 
 func TestForwardedAddress(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const none = ""
 	for _, test := range []struct {
 		name    string
@@ -220,6 +222,7 @@ func TestPlainHTTPBehindAProxy(t *testing.T) {
 
 // The log has the client's address, and that of those who are turned away.
 func TestLoggedAddress(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	config := gateway.DefaultConfig(100)
 	behind(gateway.ProxyProtocol)(&config)
 	config.ConnectionLog, config.AddressClients = 100, 1
@@ -328,6 +331,7 @@ func TestAddressesAreForgotten(t *testing.T) {
 // An address that has no connection any more is forgotten soon after its rate has
 // nothing to say of it, however long channels are kept.
 func TestAddressesAreForgottenBehindTheirRate(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) {
 		c.AddressConnects, c.ChannelRetention = gateway.Rate{PerSecond: 1, Burst: 1}, 1000*time.Hour
 	})
@@ -338,6 +342,7 @@ func TestAddressesAreForgottenBehindTheirRate(t *testing.T) {
 }
 
 func TestAddressConnects(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, behind(gateway.XForwardedFor), func(c *gateway.Config) {
 		c.AddressConnects = gateway.Rate{PerSecond: 1. / 3600, Burst: 2}
 	})
@@ -362,6 +367,7 @@ func TestAddressConnects(t *testing.T) {
 
 // Who is refused for the address that a proxy names takes no turn of others.
 func TestAddressRefusalsTakeNoTurn(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, header := range map[string]gateway.ProxyHeader{"in the request": gateway.XForwardedFor, "before it": gateway.ProxyProtocol} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, behind(header), connectRate(seldom, 4, 0), func(c *gateway.Config) { c.AddressClients = 1 })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"fleetcast/gateway/stats"
+	"fleetcast/poller"
 )
 
 // What Stats returns, and what it is made of.
@@ -34,7 +35,10 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		}
 	}
 	g.apiPublisher.addStats(&all.Publish)
+	all.AdminRefused = make(map[string]uint64)
+	g.adminRefusals.addTo(all.AdminRefused)
 	all.BacklogMemory = g.backlogs.total()
+	all.ClientContexts = g.contexts.held.Load()
 	all.ClientInput, all.Publish.InputBytes = g.clientInput.Held.Load(), g.publishInput.Held.Load()
 	all.Compression = g.compressed.Stats()
 	all.Publish.CreditsUsed = g.credits.InUse()
@@ -72,6 +76,7 @@ func (s *shard) stats() Stats {
 	c.Connections += c.ConnectsQueued
 	c.Channels = int64(len(s.channels))
 	c.Paused = int64(len(s.starved.Queue))
+	c.CreditWait = s.starved.WaitedBy(poller.Now()).Seconds()
 	c.MailboxDepth = int64(s.taken)
 	return c
 }

@@ -79,6 +79,7 @@ func checkDisconnected(p *peer, want func(offset uint64) string) {
 // TestStalledClientWithReplies is disconnected while one of its replies is half
 // out: it must still be able to read the close frame.
 func TestStalledClientWithReplies(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, oneShard, impatientOf(300*time.Millisecond))
 	stalled := s.connectNarrow()
 	stalled.subscribe("news")

@@ -75,6 +75,7 @@ func TestUnfinishedMessages(t *testing.T) {
 // TestUnfinishedMessagesAreBounded has clients hold more with half messages than all
 // may: some are closed, the rest stays, and what is whole is served.
 func TestUnfinishedMessagesAreBounded(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const limit, clients = 2 << 20, 100
 	s := start(t, func(c *gateway.Config) { c.InputMemory, c.Shards = limit, 2 })
 	half := clientFrame(ws.OpText, true, strings.Repeat("x", 60<<10))

@@ -182,7 +182,7 @@ func (w *watch) answered() bool {
 
 // sum adds what the loops have last told.
 func (w *watch) sum() *GatewayStats {
-	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish(), AdminRefused: make(map[string]uint64)}
 	for i := range w.loops {
 		sum.Total.Add(&w.loops[i].stats)
 		sum.Publish.Add(&w.loops[i].publish)
@@ -190,6 +190,8 @@ func (w *watch) sum() *GatewayStats {
 	w.gateway.streams.AddStats(&sum.Publish)
 	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
 	w.gateway.apiPublisher.addStats(&sum.Publish)
+	w.incidents.sampled(w.gateway.adminRefusals.takeSamples())
+	w.gateway.adminRefusals.addTo(sum.AdminRefused)
 	return sum
 }
 

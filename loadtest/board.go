@@ -24,8 +24,10 @@ const maxFlows = 2
 // workerCounters is what a worker tells the publishers.
 type workerCounters struct {
 	live      atomic.Int64           // clients that are subscribed
+	connected atomic.Int64           // attempts to connect that got as far as that
+	failed    atomic.Int64           // attempts that did not, but for those turned away for a time
 	delivered [maxFlows]atomic.Int64 // by flow, as of the last tick
-	_         [40]byte               // a cache line each
+	_         [24]byte               // a cache line each
 }
 
 // schedule says which events of a flow were published and when each was due.
@@ -117,6 +119,15 @@ func (b *board) live() (count int64) {
 		count += b.counters[i].live.Load()
 	}
 	return count
+}
+
+// attempts adds up what the clients have tried, in all processes.
+func (b *board) attempts() (a attempts) {
+	for i := range b.counters {
+		a.connected += b.counters[i].connected.Load()
+		a.failed += b.counters[i].failed.Load()
+	}
+	return a
 }
 
 // delivered is how many events of a flow have arrived, as of the workers' last

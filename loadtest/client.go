@@ -69,7 +69,10 @@ func (s clientState) underWay() bool { return clientDialling <= s && s < clientL
 
 var (
 	errOverdue     = fmt.Errorf("no subscription within %v", patience)
+	errHandshake   = fmt.Errorf("no answer to the handshake within %v", patience)
 	errNoGoodbye   = fmt.Errorf("the server did not close within %v of the client's close frame", patience)
+	errTLS         = errors.New("handshake: the server speaks TLS there, which fleetload does not: name a plain port")
+	errNoAnswer    = errors.New("the server closed the connection without an answer to the handshake: perhaps it expects TLS, which fleetload does not speak")
 	errPeerClosed  = errors.New("the server closed the connection")
 	errLongHead    = errors.New("handshake: the response is longer than it may be")
 	errVanished    = errors.New("vanished")
@@ -98,7 +101,7 @@ func (c *client) enter(next clientState) {
 		if c.form != formPlain {
 			h.compressing += step
 		}
-		h.worker.swarm.board.counters[h.worker.place].live.Add(int64(step))
+		h.counters().live.Add(int64(step))
 	}
 }
 
@@ -187,12 +190,19 @@ func (c *client) takeReferenced(p []byte, now int64) int {
 	return len(known.frames)
 }
 
+// The first bytes of what a TLS server says to plain text (RFC 8446, 5.1 and 6).
+const tlsAlert, tlsMajor = 21, 3
+
 // takeResponse takes the handshake's answer and returns what follows it.
 func (c *client) takeResponse(p []byte) (rest []byte) {
 	o, s := c.opening, c.cohort.worker.swarm
 	if len(o.response) > 0 || websocket.HeadLength(p) == 0 {
 		o.response = append(o.response, p...)
 		p = o.response
+	}
+	if len(p) > 1 && p[0] == tlsAlert && p[1] == tlsMajor {
+		c.Close(errTLS)
+		return nil
 	}
 	n := websocket.HeadLength(p)
 	if n == 0 {
@@ -347,6 +357,14 @@ func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool
 func (c *client) PeerClosed() {
 	if c.state == clientLeaving && c.told {
 		c.Close(errLeft)
+		return
+	}
+	if c.state == clientShaking {
+		err := errNoAnswer
+		if said := c.opening.response; len(said) > 0 {
+			err = fmt.Errorf("handshake: the server said what is no answer in HTTP and closed the connection: %s", excerpt(said))
+		}
+		c.Close(err)
 		return
 	}
 	c.Close(errPeerClosed)

@@ -32,6 +32,8 @@ func (c *client) dial(due int64) {
 // overdue is told when the client's patience is over.
 func (c *client) overdue() {
 	switch {
+	case c.state == clientShaking:
+		c.Close(errHandshake)
 	case c.state.underWay():
 		c.Close(errOverdue)
 	case c.state == clientLeaving:
@@ -109,6 +111,7 @@ func (c *client) becomeLive() {
 	c.enter(clientLive)
 	c.attempts, c.away = 0, 0
 	h.tally.Connected++
+	h.counters().connected.Add(1)
 	h.handshake.record(h.worker.swarm.clock.now() - c.dialled)
 	if !h.untilServed {
 		h.settle(c)
@@ -199,6 +202,7 @@ func (h *cohort) judge(c *client, before clientState, err error) {
 	case err == errVanished || err == errLeft:
 	case before.underWay():
 		h.tally.Refused++
+		h.counters().failed.Add(1)
 		c.example(kindRefused, "a subscription", err.Error())
 	case before == clientLeaving:
 		h.tally.Unexpected++

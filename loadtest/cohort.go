@@ -81,6 +81,9 @@ func (h *cohort) sample() groupAnswer {
 	return a
 }
 
+// counters is what the cohort's worker tells the publishers.
+func (h *cohort) counters() *workerCounters { return &h.worker.swarm.board.counters[h.worker.place] }
+
 // expect makes an order wait for c. It is told once of the outcome.
 func (h *cohort) expect(c *client) {
 	if !c.expected {

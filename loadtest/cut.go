@@ -11,11 +11,18 @@ import (
 // run that its caller has ended reports what it has. Any other error means that the
 // run could not be made.
 func (r *run) finished(o outcome, err error) (*Result, error) {
+	if errors.Is(err, errUnreachable) {
+		return nil, r.unreachable()
+	}
 	if err != nil {
 		if r.ctx.Err() == nil || r.life.Err() != nil {
 			return nil, err
 		}
-		if err := r.cutShort(context.Cause(r.ctx)); err != nil {
+		why := context.Cause(r.ctx)
+		if f := (failure{}); errors.As(why, &f) {
+			r.ended = errors.Join(r.ended, f.error)
+		}
+		if err := r.cutShort(why); err != nil {
 			return nil, err
 		}
 	}

@@ -40,7 +40,13 @@ type door interface {
 // noEvent stands for the sequence number of a probe.
 const noEvent = -1
 
-var errDoorClosed = errors.New("the server closed the connection")
+var (
+	errDoorClosed = errors.New("the server closed the connection")
+	errHTTPPort   = errors.New("the server answers in HTTP there, so it is not the publish port")
+)
+
+// inHTTP tells whether the first that a server says is an answer of HTTP.
+func inHTTP(p []byte) bool { return bytes.HasPrefix(p, []byte("HTTP/1.")) }
 
 // newDoor makes the door that the profile says. port is the address of the
 // publish port, for those that have one (see publishAt).
@@ -177,6 +183,7 @@ type portDoor struct {
 	answered    int  // of those sent, in RESP
 	unconfirmed bool // what was sent was to be confirmed, and is not yet
 	confirmed   bool
+	heard       bool // something has come
 }
 
 func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
@@ -192,7 +199,14 @@ func (d *portDoor) publish(seq int64, channel, key string, data []byte) {
 }
 
 // Received implements poller.Handler.
-func (d *portDoor) Received(p []byte) { d.replies.take(p, d.taken, d.refused) }
+func (d *portDoor) Received(p []byte) {
+	if !d.heard && inHTTP(p) {
+		d.Close(errHTTPPort)
+		return
+	}
+	d.heard = true
+	d.replies.take(p, d.taken, d.refused)
+}
 
 // taken is told that a request was carried out.
 func (d *portDoor) taken() { d.answered++ }

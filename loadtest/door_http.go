@@ -157,6 +157,9 @@ func (d *httpDoor) post(body []byte) error {
 		if err := redirected(answer); err != nil {
 			return refusef("%v", err)
 		}
+		if len(bytes.TrimSpace(text)) == 0 {
+			return refusef("%s", answer.Status)
+		}
 		return refusef("%s: %.100s", answer.Status, text)
 	}
 	if reason, refused := d.codec.PublishRefused(text); refused {

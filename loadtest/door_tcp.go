@@ -40,6 +40,10 @@ func (d *tcpDoor) publish(seq int64, channel, key string, data []byte) {
 // Received implements poller.Handler.
 func (d *tcpDoor) Received(p []byte) {
 	d.arrived = append(d.arrived, p...)
+	if inHTTP(d.arrived) {
+		d.Close(errHTTPPort)
+		return
+	}
 	taken := 0
 	for taken < len(d.arrived) && d.Open() {
 		m, n := d.codec.NextOfStream(d.arrived[taken:])

@@ -20,7 +20,7 @@ import (
 
 // soon is a context for runs that must end by themselves.
 func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -111,8 +111,8 @@ func TestHTTPDoorEndsWithTheRun(t *testing.T) {
 	}
 	stacks := make([]byte, 1<<20)
 	for start := time.Now(); strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "httpDoor).run"); runtime.Gosched() {
-		if time.Since(start) > 5*time.Second {
-			t.Fatal("requests are still made 5 s after the run was cancelled")
+		if time.Since(start) > time.Minute {
+			t.Fatal("requests are still made a minute after the run was cancelled")
 		}
 	}
 }

@@ -266,7 +266,7 @@ func (r *run) info() RunInfo {
 		r.parameter("compression", fmt.Sprintf("offered by %v %% of the clients", 100*share))
 	}
 	return RunInfo{
-		Command:    append([]string{}, r.config.Command...),
+		Command:    append(Words{}, r.config.Command...),
 		Started:    r.samples.start,
 		URL:        r.config.URL,
 		Publish:    r.publishAt,

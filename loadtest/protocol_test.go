@@ -35,7 +35,7 @@ func talk(t *testing.T, says []byte) (common loadtest.Common, heard <-chan []ws.
 			return
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		if !upgrade(conn, "/ws") {
 			return
 		}
@@ -168,7 +168,7 @@ func TestClientWaitsForTheAnswer(t *testing.T) {
 		if b, err := in.Peek(1); len(b) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("before the answer came %q, %v", b, err)
 		}
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
 		_, _, _, err = ws.UpgradeHTTP(request, hijacked{httptest.NewRecorder(), conn, in})
 		if err != nil {
 			t.Error(err)

@@ -108,6 +108,9 @@ func (p *publisher) enter(next publisherState, err error) {
 		return
 	}
 	p.state = next
+	if err != nil {
+		p.publishing.failed.CompareAndSwap(nil, &err)
+	}
 	if next == publisherReady || next == publisherDone {
 		p.result <- err
 	}

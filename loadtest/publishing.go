@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"fleetcast/loadtest/profile"
@@ -19,7 +20,8 @@ type publishing struct {
 	loop       *poller.Loop
 	mail       *poller.Mailbox[letter]
 	publishers []*publisher
-	ticked     int64 // when the publishers last looked for stalls, time of the clock
+	failed     atomic.Pointer[error] // why a publisher ended early, the first one
+	ticked     int64                 // when the publishers last looked for stalls, time of the clock
 }
 
 // letter is mail for the publishers: one of the two.

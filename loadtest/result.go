@@ -122,7 +122,7 @@ type Figure struct {
 
 // RunInfo says what was run, for readers who were not there.
 type RunInfo struct {
-	Command    []string    `json:"command"` // the command line; empty if the library was called
+	Command    Words       `json:"command"` // the command line; empty if the library was called
 	Started    time.Time   `json:"started"`
 	URL        string      `json:"url"`
 	Publish    string      `json:"publish"` // where events were published; empty if there were none or a WebSocket served

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fleetcast/loadtest/profile"
@@ -45,6 +46,9 @@ type run struct {
 	board      *board
 	boardFile  *os.File
 	publishers sync.WaitGroup // the publishing loop
+	watching   sync.WaitGroup // watchReach
+	dependent  atomic.Bool    // the scenario needs its clients now
+	finishing  atomic.Bool    // the scenario waits for a publisher's end
 	meter      *meter
 	samples    *samples
 
@@ -75,6 +79,9 @@ func newRun(ctx context.Context, scenario string, config *Common, p plan, traffi
 		return nil, err
 	}
 	r.samples = newSamples(r)
+	if len(p.Groups) > 0 {
+		r.watching.Go(func() { r.watchReach(end) })
+	}
 	return r, nil
 }
 
@@ -164,6 +171,7 @@ func (r *run) close() {
 	}
 	r.release()
 	r.fail(nil)
+	r.watching.Wait()
 	if r.board != nil {
 		r.board.close()
 		r.boardFile.Close()
@@ -231,6 +239,7 @@ func (r *run) connectAll(rate float64) error {
 	if err := r.connectShare(1, 1, rate); err != nil {
 		return err
 	}
+	r.dependent.Store(true)
 	return r.settled(markConnected)
 }
 
@@ -247,6 +256,9 @@ func (r *run) connectShare(dividend, divisor int, rate float64) error {
 	}
 	if failed != nil {
 		return fmt.Errorf("connecting: %w", failed)
+	}
+	if a := r.board.attempts(); dividend == divisor && a.failed > 0 && a.connected == 0 {
+		return errUnreachable
 	}
 	return nil
 }
@@ -328,6 +340,7 @@ func (r *run) finish(flow int) error {
 // done waits until the last event of a flow has reached everyone. That the
 // server has failed is noted and no error.
 func (r *run) done(flow int) error {
+	r.finishing.Store(true)
 	err := r.await(r.publishing.publishers[flow], 0)
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
@@ -342,6 +355,7 @@ func (r *run) done(flow int) error {
 // conclude has everybody count what never came, after a while for what comes
 // twice or unasked.
 func (r *run) conclude() error {
+	r.dependent.Store(false)
 	r.samples.begin(phaseEnd)
 	if err := r.sleep(linger); err != nil {
 		return err

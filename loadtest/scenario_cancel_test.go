@@ -112,7 +112,7 @@ func TestCancel(t *testing.T) {
 // cancelIn cancels a run when it has come to a phase.
 func cancelIn(t *testing.T, common loadtest.Common, run cancellable, phase string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cancelled := make(chan time.Time, 1)
 	common.Observe = func(s loadtest.Sample) {
@@ -133,7 +133,7 @@ func cancelIn(t *testing.T, common loadtest.Common, run cancellable, phase strin
 	}
 	select {
 	case at := <-cancelled:
-		if took := time.Since(at); took > 2*time.Second {
+		if took := time.Since(at); took > 20*time.Second {
 			t.Errorf("the run went on for %v", took)
 		}
 	default:
@@ -155,7 +155,7 @@ func startMute(t *testing.T) loadtest.Common {
 // awaitGoroutines waits until there are no more goroutines than there were.
 func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
-	for limit := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
 			stacks := make([]byte, 64<<10)
 			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])

@@ -71,6 +71,7 @@ func (r *run) holdAndLeave(hold time.Duration) error {
 	if err := r.sleep(hold); err != nil {
 		return err
 	}
+	r.dependent.Store(false)
 	r.samples.begin(phaseLeave)
 	began := time.Now()
 	if err := r.do(order{What: orderLeave}); err != nil {

@@ -90,19 +90,25 @@ func TestTurnedAwayForGood(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		answer     string
-		turnedAway int64
+		turnedAway bool
 		note       string
 	}{
-		"come back some day": {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\n\r\n", 3, "the server answered 429: come back in 1h0m0s"},
-		"no time is named":   {"HTTP/1.1 503 Service Unavailable\r\n\r\n", 0, "503 Service Unavailable"},
-		"never":              {"HTTP/1.1 403 Forbidden\r\nRetry-After: 1\r\n\r\n", 0, "403 Forbidden"},
+		"come back some day": {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\n\r\n", true, "the server answered 429: come back in 1h0m0s"},
+		"no time is named":   {"HTTP/1.1 503 Service Unavailable\r\n\r\n", false, "503 Service Unavailable"},
+		"never":              {"HTTP/1.1 403 Forbidden\r\nRetry-After: 1\r\n\r\n", false, "403 Forbidden"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startFaulty(t, &faultyServer{fault: faithful, refusal: func() string { return c.answer }})
-			r := scenario(t, loadtest.RunConnect, loadtest.Connect{Common: common(s), Clients: 3})
-			if d := r.Detail; r.Clients != 0 || d.TurnedAway != c.turnedAway || d.Refused != 3 || r.Fault() == nil {
+			config := loadtest.Connect{Common: common(s), Clients: 3}
+			if !c.turnedAway {
+				_, err := loadtest.RunConnect(t.Context(), config)
+				expectError(t, name, err, c.note)
+				return
+			}
+			r := scenario(t, loadtest.RunConnect, config)
+			if d := r.Detail; r.Clients != 0 || d.TurnedAway != 3 || d.Refused != 3 || r.Fault() == nil {
 				t.Errorf("%d clients, %+v", r.Clients, d)
 			}
 			noted(t, r, c.note)

@@ -23,7 +23,7 @@ func parseTarget(text, usualPath string) (target, error) {
 		return target{}, fmt.Errorf("target: %w", err)
 	}
 	if u.Scheme != "ws" || u.Host == "" || strings.Contains(text, "#") { // RFC 6455, 3
-		return target{}, fmt.Errorf("target %q: want ws://HOST:PORT/PATH", text)
+		return target{}, fmt.Errorf("target %q: want ws://HOST:PORT/PATH, without TLS", text)
 	}
 	port := u.Port()
 	if port == "" {

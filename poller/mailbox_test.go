@@ -112,15 +112,17 @@ func TestMailboxAllocatesOncePerSegment(t *testing.T) {
 // A loop without connections has no ticks that would hide a missed wake-up.
 // The producers answer at once, so that their posts fall into the moments in
 // which the loop decides to sleep.
-func TestNoWakeUpIsMissed(t *testing.T) {
+func TestNoWakeUpIsMissed(t *testing.T) { missesNoWakeUp(t, 200) }
+
+// missesNoWakeUp has each producer wait so many times for the loop to wake up.
+func missesNoWakeUp(t *testing.T, rounds int64) {
 	for _, producers := range []int{1, 3} {
 		tl := startLoop(t, poller.LoopConfig{})
-		const rounds = 2_000
 		var group sync.WaitGroup
 		for range producers {
 			group.Go(func() {
 				var taken atomic.Int64
-				for round := range int64(rounds) {
+				for round := range rounds {
 					tl.tasks.Post(func() { taken.Add(1) })
 					tl.Wake()
 					start := time.Now()

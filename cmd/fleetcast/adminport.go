@@ -18,7 +18,8 @@ func (s *server) openAdmin(stop func()) error {
 	if err != nil {
 		return fmt.Errorf("open the admin port: %w", err)
 	}
-	s.admin = webport.New(s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop, LogLinesLost: s.log.lost.Load}), s.logger)
+	s.admin = webport.New(s.gateway.AdminHandler(gateway.Admin{Version: version(), Drain: stop, LogLinesLost: s.log.lost.Load}),
+		s.logger, s.gateway.AdminConnectionRefused)
 	for _, listener := range listeners {
 		s.ports.admin.bound = append(s.ports.admin.bound, listener.Addr().(*net.TCPAddr).AddrPort())
 		go func() {

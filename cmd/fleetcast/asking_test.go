@@ -14,6 +14,7 @@ import (
 // gateway with short messages, are asked for several in a message. What is refused is
 // tried again once for each message, and told once.
 func TestSubscribeToMany(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const channels = 600
 	gateway, url, _, admin := startGateway(t, "--client-channels=600", "--client-commands=1000/s burst 100", "--max-message=1KiB")
 	defer gateway.stop()

@@ -108,6 +108,7 @@ func checkCompressed(t *testing.T, admin string) {
 // comes back, and the page says what it may have missed, and goes on. The
 // dashboard knows of all that.
 func TestNewcomer(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "the pages of a gateway")
 	page := browserPage{t, ctx}
 	p := startProcess(t, "--listen=localhost:0", "--publish=localhost:0", "--admin=localhost:0")

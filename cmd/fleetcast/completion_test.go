@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"fleetcast/internal/testrun"
 )
 
 // completions are lines that a person types up to the tabulator, and what the
@@ -60,6 +62,8 @@ func offered(t *testing.T, line string, got []string, want []string, among strin
 }
 
 func TestCompletionInBash(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	dir := shellWith(t, "bash")
 	for _, test := range completions {
 		// Bash hands the words over like this.
@@ -78,6 +82,8 @@ func TestCompletionInBash(t *testing.T) {
 }
 
 func TestCompletionInFish(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	dir := shellWith(t, "fish")
 	for _, test := range completions {
 		cmd := exec.Command("fish", "--no-config", "-c", "source completion; complete -C "+"'"+test.line+"'")
@@ -97,6 +103,8 @@ func TestCompletionInFish(t *testing.T) {
 
 // Zsh completes at a terminal only: the tabulator is pressed there.
 func TestCompletionInZsh(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	dir := shellWith(t, "zsh")
 	cmd := exec.Command("zsh", "-f", "-i")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "HOME="+dir, "TERM=dumb", "PS1=> ")

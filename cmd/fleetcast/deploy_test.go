@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"fleetcast/internal/testrun"
 )
 
 // deployment is where the files that install fleetcast are, seen from here.
@@ -40,6 +42,7 @@ func installUnits(t *testing.T) (units []string) {
 }
 
 func TestUnits(t *testing.T) {
+	testrun.OtherProcess(t)
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed")
@@ -88,6 +91,8 @@ func TestSocketUnitsNameTheirSockets(t *testing.T) {
 // TestImage does what the Dockerfile does, without Docker: it builds with the
 // same line, and runs the binary as another user where there is no other file.
 func TestImage(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can change the root directory")
 	}

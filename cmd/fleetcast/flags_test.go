@@ -66,6 +66,7 @@ func TestGatewayURL(t *testing.T) {
 		"ws://localhost:0/ws":      false,
 		"ws://localhost:99999/ws":  false,
 		"ws://localhost/ws#part":   false,
+		"ws://localhost/ws?a=\xff": false,
 	} {
 		if err := new(gatewayURL).UnmarshalText([]byte(text)); (err == nil) != good {
 			t.Errorf("%q: error %v", text, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // gatewayURL is the value of --url.
@@ -19,6 +21,8 @@ type gatewayURL string
 func (g *gatewayURL) UnmarshalText(text []byte) error {
 	u, err := url.ParseRequestURI(string(text))
 	switch {
+	case bytes.ContainsRune(text, utf8.RuneError): // the parser puts it where a flag is no UTF-8
+		return errNotText
 	case err != nil || u.Scheme != "ws" && u.Scheme != "wss":
 		return fmt.Errorf("%q is not a WebSocket URL; write for example ws://localhost:8080/ws", text)
 	case u.Hostname() == "":

@@ -38,6 +38,20 @@ func idles(t *testing.T, addr string) net.Conn {
 	return c
 }
 
+// floods reads what it gets and asks again.
+func floods(text string) attack {
+	return func(t *testing.T, addr string) net.Conn {
+		c := says(text)(t, addr)
+		go func() {
+			for err := error(nil); err == nil; {
+				_, err = io.WriteString(c, text)
+			}
+		}()
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		return c
+	}
+}
+
 const (
 	toLocalhost = " HTTP/1.1\r\nHost: localhost\r\n"
 	jsonBody    = "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -60,14 +74,16 @@ func TestLivenessUnderAttack(t *testing.T) {
 		"unread statistics":  says(strings.Repeat("GET /api/stats"+toLocalhost+"\r\n", 200)),
 		"long profiles":      says("GET /debug/pprof/heap?seconds=60" + toLocalhost + "\r\n"),
 		"profiles too long":  says(strings.Repeat("GET /debug/pprof/heap?seconds=100000"+toLocalhost+"\r\n", 200)),
+		"much health":        floods(strings.Repeat("GET /healthz"+toLocalhost+"\r\n", 100)),
+		"many lists":         floods(strings.Repeat("GET /api/channels"+toLocalhost+"\r\n", 10)),
 		"CPU profiles":       says("GET /debug/pprof/profile?seconds=60" + toLocalhost + "\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 * webport.Connections {
-				attack(t, admin)
+				defer attack(t, admin).Close()
 			}
 			for _, args := range [][]string{{"health"}, {"health", "--ready"}} {
-				h := startProcess(t, append(args, "--admin="+admin)...)
+				h := startProcess(t, append(args, "--admin="+admin, "--timeout=1m")...) // a busy machine is no attack
 				if code := h.exitCode(t); code != 0 {
 					t.Errorf("%v: exit code %d: %s", args, code, h.err)
 				}
@@ -82,6 +98,7 @@ func TestLivenessUnderAttack(t *testing.T) {
 // TestLivenessOfTheClientPort is asked while every place for other requests is
 // taken.
 func TestLivenessOfTheClientPort(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := startProcess(t, "--listen=localhost:0", "--publish=off", "--admin=off")
 	clients := p.out.await(t, `open in a browser +http://([^/\s]+)`)[1]
 	for name, attack := range map[string]attack{

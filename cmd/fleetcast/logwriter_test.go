@@ -30,6 +30,7 @@ func (g *gate) Write(p []byte) (int, error) {
 }
 
 func TestLogWriterNeverWaits(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := &gate{reached: make(chan struct{}), opened: make(chan struct{})}
 	w := newLogWriter(g, standardError, func(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) })
 	fmt.Fprintln(w, "first")
@@ -52,6 +53,7 @@ func TestLogWriterNeverWaits(t *testing.T) {
 // A standard error that nobody reads keeps neither clients waiting nor the
 // process from ending.
 func TestStuckStandardError(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -15,19 +15,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fleetcast/internal/testrun"
 )
 
 // asCommand makes the test binary behave as the command itself, for tests that
 // need a process of their own.
 const asCommand = "FLEETCAST_TEST_AS_COMMAND"
 
-const patience = 20 * time.Second
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 		return
 	}
+	testrun.Waiting()
 	os.Exit(m.Run())
 }
 
@@ -181,6 +185,7 @@ func TestCommandLine(t *testing.T) {
 		{"too many publishers", []string{free, "--max-publishers=1000000000"}, exitFailure, "--max-publishers is 1000000000, which leaves clients none"},
 		{"pattern with a comma", []string{free, "--client-publish=ok a,\x7f"}, exitUsage, `channel pattern "a,\x7f"`},
 		{"origin with a slash", []string{free, "--allow-origin=https://example.com/"}, exitUsage, "ends with a slash"},
+		{"URL not UTF-8", []string{"subscribe", "--url=ws://a\xff/ws", "news"}, exitUsage, "is not valid UTF-8"},
 		{"no URL", []string{"subscribe", "--url=localhost:8080", "news"}, exitUsage, "not a WebSocket URL"},
 		{"timeout of nothing", []string{"subscribe", "--timeout=0s", "news"}, exitUsage, "--timeout is 0s, must be from 1ms to 24h"},
 		{"listen off", []string{free, "--listen=off"}, exitUsage, "--listen cannot be off"},
@@ -362,6 +367,7 @@ func TestSignals(t *testing.T) {
 
 // Signals that come again do not cut clients, until they are one too many.
 func TestSignalsAgain(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const term, interrupt = syscall.SIGTERM, syscall.SIGINT
 	for _, test := range []struct {
 		name     string
@@ -414,6 +420,7 @@ func shutdownDelayed(t *testing.T, delay string, stop func(p *process, g *liveGa
 
 // For the shutdown delay a gateway only says that it is not ready.
 func TestShutdownDelay(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, stop := range map[string]func(p *process, g *liveGateway){
 		"signal": func(p *process, g *liveGateway) { p.signal(t, syscall.SIGTERM) },
 		"API": func(p *process, g *liveGateway) {
@@ -455,7 +462,8 @@ func TestShutdownDelay(t *testing.T) {
 			serves()
 			if name == "API" {
 				p.signal(t, syscall.SIGINT)
-				p.err.await(t, "signal=interrupt") // two that wait are one
+				// Two that wait are one. Go hands out SIGINT before a SIGTERM that waits.
+				p.err.await(t, "a signal to stop has come again")
 			}
 			p.signal(t, syscall.SIGINT)
 			if code := p.exitCode(t); code != exitFailure {

@@ -30,6 +30,7 @@ const (
 // traffic in a real browser. With -update it writes the pictures that the README
 // shows.
 func TestPictures(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "the pictures of the README")
 	browser := browserPage{t, ctx}
 	_, url, publish, admin := startGateway(t)

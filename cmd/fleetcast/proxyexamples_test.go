@@ -18,36 +18,46 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/gateway"
+	"fleetcast/internal/testrun"
 )
 
 // proxyExample is one example of docs/deploying.md and what runs it. A test gives
 // it the addresses of the proxy and of the gateway, and shorter times.
 type proxyExample struct {
 	program string
-	heading string // of the text before the example
-	config  string // around the example: its place, and twice a directory for files
-	module  string // a file that must be there
+	args    []string // of the program; %[1]s is its configuration file, %[2]s a directory
+	heading string   // of the text before the example
+	config  string   // around the example: its place, and twice a directory for files
+	module  string   // a file that must be there
+	noLimit bool     // the example has no time limit
 }
 
 var proxyExamples = map[string]proxyExample{
-	"nginx http": {"/usr/sbin/nginx", "nginx, `http`", `daemon off; pid %[2]s/pid; error_log stderr;
+	"nginx http": {program: "/usr/sbin/nginx", args: nginxArgs, heading: "nginx, `http`", config: `daemon off; pid %[2]s/pid; error_log stderr;
 events { worker_connections 256; }
 http {
 	access_log off;
 	client_body_temp_path %[2]s/body; proxy_temp_path %[2]s/proxy; fastcgi_temp_path %[2]s/f; uwsgi_temp_path %[2]s/u; scgi_temp_path %[2]s/s;
 	%[1]s
 }
-`, ""},
-	"nginx stream": {"/usr/sbin/nginx", "nginx, `stream`", `load_module ` + streamModule + `;
+`},
+	"nginx stream": {program: "/usr/sbin/nginx", args: nginxArgs, heading: "nginx, `stream`", config: `load_module ` + streamModule + `;
 daemon off; pid %[2]s/pid; error_log stderr;
 events { worker_connections 256; }
 stream {
 	%[1]s
 }
-`, streamModule},
-	"HAProxy http": {"/usr/sbin/haproxy", "HAProxy, mode http", "%[1]s# %[2]s\n", ""},
-	"HAProxy tcp":  {"/usr/sbin/haproxy", "HAProxy, mode tcp", "%[1]s# %[2]s\n", ""},
+`, module: streamModule},
+	"HAProxy http": {program: "/usr/sbin/haproxy", args: haproxyArgs, heading: "HAProxy, mode http", config: "%[1]s# %[2]s\n"},
+	"HAProxy tcp":  {program: "/usr/sbin/haproxy", args: haproxyArgs, heading: "HAProxy, mode tcp", config: "%[1]s# %[2]s\n"},
+	"Caddy": {program: "/usr/bin/caddy", args: []string{"run", "--adapter", "caddyfile", "--config", "%[1]s"}, heading: "Caddy",
+		config: "{\n\tadmin off\n\tstorage file_system %[2]s\n}\n%[1]s", noLimit: true},
 }
+
+var (
+	nginxArgs   = []string{"-c", "%[1]s", "-p", "%[2]s"}
+	haproxyArgs = []string{"-db", "-f", "%[1]s"}
+)
 
 const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
@@ -63,12 +73,13 @@ func TestProxyExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)\\*\\*([^*\n]+)\\*\\*, with `([^`]+)`:\n\n```\\w+\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != len(proxyExamples) || len(blocks) != strings.Count(string(text), "```nginx")+strings.Count(string(text), "```haproxy") {
+	if len(blocks) != len(proxyExamples) || len(blocks) != strings.Count(string(text), "```nginx")+strings.Count(string(text), "```haproxy")+strings.Count(string(text), "```caddy") {
 		t.Errorf("%d examples are found, %d are tested", len(blocks), len(proxyExamples))
 	}
 	for name, example := range proxyExamples {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			testrun.OtherProcess(t)
 			for _, file := range []string{example.program, example.module} {
 				if _, err := os.Stat(file); file != "" && err != nil {
 					t.Skipf("the example is not run: %v", err)
@@ -159,23 +170,28 @@ func (e proxyExample) start(t *testing.T, gatewayAt, config string) (at string) 
 	}
 	at = free.Addr().String()
 	free.Close()
+	host, port, _ := net.SplitHostPort(at)
 	for _, change := range [][2]string{{"10.0.0.5:8080", gatewayAt}, {"75s", proxyTime}} {
+		if e.noLimit && change[1] == proxyTime {
+			continue
+		}
 		if !strings.Contains(config, change[0]) {
 			t.Fatalf("the example has no %s", change[0])
 		}
 		config = strings.ReplaceAll(config, change[0], change[1])
 	}
-	config = strings.NewReplacer("listen 80;", "listen "+at+";", "bind :80\n", "bind "+at+"\n").Replace(config)
+	config = strings.NewReplacer("listen 80;", "listen "+at+";", "bind :80\n", "bind "+at+"\n", "\n:80 {", "\nhttp://:"+port+" {\n\tbind "+host).Replace(config)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "proxy.conf")
 	if err := os.WriteFile(file, fmt.Appendf(nil, e.config, config, dir), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-c", file, "-p", dir}
-	if filepath.Base(e.program) == "haproxy" {
-		args = []string{"-db", "-f", file}
+	var args []string
+	for _, arg := range e.args {
+		args = append(args, strings.NewReplacer("%[1]s", file, "%[2]s", dir).Replace(arg))
 	}
 	proxy := &process{cmd: exec.Command(e.program, args...), out: newOutput(), err: newOutput()}
+	proxy.cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir) // Caddy writes its configuration there
 	proxy.cmd.Stdout, proxy.cmd.Stderr = proxy.out, proxy.err
 	if err := proxy.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -21,7 +22,7 @@ type publishCommand struct {
 	Data    string        `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
 	To      string        `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
 	Text    bool          `help:"Take the data as plain text and publish it as a JSON string."`
-	Key     string        `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
+	Key     *string       `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
 	Quiet   bool          `short:"q" help:"Print nothing on success."`
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect, for the gateway to take an event, and to get the answer to the last (${default})."`
 }
@@ -33,6 +34,8 @@ const (
 	// publishBuffer has room for the request of such a line, also if --text
 	// has every byte of it escaped (\u001b).
 	publishBuffer = 6*maxInputLine + 4<<10
+	// minRateWait is the pause if the gateway does not say how long it is to be.
+	minRateWait = time.Millisecond
 	// publishCloseTimeout is short: all that matters has been answered before.
 	publishCloseTimeout = time.Second
 )
@@ -64,7 +67,7 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 	if err != nil {
 		return err
 	}
-	result, err := p.Publish(ctx, c.Channel, data, c.options()...)
+	result, err := c.publishInTurn(ctx, ctx, p, data)
 	if err != nil {
 		return c.withHint(c.outcome(err, "the event"), data)
 	}
@@ -72,6 +75,27 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d subscribers\n", result.Offset, result.Channel, result.Epoch, result.Subscribers)
 	}
 	return nil
+}
+
+// publishInTurn publishes an event, and waits and tries again when that is refused
+// because of the gateway's --publisher-rate, until ctx ends. try bounds all tries in
+// time, and ends the one under way.
+func (c *publishCommand) publishInTurn(ctx, try context.Context, p *publisher.Publisher, data []byte) (publisher.Result, error) {
+	for {
+		result, err := p.Publish(try, c.Channel, data, c.options()...)
+		var refusal *publisher.Error
+		if !errors.As(err, &refusal) || refusal.Code != publisher.CodeRateLimited {
+			return result, err
+		}
+		if deadline, ok := try.Deadline(); ok && time.Until(deadline) < refusal.RetryAfter {
+			return result, fmt.Errorf("%w, which is longer than --timeout (%v)", err, c.Timeout)
+		}
+		select {
+		case <-time.After(max(refusal.RetryAfter, minRateWait)):
+		case <-ctx.Done():
+			return result, err
+		}
+	}
 }
 
 // unknownOutcomeError says that an event left, and that nobody knows what became
@@ -99,7 +123,9 @@ func (c *publishCommand) outcome(err error, what string) error {
 
 // publishLines publishes line by line without waiting for each answer, until
 // the input or ctx ends. Events that are refused are reported as they become
-// known and do not stop the rest.
+// known and do not stop the rest; but those that come too fast for the gateway's
+// --publisher-rate are sent when it allows them, and end the rest if that takes
+// longer than the timeout.
 func (c *publishCommand) publishLines(ctx context.Context, p *publisher.Publisher, std streams) error {
 	sent, refused, err := c.sendLines(ctx, p, std)
 	// What was sent is waited for although ctx may have ended.
@@ -123,6 +149,7 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lines := readLines(ctx, std.in)
+	allowed := 0 // by the gateway's rate, before an answer has to be waited for
 	for number := 1; ; number++ {
 		var line inputLine
 		var more bool
@@ -143,15 +170,18 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 			data, err = c.data(line.text)
 		}
 		if err == nil {
-			err = c.send(ctx, p, data)
+			err = c.send(ctx, p, data, &allowed)
 		}
 		var refusal *publisher.Error
+		var unknown unknownOutcomeError
 		switch {
 		case err == nil:
 			sent++
+		case errors.As(err, &unknown):
+			return sent, refused, fmt.Errorf("line %d: %w", number, err)
 		case ctx.Err() != nil:
 			return sent, refused, nil
-		case errors.As(err, &refusal):
+		case errors.As(err, &refusal) && refusal.Code != publisher.CodeRateLimited:
 			refused++
 			fmt.Fprintf(std.err, "fleetcast publish: line %d: %v\n", number, c.withHint(err, data))
 		default:
@@ -161,8 +191,13 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 }
 
 // send hands an event over. It waits while the gateway does not take what was
-// handed over before, but not for ever.
-func (c *publishCommand) send(ctx context.Context, p *publisher.Publisher, data []byte) error {
+// handed over before, but not for ever. As many events as are allowed are sent
+// without waiting for an answer; the answer to the next one says how many more are.
+func (c *publishCommand) send(ctx context.Context, p *publisher.Publisher, data []byte, allowed *int) error {
+	if *allowed == 0 {
+		return c.sendInTurn(ctx, p, data, allowed)
+	}
+	*allowed--
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	err := p.Send(ctx, c.Channel, data, c.options()...)
@@ -170,6 +205,23 @@ func (c *publishCommand) send(ctx context.Context, p *publisher.Publisher, data 
 		return fmt.Errorf("the gateway at %s has taken nothing for %v: %w", c.To, c.Timeout, err)
 	}
 	return err
+}
+
+// sendInTurn publishes an event when the gateway's rate allows it, and learns how many
+// more it allows. The answer is waited for although ctx may have ended.
+func (c *publishCommand) sendInTurn(ctx context.Context, p *publisher.Publisher, data []byte, allowed *int) error {
+	try, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
+	defer cancel()
+	_, err := c.publishInTurn(ctx, try, p, data)
+	if err != nil {
+		return c.outcome(err, "this event")
+	}
+	left, limited := p.RateLeft()
+	if !limited {
+		left = math.MaxInt
+	}
+	*allowed = left
+	return nil
 }
 
 // inputLine is a line of the standard input, or what ended it too early.
@@ -235,10 +287,10 @@ func (c *publishCommand) withHint(err error, data []byte) error {
 
 // options are those of each event.
 func (c *publishCommand) options() []publisher.EventOption {
-	if c.Key == "" {
+	if c.Key == nil {
 		return nil
 	}
-	return []publisher.EventOption{publisher.WithKey(c.Key)}
+	return []publisher.EventOption{publisher.WithKey(*c.Key)}
 }
 
 // data turns what the user gave into an event's data.

@@ -29,6 +29,7 @@ func TestPublishLinesStopsInsideARead(t *testing.T) {
 
 // A gateway that never answers holds a stopped command for --timeout only.
 func TestPublishLinesStopsWaitingForAnswers(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func TestPublishLinesStopsWaitingForAnswers(t *testing.T) {
 	if code := c.wait(t); code != exitUnknown {
 		t.Errorf("exit code %d, want %d", code, exitUnknown)
 	}
-	c.err.await(t, "of 1 events")
+	c.err.await(t, "line 1: the gateway at .* did not answer within 200ms")
 }
 
 func TestPublishLongLines(t *testing.T) {
@@ -86,14 +87,90 @@ func TestPublishLongLines(t *testing.T) {
 	}
 }
 
-// A gateway that takes one event an hour.
+// A gateway that takes one event an hour: the second would have to wait too long.
 func TestPublishTooFast(t *testing.T) {
 	_, _, publish, _ := startGateway(t, "--publisher-rate=1/h")
 	c := start(t, strings.NewReader("1\n2\n3\n"), "publish", "--to="+publish, "news", "-")
 	if code := c.wait(t); code != exitFailure {
 		t.Errorf("exit code %d, want %d", code, exitFailure)
 	}
-	c.err.await(t, `2 events refused, 0 lost, first: sent event 2: rate_limited: too many events: at most 1 an hour; try again in (59m5|1h)`)
+	c.err.await(t, `line 2: publishing to channel "news": rate_limited: too many events: at most 1 an hour; try again in (59m5.*|1h.*), which is longer than --timeout \(10s\)`)
+}
+
+// Lines that come faster than the gateway's rate wait, and keep their order.
+func TestPublishWaitsForTheRate(t *testing.T) {
+	_, url, publish, _ := startGateway(t, "--publisher-rate=1000/s burst 50")
+	subscriber := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	var lines strings.Builder
+	for i := range 500 {
+		fmt.Fprintln(&lines, i)
+	}
+	c := start(t, strings.NewReader(lines.String()), "publish", "--to="+publish, "news", "-")
+	if code := c.wait(t); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.err)
+	}
+	subscriber.out.await(t, "\n499\n")
+	if got := subscriber.out.String(); got != lines.String() {
+		t.Errorf("subscribers got %.200q", got)
+	}
+	if got, want := c.err.String(), "published 500 events to news\n"; got != want {
+		t.Errorf("the command says %.200q, want %q", got, want)
+	}
+}
+
+// One event that comes too fast is sent again, once and after the time that the
+// gateway asks for.
+func TestPublishOneWaitsForTheRate(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	const pause = 30 * time.Millisecond
+	waited := make(chan time.Duration, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewScanner(conn)
+		in.Scan()
+		refused := time.Now()
+		fmt.Fprintf(conn, `{"id":1,"error":{"code":"rate_limited","message":"too many","retry_after_ms":%d}}`+"\n", pause.Milliseconds())
+		in.Scan()
+		waited <- time.Since(refused)
+		fmt.Fprintln(conn, `{"id":2,"results":[{"channel":"news","epoch":"e","offset":7,"subscribers":0}],"rate_left":0}`)
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	c := start(t, nil, "publish", "--to="+listener.Addr().String(), "news", "1")
+	if code := c.wait(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.err)
+	}
+	c.out.await(t, "offset 7 of news")
+	if took := <-waited; took < pause {
+		t.Errorf("it was sent again after %v, want %v", took, pause)
+	}
+}
+
+// What is empty where it may not be is a mistake of the command line.
+func TestPublishRefusesEmptyValues(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--key=", "news", "1"}, "--key is empty; leave it out"},
+		{[]string{"--key=", "news", "-"}, "--key is empty; leave it out"},
+		{[]string{"--to=", "news", "1"}, "--to is empty"},
+		{[]string{"", "1"}, "the channel is empty"},
+	} {
+		c := start(t, strings.NewReader("1\n"), append([]string{"publish"}, test.args...)...)
+		if code := c.wait(t); code != exitUsage {
+			t.Errorf("%q: exit code %d, want %d", test.args, code, exitUsage)
+		}
+		c.err.await(t, test.want)
+	}
 }
 
 func TestPublishHintsAtText(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"fleetcast/internal/testrun"
 )
 
 const readmePath = "../../README.md"
@@ -103,6 +105,8 @@ func missingProgram(line string) string {
 // TestReadmeModule builds the README's Go program as a module of its own, in the
 // way that the README says, and publishes with it.
 func TestReadmeModule(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

@@ -98,6 +98,9 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 func (s *server) run(ctx context.Context, received signals, r reloader, announce func()) error {
 	ended := make(chan struct{})
 	go func() { s.gateway.Run(); close(ended) }()
+	// Whoever reads that the gateway runs may ask it at once whether it is ready. Every
+	// loop answers here; an error means that the gateway is to stop already.
+	_, _ = s.gateway.Stats(ctx)
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
 	go s.notify.watch(watched, func(ctx context.Context) error {
@@ -160,14 +163,18 @@ func (s *server) leave(ended <-chan struct{}) {
 			return
 		}
 	}
-	s.drain(drain)
+	s.drain(drain, ended)
 }
 
-func (s *server) drain(timeout time.Duration) {
+// drain returns when the gateway has ended, and with it the last lines of what it
+// counted.
+func (s *server) drain(timeout time.Duration, ended <-chan struct{}) {
 	s.logger.Info("stopping: clients are told when to come back", "drain_timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := s.gateway.Drain(ctx); err != nil {
+	err := s.gateway.Drain(ctx)
+	<-ended
+	if err != nil {
 		s.logger.Warn("stopped before everyone was gone", "error", err)
 		return
 	}

@@ -107,6 +107,7 @@ func textOf(in *bufio.Reader) string {
 // comes before the answer, and waits for that, but not for ever (RFC 6455, 7.1.1 to
 // 7.1.4). It has one close frame only, also if the gateway's crosses it.
 func TestSubscribeStops(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprint(answers), func(t *testing.T) {
 			heard := make(chan string, 3)

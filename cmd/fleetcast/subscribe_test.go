@@ -17,6 +17,7 @@ import (
 )
 
 func TestSubscribePrintsOneLineAMessage(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const message = "{\"type\":\"event\",\r\n\"channel\":\"news\",\"offset\":1,\n\"data\":{\r\"a\" :\t\"b\\n\"}}"
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _, err := ws.UpgradeHTTP(r, w)
@@ -81,6 +82,7 @@ func TestSubscribeGivesUpOnAnHTTPRefusal(t *testing.T) {
 
 // The body of a refusal may never end; its status still counts.
 func TestSubscribeRefusalWithoutEnd(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +138,7 @@ func TestSubscribeWaitsAsTold(t *testing.T) {
 
 // The second attempt comes when the pause is over.
 func TestSubscribeReturnsAfterAPause(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	var refused atomic.Pointer[time.Time]
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := time.Now()

@@ -124,6 +124,15 @@ func (o *options) optionOf(field string) string {
 func (c *publishCommand) Validate() error {
 	var bad outOfRange
 	bad.timeout("--timeout", c.Timeout)
+	if c.Channel == "" {
+		bad.add("the channel is empty")
+	}
+	if c.Key != nil && *c.Key == "" {
+		bad.add("--key is empty; leave it out to publish without a key")
+	}
+	if c.To == "" {
+		bad.add("--to is empty; write for example localhost:8082")
+	}
 	return errors.Join(bad...)
 }
 

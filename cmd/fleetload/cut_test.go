@@ -11,26 +11,19 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/internal/testrun"
 	"fleetcast/loadtest"
 
 	"golang.org/x/sys/unix"
 )
 
-// buildAll builds the harness and the gateway.
-func buildAll(t *testing.T) (fleetload, fleetcast string) {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "fleetcast/cmd/fleetcast", "fleetcast/cmd/fleetload").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return filepath.Join(dir, "fleetload"), filepath.Join(dir, "fleetcast")
-}
-
 // A run that is cut short by a signal, by the time or by the end of the server says
 // what it has, that this is not all, and what was in flight. Events that the server
 // never took are not lost.
 func TestCutShort(t *testing.T) {
-	harness, gateway := buildAll(t)
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
+	harness, gateway := programs(t)
 	cases := map[string]struct {
 		line string
 		do   func(harness, server *os.Process) // once events flow
@@ -45,6 +38,15 @@ func TestCutShort(t *testing.T) {
 			func(r *loadtest.Result) bool {
 				return strings.HasPrefix(r.Incomplete, "interrupted by SIGTERM in phase events")
 			}},
+		// timeout(1) sends the signal to the process and to its group.
+		"SIGTERM twice at once": {"fanout --rate 200 --duration 1m", func(h, _ *os.Process) {
+			for range 2 {
+				h.Signal(unix.SIGTERM)
+				time.Sleep(time.Millisecond)
+			}
+		}, exitCut, func(r *loadtest.Result) bool {
+			return strings.HasPrefix(r.Incomplete, "interrupted by SIGTERM in phase events")
+		}},
 		"SIGINT, hung server": {"fanout --window 4 --events 8000000", func(h, s *os.Process) {
 			s.Signal(unix.SIGSTOP)
 			time.Sleep(100 * time.Millisecond)
@@ -57,6 +59,18 @@ func TestCutShort(t *testing.T) {
 		"server killed": {"fanout --rate 200 --duration 1m", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
 			func(r *loadtest.Result) bool {
 				return r.Incomplete != "" && r.Detail.Ended != "" && r.Detail.Disconnected == 10
+			}},
+		"server killed, slow": {"slow --rate 200 --duration 1m", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase baseline") && r.Detail.Disconnected == 10
+			}},
+		"server killed, storm": {"storm --witnesses 5 --calm 1m --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase before") && r.Detail.Disconnected == 15
+			}},
+		"server killed, churn": {"churn --churners 10 --duration 1m --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGKILL) }, exitFault,
+			func(r *loadtest.Result) bool {
+				return strings.HasPrefix(r.Incomplete, "the server ended all connections in phase events") && r.Detail.Ended != ""
 			}},
 		"server hangs": {"fanout --window 4 --events 8000000 --stall 200ms", func(_, s *os.Process) { s.Signal(unix.SIGSTOP) }, exitFault,
 			func(r *loadtest.Result) bool { return r.Detail.Ended != "" && r.Detail.NotTaken > 0 }},

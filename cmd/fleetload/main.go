@@ -27,6 +27,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
@@ -71,15 +72,19 @@ func main() {
 	os.Exit(run(untilSignal(), os.Args[1:], streams{os.Stdout, os.Stderr}))
 }
 
+// sameSignal is how soon after the first signal another one is the same wish: timeout(1)
+// and shells send it to the process and to its group.
+const sameSignal = 500 * time.Millisecond
+
 // untilSignal returns a context that the first SIGINT or SIGTERM ends; its cause
-// names the signal. A second one ends the process at once.
+// names the signal. A later one ends the process at once.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	go func() {
 		caught := <-signals
-		signal.Stop(signals)
+		time.AfterFunc(sameSignal, func() { signal.Stop(signals) })
 		cancel(fmt.Errorf("interrupted by %s", unix.SignalName(caught.(unix.Signal))))
 	}()
 	return ctx

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"fleetcast/cmd/internal/stdio"
+	"fleetcast/gateway"
 )
 
 // Command lines that cannot be run end with status 2 and say why; nobody
@@ -20,10 +22,10 @@ func TestCommandLine(t *testing.T) {
 		exit int
 		want string
 	}{
-		"fanout --clients 2 --channels 2 --payload 100 --events 5 --window 2 --pid=-1 --json" + nobody: {exitFault, ""},
-		"fanout --rate 100 --duration 3s --profile raw" + nobody:                                       {exitFault, ""},
-		"connect --clients 2 --hold 1ms" + nobody:                                                      {exitFault, ""},
-		"echo --clients 2 --messages 2" + nobody:                                                       {exitFault, ""},
+		"fanout --clients 2 --channels 2 --payload 100 --events 5 --window 2 --pid=-1 --json" + nobody: {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
+		"fanout --rate 100 --duration 3s --profile raw" + nobody:                                       {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
+		"connect --clients 2 --hold 1ms" + nobody:                                                      {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
+		"echo --clients 2 --messages 2" + nobody:                                                       {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
 		"fanout --help":                                                                                {0, ""},
 		"fanout --clients 0":                                                                           {exitFailed, "must be at least 1"},
 		"fanout --profile other":                                                                       {exitFailed, `there is no profile "other"`},
@@ -67,7 +69,14 @@ func TestCommandLine(t *testing.T) {
 // A result that cannot be written is told, and one that nobody reads ends the
 // run quietly; the report is written all the same.
 func TestResultsThatCannotBeWritten(t *testing.T) {
-	const connect = "connect --clients 2 --hold 1ms --url ws://127.0.0.1:1/ws --pid=-1 -q"
+	g, err := gateway.New(gateway.DefaultConfig(10), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	go func() { g.Run(); close(stopped) }()
+	defer func() { g.Close(); <-stopped }()
+	connect := "connect --clients 2 --hold 1ms --pid=-1 -q --url ws://" + g.ClientAddrs()[0].String() + gateway.Path
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skipf("this machine has no /dev/full: %v", err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/internal/testrun"
 	"fleetcast/loadtest"
 )
 
@@ -63,7 +64,9 @@ http {
 // Through a proxy the result says that the cost is the proxy's, and how to name the
 // server; if that is named, it is the one that is measured.
 func TestThroughAProxy(t *testing.T) {
-	_, gateway := buildAll(t)
+	t.Parallel() // it waits most of the time
+	testrun.OtherProcess(t)
+	_, gateway := programs(t)
 	server, url, publish := startServer(t, gateway)
 	proxy := startNginx(t, strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/ws"))
 	measure := func(more ...string) *loadtest.Result {

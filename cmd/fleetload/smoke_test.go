@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,10 +21,8 @@ const exact = "lost=0,duplicated=0,reordered=0,corrupted=0,unexpected=0,disconne
 // The scenarios that make it hard for a server, small, against the gateway's
 // binary: order and completeness hold, however busy the machine is.
 func TestSmoke(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "fleetcast")
-	if out, err := exec.Command("go", "build", "-o", binary, "fleetcast/cmd/fleetcast").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	t.Parallel() // it waits most of the time
+	_, binary := programs(t)
 	const cutOff = "slow, cut off"
 	lines := map[string]string{
 		"slow":                  "slow --clients 50 --share 0.2 --rate 100 --duration 500ms --stalls 2 --expect cut_off=0," + exact,

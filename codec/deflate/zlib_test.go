@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"fleetcast/codec/deflate"
+	"fleetcast/internal/testrun"
 )
 
 // zlibScript inflates payloads with Python's zlib, byte for byte, so that zlib has
@@ -22,6 +23,7 @@ var zlibScript string
 // window of that size (RFC 7692, 7.2.1): zlib refuses a reference to what is
 // further back.
 func TestWindowsOfZlib(t *testing.T) {
+	testrun.OtherProcess(t)
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("python3 is not installed: windows are not tested with zlib")

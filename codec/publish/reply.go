@@ -42,6 +42,14 @@ func AppendResult[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, su
 // AppendResultsEnd appends the end of the answer.
 func AppendResultsEnd(dst []byte) []byte { return append(dst, "]}\n"...) }
 
+// AppendResultsEndRate is AppendResultsEnd for a publisher with a rate: left is how many events
+// the rate allows it at once from now on.
+func AppendResultsEndRate(dst []byte, left int) []byte {
+	dst = append(dst, `],"rate_left":`...)
+	dst = strconv.AppendInt(dst, int64(left), 10)
+	return append(dst, "}\n"...)
+}
+
 // Result is the outcome for one channel of a request.
 type Result struct {
 	Channel     []byte

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"net/http"
 
 	"fleetcast/codec/deflate"
@@ -23,6 +24,9 @@ type Upgrader struct {
 	// is nil if the request has no Origin field; both lie in the head. nil
 	// stands for [SameOrigin].
 	CheckOrigin func(origin, host []byte) bool
+	// ForbiddenOrigin refuses pages that may not connect. nil stands for a refusal
+	// that says what is wrong, but not where to allow the origin.
+	ForbiddenOrigin *HandshakeError
 	// CheckHost decides whether requests for host, a port included if the client
 	// gave one, are answered here, whatever their path. It is not asked if the
 	// request names no host, as HTTP/1.0 allows. nil accepts every host.
@@ -106,7 +110,7 @@ func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 
 	hs = Handshake{Host: host, Origin: q.origin, Query: query}
 	if !u.allows(q, hs.Host) {
-		return hs, errForbiddenOrigin
+		return hs, cmp.Or(u.ForbiddenOrigin, errForbiddenOrigin)
 	}
 	if q.offered < len(u.Subprotocols) {
 		hs.Subprotocol = u.Subprotocols[q.offered]

@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // startGateway runs a gateway until the test ends and returns it with the
 // address of its admin port.

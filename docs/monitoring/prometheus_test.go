@@ -39,7 +39,7 @@ func TestPromtool(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", "rules", "--lint=all", "--lint-fatal", "alerts.yaml"},
 		{"check", "config", "prometheus.yaml"},
-		{"test", "rules", "alerts_test.yaml"},
+		{"test", "rules", "alerts_test.yaml", "alerts_day_test.yaml"},
 	} {
 		t.Run(strings.Join(args[:2], " "), func(t *testing.T) {
 			if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {

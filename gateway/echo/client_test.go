@@ -65,7 +65,7 @@ func dial(tb testing.TB, server *echo.Server) *rawClient {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return &rawClient{tb, conn.(*net.TCPConn), bufio.NewReader(conn)}
 }
 

@@ -180,7 +180,7 @@ func TestShutdownResetsAStuckPeer(t *testing.T) {
 	if _, err := c.in.Peek(1); err != nil { // the echo is under way
 		t.Fatal(err)
 	}
-	if err := <-shutdown(server, 5*time.Second); err != nil {
+	if err := <-shutdown(server, time.Minute); err != nil {
 		t.Error(err)
 	}
 	if _, err := io.Copy(io.Discard, c.in); !errors.Is(err, syscall.ECONNRESET) {
@@ -200,7 +200,7 @@ func TestShutdown(t *testing.T) {
 	early.send([]byte("GET / HTTP/1.1\r\n"))
 	time.Sleep(50 * time.Millisecond)
 
-	result := shutdown(server, 5*time.Second)
+	result := shutdown(server, time.Minute)
 	for _, c := range clients {
 		c.expectClose(ws.StatusGoingAway)
 		c.send(rawClose(1001))
@@ -270,7 +270,7 @@ func TestStalledReaderIsPushedBack(t *testing.T) {
 		}
 	}
 	t.Logf("pushed back after %d KiB", sent*size>>10)
-	_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
 	go func() { _, _ = c.Write(rest) }()
 	for i := range sent {
 		binary.BigEndian.PutUint32(message, uint32(i))

@@ -54,7 +54,7 @@ func run(t *testing.T, exchanges []exchange) {
 		for delivery, deliver := range deliveries {
 			t.Run(e.name+" "+delivery, func(t *testing.T) {
 				c := connect(t, server)
-				c.SetDeadline(time.Now().Add(20 * time.Second)) // the machine may be busy
+				c.SetDeadline(time.Now().Add(time.Minute)) // the machine may be busy
 				deliver(c, e.sends)
 				c.hears(e)
 				c.Close()

@@ -207,7 +207,7 @@ func TestPipelinedSizesComeInOrder(t *testing.T) {
 			stream = append(stream, masked(op, string(payload))...)
 		}
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second)) // these are many bytes for the race detector
+	_ = c.SetDeadline(time.Now().Add(time.Minute)) // these are many bytes for the race detector
 	go func() { _, _ = io.Copy(c.TCPConn, bytes.NewReader(stream)) }()
 	for _, m := range messages {
 		c.expect(m.op, m.payload)

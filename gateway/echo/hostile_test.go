@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // descriptors is the number of descriptors that this process has open.
 func descriptors(tb testing.TB) int {

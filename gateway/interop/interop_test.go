@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a client waits for what must happen.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // options are how a client connects. Scripts get them as JSON.
 type options struct {
@@ -188,6 +188,7 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) *gatewayServer {
 
 // Each client subscribes, gets an event, pings and closes.
 func TestGateway(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := startGateway(t)
 	publish, err := publisher.Dial(t.Context(), s.PublishAddrs()[0].String())
 	if err != nil {
@@ -235,6 +236,7 @@ func TestGateway(t *testing.T) {
 
 // Each client gets back what it sends to the echo server.
 func TestEcho(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := &server{path: "/any/path"}
 	config := echo.Config{Loops: 1}
 	config.Listen, s.six = addresses()

@@ -24,6 +24,7 @@ var readers = map[string][]string{
 // TestReadersReadTheDeepestEvent has the deepest event that the gateway takes read by others, as it reaches
 // a client. jsonscan.MaxDepth is the deepest that all of them read.
 func TestReadersReadTheDeepestEvent(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := startGateway(t)
 	publish, err := publisher.Dial(t.Context(), s.PublishAddrs()[0].String())
 	if err != nil {

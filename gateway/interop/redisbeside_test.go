@@ -20,14 +20,17 @@ import (
 var connectSequences = map[string][]string{
 	"Lettuce, RESP3": {"HELLO 3 AUTH default secret SETNAME me", "CLIENT SETINFO lib-name Lettuce", "CLIENT SETINFO lib-ver 6.5.0",
 		"CLIENT MAINT_NOTIFICATIONS on moving-endpoint-type internal-ip"},
-	"Lettuce, RESP2": {"AUTH default secret", "CLIENT SETNAME me", "CLIENT SETINFO lib-name Lettuce", "CLIENT SETINFO lib-ver 6.5.0"},
-	"Jedis":          {"AUTH default secret", "CLIENT SETNAME me", "CLIENT SETINFO lib-name jedis(spring-data-redis_v3.4.0)", "CLIENT SETINFO lib-ver 5.2.0"},
-	"Jedis, RESP3":   {"HELLO 3 AUTH default secret", "CLIENT SETINFO lib-name jedis", "CLIENT SETINFO lib-ver 5.2.0"},
+	"Lettuce, no password":        {"HELLO 3 SETNAME me", "SELECT 1", "READONLY", "CLIENT SETINFO lib-name Lettuce", "CLIENT SETINFO lib-ver 6.5.0"},
+	"Lettuce, RESP2, no password": {"PING", "CLIENT SETNAME me", "CLIENT SETINFO lib-name Lettuce", "CLIENT SETINFO lib-ver 6.5.0"},
+	"Lettuce, RESP2":              {"AUTH default secret", "CLIENT SETNAME me", "CLIENT SETINFO lib-name Lettuce", "CLIENT SETINFO lib-ver 6.5.0"},
+	"Jedis":                       {"AUTH default secret", "CLIENT SETNAME me", "CLIENT SETINFO lib-name jedis(spring-data-redis_v3.4.0)", "CLIENT SETINFO lib-ver 5.2.0"},
+	"Jedis, RESP3, no user":       {"HELLO 3", "SELECT 1", "CLIENT SETNAME me", "CLIENT SETINFO LIB-NAME jedis", "CLIENT SETINFO LIB-VER 5.2.0"},
+	"Jedis, RESP3":                {"HELLO 3 AUTH default secret SETNAME me", "SELECT 1", "CLIENT SETINFO lib-name jedis", "CLIENT SETINFO lib-ver 5.2.0"},
 	"StackExchange.Redis": {"AUTH default secret", "CLIENT SETNAME me", "CLIENT SETINFO lib-name SE.Redis", "CLIENT SETINFO lib-ver 2.8.0", "CLIENT ID",
 		"CONFIG GET timeout", "CONFIG GET slave-read-only", "CONFIG GET databases", "INFO replication", "INFO server", "CLUSTER NODES", "ECHO 0123456789abcdef"},
 	"StackExchange.Redis, RESP3": {"HELLO 3 AUTH default secret SETNAME me", "CLIENT ID", "CONFIG GET timeout", "INFO replication", "CLUSTER NODES", "ECHO 0123"},
-	"redis-rs":                   {"AUTH default secret", "CLIENT SETINFO LIB-NAME redis-rs", "CLIENT SETINFO LIB-VER 0.27.0", "SELECT 0"},
-	"redis-rs, RESP3":            {"HELLO 3 AUTH default secret", "CLIENT SETINFO LIB-NAME redis-rs", "CLIENT SETINFO LIB-VER 0.27.0"},
+	"redis-rs":                   {"AUTH default secret", "SELECT 1", "CLIENT SETINFO LIB-NAME redis-rs", "CLIENT SETINFO LIB-VER 0.27.0"},
+	"redis-rs, RESP3":            {"HELLO 3 AUTH default secret", "SELECT 1", "CLIENT SETINFO LIB-NAME redis-rs", "CLIENT SETINFO LIB-VER 0.27.0", "CLIENT TRACKING ON OPTIN"},
 }
 
 // TestConnectSequences answers an error where Redis does and nowhere else, and then takes an event.
@@ -69,6 +72,7 @@ func TestBesideRedis(t *testing.T) {
 		"MULTI|SELECT 0|PING|PUBLISH a 1|ECHO x|HELLO 3|CLIENT SETNAME x|CLIENT GETNAME|AUTH default x|UNWATCH|EXEC",
 		"EXEC|DISCARD|DISCARD x|MULTI x|WATCH|WATCH a b|UNWATCH|UNWATCH x|MULTI|WATCH a|EXEC",
 		"MULTI|PUBLISH a|PUBLISH a 1|EXEC|MULTI|NOSUCH a|DISCARD|MULTI|PUBLISH a b|RESET|EXEC|MULTI|CLIENT foo|EXEC|MULTI|CLIENT TRACKING|EXEC|MULTI|AUTH a b c|EXEC",
+		"SELECT 15|PUBLISH a 1|SELECT 16|SELECT -1|SELECT|CONFIG GET databases|HELLO 3|CONFIG GET databases",
 		"CLIENT REPLY x|CLIENT REPLY ON|CLIENT REPLY|PING|SELECT x|ECHO|PING a b",
 	} {
 		t.Run(strings.ReplaceAll(conversation[:min(len(conversation), 30)], "|", ", "), func(t *testing.T) {

@@ -57,6 +57,7 @@ var redisLibraries = map[string]redisLibrary{
 }
 
 func TestRedisLibraries(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for name, library := range redisLibraries {
 		t.Run(name, func(t *testing.T) {
 			cmd := library.command(t, filepath.Join("testdata/redis", library.file))

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,12 @@ func (a *Account) Admit(rate *EventRate, events int, n int64, now time.Duration)
 	return nil, true
 }
 
+// RateLeft is how many events the rate that was taken from last allows one after the
+// other at this moment; limited tells whether there is one.
+func (a *Account) RateLeft(now time.Duration) (left int, limited bool) {
+	return a.by.left(a.due, now), a.by.Interval > 0
+}
+
 // Give returns n bytes.
 func (a *Account) Give(n int64) {
 	a.InUse.Add(-n)
@@ -98,14 +105,17 @@ func (a *Account) ready() bool { return a.InUse.Load() <= a.Credits.share.Load()
 
 // Starved are the connections of one loop that wait for credit.
 type Starved struct {
-	Loop  *poller.Loop
-	Queue []starvation
-	fed   atomic.Bool // set by givers: some of the queue may go on
+	Loop    *poller.Loop
+	Samples *stats.Samples // of the loop
+	Queue   []starvation
+	waited  time.Duration // by those that went on, each on its own
+	fed     atomic.Bool   // set by givers: some of the queue may go on
 }
 
 // starver is a connection that waits.
 type starver interface {
 	Resume()
+	Identity() []slog.Attr
 }
 
 // starvation is a connection that waits and the account that it waits for, which
@@ -113,11 +123,12 @@ type starver interface {
 type starvation struct {
 	starver starver
 	account *Account
+	since   time.Duration // the loops' clock
 }
 
 // Add lets s wait for a, behind those that wait already.
 func (st *Starved) Add(s starver, a *Account) {
-	st.Queue = append(st.Queue, starvation{s, a})
+	st.Queue = append(st.Queue, starvation{s, a, poller.Now()})
 	if !a.await() {
 		st.fed.Store(true) // credit came meanwhile
 	}
@@ -147,11 +158,38 @@ func (st *Starved) Resume() {
 			st.Queue = append(st.Queue, s)
 			continue
 		}
-		s.starver.Resume()
+		st.goesOn(s)
 		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
 			st.Queue = append(slices.Clone(rest), st.Queue...)
 			st.fed.Store(true) // of them, nobody has looked
 			return
 		}
+	}
+}
+
+// goesOn lets one go on, and counts how long it has waited.
+func (st *Starved) goesOn(s starvation) {
+	st.waited += poller.Now() - s.since
+	st.sample(s)
+	s.starver.Resume()
+}
+
+// WaitedBy is for how long connections have waited until now, those that still
+// wait included.
+func (st *Starved) WaitedBy(now time.Duration) time.Duration {
+	sum := st.waited
+	for _, s := range st.Queue {
+		sum += now - s.since
+	}
+	if len(st.Queue) > 0 {
+		st.sample(st.Queue[0])
+	}
+	return sum
+}
+
+// sample keeps one that waits as a sample of all.
+func (st *Starved) sample(s starvation) {
+	if key := (stats.IncidentKey{Metric: stats.CreditWaits}); st.Samples.Wants(key) {
+		st.Samples.Keep(key, s.starver.Identity()...)
 	}
 }

@@ -1,12 +1,14 @@
 package limits
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
 
@@ -142,6 +144,8 @@ type modelEvent struct {
 	cost int64
 }
 
+func (p *modelPublisher) Identity() []slog.Attr { return nil }
+
 func (p *modelPublisher) Resume() {
 	for ; p.left > 0; p.left-- {
 		cost := p.random.Int64N(300) + 1
@@ -186,7 +190,7 @@ func starveOnLoops(t *testing.T, budget, limit int64) {
 		if m.loop, err = poller.NewLoop(m, poller.LoopConfig{}); err != nil {
 			t.Fatal(err)
 		}
-		m.starved.Loop = m.loop
+		m.starved.Loop, m.starved.Samples = m.loop, new(stats.Samples)
 		models = append(models, m)
 	}
 	give := make(chan modelEvent, loops*publishers*events)

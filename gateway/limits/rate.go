@@ -63,7 +63,19 @@ func (b Bucket) take(due *time.Duration, n int, now time.Duration) (wait time.Du
 	return wait
 }
 
-// TakeShared is take for a number that many goroutines share.
+// left is how many could be taken one after the other at this moment.
+func (b Bucket) left(due, now time.Duration) int {
+	if b.Interval == 0 {
+		return math.MaxInt
+	}
+	ahead := b.tolerance - max(due-now, 0)
+	if ahead < 0 {
+		return 0
+	}
+	return int(ahead/b.Interval) + 1
+}
+
+// TakeShared is Take for a number that many goroutines share.
 func (b Bucket) TakeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
 	if b.Interval == 0 {
 		return 0

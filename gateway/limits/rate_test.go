@@ -52,6 +52,27 @@ func TestBucketKeepsRate(t *testing.T) {
 	}
 }
 
+// TestBucketTellsWhatIsLeft checks that as many can be taken as are said to be left,
+// and no more.
+func TestBucketTellsWhatIsLeft(t *testing.T) {
+	b := NewBucket(Rate{PerSecond: 300, Burst: 7})
+	var due time.Duration
+	for now := time.Duration(0); now < 100*time.Millisecond; now += 1237 * time.Microsecond {
+		if now%5 == 0 {
+			b.take(&due, 1, now)
+		}
+		then := due
+		for left := b.left(due, now); left > 0; left-- {
+			if b.take(&then, 1, now) != 0 {
+				t.Fatalf("at %v with due %v: %d of what is left cannot be taken", now, due, left)
+			}
+		}
+		if b.take(&then, 1, now) == 0 {
+			t.Fatalf("at %v with due %v: more can be taken than is left", now, due)
+		}
+	}
+}
+
 func TestBucketWithoutBound(t *testing.T) {
 	b := NewBucket(Rate{})
 	var due time.Duration

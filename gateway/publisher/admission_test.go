@@ -32,7 +32,7 @@ func acquireLater(t *testing.T, p *Publisher, out chan<- admitted, name string, 
 		}
 		out <- admitted{name, l, err}
 	}()
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		p.mu.Lock()
 		n := p.waiters.Len()
 		p.mu.Unlock()
@@ -50,7 +50,7 @@ func take(t *testing.T, out <-chan admitted) admitted {
 	select {
 	case a := <-out:
 		return a
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nobody was admitted")
 		panic("unreachable")
 	}

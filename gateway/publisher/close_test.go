@@ -118,7 +118,7 @@ func TestCloseIsBoundedAgainstAStalledGateway(t *testing.T) {
 	if err := p.Close(); !errors.As(err, &flush) || flush.Lost == 0 {
 		t.Errorf("Close: %v, want losses", err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 }

@@ -48,6 +48,7 @@ type link struct {
 	sendsBase uint64 // ordinal of the last Send before this link
 	answered  uint64 // requests with an id that were answered
 	settled   uint64 // number of the last line that the gateway surely handled
+	rateLeft  int    // by the last reply, or -1
 
 	// Owned by the reply callback, which netpoll never runs twice at a time.
 	partial []byte // of a reply whose newline has not come
@@ -66,7 +67,7 @@ type link struct {
 
 func newLink(p *Publisher, conn netpoll.Connection) *link {
 	l := &link{
-		p: p, conn: conn, opened: time.Now(),
+		p: p, conn: conn, opened: time.Now(), rateLeft: -1,
 		wake: make(chan struct{}, 1), broken: make(chan struct{}),
 		pending: []byte(greeting),
 	}
@@ -301,6 +302,12 @@ func (l *link) handle(line []byte) error {
 	l.inFlight.pop()
 	l.answered++
 	l.settled = head.line
+	switch {
+	case r.RateLeft != nil:
+		l.rateLeft = max(*r.RateLeft, 0)
+	case len(r.Results) > 0:
+		l.rateLeft = -1
+	}
 	l.p.admit()
 	return nil
 }

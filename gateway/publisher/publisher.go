@@ -93,6 +93,21 @@ func (p *Publisher) State() State {
 	return p.state
 }
 
+// RateLeft returns how many events the gateway's --publisher-rate allowed this
+// connection at once when it answered the last Publish or PublishMany. Each channel
+// of an event counts, and what was sent afterwards is not taken off. limited is
+// false if there is no such rate, or none is known of this connection yet. Who
+// sends no more than that before the next Publish is not refused with
+// [CodeRateLimited], and so keeps the order of events.
+func (p *Publisher) RateLeft() (events int, limited bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil || p.link.rateLeft < 0 {
+		return 0, false
+	}
+	return p.link.rateLeft, true
+}
+
 // setState is the one place where the state changes. cause may be nil.
 // Publisher.mu is held.
 func (p *Publisher) setState(s State, cause error) {

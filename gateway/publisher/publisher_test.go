@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -142,6 +143,30 @@ func TestPublishIsToldWhenToTryAgain(t *testing.T) {
 		var refused *publisher.Error
 		if !errors.As(err, &refused) || refused.Code != publisher.CodeRateLimited || refused.RetryAfter != want.after || refused.Error() != want.words {
 			t.Errorf("%s ms: error %v", text, err)
+		}
+	}
+}
+
+// TestRateLeft follows what the gateway says of its rate.
+func TestRateLeft(t *testing.T) {
+	var left atomic.Value
+	g := newGateway(t, func(g *gateway) {
+		g.answer = func(r request) (string, bool) {
+			return fmt.Sprintf(`{"id":%d,"results":%s%s}`+"\n", *r.ID, g.sequence([]string{*r.Channel}), left.Load()), true
+		}
+	})
+	p := dial(t, g, publisher.Config{})
+	for _, test := range []struct {
+		text    string
+		left    int
+		limited bool
+	}{{"", 0, false}, {`,"rate_left":7`, 7, true}, {`,"rate_left":0`, 0, true}, {"", 0, false}} {
+		left.Store(test.text)
+		if _, err := p.Publish(testContext(t), "news", []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+		if got, limited := p.RateLeft(); got != test.left || limited != test.limited {
+			t.Errorf("after %q: %d left, limited: %v", test.text, got, limited)
 		}
 	}
 }

@@ -136,6 +136,8 @@ type reply struct {
 	Line    uint64       `json:"line"`
 	Results []wireResult `json:"results"`
 	Error   wireError    `json:"error"`
+	// RateLeft is there if the gateway bounds the rate of this connection.
+	RateLeft *int `json:"rate_left"`
 }
 
 type wireResult struct {

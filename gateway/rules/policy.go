@@ -19,6 +19,8 @@ const (
 	// SlowConflate keeps of those that wait the newest one for each key, and the
 	// newest one without a key, however long they wait; the others are dropped, and so
 	// are the oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
+	// Of a key whose values have been replaced for half a second, an older one is kept
+	// besides, so that it leaves in its turn; those take as much again, at most.
 	SlowConflate
 	slowPolicyCount
 )

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 
 	"fleetcast/codec/websocket"
@@ -65,4 +66,11 @@ func (p originPattern) matches(origin []byte) bool {
 	}
 	name, ok := websocket.HostName(labels)
 	return ok && len(name) == len(labels) && name[0] != '.' && name[0] != '['
+}
+
+// errForbiddenOrigin refuses pages of an origin that nobody has allowed.
+var errForbiddenOrigin = &websocket.HandshakeError{
+	Status: http.StatusForbidden, Reason: websocket.ReasonForbiddenOrigin,
+	Message: "pages of this origin may not connect; the Origin must be that of the host that is connected to, " +
+		"or start the gateway with --allow-origin and this origin",
 }

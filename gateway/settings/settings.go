@@ -21,6 +21,7 @@ type Settings struct {
 	Config      Config
 	Readers     [inboundCount]websocket.ReaderConfig
 	Upgrader    websocket.Upgrader
+	Contextless websocket.Upgrader // the same for clients that may have no context
 	Hosts       hosts
 	Compression *stream.Compression
 	Rules       *rules.Table
@@ -73,6 +74,7 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 			s.Upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))
 		}
 	}
+	s.withoutContext()
 	return s
 }
 
@@ -110,10 +112,11 @@ func (c *Config) WithLive(next *Config) Config {
 func newUpgrader(allowed []string) websocket.Upgrader {
 	from := newOrigins(allowed)
 	return websocket.Upgrader{
-		Path:         Path,
-		Subprotocols: []string{subprotocol},
-		CheckOrigin:  from.allow,
-		KeepsContext: keepsContext,
+		Path:            Path,
+		Subprotocols:    []string{subprotocol},
+		CheckOrigin:     from.allow,
+		ForbiddenOrigin: errForbiddenOrigin,
+		KeepsContext:    keepsContext,
 	}
 }
 
@@ -153,3 +156,19 @@ const Path = "/ws"
 
 // subprotocol is the client protocol's name in the handshake.
 const subprotocol = "fleetcast.v1"
+
+// ContextBytes is the size of the window of i, 0 if there is no context.
+func (i Inbound) ContextBytes() int64 {
+	if i.contextBits() == 0 {
+		return 0
+	}
+	return 1 << i.contextBits()
+}
+
+// withoutContext is s's answer to handshakes when there is no room for contexts.
+func (s *Settings) withoutContext() {
+	s.Contextless = s.Upgrader
+	if s.Upgrader.Deflate != nil {
+		s.Contextless.Deflate = new(deflate.Policy)
+	}
+}

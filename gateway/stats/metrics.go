@@ -1,7 +1,9 @@
 package stats
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"sync"
 )
 
@@ -16,11 +18,11 @@ const (
 
 // Metric is one figure of a [Gateway] as it is exported.
 type Metric struct {
-	Name  string // without the prefix
-	Help  string
-	Kind  Kind
-	Label string // the name of its label; empty if it is one series
-	index []int  // of the field
+	Name   string // without the prefix
+	Help   string
+	Kind   Kind
+	Label  string  // the name of its label; empty if it is one series
+	fields [][]int // indexes of the fields that it sums
 }
 
 // Metrics are all metrics, in the order of their fields. They are not to be changed.
@@ -36,7 +38,13 @@ func appendMetrics(to []Metric, of reflect.Type, index []int) []Metric {
 		name, exported := field.Tag.Lookup("metric")
 		switch {
 		case exported:
-			to = append(to, Metric{Name: name, Help: field.Tag.Get("help"), Label: field.Tag.Get("label"), Kind: kindOf(field.Type), index: at})
+			i := slices.IndexFunc(to, func(m Metric) bool { return m.Name == name })
+			if i < 0 {
+				i = len(to)
+				to = append(to, Metric{Name: name, Label: field.Tag.Get("label"), Kind: kindOf(field.Type)})
+			}
+			to[i].Help = cmp.Or(to[i].Help, field.Tag.Get("help"))
+			to[i].fields = append(to[i].fields, at)
 		case field.Type.Kind() == reflect.Struct && field.IsExported():
 			to = appendMetrics(to, field.Type, at)
 		}
@@ -48,7 +56,7 @@ func kindOf(t reflect.Type) Kind {
 	switch {
 	case t == reflect.TypeFor[Histogram]():
 		return Times
-	case t.Kind() == reflect.Map, t.Kind() == reflect.Uint64:
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Uint64, t.Kind() == reflect.Float64:
 		return Counter
 	}
 	return Gauge
@@ -56,26 +64,35 @@ func kindOf(t reflect.Type) Kind {
 
 // Value is the metric's value in g; of a list, how many entries it has. The metric
 // has no label and is no histogram.
-func (m *Metric) Value(g *Gateway) float64 {
-	switch field := m.of(g); field.Kind() {
-	case reflect.Slice:
-		return float64(field.Len())
-	case reflect.Uint64:
-		return float64(field.Uint())
-	default:
-		return float64(field.Int())
+func (m *Metric) Value(g *Gateway) (sum float64) {
+	for _, index := range m.fields {
+		switch field := fieldOf(g, index); field.Kind() {
+		case reflect.Slice:
+			sum += float64(field.Len())
+		case reflect.Uint64:
+			sum += float64(field.Uint())
+		case reflect.Float64:
+			sum += field.Float()
+		default:
+			sum += float64(field.Int())
+		}
 	}
+	return sum
 }
 
 // Values are the values of a metric with a label.
 func (m *Metric) Values(g *Gateway) map[string]uint64 {
-	return m.of(g).Interface().(map[string]uint64)
+	return fieldOf(g, m.fields[0]).Interface().(map[string]uint64)
 }
 
 // Histogram is the value of a metric of the kind Times.
-func (m *Metric) Histogram(g *Gateway) *Histogram { return m.of(g).Addr().Interface().(*Histogram) }
+func (m *Metric) Histogram(g *Gateway) *Histogram {
+	return fieldOf(g, m.fields[0]).Addr().Interface().(*Histogram)
+}
 
-func (m *Metric) of(g *Gateway) reflect.Value { return reflect.ValueOf(g).Elem().FieldByIndex(m.index) }
+func fieldOf(g *Gateway, index []int) reflect.Value {
+	return reflect.ValueOf(g).Elem().FieldByIndex(index)
+}
 
 // add adds the fields of a structure to those of another one of the same type, which
 // must have its maps.
@@ -87,6 +104,8 @@ func add[T any](to, from *T) {
 			*field += other.Field(i).Int()
 		case *uint64:
 			*field += other.Field(i).Uint()
+		case *float64:
+			*field += other.Field(i).Float()
 		case *map[string]uint64:
 			for name, n := range other.Field(i).Interface().(map[string]uint64) {
 				(*field)[name] += n

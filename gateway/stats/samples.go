@@ -84,3 +84,6 @@ func Clip(text string) string {
 	}
 	return strings.ToValidUTF8(text, "\ufffd")
 }
+
+// CreditWaits is the metric of how long publishers have waited for credit.
+const CreditWaits = "credit_wait_seconds_total"

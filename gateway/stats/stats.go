@@ -8,8 +8,8 @@ import (
 // The fields below are declared once: by their tags they are summed, answered by
 // /api/stats, exported by /metrics and logged as incidents. In the tags, json is the
 // name in the API, metric the name of the metric without the prefix "fleetcast_",
-// label the name of the metric's label, and help its text. An unsigned field is a
-// counter, a signed one a gauge. The names are an interface: dashboards and alerts
+// label the name of the metric's label, and help its text. Fields with the same
+// metric are added up. An unsigned field, or one of seconds, is a counter, a signed one a gauge. The names are an interface: dashboards and alerts
 // are built on them. Labels take values from short fixed sets only; neither
 // channels nor clients are among them.
 
@@ -37,6 +37,7 @@ type Shard struct {
 	BacklogBytes      int64             `json:"backlog_bytes" metric:"backlog_bytes" help:"Bytes that wait for clients which lag."`
 	Lagging           int64             `json:"lagging" metric:"clients_lagging" help:"Clients for which something waits that their sockets have not taken."`
 	Paused            int64             `json:"paused" metric:"clients_paused" help:"Clients that are not read because their publish waits for credit."`
+	CreditWait        float64           `json:"credit_wait_seconds" metric:"credit_wait_seconds_total"`
 	MailboxDepth      int64             `json:"mailbox_depth" metric:"shard_mailbox_depth" help:"Events that waited in the mailboxes of shards when these looked."`
 	QueuedEvents      int64             `json:"queued_events" metric:"shard_queued_events" help:"Events that shards have taken and not yet served to all subscribers."`
 	Accepted          uint64            `json:"accepted" metric:"client_connections_accepted_total" help:"Sockets of clients that were accepted and found room."`
@@ -53,6 +54,7 @@ type Shard struct {
 type Publish struct {
 	Publishers  int64             `json:"publishers" metric:"publishers" help:"Connections to the publish port."`
 	Paused      int64             `json:"paused" metric:"publishers_paused" help:"Connections to the publish port that wait for credit."`
+	CreditWait  float64           `json:"credit_wait_seconds" metric:"credit_wait_seconds_total" help:"For how long publishers and clients that publish waited for credit, all added up."`
 	Requests    uint64            `json:"requests" metric:"publish_requests_total" help:"Well-formed requests to publish, on the publish port or by the API, that found credit."`
 	Events      uint64            `json:"events" metric:"publish_events_total" help:"Events sequenced for the publish port and the API."`
 	BytesIn     uint64            `json:"bytes_in" metric:"publish_received_bytes_total" help:"Bytes received on the publish port."`
@@ -102,12 +104,15 @@ type Gateway struct {
 	Shards  []Shard `json:"shards" metric:"shards" help:"Loops that serve clients."`
 	Publish Publish `json:"publish"`
 
-	BacklogMemory int64 `json:"backlog_memory_bytes" metric:"backlog_memory_bytes" help:"What the backlogs hold alive; an event that waits for many clients counts once."`
-	ClientInput   int64 `json:"client_input_bytes" metric:"client_input_bytes" help:"What unfinished messages and handshakes of clients hold."`
+	BacklogMemory  int64 `json:"backlog_memory_bytes" metric:"backlog_memory_bytes" help:"What the backlogs hold alive; an event that waits for many clients counts once."`
+	ClientInput    int64 `json:"client_input_bytes" metric:"client_input_bytes" help:"What unfinished messages and handshakes of clients hold."`
+	ClientContexts int64 `json:"client_context_bytes" metric:"client_context_bytes" help:"What the windows of clients that compress with context may take."`
 
 	Compression Compression `json:"compression"`
 
 	ClientAddresses int64 `json:"client_addresses" metric:"client_addresses" help:"Addresses of clients that are counted; 0 if nothing is bounded per address."`
+
+	AdminRefused map[string]uint64 `json:"admin_refused" metric:"admin_refused_total" label:"reason" help:"Requests and connections that the admin port refused, by reason."`
 }
 
 // NewShard returns counters that are 0.

@@ -35,6 +35,7 @@ client.subscribe("news", (data, { offset }) => seen.push(["event", offset, JSON.
 // Both forms of the client work in a browser, on a page of another origin, come
 // back when the connection is cut, and when the gateway that stops has asked to.
 func TestInBrowser(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "the client in a browser is")
 	for name, begin := range map[string][2]string{
 		"module":  {`<script type="module">import { connect } from "/fleetcast.js";`, "connect"},

@@ -83,6 +83,7 @@ func checkData(t *testing.T, command string, data []byte) {
 // The commands for nc and redis-cli are run by a shell and arrive on the very
 // channel.
 func TestCommandsPublish(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	_, port, err := net.SplitHostPort(g.PublishAddrs()[0].String())
 	if err != nil {
@@ -143,6 +144,7 @@ func listen(t *testing.T, g *gateway.Gateway, channels []string) func() received
 
 // The command for curl posts to the admin port.
 func TestCommandCurl(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed: its command is not tested")
 	}
@@ -176,6 +178,7 @@ func TestCommandCurl(t *testing.T) {
 // The other programs get the right arguments, also for an IPv6 address. Stand-ins
 // write them down.
 func TestCommandsArguments(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	dir := t.TempDir()
 	heard := filepath.Join(dir, "heard")
 	for _, tool := range []string{"fleetcast", "nc", "redis-cli"} {

@@ -258,6 +258,30 @@ test("a page that is shown or resumed checks its connection once", async () => {
   assert.deepEqual(rig.heard().map((m) => m.type), ["ping"]);
 });
 
+test("a page in the back-forward cache has no connection, and connects when it is shown", async () => {
+  const rig = await new Rig().open();
+  const hide = (persisted) => rig.page.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+  hide(false);
+  assert.equal(rig.client.state.state, "open");
+  hide(true);
+  assert.deepEqual(rig.client.state, { state: "waiting", retryAt: null });
+  assert.equal(rig.clock.timers, 0);
+  rig.clock.sleep(600_000);
+  assert.equal(rig.sockets.length, 1);
+  rig.page.dispatchEvent(new Event("pageshow"));
+  assert.equal(rig.sockets.length, 2);
+  rig.page.dispatchEvent(new Event("pageshow"));
+  assert.equal(rig.sockets.length, 2);
+  rig.client.pause();
+  hide(true);
+  rig.page.dispatchEvent(new Event("pageshow"));
+  assert.equal(rig.client.state.state, "paused");
+  rig.client.close();
+  hide(true);
+  assert.equal(rig.client.state.state, "closed");
+  assert.equal(rig.sockets.length, 2);
+});
+
 test("a wait that was slept through ends when the page wakes", async () => {
   const rig = await new Rig().open();
   rig.drop();

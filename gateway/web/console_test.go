@@ -63,13 +63,15 @@ func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Conso
 	return r
 }
 
-// startPatientGateway starts a gateway that keeps much for a slow browser.
+// startPatientGateway starts a gateway that waits for a browser that a busy machine
+// slows down.
 func startPatientGateway(t *testing.T) *gateway.Gateway {
 	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
 	config.ClientPublish = gateway.Patterns{"chat*"}
 	config.RetryWindow = 50 * time.Millisecond
+	config.SlowAfter, config.HandshakeTimeout, config.PongTimeout = 5*time.Minute, time.Minute, 5*time.Minute
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)

@@ -34,6 +34,7 @@ func sentNow() string {
 }
 
 func TestConsole(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "the console page is")
 	for _, test := range []struct {
 		name string
@@ -51,6 +52,7 @@ func TestConsole(t *testing.T) {
 }
 
 func TestConsoleUnderLoad(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "the console page is")
 	for _, test := range []struct {
 		name string

@@ -838,6 +838,7 @@ class Fleetcast {
   #backoff;
   #timer; // of the next attempt, or of the one under way
   #notBefore = 0; // when a goodbye allows to come back
+  #shelved = false; // the page is in the back-forward cache
   #offlineSeen = false;
   #removeListeners = () => {};
 
@@ -1105,7 +1106,8 @@ class Fleetcast {
     const listeners = [
       [page, "online", () => this.#online()],
       [page, "offline", () => this.#wentOffline()],
-      [page, "pageshow", () => this.#wake()],
+      [page, "pagehide", (event) => event.persisted && this.#shelve()],
+      [page, "pageshow", () => this.#show()],
       [page?.document, "visibilitychange", () => page.document.visibilityState === "visible" && this.#wake()],
       [page?.document, "resume", () => this.#wake()],
     ].filter(([target]) => typeof target?.addEventListener === "function");
@@ -1134,6 +1136,27 @@ class Fleetcast {
     this.#clock.clearTimeout(this.#timer);
     const delay = this.#goodbyeRemainder();
     if (delay > 0) this.#wait(delay);
+    else this.#attempt();
+  }
+
+  // The page goes to the back-forward cache. Nothing runs there, but the browser may keep the socket
+  // open for minutes, and the gateway would send to nobody.
+  #shelve() {
+    const { state } = this.#state;
+    if (state === "closed" || state === "paused") return;
+    this.#shelved = true;
+    this.#endConnection(1000, "");
+    this.#rejectReplies(connectionLost());
+    this.#channels.lost();
+    this.#setState({ state: "waiting", retryAt: null });
+    this.#callAll();
+  }
+
+  #show() {
+    const shelved = this.#shelved;
+    this.#shelved = false;
+    if (!shelved || this.#state.state !== "waiting") this.#wake();
+    else if (this.#goodbye && this.#goodbyeRemainder() > 0) this.#wait(this.#goodbyeRemainder());
     else this.#attempt();
   }
 

@@ -23,7 +23,7 @@ export interface Gap {
 
 /**
  * Where the connection stands. retryAt is the time of the next attempt as Date.now() counts, or
- * null until the network is back. code and reason are those of the WebSocket's close; code 0
+ * null until the network is back, or until a page in the back-forward cache is shown. code and reason are those of the WebSocket's close; code 0
  * means that the client itself gave the connection up. Without a reason of the close it is what the
  * runtime says of the failure: the package ws tells, browsers do not.
  */

@@ -41,6 +41,7 @@ func manyChannels(t *testing.T, channels int, patience time.Duration, set func(*
 // TestManyChannels has a client with more channels than the gateway's rate allows
 // at once: it sends what is allowed, in batches, and nothing is refused.
 func TestManyChannels(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	const channels = 700
 	first, again := manyChannels(t, channels, patience, func(c *gateway.Config) {
 		c.ClientChannels = channels

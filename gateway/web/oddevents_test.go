@@ -10,6 +10,7 @@ import (
 
 // TestOddEvents: the script goes on after any event that the gateway takes.
 func TestOddEvents(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	client := startClient(t, node(t), "endtoend.mjs", "ws://"+g.ClientAddrs()[0].String()+gateway.Path)
 	client.expect("open", "error bad_channel no channel")

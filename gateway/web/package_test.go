@@ -77,6 +77,7 @@ const wantUsed = "true permission_denied\n{\"text\":\"hello\"}\n"
 
 // TestPackage uses the packed npm package in Node, as an ES module and in CommonJS.
 func TestPackage(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	dir := installPackage(t)
 	g := startGateway(t)
 	url := "ws://" + g.ClientAddrs()[0].String() + gateway.Path

@@ -80,11 +80,12 @@ func TestEmbeddedFiles(t *testing.T) {
 
 // TestNode runs the tests that are written in JavaScript.
 func TestNode(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	files, err := filepath.Glob("*.test.mjs")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests in JavaScript: %v", err)
 	}
-	args := append([]string{"--test", "--test-timeout=20000"}, files...)
+	args := append([]string{"--test", "--test-timeout=120000"}, files...)
 	out, err := exec.CommandContext(t.Context(), node(t), args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, out)

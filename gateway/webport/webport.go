@@ -6,7 +6,8 @@
 // answered, then one whose second or later request is under way, then one without
 // a whole request, at last one whose first request is under way. So a new
 // connection has its first request served, whatever others do with theirs. How
-// many requests may be computed at a time is for the handler to bound.
+// many requests may be computed at a time and how often is for the handler to bound;
+// one that waits holds its connection's later requests back.
 package webport
 
 import (
@@ -17,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Connections is how many connections a [Port] keeps at a time. Each takes a
@@ -24,8 +27,9 @@ import (
 const Connections = 128
 
 const (
-	// newGrace is how long a new connection may take to send its request before
-	// it may be closed for another. A request usually comes with the connection.
+	// newGrace is how long a new connection may take to send its request, from when
+	// it is first read on, before it may be closed for another. A request usually
+	// comes with the connection.
 	newGrace = 50 * time.Millisecond
 	// firstGrace is how long the first request may be under way before that.
 	firstGrace = time.Second
@@ -34,6 +38,10 @@ const (
 	idleTimeout = time.Minute
 	// maxHead is how long a head may be, in bytes.
 	maxHead = 64 << 10
+	// acceptRate is how many connections are accepted a second, acceptBurst how many
+	// more may come at once. A connection costs more than a request.
+	acceptRate  = 1000
+	acceptBurst = 2 * Connections
 )
 
 // Port is an HTTP server whose connections give way to new ones. Any goroutine
@@ -44,25 +52,22 @@ type Port struct {
 	close  context.CancelFunc
 	freed  chan struct{} // tells one who waits for room that there is some
 
-	logger *slog.Logger
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	greets greetings
+	rate    *rate.Limiter
+	refused func(reason, from string)
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
 }
 
-// greetings are TLS clients' on this port, which takes no TLS.
-type greetings struct {
-	untold int // since the last line of the log
-	told   time.Time
-}
-
-// greetingInterval is how often a line tells of greetings at most.
-const greetingInterval = time.Minute
-
-// New returns a port that handler serves. What is wrong with connections is
+// New returns a port that handler serves. refused is called for each connection
+// that is refused before handler gets a request, with one of the Reason constants
+// and the peer's address, by any goroutine. What else is wrong with connections is
 // logged as warnings.
-func New(handler http.Handler, logger *slog.Logger) *Port {
-	p := &Port{logger: logger, freed: make(chan struct{}, 1), conns: make(map[*conn]struct{})}
+func New(handler http.Handler, logger *slog.Logger, refused func(reason, from string)) *Port {
+	p := &Port{
+		rate: rate.NewLimiter(acceptRate, acceptBurst), refused: refused,
+		freed: make(chan struct{}, 1), conns: make(map[*conn]struct{}),
+	}
 	p.closed, p.close = context.WithCancel(context.Background())
 	p.server = &http.Server{
 		Handler:           tracking(handler),
@@ -115,69 +120,6 @@ func (s stage) grace() time.Duration {
 	return 0
 }
 
-// conn is a connection of a port. stage and since belong to the port's mutex.
-type conn struct {
-	net.Conn
-	port  *Port
-	met   bool // bytes have come
-	stage stage
-	since time.Time // of the stage
-}
-
-// Read implements net.Conn.
-func (c *conn) Read(b []byte) (n int, err error) {
-	n, err = c.Conn.Read(b)
-	if n > 0 && !c.met {
-		const tlsHandshake = 22 // the type of the TLS record that holds a client's greeting
-		if c.met = true; b[0] == tlsHandshake {
-			c.port.greeted(c.RemoteAddr())
-		}
-	}
-	return n, err
-}
-
-// greeted logs that a TLS client has come, unless that was logged lately. The client is answered as
-// whoever sends no HTTP.
-func (p *Port) greeted(from net.Addr) {
-	p.mu.Lock()
-	p.greets.untold++
-	count, now := p.greets.untold, time.Now()
-	tell := now.Sub(p.greets.told) >= greetingInterval
-	if tell {
-		p.greets = greetings{told: now}
-	}
-	p.mu.Unlock()
-	if tell {
-		p.logger.Warn("TLS clients came to the admin port, which takes no TLS: use http:// and not https://, or a proxy that ends TLS",
-			"count", count, "address", from.String(), "next_warning_in", greetingInterval)
-	}
-}
-
-// Close implements net.Conn.
-func (c *conn) Close() error {
-	c.port.remove(c)
-	return c.Conn.Close()
-}
-
-// begin notes that a request is under way, end that it is answered. They are where
-// a connection's stage changes.
-func (c *conn) begin() {
-	c.port.mu.Lock()
-	defer c.port.mu.Unlock()
-	if c.stage == fresh {
-		c.stage = first
-	} else {
-		c.stage = later
-	}
-	c.since = time.Now()
-}
-
-func (c *conn) end() {
-	c.port.mu.Lock()
-	defer c.port.mu.Unlock()
-	c.stage, c.since = served, time.Now()
-}
-
 type connKey struct{}
 
 // tracking tells the connection of each request when that is served.
@@ -199,6 +141,9 @@ type gate struct {
 
 // Accept implements net.Listener.
 func (g *gate) Accept() (net.Conn, error) {
+	if g.port.rate.Wait(g.port.closed) != nil {
+		return nil, net.ErrClosed
+	}
 	accepted, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -232,7 +177,6 @@ func (p *Port) add(c *conn) (wait time.Duration) {
 		delete(p.conns, victim)
 		_ = victim.Conn.Close() // its peer is told by the reset
 	}
-	c.since = now
 	p.conns[c] = struct{}{}
 	return 0
 }
@@ -242,7 +186,7 @@ func (p *Port) add(c *conn) (wait time.Duration) {
 func (p *Port) least(now time.Time) (victim *conn, safe time.Duration) {
 	safe = firstGrace
 	for c := range p.conns {
-		if left := c.stage.grace() - now.Sub(c.since); left > 0 {
+		if left := c.safe(now); left > 0 {
 			safe = min(safe, left)
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 	"fleetcast/gateway/webport"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve runs a port until its test ends.
 func serve(t *testing.T, handler http.HandlerFunc) (addr string) {
@@ -22,7 +22,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := webport.New(handler, slog.New(slog.DiscardHandler))
+	port := webport.New(handler, slog.New(slog.DiscardHandler), func(string, string) {})
 	ended := make(chan error, 1)
 	go func() { ended <- port.Serve(l) }()
 	t.Cleanup(func() {
@@ -65,7 +65,7 @@ const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 // TestNobodyHoldsThePort takes every place in each way, twice over, and then asks.
 func TestNobodyHoldsThePort(t *testing.T) {
-	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/wait":
 			<-r.Context().Done()
@@ -78,23 +78,28 @@ func TestNobodyHoldsThePort(t *testing.T) {
 		default:
 			fmt.Fprint(w, "ok")
 		}
-	})
-	for name, take := range map[string]func(){
-		"idle":        func() { answered(t, connect(t, addr, request)) },
-		"silent":      func() { connect(t, addr, "") },
-		"half a head": func() { connect(t, addr, "GET / HTTP/1.1\r\nHost: loc") },
-		"half a body": func() { connect(t, addr, "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1") },
-		"unread":      func() { connect(t, addr, "GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n") },
-		"under way":   func() { connect(t, addr, "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n") },
-		"half a head later": func() {
+	}
+	sends := func(text string) func(*testing.T, string) {
+		return func(t *testing.T, addr string) { connect(t, addr, text) }
+	}
+	for name, take := range map[string]func(t *testing.T, addr string){
+		"idle":        func(t *testing.T, addr string) { answered(t, connect(t, addr, request)) },
+		"silent":      sends(""),
+		"half a head": sends("GET / HTTP/1.1\r\nHost: loc"),
+		"half a body": sends("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"),
+		"unread":      sends("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"under way":   sends("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"half a head later": func(t *testing.T, addr string) {
 			c := connect(t, addr, request)
 			answered(t, c)
 			io.WriteString(c, "GET ")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			addr := serve(t, handler)
 			for range 2 * webport.Connections {
-				take()
+				take(t, addr)
 			}
 			answered(t, connect(t, addr, request))
 		})

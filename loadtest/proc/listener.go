@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Listener returns the processes that a connection to a TCP address could
@@ -34,8 +35,18 @@ func Listener(addr netip.AddrPort) (pids []int, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return holders(reached(sockets, netip.AddrPortFrom(host, addr.Port())))
+	inodes := reached(sockets, netip.AddrPortFrom(host, addr.Port()))
+	if pids, err = holders(inodes); len(pids) < 2 {
+		return pids, err
+	}
+	// A process that has just been forked has all files of its parent, until it runs
+	// another program.
+	time.Sleep(forkedFor)
+	return slices.DeleteFunc(pids, func(pid int) bool { return !holdsOne(pid, inodes) }), nil
 }
+
+// forkedFor is by when a forked process usually runs its program.
+const forkedFor = 20 * time.Millisecond
 
 // isLocal tells whether an address is one of this machine's.
 func isLocal(host netip.Addr) (bool, error) {

@@ -34,6 +34,7 @@ const painted = `Object.fromEntries([...document.querySelectorAll(".plot")].map(
 }))`
 
 func TestPlotsInBrowser(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	ctx, console := browsertest.Start(t, "plots are")
 	courses := map[string][]string{
 		"latency-time": {"p50", "p99", "max"}, "connections-time": {"connected", "wanted"}, "deliveries-time": {"deliveries"},

@@ -52,19 +52,9 @@ func mebibytes(kb int64) string {
 func shellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		quoted[i] = shellWord(word)
+		quoted[i] = loadtest.ShellWord(word)
 	}
 	return strings.Join(quoted, " ")
-}
-
-func shellWord(word string) string {
-	special := func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_./:=,@%+", c))
-	}
-	if word != "" && strings.IndexFunc(word, special) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // measured reports whether there was anything to take percentiles of.

@@ -15,10 +15,12 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"fleetcast/internal/testrun"
 )
 
 // Limit is how long a whole session with a browser may take.
-const Limit = time.Minute
+const Limit = 3 * time.Minute
 
 // Console is what a browser's console has to say against its pages. Any
 // goroutine may use it.
@@ -50,11 +52,12 @@ func (c *Console) Take() []string {
 }
 
 // Start starts a browser with one empty tab, for chromedp's functions, and ends
-// it with the test. Without a browser the test is skipped; untested is what it
+// it with the test. Without a browser, and with -short, the test is skipped; untested is what it
 // then says is not tested. flags are for the browser's command line, besides the
 // usual.
 func Start(t *testing.T, untested string, flags ...chromedp.ExecAllocatorOption) (context.Context, *Console) {
 	t.Helper()
+	testrun.OtherProcess(t)
 	path := find()
 	if path == "" {
 		t.Skipf("neither Chromium nor Chrome is installed: %s not tested", untested)

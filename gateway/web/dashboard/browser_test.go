@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // page is the dashboard in a browser.
 type page struct {
@@ -92,6 +92,7 @@ func (p *page) quiet(failuresToo bool) {
 
 // The tiles have the true numbers of a gateway.
 func TestFigures(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	f := newFront(t, g)
 	for range 3 {
@@ -133,6 +134,7 @@ func TestFigures(t *testing.T) {
 
 // That the API does not answer is told, with since when, and that it does again.
 func TestSilenceAndRestart(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	first, second := startGateway(t), startGateway(t)
 	f := newFront(t, first)
 	subscribe(t, first, "news")
@@ -167,6 +169,7 @@ func TestSilenceAndRestart(t *testing.T) {
 
 // The widest figures fit a phone, and what comes from outside is text.
 func TestPhoneWithHostileNames(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	f := newFront(t, g)
 	hostile := []string{`<img src=x onerror="window.broken=1">`, strings.Repeat("w", 255), "a\u202eb", "__proto__"}
@@ -212,6 +215,7 @@ func TestPhoneWithHostileNames(t *testing.T) {
 
 // Nothing is ended without a question, and then what was asked for.
 func TestEnding(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	f := newFront(t, g)
 	const id, path = "5f0cb31ad2a40a7e", "/api/clients/5f0cb31ad2a40a7e"
@@ -268,6 +272,7 @@ func TestEnding(t *testing.T) {
 // does not blame those who cannot follow, and the tables have them first. The
 // publisher can be disconnected from the page.
 func TestFlood(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	g := startGateway(t)
 	f := newFront(t, g)
 	f.set(func(f *front) { clear(f.answers) })

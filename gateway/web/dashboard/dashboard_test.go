@@ -142,6 +142,7 @@ func read(t *testing.T, name string) string {
 
 // TestNode runs the tests that are written in JavaScript.
 func TestNode(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	path, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("node is not installed: the dashboard's figures are not tested")
@@ -154,7 +155,7 @@ func TestNode(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tests in JavaScript: %v", err)
 	}
-	args := append([]string{"--test", "--test-timeout=20000"}, files...)
+	args := append([]string{"--test", "--test-timeout=120000"}, files...)
 	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, out)

@@ -1,0 +1,37 @@
+// Package testrun says how the tests of this module run: how many at a time, and
+// which of them the race detector leaves out.
+package testrun
+
+import (
+	"flag"
+	"testing"
+)
+
+// atOnce is how many parallel tests of one package run at a time.
+const atOnce = "8"
+
+// Waiting lets 8 tests that call t.Parallel run at a time, unless the command line
+// has -parallel: such tests wait for timers and peers far longer than they use a
+// processor. TestMain calls it before it runs the tests.
+func Waiting() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if chosen {
+		return
+	}
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err) // the flag exists in every test binary
+	}
+}
+
+// OtherProcess skips a test with -short. It is for tests whose work happens in other
+// programs: a built binary, a browser, a shell, nginx. The race detector watches only
+// the test binary (and copies of it that a test starts), so .ci/run gives -short where
+// it runs the tests under the race detector.
+func OtherProcess(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the work happens in other programs: not run with -short")
+	}
+}
