@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 func TestMain(m *testing.M) {

@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"testing"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 	"fleetcast/loadtest"
 )
 

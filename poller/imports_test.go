@@ -21,8 +21,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		{"../poller", nil},
 		{"../codec", []string{"fleetcast/codec/"}},
 		{"../loadtest", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/loadtest"}},
-		// gateway/web/browsertest, which only tests import, needs internal/testrun.
-		{"../gateway", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/gateway", "fleetcast/internal/testrun"}},
+		{"../gateway", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/gateway"}},
 	}
 	for _, rule := range rules {
 		files := 0

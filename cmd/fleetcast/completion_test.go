@@ -12,7 +12,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 // completions are lines that a person types up to the tabulator, and what the

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 // deployment is where the files that install fleetcast are, seen from here.

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 // asCommand makes the test binary behave as the command itself, for tests that

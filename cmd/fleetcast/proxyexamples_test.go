@@ -17,8 +17,8 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
-	"fleetcast/internal/testrun"
 )
 
 // proxyExample is one example of docs/deploying.md and what runs it. A test gives

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 const readmePath = "../../README.md"

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 	"fleetcast/loadtest"
 
 	"golang.org/x/sys/unix"

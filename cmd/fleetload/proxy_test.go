@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 	"fleetcast/loadtest"
 )
 

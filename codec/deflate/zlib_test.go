@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"fleetcast/codec/deflate"
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 // zlibScript inflates payloads with Python's zlib, byte for byte, so that zlib has

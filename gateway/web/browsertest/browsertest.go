@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"fleetcast/internal/testrun"
+	"fleetcast/codec/testrun"
 )
 
 // Limit is how long a whole session with a browser may take.
