@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
 
@@ -122,7 +123,7 @@ type backlog struct {
 	gaps   []untold          // of different channels, behind all of theirs that waits
 	last   []byte            // nothing follows it
 
-	shard     *shard
+	ledger    *ledger
 	live      int // events in the queue that were not removed
 	droppable struct {
 		amount     // in the queue, of channels whose policy drops events, without settled ones
@@ -148,14 +149,39 @@ func (a *amount) add(size int) { a.events++; a.bytes += size }
 func (a *amount) sub(size int) { a.events--; a.bytes -= size }
 
 // fits tells whether one more event is within the limits for what may be dropped.
-func (a *amount) fits(size int, c *Config) bool {
+func (a *amount) fits(size int, c *settings.Config) bool {
 	return a.bytes+size <= c.BacklogBytes && (c.BacklogMessages == 0 || a.events < c.BacklogMessages)
 }
 
-func newBacklog(s *shard) *backlog {
-	b := &backlog{shard: s, progress: s.loop.Now()}
+// newBacklog makes an empty backlog at a moment of the loop's clock.
+func newBacklog(l *ledger, now time.Duration) *backlog {
+	b := &backlog{ledger: l, progress: now}
 	b.countMemory()
 	return b
+}
+
+// queue appends events of one channel, as its policy says; sent bytes of them have
+// left already.
+func (b *backlog) queue(events []*stream.Event, f stream.Format, policy rules.SlowPolicy, sent int, bounds *settings.Config) {
+	for _, e := range events {
+		size := len(e.FrameIn(f))
+		switch {
+		case sent >= size:
+			sent -= size
+		case sent > 0:
+			b.pushHalf(e, f, policy, sent)
+			sent = 0
+		default:
+			since := b.ledger.now()
+			if policy == rules.SlowConflate {
+				since = b.supersede(e, bounds)
+			}
+			if policy != rules.SlowDisconnect {
+				b.makeRoom(size, bounds)
+			}
+			b.pushEvent(e, f, policy, since)
+		}
+	}
 }
 
 // pushEvent appends an event of a channel with the given policy, which counts as
@@ -180,7 +206,7 @@ func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowP
 // left. Nothing waits yet.
 func (b *backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
-	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
+	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.ledger.now(), 0)}
 	b.add(len(b.half.rest))
 }
 
@@ -219,25 +245,25 @@ func (b *backlog) pushLast(p []byte) {
 // keep holds an event for as long as it waits here.
 func (b *backlog) keep(e *stream.Event) {
 	e.Hold()
-	b.shard.gateway.backlogs.add(e.EnterBacklog())
+	b.ledger.memory.add(e.EnterBacklog())
 }
 
 // letGo is the end of keep. The event must not be touched afterwards.
 func (b *backlog) letGo(e *stream.Event) {
-	b.shard.gateway.backlogs.add(-e.LeaveBacklog())
+	b.ledger.memory.add(-e.LeaveBacklog())
 	e.Release()
 }
 
 // add counts n bytes more, or fewer.
 func (b *backlog) add(n int) {
 	b.bytes += n
-	b.shard.counters.BacklogBytes += int64(n)
+	b.ledger.counters.BacklogBytes += int64(n)
 	b.classify()
 }
 
 func (b *backlog) addOwn(n int) {
 	b.ownBytes += n
-	b.shard.gateway.backlogs.add(int64(n))
+	b.ledger.memory.add(int64(n))
 	b.add(n)
 }
 
@@ -289,7 +315,7 @@ func (b *backlog) countMemory() {
 }
 
 func (b *backlog) setMemory(n int) {
-	b.shard.gateway.backlogs.add(int64(n - b.memory))
+	b.ledger.memory.add(int64(n - b.memory))
 	b.memory = n
 	b.classify()
 }

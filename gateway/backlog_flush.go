@@ -119,14 +119,14 @@ func (b *backlog) left(n int) (pinged bool) {
 		return b.saw(f.kind)
 	case unitGap:
 		b.events.At(0).told()
-		b.shard.counters.Gaps++
+		b.ledger.counters.Gaps++
 	case unitEvent:
 		w := b.popEvent()
 		b.add(-n)
 		b.letGo(w.event)
 	case unitUntold:
 		b.gaps = b.gaps[:len(b.gaps)-1]
-		b.shard.counters.Gaps++
+		b.ledger.counters.Gaps++
 	case unitLast:
 		b.last = nil
 		b.addOwn(-n)

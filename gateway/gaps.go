@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
@@ -64,7 +65,7 @@ func (b *backlog) miss(i int) {
 	} else {
 		b.tell(e, e.Offset-w.missing())
 	}
-	b.shard.counters.Dropped++
+	b.ledger.counters.Dropped++
 	b.remove(i)
 }
 
@@ -111,7 +112,7 @@ const settleAfter = beat(500 * time.Millisecond / settings.BeatLength)
 // is settled: it stays, and only the one behind it is replaced. Settled events have
 // limits of their own, as large as those of the newest values, whose room they leave alone.
 func (b *backlog) supersede(e *stream.Event, c *settings.Config) (since beat) {
-	now := b.shard.patrol.now()
+	now := b.ledger.now()
 	want := uint64(e.Tag)<<tagBits | conflateBit
 	settled := false // is one of the key
 	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
@@ -137,7 +138,7 @@ func (b *backlog) supersede(e *stream.Event, c *settings.Config) (since beat) {
 }
 
 // settle has the event stay until it leaves, if there is room for one more of those.
-func (b *backlog) settle(w *waiting, c *Config) bool {
+func (b *backlog) settle(w *waiting, c *settings.Config) bool {
 	size := len(w.frame())
 	if !b.settled.fits(size, c) {
 		return false
@@ -164,7 +165,7 @@ func (b *backlog) makeRoom(size int, c *settings.Config) {
 // forget removes what waits of a channel that the client has left: it is told
 // neither the events nor what it missed of them.
 func (b *backlog) forget(st *stream.Stream) {
-	b.shard.scanned += b.events.Len()
+	b.ledger.scanned += b.events.Len()
 	for i := 0; ; i++ {
 		if i = b.find(i, func(w *waiting) bool { return w.isOf(st) }); i < 0 {
 			break
@@ -177,4 +178,30 @@ func (b *backlog) forget(st *stream.Stream) {
 	if i := b.gapOf(st); i >= 0 {
 		b.cutGap(i)
 	}
+}
+
+// dropStale drops the events that have waited for more than limit beats, if they
+// may be dropped. tooLate tells that one has which may not. Conflated events have
+// no age: each is the newest of its key. looked is how many events it looked at.
+func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
+	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
+	if h := &b.half.of; isLate(h) && h.policy() == rules.SlowDisconnect {
+		return true, 0
+	}
+	for i := 0; i < b.events.Len(); looked++ {
+		w := b.events.At(i)
+		switch {
+		case w.event == nil:
+			i++
+		case !isLate(w):
+			return false, looked
+		case w.policy() == rules.SlowDisconnect:
+			return true, looked
+		case w.policy() == rules.SlowDropOldest && !w.due():
+			b.miss(i) // at the front, this moves the queue; else it leaves an empty place
+		default:
+			i++
+		}
+	}
+	return false, looked
 }

@@ -161,9 +161,9 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 	}
 	switch m.Op {
 	case ws.OpText:
-		s.scanned = 0
+		s.ledger.scanned = 0
 		channels, refused := c.command(m.Payload)
-		work += limits.NameWork*channels + s.scanned
+		work += limits.NameWork*channels + s.ledger.scanned
 		return refusalCharge(refused, len(m.Payload)), work
 	case ws.OpBinary:
 		return refusalCharge(c.refuseBinary(), len(m.Payload)), work

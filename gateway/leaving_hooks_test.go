@@ -127,7 +127,7 @@ func TestCutWhileLeaving(t *testing.T) {
 	}
 	memory.limit.Store(1)
 	s.relieve()
-	if c.conn.Open() || c.reason != backlogsFull || memory.total() != 0 || s.sizes.largest() != 0 {
+	if c.conn.Open() || c.reason != backlogsFull || memory.total() != 0 || s.ledger.sizes.largest() != 0 {
 		t.Errorf("open: %v, the reason is %q, %d bytes are held", c.conn.Open(), disconnectNames[c.reason], memory.total())
 	}
 }

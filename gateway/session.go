@@ -290,7 +290,7 @@ func (c *session) vanish(err error) {
 
 // lag starts a backlog.
 func (c *session) lag() {
-	c.backlog = newBacklog(c.shard)
+	c.backlog = newBacklog(&c.shard.ledger, c.shard.loop.Now())
 	c.shard.lagging.add(c)
 	if c.state == sessionOpen {
 		c.shard.counters.Lagging++
