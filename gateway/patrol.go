@@ -3,6 +3,7 @@ package gateway
 import (
 	"time"
 
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/settings"
 )
 
@@ -25,7 +26,7 @@ const (
 // patrol is how a shard finds the clients that are slow: it looks at all who lag,
 // one lap after the other, and so needs no timer for any of them.
 type patrol struct {
-	ledger *ledger
+	ledger *backlog.Ledger
 	ticked time.Duration // the loop's time of the last tick
 	lapDue time.Duration // when the next lap begins, by attended
 	unseen int           // clients at the front of the shard's list that this lap has yet to look at
@@ -33,11 +34,11 @@ type patrol struct {
 
 // tick counts the time since the last tick, and begins a lap if one is due.
 func (p *patrol) tick(now time.Duration, lagging int, slowAfter time.Duration) {
-	p.ledger.attended += min(now-p.ticked, longestStep)
+	p.ledger.Attended += min(now-p.ticked, longestStep)
 	p.ticked = now
-	if p.ledger.attended >= p.lapDue && p.unseen == 0 {
+	if p.ledger.Attended >= p.lapDue && p.unseen == 0 {
 		p.unseen = lagging
-		p.lapDue = p.ledger.attended + min(slowAfter/8, longestLap)
+		p.lapDue = p.ledger.Attended + min(slowAfter/8, longestLap)
 	}
 }
 
@@ -50,7 +51,7 @@ func (s *shard) findSlow() (busy bool) {
 	if p.unseen == 0 {
 		return false
 	}
-	limit := beat(s.gateway.config().SlowAfter / settings.BeatLength)
+	limit := backlog.Beat(s.gateway.config().SlowAfter / settings.BeatLength)
 	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {
@@ -59,7 +60,7 @@ func (s *shard) findSlow() (busy bool) {
 		if c.state != sessionOpen || !c.conn.Open() {
 			continue
 		}
-		tooLate, looked := c.backlog.dropStale(p.ledger.now(), limit)
+		tooLate, looked := c.backlog.DropStale(p.ledger.Now(), limit)
 		looks += looked
 		if tooLate {
 			c.overrun() // takes long if very many events wait

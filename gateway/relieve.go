@@ -18,16 +18,16 @@ const (
 // much the same, the order is that of the list.
 func (s *shard) relieve() (busy bool) {
 	memory := &s.gateway.backlogs
-	if !memory.over() {
+	if !memory.Over() {
 		return false
 	}
 	largest := s.gateway.largestBacklog()
 	for _, other := range s.gateway.shards {
-		if other != s && other.ledger.sizes[largest].Load() > 0 {
+		if other != s && other.ledger.Sizes[largest].Load() > 0 {
 			other.loop.Wake()
 		}
 	}
-	if largest == 0 || s.ledger.sizes[largest].Load() == 0 {
+	if largest == 0 || s.ledger.Sizes[largest].Load() == 0 {
 		return false
 	}
 	end := s.loop.Refresh() + s.slice
@@ -35,22 +35,22 @@ func (s *shard) relieve() (busy bool) {
 	for range min(len(s.lagging), looksPerTurn) {
 		s.looked = (s.looked + 1) % len(s.lagging)
 		c := s.lagging[s.looked]
-		if c.backlog.class != largest {
+		if c.backlog.Class != largest {
 			continue
 		}
 		c.cutForMemory()
-		if cuts++; cuts == cutsPerTurn || memory.total() <= memory.enough() || s.loop.Refresh() >= end {
+		if cuts++; cuts == cutsPerTurn || memory.Total() <= memory.Enough() || s.loop.Refresh() >= end {
 			break
 		}
 	}
-	return memory.over()
+	return memory.Over()
 }
 
 // largestBacklog is the class of the largest backlog of all shards, 0 without
 // any.
 func (g *Gateway) largestBacklog() (largest uint8) {
 	for _, s := range g.shards {
-		largest = max(largest, s.ledger.sizes.largest())
+		largest = max(largest, s.ledger.Sizes.Largest())
 	}
 	return largest
 }
@@ -65,7 +65,7 @@ func (c *session) cutForMemory() {
 	// large by itself.
 	c.sampleEnd(backlogsFull)
 	c.reason = backlogsFull
-	c.backlog.release()
+	c.backlog.Release()
 	c.conn.Reset()
 	c.conn.Close(errBacklogsFull)
 }

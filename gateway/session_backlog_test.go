@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/backlog"
 )
 
 // TestHalfReplySurvivesOverrun fills a socket with replies until one is half out.
@@ -17,7 +18,7 @@ func TestHalfReplySurvivesOverrun(t *testing.T) {
 	c := newTestSession(t, s)
 	reply := websocket.AppendFrame(nil, ws.OpText, bytes.Repeat([]byte("r"), 1<<20))
 	for c.backlog == nil {
-		c.write(ownReply, reply)
+		c.write(backlog.OwnReply, reply)
 	}
 	sent := int(s.counters.BytesOut) % len(reply)
 	c.overrun()
@@ -25,7 +26,7 @@ func TestHalfReplySurvivesOverrun(t *testing.T) {
 		t.Fatal("the kernel took a whole number of replies")
 	}
 	var scratch []byte
-	left := bytes.Join(c.backlog.vectors(nil, &scratch), nil)
+	left := bytes.Join(c.backlog.Vectors(nil, &scratch), nil)
 	if want := append(reply[sent:], websocket.AppendClose(nil, 1013, "slow consumer")...); !bytes.Equal(left, want) {
 		t.Errorf("%d bytes wait, want the last %d of the reply and a close", len(left), len(want))
 	}

@@ -9,7 +9,7 @@ import (
 // says; sent bytes of them have left already.
 func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
 	of := c.shard.gateway.settings.Load()
-	c.backlog.queue(events, f, events[0].Stream.RuleIn(of.Rules).Slow, sent, &of.Config)
+	c.backlog.Queue(events, f, events[0].Stream.RuleIn(of.Rules).Slow, sent, &of.Config)
 	c.shard.counters.Deliveries += uint64(len(events))
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package backlog
 
 import (
 	"bytes"
@@ -24,9 +24,9 @@ import (
 // client does.
 type backlogOracle struct {
 	t       *testing.T
-	backlog *backlog
-	ledger  ledger
-	memory  backlogMemory
+	backlog *Backlog
+	ledger  Ledger
+	memory  Memory
 	config  settings.Config
 	closed  bool   // with a close, behind which nothing is promised
 	wire    []byte // that has left
@@ -59,10 +59,10 @@ type oracleOwn struct {
 func newBacklogOracle(t *testing.T, set func(*settings.Config)) *backlogOracle {
 	o := &backlogOracle{t: t, config: settings.DefaultConfig(1_000)}
 	set(&o.config)
-	o.memory.compressed = new(atomic.Int64)
+	o.memory.Compressed = new(atomic.Int64)
 	counters := stats.NewShard()
-	o.ledger.memory, o.ledger.counters = &o.memory, &counters
-	o.backlog = newBacklog(&o.ledger, 0)
+	o.ledger.Memory, o.ledger.Counters = &o.memory, &counters
+	o.backlog = New(&o.ledger, 0)
 	return o
 }
 
@@ -95,7 +95,7 @@ func (o *backlogOracle) publishSent(share float64, st *oracleStream, keys ...str
 	}
 	sent := int(share * float64(len(all)))
 	o.wire = append(o.wire, all[:sent]...)
-	o.backlog.queue(group, stream.FormatPlain, o.policy(st), sent, &o.config)
+	o.backlog.Queue(group, stream.FormatPlain, o.policy(st), sent, &o.config)
 	o.check()
 }
 
@@ -103,18 +103,18 @@ func (o *backlogOracle) publishSent(share float64, st *oracleStream, keys ...str
 const testPatience = 10
 
 // ages lets time pass and looks at the backlog as its shard does.
-func (o *backlogOracle) ages(beats beat) {
+func (o *backlogOracle) ages(beats Beat) {
 	b, now := o.backlog, &o.ledger
-	o.ledger.attended += time.Duration(beats) * settings.BeatLength
-	if tooLate, _ := b.dropStale(now.now(), testPatience); tooLate && !o.closed {
+	o.ledger.Attended += time.Duration(beats) * settings.BeatLength
+	if tooLate, _ := b.DropStale(now.Now(), testPatience); tooLate && !o.closed {
 		o.closed = true
-		b.dropEvents()
-		b.pushOwn(ownReply, websocket.AppendClose(nil, 1013, "slow consumer"), 0)
+		b.DropEvents()
+		b.PushOwn(OwnReply, websocket.AppendClose(nil, 1013, "slow consumer"), 0)
 	}
 	for i := range b.events.Len() {
 		w := b.events.At(i)
-		if w.event != nil && !o.closed && w.age(now.now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
-			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.Offset, w.event.Stream.Name, w.age(now.now()))
+		if w.event != nil && !o.closed && w.age(now.Now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
+			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.Offset, w.event.Stream.Name, w.age(now.Now()))
 		}
 	}
 	o.check()
@@ -122,7 +122,7 @@ func (o *backlogOracle) ages(beats beat) {
 
 // rejoin ends a subscription and begins it anew.
 func (o *backlogOracle) rejoin(st *oracleStream) {
-	o.backlog.forget(st.Stream)
+	o.backlog.Forget(st.Stream)
 	st.left = append(st.left, rejoining{len(o.wire), st.Offset})
 	o.check()
 }
@@ -148,12 +148,12 @@ func (o *backlogOracle) byName(name string) *oracleStream {
 	return nil
 }
 
-func (o *backlogOracle) reply(kind ownKind, payload string) {
+func (o *backlogOracle) reply(kind OwnKind, payload string) {
 	op := ws.OpText
-	if kind == ownPing {
+	if kind == OwnPing {
 		op = ws.OpPing
 	}
-	o.backlog.pushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
+	o.backlog.PushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
 	o.own = append(o.own, oracleOwn{payload, len(o.wire)})
 	o.check()
 }
@@ -161,15 +161,15 @@ func (o *backlogOracle) reply(kind ownKind, payload string) {
 // send has up to n bytes leave.
 func (o *backlogOracle) send(n int) {
 	b := o.backlog
-	for n > 0 && !b.idle() {
-		vectors := b.vectors(nil, &o.scratch)
-		if len(vectors) == 0 || len(vectors) > flushVectors {
+	for n > 0 && !b.Idle() {
+		vectors := b.Vectors(nil, &o.scratch)
+		if len(vectors) == 0 || len(vectors) > FlushVectors {
 			o.t.Fatalf("%d vectors of a backlog that is not idle", len(vectors))
 		}
 		all := bytes.Join(vectors, nil)
 		m := min(n, len(all))
 		o.wire = append(o.wire, all[:m]...)
-		b.took(m, vectors)
+		b.Took(m, vectors)
 		n -= m
 		o.check()
 	}
@@ -206,9 +206,9 @@ func (o *backlogOracle) check() {
 	} else {
 		own += len(b.half.rest)
 	}
-	if b.bytes != ofEvents+own || b.ownBytes != own || b.live != live || s.counters.BacklogBytes != int64(b.bytes) {
+	if b.Bytes != ofEvents+own || b.OwnBytes != own || b.live != live || s.Counters.BacklogBytes != int64(b.Bytes) {
 		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
-			b.bytes, b.ownBytes, b.live, s.counters.BacklogBytes, ofEvents+own, own, live)
+			b.Bytes, b.OwnBytes, b.live, s.Counters.BacklogBytes, ofEvents+own, own, live)
 	}
 	if b.droppable.amount != droppable || b.settled != settled {
 		o.t.Fatalf("the backlog counts %+v that may be dropped and %+v that are settled; there are %+v and %+v", b.droppable.amount, b.settled, droppable, settled)
@@ -218,15 +218,15 @@ func (o *backlogOracle) check() {
 			o.t.Fatalf("%q has an event that waits behind a gap and apart from it", b.gaps[i].stream.Name)
 		}
 	}
-	if largest := s.sizes.largest(); largest != sizeClass(b.bytes+b.memory) {
-		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.bytes+b.memory, sizeClass(b.bytes+b.memory))
+	if largest := s.Sizes.Largest(); largest != sizeClass(b.Bytes+b.memory) {
+		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.Bytes+b.memory, sizeClass(b.Bytes+b.memory))
 	}
 }
 
 // held is the memory that the backlog should count.
 func (o *backlogOracle) held() (n int64) {
 	b := o.backlog
-	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*b.events.Cap()+24*cap(b.gaps))
+	n = int64(unsafe.Sizeof(*b)) + int64(b.OwnBytes+16*b.events.Cap()+24*cap(b.gaps))
 	seen := make(map[*stream.Event]bool)
 	for i := range b.events.Len() {
 		if e := b.events.At(i).event; e != nil && !seen[e] {
@@ -350,7 +350,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 					st = o.streams[len(o.streams)-1]
 				}
 				share := 0.0
-				if b.idle() {
+				if b.Idle() {
 					share = random.Float64()
 				}
 				o.publishSent(share, st, keys...)
@@ -362,12 +362,12 @@ func TestBacklogTellsEverything(t *testing.T) {
 					t.Fatalf("%d events are settled, with %d bytes", s.events, s.bytes)
 				}
 			case 4:
-				o.reply(ownKind(random.IntN(2)), fmt.Sprint("reply ", i))
+				o.reply(OwnKind(random.IntN(2)), fmt.Sprint("reply ", i))
 			case 5, 6:
 				o.send(random.IntN(300))
 			case 7:
 				if random.IntN(4) == 0 {
-					o.ages(beat(random.IntN(8)))
+					o.ages(Beat(random.IntN(8)))
 				}
 				if random.IntN(10) == 0 {
 					o.rejoin(o.streams[random.IntN(len(o.streams))])
@@ -379,7 +379,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 		}
 		o.send(1 << 30)
 		o.verify()
-		if b.release(); o.memory.held.Load() != 0 || o.ledger.counters.BacklogBytes != 0 || o.ledger.sizes.largest() != 0 {
+		if b.Release(); o.memory.held.Load() != 0 || o.ledger.Counters.BacklogBytes != 0 || o.ledger.Sizes.Largest() != 0 {
 			t.Fatalf("seed %d: a backlog that was released holds %+v", seed, b)
 		}
 		for _, e := range o.events {
@@ -529,32 +529,32 @@ func TestSlowPolicies(t *testing.T) {
 			o.publish(a, "")
 			o.publish(b, "", "")
 			o.send(1)
-			o.reply(ownReply, "reply")
-			o.reply(ownPing, "ping")
+			o.reply(OwnReply, "reply")
+			o.reply(OwnPing, "ping")
 		}, []string{"a 1", "reply", "ping", "b gap 1-1", "b 2"}},
 		{"what waits for a channel goes with the subscription", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "", "", "")
 			o.publish(c, "")
-			o.backlog.forget(a.Stream)
+			o.backlog.Forget(a.Stream)
 			o.publish(b, "", "")
 		}, []string{"c 1", "b 1", "b 2"}},
 		{"and its gap", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.backlog.forget(a.Stream)
+			o.backlog.Forget(a.Stream)
 			o.publish(a, "")
 		}, []string{"a 3", "b gap 1-1"}},
 		{"the end comes last", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
-			o.backlog.pushLast(websocket.AppendFrame(nil, ws.OpText, []byte("end")))
-			o.reply(ownReply, "reply")
+			o.backlog.PushLast(websocket.AppendFrame(nil, ws.OpText, []byte("end")))
+			o.reply(OwnReply, "reply")
 		}, []string{"reply", "a gap 1-1", "a 2", "end"}},
 		{"or at once", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.reply(ownReply, "reply")
-			o.backlog.dropEvents()
-			o.reply(ownReply, "end")
+			o.reply(OwnReply, "reply")
+			o.backlog.DropEvents()
+			o.reply(OwnReply, "end")
 		}, []string{"reply", "end"}},
 		{"no number of events ends a client", disconnect, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
@@ -601,11 +601,21 @@ func TestQueueAfterWrite(t *testing.T) {
 			for st := streamtest.New("test"); len(events) < 4; {
 				events = append(events, st.Next("", "1"))
 			}
-			o.backlog.queue(events, stream.FormatPlain, rules.SlowDisconnect, test.sent, &o.config)
-			if b := o.backlog; b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
-				t.Errorf("%d in the queue, %+v half out, %d bytes", b.live, b.half, b.bytes)
+			o.backlog.Queue(events, stream.FormatPlain, rules.SlowDisconnect, test.sent, &o.config)
+			if b := o.backlog; b.live != test.queued || (b.half.of.event != nil) != test.half || b.Bytes != 4*small-test.sent {
+				t.Errorf("%d in the queue, %+v half out, %d bytes", b.live, b.half, b.Bytes)
 			}
 		})
+	}
+}
+
+// There is an entry for every event that waits.
+func TestSizes(t *testing.T) {
+	if size := unsafe.Sizeof(waiting{}); size != 16 {
+		t.Errorf("an entry has %d bytes", size)
+	}
+	if size := unsafe.Sizeof(Backlog{}); size > 288 { // a size class of the allocator
+		t.Errorf("a backlog has %d bytes", size)
 	}
 }
 

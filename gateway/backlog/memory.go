@@ -1,39 +1,39 @@
-package gateway
+package backlog
 
 import (
 	"math/bits"
 	"sync/atomic"
 )
 
-// backlogMemory is what the backlogs of the process hold alive, in bytes: the
+// Memory is what the backlogs of the process hold alive, in bytes: the
 // events that wait in any of them, each counted once, the backlogs themselves with
 // their queues of references, and the sessions' own frames; and all compressed frames there are, which live as long as
 // their event. Past its limit the largest backlogs are cut. All methods may be
 // called from any goroutine.
-type backlogMemory struct {
-	limit      atomic.Int64
+type Memory struct {
+	Limit      atomic.Int64
 	held       atomic.Int64  // but for compressed frames
-	compressed *atomic.Int64 // frames
+	Compressed *atomic.Int64 // frames
 	relieving  atomic.Bool   // the limit was passed, and not enough has been cut since
 }
 
-func (m *backlogMemory) total() int64 { return m.held.Load() + m.compressed.Load() }
+func (m *Memory) Total() int64 { return m.held.Load() + m.Compressed.Load() }
 
-func (m *backlogMemory) add(n int64) { m.held.Add(n) }
+func (m *Memory) add(n int64) { m.held.Add(n) }
 
-// enough is down to what backlogs are cut, so that not every event cuts one.
-func (m *backlogMemory) enough() int64 {
-	limit := m.limit.Load()
+// Enough is down to what backlogs are cut, so that not every event cuts one.
+func (m *Memory) Enough() int64 {
+	limit := m.Limit.Load()
 	return limit - limit/16
 }
 
-// over tells whether backlogs are to be cut.
-func (m *backlogMemory) over() bool {
-	held := m.total()
+// Over tells whether backlogs are to be cut.
+func (m *Memory) Over() bool {
+	held := m.Total()
 	switch {
-	case held > m.limit.Load():
+	case held > m.Limit.Load():
 		m.relieving.Store(true)
-	case held <= m.enough():
+	case held <= m.Enough():
 		if m.relieving.Load() {
 			m.relieving.Store(false)
 		}
@@ -56,8 +56,8 @@ func sizeClass(bytes int) uint8 {
 // may read.
 type sizes [256]atomic.Int32
 
-// largest is the class of the largest backlog, 0 without any.
-func (s *sizes) largest() uint8 {
+// Largest is the class of the largest backlog, 0 without any.
+func (s *sizes) Largest() uint8 {
 	for class := len(s) - 1; class > 0; class-- {
 		if s[class].Load() > 0 {
 			return uint8(class)
@@ -68,16 +68,16 @@ func (s *sizes) largest() uint8 {
 
 // classify keeps the shard's count of backlogs by size: what waits, and what the
 // backlog itself takes.
-func (b *backlog) classify() {
-	class := sizeClass(b.bytes + b.memory)
-	if class == b.class {
+func (b *Backlog) classify() {
+	class := sizeClass(b.Bytes + b.memory)
+	if class == b.Class {
 		return
 	}
-	if b.class > 0 {
-		b.ledger.sizes[b.class].Add(-1)
+	if b.Class > 0 {
+		b.ledger.Sizes[b.Class].Add(-1)
 	}
 	if class > 0 {
-		b.ledger.sizes[class].Add(1)
+		b.ledger.Sizes[class].Add(1)
 	}
-	b.class = class
+	b.Class = class
 }
