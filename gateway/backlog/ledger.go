@@ -21,4 +21,5 @@ type Ledger struct {
 	Scanned  int           // entries that a command had looked through; the shard begins anew with each
 }
 
+// Now is the present beat of the ledger's clock.
 func (l *Ledger) Now() Beat { return Beat(l.Attended / settings.BeatLength) }

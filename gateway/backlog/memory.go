@@ -17,6 +17,7 @@ type Memory struct {
 	relieving  atomic.Bool   // the limit was passed, and not enough has been cut since
 }
 
+// Total is what is held, in bytes.
 func (m *Memory) Total() int64 { return m.held.Load() + m.Compressed.Load() }
 
 func (m *Memory) add(n int64) { m.held.Add(n) }
