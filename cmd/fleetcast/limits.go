@@ -6,16 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleetcast/gateway"
-	"fleetcast/gateway/webport"
+	"fleetcast/cmd/internal/host"
 )
-
-// reservedDescriptors are kept from clients and publishers: listeners, epoll
-// instances, the admin port, plain HTTP requests, clients that are turned away,
-// files.
-func reservedDescriptors(loops int) int {
-	return 64 + 8*loops + webport.Connections + gateway.HTTPConnections + gateway.LingeringConnections
-}
 
 // raiseDescriptorLimit raises the soft limit to the hard one and returns how
 // many connections that leaves room for.
@@ -31,7 +23,7 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 		}
 	}
 	const mostUseful = 1 << 30 // "unlimited" must not overflow
-	connections = int(min(limit.Cur, mostUseful)) - reservedDescriptors(loops)
+	connections = int(min(limit.Cur, mostUseful)) - host.ReservedDescriptors(loops)
 	if connections < 16 {
 		return 0, fmt.Errorf("the descriptor limit of %d leaves no room for connections; raise it (ulimit -n, or LimitNOFILE= in a systemd unit)", limit.Cur)
 	}

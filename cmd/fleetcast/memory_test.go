@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"fleetcast/cmd/internal/host"
 )
 
 func TestMemory(t *testing.T) {
@@ -48,7 +50,7 @@ func TestMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := (host{root: root}).memory(); got != tt.want {
+			if got := (host.Host{Root: root}).Memory(); got != tt.want {
 				t.Errorf("%d bytes, want %d", got, tt.want)
 			}
 		})

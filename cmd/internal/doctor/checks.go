@@ -1,15 +1,17 @@
-package main
+package doctor
 
 import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+
+	"fleetcast/cmd/internal/host"
 )
 
 // examination makes the findings.
 type examination struct {
-	host
-	fleet
+	host.Host
+	Fleet
 	publishersGiven bool
 }
 
@@ -51,14 +53,14 @@ func (f finding) shut(err error) finding {
 
 // judge sets what a number of clients allows, and bad if that is too few.
 func (e *examination) judge(f *finding, clients uint64) {
-	clients = min(clients, maxDoctorClients)
+	clients = min(clients, MaxClients)
 	f.Clients = &clients
 	f.Status = statusOK
-	if clients < uint64(e.clients) {
-		f.Status = statusBad
+	if clients < uint64(e.Clients) {
+		f.Status = StatusBad
 	}
 	f.Allows = counted(clients) + " clients"
-	if clients == maxDoctorClients {
+	if clients == MaxClients {
 		f.Allows = "more clients than a machine can hold"
 	}
 }
@@ -83,7 +85,7 @@ func (e *examination) reserved() uint64 {
 	if err != nil {
 		processors = 1
 	}
-	return uint64(reservedDescriptors(processors + 1))
+	return uint64(host.ReservedDescriptors(processors + 1))
 }
 
 // descriptors checks the limit that serve raises itself to.
@@ -91,21 +93,21 @@ func (e *examination) descriptors() finding {
 	needed := e.connections() + e.reserved()
 	f := finding{
 		Check:  "descriptor limit",
-		Source: e.process("limits"),
+		Source: e.Process("limits"),
 		Want:   fmt.Sprintf("%s or more", counted(needed)),
 		Why:    "each connection is a descriptor; serve raises its soft limit to the hard one, and keeps some for publishers, listeners and files",
 		Change: fmt.Sprintf("LimitNOFILE=%d in the systemd unit, --ulimit nofile=%d in Docker, ulimit -Hn %d as root in a shell", needed, needed, needed),
 	}
-	text, err := e.read(f.Source)
+	text, err := e.Read(f.Source)
 	if err != nil {
 		return f.shut(err)
 	}
-	soft, hard, err := parseLimits(text)
+	soft, hard, err := host.ParseLimits(text)
 	if err != nil {
 		return f.shut(err)
 	}
 	usable := hard
-	if e.pid == 0 {
+	if e.Pid == 0 {
 		f.Found = fmt.Sprintf("hard limit %s, as this shell hands it on; a service has its own (--pid)", counted(hard))
 	} else {
 		f.Found = fmt.Sprintf("soft limit %s, hard limit %s", counted(soft), counted(hard))
@@ -119,12 +121,12 @@ func (e *examination) maxDescriptors() finding {
 	needed := e.connections() + e.reserved()
 	f := finding{
 		Check:  "fs.nr_open",
-		Source: sysctl("fs.nr_open"),
+		Source: host.Sysctl("fs.nr_open"),
 		Want:   fmt.Sprintf("%s or more", counted(needed)),
 		Why:    "no process's descriptor limit can be raised above it",
 		Change: setSysctl("fs.nr_open", fmt.Sprint(needed)),
 	}
-	n, err := e.numbers(f.Source, 1)
+	n, err := e.Numbers(f.Source, 1)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -137,10 +139,10 @@ func (e *examination) maxDescriptors() finding {
 func (e *examination) openFiles() finding {
 	f := finding{
 		Check:  "fs.file-max",
-		Source: sysctl("fs.file-nr"),
+		Source: host.Sysctl("fs.file-nr"),
 		Why:    "it bounds the open files and sockets of all processes together",
 	}
-	n, err := e.numbers(f.Source, 3)
+	n, err := e.Numbers(f.Source, 3)
 	if err != nil {
 		f.Want = fmt.Sprintf("%s or more above what is open", counted(e.connections()))
 		return f.shut(err)
@@ -159,12 +161,12 @@ func (e *examination) openFiles() finding {
 func (e *examination) epollWatches() finding {
 	f := finding{
 		Check:  "fs.epoll.max_user_watches",
-		Source: sysctl("fs.epoll.max_user_watches"),
+		Source: host.Sysctl("fs.epoll.max_user_watches"),
 		Want:   fmt.Sprintf("%s or more", counted(e.connections())),
 		Why:    "every connected socket is watched by its loop's epoll instance; all processes of one user share this number",
 		Change: setSysctl("fs.epoll.max_user_watches", fmt.Sprint(2*e.connections())),
 	}
-	n, err := e.numbers(f.Source, 1)
+	n, err := e.Numbers(f.Source, 1)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -180,12 +182,12 @@ const wantQueue = 4096
 func (e *examination) acceptQueue() finding {
 	f := finding{
 		Check:  "net.core.somaxconn",
-		Source: sysctl("net.core.somaxconn"),
+		Source: host.Sysctl("net.core.somaxconn"),
 		Want:   fmt.Sprintf("%s or more", counted(wantQueue)),
 		Why:    "when a fleet returns at once, a shard accepts 64 connections between other work; beyond its queue SYNs are dropped, and clients try again after a second or more",
 		Change: setSysctl("net.core.somaxconn", fmt.Sprint(wantQueue)),
 	}
-	n, err := e.numbers(f.Source, 1)
+	n, err := e.Numbers(f.Source, 1)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -207,17 +209,17 @@ func warnUnless(ok bool) status {
 func (e *examination) handshakeQueue() finding {
 	f := finding{
 		Check:  "net.ipv4.tcp_max_syn_backlog",
-		Source: sysctl("net.ipv4.tcp_max_syn_backlog"),
+		Source: host.Sysctl("net.ipv4.tcp_max_syn_backlog"),
 		Want:   fmt.Sprintf("%s or more, or net.ipv4.tcp_syncookies=1", counted(wantQueue)),
 		Why:    "without SYN cookies the kernel drops new handshakes when so many are under way; with them only the accept queue counts",
 		Change: setSysctl("net.ipv4.tcp_max_syn_backlog", fmt.Sprint(wantQueue)),
 	}
-	n, err := e.numbers(f.Source, 1)
+	n, err := e.Numbers(f.Source, 1)
 	if err != nil {
 		return f.shut(err)
 	}
 	cookies := "unknown"
-	if c, err := e.numbers(sysctl("net.ipv4.tcp_syncookies"), 1); err == nil && c[0] > 0 {
+	if c, err := e.Numbers(host.Sysctl("net.ipv4.tcp_syncookies"), 1); err == nil && c[0] > 0 {
 		cookies = "on"
 	} else if err == nil {
 		cookies = "off"
@@ -237,15 +239,15 @@ const wantPorts = 55000
 
 // localPorts checks the ports of outgoing connections.
 func (e *examination) localPorts() finding {
-	wanted := min(uint64(e.clients), wantPorts)
+	wanted := min(uint64(e.Clients), wantPorts)
 	f := finding{
 		Check:  "net.ipv4.ip_local_port_range",
-		Source: sysctl("net.ipv4.ip_local_port_range"),
+		Source: host.Sysctl("net.ipv4.ip_local_port_range"),
 		Want:   fmt.Sprintf("%s ports or more, if a proxy or load test runs here", counted(wanted)),
 		Why:    "clients of other machines use ports of their own. A proxy or a load test on this machine needs one for each connection between two addresses; for more, give it several source addresses or the gateway several ports",
 		Change: setSysctl("net.ipv4.ip_local_port_range", "10240 65535"),
 	}
-	n, err := e.numbers(f.Source, 2)
+	n, err := e.Numbers(f.Source, 2)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -263,26 +265,26 @@ func (e *examination) localPorts() finding {
 func (e *examination) connectionTracking() finding {
 	f := finding{
 		Check:  "net.netfilter.nf_conntrack_max",
-		Source: sysctl("net.netfilter.nf_conntrack_max"),
+		Source: host.Sysctl("net.netfilter.nf_conntrack_max"),
 		Want:   fmt.Sprintf("%s or more above what is tracked", counted(e.connections())),
 		Why:    "a firewall that tracks connections drops new ones when its table is full; the kernel log then says nf_conntrack: table full",
 		Change: setSysctl("net.netfilter.nf_conntrack_max", fmt.Sprint(2*e.connections())) + "; or do not track the client port (notrack)",
 	}
-	n, err := e.numbers(f.Source, 1)
-	if err == errAbsent {
+	n, err := e.Numbers(f.Source, 1)
+	if err == host.ErrAbsent {
 		f.Status, f.Found, f.Allows = statusOK, "connections are not tracked here", "any number of clients"
 		return f
 	}
 	if err != nil {
 		return f.shut(err)
 	}
-	tracked, err := e.numbers(sysctl("net.netfilter.nf_conntrack_count"), 1)
+	tracked, err := e.Numbers(host.Sysctl("net.netfilter.nf_conntrack_count"), 1)
 	if err != nil {
 		return f.shut(err)
 	}
 	f.Found = fmt.Sprintf("%s, of which %s are tracked", counted(n[0]), counted(tracked[0]))
 	e.judge(&f, e.clientsOf(n[0]-min(n[0], tracked[0]), true))
-	if f.Status == statusBad && tracked[0] == 0 {
+	if f.Status == StatusBad && tracked[0] == 0 {
 		f.Status = statusWarn
 		f.Found += "; perhaps no rule of the firewall tracks"
 	}

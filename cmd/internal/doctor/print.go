@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -20,11 +20,11 @@ var statusColours = map[status]string{
 	statusOK:      "\x1b[32m",
 	statusUnknown: "\x1b[36m",
 	statusWarn:    "\x1b[33m",
-	statusBad:     "\x1b[31m",
+	StatusBad:     "\x1b[31m",
 }
 
-// print writes the findings for people.
-func (d *diagnosis) print(w io.Writer, colour bool) error {
+// Print writes the findings for people.
+func (d *Diagnosis) Print(w io.Writer, colour bool) error {
 	var page strings.Builder
 	fmt.Fprintf(&page, "The limits of this machine, for %s clients and %s publishers\n",
 		humanize.Comma(int64(d.Clients)), humanize.Comma(int64(d.Publishers)))
@@ -48,12 +48,12 @@ func (d *diagnosis) print(w io.Writer, colour bool) error {
 	return err
 }
 
-func (d *diagnosis) printSum(page *strings.Builder) {
+func (d *Diagnosis) printSum(page *strings.Builder) {
 	counts := make(map[status]int)
 	for _, f := range d.Findings {
 		counts[f.Status]++
 	}
-	fmt.Fprintf(page, "%d ok, %d warn, %d bad, %d unknown.", counts[statusOK], counts[statusWarn], counts[statusBad], counts[statusUnknown])
+	fmt.Fprintf(page, "%d ok, %d warn, %d bad, %d unknown.", counts[statusOK], counts[statusWarn], counts[StatusBad], counts[statusUnknown])
 	if f := d.narrowest(); f != nil {
 		fmt.Fprintf(page, " The narrowest: %s, %s clients.", f.Check, humanize.Comma(int64(*f.Clients)))
 	}

@@ -1,9 +1,11 @@
-package main
+package doctor
 
 import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+
+	"fleetcast/cmd/internal/host"
 )
 
 // What a client costs in bytes of memory, measured as docs/deploying.md says.
@@ -22,11 +24,11 @@ const (
 func (e *examination) memory() finding {
 	f := e.memoryFinding("memory", "/proc/meminfo")
 	f.Change = "more memory, or fewer clients on this machine"
-	text, err := e.read(f.Source)
+	text, err := e.Read(f.Source)
 	if err != nil {
 		return f.shut(err)
 	}
-	values, err := parseMeminfo(text, "MemTotal", "MemAvailable")
+	values, err := host.ParseMeminfo(text, "MemTotal", "MemAvailable")
 	if err != nil {
 		return f.shut(err)
 	}
@@ -38,19 +40,19 @@ func (e *examination) memory() finding {
 // memoryGroup checks the limit of the process's control group and of those
 // above it.
 func (e *examination) memoryGroup() finding {
-	f := e.memoryFinding("memory of the group", e.process("cgroup"))
+	f := e.memoryFinding("memory of the group", e.Process("cgroup"))
 	f.Change = "MemoryMax= in the systemd unit, --memory in Docker, resources.limits.memory in Kubernetes"
-	if _, err := e.read(f.Source); err != nil {
+	if _, err := e.Read(f.Source); err != nil {
 		return f.shut(err)
 	}
-	limit, at, err := e.groupMemory()
+	limit, at, err := e.GroupMemory()
 	if at != "" {
 		f.Source = at
 	}
 	if err != nil {
 		return f.shut(err)
 	}
-	if limit == unlimited {
+	if limit == host.Unlimited {
 		f.Status, f.Found, f.Allows = statusOK, "no limit", "what the machine's memory allows"
 		return f
 	}
@@ -83,7 +85,7 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 	idle := e.clientsOf(room/idleClient, true)
 	e.judge(f, served)
 	f.Allows = fmt.Sprintf("%s clients, each with an event on its way; %s idle ones", counted(served), counted(idle))
-	if f.Status == statusBad && idle >= uint64(e.clients) {
+	if f.Status == StatusBad && idle >= uint64(e.Clients) {
 		f.Status = statusWarn
 	}
 }
@@ -91,14 +93,14 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 // socketMemory checks how many pages of unsent and unread data the kernel holds
 // for all TCP sockets together.
 func (e *examination) socketMemory() finding {
-	needed := uint64(e.clients)
+	needed := uint64(e.Clients)
 	f := finding{
 		Check:  "net.ipv4.tcp_mem",
-		Source: sysctl("net.ipv4.tcp_mem"),
+		Source: host.Sysctl("net.ipv4.tcp_mem"),
 		Want:   fmt.Sprintf("a second number (pressure) of %s pages or more, a third (limit) of twice that", counted(needed)),
 		Why:    "the kernel accounts for each client a page of 4 KiB at least while an event is on its way to it, and none when it is idle. Above the pressure it shrinks buffers, above the limit it drops packets and connections",
 	}
-	n, err := e.numbers(f.Source, 3)
+	n, err := e.Numbers(f.Source, 3)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -136,11 +138,11 @@ func (e *examination) receiveBuffers() finding {
 func (e *examination) buffers(name, why string) finding {
 	f := finding{
 		Check:  name,
-		Source: sysctl(name),
+		Source: host.Sysctl(name),
 		Want:   fmt.Sprintf("a third number (maximum) of %d or more", wantBuffer),
 		Why:    why,
 	}
-	n, err := e.numbers(f.Source, 3)
+	n, err := e.Numbers(f.Source, 3)
 	if err != nil {
 		return f.shut(err)
 	}

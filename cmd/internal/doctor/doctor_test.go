@@ -1,17 +1,18 @@
-package main
+package doctor
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"fleetcast/cmd/internal/host"
 )
 
 var updateDoctor = flag.Bool("update-doctor", false, "write the expected output of doctor")
@@ -22,19 +23,19 @@ func TestDiagnosis(t *testing.T) {
 	for _, test := range []struct {
 		machine, stored string
 		pid             int
-		fleet           fleet
+		fleet           Fleet
 	}{
-		{"small", "small", 0, fleet{clients: 100000}},
-		{"small", "small-process", 41, fleet{clients: 10000, publishers: 5}},
-		{"server", "server", 0, fleet{clients: 500000}},
-		{"container", "container", 0, fleet{clients: 50000}},
-		{"garbage", "garbage", 0, fleet{clients: 1}},
+		{"small", "small", 0, Fleet{Clients: 100000}},
+		{"small", "small-process", 41, Fleet{Clients: 10000, Publishers: 5}},
+		{"server", "server", 0, Fleet{Clients: 500000}},
+		{"container", "container", 0, Fleet{Clients: 50000}},
+		{"garbage", "garbage", 0, Fleet{Clients: 1}},
 	} {
 		t.Run(test.stored, func(t *testing.T) {
-			h := host{root: filepath.Join("testdata/doctor", test.machine), pid: test.pid}
-			d := newDiagnosis(h, test.fleet)
+			h := host.Host{Root: filepath.Join("testdata", test.machine), Pid: test.pid}
+			d := Diagnose(h, test.fleet)
 			var page bytes.Buffer
-			if err := d.print(&page, false); err != nil {
+			if err := d.Print(&page, false); err != nil {
 				t.Fatal(err)
 			}
 			compareStored(t, test.stored+".txt", page.String())
@@ -56,7 +57,7 @@ func TestDiagnosis(t *testing.T) {
 
 func compareStored(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata/doctor", name)
+	path := filepath.Join("testdata", name)
 	if *updateDoctor {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -74,7 +75,7 @@ func compareStored(t *testing.T, name, got string) {
 
 // TestDoctorOfNothing has no file at all, as the strictest of containers.
 func TestDoctorOfNothing(t *testing.T) {
-	d := newDiagnosis(host{root: t.TempDir()}, fleet{clients: 100})
+	d := Diagnose(host.Host{Root: t.TempDir()}, Fleet{Clients: 100})
 	for _, f := range d.Findings {
 		tracking := f.Check == "net.netfilter.nf_conntrack_max" // its absence says something
 		if tracking != (f.Status == statusOK) || !tracking && f.Status != statusUnknown {
@@ -90,10 +91,10 @@ func TestDoctorOfNothing(t *testing.T) {
 // machine: doctor must then have nothing to say against these settings.
 func TestKernelSettingsSuffice(t *testing.T) {
 	root := t.TempDir()
-	if err := os.CopyFS(root, os.DirFS("testdata/doctor/small")); err != nil {
+	if err := os.CopyFS(root, os.DirFS("testdata/small")); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../../docs/deploy/90-fleetcast.conf")
+	text, err := os.ReadFile("../../../docs/deploy/90-fleetcast.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,13 +105,13 @@ func TestKernelSettingsSuffice(t *testing.T) {
 			continue
 		}
 		name = strings.TrimPrefix(name, "-")
-		if err := os.WriteFile(filepath.Join(root, sysctl(name)), []byte(value+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(root, host.Sysctl(name)), []byte(value+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		set[name] = true
 	}
 	checked := 0
-	for _, f := range newDiagnosis(host{root: root}, fleet{clients: 250000}).Findings {
+	for _, f := range Diagnose(host.Host{Root: root}, Fleet{Clients: 250000}).Findings {
 		if !set[f.Check] {
 			continue
 		}
@@ -124,49 +125,16 @@ func TestKernelSettingsSuffice(t *testing.T) {
 	}
 }
 
-// TestDoctorCommand runs on the machine at hand, of which only the form of the
-// answer is known.
-func TestDoctorCommand(t *testing.T) {
-	c := start(t, nil, "doctor", "--clients=1", "--publishers=1", "--json", fmt.Sprintf("--pid=%d", os.Getpid()))
-	code := c.wait(t)
-	var d diagnosis
-	if err := json.Unmarshal([]byte(c.out.String()), &d); err != nil {
-		t.Fatalf("%v in\n%s", err, c.out)
-	}
-	if (code == 0) != (d.Status != statusBad) || len(d.Findings) < 10 {
-		t.Errorf("exit code %d, status %s, %d findings", code, d.Status, len(d.Findings))
-	}
-
-	c = start(t, nil, "doctor", "--clients=1000000000")
-	if code := c.wait(t); code != exitFailure {
-		t.Errorf("exit code %d for a billion clients", code)
-	}
-	c.out.await(t, `bad +descriptor limit(?s).*The narrowest:`)
-
-	for args, want := range map[string]string{
-		"--pid=999999999":      "there is no such process",
-		"--pid=-1":             "--pid is -1, must be at least 0",
-		"--clients=0":          "--clients is 0, must be at least 1",
-		"--clients=2000000000": "must be at most",
-		"--publishers=-1":      "--publishers is -1",
-	} {
-		c := start(t, nil, "doctor", args)
-		if code := c.wait(t); code == 0 || !strings.Contains(c.err.String(), want) {
-			t.Errorf("%s: exit code %d, %s", args, code, c.err)
-		}
-	}
-}
-
 func TestDoctorColours(t *testing.T) {
 	var page bytes.Buffer
-	d := newDiagnosis(host{root: "testdata/doctor/small"}, fleet{clients: 1})
-	if err := d.print(&page, true); err != nil {
+	d := Diagnose(host.Host{Root: "testdata/small"}, Fleet{Clients: 1})
+	if err := d.Print(&page, true); err != nil {
 		t.Fatal(err)
 	}
 	if !regexp.MustCompile("(?m)^\x1b\\[32mok +\x1b\\[0mkernel$").MatchString(page.String()) {
 		t.Errorf("no colour in\n%s", page.String())
 	}
-	if err := d.print(failingWriter{}, false); err == nil {
+	if err := d.Print(failingWriter{}, false); err == nil {
 		t.Error("the error of the writer is lost")
 	}
 }
@@ -183,16 +151,6 @@ func TestParseRelease(t *testing.T) {
 		got, err := parseRelease(release)
 		if (err != nil) != (want == [2]int{}) || err == nil && got != want {
 			t.Errorf("%q: %v, %v, want %v", release, got, err, want)
-		}
-	}
-}
-
-func TestParseCPUList(t *testing.T) {
-	for list, want := range map[string]int{
-		"0": 1, "0-3": 4, "0-3,8": 5, "1,3,5-6\n": 4, "": 0, "3-1": 0, "a": 0, "0-": 0, "0-99999999999": 0,
-	} {
-		if got, err := parseCPUList(list); got != want && err == nil || (err == nil) != (want > 0) {
-			t.Errorf("%q: %d, %v, want %d", list, got, err, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"errors"
@@ -12,24 +12,24 @@ import (
 	"strings"
 )
 
-// host is where the findings come from: the files of /proc and /sys.
-type host struct {
-	root string // the root directory
-	pid  int    // whose limits count; 0: those of this process
+// Host is where the findings come from: the files of /proc and /sys.
+type Host struct {
+	Root string // the root directory
+	Pid  int    // whose limits count; 0: those of this process
 }
 
 // maxHostFile bounds in bytes what is read of one file.
 const maxHostFile = 1 << 20
 
-// errAbsent stands for a file that this kernel or container does not have.
-var errAbsent = errors.New("there is no such file here")
+// ErrAbsent stands for a file that this kernel or container does not have.
+var ErrAbsent = errors.New("there is no such file here")
 
-// read returns the text of a file of /proc or /sys.
-func (h host) read(name string) (string, error) {
-	file, err := os.Open(filepath.Join(h.root, name))
+// Read returns the text of a file of /proc or /sys.
+func (h Host) Read(name string) (string, error) {
+	file, err := os.Open(filepath.Join(h.Root, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", errAbsent
+		return "", ErrAbsent
 	case errors.Is(err, fs.ErrPermission):
 		return "", errors.New("this user may not read it")
 	case err != nil:
@@ -51,39 +51,39 @@ func withoutPath(err error) error {
 	return err
 }
 
-// numbers reads a file that holds count numbers.
-func (h host) numbers(name string, count int) ([]uint64, error) {
-	text, err := h.read(name)
+// Numbers reads a file that holds count numbers.
+func (h Host) Numbers(name string, count int) ([]uint64, error) {
+	text, err := h.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	return parseNumbers(text, count)
+	return ParseNumbers(text, count)
 }
 
-// sysctl is the file of a kernel setting, net.core.somaxconn for example.
-func sysctl(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
+// Sysctl is the file of a kernel setting, net.core.somaxconn for example.
+func Sysctl(name string) string { return "/proc/sys/" + strings.ReplaceAll(name, ".", "/") }
 
-// process is a file of the process whose limits count.
-func (h host) process(name string) string {
-	if h.pid == 0 {
+// Process is a file of the process whose limits count.
+func (h Host) Process(name string) string {
+	if h.Pid == 0 {
 		return "/proc/self/" + name
 	}
-	return fmt.Sprintf("/proc/%d/%s", h.pid, name)
+	return fmt.Sprintf("/proc/%d/%s", h.Pid, name)
 }
 
-// checkProcess makes sure that the process is there.
-func (h host) checkProcess() error {
-	if h.pid == 0 {
+// CheckProcess makes sure that the process is there.
+func (h Host) CheckProcess() error {
+	if h.Pid == 0 {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(h.root, h.process(""))); err != nil {
-		return fmt.Errorf("--pid %d: there is no such process", h.pid)
+	if _, err := os.Stat(filepath.Join(h.Root, h.Process(""))); err != nil {
+		return fmt.Errorf("--pid %d: there is no such process", h.Pid)
 	}
 	return nil
 }
 
-// parseNumbers reads exactly count decimal numbers.
-func parseNumbers(text string, count int) ([]uint64, error) {
+// ParseNumbers reads exactly count decimal numbers.
+func ParseNumbers(text string, count int) ([]uint64, error) {
 	fields := strings.Fields(text)
 	if len(fields) != count {
 		return nil, fmt.Errorf("it holds %d words, not the %d numbers expected", len(fields), count)
@@ -99,12 +99,12 @@ func parseNumbers(text string, count int) ([]uint64, error) {
 	return numbers, nil
 }
 
-// unlimited is the value of a limit that limits nothing.
-const unlimited = ^uint64(0)
+// Unlimited is the value of a limit that limits nothing.
+const Unlimited = ^uint64(0)
 
-// parseLimits finds the soft and the hard descriptor limit in the text of
+// ParseLimits finds the soft and the hard descriptor limit in the text of
 // /proc/PID/limits.
-func parseLimits(text string) (soft, hard uint64, err error) {
+func ParseLimits(text string) (soft, hard uint64, err error) {
 	for line := range strings.Lines(text) {
 		rest, ok := strings.CutPrefix(line, "Max open files")
 		if !ok {
@@ -114,29 +114,29 @@ func parseLimits(text string) (soft, hard uint64, err error) {
 		if len(fields) < 2 {
 			return 0, 0, errors.New("the line of Max open files is cut short")
 		}
-		if soft, err = parseLimit(fields[0]); err == nil {
-			hard, err = parseLimit(fields[1])
+		if soft, err = ParseLimit(fields[0]); err == nil {
+			hard, err = ParseLimit(fields[1])
 		}
 		return soft, hard, err
 	}
 	return 0, 0, errors.New("it does not say Max open files")
 }
 
-// parseLimit reads a number, or the words for none: unlimited, max, -1.
-func parseLimit(text string) (uint64, error) {
+// ParseLimit reads a number, or the words for none: unlimited, max, -1.
+func ParseLimit(text string) (uint64, error) {
 	switch text = strings.TrimSpace(text); text {
 	case "unlimited", "max", "-1":
-		return unlimited, nil
+		return Unlimited, nil
 	}
-	numbers, err := parseNumbers(text, 1)
+	numbers, err := ParseNumbers(text, 1)
 	if err != nil {
 		return 0, err
 	}
 	return numbers[0], nil
 }
 
-// parseMeminfo finds values of /proc/meminfo, in bytes.
-func parseMeminfo(text string, names ...string) ([]uint64, error) {
+// ParseMeminfo finds values of /proc/meminfo, in bytes.
+func ParseMeminfo(text string, names ...string) ([]uint64, error) {
 	values := make([]uint64, len(names))
 	for i, name := range names {
 		_, rest, ok := strings.Cut("\n"+text, "\n"+name+":")
@@ -154,8 +154,8 @@ func parseMeminfo(text string, names ...string) ([]uint64, error) {
 	return values, nil
 }
 
-// parseCPUList counts the processors of a list such as 0-3,8.
-func parseCPUList(text string) (count int, err error) {
+// ParseCPUList counts the processors of a list such as 0-3,8.
+func ParseCPUList(text string) (count int, err error) {
 	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
 		first, last, isRange := strings.Cut(part, "-")
 		if !isRange {
@@ -171,12 +171,12 @@ func parseCPUList(text string) (count int, err error) {
 	return count, nil
 }
 
-// cgroupFiles are the files called name of the process's control group and of
+// CgroupFiles are the files called name of the process's control group and of
 // those above it, for controller of version 1, or for version 2 if that is
 // empty. In a container the group's path may be that on the host; what remains
 // then is the top, which is the container's own.
-func (h host) cgroupFiles(controller, name string) []string {
-	text, err := h.read(h.process("cgroup"))
+func (h Host) CgroupFiles(controller, name string) []string {
+	text, err := h.Read(h.Process("cgroup"))
 	if err != nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"fleetcast/cmd/internal/host"
 )
 
 // processors checks whether the loops may use the processors they are made for.
 func (e *examination) processors() finding {
 	f := finding{
 		Check:  "processors",
-		Source: e.process("status"),
+		Source: e.Process("status"),
 		Want:   "no quota, or one of a whole number of processors",
 		Why:    "serve runs a shard for each processor it may use. A quota is spent by all loops together; when it is, all stand still until the next period, mostly for tens of milliseconds",
 		Change: "CPUQuota= in the systemd unit, --cpus in Docker, no resources.limits.cpu in Kubernetes",
@@ -41,7 +43,7 @@ func (e *examination) processors() finding {
 
 // processorCount is how many processors the process may run on.
 func (e *examination) processorCount() (int, error) {
-	text, err := e.read(e.process("status"))
+	text, err := e.Read(e.Process("status"))
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +52,7 @@ func (e *examination) processorCount() (int, error) {
 		return 0, errors.New("it does not say Cpus_allowed_list")
 	}
 	list, _, _ := strings.Cut(rest, "\n")
-	return parseCPUList(list)
+	return host.ParseCPUList(list)
 }
 
 // processorQuota is the least quota of the process's control groups, in
@@ -67,8 +69,8 @@ func (e *examination) processorQuota() (quota float64, at string, err error) {
 		}
 		return nil
 	}
-	for _, file := range e.cgroupFiles("", "cpu.max") {
-		text, err := e.read(file)
+	for _, file := range e.CgroupFiles("", "cpu.max") {
+		text, err := e.Read(file)
 		if err != nil {
 			continue
 		}
@@ -77,12 +79,12 @@ func (e *examination) processorQuota() (quota float64, at string, err error) {
 			return 0, at, err
 		}
 	}
-	for _, file := range e.cgroupFiles("cpu", "cpu.cfs_quota_us") {
-		used, err := e.read(file)
+	for _, file := range e.CgroupFiles("cpu", "cpu.cfs_quota_us") {
+		used, err := e.Read(file)
 		if err != nil {
 			continue
 		}
-		period, err := e.read(strings.Replace(file, "quota_us", "period_us", 1))
+		period, err := e.Read(strings.Replace(file, "quota_us", "period_us", 1))
 		if err != nil {
 			continue
 		}
@@ -96,11 +98,11 @@ func (e *examination) processorQuota() (quota float64, at string, err error) {
 // parseQuota divides the time that may be used in a period by the period; 0
 // stands for no quota.
 func parseQuota(used, period string) (float64, error) {
-	limit, err := parseLimit(used)
-	if err != nil || limit == unlimited {
+	limit, err := host.ParseLimit(used)
+	if err != nil || limit == host.Unlimited {
 		return 0, err
 	}
-	of, err := parseNumbers(period, 1)
+	of, err := host.ParseNumbers(period, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -119,11 +121,11 @@ func (e *examination) swap() finding {
 		Why:    "a loop that waits for a page of its memory from disk serves none of its clients meanwhile",
 		Change: "MemorySwapMax=0 in the systemd unit, or swapoff -a",
 	}
-	text, err := e.read(f.Source)
+	text, err := e.Read(f.Source)
 	if err != nil {
 		return f.shut(err)
 	}
-	values, err := parseMeminfo(text, "SwapTotal", "SwapFree")
+	values, err := host.ParseMeminfo(text, "SwapTotal", "SwapFree")
 	if err != nil {
 		return f.shut(err)
 	}
@@ -142,12 +144,12 @@ func (e *examination) kernel() finding {
 	const major, minor = 3, 12
 	f := finding{
 		Check:  "kernel",
-		Source: sysctl("kernel.osrelease"),
+		Source: host.Sysctl("kernel.osrelease"),
 		Want:   fmt.Sprintf("%d.%d or newer", major, minor),
 		Why:    "serve bounds what the kernel keeps of a client's unsent data (TCP_NOTSENT_LOWAT) and shares a port between shards (SO_REUSEPORT)",
 		Change: "a newer kernel",
 	}
-	text, err := e.read(f.Source)
+	text, err := e.Read(f.Source)
 	if err != nil {
 		return f.shut(err)
 	}
@@ -159,7 +161,7 @@ func (e *examination) kernel() finding {
 	f.Found = release
 	f.Status = statusOK
 	if got[0] < major || got[0] == major && got[1] < minor {
-		f.Status = statusBad
+		f.Status = StatusBad
 	}
 	return f
 }
