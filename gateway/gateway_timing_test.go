@@ -2,15 +2,12 @@ package gateway
 
 import (
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 )
-
-var timedData = []byte(`{"text":"` + strings.Repeat("x", 117) + `"}`) // 128 bytes
 
 const crowd = 100_000
 
