@@ -42,10 +42,17 @@ type deployment struct {
 	} `yaml:"spec"`
 }
 
-// asked sends a GET and returns the status.
-func asked(t *testing.T, url string) int {
+// asked sends a GET, which may name another host, and returns the status.
+func asked(t *testing.T, url, host string) int {
 	t.Helper()
-	response, err := http.Get(url)
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host != "" {
+		request.Host = host
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Errorf("probe: %v", err)
 		return 0
@@ -102,10 +109,18 @@ func TestKubernetes(t *testing.T) {
 		"FLEETCAST_INTERNAL_SERVICE_HOST=None", "FLEETCAST_SERVICE_PORT_CLIENTS=80",
 	}, fleetcast, strings.Split(args, "\n")...)
 	until(t, "the gateway", regexp.MustCompile(`"msg":"running"`), gateway.String)
-	probe := func(p kubernetesProbe) int { return asked(t, "http://127.0.0.1:"+ports[p.HTTPGet.Port]+p.HTTPGet.Path) }
+	probe := func(p kubernetesProbe) int {
+		return asked(t, "http://127.0.0.1:"+ports[p.HTTPGet.Port]+p.HTTPGet.Path, "")
+	}
 	for name, p := range map[string]kubernetesProbe{"startup": container.Startup, "readiness": container.Readiness, "liveness": container.Liveness} {
 		if status := probe(p); status != http.StatusOK {
 			t.Errorf("the %s probe gets %d", name, status)
+		}
+	}
+	metrics := "http://127.0.0.1:" + ports["admin"] + "/metrics"
+	for host, want := range map[string]int{"fleetcast-internal.default.svc.cluster.local:8081": 200, "fleetcast-internal": 421} {
+		if status := asked(t, metrics, host); status != want {
+			t.Errorf("a request for %s gets %d, not %d", host, status, want)
 		}
 	}
 	if said := gateway.String(); strings.Contains(said, "environment variable") || !strings.Contains(said, `"msg":`) {
@@ -115,7 +130,7 @@ func TestKubernetes(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the log", regexp.MustCompile("stopping soon"), gateway.String)
-	if ready, alive, page := probe(container.Readiness), probe(container.Liveness), asked(t, "http://127.0.0.1:"+ports["clients"]+"/"); ready != 503 || alive != 200 || page != 200 {
+	if ready, alive, page := probe(container.Readiness), probe(container.Liveness), asked(t, "http://127.0.0.1:"+ports["clients"]+"/", ""); ready != 503 || alive != 200 || page != 200 {
 		t.Errorf("during the delay readiness is %d, liveness %d, and a client gets %d", ready, alive, page)
 	}
 	if err := gateway.stop(t, syscall.SIGTERM); err != nil { // as supervisors do: it changes nothing
