@@ -161,7 +161,7 @@ func (r *reader) types(at *terminal, line string, stays bool) {
 		r.systemctl(words[1:])
 		return
 	} else if words[0] == "scp" {
-		line = "cp " + words[1] + " " + r.server + "/root/"
+		line = "cp " + words[len(words)-2] + " " + r.server + "/root/"
 	}
 	line = r.here(line)
 	if stays {
