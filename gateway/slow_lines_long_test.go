@@ -16,7 +16,7 @@ import (
 
 // TestLongSlowLines measures how long lines take for bursts and for a steady stream, with
 // the defaults: how the default of SlowAfter was chosen. It prints the table of
-// docs/operations.md.
+// docs/slow-networks.md.
 func TestLongSlowLines(t *testing.T) {
 	lines := []struct {
 		name string

@@ -21,7 +21,7 @@ import (
 	"fleetcast/gateway"
 )
 
-// proxyExample is one example of docs/deploying.md and what runs it. A test gives
+// proxyExample is one example of docs/proxies.md and what runs it. A test gives
 // it the addresses of the proxy and of the gateway, and shorter times.
 type proxyExample struct {
 	program string
@@ -68,7 +68,7 @@ const proxyTime = "4s"
 // TestProxyExamples runs every example as documented, before a real gateway with
 // the documented options.
 func TestProxyExamples(t *testing.T) {
-	text, err := os.ReadFile("../../docs/deploying.md")
+	text, err := os.ReadFile("../../docs/proxies.md")
 	if err != nil {
 		t.Fatal(err)
 	}

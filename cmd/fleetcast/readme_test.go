@@ -133,23 +133,3 @@ func TestReadmeModule(t *testing.T) {
 	}
 	subscriber.out.await(t, `"offset":2,"data":\{"a":2\}`)
 }
-
-// TestReadmeFiles checks that the files exist to which the README links.
-func TestReadmeFiles(t *testing.T) {
-	text, err := os.ReadFile(readmePath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	links := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(string(text), -1)
-	if len(links) == 0 {
-		t.Fatal("the README has no links")
-	}
-	for _, link := range links {
-		if strings.Contains(link[1], "://") {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(filepath.Dir(readmePath), link[1])); err != nil {
-			t.Errorf("the README links to %s: %v", link[1], err)
-		}
-	}
-}
