@@ -52,6 +52,12 @@ const (
 // DefaultConfig is a configuration for that many connections; see [settings.DefaultConfig].
 func DefaultConfig(maxConnections int) Config { return settings.DefaultConfig(maxConnections) }
 
+// The keys that every rule may have.
+const (
+	RuleMatch = rules.MatchKey
+	RuleFinal = rules.FinalKey
+)
+
 // ChannelRuleKeys are the names by which a configuration sets the fields of a
 // [ChannelRule].
 func ChannelRuleKeys() []string { return rules.Keys() }
