@@ -52,11 +52,8 @@ const (
 // DefaultConfig is a configuration for that many connections; see [settings.DefaultConfig].
 func DefaultConfig(maxConnections int) Config { return settings.DefaultConfig(maxConnections) }
 
-// The keys that every rule may have.
-const (
-	RuleMatch = rules.MatchKey
-	RuleFinal = rules.FinalKey
-)
+// RuleMatch is the key of a rule's pattern, which every rule has.
+const RuleMatch = rules.MatchKey
 
 // ChannelRuleKeys are the names by which a configuration sets the fields of a
 // [ChannelRule].

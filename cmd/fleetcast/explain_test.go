@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -145,5 +148,31 @@ func TestManyRulesAreShortInTheLog(t *testing.T) {
 	live, _ := before.differences(after)
 	if len(live) != 1 || len(live[0]) > 1000 || !strings.HasPrefix(live[0], "channels: none -> shop.0.* slow=conflate; shop.1.*") || !strings.HasSuffix(live[0], " and 980 more") {
 		t.Errorf("changed %q", live)
+	}
+}
+
+// The documented rules are taken, and explained as the page says.
+func TestDocumentedRules(t *testing.T) {
+	page, err := os.ReadFile(filepath.FromSlash(configurationDocs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples []string
+	for _, block := range regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(string(page), -1) {
+		if text := strings.ReplaceAll("\n"+block, "\n    ", "\n")[1:]; strings.HasPrefix(text, "channels:") || strings.HasPrefix(text, "KEY ") {
+			examples = append(examples, text)
+		}
+	}
+	if len(examples) != 3 {
+		t.Fatalf("the page has %d examples", len(examples))
+	}
+	configFileHere(t, examples[1])
+	if got := explained(t, "--config=fleetcast.yaml", "chat.news"); !strings.Contains(got, "slow drop_oldest chat.*") || !strings.Contains(got, "client-publish off chat.news") {
+		t.Errorf("chat.news is explained as\n%s", got)
+	}
+	writeConfig(t, "fleetcast.yaml", examples[0])
+	c := start(t, nil, "config", "explain", "prices.eur", "--config=fleetcast.yaml")
+	if code := c.wait(t); code != 0 || c.out.String() != examples[2] {
+		t.Errorf("exit code %d, output\n%s\nthe page has\n%s", code, c.out, examples[2])
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// The keys of an entry that are no rule by themselves.
+// The keys of an entry that are not decided for a channel.
 const (
 	MatchKey = "match"
-	FinalKey = "final"
+	finalKey = "final"
 )
 
 // Keys are the names by which a configuration sets the fields of an entry.
@@ -18,7 +18,7 @@ func Keys() []string {
 	for i := range keys {
 		names = append(names, keys[i].name)
 	}
-	return append(names, FinalKey)
+	return append(names, finalKey)
 }
 
 // Set sets the field of the entry that has that key, from its text. It returns an
@@ -29,7 +29,7 @@ func (e *Entry) Set(name, text string) (err error) {
 		e.Match = text
 		_, err = ParsePatterns([]string{text})
 		return err
-	case FinalKey:
+	case finalKey:
 		e.Final, err = parseOnOff(text)
 		return err
 	}
@@ -53,7 +53,7 @@ func (e *Entry) Fields() []Field {
 		}
 	}
 	if e.Final {
-		fields = append(fields, Field{FinalKey, onOff(true)})
+		fields = append(fields, Field{finalKey, onOff(true)})
 	}
 	return fields
 }
