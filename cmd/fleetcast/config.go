@@ -24,7 +24,7 @@ type showCommand struct{}
 
 // Help is shown below the command's help.
 func (*configCommand) Help() string {
-	return "It takes what serve takes: the same flags, environment and file. What it prints can be saved and given to --config."
+	return "It takes what serve takes: the same flags, environment and file. Without a command of its own it is show. What show prints can be saved and given to --config."
 }
 
 // Run prints the options, or checks them further than the parser has.
