@@ -14,9 +14,14 @@ const (
 	// laneWait is how long a request to the admin port may wait for its lane. Then
 	// it is refused, so that whoever floods a lane gets few refusals.
 	laneWait = 2 * time.Second
+	// turnWait is how long a request may wait for its turn.
+	turnWait = 10 * time.Second
 	// turnRest is how long a turn's lane rests after each answer, as a multiple of
 	// the time that it took: a quarter of one processor goes to these answers.
 	turnRest = 3
+	// longestTurnRest keeps what comes behind from waiting for long where an answer
+	// took its time because the machine is busy, and not because of its work.
+	longestTurnRest = 500 * time.Millisecond
 )
 
 // lanes bound how much of the processors the admin port takes from the clients.
@@ -75,7 +80,7 @@ func (t *turns) bound(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		ctx, cancel := context.WithTimeout(r.Context(), laneWait)
+		ctx, cancel := context.WithTimeout(r.Context(), turnWait)
 		defer cancel()
 		select {
 		case t.free <- struct{}{}:
@@ -85,7 +90,7 @@ func (t *turns) bound(next http.Handler) http.Handler {
 		}
 		made, began := newMadeAnswer(), time.Now()
 		defer func() { // also if next panics
-			time.AfterFunc(turnRest*time.Since(began), func() { <-t.free })
+			time.AfterFunc(min(turnRest*time.Since(began), longestTurnRest), func() { <-t.free })
 			made.sendTo(w)
 		}()
 		next.ServeHTTP(made, r)

@@ -147,7 +147,7 @@ func (c *session) detail() (clientDetail, error) {
 		detail.Channels = append(detail.Channels, sub.channel.Name)
 	}
 	if b := c.backlog; b != nil {
-		detail.Backlog = backlogDetail{b.bytes, b.waitingEvents(), seconds(b.oldest(now))}
+		detail.Backlog = backlogDetail{b.Bytes, b.WaitingEvents(), seconds(b.Oldest(now))}
 	}
 	return detail, nil
 }

@@ -161,7 +161,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 	ch := c.subscriptions[number].channel
 	c.leave(number)
 	if c.backlog != nil {
-		c.backlog.forget(ch.Stream) // the reply goes ahead of events
+		c.backlog.Forget(ch.Stream) // the reply goes ahead of events
 	}
 	start := s.beginReply()
 	s.replies = command.AppendUnsubscribed(s.replies, id, name)

@@ -2,24 +2,32 @@
 // clients, channels and their subscribers, the publish port, and what moves an
 // event from the one to the other.
 //
+// # Packages
+//
+// The packages below this one, from the bottom up; each uses only those before it:
+// mem has rings and buffers, stats the figures, limits rates, quotas and credits,
+// rules what holds for a channel, stream the order of events, settings the
+// configuration, backlog what sockets have not taken. This package has the shards,
+// the publish port and the admin port, which use all of them.
+//
 // # Flow
 //
 // A publisher's bytes are parsed on an ingest loop (ingest.go). Each request
 // becomes an event: under the lock of its channel's stripe it gets its offset,
 // its frame is laid out once, and it is posted to the mailbox of every shard
-// that has subscribers (stream.go). A shard takes its mail, groups what
+// that has subscribers (package stream). A shard takes its mail, groups what
 // belongs to the same channel and writes each group with one send per
 // subscriber, in slices, so that no channel holds up another (fanout.go).
 // Subscribers that take compressed messages get the same bytes too, made at first
-// need by whichever shard comes first (format.go, compression.go).
-// What a socket does not take becomes the session's backlog (backlog.go); what of
-// it is dropped, as the channel's policy says (slow.go), is told as a gap (gaps.go),
-// and what all of them hold is bounded (backlogmemory.go).
+// need by whichever shard comes first (package stream, format.go and compression.go).
+// What a socket does not take becomes the session's backlog (package backlog); what of
+// it is dropped, as the channel's policy says (package rules), is told as a gap,
+// and what all of them hold is bounded.
 //
 // A client's bytes are framed in place by its session (session.go, input.go); each
 // message is a command (commands.go) that changes the shard's channels
 // (channel.go) and is answered at once. Who may connect from where, and how often,
-// is said in admission.go, source.go and quotas.go; how a gateway stops in drain.go
+// is said in admission.go, source.go and package limits; how a gateway stops in drain.go
 // and leaving.go.
 //
 // # Who owns what

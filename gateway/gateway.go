@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
@@ -32,7 +33,7 @@ type Gateway struct {
 	ingests       []*ingest
 	streams       *stream.Streams
 	credits       *limits.Credits
-	backlogs      backlogMemory
+	backlogs      backlog.Memory
 	clientInput   limits.InputMemory // unfinished messages, and requests for a handshake
 	publishInput  limits.InputMemory // unfinished requests to publish
 	contexts      contextMemory
@@ -86,10 +87,10 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.settings.Store(settings.New(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
-	g.backlogs.limit.Store(config.BacklogMemory)
+	g.backlogs.Limit.Store(config.BacklogMemory)
 	g.clientInput.Limit.Store(config.InputMemory)
 	g.publishInput.Limit.Store(config.InputMemory)
-	g.backlogs.compressed = &g.compressed.Alive
+	g.backlogs.Compressed = &g.compressed.Alive
 	g.streams = stream.NewStreams(config.MaxChannels)
 	g.addresses = limits.NewQuotas[netip.Addr]()
 	if config.HTTP != nil {

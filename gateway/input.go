@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/settings"
@@ -62,7 +63,7 @@ func (c *session) read(p []byte) {
 			work += limits.ControlWork + n
 			spent = c.charge(1)
 		}
-		if len(s.replies) >= repliesHeld {
+		if len(s.replies) >= backlog.RepliesHeld {
 			c.flushReplies()
 		}
 		switch {
@@ -161,9 +162,9 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 	}
 	switch m.Op {
 	case ws.OpText:
-		s.scanned = 0
+		s.ledger.Scanned = 0
 		channels, refused := c.command(m.Payload)
-		work += limits.NameWork*channels + s.scanned
+		work += limits.NameWork*channels + s.ledger.Scanned
 		return refusalCharge(refused, len(m.Payload)), work
 	case ws.OpBinary:
 		return refusalCharge(c.refuseBinary(), len(m.Payload)), work

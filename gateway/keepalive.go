@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"time"
+
+	"fleetcast/gateway/backlog"
 )
 
 var (
@@ -23,8 +25,8 @@ func (c *session) Swept() {
 		return
 	}
 	c.shard.gateway.settings.Load().Commands.Settle(&c.commandsDue, c.shard.loop.Now())
-	if b := c.backlog; b == nil || !b.pinging {
-		c.write(ownPing, pingFrame)
+	if b := c.backlog; b == nil || !b.Pinging {
+		c.write(backlog.OwnPing, pingFrame)
 	}
 	// A ping goes ahead of the events that wait, but behind what the kernel has of
 	// them. It leaves when the client reads, and that it reads is the sign of life
@@ -39,7 +41,7 @@ func (c *session) Swept() {
 // long that it is taken for gone.
 func (c *session) stalls() bool {
 	config, b := c.shard.gateway.config(), c.backlog
-	return b != nil && c.shard.loop.Now()-b.progress >= config.PingInterval+config.PongTimeout
+	return b != nil && c.shard.loop.Now()-b.Progress >= config.PingInterval+config.PongTimeout
 }
 
 // pinged is called when a ping has left.

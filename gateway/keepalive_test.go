@@ -122,8 +122,8 @@ func TestAnyByteIsLife(t *testing.T) {
 // TestSlowReaderIsLife has a client that says nothing for many intervals, but
 // takes its backlog little by little.
 func TestSlowReaderIsLife(t *testing.T) {
-	t.Parallel() // it waits most of the time
-	s := start(t, impatient, neverSlow)
+	t.Parallel()                                                                              // it waits most of the time
+	s := start(t, impatient, neverSlow, func(c *gateway.Config) { c.SendTimeout = patience }) // the kernel is not to be first
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
@@ -200,8 +200,8 @@ func TestPingBehindWhatTheKernelHas(t *testing.T) {
 
 // A client with a backlog that does not read at all is gone for what we know.
 func TestStalledReaderIsClosed(t *testing.T) {
-	t.Parallel() // it waits most of the time
-	s := start(t, impatient, neverSlow)
+	t.Parallel()                                                                              // it waits most of the time
+	s := start(t, impatient, neverSlow, func(c *gateway.Config) { c.SendTimeout = patience }) // the kernel is not to be first
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()

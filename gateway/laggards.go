@@ -13,7 +13,7 @@ import (
 type lagging []*session
 
 func (l *lagging) add(c *session) {
-	c.backlog.place = uint32(len(*l))
+	c.backlog.Place = uint32(len(*l))
 	*l = append(*l, c)
 }
 
@@ -22,8 +22,8 @@ func (l *lagging) add(c *session) {
 func (l *lagging) remove(c *session) {
 	last := len(*l) - 1
 	moved := (*l)[last]
-	(*l)[c.backlog.place] = moved
-	moved.backlog.place = c.backlog.place
+	(*l)[c.backlog.Place] = moved
+	moved.backlog.Place = c.backlog.Place
 	(*l)[last] = nil
 	*l = (*l)[:last]
 	if last == 0 {
@@ -103,7 +103,7 @@ func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]boo
 		}
 		b := c.backlog
 		entry := lagEntry{session: c, id: c.id, laggard: laggard{
-			Shard: s.port.Index, BacklogBytes: b.bytes, BacklogMessages: b.waitingEvents(), OldestSeconds: seconds(b.oldest(now)),
+			Shard: s.port.Index, BacklogBytes: b.Bytes, BacklogMessages: b.WaitingEvents(), OldestSeconds: seconds(b.Oldest(now)),
 		}}
 		if to.Offer(entry) {
 			met[c.id] = true

@@ -122,12 +122,12 @@ func TestCutWhileLeaving(t *testing.T) {
 	}
 	c.finishBehind(draining, 1001, "draining")
 	memory := &s.gateway.backlogs
-	if c.state != sessionClosing || memory.total() == 0 {
-		t.Fatalf("the session is in state %d, %d bytes are held", c.state, memory.total())
+	if c.state != sessionClosing || memory.Total() == 0 {
+		t.Fatalf("the session is in state %d, %d bytes are held", c.state, memory.Total())
 	}
-	memory.limit.Store(1)
+	memory.Limit.Store(1)
 	s.relieve()
-	if c.conn.Open() || c.reason != backlogsFull || memory.total() != 0 || s.sizes.largest() != 0 {
-		t.Errorf("open: %v, the reason is %q, %d bytes are held", c.conn.Open(), disconnectNames[c.reason], memory.total())
+	if c.conn.Open() || c.reason != backlogsFull || memory.Total() != 0 || s.ledger.Sizes.Largest() != 0 {
+		t.Errorf("open: %v, the reason is %q, %d bytes are held", c.conn.Open(), disconnectNames[c.reason], memory.Total())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 )
@@ -38,7 +39,7 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 		input = websocket.AppendMaskedFrame(input, ws.OpText, text, [4]byte{1, 2, 3, 4})
 	}
 	perCommand := names * 100 // bytes of answers, about
-	most := repliesHeld + 2*perCommand
+	most := backlog.RepliesHeld + 2*perCommand
 	c.Received(input)
 	for c.held != nil && c.held.waits == waitTurn { // until the socket is full
 		s.resumePostponed()
@@ -46,8 +47,8 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 	if c.held == nil || c.backlog == nil {
 		t.Fatal("nothing of the commands waits")
 	}
-	if c.backlog.ownBytes > most {
-		t.Errorf("%d bytes of answers wait, want at most %d", c.backlog.ownBytes, most)
+	if c.backlog.OwnBytes > most {
+		t.Errorf("%d bytes of answers wait, want at most %d", c.backlog.OwnBytes, most)
 	}
 
 	// The loop does not run: what it would report is called here.
@@ -64,8 +65,8 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 		answers.Write(buffer[:n])
 		c.Writable()
 		s.resumePostponed()
-		if c.backlog != nil && c.backlog.ownBytes > most {
-			t.Fatalf("%d bytes of answers wait, want at most %d", c.backlog.ownBytes, most)
+		if c.backlog != nil && c.backlog.OwnBytes > most {
+			t.Fatalf("%d bytes of answers wait, want at most %d", c.backlog.OwnBytes, most)
 		}
 	}
 	if c.held != nil || c.backlog != nil {

@@ -3,17 +3,13 @@ package gateway
 import (
 	"time"
 
-	"fleetcast/gateway/rules"
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/settings"
 )
 
 // A client is slow by time: an event of a channel with the policy
 // [rules.SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
 // does not matter, as long as it leaves in time and there is memory for it.
-
-// beat is a moment of a shard's patrol, in units of settings.BeatLength. An event that waits
-// has only the low bits of the beat in which it was queued, see beatMask.
-type beat uint64
 
 const (
 	// longestStep is how much of the time between two ticks counts at most. What is
@@ -30,21 +26,19 @@ const (
 // patrol is how a shard finds the clients that are slow: it looks at all who lag,
 // one lap after the other, and so needs no timer for any of them.
 type patrol struct {
-	attended time.Duration // for how long the shard has looked after its clients, hold-ups left out
-	ticked   time.Duration // the loop's time of the last tick
-	lapDue   time.Duration // when the next lap begins, by attended
-	unseen   int           // clients at the front of the shard's list that this lap has yet to look at
+	ledger *backlog.Ledger
+	ticked time.Duration // the loop's time of the last tick
+	lapDue time.Duration // when the next lap begins, by attended
+	unseen int           // clients at the front of the shard's list that this lap has yet to look at
 }
-
-func (p *patrol) now() beat { return beat(p.attended / settings.BeatLength) }
 
 // tick counts the time since the last tick, and begins a lap if one is due.
 func (p *patrol) tick(now time.Duration, lagging int, slowAfter time.Duration) {
-	p.attended += min(now-p.ticked, longestStep)
+	p.ledger.Attended += min(now-p.ticked, longestStep)
 	p.ticked = now
-	if p.attended >= p.lapDue && p.unseen == 0 {
+	if p.ledger.Attended >= p.lapDue && p.unseen == 0 {
 		p.unseen = lagging
-		p.lapDue = p.attended + min(slowAfter/8, longestLap)
+		p.lapDue = p.ledger.Attended + min(slowAfter/8, longestLap)
 	}
 }
 
@@ -57,7 +51,7 @@ func (s *shard) findSlow() (busy bool) {
 	if p.unseen == 0 {
 		return false
 	}
-	limit := beat(s.gateway.config().SlowAfter / settings.BeatLength)
+	limit := backlog.Beat(s.gateway.config().SlowAfter / settings.BeatLength)
 	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {
@@ -66,7 +60,7 @@ func (s *shard) findSlow() (busy bool) {
 		if c.state != sessionOpen || !c.conn.Open() {
 			continue
 		}
-		tooLate, looked := c.backlog.dropStale(p.now(), limit)
+		tooLate, looked := c.backlog.DropStale(p.ledger.Now(), limit)
 		looks += looked
 		if tooLate {
 			c.overrun() // takes long if very many events wait
@@ -77,30 +71,4 @@ func (s *shard) findSlow() (busy bool) {
 		}
 	}
 	return p.unseen > 0
-}
-
-// dropStale drops the events that have waited for more than limit beats, if they
-// may be dropped. tooLate tells that one has which may not. Conflated events have
-// no age: each is the newest of its key. looked is how many events it looked at.
-func (b *backlog) dropStale(now, limit beat) (tooLate bool, looked int) {
-	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
-	if h := &b.half.of; isLate(h) && h.policy() == rules.SlowDisconnect {
-		return true, 0
-	}
-	for i := 0; i < b.events.Len(); looked++ {
-		w := b.events.At(i)
-		switch {
-		case w.event == nil:
-			i++
-		case !isLate(w):
-			return false, looked
-		case w.policy() == rules.SlowDisconnect:
-			return true, looked
-		case w.policy() == rules.SlowDropOldest && !w.due():
-			b.miss(i) // at the front, this moves the queue; else it leaves an empty place
-		default:
-			i++
-		}
-	}
-	return false, looked
 }

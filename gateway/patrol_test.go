@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/gateway/stream/streamtest"
@@ -12,23 +13,23 @@ import (
 // TestPatrolLeavesHoldUpsOut has time pass for a shard: what counts is the time in which
 // it ticked.
 func TestPatrolLeavesHoldUpsOut(t *testing.T) {
-	var p patrol
+	p := patrol{ledger: new(backlog.Ledger)}
 	now := 7 * time.Hour // it had no clients before
 	p.tick(now, 0, time.Minute)
-	if p.attended > longestStep {
-		t.Errorf("%v counted before the first tick", p.attended)
+	if p.ledger.Attended > longestStep {
+		t.Errorf("%v counted before the first tick", p.ledger.Attended)
 	}
 	for range 10 {
 		now += settings.BeatLength
 		p.tick(now, 0, time.Minute)
 	}
-	before := p.attended
+	before := p.ledger.Attended
 	if before < time.Second {
 		t.Errorf("%v counted of a second", before)
 	}
 	now += 20 * time.Second // the process was stopped
-	if p.tick(now, 0, time.Minute); p.attended > before+longestStep {
-		t.Errorf("a hold-up of 20s counted as %v", p.attended-before)
+	if p.tick(now, 0, time.Minute); p.ledger.Attended > before+longestStep {
+		t.Errorf("a hold-up of 20s counted as %v", p.ledger.Attended-before)
 	}
 }
 
@@ -46,7 +47,7 @@ func TestPatrolSeesEveryLaggard(t *testing.T) {
 		sessions = append(sessions, c)
 	}
 	s.patrol.tick(time.Hour, clients, time.Minute) // all wait no longer than they may
-	s.patrol.attended += 2 * settings.BeatLength
+	s.ledger.Attended += 2 * settings.BeatLength
 	s.patrol.unseen = len(s.lagging)
 	turns := 1
 	for ; s.findSlow(); turns++ {
@@ -87,7 +88,7 @@ func TestCutsTakeNoLongerThanASlice(t *testing.T) {
 				c.queue([]*stream.Event{st.Next("", "1")}, stream.FormatPlain, 0)
 				sessions = append(sessions, c)
 			}
-			s.patrol.attended += 3 * settings.BeatLength
+			s.ledger.Attended += 3 * settings.BeatLength
 			s.patrol.unseen = len(s.lagging)
 			for turn := 1; turn <= clients; turn++ {
 				test.cut(s)

@@ -38,7 +38,7 @@ func (g *Gateway) Reconfigure(next settings.Config) error {
 		g.addresses.Forgive()
 	}
 	g.credits.Resize(merged.Credits, merged.PublisherCredits)
-	g.backlogs.limit.Store(merged.BacklogMemory)
+	g.backlogs.Limit.Store(merged.BacklogMemory)
 	g.clientInput.Limit.Store(merged.InputMemory)
 	g.publishInput.Limit.Store(merged.InputMemory)
 	g.streams.SetLimit(merged.MaxChannels)

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
@@ -77,7 +78,7 @@ type session struct {
 	format  stream.Format    // of events for it
 	inbound settings.Inbound // of its messages
 	opened  tenths           // when the handshake succeeded
-	backlog *backlog         // what the socket has not taken; nil while it keeps up
+	backlog *backlog.Backlog // what the socket has not taken; nil while it keeps up
 	shard   *shard
 
 	subscriptions []subscription
@@ -168,7 +169,7 @@ func (c *session) Closed(err error) {
 	delete(s.publishing, c)
 	delete(s.parting, c)
 	if c.backlog != nil {
-		c.backlog.release()
+		c.backlog.Release()
 		s.lagging.remove(c)
 		c.backlog = nil
 	}
@@ -186,7 +187,7 @@ func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 	c.sampleEnd(reason)
 	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
 	if c.backlog != nil {
-		c.backlog.dropEvents()
+		c.backlog.DropEvents()
 	}
 	c.lastWords(reason)
 	if c.backlog != nil {
@@ -201,7 +202,7 @@ func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text strin
 		c.finish(reason, code, text)
 		return
 	}
-	c.backlog.pushLast(websocket.AppendClose(nil, code, text))
+	c.backlog.PushLast(websocket.AppendClose(nil, code, text))
 	c.lastWords(reason)
 }
 
@@ -239,7 +240,7 @@ func (c *session) said() {
 func (c *session) flushReplies() {
 	s := c.shard
 	if len(s.replies) > 0 {
-		c.write(ownReply, s.replies)
+		c.write(backlog.OwnReply, s.replies)
 		s.replies = s.replies[:0]
 	}
 	if c.repliesWait() && c.state == sessionOpen {
@@ -249,11 +250,13 @@ func (c *session) flushReplies() {
 
 // repliesWait tells whether so many replies wait that no more of the client's
 // commands are read.
-func (c *session) repliesWait() bool { return c.backlog != nil && c.backlog.ownBytes > repliesHeld }
+func (c *session) repliesWait() bool {
+	return c.backlog != nil && c.backlog.OwnBytes > backlog.RepliesHeld
+}
 
 // write is the one outbound path for bytes of the session's own: to the socket,
 // or ahead of the events that wait for it.
-func (c *session) write(kind ownKind, p []byte) {
+func (c *session) write(kind backlog.OwnKind, p []byte) {
 	sent := 0
 	if c.backlog == nil {
 		var ok bool
@@ -261,14 +264,14 @@ func (c *session) write(kind ownKind, p []byte) {
 			return
 		}
 		if sent == len(p) {
-			if kind == ownPing {
+			if kind == backlog.OwnPing {
 				c.pinged()
 			}
 			return
 		}
 		c.lag()
 	}
-	c.backlog.pushOwn(kind, p, sent)
+	c.backlog.PushOwn(kind, p, sent)
 }
 
 // send tries the socket; ok is false if the client turns out to be gone.
@@ -290,7 +293,7 @@ func (c *session) vanish(err error) {
 
 // lag starts a backlog.
 func (c *session) lag() {
-	c.backlog = newBacklog(c.shard)
+	c.backlog = backlog.New(&c.shard.ledger, c.shard.loop.Now())
 	c.shard.lagging.add(c)
 	if c.state == sessionOpen {
 		c.shard.counters.Lagging++
@@ -301,13 +304,13 @@ func (c *session) lag() {
 // Writable implements poller.Handler: it sends what waits.
 func (c *session) Writable() {
 	s := c.shard
-	for sent := 0; c.backlog != nil && c.conn.Open() && sent < flushPerTurn; {
+	for sent := 0; c.backlog != nil && c.conn.Open() && sent < backlog.FlushPerTurn; {
 		b := c.backlog
-		if b.idle() {
+		if b.Idle() {
 			c.caughtUp()
 			return
 		}
-		s.vectors = b.vectors(s.vectors[:0], &s.gapText)
+		s.vectors = b.Vectors(s.vectors[:0], &s.gapText)
 		n, err := c.conn.SendVectors(s.vectors)
 		if err != nil {
 			clear(s.vectors)
@@ -319,19 +322,19 @@ func (c *session) Writable() {
 			return
 		}
 		sent += n
-		b.progress, c.lastSeen = s.loop.Now(), seenAt(s.loop.Now())
+		b.Progress, c.lastSeen = s.loop.Now(), seenAt(s.loop.Now())
 		s.counters.Writes++
 		s.counters.BytesOut += uint64(n)
-		replies := b.ownBytes > 0
-		pinged := b.took(n, s.vectors)
+		replies := b.OwnBytes > 0
+		pinged := b.Took(n, s.vectors)
 		clear(s.vectors)
 		if pinged {
 			c.pinged()
 		}
 		switch {
-		case b.idle():
+		case b.Idle():
 			c.caughtUp()
-		case replies && b.ownBytes == 0 && c.state == sessionOpen:
+		case replies && b.OwnBytes == 0 && c.state == sessionOpen:
 			c.goOnReading()
 		}
 	}
@@ -339,7 +342,7 @@ func (c *session) Writable() {
 
 // caughtUp ends the backlog.
 func (c *session) caughtUp() {
-	c.backlog.release()
+	c.backlog.Release()
 	c.shard.lagging.remove(c)
 	if c.state == sessionOpen {
 		c.shard.counters.Lagging--

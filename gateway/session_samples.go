@@ -29,10 +29,10 @@ func (c *session) sampleEnd(reason disconnect) {
 	}
 	attrs := c.Identity()
 	if b := c.backlog; b != nil {
-		if b.live > 0 {
-			attrs = append(attrs, slog.String("channel", stats.Clip(b.events.At(0).event.Stream.Name))) // of the event that waits longest
+		if channel := b.Channel(); channel != "" {
+			attrs = append(attrs, slog.String("channel", stats.Clip(channel)))
 		}
-		attrs = append(attrs, slog.Int("backlog_bytes", b.bytes), slog.Duration("oldest", b.oldest(s.loop.Now()).Round(10*time.Millisecond)))
+		attrs = append(attrs, slog.Int("backlog_bytes", b.Bytes), slog.Duration("oldest", b.Oldest(s.loop.Now()).Round(10*time.Millisecond)))
 	}
 	s.samples.Keep(key, attrs...)
 }

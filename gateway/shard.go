@@ -6,6 +6,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/rules"
@@ -42,7 +43,7 @@ type shard struct {
 	postponed mem.Ring[*session]     // clients whose input is handled in the next turn
 	throttled mem.Ring[*session]     // clients that have sent more frames than their rate allows
 	lagging   lagging                // clients with a backlog
-	sizes     sizes                  // of their backlogs
+	ledger    backlog.Ledger         // of their backlogs
 	looked    int                    // place in lagging where relieve looked last
 	patrol    patrol                 // looks at them
 	drain     drainState
@@ -74,7 +75,6 @@ type shard struct {
 	replies []byte
 	vectors [][]byte
 	gapText []byte
-	scanned int // entries of backlogs that a command had looked through
 	// wholeInput tells whether, within this read, no message of the client's was
 	// under way: what is unfinished now began after that.
 	wholeInput bool
@@ -99,9 +99,11 @@ func newShard(g *Gateway, index int) (*shard, error) {
 
 		counters: stats.NewShard(),
 		random:   newRandom(),
-		vectors:  make([][]byte, 0, flushVectors),
+		vectors:  make([][]byte, 0, backlog.FlushVectors),
 		wakes:    stream.NewWakeSet(g.config().Shards),
 	}
+	s.ledger.Memory, s.ledger.Counters = &g.backlogs, &s.counters
+	s.patrol.ledger = &s.ledger
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: g.config().PingInterval,

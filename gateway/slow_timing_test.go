@@ -60,6 +60,6 @@ func BenchmarkRelease(b *testing.B) {
 			e.Served()
 		}
 		b.StartTimer()
-		c.backlog.release()
+		c.backlog.Release()
 	}
 }

@@ -253,8 +253,17 @@ func TestLoggedAddress(t *testing.T) {
 	}
 }
 
-// retryAfter reads a refusal and returns its Retry-After in seconds.
+// retryAfter is comesBack for a client behind whose answer the connection ends.
 func (p *peer) retryAfter(status int, body string) int {
+	p.Helper()
+	seconds := p.comesBack(status, body)
+	p.ends()
+	p.Close()
+	return seconds
+}
+
+// comesBack reads a refusal and returns its Retry-After in seconds.
+func (p *peer) comesBack(status int, body string) int {
 	p.Helper()
 	response, err := http.ReadResponse(p.in, nil)
 	if err != nil {
@@ -268,8 +277,6 @@ func (p *peer) retryAfter(status int, body string) int {
 	if err != nil || seconds < 1 {
 		p.Errorf("Retry-After is %q", response.Header.Get("Retry-After"))
 	}
-	p.ends()
-	p.Close()
 	return seconds
 }
 

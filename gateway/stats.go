@@ -37,7 +37,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	g.apiPublisher.addStats(&all.Publish)
 	all.AdminRefused = make(map[string]uint64)
 	g.adminRefusals.addTo(all.AdminRefused)
-	all.BacklogMemory = g.backlogs.total()
+	all.BacklogMemory = g.backlogs.Total()
 	all.ClientContexts = g.contexts.held.Load()
 	all.ClientInput, all.Publish.InputBytes = g.clientInput.Held.Load(), g.publishInput.Held.Load()
 	all.Compression = g.compressed.Stats()

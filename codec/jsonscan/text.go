@@ -76,9 +76,9 @@ func IsString(raw []byte) bool {
 	return len(raw) >= 2 && raw[0] == '"'
 }
 
-// ErrSurrogate: a string holds the escape of half a surrogate pair, such as "\ud800". That is
-// valid JSON but no Unicode text: there is no UTF-8 for it, and U+FFFD in its place would make
-// different strings the same.
+// ErrSurrogate means that a string holds the escape of half a surrogate pair, such as
+// "\ud800". That is valid JSON but no Unicode text: there is no UTF-8 for it, and U+FFFD
+// in its place would make different strings the same.
 var ErrSurrogate = errors.New("half of a surrogate pair")
 
 // Unquote returns the text of raw, a scanned string: a slice of it, or a copy if it holds an escape.

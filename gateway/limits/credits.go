@@ -21,6 +21,8 @@ type Credits struct {
 	wake    func() // wakes the loops that may have paused publishers
 }
 
+// NewCredits makes a budget in bytes, of which one account may use a share. wake is
+// called when paused publishers may go on.
 func NewCredits(budget, share int64, wake func()) *Credits {
 	c := &Credits{wake: wake}
 	c.Resize(budget, share)

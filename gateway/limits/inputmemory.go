@@ -51,4 +51,5 @@ type Weighed[T any] struct {
 	Weight int64
 }
 
+// Compare orders by weight.
 func (w Weighed[T]) Compare(other Weighed[T]) int { return cmp.Compare(w.Weight, other.Weight) }

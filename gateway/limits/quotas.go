@@ -54,6 +54,7 @@ const (
 	QuotaOften                     // its key's have come too often
 )
 
+// NewQuotas makes quotas that nobody has used.
 func NewQuotas[K comparable]() *Quotas[K] {
 	q := &Quotas[K]{seed: maphash.MakeSeed()}
 	for i := range q.stripes {

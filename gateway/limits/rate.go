@@ -43,6 +43,7 @@ type Bucket struct {
 	tolerance time.Duration // how far ahead of the clock one more may be taken
 }
 
+// NewBucket is the bucket of a rate.
 func NewBucket(r Rate) Bucket {
 	if r.Unlimited() {
 		return Bucket{}

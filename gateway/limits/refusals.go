@@ -27,6 +27,7 @@ type EventRate struct {
 	refusal string
 }
 
+// NewEventRate bounds events by a rate.
 func NewEventRate(r Rate) EventRate { return EventRate{NewBucket(r), tooMany("events", r)} }
 
 // Refuse is the answer to who must wait.

@@ -11,6 +11,8 @@ type Best[T any] struct {
 	full    bool // the first keep values are sorted, and no later one beats them
 }
 
+// NewBest keeps as many values as keep says. Those that compare orders first are the
+// best.
 func NewBest[T any](keep int, compare func(a, b T) int) *Best[T] {
 	return &Best[T]{keep: keep, compare: compare, values: make([]T, 0, 2*keep)}
 }

@@ -12,11 +12,13 @@ type Ring[T any] struct {
 // a busy channel to allocate nothing. A larger one gives its memory back.
 const ringKeep = 64
 
+// Len returns how many entries there are.
 func (r *Ring[T]) Len() int { return r.length }
 
 // Cap returns for how many entries there is memory.
 func (r *Ring[T]) Cap() int { return len(r.places) }
 
+// Push appends an entry.
 func (r *Ring[T]) Push(v T) {
 	if r.length == len(r.places) {
 		r.grow()
@@ -30,6 +32,7 @@ func (r *Ring[T]) At(i int) *T {
 	return &r.places[(r.head+i)&(len(r.places)-1)]
 }
 
+// Pop removes the first entry and returns it. There must be one.
 func (r *Ring[T]) Pop() T {
 	var zero T
 	place := r.At(0)

@@ -14,9 +14,9 @@ type SlowRule struct {
 	Policy  rules.SlowPolicy
 }
 
-// channelRules are the entries of the table of rules: Channels, and behind them what
+// ChannelRules are the entries of the table of rules: Channels, and behind them what
 // SlowRules, Compress and ClientPublish are short for.
-func (c *Config) channelRules() []rules.Entry {
+func (c *Config) ChannelRules() []rules.Entry {
 	entries, on := append([]rules.Entry(nil), c.Channels...), true
 	for _, rule := range c.SlowRules {
 		entries = append(entries, rules.Entry{Match: rule.Pattern, Slow: &rule.Policy, Source: "SlowRules"})
@@ -42,7 +42,7 @@ func (c *Config) Explain(channel string) []rules.Decision {
 func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
 
 func (c *Config) ruleTable() *rules.Table {
-	return rules.NewTable(c.channelRules(), rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll()})
+	return rules.NewTable(c.ChannelRules(), rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll()})
 }
 
 // compressesAll tells whether events are compressed wherever no rule says otherwise. An
@@ -51,7 +51,7 @@ func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "*") 
 
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {
-	for i, entry := range c.channelRules() {
+	for i, entry := range c.ChannelRules() {
 		if err := entry.Check(); err != nil {
 			field := entry.Source
 			if i < len(c.Channels) {

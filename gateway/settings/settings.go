@@ -35,6 +35,8 @@ type Settings struct {
 	PerAddress   limits.QuotaBounds
 }
 
+// New derives the settings of a configuration that Check has accepted. What is
+// compressed is counted in work.
 func New(config Config, work *stream.CompressionWork) *Settings {
 	config.AllowedOrigins = slices.Clone(config.AllowedOrigins)
 	config.AllowedHosts = slices.Clone(config.AllowedHosts)

@@ -53,16 +53,16 @@ func (h *Histogram) Snapshot() Histogram {
 	return s
 }
 
-// add adds the counts of a snapshot to another. t and s have the same buckets, or either has none yet:
-// a loop that has never answered has none.
-func (t *Histogram) add(s *Histogram) {
-	t.Count += s.Count
-	t.Sum += s.Sum
-	if len(t.Buckets) == 0 {
-		t.Buckets = make([]HistogramBucket, len(s.Buckets))
+// add adds the counts of a snapshot to another one. Both have the same buckets, or
+// one has none yet: a loop that has never answered has none.
+func (h *Histogram) add(s *Histogram) {
+	h.Count += s.Count
+	h.Sum += s.Sum
+	if len(h.Buckets) == 0 {
+		h.Buckets = make([]HistogramBucket, len(s.Buckets))
 	}
 	for i, bucket := range s.Buckets {
-		t.Buckets[i].UpTo = bucket.UpTo
-		t.Buckets[i].Count += bucket.Count
+		h.Buckets[i].UpTo = bucket.UpTo
+		h.Buckets[i].Count += bucket.Count
 	}
 }

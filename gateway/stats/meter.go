@@ -59,11 +59,13 @@ type Rates struct {
 	Bytes  float64 `json:"bytes_per_second"`
 }
 
+// Add adds other rates.
 func (r *Rates) Add(other Rates) {
 	r.Events = Tenth(r.Events + other.Events)
 	r.Bytes = Tenth(r.Bytes + other.Bytes)
 }
 
+// Tenth rounds to one decimal.
 func Tenth(value float64) float64 { return math.Round(value*10) / 10 }
 
 // Sent is what a publisher, or a client, has published. It belongs to who takes

@@ -49,6 +49,7 @@ func (s Samples) Name(key IncidentKey, name string) {
 	}
 }
 
+// AddName adds a name, unless it is there or there are enough.
 func (s *Sample) AddName(name string) {
 	if name != "" && len(s.Names) < sampleNames && !slices.Contains(s.Names, name) {
 		s.Names = append(s.Names, name)

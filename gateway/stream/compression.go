@@ -113,6 +113,7 @@ func (w *CompressionWork) End() {
 	w.goroutine.Wait()
 }
 
+// Stats is what was compressed so far.
 func (w *CompressionWork) Stats() stats.Compression {
 	return stats.Compression{Events: w.events.Load(), BytesIn: w.bytesIn.Load(), BytesOut: w.bytesOut.Load()}
 }

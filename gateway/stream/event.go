@@ -117,7 +117,7 @@ func (e *Event) EnterBacklog() int64 {
 	return 0
 }
 
-// LeaveBacklog is the end of enterBacklog. It returns how much memory no backlog
+// LeaveBacklog is the end of EnterBacklog. It returns how much memory no backlog
 // holds any more.
 func (e *Event) LeaveBacklog() int64 {
 	if e.backlogs.Add(-1) == 0 {

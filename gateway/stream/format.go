@@ -67,6 +67,7 @@ var built = new(waiter)
 
 var variantPool = sync.Pool{New: func() any { return new(Variant) }}
 
+// IsBuilt tells whether the frame is there.
 func (v *Variant) IsBuilt() bool { return v.waiters.Load() == built }
 
 // Await has the interest told by mail when v is built. It returns false if it is already.

@@ -24,6 +24,7 @@ type ChannelRates struct {
 	Deliveries float64 `json:"deliveries_per_second"` // events times the subscribers of the moment
 }
 
+// ChannelList is a part of the channels.
 type ChannelList struct {
 	Channels []ChannelEntry `json:"channels"`
 	Next     string         `json:"next,omitempty"`

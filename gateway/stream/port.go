@@ -22,6 +22,7 @@ type Port struct {
 	Loop    *poller.Loop
 }
 
+// NewPort is for the shard of that index. Its loop is still to be set.
 func NewPort(index int) *Port { return &Port{Index: index, Mailbox: poller.NewMailbox[Mail]()} }
 
 // Post sends mail. It does not wake the shard. Any goroutine may call it.
@@ -47,6 +48,7 @@ type WakeSet struct {
 	listed []bool // by index
 }
 
+// NewWakeSet is for so many shards.
 func NewWakeSet(shards int) WakeSet {
 	return WakeSet{ports: make([]*Port, 0, shards), listed: make([]bool, shards)}
 }

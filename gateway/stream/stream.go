@@ -65,7 +65,7 @@ type Stream struct {
 
 	earlier, later *Stream // in its stripe's list of unused streams of its maker
 
-	rule atomic.Pointer[rules.Rule] // see ruleIn; not under the lock
+	rule atomic.Pointer[rules.Rule] // see RuleIn; not under the lock
 }
 
 // Streams holds every stream of the process. All methods may be called from
@@ -90,6 +90,7 @@ type stripe struct {
 	_      [48]byte // keeps neighbours' locks off this cache line
 }
 
+// NewStreams keeps up to limit streams.
 func NewStreams(limit int) *Streams {
 	s := &Streams{seed: maphash.MakeSeed()}
 	s.limit.Store(int64(limit))

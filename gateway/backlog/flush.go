@@ -1,4 +1,4 @@
-package gateway
+package backlog
 
 import (
 	"slices"
@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// flushVectors is how many frames one send takes from a backlog.
-	flushVectors = 64
-	// flushPerTurn bounds in bytes what one session sends per turn, so that a
+	// FlushVectors is how many frames one send takes from a backlog.
+	FlushVectors = 64
+	// FlushPerTurn bounds in bytes what one session sends per turn, so that a
 	// large backlog does not hold up the others.
-	flushPerTurn = 256 << 10
+	FlushPerTurn = 256 << 10
 )
 
 // How a backlog leaves: vectors says what is next, took is told how much of it the
 // socket has taken.
 
-// vectors fills dst with what waits, in order. The text of gaps is made in
+// Vectors fills dst with what waits, in order. The text of gaps is made in
 // scratch.
-func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
+func (b *Backlog) Vectors(dst [][]byte, scratch *[]byte) [][]byte {
 	*scratch = (*scratch)[:0]
 	if len(b.half.rest) > 0 {
 		dst = append(dst, b.half.rest)
 	}
-	for i := 0; i < b.own.Len() && len(dst) < flushVectors; i++ {
+	for i := 0; i < b.own.Len() && len(dst) < FlushVectors; i++ {
 		dst = append(dst, b.own.At(i).bytes)
 	}
-	for i := 0; i < b.events.Len() && len(dst) < flushVectors; i++ {
+	for i := 0; i < b.events.Len() && len(dst) < FlushVectors; i++ {
 		w := b.events.At(i)
 		if w.event == nil {
 			continue
@@ -37,15 +37,15 @@ func (b *backlog) vectors(dst [][]byte, scratch *[]byte) [][]byte {
 		if n := w.missing(); n > 0 {
 			dst = append(dst, appendGap(scratch, w.event.Stream, w.event.Offset-n, w.event.Offset-1))
 		}
-		if len(dst) < flushVectors {
+		if len(dst) < FlushVectors {
 			dst = append(dst, w.frame())
 		}
 	}
-	for i := len(b.gaps) - 1; i >= 0 && len(dst) < flushVectors; i-- {
+	for i := len(b.gaps) - 1; i >= 0 && len(dst) < FlushVectors; i-- {
 		g := &b.gaps[i]
 		dst = append(dst, appendGap(scratch, g.stream, g.from, g.to))
 	}
-	if len(b.last) > 0 && len(dst) < flushVectors {
+	if len(b.last) > 0 && len(dst) < FlushVectors {
 		dst = append(dst, b.last)
 	}
 	return dst
@@ -60,9 +60,9 @@ func appendGap(scratch *[]byte, st *stream.Stream, from, to uint64) []byte {
 	return (*scratch)[start:]
 }
 
-// took removes n bytes of what vectors has just returned, and tells whether a
+// Took removes n bytes of what vectors has just returned, and tells whether a
 // ping has left with them.
-func (b *backlog) took(n int, vectors [][]byte) (pinged bool) {
+func (b *Backlog) Took(n int, vectors [][]byte) (pinged bool) {
 	for _, v := range vectors {
 		if n < len(v) {
 			if n > 0 {
@@ -90,7 +90,7 @@ const (
 )
 
 // next is what leaves next.
-func (b *backlog) next() unit {
+func (b *Backlog) next() unit {
 	switch {
 	case len(b.half.rest) > 0:
 		return unitHalf
@@ -109,7 +109,7 @@ func (b *backlog) next() unit {
 }
 
 // left removes what was next, n bytes that have left in full.
-func (b *backlog) left(n int) (pinged bool) {
+func (b *Backlog) left(n int) (pinged bool) {
 	switch b.next() {
 	case unitHalf:
 		return b.endHalf()
@@ -119,14 +119,14 @@ func (b *backlog) left(n int) (pinged bool) {
 		return b.saw(f.kind)
 	case unitGap:
 		b.events.At(0).told()
-		b.shard.counters.Gaps++
+		b.ledger.Counters.Gaps++
 	case unitEvent:
 		w := b.popEvent()
 		b.add(-n)
 		b.letGo(w.event)
 	case unitUntold:
 		b.gaps = b.gaps[:len(b.gaps)-1]
-		b.shard.counters.Gaps++
+		b.ledger.Counters.Gaps++
 	case unitLast:
 		b.last = nil
 		b.addOwn(-n)
@@ -136,7 +136,7 @@ func (b *backlog) left(n int) (pinged bool) {
 
 // split makes what was next the frame that is half out: n bytes have left, rest
 // has not.
-func (b *backlog) split(n int, rest []byte) {
+func (b *Backlog) split(n int, rest []byte) {
 	switch b.next() {
 	case unitHalf:
 		b.half.rest = rest
@@ -160,7 +160,7 @@ func (b *backlog) split(n int, rest []byte) {
 }
 
 // takeHalf counts n bytes of the frame that is half out as gone.
-func (b *backlog) takeHalf(n int) {
+func (b *Backlog) takeHalf(n int) {
 	if b.half.of.event != nil {
 		b.add(-n)
 	} else {
@@ -169,7 +169,7 @@ func (b *backlog) takeHalf(n int) {
 }
 
 // endHalf removes the frame that is half out.
-func (b *backlog) endHalf() (pinged bool) {
+func (b *Backlog) endHalf() (pinged bool) {
 	h := b.half
 	b.takeHalf(len(h.rest))
 	b.half = half{}
@@ -180,10 +180,10 @@ func (b *backlog) endHalf() (pinged bool) {
 }
 
 // saw is called with the kind of each frame that leaves.
-func (b *backlog) saw(kind ownKind) (pinged bool) {
-	if kind != ownPing {
+func (b *Backlog) saw(kind OwnKind) (pinged bool) {
+	if kind != OwnPing {
 		return false
 	}
-	b.pinging = false
+	b.Pinging = false
 	return true
 }

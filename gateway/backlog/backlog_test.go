@@ -1,10 +1,11 @@
-package gateway
+package backlog
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -14,15 +15,20 @@ import (
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
 	"fleetcast/gateway/stream/streamtest"
 )
 
-// backlogOracle runs a session's backlog, and reads what leaves it as a client
-// does.
+// backlogOracle runs a backlog as a session does, and reads what leaves it as a
+// client does.
 type backlogOracle struct {
 	t       *testing.T
-	session *session
+	backlog *Backlog
+	ledger  Ledger
+	memory  Memory
+	config  settings.Config
+	closed  bool   // with a close, behind which nothing is promised
 	wire    []byte // that has left
 	streams []*oracleStream
 	own     []oracleOwn
@@ -51,10 +57,18 @@ type oracleOwn struct {
 }
 
 func newBacklogOracle(t *testing.T, set func(*settings.Config)) *backlogOracle {
-	s := newTestShard(t, set)
-	o := &backlogOracle{t: t, session: newTestSession(t, s)}
-	o.session.lag()
+	o := &backlogOracle{t: t, config: settings.DefaultConfig(1_000)}
+	set(&o.config)
+	o.memory.Compressed = new(atomic.Int64)
+	counters := stats.NewShard()
+	o.ledger.Memory, o.ledger.Counters = &o.memory, &counters
+	o.backlog = New(&o.ledger, 0)
 	return o
+}
+
+// policy is what the configuration says for a stream.
+func (o *backlogOracle) policy(st *oracleStream) rules.SlowPolicy {
+	return rules.NewTable(o.config.ChannelRules(), rules.Values{Slow: o.config.SlowPolicy}).For(st.Name).Slow
 }
 
 func (o *backlogOracle) stream(name string) *oracleStream {
@@ -81,25 +95,26 @@ func (o *backlogOracle) publishSent(share float64, st *oracleStream, keys ...str
 	}
 	sent := int(share * float64(len(all)))
 	o.wire = append(o.wire, all[:sent]...)
-	o.session.queue(group, stream.FormatPlain, sent)
+	o.backlog.Queue(group, stream.FormatPlain, o.policy(st), sent, &o.config)
 	o.check()
 }
 
 // testPatience is SlowAfter where events age, in beats.
 const testPatience = 10
 
-// ages lets time pass and looks at the session as its shard does.
-func (o *backlogOracle) ages(beats beat) {
-	s := o.session.shard
-	s.patrol.attended += time.Duration(beats) * settings.BeatLength
-	s.patrol.unseen = len(s.lagging)
-	for s.findSlow() {
+// ages lets time pass and looks at the backlog as its shard does.
+func (o *backlogOracle) ages(beats Beat) {
+	b, now := o.backlog, &o.ledger
+	o.ledger.Attended += time.Duration(beats) * settings.BeatLength
+	if tooLate, _ := b.DropStale(now.Now(), testPatience); tooLate && !o.closed {
+		o.closed = true
+		b.DropEvents()
+		b.PushOwn(OwnReply, websocket.AppendClose(nil, 1013, "slow consumer"), 0)
 	}
-	b := o.session.backlog
 	for i := range b.events.Len() {
 		w := b.events.At(i)
-		if w.event != nil && o.session.state == sessionOpen && w.age(s.patrol.now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
-			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.Offset, w.event.Stream.Name, w.age(s.patrol.now()))
+		if w.event != nil && !o.closed && w.age(now.Now()) > testPatience && w.policy() != rules.SlowConflate && !w.due() {
+			o.t.Fatalf("offset %d of %q has waited for %d beats", w.event.Offset, w.event.Stream.Name, w.age(now.Now()))
 		}
 	}
 	o.check()
@@ -107,7 +122,7 @@ func (o *backlogOracle) ages(beats beat) {
 
 // rejoin ends a subscription and begins it anew.
 func (o *backlogOracle) rejoin(st *oracleStream) {
-	o.session.backlog.forget(st.Stream)
+	o.backlog.Forget(st.Stream)
 	st.left = append(st.left, rejoining{len(o.wire), st.Offset})
 	o.check()
 }
@@ -133,28 +148,28 @@ func (o *backlogOracle) byName(name string) *oracleStream {
 	return nil
 }
 
-func (o *backlogOracle) reply(kind ownKind, payload string) {
+func (o *backlogOracle) reply(kind OwnKind, payload string) {
 	op := ws.OpText
-	if kind == ownPing {
+	if kind == OwnPing {
 		op = ws.OpPing
 	}
-	o.session.backlog.pushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
+	o.backlog.PushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
 	o.own = append(o.own, oracleOwn{payload, len(o.wire)})
 	o.check()
 }
 
 // send has up to n bytes leave.
 func (o *backlogOracle) send(n int) {
-	b := o.session.backlog
-	for n > 0 && !b.idle() {
-		vectors := b.vectors(nil, &o.scratch)
-		if len(vectors) == 0 || len(vectors) > flushVectors {
+	b := o.backlog
+	for n > 0 && !b.Idle() {
+		vectors := b.Vectors(nil, &o.scratch)
+		if len(vectors) == 0 || len(vectors) > FlushVectors {
 			o.t.Fatalf("%d vectors of a backlog that is not idle", len(vectors))
 		}
 		all := bytes.Join(vectors, nil)
 		m := min(n, len(all))
 		o.wire = append(o.wire, all[:m]...)
-		b.took(m, vectors)
+		b.Took(m, vectors)
 		n -= m
 		o.check()
 	}
@@ -163,7 +178,7 @@ func (o *backlogOracle) send(n int) {
 // check compares what the backlog says about itself with what is there.
 func (o *backlogOracle) check() {
 	o.t.Helper()
-	b, s := o.session.backlog, o.session.shard
+	b, s := o.backlog, &o.ledger
 	ofEvents, own, live := 0, len(b.last), 0
 	var droppable, settled amount
 	for i := range b.events.Len() {
@@ -191,9 +206,9 @@ func (o *backlogOracle) check() {
 	} else {
 		own += len(b.half.rest)
 	}
-	if b.bytes != ofEvents+own || b.ownBytes != own || b.live != live || s.counters.BacklogBytes != int64(b.bytes) {
+	if b.Bytes != ofEvents+own || b.OwnBytes != own || b.live != live || s.Counters.BacklogBytes != int64(b.Bytes) {
 		o.t.Fatalf("the backlog counts %d bytes, %d of its own, %d events, and the shard %d bytes; there are %d, %d, %d",
-			b.bytes, b.ownBytes, b.live, s.counters.BacklogBytes, ofEvents+own, own, live)
+			b.Bytes, b.OwnBytes, b.live, s.Counters.BacklogBytes, ofEvents+own, own, live)
 	}
 	if b.droppable.amount != droppable || b.settled != settled {
 		o.t.Fatalf("the backlog counts %+v that may be dropped and %+v that are settled; there are %+v and %+v", b.droppable.amount, b.settled, droppable, settled)
@@ -203,15 +218,15 @@ func (o *backlogOracle) check() {
 			o.t.Fatalf("%q has an event that waits behind a gap and apart from it", b.gaps[i].stream.Name)
 		}
 	}
-	if largest := s.sizes.largest(); largest != sizeClass(b.bytes+b.memory) {
-		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.bytes+b.memory, sizeClass(b.bytes+b.memory))
+	if largest := s.Sizes.Largest(); largest != sizeClass(b.Bytes+b.memory) {
+		o.t.Fatalf("the shard's largest class is %d, that of %d bytes is %d", largest, b.Bytes+b.memory, sizeClass(b.Bytes+b.memory))
 	}
 }
 
 // held is the memory that the backlog should count.
 func (o *backlogOracle) held() (n int64) {
-	b := o.session.backlog
-	n = int64(unsafe.Sizeof(*b)) + int64(b.ownBytes+16*b.events.Cap()+24*cap(b.gaps))
+	b := o.backlog
+	n = int64(unsafe.Sizeof(*b)) + int64(b.OwnBytes+16*b.events.Cap()+24*cap(b.gaps))
 	seen := make(map[*stream.Event]bool)
 	for i := range b.events.Len() {
 		if e := b.events.At(i).event; e != nil && !seen[e] {
@@ -256,7 +271,7 @@ func (o *backlogOracle) frames() (frames []received) {
 // first could have told it; the session's own frames ahead of events.
 func (o *backlogOracle) verify() {
 	o.t.Helper()
-	cut := o.session.state != sessionOpen // with a close, behind which nothing is promised
+	cut := o.closed
 	last := make(map[string]oraclePlace)
 	own := o.own
 	for _, f := range o.frames() {
@@ -322,8 +337,8 @@ func TestBacklogTellsEverything(t *testing.T) {
 			o.stream(fmt.Sprint("s", i))
 		}
 		seldom := 1 + random.IntN(100) // events of the one that may not be dropped
-		b, g := o.session.backlog, o.session.shard.gateway
-		for i := 0; i < 400 && o.session.state == sessionOpen; i++ {
+		b := o.backlog
+		for i := 0; i < 400 && !o.closed; i++ {
 			switch random.IntN(8) {
 			case 0, 1, 2, 3:
 				keys := make([]string, 1+random.IntN(4))
@@ -335,36 +350,36 @@ func TestBacklogTellsEverything(t *testing.T) {
 					st = o.streams[len(o.streams)-1]
 				}
 				share := 0.0
-				if b.idle() {
+				if b.Idle() {
 					share = random.Float64()
 				}
 				o.publishSent(share, st, keys...)
 				// One that is due stays besides, and the newest one always.
-				if d, c := b.droppable, g.config(); d.events > c.BacklogMessages+1 || d.bytes > c.BacklogBytes+200 {
+				if d, c := b.droppable, &o.config; d.events > c.BacklogMessages+1 || d.bytes > c.BacklogBytes+200 {
 					t.Fatalf("%d events wait that may be dropped, with %d bytes", d.events, d.bytes)
 				}
-				if s, c := b.settled, g.config(); s.events > c.BacklogMessages || s.bytes > c.BacklogBytes {
+				if s, c := b.settled, &o.config; s.events > c.BacklogMessages || s.bytes > c.BacklogBytes {
 					t.Fatalf("%d events are settled, with %d bytes", s.events, s.bytes)
 				}
 			case 4:
-				o.reply(ownKind(random.IntN(2)), fmt.Sprint("reply ", i))
+				o.reply(OwnKind(random.IntN(2)), fmt.Sprint("reply ", i))
 			case 5, 6:
 				o.send(random.IntN(300))
 			case 7:
 				if random.IntN(4) == 0 {
-					o.ages(beat(random.IntN(8)))
+					o.ages(Beat(random.IntN(8)))
 				}
 				if random.IntN(10) == 0 {
 					o.rejoin(o.streams[random.IntN(len(o.streams))])
 				}
 			}
-			if held := g.backlogs.held.Load(); held != o.held() {
+			if held := o.memory.held.Load(); held != o.held() {
 				t.Fatalf("seed %d: %d bytes are counted as held, want %d", seed, held, o.held())
 			}
 		}
 		o.send(1 << 30)
 		o.verify()
-		if b.release(); g.backlogs.held.Load() != 0 || o.session.shard.counters.BacklogBytes != 0 || o.session.shard.sizes.largest() != 0 {
+		if b.Release(); o.memory.held.Load() != 0 || o.ledger.Counters.BacklogBytes != 0 || o.ledger.Sizes.Largest() != 0 {
 			t.Fatalf("seed %d: a backlog that was released holds %+v", seed, b)
 		}
 		for _, e := range o.events {
@@ -514,43 +529,39 @@ func TestSlowPolicies(t *testing.T) {
 			o.publish(a, "")
 			o.publish(b, "", "")
 			o.send(1)
-			o.reply(ownReply, "reply")
-			o.reply(ownPing, "ping")
+			o.reply(OwnReply, "reply")
+			o.reply(OwnPing, "ping")
 		}, []string{"a 1", "reply", "ping", "b gap 1-1", "b 2"}},
 		{"what waits for a channel goes with the subscription", drop, 3, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "", "", "")
 			o.publish(c, "")
-			o.session.backlog.forget(a.Stream)
+			o.backlog.Forget(a.Stream)
 			o.publish(b, "", "")
 		}, []string{"c 1", "b 1", "b 2"}},
 		{"and its gap", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.session.backlog.forget(a.Stream)
+			o.backlog.Forget(a.Stream)
 			o.publish(a, "")
 		}, []string{"a 3", "b gap 1-1"}},
 		{"the end comes last", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
-			o.session.backlog.pushLast(websocket.AppendFrame(nil, ws.OpText, []byte("end")))
-			o.reply(ownReply, "reply")
+			o.backlog.PushLast(websocket.AppendFrame(nil, ws.OpText, []byte("end")))
+			o.reply(OwnReply, "reply")
 		}, []string{"reply", "a gap 1-1", "a 2", "end"}},
 		{"or at once", drop, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(b, "")
-			o.reply(ownReply, "reply")
-			o.session.backlog.dropEvents()
-			o.reply(ownReply, "end")
+			o.reply(OwnReply, "reply")
+			o.backlog.DropEvents()
+			o.reply(OwnReply, "end")
 		}, []string{"reply", "end"}},
 		{"no number of events ends a client", disconnect, 1, func(o *backlogOracle, a, b, c *oracleStream) {
 			o.publish(a, "", "")
 			o.publish(c, "", "")
 		}, []string{"a 1", "a 2", "c 1", "c 2"}},
 		{"the newest one stays, whatever its size", drop, 100, func(o *backlogOracle, a, b, c *oracleStream) {
-			config := *o.session.shard.gateway.config()
-			config.BacklogBytes = 1
-			if err := o.session.shard.gateway.Reconfigure(config); err != nil {
-				o.t.Fatal(err)
-			}
+			o.config.BacklogBytes = 1
 			o.publish(a, "", "")
 		}, []string{"a gap 1-1", "a 2"}},
 	} {
@@ -558,7 +569,7 @@ func TestSlowPolicies(t *testing.T) {
 			o := newBacklogOracle(t, func(c *settings.Config) {
 				c.BacklogMessages, c.SlowAfter = test.messages, testPatience*settings.BeatLength
 				c.SlowPolicy = test.policy
-				c.SlowRules = []settings.SlowRule{{Pattern: "c*", Policy: SlowDisconnect}, {Pattern: "*c", Policy: rules.SlowConflate}}
+				c.SlowRules = []settings.SlowRule{{Pattern: "c*", Policy: rules.SlowDisconnect}, {Pattern: "*c", Policy: rules.SlowConflate}}
 			})
 			test.do(o, o.stream("a"), o.stream("b"), o.stream("c"))
 			if got := o.drain(); fmt.Sprint(got) != fmt.Sprint(test.want) {
@@ -585,40 +596,26 @@ func TestQueueAfterWrite(t *testing.T) {
 		{"all but a byte", 4*small - 1, 0, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newTestShard(t)
-			c := newTestSession(t, s)
-			c.lag()
+			o := newBacklogOracle(t, func(*settings.Config) {})
 			var events []*stream.Event
 			for st := streamtest.New("test"); len(events) < 4; {
 				events = append(events, st.Next("", "1"))
 			}
-			c.queue(events, stream.FormatPlain, test.sent)
-			if b := c.backlog; s.counters.Deliveries != 4 || b.live != test.queued || (b.half.of.event != nil) != test.half || b.bytes != 4*small-test.sent {
-				t.Errorf("%d delivered, %d in the queue, %+v half out, %d bytes", s.counters.Deliveries, b.live, b.half, b.bytes)
+			o.backlog.Queue(events, stream.FormatPlain, rules.SlowDisconnect, test.sent, &o.config)
+			if b := o.backlog; b.live != test.queued || (b.half.of.event != nil) != test.half || b.Bytes != 4*small-test.sent {
+				t.Errorf("%d in the queue, %+v half out, %d bytes", b.live, b.half, b.Bytes)
 			}
 		})
 	}
 }
 
-// TestHalfReplySurvivesOverrun fills a socket with replies until one is half out.
-// The client that is then disconnected must get its end, or it could not read
-// the close frame behind it.
-func TestHalfReplySurvivesOverrun(t *testing.T) {
-	s := newTestShard(t)
-	c := newTestSession(t, s)
-	reply := websocket.AppendFrame(nil, ws.OpText, bytes.Repeat([]byte("r"), 1<<20))
-	for c.backlog == nil {
-		c.write(ownReply, reply)
+// There is an entry for every event that waits.
+func TestSizes(t *testing.T) {
+	if size := unsafe.Sizeof(waiting{}); size != 16 {
+		t.Errorf("an entry has %d bytes", size)
 	}
-	sent := int(s.counters.BytesOut) % len(reply)
-	c.overrun()
-	if sent == 0 {
-		t.Fatal("the kernel took a whole number of replies")
-	}
-	var scratch []byte
-	left := bytes.Join(c.backlog.vectors(nil, &scratch), nil)
-	if want := append(reply[sent:], websocket.AppendClose(nil, 1013, "slow consumer")...); !bytes.Equal(left, want) {
-		t.Errorf("%d bytes wait, want the last %d of the reply and a close", len(left), len(want))
+	if size := unsafe.Sizeof(Backlog{}); size > 288 { // a size class of the allocator
+		t.Errorf("a backlog has %d bytes", size)
 	}
 }
 

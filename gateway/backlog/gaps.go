@@ -1,9 +1,10 @@
-package gateway
+package backlog
 
 import (
 	"bytes"
 	"time"
 
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
@@ -15,7 +16,7 @@ import (
 // than one gap between two events that wait.
 
 // gapOf is the place of a channel's gap among the backlog's gaps, or -1.
-func (b *backlog) gapOf(st *stream.Stream) int {
+func (b *Backlog) gapOf(st *stream.Stream) int {
 	for i := range b.gaps {
 		if b.gaps[i].stream == st {
 			return i
@@ -25,7 +26,7 @@ func (b *backlog) gapOf(st *stream.Stream) int {
 }
 
 // cutGap removes the gap at i. The last one takes its place.
-func (b *backlog) cutGap(i int) {
+func (b *Backlog) cutGap(i int) {
 	last := len(b.gaps) - 1
 	b.gaps[i] = b.gaps[last]
 	b.gaps = b.gaps[:last]
@@ -33,7 +34,7 @@ func (b *backlog) cutGap(i int) {
 
 // takeGap ends the gap of the event's channel that no event followed so far, and
 // returns how many events are missing before this one.
-func (b *backlog) takeGap(e *stream.Event) (missing uint64) {
+func (b *Backlog) takeGap(e *stream.Event) (missing uint64) {
 	i := b.gapOf(e.Stream)
 	if i < 0 {
 		return 0
@@ -45,7 +46,7 @@ func (b *backlog) takeGap(e *stream.Event) (missing uint64) {
 
 // tell has the gap of the event's channel, of which no later event waits, reach
 // from the given offset, or an earlier one, to the event's or a later one.
-func (b *backlog) tell(e *stream.Event, from uint64) {
+func (b *Backlog) tell(e *stream.Event, from uint64) {
 	if i := b.gapOf(e.Stream); i >= 0 {
 		g := &b.gaps[i]
 		g.from, g.to = min(g.from, from), max(g.to, e.Offset)
@@ -56,7 +57,7 @@ func (b *backlog) tell(e *stream.Event, from uint64) {
 }
 
 // miss removes the event at i of the queue and has a gap tell of it.
-func (b *backlog) miss(i int) {
+func (b *Backlog) miss(i int) {
 	w := *b.events.At(i)
 	e := w.event
 	if next := b.find(i+1, func(other *waiting) bool { return other.isOf(e.Stream) }); next >= 0 {
@@ -64,12 +65,12 @@ func (b *backlog) miss(i int) {
 	} else {
 		b.tell(e, e.Offset-w.missing())
 	}
-	b.shard.counters.Dropped++
+	b.ledger.Counters.Dropped++
 	b.remove(i)
 }
 
 // remove takes the event at i out of the queue.
-func (b *backlog) remove(i int) {
+func (b *Backlog) remove(i int) {
 	w := *b.events.At(i)
 	if i == 0 {
 		b.popEvent()
@@ -83,7 +84,7 @@ func (b *backlog) remove(i int) {
 
 // find returns the place of the first event from the one at i on for which is
 // holds, or -1.
-func (b *backlog) find(i int, is func(*waiting) bool) int {
+func (b *Backlog) find(i int, is func(*waiting) bool) int {
 	for ; i < b.events.Len(); i++ {
 		if w := b.events.At(i); w.event != nil && is(w) {
 			return i
@@ -99,7 +100,7 @@ const conflateWithin = 4096
 
 // settleAfter is for how many beats a key may have values that wait and are replaced,
 // before one of them stays.
-const settleAfter = beat(500 * time.Millisecond / settings.BeatLength)
+const settleAfter = Beat(500 * time.Millisecond / settings.BeatLength)
 
 // supersede removes the event that e takes the place of: that of the same channel
 // with the same key, or without one as e is. It returns since when e counts as
@@ -110,8 +111,8 @@ const settleAfter = beat(500 * time.Millisecond / settings.BeatLength)
 // first value that it stands for, and once that is longer than settleAfter ago, it
 // is settled: it stays, and only the one behind it is replaced. Settled events have
 // limits of their own, as large as those of the newest values, whose room they leave alone.
-func (b *backlog) supersede(e *stream.Event, c *settings.Config) (since beat) {
-	now := b.shard.patrol.now()
+func (b *Backlog) supersede(e *stream.Event, c *settings.Config) (since Beat) {
+	now := b.ledger.Now()
 	want := uint64(e.Tag)<<tagBits | conflateBit
 	settled := false // is one of the key
 	for i := max(b.events.Len()-conflateWithin, 0); i < b.events.Len(); i++ {
@@ -137,7 +138,7 @@ func (b *backlog) supersede(e *stream.Event, c *settings.Config) (since beat) {
 }
 
 // settle has the event stay until it leaves, if there is room for one more of those.
-func (b *backlog) settle(w *waiting, c *Config) bool {
+func (b *Backlog) settle(w *waiting, c *settings.Config) bool {
 	size := len(w.frame())
 	if !b.settled.fits(size, c) {
 		return false
@@ -150,7 +151,7 @@ func (b *backlog) settle(w *waiting, c *Config) bool {
 
 // makeRoom drops the oldest events that may be dropped until one of size bytes
 // is within the limits for those, or none is left.
-func (b *backlog) makeRoom(size int, c *settings.Config) {
+func (b *Backlog) makeRoom(size int, c *settings.Config) {
 	d := &b.droppable
 	for d.events > 0 && !d.fits(size, c) {
 		if d.from = b.find(d.from, (*waiting).mayDrop); d.from < 0 {
@@ -161,10 +162,10 @@ func (b *backlog) makeRoom(size int, c *settings.Config) {
 	}
 }
 
-// forget removes what waits of a channel that the client has left: it is told
+// Forget removes what waits of a channel that the client has left: it is told
 // neither the events nor what it missed of them.
-func (b *backlog) forget(st *stream.Stream) {
-	b.shard.scanned += b.events.Len()
+func (b *Backlog) Forget(st *stream.Stream) {
+	b.ledger.Scanned += b.events.Len()
 	for i := 0; ; i++ {
 		if i = b.find(i, func(w *waiting) bool { return w.isOf(st) }); i < 0 {
 			break
@@ -177,4 +178,30 @@ func (b *backlog) forget(st *stream.Stream) {
 	if i := b.gapOf(st); i >= 0 {
 		b.cutGap(i)
 	}
+}
+
+// DropStale drops the events that have waited for more than limit beats, if they
+// may be dropped. tooLate tells that one has which may not. Conflated events have
+// no age: each is the newest of its key. looked is how many events it looked at.
+func (b *Backlog) DropStale(now, limit Beat) (tooLate bool, looked int) {
+	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
+	if h := &b.half.of; isLate(h) && h.policy() == rules.SlowDisconnect {
+		return true, 0
+	}
+	for i := 0; i < b.events.Len(); looked++ {
+		w := b.events.At(i)
+		switch {
+		case w.event == nil:
+			i++
+		case !isLate(w):
+			return false, looked
+		case w.policy() == rules.SlowDisconnect:
+			return true, looked
+		case w.policy() == rules.SlowDropOldest && !w.due():
+			b.miss(i) // at the front, this moves the queue; else it leaves an empty place
+		default:
+			i++
+		}
+	}
+	return false, looked
 }

@@ -1,4 +1,4 @@
-package gateway
+package backlog
 
 import (
 	"slices"
@@ -7,24 +7,25 @@ import (
 
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
 
-// repliesHeld is how much in replies may wait for a client before its commands are
+// RepliesHeld is how much in replies may wait for a client before its commands are
 // no longer read, in bytes.
-const repliesHeld = 64 << 10
+const RepliesHeld = 64 << 10
 
-// ownKind tells what happens when a frame of the session's own has left.
-type ownKind uint8
+// OwnKind tells what happens when a frame of the session's own has left.
+type OwnKind uint8
 
 const (
-	ownReply ownKind = iota // replies, control frames: nothing
-	ownPing                 // the pong is due from then on
+	OwnReply OwnKind = iota // replies, control frames: nothing
+	OwnPing                 // the pong is due from then on
 )
 
 // ownFrame is one frame, or several whole ones, for this session alone.
 type ownFrame struct {
-	kind  ownKind
+	kind  OwnKind
 	bytes []byte
 }
 
@@ -56,7 +57,7 @@ const (
 	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since beat, missing uint64) waiting {
+func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since Beat, missing uint64) waiting {
 	return waiting{e, missing<<missingBits | uint64(since&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
 }
 
@@ -74,7 +75,7 @@ func (w *waiting) policy() rules.SlowPolicy {
 func (w *waiting) settled() bool { return w.detail&policyMask == settledMask }
 
 // age is for how many beats the event, or its key, has waited.
-func (w *waiting) age(now beat) beat { return (now - beat(w.detail>>beatBits)) & beatMask }
+func (w *waiting) age(now Beat) Beat { return (now - Beat(w.detail>>beatBits)) & beatMask }
 
 // isOf tells whether the event is one of the stream.
 func (w *waiting) isOf(st *stream.Stream) bool {
@@ -107,35 +108,35 @@ type untold struct {
 type half struct {
 	rest []byte  // empty: there is none
 	of   waiting // the event that rest is of; without an event: a frame of the session's own
-	kind ownKind
+	kind OwnKind
 }
 
-// backlog is what a session's socket has not taken yet. It leaves in this order,
+// Backlog is what a session's socket has not taken yet. It leaves in this order,
 // whatever came first: the end of a frame that is half out; the session's own
 // frames, so that neither replies nor control frames wait for events; the events,
 // each behind the gap that is to be told before it; the gaps that no event follows
 // yet; and last what ends the conversation. A session that keeps up has none.
-type backlog struct {
+type Backlog struct {
 	half   half
 	own    mem.Ring[ownFrame]
 	events mem.Ring[waiting] // the first is never a removed one
 	gaps   []untold          // of different channels, behind all of theirs that waits
 	last   []byte            // nothing follows it
 
-	shard     *shard
+	ledger    *Ledger
 	live      int // events in the queue that were not removed
 	droppable struct {
 		amount     // in the queue, of channels whose policy drops events, without settled ones
 		from   int // no event before this place of the queue may be dropped
 	}
 	settled  amount        // in the queue
-	bytes    int           // that wait, in all, without the gaps
-	ownBytes int           // of the session's own that wait
+	Bytes    int           // that wait, in all, without the gaps
+	OwnBytes int           // of the session's own that wait
 	memory   int           // that the backlog itself takes, see countMemory
-	progress time.Duration // when bytes last left; the loop's time
-	place    uint32        // of the session in the shard's list of those that lag
-	class    uint8         // of its size, see sizeClass
-	pinging  bool          // a ping waits
+	Progress time.Duration // when bytes last left; the loop's time
+	Place    uint32        // of the session in the shard's list of those that lag
+	Class    uint8         // of its size, see sizeClass
+	Pinging  bool          // a ping waits
 }
 
 // amount is one of events.
@@ -148,19 +149,44 @@ func (a *amount) add(size int) { a.events++; a.bytes += size }
 func (a *amount) sub(size int) { a.events--; a.bytes -= size }
 
 // fits tells whether one more event is within the limits for what may be dropped.
-func (a *amount) fits(size int, c *Config) bool {
+func (a *amount) fits(size int, c *settings.Config) bool {
 	return a.bytes+size <= c.BacklogBytes && (c.BacklogMessages == 0 || a.events < c.BacklogMessages)
 }
 
-func newBacklog(s *shard) *backlog {
-	b := &backlog{shard: s, progress: s.loop.Now()}
+// New makes an empty backlog at a moment of the loop's clock.
+func New(l *Ledger, now time.Duration) *Backlog {
+	b := &Backlog{ledger: l, Progress: now}
 	b.countMemory()
 	return b
 }
 
+// Queue appends events of one channel, as its policy says; sent bytes of them have
+// left already.
+func (b *Backlog) Queue(events []*stream.Event, f stream.Format, policy rules.SlowPolicy, sent int, bounds *settings.Config) {
+	for _, e := range events {
+		size := len(e.FrameIn(f))
+		switch {
+		case sent >= size:
+			sent -= size
+		case sent > 0:
+			b.pushHalf(e, f, policy, sent)
+			sent = 0
+		default:
+			since := b.ledger.Now()
+			if policy == rules.SlowConflate {
+				since = b.supersede(e, bounds)
+			}
+			if policy != rules.SlowDisconnect {
+				b.makeRoom(size, bounds)
+			}
+			b.pushEvent(e, f, policy, since)
+		}
+	}
+}
+
 // pushEvent appends an event of a channel with the given policy, which counts as
 // waiting since the given beat. A gap that its channel has is told before it.
-func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since beat) {
+func (b *Backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since Beat) {
 	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
@@ -178,26 +204,26 @@ func (b *backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowP
 
 // pushHalf makes an event the frame that is half out, of which sent bytes have
 // left. Nothing waits yet.
-func (b *backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
+func (b *Backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
-	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.shard.patrol.now(), 0)}
+	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.ledger.Now(), 0)}
 	b.add(len(b.half.rest))
 }
 
-// pushOwn appends a copy of p to the session's own frames. sent bytes of it have
+// PushOwn appends a copy of p to the session's own frames. sent bytes of it have
 // left already, which can only be if nothing waits.
-func (b *backlog) pushOwn(kind ownKind, p []byte, sent int) {
+func (b *Backlog) PushOwn(kind OwnKind, p []byte, sent int) {
 	p = p[sent:]
 	switch n := b.own.Len(); {
 	case sent > 0:
 		b.half = half{rest: slices.Clone(p), kind: kind}
-	case n > 0 && kind == ownReply && b.own.At(n-1).joins(p):
+	case n > 0 && kind == OwnReply && b.own.At(n-1).joins(p):
 		last := b.own.At(n - 1)
 		last.bytes = append(last.bytes, p...)
 	default:
 		b.own.Push(ownFrame{kind, slices.Clone(p)})
 	}
-	b.pinging = b.pinging || kind == ownPing
+	b.Pinging = b.Pinging || kind == OwnPing
 	b.addOwn(len(p))
 }
 
@@ -207,47 +233,47 @@ const ownJoined = 4 << 10
 
 // joins tells whether p may be appended to the frame.
 func (f *ownFrame) joins(p []byte) bool {
-	return f.kind == ownReply && len(f.bytes)+len(p) <= ownJoined
+	return f.kind == OwnReply && len(f.bytes)+len(p) <= ownJoined
 }
 
-// pushLast has p end the conversation.
-func (b *backlog) pushLast(p []byte) {
+// PushLast has p end the conversation.
+func (b *Backlog) PushLast(p []byte) {
 	b.last = append(b.last, p...)
 	b.addOwn(len(p))
 }
 
 // keep holds an event for as long as it waits here.
-func (b *backlog) keep(e *stream.Event) {
+func (b *Backlog) keep(e *stream.Event) {
 	e.Hold()
-	b.shard.gateway.backlogs.add(e.EnterBacklog())
+	b.ledger.Memory.add(e.EnterBacklog())
 }
 
 // letGo is the end of keep. The event must not be touched afterwards.
-func (b *backlog) letGo(e *stream.Event) {
-	b.shard.gateway.backlogs.add(-e.LeaveBacklog())
+func (b *Backlog) letGo(e *stream.Event) {
+	b.ledger.Memory.add(-e.LeaveBacklog())
 	e.Release()
 }
 
 // add counts n bytes more, or fewer.
-func (b *backlog) add(n int) {
-	b.bytes += n
-	b.shard.counters.BacklogBytes += int64(n)
+func (b *Backlog) add(n int) {
+	b.Bytes += n
+	b.ledger.Counters.BacklogBytes += int64(n)
 	b.classify()
 }
 
-func (b *backlog) addOwn(n int) {
-	b.ownBytes += n
-	b.shard.gateway.backlogs.add(int64(n))
+func (b *Backlog) addOwn(n int) {
+	b.OwnBytes += n
+	b.ledger.Memory.add(int64(n))
 	b.add(n)
 }
 
-// idle tells whether nothing is left to send.
-func (b *backlog) idle() bool {
+// Idle tells whether nothing is left to send.
+func (b *Backlog) Idle() bool {
 	return len(b.half.rest) == 0 && b.own.Len() == 0 && b.live == 0 && len(b.gaps) == 0 && len(b.last) == 0
 }
 
-// waitingEvents is how many events wait, the one that is half out included.
-func (b *backlog) waitingEvents() int {
+// WaitingEvents is how many events wait, the one that is half out included.
+func (b *Backlog) WaitingEvents() int {
 	if b.half.of.event != nil {
 		return b.live + 1
 	}
@@ -256,7 +282,7 @@ func (b *backlog) waitingEvents() int {
 
 // popEvent removes the first event, without counting its bytes or letting go of
 // it.
-func (b *backlog) popEvent() waiting {
+func (b *Backlog) popEvent() waiting {
 	before := b.events.Len()
 	w := b.events.Pop()
 	b.uncount(&w)
@@ -270,7 +296,7 @@ func (b *backlog) popEvent() waiting {
 }
 
 // uncount counts an event as no longer in the queue.
-func (b *backlog) uncount(w *waiting) {
+func (b *Backlog) uncount(w *waiting) {
 	b.live--
 	switch {
 	case w.settled():
@@ -281,22 +307,22 @@ func (b *backlog) uncount(w *waiting) {
 }
 
 // countMemory counts what the backlog itself takes, beside events and frames.
-func (b *backlog) countMemory() {
-	n := int(unsafe.Sizeof(backlog{})) + b.events.Cap()*int(unsafe.Sizeof(waiting{})) + cap(b.gaps)*int(unsafe.Sizeof(untold{}))
+func (b *Backlog) countMemory() {
+	n := int(unsafe.Sizeof(Backlog{})) + b.events.Cap()*int(unsafe.Sizeof(waiting{})) + cap(b.gaps)*int(unsafe.Sizeof(untold{}))
 	if n != b.memory {
 		b.setMemory(n)
 	}
 }
 
-func (b *backlog) setMemory(n int) {
-	b.shard.gateway.backlogs.add(int64(n - b.memory))
+func (b *Backlog) setMemory(n int) {
+	b.ledger.Memory.add(int64(n - b.memory))
 	b.memory = n
 	b.classify()
 }
 
-// oldest is for how long the first event has been on its way, in whole
+// Oldest is for how long the first event has been on its way, in whole
 // milliseconds; 0 if none waits.
-func (b *backlog) oldest(now time.Duration) time.Duration {
+func (b *Backlog) Oldest(now time.Duration) time.Duration {
 	switch {
 	case b.half.of.event != nil:
 		return (now - b.half.of.event.At).Round(time.Millisecond)
@@ -306,10 +332,18 @@ func (b *backlog) oldest(now time.Duration) time.Duration {
 	return 0
 }
 
-// dropEvents removes all events but one that is half out, whose end the client
+// Channel is that of the event that waits longest, empty if none waits.
+func (b *Backlog) Channel() string {
+	if b.live == 0 {
+		return ""
+	}
+	return b.events.At(0).event.Stream.Name
+}
+
+// DropEvents removes all events but one that is half out, whose end the client
 // needs to read what follows, and all gaps: for a client that is told by a close
 // that it gets no more.
-func (b *backlog) dropEvents() {
+func (b *Backlog) DropEvents() {
 	for b.live > 0 {
 		w := b.popEvent()
 		b.add(-len(w.frame()))
@@ -319,14 +353,14 @@ func (b *backlog) dropEvents() {
 	b.countMemory()
 }
 
-// release drops everything.
-func (b *backlog) release() {
-	b.dropEvents()
+// Release drops everything.
+func (b *Backlog) Release() {
+	b.DropEvents()
 	if len(b.half.rest) > 0 {
 		b.endHalf()
 	}
 	b.own, b.last = mem.Ring[ownFrame]{}, nil
-	b.addOwn(-b.ownBytes)
+	b.addOwn(-b.OwnBytes)
 	b.events = mem.Ring[waiting]{}
 	b.setMemory(0)
 }

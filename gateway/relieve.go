@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"fleetcast/codec/websocket"
+)
+
+// A turn looks at so many of the clients that lag, and disconnects so many of
+// them, for want of memory or because they are slow, at most, and for no longer than
+// one slice: the others are served meanwhile.
+const (
+	looksPerTurn = 4096
+	cutsPerTurn  = 16
+)
+
+// relieve cuts the largest backlogs of the process as long as they hold too much,
+// and tells whether this shard has more of them. Each shard cuts its own; those
+// that have some of the largest class are woken. Within a class, whose sizes are
+// much the same, the order is that of the list.
+func (s *shard) relieve() (busy bool) {
+	memory := &s.gateway.backlogs
+	if !memory.Over() {
+		return false
+	}
+	largest := s.gateway.largestBacklog()
+	for _, other := range s.gateway.shards {
+		if other != s && other.ledger.Sizes[largest].Load() > 0 {
+			other.loop.Wake()
+		}
+	}
+	if largest == 0 || s.ledger.Sizes[largest].Load() == 0 {
+		return false
+	}
+	end := s.loop.Refresh() + s.slice
+	cuts := 0
+	for range min(len(s.lagging), looksPerTurn) {
+		s.looked = (s.looked + 1) % len(s.lagging)
+		c := s.lagging[s.looked]
+		if c.backlog.Class != largest {
+			continue
+		}
+		c.cutForMemory()
+		if cuts++; cuts == cutsPerTurn || memory.Total() <= memory.Enough() || s.loop.Refresh() >= end {
+			break
+		}
+	}
+	return memory.Over()
+}
+
+// largestBacklog is the class of the largest backlog of all shards, 0 without
+// any.
+func (g *Gateway) largestBacklog() (largest uint8) {
+	for _, s := range g.shards {
+		largest = max(largest, s.ledger.Sizes.Largest())
+	}
+	return largest
+}
+
+// cutForMemory disconnects a client whose backlog is among the largest.
+func (c *session) cutForMemory() {
+	if c.state == sessionOpen {
+		c.finish(backlogsFull, websocket.StatusTryAgainLater, "slow consumer: too much waits for all clients together")
+		return
+	}
+	// It was to get what waits before its end; or the frame that is half out is
+	// large by itself.
+	c.sampleEnd(backlogsFull)
+	c.reason = backlogsFull
+	c.backlog.Release()
+	c.conn.Reset()
+	c.conn.Close(errBacklogsFull)
+}
