@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -78,5 +79,25 @@ func TestShorthandsOfRules(t *testing.T) {
 		if got := explained(channel); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s has %q, want %q", channel, got, want)
 		}
+	}
+}
+
+// TestFinalRuleLeavesDefaults has a final rule cut off the short forms, not the
+// defaults.
+func TestFinalRuleLeavesDefaults(t *testing.T) {
+	c := gateway.DefaultConfig(10_000) // which compresses all
+	c.SlowPolicy = gateway.SlowConflate
+	c.SlowRules = []gateway.SlowRule{{Pattern: "*", Policy: gateway.SlowDropOldest}}
+	c.ClientPublish = gateway.Patterns{"*"}
+	c.Channels = []rules.Entry{{Match: "*", Final: true}}
+	for i, want := range []string{"conflate", "on", "off"} {
+		if d := c.Explain("a")[i]; d.Value != want || d.By != nil || d.Final == nil {
+			t.Errorf("%s is %s by %+v, want %s by default", d.Key, d.Value, d.By, want)
+		}
+	}
+	c.Channels = []rules.Entry{{Match: "a b", Source: "channels[1]"}}
+	var problems gateway.OptionErrors
+	if !errors.As(c.Check(), &problems) || len(problems) != 1 || problems[0].Field != "Channels" {
+		t.Errorf("problems %+v", problems)
 	}
 }

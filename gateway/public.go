@@ -8,6 +8,8 @@ import (
 
 // What a gateway is set up with.
 type (
+	ChannelRule  = rules.Entry
+	RuleDecision = rules.Decision
 	Config       = settings.Config
 	OptionError  = settings.OptionError
 	OptionErrors = settings.OptionErrors
@@ -49,6 +51,13 @@ const (
 
 // DefaultConfig is a configuration for that many connections; see [settings.DefaultConfig].
 func DefaultConfig(maxConnections int) Config { return settings.DefaultConfig(maxConnections) }
+
+// RuleMatch is the key of a rule's pattern, which every rule has.
+const RuleMatch = rules.MatchKey
+
+// ChannelRuleKeys are the names by which a configuration sets the fields of a
+// [ChannelRule].
+func ChannelRuleKeys() []string { return rules.Keys() }
 
 // ParsePatterns checks patterns of channels.
 func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatterns(patterns) }

@@ -28,6 +28,8 @@ var completions = []struct {
 	{"fleetcast serve --drain-w", []string{"--drain-window"}, ""},
 	{"fleetcast --slow-policy ", []string{"conflate", "disconnect", "drop_oldest"}, ""},
 	{"fleetcast config --log-format ", []string{"json", "text"}, ""},
+	{"fleetcast config exp", []string{"explain"}, ""},
+	{"fleetcast config explain --channe", []string{"--channels"}, ""},
 	{"fleetcast completion ", nil, "zsh"},
 	{"fleetcast --config fleetcast.y", []string{"fleetcast.yaml"}, ""},
 }
@@ -156,6 +158,11 @@ func TestManualPage(t *testing.T) {
 	for _, f := range serveFlags(t) {
 		if !strings.Contains(c.out.String(), strings.ReplaceAll("--"+f.Name+"=", "-", `\-`)) {
 			t.Errorf("the page has no --%s", f.Name)
+		}
+	}
+	for _, command := range []string{"config", "config show", "config explain <channel>"} {
+		if !strings.Contains(c.out.String(), "\n.SS \"fleetcast "+command+"\"\n") {
+			t.Errorf("the page has no %s", command)
 		}
 	}
 	readers := 0

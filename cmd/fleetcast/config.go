@@ -14,18 +14,22 @@ import (
 type configCommand struct {
 	options
 	Check bool `help:"Print nothing but errors; the exit status is 0 if there are none, else 2."`
+
+	Show    showCommand    `cmd:"" default:"1" help:"Print the effective configuration of serve as YAML, or check it; config alone does the same."`
+	Explain explainCommand `cmd:"" help:"Print what holds for a channel, and which rule says so."`
 }
+
+// showCommand is what config does without a further word.
+type showCommand struct{}
 
 // Help is shown below the command's help.
 func (*configCommand) Help() string {
-	return "It takes what serve takes: the same flags, environment and file. What it prints can be saved and given to --config."
+	return "It takes what serve takes: the same flags, environment and file. Without a command of its own it is show. What show prints can be saved and given to --config."
 }
 
 // Run prints the options, or checks them further than the parser has.
-func (c *configCommand) Run(std streams) error {
-	logger := newLogger(std.err, c.LogFormat, nil)
-	warnOfVariables(logger, c.strange)
-	warnOfNoEffect(logger, &c.options)
+func (showCommand) Run(c *configCommand, std streams) error {
+	c.warn(std.err)
 	if !c.Check {
 		return c.print(std.out)
 	}
@@ -37,6 +41,13 @@ func (c *configCommand) Run(std streams) error {
 		return usageError{err}
 	}
 	return nil
+}
+
+// warn says what has no effect.
+func (o *options) warn(to io.Writer) {
+	logger := newLogger(to, o.LogFormat, nil)
+	warnOfVariables(logger, o.strange)
+	warnOfNoEffect(logger, o)
 }
 
 // print writes the options as YAML, explained.
@@ -79,9 +90,22 @@ func (s setting) print(w io.Writer) {
 		fmt.Fprintf(w, "%s: []%s\n", s.name(), from)
 	default:
 		fmt.Fprintf(w, "%s:%s\n", s.name(), from)
-		for _, t := range texts {
+		for i, t := range texts {
+			if m, ok := s.flag.Target.Index(i).Interface().(interface{ members() [][2]string }); ok {
+				printMembers(w, m.members())
+				continue
+			}
 			fmt.Fprintf(w, "  - %s\n", yamlText(t))
 		}
+	}
+}
+
+// printMembers writes an element of a list that is a mapping.
+func printMembers(w io.Writer, members [][2]string) {
+	mark := "-"
+	for _, m := range members {
+		fmt.Fprintf(w, "  %s %s: %s\n", mark, m[0], yamlText(m[1]))
+		mark = " "
 	}
 }
 

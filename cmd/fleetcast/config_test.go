@@ -23,6 +23,7 @@ var unusual = []string{
 	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
+	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null",
 }
 
 // What config prints can be given to --config and leads to the same options.
@@ -61,7 +62,7 @@ func TestPrintedConfigurationIsTheSame(t *testing.T) {
 }
 
 func TestPrintedConfigurationExplains(t *testing.T) {
-	configFileHere(t, "\nmax-clients: 5\nallow-origin: https://a\n")
+	configFileHere(t, "\nmax-clients: 5\nallow-origin: https://a\nchannels:\n- match: a.*\n  client-publish: yes\n- match: b\n  final: true")
 	t.Setenv("FLEETCAST_MAX_EVENT", "1KiB")
 	c := start(t, nil, "config", "--config=fleetcast.yaml", "--shards=2")
 	if code := c.wait(t); code != 0 {
@@ -71,6 +72,7 @@ func TestPrintedConfigurationExplains(t *testing.T) {
 		"\n# Connections of clients; more get 503.\n# Default: what the descriptor limit allows; a change takes effect with SIGHUP.\nmax-clients: 5 # from fleetcast.yaml:2\n",
 		"\nallow-origin: # from fleetcast.yaml:3\n  - https://a\n",
 		"\nclient-publish: []\n",
+		"\nchannels: # from fleetcast.yaml:4\n  - match: \"a.*\"\n    client-publish: on\n  - match: b\n    final: on\n",
 		"\nmax-event: 1KiB # from FLEETCAST_MAX_EVENT\n",
 		"\n# Event loops that serve clients. The kernel spreads connections over them. Can be from 1 to\n# 1024.\n# Default: one per processor; a change takes a restart.\nshards: 2 # from --shards\n",
 		"\nmax-publishers: 0\n",
@@ -84,6 +86,7 @@ func TestPrintedConfigurationExplains(t *testing.T) {
 func TestCheckConfiguration(t *testing.T) {
 	configFileHere(t, "shards: 1\n")
 	writeConfig(t, "bad.yaml", "shard: 1\n")
+	writeConfig(t, "rules.yaml", "\nchannels:\n- match: a\n  slow: late\n")
 	writeConfig(t, "many.yaml", "max-clients: 1000000000\n")
 	for _, test := range []struct {
 		file string
@@ -92,6 +95,7 @@ func TestCheckConfiguration(t *testing.T) {
 	}{
 		{"fleetcast.yaml", 0, ""},
 		{"bad.yaml", exitUsage, "fleetcast: bad.yaml:1: shard: no such option; did you mean shards?\n"},
+		{"rules.yaml", exitUsage, "fleetcast: rules.yaml:4: channels: slow: \"late\" is not a policy for slow consumers; choose disconnect, drop_oldest or conflate\n"},
 		{"many.yaml", exitUsage, "fleetcast config: many.yaml:1: max-clients is 1000000000, "},
 	} {
 		c := start(t, nil, "config", "--check", "--config="+test.file)

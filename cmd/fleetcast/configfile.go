@@ -24,6 +24,7 @@ import (
 const (
 	maxConfigFile   = 1 << 20 // bytes
 	maxConfigKeys   = 1000    // the YAML parser's time grows with their square
+	maxRuleKeys     = 5000    // of all rules for channels together
 	maxConfigErrors = 20      // reported at once
 )
 
@@ -157,7 +158,7 @@ func (c *configFile) wholeCharacters(text []byte, tokens token.Tokens) bool {
 
 // plain refuses what options do not need and a parser can be kept busy with.
 func (c *configFile) plain(tokens token.Tokens) bool {
-	keys, depth := 0, 0
+	keys, ruleKeys, depth := 0, 0, 0
 	for i, t := range tokens {
 		line := t.Position.Line
 		switch t.Type {
@@ -174,18 +175,30 @@ func (c *configFile) plain(tokens token.Tokens) bool {
 				return false
 			}
 		case token.MappingValueType:
-			keys++
+			if inner(tokens, i, depth) {
+				ruleKeys++
+			} else {
+				keys++
+			}
 		}
 		switch {
-		case depth > 2: // {option: [value]}
+		case depth > 3: // {option: [{key: value}]}
 			c.fail(line, "YAML: lists and mappings nest too deep")
 			return false
 		case keys > maxConfigKeys:
 			c.fail(line, "more than %d keys", maxConfigKeys)
 			return false
+		case ruleKeys > maxRuleKeys:
+			c.fail(line, "more than %d keys of rules", maxRuleKeys)
+			return false
 		}
 	}
 	return true
+}
+
+// inner tells whether the key before token i is not an option's, by its place.
+func inner(tokens token.Tokens, i, depth int) bool {
+	return depth > 1 || depth == 0 && i > 0 && tokens[i-1].Position.Column > 1
 }
 
 // syntaxError reports what the parser says.
@@ -277,21 +290,34 @@ func (c *configFile) option(flag *kong.Flag, line int, value ast.Node) {
 		if e != nil && e != value {
 			at = cmp.Or(firstLine(e), line)
 		}
-		text, ok := scalar(e)
-		if !ok {
-			c.fail(at, "%s: is %s; write %s", flag.Name, kind(e), wanted(flag))
-			continue
+		if text, ok := c.element(flag, at, e); ok {
+			g.texts = append(g.texts, text)
+			g.lines = append(g.lines, at)
 		}
-		if err := checkText(flag, text); err != nil {
-			c.fail(at, "%s: %w", flag.Name, err)
-			continue
-		}
-		g.texts = append(g.texts, text)
 	}
 	c.values[flag.Name] = g
 }
 
+// element is the text of an option's value, or of an element of its list.
+func (c *configFile) element(flag *kong.Flag, line int, n ast.Node) (text string, ok bool) {
+	if into, members := mappingFor(flag), membersOf(n); into != nil && members != nil {
+		return c.mapping(flag, line, into, members)
+	}
+	if text, ok = scalar(n); !ok {
+		c.fail(line, "%s: is %s; write %s", flag.Name, kind(n), wanted(flag))
+		return "", false
+	}
+	if err := checkText(flag, text); err != nil {
+		c.fail(line, "%s: %w", flag.Name, err)
+		return "", false
+	}
+	return text, true
+}
+
 func wanted(flag *kong.Flag) string {
+	if mappingFor(flag) != nil {
+		return "a list of rules"
+	}
 	if flag.IsSlice() {
 		return "a value, or a list of values"
 	}

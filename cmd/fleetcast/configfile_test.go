@@ -54,6 +54,8 @@ func TestPrecedence(t *testing.T) {
 		{"allow-origin", "https://d https://e", " https://c  http://c ", "[https://b, '*']", [4]string{"none", "https://b *", "https://c http://c", "https://d https://e"}},
 		{"allow-origin", "", "https://c", "https://b", [4]string{"none", "https://b", "https://c", "none"}},
 		{"client-publish", "d", "c", "[]", [4]string{"none", "none", "c", "d"}},
+		{"channels", "d final=on", "c slow=conflate\n\n  b  compress=yes ", "{match: a, client-publish: true}", [4]string{"none", "a client-publish=on", "c slow=conflate; b compress=on", "d final=on"}},
+		{"channels", "", "a compress=off", "[]", [4]string{"none", "none", "a compress=off", "none"}},
 		{"client-publish", "d,e", "c.* *.c", "\n- b.*\n- \"*\"", [4]string{"none", "b.* *", "c.* *.c", "d,e"}},
 	} {
 		t.Run(test.option, func(t *testing.T) {
@@ -132,6 +134,11 @@ func TestConfigFilesThatAreTaken(t *testing.T) {
 		"value below":      "client-publish:\n  a\n",
 		"document's end":   "shards: 1\n...\n",
 		"null in its text": "client-publish: 'null'\n",
+		"rules":            "channels:\n  - match: prices.*\n    slow: conflate\n  - {match: \"*\", final: yes}\n",
+		"rules as texts":   "channels:\n  - prices.* slow=conflate compress=on\n",
+		"one rule":         "channels:\n  match: a\n  slow: conflate\n",
+		"rules as JSON":    "{\"channels\": [{\"match\": \"a\", \"final\": true}]}",
+		"many rules":       "channels:\n" + strings.Repeat("- match: a.b.c\n  slow: conflate\n  compress: on\n  final: true\n", 1200),
 	} {
 		t.Run(name, func(t *testing.T) {
 			configFileHere(t, text)
@@ -185,6 +192,28 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"client-publish: a b":              `1: client-publish: channel pattern "a b" can match no channel: bad_channel: a channel name holds a space or a control character`,
 		"log-level: " + strings.Repeat("x", 200): `1: log-level: "` + strings.Repeat("x", 80) +
 			`" is not a level; choose debug, info, warn or error`,
+
+		"channels:\n- match: a\n  slwo: conflate":            "3: channels: slwo: no such key of a rule; did you mean slow?",
+		"channels:\n- match: a\n  client_publish: on":        "3: channels: client_publish: no such key of a rule; did you mean client-publish?",
+		"channels:\n- match: a\n  continue: true":            "3: channels: continue: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
+		"channels:\n- match: a\n  continu: true":             "3: channels: continu: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
+		"channels:\n- match: a\n  \"retention of it\": 5":    "3: channels: retention of it: no such key of a rule; there are match, slow, compress, client-publish and final",
+		"channels:\n- match: a\n- slow: conflate\n":          `3: channels: a rule has no match; write for example match: prices.*, or match: "*" for all channels`,
+		"channels:\n- {}\n":                                  `2: channels: a rule has no match; write for example match: prices.*, or match: "*" for all channels`,
+		"channels: {slow: conflate}":                         `1: channels: a rule has no match; write for example match: prices.*, or match: "*" for all channels`,
+		"channels:\n- match: a\n  slow: x\n  compress: 1":    "3: channels: slow: \"x\" is not a policy for slow consumers; choose disconnect, drop_oldest or conflate\nfleetcast.yaml:4: channels: compress: \"1\" is neither on nor off",
+		"channels:\n- match: a\n  slow: conflate\n  slow: x": "4: channels: slow is given twice, first in line 3",
+		"channels:\n- match: [a, b]":                         "2: channels: match is a list; write one value",
+		"channels:\n- match:\n  slow: conflate":              "2: channels: match is empty; write one value",
+		"channels:\n- match: a b":                            `2: channels: match: channel pattern "a b" can match no channel: bad_channel: a channel name holds a space or a control character`,
+		"channels:\n- match: a\n  final: perhaps":            `3: channels: final: "perhaps" is neither on nor off`,
+		"channels:\n-\n":                                     "2: channels: is empty; write a list of rules",
+		"channels: [[a]]":                                    "1: channels: is a list; write a list of rules",
+		"channels: a slwo=conflate":                          "1: channels: slwo: no such key of a rule; did you mean slow?",
+		"channels: a slow":                                   `1: channels: "slow" in a rule has no =; write the pattern of channels first and then for example slow=conflate`,
+		"channels: a slow=conflate slow=conflate":            "1: channels: slow is given twice in a rule",
+		"channels: a match=b":                                "1: channels: match is given twice in a rule",
+		"channels:\n" + strings.Repeat("- match: a\n", 5001): "5002: more than 5000 keys of rules",
 
 		"- max-clients":                    "1: is a list; write one option a line, for example max-clients: 1000",
 		"\nmax-clients 5":                  "2: is text; write one option a line, for example max-clients: 1000",
@@ -282,7 +311,7 @@ func TestConfigFilesThatCannotBeRead(t *testing.T) {
 }
 
 func FuzzConfigFile(f *testing.F) {
-	for _, text := range []string{"max-clients: 5", "a: [b, {c: d}]", "client-publish:\n- a\n- *b", "? - a\n: |\n  b", "%YAML 1.2\n---\n# x\n", "\"\\x\": 'y"} {
+	for _, text := range []string{"max-clients: 5", "a: [b, {c: d}]", "client-publish:\n- a\n- *b", "channels:\n- match: a.*\n  slow: conflate\n- {match: b, final: true}", "? - a\n: |\n  b", "%YAML 1.2\n---\n# x\n", "\"\\x\": 'y"} {
 		f.Add([]byte(text))
 	}
 	all := serveFlags(f)

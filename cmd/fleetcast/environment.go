@@ -32,7 +32,7 @@ func readEnvironment(flags []*kong.Flag) (map[string]given, []error) {
 		}
 		g := given{source: source{variable: name}, texts: []string{text}}
 		if f.IsSlice() {
-			g.texts = strings.Fields(text)
+			g.texts = elements(f, text)
 		}
 		for _, t := range g.texts {
 			if err := checkText(f, t); err != nil {
@@ -42,6 +42,20 @@ func readEnvironment(flags []*kong.Flag) (map[string]given, []error) {
 		values[f.Name] = g
 	}
 	return values, errs
+}
+
+// elements are those of a list in a variable, which blanks part, or lines if an
+// element holds blanks.
+func elements(f *kong.Flag, text string) (list []string) {
+	if !byLine(f) {
+		return strings.Fields(text)
+	}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
 }
 
 // variable is an environment variable that is no option.

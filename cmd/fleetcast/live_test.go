@@ -132,3 +132,24 @@ func (g *liveGateway) sees(test liveOption, want string) {
 		}
 	}
 }
+
+// TestLiveRules reloads a file whose rules are mappings: compression that is off
+// counts before them, and after it is on again they count.
+func TestLiveRules(t *testing.T) {
+	const rules = "channels:\n- match: b\n  compress: on\n- match: \"*\"\n  compress: off\n"
+	g, reload := startLive(t, "compression: off\n"+rules)
+	extensions := liveOption{look: (*liveGateway).lookAtExtensions}
+	event := liveOption{look: (*liveGateway).lookAtEvent}
+	g.sees(extensions, "")
+	reload(rules)
+	g.sees(extensions, "permessage-deflate, no context")
+	g.sees(event, "compressed")
+	reload("channels:\n- match: b\n  compress: off\n")
+	g.sees(event, "plain")
+	reload("channels:\n- match: b\n  compress: perhaps\n")
+	g.err.await(t, `the configuration was not reloaded, nothing has changed.*fleetcast.yaml:3: channels: compress: .{1,3}perhaps.{1,3} is neither on nor off`)
+	g.sees(event, "plain")
+	reload("compression: off\n" + rules)
+	g.sees(extensions, "")
+	g.sees(event, "plain")
+}

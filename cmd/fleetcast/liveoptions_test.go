@@ -20,6 +20,8 @@ var liveOptions = map[string]liveOption{
 	"allow-origin":   {"", "https://*.test", "", handshakes(1, "Origin: https://a.test"), "403", "101", false},
 	"client-publish": {"", "ch*", "", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
+	"channels": {"ch* client-publish=off", "ch* client-publish=on", "--client-publish=*", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
+
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},
 	"max-channels":      {"1", "2", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},

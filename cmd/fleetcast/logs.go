@@ -41,8 +41,15 @@ func textDurations(_ []string, a slog.Attr) slog.Attr {
 
 // warnOfNoEffect says which options are set without any effect.
 func warnOfNoEffect(logger *slog.Logger, o *options) {
+	for i, r := range o.Channels {
+		if r.idle() {
+			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
+				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
+		}
+	}
 	drops := func(r slowRule) bool { return r.Policy != gateway.SlowDisconnect }
-	if gateway.SlowPolicy(o.SlowPolicy) != gateway.SlowDisconnect || slices.ContainsFunc(o.SlowChannels, drops) {
+	ruled := func(r channelRule) bool { return r.Slow != nil && *r.Slow != gateway.SlowDisconnect }
+	if gateway.SlowPolicy(o.SlowPolicy) != gateway.SlowDisconnect || slices.ContainsFunc(o.SlowChannels, drops) || slices.ContainsFunc(o.Channels, ruled) {
 		return
 	}
 	for _, option := range []string{"backlog", "backlog-messages"} {

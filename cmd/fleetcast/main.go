@@ -2,6 +2,7 @@
 //
 //	fleetcast                 run the gateway with its defaults (the same as serve)
 //	fleetcast config          print the effective configuration
+//	fleetcast config explain  print what holds for a channel
 //	fleetcast publish         publish events
 //	fleetcast subscribe       print the events of channels
 //	fleetcast echo            run a WebSocket echo server
@@ -37,7 +38,7 @@ import (
 // lost.
 type commands struct {
 	Serve      serveCommand      `cmd:"" serves:"" default:"withargs" help:"Run the gateway (the default command)."`
-	Config     configCommand     `cmd:"" help:"Print the effective configuration of serve as YAML, or check it."`
+	Config     configCommand     `cmd:"" help:"Print the effective configuration of serve as YAML, check it, or explain what holds for a channel."`
 	Publish    publishCommand    `cmd:"" help:"Publish events to a channel."`
 	Subscribe  subscribeCommand  `cmd:"" help:"Print the events of channels, one JSON message a line."`
 	Echo       echoCommand       `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
@@ -122,7 +123,7 @@ func run(ctx context.Context, args []string, std streams, received signals) int 
 
 // conclude says why a command has failed, and returns the exit code.
 func conclude(parsed *kong.Context, err error, out *stdio.Output, complaints io.Writer) int {
-	name := "fleetcast " + parsed.Selected().Name
+	name := "fleetcast " + spokenName(parsed.Selected())
 	serves := parsed.Selected().Tag.Has("serves") // whoever reads its output or not
 	if !serves && out.Err() != nil && (err == nil || errors.Is(err, out.Err())) {
 		return out.Exit(0, exitFailure, name, complaints)
@@ -139,6 +140,19 @@ func conclude(parsed *kong.Context, err error, out *stdio.Output, complaints io.
 		return exitFailure
 	}
 	return 0
+}
+
+// spokenName is the name of a command as a person gives it, without what stands for
+// itself.
+func spokenName(command *kong.Node) string {
+	above := command.Parent
+	switch {
+	case above == nil || above.Type == kong.ApplicationNode:
+		return command.Name
+	case above.DefaultCmd == command:
+		return spokenName(above)
+	}
+	return spokenName(above) + " " + command.Name
 }
 
 // usageError is an error of whoever called the command.
@@ -177,7 +191,7 @@ func usageHint(err error) string {
 	var parse *kong.ParseError
 	if errors.As(err, &parse) {
 		if selected := parse.Context.Selected(); selected != nil && !strings.HasPrefix(err.Error(), "unexpected argument") {
-			command += " " + selected.Name
+			command += " " + spokenName(selected)
 		}
 	}
 	return "Run '" + command + " --help' for what it takes."

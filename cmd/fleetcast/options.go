@@ -59,6 +59,8 @@ type options struct {
 	BacklogMessages count      `group:"slow" live:"yes" default:"0" placeholder:"N" help:"How many events of such channels may wait for a client; 0 for any number." detail:"Beyond, the oldest of them are dropped. It disconnects nobody."`
 	BacklogMemory   size       `group:"slow" live:"yes" field:"-" default:"0" derived:"a quarter of the memory of the machine or the control group" placeholder:"SIZE" help:"What all backlogs together may hold." detail:"An event that waits for many clients counts once, each reference to it 16 bytes. Beyond, the clients with the largest backlogs are disconnected, with close code 1013, as many as needed. At least max-event."`
 
+	Channels []channelRule `group:"rules" live:"yes" sep:"none" field:"-" placeholder:"RULE" help:"A rule for the channels of a pattern: prices.* slow=conflate compress=on." detail:"Keys are slow, compress, client-publish and final. Of the rules that match a channel, the first one that sets a key decides it; one with final=on ends the search for its channels. Then --slow-channels, --compress-channels and --client-publish count, then the defaults."`
+
 	TrustedProxies  []network   `group:"connections" live:"yes" sep:" " placeholder:"NETWORK" help:"Believe these proxies when they say whose connection they pass on: addresses or networks." detail:"They are never counted as addresses of clients."`
 	ProxyHeader     proxyHeader `group:"connections" live:"yes" choices:"off,proxy-protocol,x-forwarded-for,forwarded" default:"off" placeholder:"KIND" help:"How they say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header, or gets 400."`
 	AddressClients  count       `group:"connections" live:"yes" default:"0" placeholder:"N" help:"Connections of clients from one address; 0 for no limit." detail:"Beyond, 429. Of IPv6, the first 64 bits are one address. Off, because many clients share an address behind NAT, and all do behind a proxy that is not trusted."`
@@ -99,6 +101,7 @@ var groups = []kong.Group{
 	{Key: "loops", Title: "Loops"},
 	{Key: "limits", Title: "Limits"},
 	{Key: "slow", Title: "Slow clients"},
+	{Key: "rules", Title: "Rules for channels"},
 	{Key: "connections", Title: "Connections of clients"},
 	{Key: "compression", Title: "Compression"},
 	{Key: "times", Title: "Times"},
@@ -109,6 +112,7 @@ var groups = []kong.Group{
 type setting struct {
 	flag   *kong.Flag
 	source source
+	lines  []int // in the file, of the elements of a list
 }
 
 // isOption tells whether a flag can be set in the file too.
@@ -131,16 +135,38 @@ func (s setting) texts() []string {
 }
 
 // text is the value as a person reads it.
-func (s setting) text() string {
-	return cmp.Or(strings.Join(s.texts(), " "), "none")
+func (s setting) text() string { return join(s.flag, s.texts()) }
+
+func join(f *kong.Flag, texts []string) string {
+	separator := " "
+	if byLine(f) {
+		separator = "; "
+	}
+	return cmp.Or(strings.Join(texts, separator), "none")
 }
 
-// meaning is text, or what a derived default stands for.
+// shownElements is how many of a list are shown in a line.
+const shownElements = 20
+
+// short is text, cut short where a list is long.
+func (s setting) short() string {
+	texts := s.texts()
+	if more := len(texts) - shownElements; more > 0 {
+		return fmt.Sprintf("%s and %d more", join(s.flag, texts[:shownElements]), more)
+	}
+	return s.text()
+}
+
+// byLine tells whether the elements of a list hold blanks, so that each has a flag, or
+// a line of a variable, of its own.
+func byLine(f *kong.Flag) bool { return f.IsSlice() && f.Tag.Sep == -1 }
+
+// meaning is short, or what a derived default stands for.
 func (s setting) meaning() string {
 	if derived := s.flag.Tag.Get("derived"); derived != "" && s.text() == s.flag.Default {
 		return derived
 	}
-	return s.text()
+	return s.short()
 }
 
 // fallback is the default as a person reads it.
@@ -201,11 +227,14 @@ func (s source) name(option string) string {
 }
 
 // named is how whoever set the option knows it, for errors.
-func (o *options) named(option string) string {
+func (o *options) named(option string) string { return o.find(option).source.name(option) }
+
+// find is an option by its name; the zero setting if there is none.
+func (o *options) find(name string) setting {
 	for _, s := range o.settings {
-		if s.name() == option {
-			return s.source.name(option)
+		if s.name() == name {
+			return s
 		}
 	}
-	return source{}.name(option)
+	return setting{}
 }

@@ -16,6 +16,7 @@ const configFlag = "config"
 type given struct {
 	source
 	texts []string // one, unless the option is a list
+	lines []int    // of the texts, if they are from a file
 }
 
 // checkText tells whether an option, or an element of its list, can be text.
@@ -33,7 +34,7 @@ func checkText(f *kong.Flag, text string) error {
 func (o *options) BeforeResolve(ctx *kong.Context) error {
 	var flags []*kong.Flag
 	path := ""
-	for _, f := range ctx.Selected().Flags {
+	for _, f := range ctx.Flags() { // of a command and those above it
 		if isOption(f) {
 			flags = append(flags, f)
 		} else if f.Name == configFlag {
@@ -57,7 +58,11 @@ func (o *options) BeforeResolve(ctx *kong.Context) error {
 	}
 	o.strange = strangeVariables(flags)
 	for _, f := range flags {
-		o.settings = append(o.settings, setting{f, sourceOf(ctx, f, values)})
+		s := setting{flag: f, source: sourceOf(ctx, f, values)}
+		if s.source.file != "" {
+			s.lines = values[f.Name].lines
+		}
+		o.settings = append(o.settings, s)
 	}
 	ctx.AddResolver(resolver(values, path))
 	return nil
@@ -104,4 +109,7 @@ func resolver(values map[string]given, path string) kong.Resolver {
 
 // AfterApply is called by the parser when every option has its value. It
 // checks what concerns more than the form of one.
-func (o *options) AfterApply() error { return o.check() }
+func (o *options) AfterApply() error {
+	o.Channels = dropEmpty(o.Channels)
+	return o.check()
+}

@@ -76,7 +76,9 @@ func TestReloadChangesThePages(t *testing.T) {
 	p.reload(t, "console: off\nclient-publish: chat\n", `console: on -> off`)
 	fetchWants(t, site+"/", 200, "This is fleetcast")
 	p.reload(t, "console: on\nclient-publish: chat\n", `console: off -> on`)
-	fetchWants(t, site+"/console/config.json", 200, `"clientPublish":["chat"]`)
+	fetchWants(t, site+"/console/config.json", 200, `"clientPublish":[{"match":"chat","clients":true}]`)
+	p.reload(t, "client-publish: chat\nchannels: {match: chat, client-publish: off}\n", `channels: none -> chat client-publish=off`)
+	fetchWants(t, site+"/console/config.json", 200, `"clientPublish":[{"match":"chat","clients":false},{"match":"chat","clients":true}]`)
 }
 
 // An operator's request ends the process as a signal does.

@@ -48,6 +48,7 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 		config.BacklogBytes = int(min(int64(config.BacklogBytes), config.BacklogMemory))
 	}
 	config.Compress = o.compressed()
+	config.Channels = o.channelRules()
 	return config
 }
 

@@ -30,8 +30,9 @@ func (s *site) show(of *server) {
 	if of.ports.admin.on() {
 		pages.Admin = of.ports.admin.shown()
 	}
-	for _, pattern := range of.options.ClientPublish {
-		pages.ClientPublish = append(pages.ClientPublish, string(pattern))
+	config := of.options.gatewayConfig(manyConnections)
+	for _, grant := range config.Grants() {
+		pages.ClientPublish = append(pages.ClientPublish, web.Grant(grant))
 	}
 	handler := pages.Handler()
 	s.handler.Store(&handler)

@@ -82,14 +82,7 @@ func (f fit) beside(word string) string {
 }
 
 // isSet tells whether an option has its value from somewhere.
-func (o *options) isSet(option string) bool {
-	for _, s := range o.settings {
-		if s.name() == option {
-			return s.source != source{}
-		}
-	}
-	return false
-}
+func (o *options) isSet(option string) bool { return o.find(option).source != source{} }
 
 // overlaps names the ports that cannot be open at the same time.
 func (o *options) overlaps() (errs []error) {
@@ -112,6 +105,9 @@ const manyConnections = 1 << 30
 
 // optionOf is the option that sets a field of gateway.Config.
 func (o *options) optionOf(field string) string {
+	if option, short := shorthands[field]; short {
+		return option
+	}
 	for _, s := range o.settings {
 		if s.flag.Tag.Get("field") == field || strings.EqualFold(strings.ReplaceAll(s.name(), "-", ""), field) {
 			return s.name()

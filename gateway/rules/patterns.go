@@ -56,6 +56,11 @@ func parse(pattern string) parsed {
 	return parsed{head: pattern}
 }
 
+// all tells whether the pattern matches every name.
+func (p *parsed) all() bool {
+	return p.starred && p.head == "" && p.tail == "" && strings.Join(p.middle, "") == ""
+}
+
 func (p *parsed) matches(name string) bool {
 	if !p.starred {
 		return p.head == name

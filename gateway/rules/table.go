@@ -36,14 +36,27 @@ type key struct {
 	name string // in the configuration
 	set  func(*Values, *Entry) bool
 	text func(*Values) string
+	read func(*Entry, string) error // reads what text writes
 }
 
 // keys are all of them. A further thing to be ruled is a field of Entry, one of
 // Values, and a line here.
 var keys = [...]key{
-	{"slow", func(v *Values, e *Entry) bool { return set(&v.Slow, e.Slow) }, func(v *Values) string { return v.Slow.String() }},
-	{"compress", func(v *Values, e *Entry) bool { return set(&v.Compress, e.Compress) }, func(v *Values) string { return onOff(v.Compress) }},
-	{"client-publish", func(v *Values, e *Entry) bool { return set(&v.ClientPublish, e.ClientPublish) }, func(v *Values) string { return onOff(v.ClientPublish) }},
+	{
+		"slow", func(v *Values, e *Entry) bool { return set(&v.Slow, e.Slow) },
+		func(v *Values) string { return v.Slow.String() },
+		func(e *Entry, text string) error { return read(&e.Slow, text, ParseSlowPolicy) },
+	},
+	{
+		"compress", func(v *Values, e *Entry) bool { return set(&v.Compress, e.Compress) },
+		func(v *Values) string { return onOff(v.Compress) },
+		func(e *Entry, text string) error { return read(&e.Compress, text, parseOnOff) },
+	},
+	{
+		"client-publish", func(v *Values, e *Entry) bool { return set(&v.ClientPublish, e.ClientPublish) },
+		func(v *Values) string { return onOff(v.ClientPublish) },
+		func(e *Entry, text string) error { return read(&e.ClientPublish, text, parseOnOff) },
+	},
 }
 
 func set[T any](to, from *T) bool {
@@ -52,13 +65,6 @@ func set[T any](to, from *T) bool {
 	}
 	*to = *from
 	return true
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
 }
 
 // Table is the rules for all channels: of the entries that match a channel, the first
@@ -75,12 +81,27 @@ type Table struct {
 
 // NewTable makes a table of entries for which Check has found nothing wrong.
 func NewTable(entries []Entry, defaults Values) *Table {
-	t := &Table{entries: entries, defaults: defaults, compress: defaults.Compress, interned: make(map[Values]*Rule)}
+	t := &Table{entries: entries, defaults: defaults, interned: make(map[Values]*Rule)}
 	for i := range entries {
 		t.patterns = append(t.patterns, parse(entries[i].Match))
-		t.compress = t.compress || entries[i].Compress != nil && *entries[i].Compress
 	}
+	t.compress = t.findCompress()
 	return t
+}
+
+// findCompress tells whether the events of some channel may be compressed. Entries
+// behind one that decides it for every channel do not count.
+func (t *Table) findCompress() bool {
+	for i := range t.entries {
+		e := &t.entries[i]
+		if e.Compress != nil && *e.Compress {
+			return true
+		}
+		if (e.Compress != nil || e.Final) && t.patterns[i].all() {
+			return e.Compress == nil && t.defaults.Compress
+		}
+	}
+	return t.defaults.Compress
 }
 
 // Check returns what is wrong with an entry.
@@ -136,6 +157,9 @@ type Decision struct {
 	Key   string
 	Value string
 	By    *Entry // nil: it is the default
+	// Final is the entry that keeps later ones from deciding, if By is nil and there
+	// is such an entry.
+	Final *Entry
 }
 
 // Explain is what holds for a channel.
@@ -153,6 +177,7 @@ func (t *Table) Explain(channel string) (decisions []Decision) {
 				break
 			}
 			if e.Final {
+				decision.Final = e
 				break
 			}
 		}
@@ -160,4 +185,24 @@ func (t *Table) Explain(channel string) (decisions []Decision) {
 		decisions = append(decisions, decision)
 	}
 	return decisions
+}
+
+// Grant is who may publish to the channels of a pattern.
+type Grant struct {
+	Match   string // as in [Patterns]
+	Clients bool   // clients may
+}
+
+// Grants say to which channels clients may publish: the first one that matches a
+// channel decides. If none does, the default counts, by which they may not.
+func (t *Table) Grants() (grants []Grant) {
+	for i := range t.entries {
+		switch e := &t.entries[i]; {
+		case e.ClientPublish != nil:
+			grants = append(grants, Grant{e.Match, *e.ClientPublish})
+		case e.Final:
+			grants = append(grants, Grant{e.Match, t.defaults.ClientPublish})
+		}
+	}
+	return grants
 }

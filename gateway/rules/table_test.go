@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 )
 
@@ -47,8 +48,93 @@ func TestTable(t *testing.T) {
 	if table.For("a.prices") != table.For("news") {
 		t.Error("channels for which the same holds have two rules")
 	}
-	if !table.Compresses() || NewTable([]Entry{{Match: "*", Compress: &off}}, Values{}).Compresses() {
-		t.Error("Compresses is wrong")
+	if by := table.Explain("chat.quiet.1")[0]; by.By != nil || by.Final == nil || by.Final.Match != "chat.quiet.*" {
+		t.Errorf("the policy of chat.quiet.1 comes from %+v", by)
+	}
+}
+
+func TestTableCompresses(t *testing.T) {
+	on, off := true, false
+	for name, test := range map[string]struct {
+		entries  []Entry
+		defaults bool
+		want     bool
+	}{
+		"nothing":              {nil, false, false},
+		"default":              {nil, true, true},
+		"on":                   {[]Entry{{Match: "a", Compress: &on}}, false, true},
+		"off":                  {[]Entry{{Match: "*", Compress: &off}}, false, false},
+		"off, default on":      {[]Entry{{Match: "a", Compress: &off}}, true, true},
+		"all off, default on":  {[]Entry{{Match: "**", Compress: &off}}, true, false},
+		"on behind all off":    {[]Entry{{Match: "*", Compress: &off}, {Match: "a", Compress: &on}}, true, false},
+		"on before all off":    {[]Entry{{Match: "a", Compress: &on}, {Match: "*", Compress: &off}}, false, true},
+		"on behind a final":    {[]Entry{{Match: "*", Final: true}, {Match: "a", Compress: &on}}, false, false},
+		"default, all final":   {[]Entry{{Match: "*", Final: true}}, true, true},
+		"on behind some final": {[]Entry{{Match: "b*", Final: true}, {Match: "a", Compress: &on}}, false, true},
+	} {
+		if got := NewTable(test.entries, Values{Compress: test.defaults}).Compresses(); got != test.want {
+			t.Errorf("%s: Compresses is %v", name, got)
+		}
+	}
+}
+
+// The first grant that matches a channel says what its rule says.
+func TestTableGrants(t *testing.T) {
+	on, off := true, false
+	table := NewTable([]Entry{
+		{Match: "chat.locked", ClientPublish: &off, Final: true},
+		{Match: "chat.*", Compress: &on},
+		{Match: "chat.a*", ClientPublish: &on},
+		{Match: "chat.*", Final: true},
+		{Match: "*", ClientPublish: &on},
+	}, Values{})
+	grants := table.Grants()
+	for _, channel := range []string{"chat.locked", "chat.a1", "chat.b", "news"} {
+		may := false
+		for _, g := range grants {
+			if (Patterns{g.Match}).Match([]byte(channel)) {
+				may = g.Clients
+				break
+			}
+		}
+		if want := table.For(channel).ClientPublish; may != want {
+			t.Errorf("clients may publish to %s: %v by the grants, %v by the table", channel, may, want)
+		}
+	}
+	if len(grants) != 4 {
+		t.Errorf("grants %+v", grants)
+	}
+}
+
+// What an entry says of itself can be set.
+func TestEntryFields(t *testing.T) {
+	on, off, drop := true, false, SlowDropOldest
+	for text, entry := range map[string]Entry{
+		"a": {Match: "a"},
+		"a=b slow=drop_oldest compress=on client-publish=off final=on": {Match: "a=b", Slow: &drop, Compress: &on, ClientPublish: &off, Final: true},
+	} {
+		if got := entry.String(); got != text {
+			t.Errorf("%q, want %q", got, text)
+		}
+		var again Entry
+		for _, f := range entry.Fields() {
+			if err := again.Set(f.Key, f.Value); err != nil {
+				t.Error(err)
+			}
+		}
+		if !reflect.DeepEqual(again, entry) {
+			t.Errorf("%+v after it was set, want %+v", again, entry)
+		}
+	}
+	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
+		if err := new(Entry).Set(bad.Key, bad.Value); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+	for _, key := range Keys() {
+		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "client-publish": true, "final": true}[key]; !known {
+			t.Errorf("key %s", key)
+		}
 	}
 }
 

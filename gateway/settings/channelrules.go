@@ -1,7 +1,7 @@
 package settings
 
 import (
-	"cmp"
+	"slices"
 	"time"
 
 	"fleetcast/gateway/rules"
@@ -22,6 +22,9 @@ func (c *Config) ChannelRules() []rules.Entry {
 		entries = append(entries, rules.Entry{Match: rule.Pattern, Slow: &rule.Policy, Source: "SlowRules"})
 	}
 	for _, pattern := range c.Compress {
+		if c.compressesAll() {
+			break // it is the default
+		}
 		entries = append(entries, rules.Entry{Match: pattern, Compress: &on, Source: "Compress"})
 	}
 	for _, pattern := range c.ClientPublish {
@@ -35,15 +38,26 @@ func (c *Config) Explain(channel string) []rules.Decision {
 	return c.ruleTable().Explain(channel)
 }
 
+// Grants say to which channels clients may publish; see [rules.Table.Grants].
+func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
+
 func (c *Config) ruleTable() *rules.Table {
-	return rules.NewTable(c.ChannelRules(), rules.Values{Slow: c.SlowPolicy})
+	return rules.NewTable(c.ChannelRules(), rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll()})
 }
+
+// compressesAll tells whether events are compressed wherever no rule says otherwise. An
+// entry with Final does not change that, as it does not change SlowPolicy.
+func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "*") }
 
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {
-	for _, entry := range c.ChannelRules() {
+	for i, entry := range c.ChannelRules() {
 		if err := entry.Check(); err != nil {
-			errs.add(cmp.Or(entry.Source, "Channels"), "has a bad entry: %v", err)
+			field := entry.Source
+			if i < len(c.Channels) {
+				field = "Channels"
+			}
+			errs.add(field, "has a bad entry: %v", err)
 		}
 	}
 }

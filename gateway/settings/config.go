@@ -53,7 +53,9 @@ type Config struct {
 	AllowedHosts []string `reload:"live"`
 	// Channels are the rules for channels. Of those that match a channel, the first
 	// one that sets a key decides it; SlowRules, Compress and ClientPublish count
-	// behind them, and are short for rules that set one key.
+	// behind them, and are short for rules that set one key. One with Final ends the
+	// search for its channels: then SlowPolicy counts, * in Compress, and that clients
+	// may not publish.
 	Channels []rules.Entry `reload:"live"`
 	// ClientPublish are the channels to which clients may publish.
 	ClientPublish rules.Patterns `reload:"live"`
@@ -97,7 +99,8 @@ type Config struct {
 	SlowRules  []SlowRule       `reload:"live"`
 
 	// Compress are the channels whose events are compressed for clients that offer
-	// permessage-deflate (RFC 7692). Without any the offer is declined.
+	// permessage-deflate (RFC 7692). The offer is declined if neither these nor Channels
+	// let any event be compressed.
 	Compress rules.Patterns `reload:"live"`
 	// CompressLevel is deflate.MinLevel, the fastest, to deflate.MaxLevel.
 	CompressLevel int `reload:"live"`

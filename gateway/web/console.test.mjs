@@ -1,7 +1,7 @@
 // The console's functions that need no page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { matches, quote, splitAddress } from "./console/commands.js";
+import { grantFor, matches, quote, splitAddress } from "./console/commands.js";
 import { channelsOf, dataText, duration, fragmentOf, pretty } from "./console/format.js";
 
 test("JSON is laid out over lines, its numbers and strings untouched", () => {
@@ -36,9 +36,15 @@ test("patterns match whole names, as the gateway's do", () => {
     ["chat", "chat", true], ["chat", "chats", false], ["chat*", "chat", true], ["chat*", "a-chat", false],
     ["*", "", true], ["*.x", "a.x", true], ["*.x", "a.xy", false], ["a*b*c", "a1b2c", true], ["a*b*c", "a1c2b", false],
     ["a*a", "a", false], ["a*a", "aa", true], ["ab*ba", "aba", false], ["a.c", "abc", false], ["**", "x", true],
-  ]) assert.equal(matches([pattern], name), want, `${pattern} ${name}`);
-  assert.equal(matches([], "chat"), false);
-  assert.equal(matches(["x", "chat"], "chat"), true);
+  ]) assert.equal(matches(pattern, name), want, `${pattern} ${name}`);
+});
+
+test("the first grant that matches decides", () => {
+  const grants = [{ match: "chat.locked", clients: false }, { match: "chat*", clients: true }];
+  assert.equal(grantFor(grants, "chat.locked").clients, false);
+  assert.equal(grantFor(grants, "chat.open").clients, true);
+  assert.equal(grantFor(grants, "news"), undefined);
+  assert.equal(grantFor([], "chat"), undefined);
 });
 
 test("addresses lose the brackets of IPv6", () => {

@@ -43,7 +43,7 @@ func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Conso
 		Path:          gateway.Path,
 		Publish:       r.gateway.PublishAddrs()[0].String(),
 		Admin:         "localhost:8081",
-		ClientPublish: []string{"chat*"},
+		ClientPublish: []web.Grant{{Match: "chat.locked"}, {Match: "chat*", Clients: true}},
 		Console:       true,
 	}.Handler()
 	sockets := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.line.addr()})

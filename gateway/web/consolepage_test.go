@@ -46,6 +46,7 @@ func TestConsole(t *testing.T) {
 		{"pause, filter and clear", pauseFilterClear},
 		{"keyboard", keyboardOnly},
 		{"address", channelsInAddress},
+		{"channels with rules", channelsWithRules},
 	} {
 		t.Run(test.name, func(t *testing.T) { runConsole(t, ctx, console, test.run) })
 	}
@@ -240,6 +241,18 @@ func channelsInAddress(r *consoleRig) {
 	r.do(chromedp.Evaluate[chromedp.Void](`location.hash = Array.from({length: 300}, (_, i) => "c" + i).join()`))
 	r.await(`document.querySelectorAll("#chips li").length === 128`)
 	awaitSubscribers(r.t, r.gateway, 128)
+}
+
+// channelsWithRules offers to publish where the first grant lets clients, and names
+// the command that explains why they may not.
+func channelsWithRules(r *consoleRig) {
+	const denied = `document.querySelector("#publish-denied").innerText`
+	r.open("#chat.open", 1, desk, "light")
+	r.await(`!document.querySelector("#publish-form").hidden && document.querySelector("#publish-denied").hidden`)
+	r.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#chat.locked"`))
+	r.await(`document.querySelector("#publish-form").hidden && ` + denied + `.includes("fleetcast config explain chat.locked") && !` + denied + `.includes("--client-publish")`)
+	r.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#news"`))
+	r.await(denied + `.includes("--client-publish news") && !` + denied + `.includes("explain")`)
 }
 
 // watchRows has the page write down the most rows it ever had, the most that were

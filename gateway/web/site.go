@@ -20,11 +20,18 @@ type Site struct {
 	// opens it.
 	Publish string
 	Admin   string
-	// ClientPublish are patterns of the channels to which clients may publish,
-	// as [fleetcast/gateway.Patterns] takes them.
-	ClientPublish []string
+	// ClientPublish says to which channels clients may publish: the first grant that
+	// matches a channel decides, and if none does they may not.
+	ClientPublish []Grant
 	// Console adds the console page.
 	Console bool
+}
+
+// Grant says for the channels of a pattern, in which * stands for any characters,
+// whether clients may publish to them.
+type Grant struct {
+	Match   string `json:"match"`
+	Clients bool   `json:"clients"`
 }
 
 //go:embed console
@@ -107,11 +114,11 @@ func (s Site) console() map[string]http.Handler {
 // consoleConfig is what the console page must know of the gateway.
 func (s Site) consoleConfig() []byte {
 	config, err := json.Marshal(struct {
-		Path          string   `json:"path"`
-		Publish       string   `json:"publish"`
-		Admin         string   `json:"admin"`
-		ClientPublish []string `json:"clientPublish"`
-	}{s.Path, s.Publish, s.Admin, append([]string{}, s.ClientPublish...)})
+		Path          string  `json:"path"`
+		Publish       string  `json:"publish"`
+		Admin         string  `json:"admin"`
+		ClientPublish []Grant `json:"clientPublish"`
+	}{s.Path, s.Publish, s.Admin, append([]Grant{}, s.ClientPublish...)})
 	if err != nil {
 		panic(err) // strings always have a JSON form
 	}

@@ -37,8 +37,8 @@ func (p *program) names() (names []string) {
 }
 
 // options are the flags as they are typed.
-func (c *command) options() (options []string) {
-	for _, f := range c.flags {
+func optionsOf(flags []flag) (options []string) {
+	for _, f := range flags {
 		options = append(options, "--"+f.long)
 		if f.short != "" {
 			options = append(options, "-"+f.short)
@@ -65,7 +65,8 @@ _%[1]s() {
 	case "$command $prev" in
 `, p.name, or(p.standard, "none"), strings.Join(p.names(), " | "))
 	for _, c := range p.commands {
-		for _, f := range c.flags {
+		flags, _ := c.offered()
+		for _, f := range flags {
 			if f.value == "" {
 				continue
 			}
@@ -85,8 +86,9 @@ _%[1]s() {
 	}
 	b.WriteString("\t*)\n\t\tcase $command in\n")
 	for _, c := range p.commands {
-		all := c.options()
-		for _, a := range c.arguments {
+		flags, arguments := c.offered()
+		all := optionsOf(flags)
+		for _, a := range arguments {
 			all = append(all, a.words...)
 		}
 		fmt.Fprintf(&b, "\t\t%s) words=%q ;;\n", c.name, strings.Join(all, " "))
@@ -126,7 +128,8 @@ func (p *program) zsh() string {
 `, strings.Join(p.names(), "|"))
 	for _, c := range p.commands {
 		fmt.Fprintf(&b, "\t%s)\n\t\t_arguments", c.name)
-		for _, f := range c.flags {
+		flags, arguments := c.offered()
+		for _, f := range flags {
 			explained := "[" + zshText(sentence(f.help)) + "]"
 			value := ""
 			if f.value != "" {
@@ -139,7 +142,7 @@ func (p *program) zsh() string {
 				fmt.Fprintf(&b, " \\\n\t\t\t%s", quoted("-"+f.short+explained+value))
 			}
 		}
-		for _, a := range c.arguments {
+		for _, a := range arguments {
 			if len(a.words) > 0 {
 				fmt.Fprintf(&b, " \\\n\t\t\t%s", quoted("*:"+zshText(a.value)+":"+zshAction(a)))
 			}
@@ -179,7 +182,8 @@ func (p *program) fish() string {
 			condition = "not " + seen(others...)
 		}
 		start := fmt.Sprintf("complete -c %s -n %s", p.name, fishText(condition))
-		for _, f := range c.flags {
+		flags, arguments := c.offered()
+		for _, f := range flags {
 			b.WriteString(start + " -l " + f.long)
 			if f.short != "" {
 				b.WriteString(" -s " + f.short)
@@ -194,7 +198,7 @@ func (p *program) fish() string {
 			}
 			fmt.Fprintf(&b, " -d %s\n", fishText(sentence(f.help)))
 		}
-		for _, a := range c.arguments {
+		for _, a := range arguments {
 			if len(a.words) > 0 {
 				fmt.Fprintf(&b, "%s -a %s\n", start, fishText(strings.Join(a.words, " ")))
 			}

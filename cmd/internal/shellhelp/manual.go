@@ -45,7 +45,8 @@ func (m *Manual) Write(w io.Writer, app *kong.Application) error {
 	fmt.Fprintf(&b, ".TH %s 1 %s %s\n", strings.ToUpper(p.name), m.Day.UTC().Format("2006-01-02"), macro(p.name+" "+m.Version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(p.name), roff(lowerFirst(sentence(summary))))
 	b.WriteString(".SH SYNOPSIS\n")
-	for i, c := range p.commands {
+	all := p.all()
+	for i, c := range all {
 		if i > 0 {
 			b.WriteString(".br\n")
 		}
@@ -53,7 +54,7 @@ func (m *Manual) Write(w io.Writer, app *kong.Application) error {
 	}
 	b.WriteString(".SH DESCRIPTION\n" + paragraphs(summary+"\n\n"+rest))
 	b.WriteString(".SH COMMANDS\n")
-	for _, c := range p.commands {
+	for _, c := range all {
 		fmt.Fprintf(&b, ".SS %s\n%s", macro(p.name+" "+strings.TrimSpace(c.name+" "+c.synopsis)), paragraphs(c.help+"\n\n"+c.detail))
 		for _, a := range c.arguments {
 			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", macro(a.value), roff(a.help))

@@ -4,6 +4,7 @@ package shellhelp
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -16,6 +17,8 @@ type command struct {
 	synopsis   string // of its arguments
 	flags      []flag
 	arguments  []flag // without a name of their own on the command line
+	// within are the commands within this one. They take its flags.
+	within []command
 }
 
 // flag is a flag of a command.
@@ -49,22 +52,56 @@ func modelOf(app *kong.Application, explain func(*kong.Value) string) program {
 		if node.Hidden {
 			continue
 		}
-		c := command{name: node.Name, help: node.Help, detail: node.Detail}
-		var arguments []string
-		for _, argument := range node.Positional {
-			arguments = append(arguments, argument.Summary())
-			c.arguments = append(c.arguments, flag{value: argument.Name, help: explain(argument), words: words(argument)})
-		}
-		c.synopsis = strings.Join(arguments, " ")
-		for _, f := range node.Flags {
-			if !f.Hidden {
-				c.flags = append(c.flags, flagOf(f, explain(f.Value)))
+		c := commandOf(node, node.Name, explain)
+		c.flags = append(c.flags, flag{long: "help", short: "h", help: "Show help."})
+		for _, child := range node.Children {
+			if !child.Hidden {
+				c.within = append(c.within, commandOf(child, node.Name+" "+child.Name, explain))
 			}
 		}
-		c.flags = append(c.flags, flag{long: "help", short: "h", help: "Show help."})
 		p.commands = append(p.commands, c)
 	}
 	return p
+}
+
+// commandOf is a command with the flags that it does not have from one above it.
+func commandOf(node *kong.Node, name string, explain func(*kong.Value) string) command {
+	c := command{name: name, help: node.Help, detail: node.Detail}
+	var arguments []string
+	for _, argument := range node.Positional {
+		arguments = append(arguments, argument.Summary())
+		c.arguments = append(c.arguments, flag{value: argument.Name, help: explain(argument), words: words(argument)})
+	}
+	c.synopsis = strings.Join(arguments, " ")
+	for _, f := range node.Flags {
+		if !f.Hidden {
+			c.flags = append(c.flags, flagOf(f, explain(f.Value)))
+		}
+	}
+	return c
+}
+
+// all are the commands, each followed by those within it.
+func (p *program) all() (commands []command) {
+	for _, c := range p.commands {
+		commands = append(append(commands, c), c.within...)
+	}
+	return commands
+}
+
+// offered are the flags of a command and of those within it, and what may stand for
+// its arguments: the names of these commands among them.
+func (c *command) offered() (flags, arguments []flag) {
+	flags, arguments = slices.Clone(c.flags), slices.Clone(c.arguments)
+	var names []string
+	for _, w := range c.within {
+		flags, arguments = append(flags, w.flags...), append(arguments, w.arguments...)
+		names = append(names, strings.TrimPrefix(w.name, c.name+" "))
+	}
+	if len(names) > 0 {
+		arguments = append(arguments, flag{value: "command", words: names})
+	}
+	return flags, arguments
 }
 
 func flagOf(f *kong.Flag, help string) flag {

@@ -53,12 +53,13 @@ export function commands(channel, { publish, admin }) {
   return found;
 }
 
-/** Whether one of the patterns, in which * stands for any characters, matches the whole name. */
-export function matches(patterns, name) {
-  return patterns.some((pattern) => matchesOne(pattern, name));
+/** The grant that says whether clients may publish to a channel: the first that matches, or undefined. */
+export function grantFor(grants, name) {
+  return grants.find((grant) => matches(grant.match, name));
 }
 
-function matchesOne(pattern, name) {
+/** Whether the pattern, in which * stands for any characters, matches the whole name. */
+export function matches(pattern, name) {
   const [head, ...parts] = pattern.split("*");
   if (parts.length === 0) return pattern === name;
   if (!name.startsWith(head)) return false;

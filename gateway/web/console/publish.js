@@ -1,5 +1,5 @@
 // The panel that publishes: commands to copy, and a box if clients may publish.
-import { commands, matches, mayPaste, quote } from "./commands.js";
+import { commands, grantFor, mayPaste, quote } from "./commands.js";
 import { duration } from "./format.js";
 
 const $ = (id) => document.getElementById(id);
@@ -35,10 +35,15 @@ export class PublishPanel {
     if (channel === "") return;
     $("publish-channel").textContent = channel;
     const list = commands(channel, this.#config);
-    const allowed = matches(this.#config.clientPublish, channel);
+    const grant = grantFor(this.#config.clientPublish, channel);
+    const allowed = grant?.clients ?? false;
     $("publish-form").hidden = !allowed;
     $("publish-denied").hidden = allowed || !mayPaste(channel);
+    // The option counts behind the rules for channels.
+    $("publish-advice").hidden = grant !== undefined;
+    $("publish-ruled").hidden = grant === undefined;
     $("publish-option").textContent = `--client-publish ${quote(channel)}`;
+    $("publish-explain").textContent = `fleetcast config explain ${quote(channel)}`;
     this.#say("");
     $("command-list").replaceChildren(...list.map((entry) => this.#command(entry)));
     $("commands-off").hidden = list.length > 0;

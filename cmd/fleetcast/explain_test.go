@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// explained runs config explain, and returns its table with single blanks between
+// words.
+func explained(t *testing.T, args ...string) string {
+	t.Helper()
+	c := start(t, nil, append([]string{"config", "explain"}, args...)...)
+	if code := c.wait(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, c.err)
+	}
+	var lines []string
+	for line := range strings.Lines(c.out.String()) {
+		lines = append(lines, strings.Join(strings.Fields(line), " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestExplain(t *testing.T) {
+	const file = `
+client-publish: "*.open"
+channels:
+  - match: prices.*
+    slow: conflate
+    compress: off
+  - {match: prices.vip.*, slow: disconnect, client-publish: on}
+  - match: locked.*
+    final: true
+`
+	for name, test := range map[string]struct {
+		channel string
+		flags   []string
+		want    []string // slow, compress, client-publish
+	}{
+		"defaults": {"news", nil, []string{
+			"slow disconnect slow-policy: disconnect default", "compress on compression: on default", "client-publish off default default"}},
+		"the first that sets a key": {"prices.vip.a", nil, []string{
+			"slow conflate prices.* slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
+			"compress off prices.* slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
+			"client-publish on prices.vip.* slow=disconnect client-publish=on channels[2], line 7 of fleetcast.yaml"}},
+		"short forms": {"a.open", []string{"--slow-channels=b=conflate a.*=drop_oldest", "--compress-channels=a.* b.*"}, []string{
+			"slow drop_oldest slow-channels: a.*=drop_oldest --slow-channels", "compress on compress-channels: a.* --compress-channels",
+			"client-publish on client-publish: *.open fleetcast.yaml:2"}},
+		"other defaults": {"x", []string{"--slow-policy=conflate", "--compress-channels=a.* b.*"}, []string{
+			"slow conflate slow-policy: conflate --slow-policy", "compress off compress-channels: a.* b.* --compress-channels", "client-publish off default default"}},
+		"final": {"locked.open", []string{"--slow-channels=*=conflate"}, []string{
+			"slow disconnect slow-policy: disconnect, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
+			"compress on compression: on, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
+			"client-publish off default, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml"}},
+		"by a flag": {"a", []string{"--channels=b slow=conflate", "--channels=a slow=drop_oldest"}, []string{
+			"slow drop_oldest a slow=drop_oldest --channels", "compress on compression: on default", "client-publish off default default"}},
+		"compression off before any rule": {"a", []string{"--channels=* compress=on", "--compression=off"}, []string{
+			"slow disconnect slow-policy: disconnect default", "compress off compression: off --compression", "client-publish off default default"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			configFileHere(t, file)
+			want := "KEY VALUE RULE FROM\n" + strings.Join(test.want, "\n")
+			if got := explained(t, append([]string{"--config=fleetcast.yaml", test.channel}, test.flags...)...); got != want {
+				t.Errorf("explained as\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// The columns stand below each other, and rules from a variable name it.
+func TestExplainAligns(t *testing.T) {
+	t.Setenv("FLEETCAST_CHANNELS", "ü.* slow=conflate\nb final=on")
+	c := start(t, nil, "config", "explain", "ü.x")
+	const want = `KEY             VALUE     RULE               FROM
+slow            conflate  ü.* slow=conflate  FLEETCAST_CHANNELS
+compress        on        compression: on    default
+client-publish  off       default            default
+`
+	if code := c.wait(t); code != 0 || c.out.String() != want || c.err.String() != "" {
+		t.Errorf("exit code %d, output\n%s\nwant\n%s%s", code, c.out, want, c.err)
+	}
+}
+
+func TestExplainRefuses(t *testing.T) {
+	configFileHere(t, "channels:\n- match: a\n  slow: never\n")
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"a b"}, `fleetcast config explain: channel "a b": bad_channel: a channel name holds a space or a control character`},
+		{[]string{""}, `fleetcast config explain: channel "": bad_channel`},
+		{[]string{strings.Repeat("x", 256)}, "bad_channel: a channel name is longer than 255 bytes"},
+		{[]string{"abcd", "--max-channel-name=3"}, "bad_channel: a channel name is longer than 3 bytes"},
+		{[]string{"a", "--config=fleetcast.yaml"}, `fleetcast: fleetcast.yaml:3: channels: slow: "never" is not a policy`},
+		{[]string{"a", "--channels=b slwo=conflate"}, "--channels: slwo: no such key of a rule; did you mean slow?\nRun 'fleetcast config explain --help'"},
+		{[]string{"a", "--check"}, "--check is not for explain"},
+		{[]string{"a", "b"}, "unexpected argument b"},
+		{nil, "<channel>"},
+	} {
+		c := start(t, nil, append([]string{"config", "explain"}, test.args...)...)
+		if code := c.wait(t); code != exitUsage || !strings.Contains(c.err.String(), test.want) || c.out.String() != "" {
+			t.Errorf("%q: exit code %d, error %q, want %q", test.args, code, c.err, test.want)
+		}
+	}
+}
+
+// A rule that does nothing is a warning.
+func TestIdleRule(t *testing.T) {
+	configFileHere(t, "channels:\n- {match: b, final: true}\n- match: a\n")
+	for _, args := range [][]string{{"config"}, {"config", "show"}, {"config", "--check"}, {"config", "explain", "a"}} {
+		c := start(t, nil, append(args, "--config=fleetcast.yaml")...)
+		if code := c.wait(t); code != 0 || strings.Count(c.err.String(), "\n") != 1 ||
+			!strings.Contains(c.err.String(), `with final: true it would end the search for its channels" rule=a from="channels[2], line 3 of fleetcast.yaml"`) {
+			t.Errorf("%q: exit code %d, log %s", args, code, c.err)
+		}
+	}
+}
+
+// A rule that drops events gives effect to the bounds of backlogs.
+func TestRuleGivesBacklogEffect(t *testing.T) {
+	for rule, warns := range map[string]bool{"a slow=conflate": false, "a slow=disconnect": true} {
+		c := start(t, nil, "config", "--check", "--backlog=64KiB", "--channels="+rule)
+		if code := c.wait(t); code != 0 || strings.Contains(c.err.String(), "an option has no effect") != warns {
+			t.Errorf("%s: exit code %d, log %s", rule, code, c.err)
+		}
+	}
+}
+
+// A change of very many rules is logged in a line that can be read.
+func TestManyRulesAreShortInTheLog(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("channels:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&text, "- match: shop.%d.*\n  slow: conflate\n", i)
+	}
+	configFileHere(t, text.String())
+	before, err := readOptions(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := readOptions(arguments{"--config=fleetcast.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	live, _ := before.differences(after)
+	if len(live) != 1 || len(live[0]) > 1000 || !strings.HasPrefix(live[0], "channels: none -> shop.0.* slow=conflate; shop.1.*") || !strings.HasSuffix(live[0], " and 980 more") {
+		t.Errorf("changed %q", live)
+	}
+}
+
+// The documented rules are taken, and explained as the page says.
+func TestDocumentedRules(t *testing.T) {
+	page, err := os.ReadFile(filepath.FromSlash(configurationDocs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples []string
+	for _, block := range regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(string(page), -1) {
+		if text := strings.ReplaceAll("\n"+block, "\n    ", "\n")[1:]; strings.HasPrefix(text, "channels:") || strings.HasPrefix(text, "KEY ") {
+			examples = append(examples, text)
+		}
+	}
+	if len(examples) != 3 {
+		t.Fatalf("the page has %d examples", len(examples))
+	}
+	configFileHere(t, examples[1])
+	if got := explained(t, "--config=fleetcast.yaml", "chat.news"); !strings.Contains(got, "slow drop_oldest chat.*") || !strings.Contains(got, "client-publish off chat.news") {
+		t.Errorf("chat.news is explained as\n%s", got)
+	}
+	writeConfig(t, "fleetcast.yaml", examples[0])
+	c := start(t, nil, "config", "explain", "prices.eur", "--config=fleetcast.yaml")
+	if code := c.wait(t); code != 0 || c.out.String() != examples[2] {
+		t.Errorf("exit code %d, output\n%s\nthe page has\n%s", code, c.out, examples[2])
+	}
+}

@@ -1,0 +1,97 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The keys of an entry that are not decided for a channel.
+const (
+	MatchKey = "match"
+	finalKey = "final"
+)
+
+// Keys are the names by which a configuration sets the fields of an entry.
+func Keys() []string {
+	names := []string{MatchKey}
+	for i := range keys {
+		names = append(names, keys[i].name)
+	}
+	return append(names, finalKey)
+}
+
+// Set sets the field of the entry that has that key, from its text. It returns an
+// error if there is no such key or it cannot have that value.
+func (e *Entry) Set(name, text string) (err error) {
+	switch name {
+	case MatchKey:
+		e.Match = text
+		_, err = ParsePatterns([]string{text})
+		return err
+	case finalKey:
+		e.Final, err = parseOnOff(text)
+		return err
+	}
+	i := slices.IndexFunc(keys[:], func(k key) bool { return k.name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no key %.80q", name)
+	}
+	return keys[i].read(e, text)
+}
+
+// Field is a key of an entry and the text of its value.
+type Field struct{ Key, Value string }
+
+// Fields are those that the entry sets, its pattern first. Set reads them.
+func (e *Entry) Fields() []Field {
+	fields := []Field{{MatchKey, e.Match}}
+	for i := range keys {
+		var values Values
+		if keys[i].set(&values, e) {
+			fields = append(fields, Field{keys[i].name, keys[i].text(&values)})
+		}
+	}
+	if e.Final {
+		fields = append(fields, Field{finalKey, onOff(true)})
+	}
+	return fields
+}
+
+// String is the entry in one line: its pattern, and key=value for what it sets.
+func (e *Entry) String() string {
+	var b strings.Builder
+	b.WriteString(e.Match)
+	for _, f := range e.Fields()[1:] {
+		b.WriteString(" " + f.Key + "=" + f.Value)
+	}
+	return b.String()
+}
+
+// read sets what an entry has for a key.
+func read[T any](to **T, text string, parse func(string) (T, error)) error {
+	value, err := parse(text)
+	if err != nil {
+		return err
+	}
+	*to = &value
+	return nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// parseOnOff reads what YAML has for true and false, old and new.
+func parseOnOff(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "on", "true", "yes":
+		return true, nil
+	case "off", "false", "no":
+		return false, nil
+	}
+	return false, fmt.Errorf("%.80q is neither on nor off", text)
+}
