@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fleetcast/gateway"
 	"fleetcast/loadtest"
 )
@@ -82,10 +84,28 @@ func TestIntakeOfADeadPort(t *testing.T) {
 	}
 }
 
+// holdPort keeps a port of 127.0.0.1 on which nobody listens from being given to
+// another test, until this one ends.
+func holdPort(t *testing.T, port int) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Skipf("the port was taken meanwhile: %v", err)
+	}
+}
+
 func TestHTTPServerGone(t *testing.T) {
 	t.Parallel()
 	fake, common := startCentrifugo(t, accepted)
 	fake.api.Close()
+	holdPort(t, fake.api.Listener.Addr().(*net.TCPAddr).Port)
 	r, err := loadtest.RunFanout(soon(t), loadtest.Fanout{Common: common, Clients: 2, Traffic: loadtest.Traffic{Events: 5, Window: 5}})
 	if err != nil {
 		t.Fatal(err)

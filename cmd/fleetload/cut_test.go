@@ -121,7 +121,8 @@ func TestCutShort(t *testing.T) {
 // first by the publisher, which loses its connection at the same moment.
 func endedIn(r *loadtest.Result, phase string) bool {
 	byClients := strings.HasPrefix(r.Incomplete, "the server ended all connections in phase "+phase)
-	return byClients || strings.HasPrefix(r.Incomplete, "publishing: ") && strings.Contains(r.Incomplete, " in phase "+phase)
+	first := r.Incomplete == "the server ended all connections" // before the first event
+	return byClients || first || strings.HasPrefix(r.Incomplete, "publishing: ") && strings.Contains(r.Incomplete, " in phase "+phase)
 }
 
 // awaitClients waits until a process has so many sockets open.
