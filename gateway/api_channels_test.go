@@ -153,8 +153,8 @@ func TestPagesWhileChannelsComeAndGo(t *testing.T) {
 			}
 		}
 	})
-	for range 20 {
-		names := o.allChannels("", 37)
+	for range 10 {
+		names := o.allChannels("", 97)
 		if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 			t.Errorf("the names are not in order, each once: %q", names)
 		}

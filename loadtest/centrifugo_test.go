@@ -51,7 +51,7 @@ func startCentrifugo(t *testing.T, answer func(n int) (int, string)) (*fakeCentr
 	t.Cleanup(f.api.Close)
 	return f, loadtest.Common{
 		URL: "ws://" + f.clients.Addr().String(), Publish: f.api.URL, Profile: "centrifugo",
-		PID: loadtest.NoProcess, Settle: time.Millisecond, Stall: 250 * time.Millisecond,
+		PID: loadtest.NoProcess, Settle: time.Millisecond, Stall: 2 * time.Second,
 	}
 }
 

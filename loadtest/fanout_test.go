@@ -33,7 +33,7 @@ func run(t *testing.T, s *faultyServer, change func(*loadtest.Fanout)) *loadtest
 func common(s *faultyServer) loadtest.Common {
 	c := loadtest.Common{
 		URL: s.url(), Publish: s.publish.Addr().String(), PID: loadtest.NoProcess,
-		Settle: time.Millisecond, Stall: 250 * time.Millisecond, NoYield: true,
+		Settle: time.Millisecond, Stall: 2 * time.Second, NoYield: true,
 	}
 	if s.raw {
 		c.Profile = "raw"

@@ -54,7 +54,7 @@ func talk(t *testing.T, says []byte) (common loadtest.Common, heard <-chan []ws.
 	}()
 	return loadtest.Common{
 		URL: "ws://" + l.Addr().String() + "/ws", PID: loadtest.NoProcess,
-		Settle: time.Millisecond, Stall: 250 * time.Millisecond,
+		Settle: time.Millisecond, Stall: 2 * time.Second,
 	}, frames
 }
 
@@ -182,7 +182,7 @@ func TestClientWaitsForTheAnswer(t *testing.T) {
 		frames = append(frames, f)
 	}()
 	scenario(t, loadtest.RunEcho, loadtest.Echo{Common: loadtest.Common{
-		URL: "ws://" + l.Addr().String() + "/ws", PID: loadtest.NoProcess, Settle: time.Millisecond, Stall: 250 * time.Millisecond,
+		URL: "ws://" + l.Addr().String() + "/ws", PID: loadtest.NoProcess, Settle: time.Millisecond, Stall: 2 * time.Second,
 	}, Clients: 1, Messages: 1, Window: 1})
 	if frames := <-heard; len(frames) != 1 || frames[0].Header.OpCode != ws.OpText {
 		t.Errorf("behind the answer came %v", frames)
