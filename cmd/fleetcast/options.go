@@ -8,6 +8,11 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// The tests of these names compare what they write.
+//
+//go:generate go test . -run TestConfiguration -update
+//go:generate go test . -run TestPictures -update
+
 // options are what the gateway is run with: the one source of the flags, the
 // keys of the configuration file, the environment variables, `fleetcast
 // config` and docs/configuration.md. Besides the tags of kong, a field has

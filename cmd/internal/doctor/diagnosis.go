@@ -5,6 +5,10 @@ import (
 	"fleetcast/gateway"
 )
 
+// TestDiagnosis compares what this writes.
+//
+//go:generate go test . -run TestDiagnosis -update-doctor
+
 // Fleet is what the machine is to hold.
 type Fleet struct {
 	Clients, Publishers int
