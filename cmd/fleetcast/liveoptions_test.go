@@ -40,7 +40,7 @@ var liveOptions = map[string]liveOption{
 	"backlog-memory":    {"64MiB", "64KiB", "", (*liveGateway).lookAtSlowClient, "all", "cut", false},
 	"slow-policy":       {"disconnect", "drop_oldest", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
 	"slow-channels":     {"", "slow=conflate", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
-	"input-memory":      {"64MiB", "66KiB", "--max-event=1KiB", (*liveGateway).lookAtHalfMessages, "kept", "1013", false},
+	"input-memory":      {"64MiB", "66KiB", "--max-event=1KiB", (*liveGateway).lookAtHalfMessages, "kept", "1013", true},
 	"credits":           {"64MiB", "64KiB", "--publisher-credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"publisher-credits": {"64MiB", "64KiB", "--credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"trusted-proxies":   {"192.0.2.0/24", "127.0.0.0/8", "--proxy-header=x-forwarded-for", (*liveGateway).lookAtAddress, "127.0.0.1", "192.0.2.7", false},
