@@ -34,6 +34,10 @@ type Grant struct {
 	Clients bool   `json:"clients"`
 }
 
+// TestWritten compares what this writes.
+//
+//go:generate go test . -run TestWritten -update
+
 //go:embed console
 var consoleFiles embed.FS
 
