@@ -51,7 +51,7 @@ func (a *adminRefusals) refused(reason, name string, attrs ...slog.Attr) {
 		a.counts = make(map[string]uint64)
 	}
 	a.counts[reason]++
-	key := stats.IncidentKey{Metric: metricAdminRefused, Label: reason}
+	key := stats.IncidentKey{Metric: stats.MetricAdminRefused, Label: reason}
 	if a.samples.Wants(key) {
 		a.samples.Keep(key, attrs...)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
 )
@@ -173,8 +174,8 @@ func (s *shard) turnAway(fd int, from *source, refused refusal) {
 	s.gateway.connections.Add(-1)
 	s.leave(from)
 	s.counters.HandshakeFailures[refused.err.Reason]++
-	if key := (stats.IncidentKey{Metric: metricHandshakes, Label: refused.err.Reason}); s.samples.Wants(key) {
-		s.samples.Keep(key, slog.String("address", peerText(fd)))
+	if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.err.Reason}); s.samples.Wants(key) {
+		s.samples.Keep(key, slog.String("address", limits.PeerText(fd)))
 	}
 	s.logTurnedAway(fd, refused.err.Reason)
 	answer := websocket.AppendRefusalRetry(s.replies[:0], refused.err, refused.retryAfter)

@@ -23,7 +23,7 @@ func channelQueryOf(r *http.Request) (q stream.ChannelQuery, err error) {
 	for _, name := range []string{"prefix", "after"} {
 		if text := query.Get(name); text != "" {
 			if err := command.CheckChannel([]byte(text)); err != nil {
-				return q, badRequest("%s cannot be (the start of) a channel's name: %s", name, refusalOf(err).Message)
+				return q, badRequest("%s cannot be (the start of) a channel's name: %s", name, command.RefusalOf(err).Message)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ func apiErrorOf(err error) *apiError {
 	if errors.As(err, &known) {
 		return known
 	}
-	refusal := refusalOf(err)
+	refusal := command.RefusalOf(err)
 	status := http.StatusInternalServerError
 	switch refusal.Code {
 	case command.BadRequest, command.BadChannel:

@@ -85,7 +85,7 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 		p.account.Sent.Errors++
 		refusal := apiErrorOf(err)
 		p.counters.Errors[string(refusal.code)]++
-		if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(refusal.code)}); p.samples.Wants(key) {
+		if key := (stats.IncidentKey{Metric: stats.MetricPublishErrors, Label: string(refusal.code)}); p.samples.Wants(key) {
 			p.samples.Keep(key, slog.String("address", from), slog.String("by", "/api/publish"), slog.String("message", stats.Clip(refusal.message)))
 		}
 	}
@@ -97,7 +97,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 	if p.ended || g.running.Err() != nil {
 		return reply, notAvailable("the gateway is stopping")
 	}
-	if err := r.Parse(body, g.requestLimits()); err != nil {
+	if err := r.Parse(body, g.settings.RequestLimits()); err != nil {
 		return reply, err
 	}
 	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -269,12 +268,12 @@ func (c *session) Resume() {
 }
 
 // refuse answers a command with an error, which is a *command.Error.
-func (c *session) refuse(err error, id command.ID) { c.answerRefusal(refusalOf(err), id) }
+func (c *session) refuse(err error, id command.ID) { c.answerRefusal(command.RefusalOf(err), id) }
 
 // refuseChannel is refuse with a message that says what was asked for: a
 // command may name many channels.
 func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
-	named := *refusalOf(err)
+	named := *command.RefusalOf(err)
 	named.Message = verb + " " + command.QuoteChannel(name) + ": " + named.Message
 	c.answerRefusal(&named, id)
 }
@@ -282,25 +281,12 @@ func (c *session) refuseChannel(verb string, name []byte, err error, id command.
 func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
 	s := c.shard
 	s.counters.CommandErrors[string(refusal.Code)]++
-	if key := (stats.IncidentKey{Metric: metricCommandErrors, Label: string(refusal.Code)}); s.samples.Wants(key) {
+	if key := (stats.IncidentKey{Metric: stats.MetricCommandErrors, Label: string(refusal.Code)}); s.samples.Wants(key) {
 		s.samples.Keep(key, append(c.Identity(), slog.String("message", stats.Clip(refusal.Message)))...)
 	}
 	start := s.beginReply()
 	s.replies = command.AppendRefusal(s.replies, id, refusal)
 	s.endReply(start)
-}
-
-// refusalOf returns what a client or publisher is told of err.
-func refusalOf(err error) *command.Error {
-	// As a rule it is one, and a command may be refused a thousand times.
-	if refusal, ok := err.(*command.Error); ok {
-		return refusal
-	}
-	var refusal *command.Error
-	if errors.As(err, &refusal) {
-		return refusal
-	}
-	return &command.Error{Code: command.Internal, Message: err.Error()}
 }
 
 // find returns the number of the session's subscription to ch, or -1.

@@ -26,7 +26,7 @@ var ErrStopped = errors.New("gateway has stopped")
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
 type Gateway struct {
-	settings atomic.Pointer[settings.Settings]
+	settings settings.Live
 	logger   *slog.Logger
 
 	shards        []*shard
@@ -38,7 +38,7 @@ type Gateway struct {
 	publishInput  limits.InputMemory // unfinished requests to publish
 	contexts      contextMemory
 	http          *httpPort // or nil
-	connectionLog connectionLog
+	connectionLog limits.ConnectionLog
 	compressed    stream.CompressionWork
 	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
 	subscriptions atomic.Int64 // of them all
@@ -79,7 +79,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{
 		logger:        logger,
-		connectionLog: connectionLog{logger: logger},
+		connectionLog: limits.ConnectionLog{Logger: logger},
 		stopped:       make(chan struct{}),
 		startedAt:     time.Now(),
 		drainPace:     drainPace,

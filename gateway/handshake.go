@@ -9,6 +9,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
@@ -89,8 +90,8 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.AddressesUnknown++
-		if key := (stats.IncidentKey{Metric: metricAddressesUnknown, Label: ""}); s.samples.Wants(key) {
-			s.samples.Keep(key, slog.String("proxy", addressText(c.remote())))
+		if key := (stats.IncidentKey{Metric: stats.MetricAddressesUnknown, Label: ""}); s.samples.Wants(key) {
+			s.samples.Keep(key, slog.String("proxy", limits.AddressText(c.remote())))
 		}
 	}
 	c.logConnected(accepted.Origin)

@@ -8,39 +8,22 @@ import (
 	"fleetcast/gateway/webport"
 )
 
-// The metrics that count whoever is refused or cut off, without the prefix.
-const (
-	metricDisconnects      = "client_disconnects_total"
-	metricHandshakes       = "handshake_failures_total"
-	metricCommandErrors    = "client_command_errors_total"
-	metricPublishErrors    = "publish_errors_total"
-	metricPublishers       = "publishers_refused_total"
-	metricPublishersEnded  = "publishers_ended_total"
-	metricDropped          = "dropped_events_total"
-	metricAddressesUnknown = "client_addresses_unknown_total"
-	metricThrottles        = "throttles_total"
-	metricStreamsEvicted   = "streams_evicted_total"
-	metricEventsUnkept     = "events_unkept_total"
-	metricAdminRefused     = "admin_refused_total"
-	metricCreditWaits      = stats.CreditWaits
-)
-
 // incidentMessages say what a metric of the kinds below counts. They are the
 // messages of the log lines, which docs/operations.md explains.
 var incidentMessages = map[string]string{
-	metricDisconnects:      "clients were cut off",
-	metricHandshakes:       "handshakes of clients were refused",
-	metricCommandErrors:    "commands of clients were refused",
-	metricPublishErrors:    "requests to publish were refused",
-	metricPublishers:       "connections to the publish port were turned away",
-	metricPublishersEnded:  "connections to the publish port were ended",
-	metricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
-	metricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
-	metricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
-	metricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
-	metricAdminRefused:     "requests to the admin port were refused",
-	metricCreditWaits:      "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
-	metricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
+	stats.MetricDisconnects:      "clients were cut off",
+	stats.MetricHandshakes:       "handshakes of clients were refused",
+	stats.MetricCommandErrors:    "commands of clients were refused",
+	stats.MetricPublishErrors:    "requests to publish were refused",
+	stats.MetricPublishers:       "connections to the publish port were turned away",
+	stats.MetricPublishersEnded:  "connections to the publish port were ended",
+	stats.MetricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
+	stats.MetricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
+	stats.MetricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
+	stats.MetricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
+	stats.MetricAdminRefused:     "requests to the admin port were refused",
+	stats.CreditWaits:            "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
+	stats.MetricAddressesUnknown: "trusted proxies did not say whose connections they pass on, so no limit per address holds for these",
 }
 
 // incidentKind is how one kind of incident is logged.
@@ -66,94 +49,94 @@ const (
 // incidentKinds are the counters that mean that somebody was refused or cut off.
 // Each counter is here or in notIncidents; one with a label is here with each value.
 var incidentKinds = map[stats.IncidentKey]incidentKind{
-	{Metric: metricDisconnects, Label: disconnectNames[slowConsumer]}:   {advice: adviceSlow},
-	{Metric: metricDisconnects, Label: disconnectNames[backlogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
-	{Metric: metricDisconnects, Label: disconnectNames[pingTimeout]}:    {advice: adviceNetwork, usual: true},
-	{Metric: metricDisconnects, Label: disconnectNames[sendTimeout]}:    {advice: adviceUntaken, usual: true},
-	{Metric: metricDisconnects, Label: disconnectNames[protocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
-	{Metric: metricDisconnects, Label: disconnectNames[messageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
-	{Metric: metricDisconnects, Label: disconnectNames[inputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
-	{Metric: metricDisconnects, Label: disconnectNames[messageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[slowConsumer]}:   {advice: adviceSlow},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[backlogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[pingTimeout]}:    {advice: adviceNetwork, usual: true},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[sendTimeout]}:    {advice: adviceUntaken, usual: true},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[protocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[messageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[inputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[messageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
 
-	{Metric: metricHandshakes, Label: websocket.ReasonFull}:             {advice: adviceFull},
-	{Metric: metricHandshakes, Label: errConnectRate.Reason}:            {advice: "more clients come than --connects admits; they are told when to come back"},
-	{Metric: metricHandshakes, Label: errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
-	{Metric: metricHandshakes, Label: errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
-	{Metric: metricHandshakes, Label: websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
-	{Metric: metricHandshakes, Label: settings.ErrForbiddenHost.Reason}: {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
-	{Metric: metricHandshakes, Label: reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
-	{Metric: metricHandshakes, Label: errInputFull.Reason}:              {advice: "see who sends half requests; else raise --input-memory"},
-	{Metric: metricHandshakes, Label: errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
-	{Metric: metricHandshakes, Label: websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonNotFound}:         {advice: "clients connect to " + settings.Path, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + settings.Path, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonTLS}:              {advice: "clients use wss:// or https:// on this port, which takes no TLS: use ws://, or put a proxy that ends TLS before it"},
-	{Metric: metricHandshakes, Label: websocket.ReasonProxyHeader}:      {advice: "a proxy sends a PROXY protocol header: start the gateway with --proxy-header proxy-protocol, and --trusted-proxies with the proxy's address"},
-	{Metric: metricHandshakes, Label: websocket.ReasonMalformedRequest}: {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonBadHTTPVersion}:   {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonBadMethod}:        {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonBadVersion}:       {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonBadKey}:           {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonUnexpectedBody}:   {advice: adviceProxy, usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonHeadTooLarge}:     {advice: "large cookies or header fields: see --max-head", usual: true},
-	{Metric: metricHandshakes, Label: websocket.ReasonTargetTooLong}:    {advice: "see --max-head", usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonFull}:             {advice: adviceFull},
+	{Metric: stats.MetricHandshakes, Label: errConnectRate.Reason}:            {advice: "more clients come than --connects admits; they are told when to come back"},
+	{Metric: stats.MetricHandshakes, Label: errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
+	{Metric: stats.MetricHandshakes, Label: settings.ErrForbiddenHost.Reason}: {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
+	{Metric: stats.MetricHandshakes, Label: reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: errInputFull.Reason}:              {advice: "see who sends half requests; else raise --input-memory"},
+	{Metric: stats.MetricHandshakes, Label: errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonNotFound}:         {advice: "clients connect to " + settings.Path, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + settings.Path, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonNoUpgrade}:        {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonBadHost}:          {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonTLS}:              {advice: "clients use wss:// or https:// on this port, which takes no TLS: use ws://, or put a proxy that ends TLS before it"},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonProxyHeader}:      {advice: "a proxy sends a PROXY protocol header: start the gateway with --proxy-header proxy-protocol, and --trusted-proxies with the proxy's address"},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonMalformedRequest}: {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonBadHTTPVersion}:   {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonBadMethod}:        {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonBadVersion}:       {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonBadKey}:           {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonUnexpectedBody}:   {advice: adviceProxy, usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonHeadTooLarge}:     {advice: "large cookies or header fields: see --max-head", usual: true},
+	{Metric: stats.MetricHandshakes, Label: websocket.ReasonTargetTooLong}:    {advice: "see --max-head", usual: true},
 
-	{Metric: metricCommandErrors, Label: string(command.LimitExceeded)}:     {advice: adviceLimit},
-	{Metric: metricCommandErrors, Label: string(command.RateLimited)}:       {advice: "--client-commands, --client-publishes"},
-	{Metric: metricCommandErrors, Label: string(command.Internal)}:          {advice: "this is a fault of the gateway"},
-	{Metric: metricCommandErrors, Label: string(command.NotAvailable)}:      {usual: true},
-	{Metric: metricCommandErrors, Label: string(command.PermissionDenied)}:  {advice: "clients may publish where --client-publish says", usual: true},
-	{Metric: metricCommandErrors, Label: string(command.BadRequest)}:        {advice: adviceClient, usual: true},
-	{Metric: metricCommandErrors, Label: string(command.UnknownType)}:       {advice: adviceClient, usual: true},
-	{Metric: metricCommandErrors, Label: string(command.BadChannel)}:        {advice: adviceClient, usual: true},
-	{Metric: metricCommandErrors, Label: string(command.AlreadySubscribed)}: {advice: adviceClient, usual: true},
-	{Metric: metricCommandErrors, Label: string(command.NotSubscribed)}:     {advice: adviceClient, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.LimitExceeded)}:     {advice: adviceLimit},
+	{Metric: stats.MetricCommandErrors, Label: string(command.RateLimited)}:       {advice: "--client-commands, --client-publishes"},
+	{Metric: stats.MetricCommandErrors, Label: string(command.Internal)}:          {advice: "this is a fault of the gateway"},
+	{Metric: stats.MetricCommandErrors, Label: string(command.NotAvailable)}:      {usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.PermissionDenied)}:  {advice: "clients may publish where --client-publish says", usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.BadRequest)}:        {advice: adviceClient, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.UnknownType)}:       {advice: adviceClient, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.BadChannel)}:        {advice: adviceClient, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.AlreadySubscribed)}: {advice: adviceClient, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.NotSubscribed)}:     {advice: adviceClient, usual: true},
 
-	{Metric: metricPublishErrors, Label: string(command.BadRequest)}:       {advice: adviceSender},
-	{Metric: metricPublishErrors, Label: string(command.BadChannel)}:       {advice: adviceSender},
-	{Metric: metricPublishErrors, Label: string(command.LimitExceeded)}:    {advice: adviceSender + "; " + adviceLimit},
-	{Metric: metricPublishErrors, Label: string(command.PermissionDenied)}: {advice: adviceSender},
-	{Metric: metricPublishErrors, Label: string(command.RateLimited)}:      {advice: adviceSender + "; --publisher-rate"},
-	{Metric: metricPublishErrors, Label: string(command.NotAvailable)}:     {advice: adviceSender},
-	{Metric: metricPublishErrors, Label: string(command.Internal)}:         {advice: adviceSender},
+	{Metric: stats.MetricPublishErrors, Label: string(command.BadRequest)}:       {advice: adviceSender},
+	{Metric: stats.MetricPublishErrors, Label: string(command.BadChannel)}:       {advice: adviceSender},
+	{Metric: stats.MetricPublishErrors, Label: string(command.LimitExceeded)}:    {advice: adviceSender + "; " + adviceLimit},
+	{Metric: stats.MetricPublishErrors, Label: string(command.PermissionDenied)}: {advice: adviceSender},
+	{Metric: stats.MetricPublishErrors, Label: string(command.RateLimited)}:      {advice: adviceSender + "; --publisher-rate"},
+	{Metric: stats.MetricPublishErrors, Label: string(command.NotAvailable)}:     {advice: adviceSender},
+	{Metric: stats.MetricPublishErrors, Label: string(command.Internal)}:         {advice: adviceSender},
 
-	{Metric: metricPublishers, Label: refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
+	{Metric: stats.MetricPublishers, Label: refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
-	{Metric: metricPublishersEnded, Label: endedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
-	{Metric: metricPublishersEnded, Label: endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
-	{Metric: metricPublishersEnded, Label: endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
-	{Metric: metricPublishersEnded, Label: endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
+	{Metric: stats.MetricPublishersEnded, Label: endedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
+	{Metric: stats.MetricPublishersEnded, Label: endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
+	{Metric: stats.MetricPublishersEnded, Label: endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
+	{Metric: stats.MetricPublishersEnded, Label: endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
 
-	{Metric: metricAdminRefused, Label: adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
-	{Metric: metricAdminRefused, Label: adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
-	{Metric: metricAdminRefused, Label: adminTooLarge}:             {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
-	{Metric: metricAdminRefused, Label: adminNotAvailable}:         {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
-	{Metric: metricAdminRefused, Label: webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},
-	{Metric: metricAdminRefused, Label: webport.ReasonMalformed}:   {advice: "somebody sends what is no HTTP request to this port", usual: true},
-	{Metric: metricAdminRefused, Label: webport.ReasonVersion}:     {advice: "this port speaks HTTP/1.1 and HTTP/1.0"},
-	{Metric: metricAdminRefused, Label: webport.ReasonHeadTooLong}: {advice: "heads of requests to this port may have 64 KiB: see whether a proxy adds large header fields, or browsers large cookies"},
+	{Metric: stats.MetricAdminRefused, Label: adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
+	{Metric: stats.MetricAdminRefused, Label: adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
+	{Metric: stats.MetricAdminRefused, Label: adminTooLarge}:             {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
+	{Metric: stats.MetricAdminRefused, Label: adminNotAvailable}:         {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
+	{Metric: stats.MetricAdminRefused, Label: webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},
+	{Metric: stats.MetricAdminRefused, Label: webport.ReasonMalformed}:   {advice: "somebody sends what is no HTTP request to this port", usual: true},
+	{Metric: stats.MetricAdminRefused, Label: webport.ReasonVersion}:     {advice: "this port speaks HTTP/1.1 and HTTP/1.0"},
+	{Metric: stats.MetricAdminRefused, Label: webport.ReasonHeadTooLong}: {advice: "heads of requests to this port may have 64 KiB: see whether a proxy adds large header fields, or browsers large cookies"},
 
-	{Metric: metricCreditWaits, Label: ""}: {advice: "see who publishes: /api/publishers (paused); what is loud: /api/channels?order=bytes; else --publisher-credits for one, --credits for all", usual: true},
+	{Metric: stats.CreditWaits, Label: ""}: {advice: "see who publishes: /api/publishers (paused); what is loud: /api/channels?order=bytes; else --publisher-credits for one, --credits for all", usual: true},
 
-	{Metric: metricDropped, Label: ""}:          {advice: adviceSlow, usual: true},
-	{Metric: metricStreamsEvicted, Label: ""}:   {advice: adviceNames},
-	{Metric: metricEventsUnkept, Label: ""}:     {advice: adviceNames},
-	{Metric: metricThrottles, Label: ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
-	{Metric: metricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
+	{Metric: stats.MetricDropped, Label: ""}:          {advice: adviceSlow, usual: true},
+	{Metric: stats.MetricStreamsEvicted, Label: ""}:   {advice: adviceNames},
+	{Metric: stats.MetricEventsUnkept, Label: ""}:     {advice: adviceNames},
+	{Metric: stats.MetricThrottles, Label: ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
+	{Metric: stats.MetricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }
 
 // notIncidents are the other counters, each with the reason why no line tells of
 // it. A metric with an empty label is left out with all values of its label.
 var notIncidents = map[stats.IncidentKey]string{
-	{Metric: metricDisconnects, Label: disconnectNames[clientClosed]}:    "the client wants it",
-	{Metric: metricDisconnects, Label: disconnectNames[clientVanished]}:  "the client or its network does it",
-	{Metric: metricDisconnects, Label: disconnectNames[handshakeFailed]}: "counted by reason in " + metricHandshakes,
-	{Metric: metricDisconnects, Label: disconnectNames[httpRequest]}:     "it is served",
-	{Metric: metricDisconnects, Label: disconnectNames[draining]}:        "the drain has lines of its own",
-	{Metric: metricDisconnects, Label: disconnectNames[disconnected]}:    "each has a line of its own",
-	{Metric: metricHandshakes, Label: errDraining.Reason}:                "the drain has lines of its own",
-	{Metric: metricHandshakes, Label: reasonVanished}:                    "the client does it, as probes of load balancers do",
-	{Metric: metricPublishers, Label: refusedDraining}:                   "the drain has lines of its own",
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientClosed]}:    "the client wants it",
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientVanished]}:  "the client or its network does it",
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[handshakeFailed]}: "counted by reason in " + stats.MetricHandshakes,
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[httpRequest]}:     "it is served",
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[draining]}:        "the drain has lines of its own",
+	{Metric: stats.MetricDisconnects, Label: disconnectNames[disconnected]}:    "each has a line of its own",
+	{Metric: stats.MetricHandshakes, Label: errDraining.Reason}:                "the drain has lines of its own",
+	{Metric: stats.MetricHandshakes, Label: reasonVanished}:                    "the client does it, as probes of load balancers do",
+	{Metric: stats.MetricPublishers, Label: refusedDraining}:                   "the drain has lines of its own",
 }

@@ -59,34 +59,34 @@ func TestEveryRefusalHasALine(t *testing.T) {
 }
 
 // countIn sets a counter to n.
-func countIn(stats *GatewayStats, key stats.IncidentKey, n uint64) {
+func countIn(to *GatewayStats, key stats.IncidentKey, n uint64) {
 	switch key.Metric {
-	case metricDisconnects:
-		stats.Total.Disconnects[key.Label] = n
-	case metricHandshakes:
-		stats.Total.HandshakeFailures[key.Label] = n
-	case metricCommandErrors:
-		stats.Total.CommandErrors[key.Label] = n
-	case metricPublishErrors:
-		stats.Publish.Errors[key.Label] = n
-	case metricPublishers:
-		stats.Publish.Refused[key.Label] = n
-	case metricPublishersEnded:
-		stats.Publish.Ended[key.Label] = n
-	case metricDropped:
-		stats.Total.Dropped = n
-	case metricStreamsEvicted:
-		stats.Publish.StreamsEvicted = n
-	case metricEventsUnkept:
-		stats.Publish.EventsUnkept = n
-	case metricThrottles:
-		stats.Total.Throttles = n
-	case metricAdminRefused:
-		stats.AdminRefused[key.Label] = n
-	case metricCreditWaits:
-		stats.Total.CreditWait = float64(n)
-	case metricAddressesUnknown:
-		stats.Total.AddressesUnknown = n
+	case stats.MetricDisconnects:
+		to.Total.Disconnects[key.Label] = n
+	case stats.MetricHandshakes:
+		to.Total.HandshakeFailures[key.Label] = n
+	case stats.MetricCommandErrors:
+		to.Total.CommandErrors[key.Label] = n
+	case stats.MetricPublishErrors:
+		to.Publish.Errors[key.Label] = n
+	case stats.MetricPublishers:
+		to.Publish.Refused[key.Label] = n
+	case stats.MetricPublishersEnded:
+		to.Publish.Ended[key.Label] = n
+	case stats.MetricDropped:
+		to.Total.Dropped = n
+	case stats.MetricStreamsEvicted:
+		to.Publish.StreamsEvicted = n
+	case stats.MetricEventsUnkept:
+		to.Publish.EventsUnkept = n
+	case stats.MetricThrottles:
+		to.Total.Throttles = n
+	case stats.MetricAdminRefused:
+		to.AdminRefused[key.Label] = n
+	case stats.CreditWaits:
+		to.Total.CreditWait = float64(n)
+	case stats.MetricAddressesUnknown:
+		to.Total.AddressesUnknown = n
 	}
 }
 
@@ -181,7 +181,7 @@ func TestSamples(t *testing.T) {
 	var text bytes.Buffer
 	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
 	sum := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish(), AdminRefused: make(map[string]uint64)}
-	key := stats.IncidentKey{Metric: metricHandshakes, Label: "forbidden_origin"}
+	key := stats.IncidentKey{Metric: stats.MetricHandshakes, Label: "forbidden_origin"}
 	for _, origin := range []string{"https://a.example", "https://b.example", "https://a.example", strings.Repeat("é", 500)} {
 		var kept stats.Samples
 		kept.Keep(key, slog.String("address", "192.0.2.1:5"))

@@ -49,7 +49,7 @@ type ingest struct {
 
 	counters     stats.Publish
 	samples      stats.Samples
-	longest      longest       // turn since the watch asked
+	longest      stats.Longest // turn since the watch asked
 	reads        int           // of publishers, in this turn
 	sharing      int           // how many publishers share what is read, by the last turns
 	transactions int           // of publishers, that are open
@@ -90,7 +90,7 @@ func newIngest(g *Gateway) (*ingest, error) {
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
 		SweepInterval: g.config().MessageTimeout / messageChecks,
-		TurnDone:      func(took time.Duration) { in.longest.observe(took) },
+		TurnDone:      func(took time.Duration) { in.longest.Observe(took) },
 	})
 	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
 	return in, err
@@ -120,7 +120,7 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 		g.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	p.remote, p.opened, p.readAt, p.since = peerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
+	p.remote, p.opened, p.readAt, p.since = limits.PeerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	in.counters.Publishers++
 	p.logConnected()
@@ -130,8 +130,8 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 // protocol it speaks is not known; the words are for both a person and RESP.
 func (in *ingest) turnAway(fd int, reason, words string) {
 	in.counters.Refused[reason]++
-	if key := (stats.IncidentKey{Metric: metricPublishers, Label: reason}); in.samples.Wants(key) {
-		in.samples.Keep(key, slog.String("address", peerText(fd)))
+	if key := (stats.IncidentKey{Metric: stats.MetricPublishers, Label: reason}); in.samples.Wants(key) {
+		in.samples.Keep(key, slog.String("address", limits.PeerText(fd)))
 	}
 	in.gateway.publishers.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)

@@ -100,7 +100,7 @@ func (c *session) throttle(p []byte) {
 	c.pause(p, waitRate)
 	c.shard.throttled.Push(c)
 	c.shard.counters.Throttles++
-	if key := (stats.IncidentKey{Metric: metricThrottles, Label: ""}); c.shard.samples.Wants(key) {
+	if key := (stats.IncidentKey{Metric: stats.MetricThrottles, Label: ""}); c.shard.samples.Wants(key) {
 		c.shard.samples.Keep(key, c.Identity()...)
 	}
 }

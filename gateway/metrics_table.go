@@ -4,13 +4,14 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/stats"
 )
 
 // labelValues are the values that the label of a metric can take. They are exported
 // while they are 0 too, so that a first increase shows.
 var labelValues = map[string][]string{
-	metricDisconnects: disconnectNames[undecided+1:],
-	metricHandshakes: {
+	stats.MetricDisconnects: disconnectNames[undecided+1:],
+	stats.MetricHandshakes: {
 		websocket.ReasonMalformedRequest, websocket.ReasonTLS, websocket.ReasonProxyHeader, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 		websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 		websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin, settings.ErrForbiddenHost.Reason,
@@ -18,16 +19,16 @@ var labelValues = map[string][]string{
 		errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
 		errConnectRate.Reason, errAddressFull.Reason, errAddressRate.Reason, reasonBadProxyHeader, errInputFull.Reason,
 	},
-	metricPublishErrors: {
+	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
 		string(command.PermissionDenied), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 	},
-	metricCommandErrors: {
+	stats.MetricCommandErrors: {
 		string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
 		string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 	},
-	metricPublishers:      {refusedFull, refusedDraining},
-	metricPublishersEnded: {endedSilent, endedUnfinished, endedReplaced, endedInputFull},
-	metricAdminRefused:    adminRefusedReasons,
+	stats.MetricPublishers:      {refusedFull, refusedDraining},
+	stats.MetricPublishersEnded: {endedSilent, endedUnfinished, endedReplaced, endedInputFull},
+	stats.MetricAdminRefused:    adminRefusedReasons,
 }

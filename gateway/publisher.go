@@ -296,7 +296,7 @@ func (p *publisher) refused(code command.Code, message string) {
 	in.work += refusedWork
 	in.counters.Errors[string(code)]++
 	p.account.Sent.Errors++
-	if key := (stats.IncidentKey{Metric: metricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
+	if key := (stats.IncidentKey{Metric: stats.MetricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
 		in.samples.Keep(key, append(p.Identity(), slog.String("message", stats.Clip(message)))...)
 	}
 }

@@ -37,9 +37,9 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepDone
 	}
 	r := &in.request
-	if err := r.Parse(line, in.gateway.requestLimits()); err != nil {
+	if err := r.Parse(line, in.gateway.settings.RequestLimits()); err != nil {
 		if r.IsBarrier() {
-			p.answerRefusal(r.ID, refusalOf(err)) // nobody's mistake, so not counted
+			p.answerRefusal(r.ID, command.RefusalOf(err)) // nobody's mistake, so not counted
 		} else {
 			p.refuseLine(r.ID, err)
 		}
@@ -83,7 +83,7 @@ func (p *publisher) publishRequest(r *publish.Request) {
 
 // refuseLine answers a request with an error, which is a *command.Error.
 func (p *publisher) refuseLine(id command.ID, err error) {
-	refusal := refusalOf(err)
+	refusal := command.RefusalOf(err)
 	p.refused(refusal.Code, refusal.Message)
 	p.answerRefusal(id, refusal)
 }

@@ -70,7 +70,7 @@ func (s *publisherPlaces) add(o *origin, n int) {
 
 // enter gives a new connection a place.
 func (s *publisherPlaces) enter(p *publisher, addr netip.Addr) {
-	addr = network(addr.Unmap())
+	addr = limits.Network(addr.Unmap())
 	o := s.from[addr]
 	if o == nil {
 		o = &origin{address: addr}
@@ -151,7 +151,7 @@ func mostFrom(among *list.List, may func(*publisher) bool) (first *publisher) {
 // connections than the given one has with a new one.
 func (s *publisherPlaces) nextOfMany(addr netip.Addr, now time.Duration) *publisher {
 	has := 0
-	if o := s.from[network(addr.Unmap())]; o != nil {
+	if o := s.from[limits.Network(addr.Unmap())]; o != nil {
 		has = o.count
 	}
 	looked := 0

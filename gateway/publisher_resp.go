@@ -225,7 +225,7 @@ func respUnknown(args [][]byte) string {
 // respRefuse answers with an error of the gateway's own, which is a
 // *command.Error.
 func (p *publisher) respRefuse(err error) verdict {
-	refusal := refusalOf(err)
+	refusal := command.RefusalOf(err)
 	p.refused(refusal.Code, refusal.Message)
 	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+respReason(refusal))
 	return stepDone

@@ -3,18 +3,11 @@ package gateway
 import (
 	"fmt"
 
-	"fleetcast/codec/publish"
 	"fleetcast/gateway/settings"
 )
 
 // config is the configuration in effect.
-func (g *Gateway) config() *settings.Config { return &g.settings.Load().Config }
-
-// requestLimits are those of requests to publish.
-func (g *Gateway) requestLimits() publish.RequestLimits {
-	c := g.config()
-	return publish.RequestLimits{Data: c.MaxEvent, Channel: c.MaxChannelName}
-}
+func (g *Gateway) config() *settings.Config { return g.settings.Config() }
 
 // Reconfigure takes over the fields of next that are tagged reload:"live"; the
 // others stay as they were at the start. Lower limits do not cut off clients

@@ -23,7 +23,7 @@ func (c *session) Identity() []slog.Attr {
 // timeout is noticed too late for that.
 func (c *session) sampleEnd(reason disconnect) {
 	s := c.shard
-	key := stats.IncidentKey{Metric: metricDisconnects, Label: disconnectNames[reason]}
+	key := stats.IncidentKey{Metric: stats.MetricDisconnects, Label: disconnectNames[reason]}
 	if c.id == 0 || !s.samples.Wants(key) {
 		return
 	}
@@ -39,7 +39,7 @@ func (c *session) sampleEnd(reason disconnect) {
 
 // sampleRefused keeps the session as a sample of those whose handshake is refused.
 func (c *session) sampleRefused(refused *websocket.HandshakeError) {
-	key := stats.IncidentKey{Metric: metricHandshakes, Label: refused.Reason}
+	key := stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.Reason}
 	if c.shard.samples.Wants(key) {
 		c.shard.samples.Keep(key, slog.String("address", c.address()))
 	}
@@ -59,6 +59,6 @@ func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
 	}
 	c.sampleRefused(refused)
 	for _, value := range names {
-		c.shard.samples.Name(stats.IncidentKey{Metric: metricHandshakes, Label: refused.Reason}, stats.Clip(string(value)))
+		c.shard.samples.Name(stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.Reason}, stats.Clip(string(value)))
 	}
 }

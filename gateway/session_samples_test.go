@@ -21,7 +21,7 @@ func TestSampleOfSendTimeout(t *testing.T) {
 	c.queue([]*stream.Event{streamtest.New("news").Next("", "1")}, stream.FormatPlain, 0)
 	c.conn.Close(unix.ETIMEDOUT)
 	s.loop.Close() // which has it end
-	kept := s.samples[stats.IncidentKey{Metric: metricDisconnects, Label: disconnectNames[sendTimeout]}]
+	kept := s.samples[stats.IncidentKey{Metric: stats.MetricDisconnects, Label: disconnectNames[sendTimeout]}]
 	if kept == nil {
 		t.Fatal("there is no sample")
 	}

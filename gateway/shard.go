@@ -66,8 +66,8 @@ type shard struct {
 
 	counters stats.Shard
 	samples  stats.Samples
-	longest  longest // turn since the watch asked
-	taken    int     // events taken from the mailbox in this turn
+	longest  stats.Longest // turn since the watch asked
+	taken    int           // events taken from the mailbox in this turn
 	random   *rand.ChaCha8
 
 	// Scratch, empty between the handling of two sockets.
@@ -109,7 +109,7 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		SweepInterval: g.config().PingInterval,
 		TurnDone: func(took time.Duration) {
 			s.counters.Turns.Observe(took, 1)
-			s.longest.observe(took)
+			s.longest.Observe(took)
 		},
 	})
 	s.starved.Loop, s.port.Loop = s.loop, s.loop

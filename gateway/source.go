@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
@@ -73,7 +72,7 @@ func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
 	if !set.Counts() || !addr.IsValid() || set.Trusts(addr) {
 		return nil, refusal{}
 	}
-	used, outcome, wait := s.gateway.addresses.Open(network(addr), set.PerAddress, s.loop.Now())
+	used, outcome, wait := s.gateway.addresses.Open(limits.Network(addr), set.PerAddress, s.loop.Now())
 	switch outcome {
 	case limits.QuotaFull:
 		return nil, refusal{errAddressFull, s.retryLater()}
@@ -82,19 +81,6 @@ func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
 		return nil, refusal{errAddressRate, seconds32(wait) + s.retryLater() - 1}
 	}
 	return used, refusal{}
-}
-
-// network is what counts as one address: all of IPv4, of IPv6 the /64 that one
-// subscriber has.
-func network(addr netip.Addr) netip.Addr {
-	if addr.Is4() {
-		return addr
-	}
-	p, err := addr.Prefix(64)
-	if err != nil {
-		panic(fmt.Sprintf("gateway: no network of %v: %v", addr, err))
-	}
-	return p.Addr()
 }
 
 // seconds32 rounds up, to at least 1.
@@ -217,20 +203,4 @@ func (c *session) remote() netip.AddrPort {
 }
 
 // address is the client's as text, or empty if it is gone.
-func (c *session) address() string { return addressText(c.remote()) }
-
-// peerText is the address of a socket's peer as text, or empty if it is gone.
-func peerText(fd int) string {
-	addr := poller.RemoteAddr(fd)
-	return addressText(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
-}
-
-func addressText(addr netip.AddrPort) string {
-	switch {
-	case !addr.IsValid():
-		return ""
-	case addr.Port() == 0:
-		return addr.Addr().String()
-	}
-	return addr.String()
-}
+func (c *session) address() string { return limits.AddressText(c.remote()) }

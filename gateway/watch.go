@@ -57,18 +57,6 @@ type loopAnswer struct {
 	samples stats.Samples
 }
 
-// longest is the longest of several durations. It belongs to one goroutine.
-type longest time.Duration
-
-func (l *longest) observe(d time.Duration) { *l = max(*l, longest(d)) }
-
-// take returns it and begins anew.
-func (l *longest) take() time.Duration {
-	taken := time.Duration(*l)
-	*l = 0
-	return taken
-}
-
 // holdUp is a time in which loops served nobody. It ends when all loops answer.
 type holdUp struct {
 	longest time.Duration
@@ -84,7 +72,7 @@ func newWatch(g *Gateway) *watch {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.Index), ask: func() {
 			s.post(func() {
-				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.take(), stats: s.stats(), samples: s.samples.Take()}
+				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.Take(), stats: s.stats(), samples: s.samples.Take()}
 			})
 		}})
 	}
@@ -92,7 +80,7 @@ func newWatch(g *Gateway) *watch {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("publish loop ", i), ask: func() {
 			in.post(func() {
-				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.take(), publish: stats.NewPublish(), samples: in.samples.Take()}
+				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.Take(), publish: stats.NewPublish(), samples: in.samples.Take()}
 				in.addStats(&answer.publish)
 				w.answers <- answer
 			})

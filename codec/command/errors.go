@@ -88,3 +88,16 @@ func startsObject(text []byte) bool {
 	}
 	return false
 }
+
+// RefusalOf returns what a client or publisher is told of err: err itself if it is
+// an [Error] or wraps one, otherwise an internal error with its text.
+func RefusalOf(err error) *Error {
+	// As a rule it is one, and a command may be refused a thousand times.
+	if refusal, ok := err.(*Error); ok {
+		return refusal
+	}
+	if refusal, ok := errors.AsType[*Error](err); ok {
+		return refusal
+	}
+	return &Error{Code: Internal, Message: err.Error()}
+}

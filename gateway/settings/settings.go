@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
+	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
@@ -33,6 +35,18 @@ type Settings struct {
 	Connects     limits.Bucket // of clients in all
 	ConnectQueue int           // how many wait for their turn
 	PerAddress   limits.QuotaBounds
+}
+
+// Live holds the settings in effect. Any goroutine may call its methods.
+type Live struct{ atomic.Pointer[Settings] }
+
+// Config is the configuration in effect.
+func (l *Live) Config() *Config { return &l.Load().Config }
+
+// RequestLimits are those of requests to publish.
+func (l *Live) RequestLimits() publish.RequestLimits {
+	c := l.Config()
+	return publish.RequestLimits{Data: c.MaxEvent, Channel: c.MaxChannelName}
 }
 
 // New derives the settings of a configuration that Check has accepted. What is

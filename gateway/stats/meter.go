@@ -83,3 +83,16 @@ func (s *Sent) Count(bytes int, now time.Duration) {
 	s.Events++
 	s.Bytes += uint64(bytes)
 }
+
+// Longest is the longest of several durations. It belongs to one goroutine.
+type Longest time.Duration
+
+// Observe counts one of them.
+func (l *Longest) Observe(d time.Duration) { *l = max(*l, Longest(d)) }
+
+// Take returns the longest so far and begins anew.
+func (l *Longest) Take() time.Duration {
+	taken := time.Duration(*l)
+	*l = 0
+	return taken
+}

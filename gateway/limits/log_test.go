@@ -1,4 +1,4 @@
-package gateway
+package limits
 
 import (
 	"bytes"
@@ -10,16 +10,16 @@ import (
 
 func TestConnectionLogIsSampled(t *testing.T) {
 	var text bytes.Buffer
-	log := connectionLog{logger: slog.New(slog.NewTextHandler(&text, nil))}
+	log := ConnectionLog{Logger: slog.New(slog.NewTextHandler(&text, nil))}
 	for i := range 10 {
-		log.write(3, 5*time.Second+time.Duration(i), "came")
+		log.Write(3, 5*time.Second+time.Duration(i), "came")
 	}
-	log.write(3, 6*time.Second, "next")
-	log.write(3, 6*time.Second, "last")
+	log.Write(3, 6*time.Second, "next")
+	log.Write(3, 6*time.Second, "last")
 	// A loop whose clock is a turn behind gets no second of its own.
 	for range 10 {
-		log.write(2, 5*time.Second, "behind")
-		log.write(2, 6*time.Second, "before")
+		log.Write(2, 5*time.Second, "behind")
+		log.Write(2, 6*time.Second, "before")
 	}
 	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
 	if n := strings.Count(text.String(), "came"); n != 3 {

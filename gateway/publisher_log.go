@@ -1,0 +1,23 @@
+package gateway
+
+import "log/slog"
+
+// logConnected tells of a publisher that has come.
+func (p *publisher) logConnected() {
+	limit := p.ingest.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	p.ingest.gateway.connectionLog.Write(limit, p.ingest.loop.Now(), "publisher connected",
+		slog.String("address", p.remote))
+}
+
+// logGone tells of a publisher that is gone.
+func (p *publisher) logGone(err error) {
+	limit := p.ingest.gateway.config().ConnectionLog
+	if limit == 0 {
+		return
+	}
+	p.ingest.gateway.connectionLog.Write(limit, p.ingest.loop.Now(), "publisher gone",
+		slog.String("address", p.remote), slog.Any("error", err))
+}
