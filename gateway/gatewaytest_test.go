@@ -287,7 +287,12 @@ func (p *peer) wants(texts ...string) {
 // closes reads a close frame, which must carry this, and then the FIN.
 func (p *peer) closes(code ws.StatusCode, reason string) {
 	p.Helper()
-	f := p.frame()
+	p.closesWith(p.frame(), code, reason)
+}
+
+// closesWith is closes for a frame that was read.
+func (p *peer) closesWith(f ws.Frame, code ws.StatusCode, reason string) {
+	p.Helper()
 	if f.Header.OpCode != ws.OpClose {
 		p.Fatalf("received opcode %#x with %q, want a close frame", f.Header.OpCode, f.Payload)
 	}

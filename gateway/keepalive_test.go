@@ -83,19 +83,23 @@ func impatient(c *gateway.Config) {
 func TestSilentClientIsClosed(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := start(t, impatient)
-	p := s.connect()
-	p.subscribe("news")
-	f := p.frame()
-	pinged := time.Now()
-	if f.Header.OpCode != ws.OpPing {
-		t.Fatalf("received opcode %#x, want a ping", f.Header.OpCode)
+	clients, longest := uint64(0), time.Duration(0)
+	for ; longest < 150*time.Millisecond && clients < 10; clients++ { // a busy machine reads the ping late
+		p := s.connect()
+		p.subscribe("news")
+		f := p.frame()
+		pinged := time.Now()
+		if f.Header.OpCode != ws.OpPing {
+			t.Fatalf("received opcode %#x, want a ping", f.Header.OpCode)
+		}
+		p.ends()
+		longest = max(longest, time.Since(pinged))
 	}
-	p.ends()
-	if patience := time.Since(pinged); patience < 150*time.Millisecond {
-		t.Errorf("the client was given up %v after the ping", patience)
+	if longest < 150*time.Millisecond {
+		t.Errorf("clients were given up %v after the ping at the latest", longest)
 	}
 	stats := s.eventually("the end", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 })
-	if stats.Total.Disconnects["ping_timeout"] != 1 || stats.Total.Subscriptions != 0 || stats.Total.Channels != 0 {
+	if stats.Total.Disconnects["ping_timeout"] != clients || stats.Total.Subscriptions != 0 || stats.Total.Channels != 0 {
 		t.Errorf("the counters are %+v", stats.Total)
 	}
 }
@@ -120,31 +124,46 @@ func TestAnyByteIsLife(t *testing.T) {
 // TestSlowReaderIsLife has a client that says nothing for many intervals, but
 // takes its backlog little by little.
 func TestSlowReaderIsLife(t *testing.T) {
-	t.Parallel()                                                                              // it waits most of the time
-	s := start(t, impatient, neverSlow, func(c *gateway.Config) { c.SendTimeout = patience }) // the kernel is not to be first
+	t.Parallel() // it waits most of the time
+	s := start(t, neverSlow, func(c *gateway.Config) {
+		c.Shards, c.PingInterval, c.PongTimeout = 1, 500*time.Millisecond, time.Second
+		c.SendTimeout = patience // the kernel is not to be first
+	})
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
 	data := `"` + strings.Repeat("x", 60<<10) + `"`
-	published := 0
-	for s.stats().Total.BacklogBytes < 2<<20 {
-		upstream.publishes("news", data)
-		published++
-	}
-
-	// Ten reads per pong timeout; all in all several intervals long.
-	const duration = 1500 * time.Millisecond
-	pace := time.NewTicker(20 * time.Millisecond)
-	defer pace.Stop()
-	chunk := make([]byte, 24<<10)
-	read := 0
-	for from := time.Now(); time.Since(from) < duration; <-pace.C {
-		n, err := p.in.Read(chunk)
-		if err != nil {
-			t.Fatalf("reading: %v after %d bytes", err, read)
+	// Fifty reads per pong timeout, from the first event on, and behind the last one
+	// for longer than two pings and the patience with them.
+	const duration = 3500 * time.Millisecond
+	last := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		pace := time.NewTicker(20 * time.Millisecond)
+		defer pace.Stop()
+		chunk := make([]byte, 8<<10)
+		read, published, from := 0, false, time.Time{}
+		for ; !published || time.Since(from) < duration; <-pace.C {
+			n, err := p.in.Read(chunk)
+			if err != nil {
+				t.Errorf("reading: %v after %d bytes", err, read)
+				return
+			}
+			read += n
+			if !published {
+				select {
+				case <-last:
+					published, from = true, time.Now()
+				default:
+				}
+			}
 		}
-		read += n
+	})
+	for total := s.stats().Total; total.BacklogBytes < 3<<20 && total.Clients > 0; total = s.stats().Total {
+		upstream.publishes("news", data)
 	}
+	close(last)
+	reading.Wait()
 	if total := s.stats().Total; total.Clients != 1 || total.BacklogBytes == 0 {
 		t.Errorf("the counters are %+v", total)
 	}

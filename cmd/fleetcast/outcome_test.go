@@ -49,9 +49,9 @@ func TestPublishWithoutAnswer(t *testing.T) {
 		code                  int
 		want                  string
 	}{
-		{"hung", hungListener(t), "1", "", exitUnknown, "did not answer within 100ms"},
+		{"hung", hungListener(t), "1", "", exitUnknown, "did not answer within 1s"},
 		{"hung, lines", hungListener(t), "-", "1\n2\n", exitUnknown, "line 1: the gateway"},
-		{"hung, more lines than it takes", hungListener(t), "-", strings.Repeat(`"`+strings.Repeat("x", 100_000)+"\"\n", 200), exitUnknown, "did not answer within 100ms"},
+		{"hung, more lines than it takes", hungListener(t), "-", strings.Repeat(`"`+strings.Repeat("x", 100_000)+"\"\n", 200), exitUnknown, "did not answer within 1s"},
 		{"broken", breakingListener(t), "1", "", exitUnknown, unknown},
 		{"broken, lines", breakingListener(t), "-", "1\n", exitUnknown, unknown},
 		{"nobody there", "127.0.0.1:1", "1", "", exitFailure, "Is a gateway running there?"},
@@ -59,7 +59,7 @@ func TestPublishWithoutAnswer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t, strings.NewReader(test.stdin), "publish", "--to="+test.to, "--timeout=100ms", "a", test.data)
+			c := start(t, strings.NewReader(test.stdin), "publish", "--to="+test.to, "--timeout=1s", "a", test.data)
 			if code := c.wait(t); code != test.code {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}

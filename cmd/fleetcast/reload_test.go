@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,6 +113,11 @@ func TestHangupWhileStarting(t *testing.T) {
 }
 
 func TestHangupEndsOtherCommands(t *testing.T) {
+	// A process inherits that hangups are ignored, as below nohup, but not that they
+	// are caught.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	p := startProcess(t, "echo", "--listen=localhost:0")
 	p.out.await(t, "running")
 	p.signal(t, syscall.SIGHUP)
