@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/alecthomas/kong"
-
 	"fleetcast/cmd/internal/shellhelp"
 	"fleetcast/cmd/internal/stdio"
 )
@@ -27,7 +25,7 @@ func (manCommand) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	page := shellhelp.Manual{Version: version(), Day: day, Explain: manualText, Sections: []shellhelp.Section{
+	page := shellhelp.Manual{Version: version(), Day: day, Explain: explain, Sections: []shellhelp.Section{
 		{Title: "Environment", Text: "Each option of serve can be set by a variable: --max-clients by " + variableOf("max-clients") +
 			". " + variableOf(configFlag) + " names a configuration file.\n\nNOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS and LISTEN_FDNAMES are systemd's."},
 		{Title: "Exit status", Text: fmt.Sprintf("0: all is well.\n\n%d: the command has failed.\n\n%d: the command line, the environment or the configuration file is wrong.\n\n"+
@@ -36,12 +34,4 @@ func (manCommand) Run(std streams) error {
 			"The third signal to stop, or the second SIGINT, ends the process at once."},
 	}}
 	return page.Write(std.out, newParser(new(commands)).Model)
-}
-
-// manualText is all that is said of a flag or an argument.
-func manualText(v *kong.Value) string {
-	if v.Flag == nil || !isOption(v.Flag) {
-		return v.Help
-	}
-	return explanation(v.Flag) + " Default: " + fallback(v.Flag) + "."
 }

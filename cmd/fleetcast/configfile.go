@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"fleetcast/cmd/internal/stdio"
 	"fleetcast/codec/jsonscan"
 )
 
@@ -212,7 +213,7 @@ func (c *configFile) syntaxError(err error) {
 	if strings.Contains(syntax.Message, "not allowed in this context") || strings.Contains(syntax.Message, "reserved character") {
 		hint = "; put a value with special characters in quotes, and indent nothing but lists"
 	}
-	message := printable(strings.ReplaceAll(syntax.Message, "\t", `\t`))
+	message := stdio.Printable(strings.ReplaceAll(syntax.Message, "\t", `\t`))
 	c.fail(syntax.Token.Position.Line, "YAML: %s%s", message, hint)
 }
 
@@ -272,7 +273,7 @@ func (c *configFile) suggest(key string) string {
 
 // shownKey is a key for an error message.
 func shownKey(key string) string {
-	if len(key) <= shownValue && key != "" && key == printable(key) {
+	if len(key) <= shownValue && key != "" && key == stdio.Printable(key) {
 		return key
 	}
 	return shown([]byte(key))

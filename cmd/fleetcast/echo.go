@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway/echo"
 )
 
@@ -24,15 +26,27 @@ type echoCommand struct {
 // echoDrain is how long clients of a stopping echo server have to close.
 const echoDrain = 3 * time.Second
 
+// Validate is called by the parser.
+func (c *echoCommand) Validate() error {
+	var bad outOfRange
+	bad.number("--loops", c.Loops, 1)
+	bad.number("--max-message", int(c.MaxMessage), 1)
+	bad.timeout("--message-timeout", time.Duration(c.MessageTimeout))
+	if c.InputMemory < c.MaxMessage {
+		bad.add("--input-memory is %v, must be at least --max-message, which is %v", c.InputMemory, c.MaxMessage)
+	}
+	return errors.Join(bad...)
+}
+
 // Run serves until ctx ends.
 func (c *echoCommand) Run(ctx context.Context, std streams) error {
 	if c.Listen.off {
 		return fmt.Errorf("--listen cannot be off")
 	}
-	if _, err := raiseDescriptorLimit(c.Loops); err != nil {
+	if _, err := host.RaiseDescriptorLimit(c.Loops); err != nil {
 		return err
 	}
-	giveLoopsProcessors(c.Loops)
+	host.GiveLoopsProcessors(c.Loops)
 	logger, log := newLog(std.err, logFormat{}, slog.LevelInfo)
 	defer log.flush()
 	server, err := echo.New(echo.Config{

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 
 	"fleetcast/codec/command"
-	"fleetcast/gateway"
 )
 
 // explainCommand shows what holds for a channel.
@@ -30,69 +25,6 @@ func (c *explainCommand) Run(of *configCommand, std streams) error {
 	if err := command.CheckChannelWithin([]byte(c.Channel), int(of.MaxChannelName)); err != nil {
 		return usageError{fmt.Errorf("channel %s: %w", shown([]byte(c.Channel)), err)}
 	}
-	of.warn(std.err)
+	of.warn(newLogger(std.err, of.LogFormat, nil))
 	return of.explain(std.out, c.Channel)
-}
-
-// explain prints what holds for a channel, and which rule says so.
-func (o *options) explain(to io.Writer, channel string) error {
-	config := o.gatewayConfig(manyConnections)
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tVALUE\tRULE\tFROM")
-	for _, d := range config.Explain(channel) {
-		rule, from := o.reason(d)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", d.Key, d.Value, printable(rule), printable(from))
-	}
-	return w.Flush()
-}
-
-// shorthands are the options that stand for rules, by the source that the gateway
-// gives these.
-var shorthands = map[string]string{"SlowRules": "slow-channels", "Compress": compressChannelsOption, "ClientPublish": "client-publish"}
-
-const compressChannelsOption = "compress-channels"
-
-// reason is the rule, or the option, that decides, and where it was set.
-func (o *options) reason(d gateway.RuleDecision) (rule, from string) {
-	switch {
-	case d.By == nil && d.Final != nil:
-		rule, from = o.byDefault(d.Key)
-		return rule + ", because " + d.Final.String() + " ends the search", strings.TrimSuffix(from+"; "+d.Final.Source, "; ")
-	case d.By == nil:
-		return o.byDefault(d.Key)
-	case d.By.Source == compressionOption:
-		return o.byOption(compressionOption)
-	case shorthands[d.By.Source] != "":
-		option := shorthands[d.By.Source]
-		_, from = o.byOption(option)
-		return option + ": " + shorthand(d.By), from
-	}
-	return d.By.String(), d.By.Source
-}
-
-// shorthand is a rule as the option that stands for it has it.
-func shorthand(rule *gateway.ChannelRule) string {
-	if rule.Slow != nil {
-		return rule.Match + "=" + rule.Slow.String()
-	}
-	return rule.Match
-}
-
-// byDefault says what decides a key where no rule does.
-func (o *options) byDefault(key string) (rule, from string) {
-	switch {
-	case key == "slow":
-		return o.byOption("slow-policy")
-	case key == "compress" && o.isSet(compressChannelsOption) && len(o.CompressChannels) > 0:
-		return o.byOption(compressChannelsOption)
-	case key == "compress":
-		return o.byOption(compressionOption)
-	}
-	return "default", "default"
-}
-
-// byOption is an option with its value, and where that was set.
-func (o *options) byOption(option string) (rule, from string) {
-	s := o.find(option)
-	return option + ": " + s.short(), cmp.Or(s.source.at(option), "default")
 }

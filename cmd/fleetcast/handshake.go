@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"fleetcast/cmd/internal/stdio"
 )
 
 // gatewayURL is the value of --url.
@@ -54,7 +55,7 @@ func refusal(status int, response io.Reader) (retryAfter time.Duration, err erro
 		}
 		body, _ := io.ReadAll(io.LimitReader(r.Body, maxRefusal)) // what there is
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-		if line = strings.TrimSpace(printable(line)); line != "" {
+		if line = strings.TrimSpace(stdio.Printable(line)); line != "" {
 			message = line
 		}
 	}
@@ -87,14 +88,4 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 // pauseOf is a pause that a message of the gateway asks for.
 func pauseOf(milliseconds uint64) time.Duration {
 	return time.Duration(min(milliseconds, uint64(maxRetryAfter.Milliseconds()))) * time.Millisecond
-}
-
-// printable leaves out what a terminal would obey instead of show.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, s)
 }

@@ -23,14 +23,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"fleetcast/cmd/internal/build"
+	"fleetcast/cmd/internal/host"
 	"fleetcast/cmd/internal/stdio"
 )
 
@@ -74,22 +75,19 @@ func main() {
 type arguments []string
 
 // newParser returns the parser of the command line into cli.
-func newParser(cli *commands, options ...kong.Option) *kong.Kong {
-	parser, err := kong.New(cli, append([]kong.Option{
+func newParser(cli *commands, more ...kong.Option) *kong.Kong {
+	parser, err := kong.New(cli, slices.Concat([]kong.Option{
 		kong.Name("fleetcast"),
 		kong.Description("A gateway that pushes events to very many WebSocket clients.\n\n" +
 			"Without a command it runs the gateway with defaults that work: clients connect to ws://localhost:8080/ws, " +
 			"events are published to localhost:8082."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ValueFormatter(helpFor),
-		kong.KindMapper(reflect.String, kong.MapperFunc(takeText)),
-		kong.ExplicitGroups(groups),
 		kong.Vars{
-			"shards": fmt.Sprint(processors),
+			"shards": fmt.Sprint(host.Processors),
 			// health asks where serve listens; an empty variable counts as unset.
 			"admin": cmp.Or(os.Getenv(variableOf("admin")), "localhost:8081"),
 		},
-	}, options...)...)
+	}, parsing(), more)...)
 	if err != nil {
 		panic(err) // the structures above are wrong
 	}

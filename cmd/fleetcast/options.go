@@ -199,36 +199,12 @@ func helpFor(v *kong.Value) string {
 	return strings.TrimSuffix(v.Help, ".") + " (" + fallback(v.Flag) + ")."
 }
 
-// source is where a value comes from. The zero source is the default.
-type source struct {
-	flag     bool
-	variable string // of the environment
-	file     string
-	line     int
-}
-
-// at describes the source of an option's value; it is empty for the default.
-func (s source) at(option string) string {
-	switch {
-	case s.flag:
-		return "--" + option
-	case s.variable != "":
-		return s.variable
-	case s.file != "":
-		return fmt.Sprintf("%s:%d", s.file, s.line)
+// explain is all that is said of a flag or an argument.
+func explain(v *kong.Value) string {
+	if v.Flag == nil || !isOption(v.Flag) {
+		return v.Help
 	}
-	return ""
-}
-
-// name is how whoever set the option knows it, for errors.
-func (s source) name(option string) string {
-	switch {
-	case s.variable != "":
-		return s.variable
-	case s.file != "":
-		return s.at(option) + ": " + option
-	}
-	return "--" + option
+	return explanation(v.Flag) + " Default: " + fallback(v.Flag) + "."
 }
 
 // named is how whoever set the option knows it, for errors.

@@ -25,7 +25,7 @@ type port struct {
 }
 
 // openPorts finds out where to listen.
-func (o *options) openPorts() (ports, error) {
+func openPorts(o *options) (ports, error) {
 	p := ports{clients: port{option: o.Listen}, publish: port{option: o.Publish}, admin: port{option: o.Admin}}
 	sockets, err := activatedSockets()
 	if err != nil {

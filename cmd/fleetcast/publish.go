@@ -40,6 +40,22 @@ const (
 	publishCloseTimeout = time.Second
 )
 
+// Validate is called by the parser.
+func (c *publishCommand) Validate() error {
+	var bad outOfRange
+	bad.timeout("--timeout", c.Timeout)
+	if c.Channel == "" {
+		bad.add("the channel is empty")
+	}
+	if c.Key != nil && *c.Key == "" {
+		bad.add("--key is empty; leave it out to publish without a key")
+	}
+	if c.To == "" {
+		bad.add("--to is empty; write for example localhost:8082")
+	}
+	return errors.Join(bad...)
+}
+
 // Run publishes.
 func (c *publishCommand) Run(ctx context.Context, std streams) error {
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway"
 	"fleetcast/gateway/webport"
 )
@@ -55,18 +56,17 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 	level.Set(slog.Level(c.LogLevel))
 	logger, log := newLog(std.err, c.LogFormat, level)
 	defer log.flush()
-	warnOfVariables(logger, c.strange)
-	warnOfNoEffect(logger, &c.options)
-	ports, err := c.openPorts()
+	c.warn(logger)
+	ports, err := openPorts(&c.options)
 	if err != nil {
 		return err
 	}
 	defer ports.close()
-	connections, err := raiseDescriptorLimit(c.loops())
+	connections, err := host.RaiseDescriptorLimit(c.loops())
 	if err != nil {
 		return err
 	}
-	giveLoopsProcessors(c.loops())
+	host.GiveLoopsProcessors(c.loops())
 	config, err := c.config(connections)
 	if err != nil {
 		return err

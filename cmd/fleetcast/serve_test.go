@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway"
 )
 
@@ -57,8 +58,8 @@ func TestServePages(t *testing.T) {
 		Version string
 		Shards  []json.RawMessage
 	}
-	if err := json.Unmarshal([]byte(text), &stats); err != nil || stats.Version != version() || len(stats.Shards) != processors {
-		t.Errorf("version %q and %d shards, error %v; want %q and %d", stats.Version, len(stats.Shards), err, version(), processors)
+	if err := json.Unmarshal([]byte(text), &stats); err != nil || stats.Version != version() || len(stats.Shards) != host.Processors {
+		t.Errorf("version %q and %d shards, error %v; want %q and %d", stats.Version, len(stats.Shards), err, version(), host.Processors)
 	}
 }
 

@@ -3,15 +3,20 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"reflect"
+	"runtime/debug"
+	"sync"
 
 	"github.com/dustin/go-humanize"
 
+	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway"
+	"fleetcast/gateway/rules"
 )
 
 // shards is how many loops serve clients.
-func (o *options) shards() int { return cmp.Or(int(o.Shards), processors) }
+func (o *options) shards() int { return cmp.Or(int(o.Shards), host.Processors) }
 
 // loops is how many loops there are in all.
 func (o *options) loops() int {
@@ -50,6 +55,12 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	config.Compress = o.compressed()
 	config.Channels = o.channelRules()
 	return config
+}
+
+// grants say to which channels clients may publish.
+func (o *options) grants() []rules.Grant {
+	config := o.gatewayConfig(manyConnections)
+	return config.Grants()
 }
 
 // fill gives each option's value to the field of the gateway's configuration
@@ -135,3 +146,20 @@ func (o *options) shareConnections(config *gateway.Config, connections int) erro
 	return fmt.Errorf("%s is %d, which with %d publishers (max-publishers) is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
 		o.named("max-clients"), clients, config.MaxPublishers, allowed)
 }
+
+// backlogShare is the part of the memory that backlogs may hold, if nothing else
+// is said. Go's heap may be twice what is alive.
+const backlogShare = 4
+
+// inputShare is that for the unfinished input of clients, and of publishers.
+const inputShare = 16
+
+// backlogMemory is what backlogs may hold by default, in bytes; 0 if the memory
+// is not known.
+var backlogMemory = sync.OnceValue(func() int64 {
+	memory := host.Host{Root: "/"}.Memory()
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 { // GOMEMLIMIT
+		memory = min(memory, uint64(limit))
+	}
+	return int64(memory / backlogShare)
+})

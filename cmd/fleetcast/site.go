@@ -30,8 +30,7 @@ func (s *site) show(of *server) {
 	if of.ports.admin.on() {
 		pages.Admin = of.ports.admin.shown()
 	}
-	config := of.options.gatewayConfig(manyConnections)
-	for _, grant := range config.Grants() {
+	for _, grant := range of.options.grants() {
 		pages.ClientPublish = append(pages.ClientPublish, web.Grant(grant))
 	}
 	handler := pages.Handler()

@@ -37,6 +37,13 @@ const (
 	closePatience = time.Second
 )
 
+// Validate is called by the parser.
+func (c *subscribeCommand) Validate() error {
+	var bad outOfRange
+	bad.timeout("--timeout", c.Timeout)
+	return errors.Join(bad...)
+}
+
 // Run prints events and reconnects for ever; it returns when ctx ends or a
 // subscription is refused for good. Events are printed on the standard output,
 // what happens to the connection on the standard error.

@@ -9,6 +9,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// parsing is how a parser with options, and with the flags of other commands, takes and
+// shows them.
+func parsing() []kong.Option {
+	return []kong.Option{
+		kong.ValueFormatter(helpFor),
+		kong.KindMapper(reflect.String, kong.MapperFunc(takeText)),
+		kong.ExplicitGroups(groups),
+	}
+}
+
 // takeText is how arguments, flags and variables that are texts are taken. The
 // parser's own way puts U+FFFD where a text is no UTF-8, which makes another
 // channel of one.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"fleetcast/gateway"
 )
@@ -114,60 +113,4 @@ func (o *options) optionOf(field string) string {
 		}
 	}
 	return field
-}
-
-// Validate is called by the parser.
-func (c *publishCommand) Validate() error {
-	var bad outOfRange
-	bad.timeout("--timeout", c.Timeout)
-	if c.Channel == "" {
-		bad.add("the channel is empty")
-	}
-	if c.Key != nil && *c.Key == "" {
-		bad.add("--key is empty; leave it out to publish without a key")
-	}
-	if c.To == "" {
-		bad.add("--to is empty; write for example localhost:8082")
-	}
-	return errors.Join(bad...)
-}
-
-// Validate is called by the parser.
-func (c *subscribeCommand) Validate() error {
-	var bad outOfRange
-	bad.timeout("--timeout", c.Timeout)
-	return errors.Join(bad...)
-}
-
-// Validate is called by the parser.
-func (c *echoCommand) Validate() error {
-	var bad outOfRange
-	bad.number("--loops", c.Loops, 1)
-	bad.number("--max-message", int(c.MaxMessage), 1)
-	bad.timeout("--message-timeout", time.Duration(c.MessageTimeout))
-	if c.InputMemory < c.MaxMessage {
-		bad.add("--input-memory is %v, must be at least --max-message, which is %v", c.InputMemory, c.MaxMessage)
-	}
-	return errors.Join(bad...)
-}
-
-// outOfRange gathers what is wrong with the values of flags.
-type outOfRange []error
-
-func (o *outOfRange) add(format string, args ...any) {
-	*o = append(*o, fmt.Errorf(format, args...))
-}
-
-func (o *outOfRange) number(flag string, value, least int) {
-	if value < least {
-		o.add("%s is %d, must be at least %d", flag, value, least)
-	}
-}
-
-// timeout is for times to wait. Shorter ones than a millisecond are slips.
-func (o *outOfRange) timeout(flag string, value time.Duration) {
-	const least, most = time.Millisecond, 24 * time.Hour
-	if value < least || value > most {
-		o.add("%s is %v, must be from %v to %v", flag, period(value), period(least), period(most))
-	}
 }

@@ -1,11 +1,9 @@
-package main
+package host
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"fleetcast/cmd/internal/host"
 )
 
 func TestMemory(t *testing.T) {
@@ -50,7 +48,7 @@ func TestMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := (host.Host{Root: root}).Memory(); got != tt.want {
+			if got := (Host{Root: root}).Memory(); got != tt.want {
 				t.Errorf("%d bytes, want %d", got, tt.want)
 			}
 		})

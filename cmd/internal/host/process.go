@@ -1,17 +1,15 @@
-package main
+package host
 
 import (
 	"fmt"
 	"runtime"
 
 	"golang.org/x/sys/unix"
-
-	"fleetcast/cmd/internal/host"
 )
 
-// raiseDescriptorLimit raises the soft limit to the hard one and returns how
+// RaiseDescriptorLimit raises the soft limit to the hard one and returns how
 // many connections that leaves room for.
-func raiseDescriptorLimit(loops int) (connections int, err error) {
+func RaiseDescriptorLimit(loops int) (connections int, err error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, fmt.Errorf("read the descriptor limit: %w", err)
@@ -23,22 +21,22 @@ func raiseDescriptorLimit(loops int) (connections int, err error) {
 		}
 	}
 	const mostUseful = 1 << 30 // "unlimited" must not overflow
-	connections = int(min(limit.Cur, mostUseful)) - host.ReservedDescriptors(loops)
+	connections = int(min(limit.Cur, mostUseful)) - ReservedDescriptors(loops)
 	if connections < 16 {
 		return 0, fmt.Errorf("the descriptor limit of %d leaves no room for connections; raise it (ulimit -n, or LimitNOFILE= in a systemd unit)", limit.Cur)
 	}
 	return connections, nil
 }
 
-// processors is how many the process may use, before giveLoopsProcessors changes
+// Processors is how many the process may use, before GiveLoopsProcessors changes
 // what the runtime says.
-var processors = runtime.GOMAXPROCS(0)
+var Processors = runtime.GOMAXPROCS(0)
 
-// giveLoopsProcessors makes sure that the scheduler has a slot for every loop
+// GiveLoopsProcessors makes sure that the scheduler has a slot for every loop
 // and one more. A busy loop never enters the scheduler: without a free slot, a
 // loop that is parked would be noticed only by the runtime's monitor thread, up
 // to 10 ms late. It does not make the process use more processors than it may.
-func giveLoopsProcessors(loops int) {
+func GiveLoopsProcessors(loops int) {
 	if need := loops + 1; runtime.GOMAXPROCS(0) < need {
 		runtime.GOMAXPROCS(need)
 	}

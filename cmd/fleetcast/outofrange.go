@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// outOfRange gathers what is wrong with the values of flags.
+type outOfRange []error
+
+func (o *outOfRange) add(format string, args ...any) {
+	*o = append(*o, fmt.Errorf(format, args...))
+}
+
+func (o *outOfRange) number(flag string, value, least int) {
+	if value < least {
+		o.add("%s is %d, must be at least %d", flag, value, least)
+	}
+}
+
+// timeout is for times to wait. Shorter ones than a millisecond are slips.
+func (o *outOfRange) timeout(flag string, value time.Duration) {
+	const least, most = time.Millisecond, 24 * time.Hour
+	if value < least || value > most {
+		o.add("%s is %v, must be from %v to %v", flag, period(value), period(least), period(most))
+	}
+}
