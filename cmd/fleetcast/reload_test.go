@@ -10,6 +10,21 @@ import (
 	"testing"
 )
 
+// configFileHere writes fleetcast.yaml into a directory of its own, which
+// becomes the working directory.
+func configFileHere(t *testing.T, text string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	writeConfig(t, "fleetcast.yaml", text)
+}
+
+func writeConfig(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // startConfigured runs serve in a process with the file of that text.
 func startConfigured(t *testing.T, text string, args ...string) *process {
 	t.Helper()

@@ -10,33 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// configFileHere writes fleetcast.yaml into a directory of its own, which
-// becomes the working directory.
-func configFileHere(t *testing.T, text string) {
-	t.Helper()
-	t.Chdir(t.TempDir())
-	writeConfig(t, "fleetcast.yaml", text)
-}
-
-func writeConfig(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// find returns an option of o.
-func find(t *testing.T, o *options, name string) setting {
-	t.Helper()
-	for _, s := range o.settings {
-		if s.name() == name {
-			return s
-		}
-	}
-	t.Fatalf("there is no option %s", name)
-	return setting{}
-}
-
 func TestPrecedence(t *testing.T) {
 	for _, test := range []struct {
 		option, byFlag, byVariable, inFile string // as they are given
@@ -59,7 +32,7 @@ func TestPrecedence(t *testing.T) {
 		{"client-publish", "d,e", "c.* *.c", "\n- b.*\n- \"*\"", [4]string{"none", "b.* *", "c.* *.c", "d,e"}},
 	} {
 		t.Run(test.option, func(t *testing.T) {
-			configFileHere(t, test.option+": "+test.inFile+"\n")
+			fileHere(t, test.option+": "+test.inFile+"\n")
 			var args []string
 			for i, step := range []struct {
 				source string
@@ -71,7 +44,7 @@ func TestPrecedence(t *testing.T) {
 				{"--" + test.option, func() { args = append(args, "--"+test.option+"="+test.byFlag) }},
 			} {
 				step.add()
-				o, err := readOptions(args)
+				o, err := parseOptions(args...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -88,7 +61,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestRepeatedFlag(t *testing.T) {
-	o, err := readOptions(arguments{"--client-publish=a", "--client-publish", "b c"})
+	o, err := parseOptions("--client-publish=a", "--client-publish", "b c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +72,9 @@ func TestRepeatedFlag(t *testing.T) {
 
 // The flag says which file is read, if the environment names another.
 func TestConfigFlagBeforeVariable(t *testing.T) {
-	configFileHere(t, "shards: 2\n")
+	fileHere(t, "shards: 2\n")
 	t.Setenv("FLEETCAST_CONFIG", "missing.yaml")
-	o, err := readOptions(arguments{"--config=fleetcast.yaml"})
+	o, err := parseOptions("--config=fleetcast.yaml")
 	if err != nil || o.Shards != 2 || o.Config != "fleetcast.yaml" {
 		t.Errorf("options %+v, error %v", o, err)
 	}
@@ -110,9 +83,9 @@ func TestConfigFlagBeforeVariable(t *testing.T) {
 // A file that is being written, or that a shell has just truncated, must not
 // stand for all defaults.
 func TestEmptyConfigFile(t *testing.T) {
-	configFileHere(t, " \n")
+	fileHere(t, " \n")
 	const want = "fleetcast.yaml: is empty; write a comment into it (# ...) if it is to set nothing"
-	if _, err := readOptions(arguments{"--config=fleetcast.yaml"}); err == nil || err.Error() != want {
+	if _, err := parseOptions("--config=fleetcast.yaml"); err == nil || err.Error() != want {
 		t.Errorf("error %v", err)
 	}
 }
@@ -141,8 +114,8 @@ func TestConfigFilesThatAreTaken(t *testing.T) {
 		"many rules":       "channels:\n" + strings.Repeat("- match: a.b.c\n  slow: conflate\n  compress: on\n  final: true\n", 1200),
 	} {
 		t.Run(name, func(t *testing.T) {
-			configFileHere(t, text)
-			o, err := readOptions(arguments{"--config=fleetcast.yaml"})
+			fileHere(t, text)
+			o, err := parseOptions("--config=fleetcast.yaml")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,8 +226,8 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 	} {
 		name := text[:min(len(text), 30)]
 		t.Run(name, func(t *testing.T) {
-			configFileHere(t, text+"\n")
-			_, err := readOptions(arguments{"--config=fleetcast.yaml"})
+			fileHere(t, text+"\n")
+			_, err := parseOptions("--config=fleetcast.yaml")
 			if err == nil {
 				t.Fatal("it is taken")
 			}
@@ -271,8 +244,8 @@ func TestManyErrorsAreCounted(t *testing.T) {
 	for i := range 30 {
 		text.WriteString("unknown" + strings.Repeat("x", i) + ": 1\n")
 	}
-	configFileHere(t, text.String())
-	_, err := readOptions(arguments{"--config=fleetcast.yaml"})
+	fileHere(t, text.String())
+	_, err := parseOptions("--config=fleetcast.yaml")
 	if err == nil {
 		t.Fatal("it is taken")
 	}
@@ -290,8 +263,8 @@ func TestConfigFilesThatCannotBeRead(t *testing.T) {
 	if err := os.Mkdir("directory", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeConfig(t, "long", "#"+strings.Repeat("x", maxConfigFile))
-	writeConfig(t, "longest", "#"+strings.Repeat("x", maxConfigFile-1))
+	writeFile(t, "long", "#"+strings.Repeat("x", maxConfigFile))
+	writeFile(t, "longest", "#"+strings.Repeat("x", maxConfigFile-1))
 	for path, want := range map[string]string{
 		"pipe":      "pipe: is not a regular file",
 		"directory": "directory: is a directory, not a YAML file",
@@ -301,7 +274,7 @@ func TestConfigFilesThatCannotBeRead(t *testing.T) {
 		"long/file": "read the configuration file: stat long/file: not a directory",
 	} {
 		got := ""
-		if _, err := readOptions(arguments{"--config=" + path}); err != nil {
+		if _, err := parseOptions("--config=" + path); err != nil {
 			got = err.Error()
 		}
 		if got != want {
@@ -314,7 +287,7 @@ func FuzzConfigFile(f *testing.F) {
 	for _, text := range []string{"max-clients: 5", "a: [b, {c: d}]", "client-publish:\n- a\n- *b", "channels:\n- match: a.*\n  slow: conflate\n- {match: b, final: true}", "? - a\n: |\n  b", "%YAML 1.2\n---\n# x\n", "\"\\x\": 'y"} {
 		f.Add([]byte(text))
 	}
-	all := serveFlags(f)
+	all := flagsOf(f)
 	flags := all[:0]
 	for _, flag := range all {
 		if flag.Target.Type() != reflect.TypeFor[endpoint]() { // which would look up names
@@ -352,8 +325,8 @@ func TestDocumentedFile(t *testing.T) {
 		t.Fatal("the page has no example")
 	}
 	example, _, _ = strings.Cut(example, "\n\n")
-	configFileHere(t, strings.ReplaceAll("\n"+example, "\n    ", "\n"))
-	if _, err := readOptions(arguments{"--config=fleetcast.yaml"}); err != nil {
+	fileHere(t, strings.ReplaceAll("\n"+example, "\n    ", "\n"))
+	if _, err := parseOptions("--config=fleetcast.yaml"); err != nil {
 		t.Error(err)
 	}
 }

@@ -35,18 +35,18 @@ func TestProxyHeaderText(t *testing.T) {
 // What does not go together is refused in the options' own names.
 func TestConnectionOptionsOutOfRange(t *testing.T) {
 	for _, test := range []struct {
-		args arguments
+		args []string
 		want string
 	}{
-		{arguments{"--proxy-header=forwarded"}, "--proxy-header is forwarded, and no proxy is trusted to send it"},
-		{arguments{"--send-buffer=100"}, "--send-buffer is 100, must be 0, or from 4KiB to 1GiB"},
-		{arguments{"--connects=1/h burst 1000000000"}, "--connects has a burst that takes longer than a lifetime to be allowed again"},
+		{[]string{"--proxy-header=forwarded"}, "--proxy-header is forwarded, and no proxy is trusted to send it"},
+		{[]string{"--send-buffer=100"}, "--send-buffer is 100, must be 0, or from 4KiB to 1GiB"},
+		{[]string{"--connects=1/h burst 1000000000"}, "--connects has a burst that takes longer than a lifetime to be allowed again"},
 	} {
-		if _, err := readOptions(test.args); err == nil || err.Error() != test.want {
+		if _, err := parseOptions(test.args...); err == nil || err.Error() != test.want {
 			t.Errorf("%q: error %v, want %s", test.args, err, test.want)
 		}
 	}
-	o, err := readOptions(arguments{"--connects=100/s", "--trusted-proxies=10.0.0.0/8 192.0.2.1", "--proxy-header=forwarded"})
+	o, err := parseOptions("--connects=100/s", "--trusted-proxies=10.0.0.0/8 192.0.2.1", "--proxy-header=forwarded")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// unusual has another value than the default for every option but --config.
+var unusual = []string{
+	"--listen=:0", "--publish=[::1]:9", "--admin=off", "--console=off",
+	"--max-head=16KiB", "--allow-host=* *.a.test 192.0.2.1 b", "--allow-origin=* http://[::1]:3000", "--client-publish=* a.* null 1 é #a -x a:b a\"b\\",
+	"--shards=3", "--ingest-loops=2", "--max-clients=7", "--max-publishers=8", "--max-channels=9", "--client-channels=10",
+	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--slow-after=20s", "--credits=1GiB",
+	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
+	"--pong-timeout=1.5s", "--message-timeout=7s", "--input-memory=9MiB", "--shutdown-delay=3s", "--drain-window=2s", "--retry-window=0s", "--drain-timeout=1h1m", "--log-level=warn", "--log-format=json", "--log-connections=5",
+	"--trusted-proxies=10.0.0.0/8 192.0.2.7 2001:db8::/32", "--proxy-header=proxy-protocol", "--address-clients=12", "--address-connects=6/m burst 3",
+	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
+	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
+	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
+	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
+	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null",
+}
+
+// What is printed can be given to --config and leads to the same options.
+func TestPrintedConfigurationIsTheSame(t *testing.T) {
+	for name, args := range map[string][]string{"defaults": nil, "unusual": unusual} {
+		t.Run(name, func(t *testing.T) {
+			want, err := parseOptions(args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var printed bytes.Buffer
+			if err := want.print(&printed); err != nil {
+				t.Fatal(err)
+			}
+			if err := yaml.Unmarshal(printed.Bytes(), &map[string]any{}); err != nil {
+				t.Errorf("not YAML: %v", err)
+			}
+			fileHere(t, printed.String())
+			got, err := parseOptions("--config=fleetcast.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, s := range want.settings {
+				if s.text() == fallback(s.flag) == (name == "unusual") && s.flag.Tag.Get("derived") == "" {
+					t.Errorf("%s is %s", s.name(), s.text())
+				}
+				if !slices.Equal(got.settings[i].texts(), s.texts()) {
+					t.Errorf("%s is %q after the round trip, was %q", s.name(), got.settings[i].texts(), s.texts())
+				}
+				if got.settings[i].source.file == "" {
+					t.Errorf("%s is not printed", s.name())
+				}
+			}
+		})
+	}
+}
