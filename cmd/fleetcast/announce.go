@@ -42,14 +42,14 @@ func (s *server) status() string { return "clients connect to " + s.clientURL() 
 // announce says that the gateway runs: in a few lines what a newcomer needs, or
 // one log message for those who read logs by machine.
 func (s *server) announce(w *logWriter, clients int) {
-	if s.options.LogFormat.json {
+	if s.options.LogFormat.JSON {
 		s.logger.Info("running", "version", version(), "config", s.options.Config, "clients", s.clientURL(), "max_clients", clients,
 			"listen", s.ports.clients.opened(), "publish", s.ports.publish.opened(), "admin", s.ports.admin.opened())
 		return
 	}
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "fleetcast %s is running\n", version())
-	if s.options.Console.on {
+	if s.options.Console.On {
 		fmt.Fprintf(&text, "  open in a browser    http://%s/\n", s.ports.clients.shown())
 	}
 	fmt.Fprintf(&text, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fleetcast/cmd/internal/host"
+	"fleetcast/cmd/internal/options"
 )
 
 // configCommand shows or checks the options of serve.
 type configCommand struct {
-	options
+	options.Options
 	Check bool `help:"Print nothing but errors; the exit status is 0 if there are none, else 2."`
 
 	Show    showCommand    `cmd:"" default:"1" help:"Print the effective configuration of serve as YAML, or check it; config alone does the same."`
@@ -23,15 +24,15 @@ func (*configCommand) Help() string {
 
 // Run prints the options, or checks them further than the parser has.
 func (showCommand) Run(c *configCommand, std streams) error {
-	c.warn(newLogger(std.err, c.LogFormat, nil))
+	c.Warn(newLogger(std.err, c.LogFormat, nil))
 	if !c.Check {
-		return c.print(std.out)
+		return c.Print(std.out)
 	}
-	connections, err := host.RaiseDescriptorLimit(c.loops())
+	connections, err := host.RaiseDescriptorLimit(c.Loops())
 	if err != nil {
 		return usageError{err}
 	}
-	if _, err := c.config(connections); err != nil {
+	if _, err := c.GatewayConfig(connections); err != nil {
 		return usageError{err}
 	}
 	return nil

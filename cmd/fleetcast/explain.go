@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"fleetcast/cmd/internal/options"
 	"fleetcast/codec/command"
 )
 
@@ -23,8 +24,8 @@ func (c *explainCommand) Run(of *configCommand, std streams) error {
 		return usageError{fmt.Errorf("--check is not for explain; use fleetcast config --check")}
 	}
 	if err := command.CheckChannelWithin([]byte(c.Channel), int(of.MaxChannelName)); err != nil {
-		return usageError{fmt.Errorf("channel %s: %w", shown([]byte(c.Channel)), err)}
+		return usageError{fmt.Errorf("channel %s: %w", options.Shown([]byte(c.Channel)), err)}
 	}
-	of.warn(newLogger(std.err, of.LogFormat, nil))
-	return of.explain(std.out, c.Channel)
+	of.Warn(newLogger(std.err, of.LogFormat, nil))
+	return of.ExplainChannel(std.out, c.Channel)
 }

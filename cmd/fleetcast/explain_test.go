@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -130,7 +129,7 @@ func TestRuleGivesBacklogEffect(t *testing.T) {
 
 // The documented rules are taken, and explained as the page says.
 func TestDocumentedRules(t *testing.T) {
-	page, err := os.ReadFile(filepath.FromSlash(configurationDocs))
+	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}

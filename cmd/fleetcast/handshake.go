@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"fleetcast/cmd/internal/options"
 	"fleetcast/cmd/internal/stdio"
 )
 
@@ -23,7 +24,7 @@ func (g *gatewayURL) UnmarshalText(text []byte) error {
 	u, err := url.ParseRequestURI(string(text))
 	switch {
 	case bytes.ContainsRune(text, utf8.RuneError): // the parser puts it where a flag is no UTF-8
-		return errNotText
+		return options.ErrNotText
 	case err != nil || u.Scheme != "ws" && u.Scheme != "wss":
 		return fmt.Errorf("%q is not a WebSocket URL; write for example ws://localhost:8080/ws", text)
 	case u.Hostname() == "":

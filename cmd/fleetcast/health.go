@@ -10,13 +10,15 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"fleetcast/cmd/internal/options"
 )
 
 // healthCommand asks a gateway on this machine whether it is well.
 type healthCommand struct {
-	Admin   endpoint      `default:"${admin}" placeholder:"HOST:PORT" help:"The gateway's admin port (${default}), written as for serve; 0.0.0.0, :: and an empty host are asked on loopback."`
-	Ready   bool          `help:"Ask whether it takes clients (/readyz), not only whether it runs (/healthz)."`
-	Timeout time.Duration `default:"3s" placeholder:"TIME" help:"Longest wait for the answer (${default})."`
+	Admin   options.Endpoint `default:"${admin}" placeholder:"HOST:PORT" help:"The gateway's admin port (${default}), written as for serve; 0.0.0.0, :: and an empty host are asked on loopback."`
+	Ready   bool             `help:"Ask whether it takes clients (/readyz), not only whether it runs (/healthz)."`
+	Timeout time.Duration    `default:"3s" placeholder:"TIME" help:"Longest wait for the answer (${default})."`
 }
 
 // maxHealthAnswer bounds in bytes how much of an answer is read.
@@ -26,12 +28,12 @@ const maxHealthAnswer = 512
 func (c *healthCommand) Validate() error {
 	var bad outOfRange
 	bad.timeout("--timeout", c.Timeout)
-	if c.Admin.off {
+	if c.Admin.Off {
 		bad.add("--admin (or FLEETCAST_ADMIN) is off: without its admin port a gateway cannot be asked")
 	}
-	for _, addr := range c.Admin.addrs {
+	for _, addr := range c.Admin.Addrs {
 		if addr.Port() == 0 {
-			bad.add("--admin is %s, must name the port", c.Admin.text)
+			bad.add("--admin is %s, must name the port", c.Admin.Text)
 			break
 		}
 	}
@@ -46,13 +48,13 @@ func (c *healthCommand) Run(ctx context.Context, std streams) error {
 	if c.Ready {
 		path = "/readyz"
 	}
-	url := "http://" + c.Admin.shown(c.Admin.addrs) + path
+	url := "http://" + c.Admin.Shown(c.Admin.Addrs) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
 	// The gateway may have been given another name, but always answers to addresses.
-	request.Host = reachable(c.Admin.addrs)[0].String()
+	request.Host = reachable(c.Admin.Addrs)[0].String()
 	transport := &http.Transport{DialContext: c.dial, DisableKeepAlives: true} // no proxy
 	response, err := transport.RoundTrip(request)
 	if err != nil {
@@ -76,7 +78,7 @@ func (c *healthCommand) Run(ctx context.Context, std streams) error {
 func (c *healthCommand) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	var dialer net.Dialer
 	err := errors.New("it names no address")
-	for _, addr := range reachable(c.Admin.addrs) {
+	for _, addr := range reachable(c.Admin.Addrs) {
 		var conn net.Conn
 		if conn, err = dialer.DialContext(ctx, network, addr.String()); err == nil {
 			return conn, nil

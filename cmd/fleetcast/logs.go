@@ -3,13 +3,15 @@ package main
 import (
 	"io"
 	"log/slog"
+
+	"fleetcast/cmd/internal/options"
 )
 
 // newLogger writes to w. level can change later. Both formats write the same
 // text for a value.
-func newLogger(w io.Writer, format logFormat, level slog.Leveler) *slog.Logger {
+func newLogger(w io.Writer, format options.LogFormat, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: textDurations}
-	if format.json {
+	if format.JSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
@@ -22,7 +24,7 @@ const (
 
 // newLog is a log on the standard error that neither holds the process up nor
 // ends it.
-func newLog(stderr io.Writer, format logFormat, level slog.Leveler) (*slog.Logger, *logWriter) {
+func newLog(stderr io.Writer, format options.LogFormat, level slog.Leveler) (*slog.Logger, *logWriter) {
 	w := newLogWriter(stderr, standardError, func(to io.Writer) *slog.Logger { return newLogger(to, format, level) })
 	return newLogger(w, format, level), w
 }

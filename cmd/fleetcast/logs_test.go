@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleetcast/cmd/internal/options"
 )
 
 // records decodes a log in JSON.
@@ -62,7 +64,7 @@ func TestJSONLog(t *testing.T) {
 		t.Errorf("record %v", running)
 	}
 	loopback := 1
-	if hasIPv6() {
+	if options.HasIPv6() {
 		loopback = 2
 	}
 	for _, port := range []string{"listen", "publish"} {
@@ -99,7 +101,7 @@ func TestDurationsInLogs(t *testing.T) {
 	for _, d := range []time.Duration{0, time.Nanosecond, 1500 * time.Millisecond, 90 * time.Second, -time.Hour} {
 		var text, inJSON bytes.Buffer
 		for format, out := range map[bool]*bytes.Buffer{false: &text, true: &inJSON} {
-			newLogger(out, logFormat{json: format}, level).With("with", d).Info("x", "plain", d, slog.Group("in", "group", d))
+			newLogger(out, options.LogFormat{JSON: format}, level).With("with", d).Info("x", "plain", d, slog.Group("in", "group", d))
 		}
 		if got := strings.Count(text.String(), "="+d.String()); got != 3 {
 			t.Errorf("text %q has %v %d times", text.String(), d, got)

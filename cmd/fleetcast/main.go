@@ -32,8 +32,13 @@ import (
 
 	"fleetcast/cmd/internal/build"
 	"fleetcast/cmd/internal/host"
+	"fleetcast/cmd/internal/options"
 	"fleetcast/cmd/internal/stdio"
 )
+
+// The test compares what it writes.
+//
+//go:generate go test . -run TestPictures -update
 
 // commands is the command line. A command that serves goes on when its output is
 // lost.
@@ -85,9 +90,9 @@ func newParser(cli *commands, more ...kong.Option) *kong.Kong {
 		kong.Vars{
 			"shards": fmt.Sprint(host.Processors),
 			// health asks where serve listens; an empty variable counts as unset.
-			"admin": cmp.Or(os.Getenv(variableOf("admin")), "localhost:8081"),
+			"admin": cmp.Or(os.Getenv(options.VariableOf("admin")), "localhost:8081"),
 		},
-	}, parsing(), more)...)
+	}, options.Parsing(), more)...)
 	if err != nil {
 		panic(err) // the structures above are wrong
 	}
@@ -178,7 +183,7 @@ func suggestion(parser *kong.Kong, err error) string {
 	for _, command := range parser.Model.Children {
 		names = append(names, command.Name)
 	}
-	if near := nearest(strings.ToLower(given), names); near != "" {
+	if near := options.Nearest(strings.ToLower(given), names); near != "" {
 		return fmt.Sprintf(", did you mean %q?", near)
 	}
 	return ""

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"fleetcast/cmd/internal/options"
 )
 
 // outOfRange gathers what is wrong with the values of flags.
@@ -22,6 +24,6 @@ func (o *outOfRange) number(flag string, value, least int) {
 func (o *outOfRange) timeout(flag string, value time.Duration) {
 	const least, most = time.Millisecond, 24 * time.Hour
 	if value < least || value > most {
-		o.add("%s is %v, must be from %v to %v", flag, period(value), period(least), period(most))
+		o.add("%s is %v, must be from %v to %v", flag, options.Period(value), options.Period(least), options.Period(most))
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"image/png"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"fleetcast/gateway/publisher"
 	"fleetcast/gateway/web/browsertest"
 )
+
+var update = flag.Bool("update", false, "write docs/pictures instead of checking them")
 
 // pictures is where the pictures that the README shows are kept.
 const pictures = "../../docs/pictures"

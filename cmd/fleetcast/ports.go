@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"fleetcast/cmd/internal/options"
 	"fleetcast/gateway"
 )
 
@@ -19,13 +20,13 @@ type ports struct {
 
 // port is one of them.
 type port struct {
-	option endpoint
+	option options.Endpoint
 	files  []*os.File       // of systemd; then the option's addresses do not count
 	bound  []netip.AddrPort // once it is open
 }
 
 // openPorts finds out where to listen.
-func openPorts(o *options) (ports, error) {
+func openPorts(o *options.Options) (ports, error) {
 	p := ports{clients: port{option: o.Listen}, publish: port{option: o.Publish}, admin: port{option: o.Admin}}
 	sockets, err := activatedSockets()
 	if err != nil {
@@ -38,10 +39,10 @@ func openPorts(o *options) (ports, error) {
 		if passed.port.files = sockets[passed.name]; len(passed.port.files) == 0 {
 			continue
 		}
-		if passed.port.option.off {
+		if passed.port.option.Off {
 			return ports{}, fmt.Errorf("systemd passed a socket with the name %q, but that port is off in the configuration: stop its .socket unit, or turn the port on", passed.name)
 		}
-		passed.port.option.addrs = nil
+		passed.port.option.Addrs = nil
 	}
 	return p, nil
 }
@@ -57,11 +58,11 @@ func (p *ports) close() {
 
 // configure has the gateway listen there.
 func (p *ports) configure(config *gateway.Config) {
-	config.Listen, config.ListenFiles = p.clients.option.addrs, p.clients.files
-	config.Publish, config.PublishFiles = p.publish.option.addrs, p.publish.files
+	config.Listen, config.ListenFiles = p.clients.option.Addrs, p.clients.files
+	config.Publish, config.PublishFiles = p.publish.option.Addrs, p.publish.files
 }
 
-func (p *port) on() bool { return !p.option.off }
+func (p *port) on() bool { return !p.option.Off }
 
 // listen opens the port for net/http. Addresses with port 0 get the same one.
 func (p *port) listen() (listeners []net.Listener, err error) {
@@ -80,7 +81,7 @@ func (p *port) listen() (listeners []net.Listener, err error) {
 		}
 		listeners = append(listeners, l)
 	}
-	for _, addr := range p.option.addrs {
+	for _, addr := range p.option.Addrs {
 		if addr.Port() == 0 && len(listeners) > 0 {
 			addr = netip.AddrPortFrom(addr.Addr(), listeners[0].Addr().(*net.TCPAddr).AddrPort().Port())
 		}
@@ -96,10 +97,10 @@ func (p *port) listen() (listeners []net.Listener, err error) {
 // shown is how a person on this machine reaches the port, or "off".
 func (p *port) shown() string {
 	if len(p.files) > 0 {
-		passed := endpoint{text: p.bound[0].String()}
-		return passed.shown(p.bound)
+		passed := options.Endpoint{Text: p.bound[0].String()}
+		return passed.Shown(p.bound)
 	}
-	return p.option.shown(p.bound)
+	return p.option.Shown(p.bound)
 }
 
 // opened lists the addresses at which the port listens, separated by commas, or is
@@ -118,6 +119,6 @@ func (p *port) opened() string {
 
 // public tells whether others than this machine can connect.
 func (p *port) public() bool {
-	passed := endpoint{addrs: p.bound}
-	return passed.public()
+	passed := options.Endpoint{Addrs: p.bound}
+	return passed.Public()
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"fleetcast/cmd/internal/options"
 )
 
 // reloader reads the configuration again while the gateway runs.
@@ -26,13 +28,13 @@ func (r *reloader) reload() {
 		return
 	}
 	// A restart with these options must be possible, too.
-	if _, err := next.config(r.connections); err != nil {
+	if _, err := next.GatewayConfig(r.connections); err != nil {
 		r.refuse(err)
 		return
 	}
-	changed, waiting := r.server.options.differences(next)
-	next.keepRestarting(r.server.options)
-	config, err := next.config(r.connections)
+	changed, waiting := r.server.options.Differences(next)
+	next.KeepRestarting(r.server.options)
+	config, err := next.GatewayConfig(r.connections)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -52,13 +54,13 @@ func (r *reloader) reload() {
 }
 
 // readOptions parses the command line afresh, with what it leads to.
-func readOptions(args arguments) (*options, error) {
+func readOptions(args arguments) (*options.Options, error) {
 	var cli commands
 	parser := newParser(&cli, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))
 	if _, err := parser.Parse(args); err != nil {
 		return nil, err
 	}
-	return &cli.Serve.options, nil
+	return &cli.Serve.Options, nil
 }
 
 func (r *reloader) refuse(err error) {

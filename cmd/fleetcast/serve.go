@@ -10,25 +10,26 @@ import (
 	"golang.org/x/term"
 
 	"fleetcast/cmd/internal/host"
+	"fleetcast/cmd/internal/options"
 	"fleetcast/gateway"
 	"fleetcast/gateway/webport"
 )
 
 // serveCommand runs the gateway.
 type serveCommand struct {
-	options
+	options.Options
 }
 
 // Help says where options come from, below the command's help.
 func (*serveCommand) Help() string {
-	return "Each option can be set by a flag, by an environment variable (--max-clients is " + variableOf("max-clients") +
+	return "Each option can be set by a flag, by an environment variable (--max-clients is " + options.VariableOf("max-clients") +
 		"), or in a YAML file (max-clients: 1000) that --config names; they count in this order. " +
 		"SIGHUP reads the file again. fleetcast config shows what is in effect, and why."
 }
 
 // server is the gateway with what is around it in this process.
 type server struct {
-	options *options // in effect
+	options *options.Options // in effect
 	ports   ports
 	gateway *gateway.Gateway
 	site    *site
@@ -44,7 +45,7 @@ type server struct {
 // Run serves until ctx ends, then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, received signals) error {
 	err := c.serve(ctx, std, args, received)
-	if err != nil && c.LogFormat.json {
+	if err != nil && c.LogFormat.JSON {
 		newLogger(std.err, c.LogFormat, slog.LevelInfo).Error("cannot serve", "error", err)
 		return errSilentFailure
 	}
@@ -56,22 +57,22 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 	level.Set(slog.Level(c.LogLevel))
 	logger, log := newLog(std.err, c.LogFormat, level)
 	defer log.flush()
-	c.warn(logger)
-	ports, err := openPorts(&c.options)
+	c.Warn(logger)
+	ports, err := openPorts(&c.Options)
 	if err != nil {
 		return err
 	}
 	defer ports.close()
-	connections, err := host.RaiseDescriptorLimit(c.loops())
+	connections, err := host.RaiseDescriptorLimit(c.Loops())
 	if err != nil {
 		return err
 	}
-	host.GiveLoopsProcessors(c.loops())
-	config, err := c.config(connections)
+	host.GiveLoopsProcessors(c.Loops())
+	config, err := c.GatewayConfig(connections)
 	if err != nil {
 		return err
 	}
-	s := &server{options: &c.options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger, log: log,
+	s := &server{options: &c.Options, ports: ports, site: new(site), notify: newNotifier(logger), logger: logger, log: log,
 		terminal: c.Config == "" && isTerminal(std.in)}
 	ports.configure(&config)
 	config.HTTP = s.site

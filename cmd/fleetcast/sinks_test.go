@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
+	"fleetcast/cmd/internal/options"
 	"fleetcast/cmd/internal/stdio"
 )
 
@@ -197,7 +198,7 @@ func TestLogWriterTellsWhyLinesWereLost(t *testing.T) {
 	read, write := pipe(t)
 	broken := unread(t)
 	sink := &switchable{to: broken, wrote: make(chan struct{}, 1)}
-	_, log := newLog(sink, logFormat{}, nil)
+	_, log := newLog(sink, options.LogFormat{}, nil)
 	fmt.Fprintln(log, "lost")
 	<-sink.wrote
 	sink.now(write)

@@ -22,7 +22,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *site) show(of *server) {
 	pages := web.Site{
 		Path:    gateway.Path,
-		Console: of.options.Console.on,
+		Console: of.options.Console.On,
 	}
 	if of.ports.publish.on() {
 		pages.Publish = of.ports.publish.shown()
@@ -30,7 +30,7 @@ func (s *site) show(of *server) {
 	if of.ports.admin.on() {
 		pages.Admin = of.ports.admin.shown()
 	}
-	for _, grant := range of.options.grants() {
+	for _, grant := range of.options.Grants() {
 		pages.ClientPublish = append(pages.ClientPublish, web.Grant(grant))
 	}
 	handler := pages.Handler()

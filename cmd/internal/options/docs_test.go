@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"bytes"
@@ -51,7 +51,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want.Bytes()) {
-		t.Error("docs/configuration.md is not what the options say; write it with: go generate ./cmd/...")
+		t.Error("docs/configuration.md is not what the options say; write it with: go generate ./cmd/internal/options")
 	}
 }
 
@@ -104,7 +104,7 @@ func TestOptionsAreComplete(t *testing.T) {
 // --help says the same as the page.
 func TestHelpHasEveryOption(t *testing.T) {
 	var out strings.Builder
-	parser, err := kong.New(new(options), append(parsing(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Writers(&out, &out), kong.Exit(func(int) {}))...)
+	parser, err := kong.New(new(Options), append(Parsing(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Writers(&out, &out), kong.Exit(func(int) {}))...)
 	if err != nil {
 		t.Fatal(err)
 	}

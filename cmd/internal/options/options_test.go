@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"io"
@@ -10,9 +10,9 @@ import (
 
 // parseOptions reads options as serve does, from arguments, the environment and the
 // file.
-func parseOptions(args ...string) (*options, error) {
-	o := new(options)
-	parser, err := kong.New(o, append(parsing(), kong.Name("fleetcast"), kong.Writers(io.Discard, io.Discard))...)
+func parseOptions(args ...string) (*Options, error) {
+	o := new(Options)
+	parser, err := kong.New(o, append(Parsing(), kong.Name("fleetcast"), kong.Writers(io.Discard, io.Discard))...)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func parseOptions(args ...string) (*options, error) {
 // flagsOf are the options as the parser has them.
 func flagsOf(t testing.TB) (flags []*kong.Flag) {
 	t.Helper()
-	parser, err := kong.New(new(options), parsing()...)
+	parser, err := kong.New(new(Options), Parsing()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func flagsOf(t testing.TB) (flags []*kong.Flag) {
 	return flags
 }
 
-// configFileHere writes fleetcast.yaml into a directory of its own, which
+// fileHere writes fleetcast.yaml into a directory of its own, which
 // becomes the working directory.
 func fileHere(t *testing.T, text string) {
 	t.Helper()
@@ -54,7 +54,7 @@ func writeFile(t *testing.T, path, text string) {
 }
 
 // find returns an option of o.
-func find(t *testing.T, o *options, name string) setting {
+func find(t *testing.T, o *Options, name string) setting {
 	t.Helper()
 	for _, s := range o.settings {
 		if s.name() == name {

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"encoding"
@@ -9,8 +9,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// configFlag is the option that names the file.
-const configFlag = "config"
+// ConfigFlag is the option that names the file.
+const ConfigFlag = "config"
 
 // given is a value from the environment or the file, checked by itself.
 type given struct {
@@ -31,13 +31,13 @@ func checkText(f *kong.Flag, text string) error {
 // BeforeResolve is called by the parser when it knows the command line. It
 // gives the parser the values from the environment and the file, through a
 // resolver for both: variables that kong reads itself would yield to the file.
-func (o *options) BeforeResolve(ctx *kong.Context) error {
+func (o *Options) BeforeResolve(ctx *kong.Context) error {
 	var flags []*kong.Flag
 	path := ""
 	for _, f := range ctx.Flags() { // of a command and those above it
 		if isOption(f) {
 			flags = append(flags, f)
-		} else if f.Name == configFlag {
+		} else if f.Name == ConfigFlag {
 			path = configPath(ctx, f)
 		}
 	}
@@ -73,7 +73,7 @@ func configPath(ctx *kong.Context, f *kong.Flag) string {
 	if path, _ := ctx.FlagValue(f).(string); path != "" {
 		return path
 	}
-	return os.Getenv(variableOf(configFlag))
+	return os.Getenv(VariableOf(ConfigFlag))
 }
 
 // sourceOf is where the parser will take the option's value from.
@@ -89,7 +89,7 @@ func sourceOf(ctx *kong.Context, f *kong.Flag, values map[string]given) source {
 // resolver hands the values to the parser.
 func resolver(values map[string]given, path string) kong.Resolver {
 	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
-		if f.Name == configFlag && path != "" {
+		if f.Name == ConfigFlag && path != "" {
 			return path, nil
 		}
 		g, ok := values[f.Name]
@@ -109,7 +109,7 @@ func resolver(values map[string]given, path string) kong.Resolver {
 
 // AfterApply is called by the parser when every option has its value. It
 // checks what concerns more than the form of one.
-func (o *options) AfterApply() error {
+func (o *Options) AfterApply() error {
 	o.Channels = dropEmpty(o.Channels)
 	return o.check()
 }

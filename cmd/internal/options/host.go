@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -22,16 +22,16 @@ const maxHostName = 253
 func (h *hostPattern) UnmarshalText(text []byte) error {
 	s := strings.ToLower(strings.TrimSuffix(string(text), "."))
 	if name, port, err := net.SplitHostPort(s); err == nil && name != "" && !strings.Contains(s, "/") {
-		return fmt.Errorf("%s has a port, which does not count: write %s", shown(text), strings.TrimSuffix(strings.TrimSuffix(string(text), port), ":"))
+		return fmt.Errorf("%s has a port, which does not count: write %s", Shown(text), strings.TrimSuffix(strings.TrimSuffix(string(text), port), ":"))
 	}
 	switch {
 	case s == "*" || isIPAddress(s):
 	case strings.Contains(s, "://"):
-		return fmt.Errorf("%s is a URL: write the host name alone, for example gateway.example.com", shown(text))
+		return fmt.Errorf("%s is a URL: write the host name alone, for example gateway.example.com", Shown(text))
 	case strings.ContainsFunc(s, func(r rune) bool { return r > '~' }):
-		return fmt.Errorf("%s is not in ASCII: write the host as browsers send it, beginning with xn--", shown(text))
+		return fmt.Errorf("%s is not in ASCII: write the host as browsers send it, beginning with xn--", Shown(text))
 	case len(s) > maxHostName || !hostNames.MatchString(s):
-		return fmt.Errorf("%s is not a host name; write for example gateway.example.com, *.example.com or *", shown(text))
+		return fmt.Errorf("%s is not a host name; write for example gateway.example.com, *.example.com or *", Shown(text))
 	}
 	*h = hostPattern(s)
 	return nil
@@ -49,12 +49,12 @@ func (h hostPattern) String() string { return string(h) }
 // --allow-host, and those that it is told to listen at. The machine's own name is
 // not among them: which names are safe would then depend on the machine and its
 // network.
-func (o *options) allowedHosts() (names []string) {
+func (o *Options) allowedHosts() (names []string) {
 	for _, h := range o.AllowHost {
 		names = append(names, string(h))
 	}
-	for _, at := range []endpoint{o.Listen, o.Admin} {
-		host, _, err := net.SplitHostPort(at.text)
+	for _, at := range []Endpoint{o.Listen, o.Admin} {
+		host, _, err := net.SplitHostPort(at.Text)
 		if err == nil && host != "" && !isIPAddress(host) {
 			names = append(names, host)
 		}

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 // environmentPrefix begins the names of our environment variables.
 const environmentPrefix = "FLEETCAST_"
 
-// variableOf is the environment variable of an option.
-func variableOf(option string) string {
+// VariableOf is the environment variable of an option.
+func VariableOf(option string) string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
 }
 
@@ -25,7 +25,7 @@ func readEnvironment(flags []*kong.Flag) (map[string]given, []error) {
 	values := map[string]given{}
 	var errs []error
 	for _, f := range flags {
-		name := variableOf(f.Name)
+		name := VariableOf(f.Name)
 		text := strings.TrimSpace(os.Getenv(name))
 		if text == "" {
 			continue
@@ -69,9 +69,9 @@ const testPrefix = environmentPrefix + "TEST_"
 
 // strangeVariables are those that look like options and are none.
 func strangeVariables(flags []*kong.Flag) []variable {
-	known := []string{variableOf(configFlag)}
+	known := []string{VariableOf(ConfigFlag)}
 	for _, f := range flags {
-		known = append(known, variableOf(f.Name))
+		known = append(known, VariableOf(f.Name))
 	}
 	var strange []variable
 	for _, v := range os.Environ() {
@@ -92,7 +92,7 @@ func nearestVariable(name string, known []string) string {
 	for _, k := range known {
 		bare = append(bare, strings.TrimPrefix(k, environmentPrefix))
 	}
-	if near := nearest(strings.TrimPrefix(name, environmentPrefix), bare); near != "" {
+	if near := Nearest(strings.TrimPrefix(name, environmentPrefix), bare); near != "" {
 		return environmentPrefix + near
 	}
 	return ""
@@ -109,8 +109,8 @@ func fromKubernetes(name, value string) bool {
 	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && serviceURL.MatchString(value)
 }
 
-// nearest returns the one of names that was likely meant by name, or "".
-func nearest(name string, names []string) string {
+// Nearest returns the one of names that was likely meant by name, or "".
+func Nearest(name string, names []string) string {
 	const longest = 64 // of a name worth comparing
 	if len(name) > longest {
 		return ""

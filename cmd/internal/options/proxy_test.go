@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"strings"
@@ -50,7 +50,7 @@ func TestConnectionOptionsOutOfRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := o.gatewayConfig(100)
+	config := o.unshared(100)
 	if config.Connects != (gateway.Rate{PerSecond: 100, Burst: 100}) || len(config.TrustedProxies) != 2 || config.ProxyHeader != gateway.Forwarded {
 		t.Errorf("the configuration is %+v", config)
 	}

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func TestPrintedConfigurationIsTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			var printed bytes.Buffer
-			if err := want.print(&printed); err != nil {
+			if err := want.Print(&printed); err != nil {
 				t.Fatal(err)
 			}
 			if err := yaml.Unmarshal(printed.Bytes(), &map[string]any{}); err != nil {

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// endpoint is the value of a flag that says where to listen.
-type endpoint struct {
-	text  string
-	off   bool
-	addrs []netip.AddrPort
+// Endpoint is the value of a flag that says where to listen.
+type Endpoint struct {
+	Text  string
+	Off   bool
+	Addrs []netip.AddrPort
 }
 
 // resolveTimeout bounds the look-up of a host name in a flag.
@@ -24,32 +24,32 @@ const resolveTimeout = 5 * time.Second
 // UnmarshalText reads host:port or off, of which YAML tools may have made
 // false. localhost means both loopback
 // addresses, an empty host all addresses of the machine.
-func (e *endpoint) UnmarshalText(text []byte) error {
-	*e = endpoint{text: string(text)}
-	if strings.EqualFold(e.text, "off") || e.text == "false" {
-		e.text, e.off = "off", true
+func (e *Endpoint) UnmarshalText(text []byte) error {
+	*e = Endpoint{Text: string(text)}
+	if strings.EqualFold(e.Text, "off") || e.Text == "false" {
+		e.Text, e.Off = "off", true
 		return nil
 	}
-	host, portText, err := net.SplitHostPort(e.text)
+	host, portText, err := net.SplitHostPort(e.Text)
 	if err != nil {
-		return fmt.Errorf("%s is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080 (in quotes in a file), or off", shown(text))
+		return fmt.Errorf("%s is not host:port; write for example localhost:8080, 0.0.0.0:8080 or [::1]:8080 (in quotes in a file), or off", Shown(text))
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil {
-		return fmt.Errorf("%s: the port must be a number from 0 to 65535", shown(text))
+		return fmt.Errorf("%s: the port must be a number from 0 to 65535", Shown(text))
 	}
 	hosts, err := resolve(host)
 	if err != nil {
 		return err
 	}
 	for _, h := range hosts {
-		e.addrs = append(e.addrs, netip.AddrPortFrom(h, uint16(port)))
+		e.Addrs = append(e.Addrs, netip.AddrPortFrom(h, uint16(port)))
 	}
 	return nil
 }
 
 func resolve(host string) ([]netip.Addr, error) {
-	v6 := hasIPv6()
+	v6 := HasIPv6()
 	switch host {
 	case "localhost":
 		addrs := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
@@ -78,8 +78,8 @@ func resolve(host string) ([]netip.Addr, error) {
 	return slices.Compact(addrs), nil
 }
 
-// hasIPv6 tells whether the machine has IPv6 at all; containers often do not.
-func hasIPv6() bool {
+// HasIPv6 tells whether the machine has IPv6 at all; containers often do not.
+func HasIPv6() bool {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return false
@@ -90,12 +90,12 @@ func hasIPv6() bool {
 	})
 }
 
-func (e endpoint) String() string { return e.text }
+func (e Endpoint) String() string { return e.Text }
 
 // overlaps tells whether both want the same port of the same address.
-func (e *endpoint) overlaps(other *endpoint) bool {
-	for _, a := range e.addrs {
-		for _, b := range other.addrs {
+func (e *Endpoint) overlaps(other *Endpoint) bool {
+	for _, a := range e.Addrs {
+		for _, b := range other.Addrs {
 			sameHost := a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified()
 			if a.Port() != 0 && a.Port() == b.Port() && sameHost {
 				return true
@@ -105,19 +105,19 @@ func (e *endpoint) overlaps(other *endpoint) bool {
 	return false
 }
 
-// public tells whether others than this machine can connect.
-func (e *endpoint) public() bool {
-	return slices.ContainsFunc(e.addrs, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
+// Public tells whether others than this machine can connect.
+func (e *Endpoint) Public() bool {
+	return slices.ContainsFunc(e.Addrs, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
 }
 
-// shown is how a person reaches one of the bound addresses: by name where the
+// Shown is how a person reaches one of the bound addresses: by name where the
 // flag gave the name, else by number.
-func (e *endpoint) shown(bound []netip.AddrPort) string {
+func (e *Endpoint) Shown(bound []netip.AddrPort) string {
 	if len(bound) == 0 {
 		return "off"
 	}
 	port := strconv.Itoa(int(bound[0].Port()))
-	host, _, _ := net.SplitHostPort(e.text)
+	host, _, _ := net.SplitHostPort(e.Text)
 	if host == "" || bound[0].Addr().IsUnspecified() {
 		host = "localhost"
 	}

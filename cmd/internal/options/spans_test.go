@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ func TestSpans(t *testing.T) {
 		known[f.Name] = true
 		of, numeric := spanOf(f.Name, f.Target.Type())
 		switch f.Target.Interface().(type) {
-		case count, size, period:
+		case count, Size, Period:
 			if !numeric {
 				t.Errorf("--%s has no span", f.Name)
 			}

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ func (r *channelRule) UnmarshalText(text []byte) error {
 		key, value, found := strings.Cut(word, "=")
 		switch {
 		case !found:
-			return fmt.Errorf("%s in a rule has no =; write the pattern of channels first and then for example slow=conflate", shown([]byte(word)))
+			return fmt.Errorf("%s in a rule has no =; write the pattern of channels first and then for example slow=conflate", Shown([]byte(word)))
 		case slices.Contains(seen, key):
 			return fmt.Errorf("%s is given twice in a rule", shownKey(key))
 		}
@@ -82,7 +82,7 @@ func setInRule(rule *gateway.ChannelRule, key, value string) error {
 var othersOfFinal = []string{"continue", "fallthrough"}
 
 func suggestRuleKey(key string, keys []string) string {
-	near := nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), append(slices.Clone(keys), othersOfFinal...))
+	near := Nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), append(slices.Clone(keys), othersOfFinal...))
 	switch {
 	case slices.Contains(othersOfFinal, near):
 		return "later rules always count for what earlier ones do not set, unless one has final: true"
@@ -102,8 +102,8 @@ func (r channelRule) idle() bool { return len(r.members()) == 1 }
 
 // channelRules are the gateway's rules: those of the option, each with its place, and
 // before them that nothing is compressed, if compression is off.
-func (o *options) channelRules() (rules []gateway.ChannelRule) {
-	if off := false; !o.Compression.on {
+func (o *Options) channelRules() (rules []gateway.ChannelRule) {
+	if off := false; !o.Compression.On {
 		rules = append(rules, gateway.ChannelRule{Match: "*", Compress: &off, Source: compressionOption})
 	}
 	for i, r := range o.Channels {

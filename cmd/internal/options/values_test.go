@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"net/netip"
@@ -51,11 +51,11 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestShareConnections(t *testing.T) {
-	on := endpoint{addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
-	off := endpoint{off: true}
+	on := Endpoint{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+	off := Endpoint{Off: true}
 	tests := []struct {
 		name                        string
-		publish                     endpoint
+		publish                     Endpoint
 		clients, publishers         count
 		wantClients, wantPublishers int
 		refused                     bool
@@ -73,7 +73,7 @@ func TestShareConnections(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			o := options{Publish: test.publish, MaxClients: test.clients, MaxPublishers: test.publishers}
+			o := Options{Publish: test.publish, MaxClients: test.clients, MaxPublishers: test.publishers}
 			config := gateway.DefaultConfig(800)
 			err := o.shareConnections(&config, 800)
 			if test.refused != (err != nil) {

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ import (
 // shownValue is how many characters of a bad value are shown.
 const shownValue = 80
 
-// shown quotes what was given, cut short where it is very long.
-func shown(text []byte) string { return fmt.Sprintf("%.*q", shownValue, text) }
+// Shown quotes what was given, cut short where it is very long.
+func Shown(text []byte) string { return fmt.Sprintf("%.*q", shownValue, text) }
 
 // count is a number of things, 0 to maxCount.
 type count int
@@ -29,7 +29,7 @@ const maxCount = 1_000_000_000
 func (c *count) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 64)
 	if err != nil || n > maxCount {
-		return fmt.Errorf("%s is not a whole number from 0 to %d", shown(text), maxCount)
+		return fmt.Errorf("%s is not a whole number from 0 to %d", Shown(text), maxCount)
 	}
 	*c = count(n)
 	return nil
@@ -37,23 +37,23 @@ func (c *count) UnmarshalText(text []byte) error {
 
 func (c count) String() string { return strconv.Itoa(int(c)) }
 
-// size is a number of bytes in human units: 512, 64KiB, 1 MB.
-type size uint64
+// Size is a number of bytes in human units: 512, 64KiB, 1 MB.
+type Size uint64
 
 const maxSize = 1 << 40
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (s *size) UnmarshalText(text []byte) error {
+func (s *Size) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
 	if err != nil || n > maxSize {
-		return fmt.Errorf("%s is not a size; write for example 65536, 64KiB or 1MiB", shown(text))
+		return fmt.Errorf("%s is not a size; write for example 65536, 64KiB or 1MiB", Shown(text))
 	}
-	*s = size(n)
+	*s = Size(n)
 	return nil
 }
 
 // String is exact: the largest binary unit of which s is a multiple.
-func (s size) String() string {
+func (s Size) String() string {
 	n, unit := uint64(s), ""
 	for _, larger := range []string{"KiB", "MiB", "GiB", "TiB"} {
 		if n == 0 || n%1024 != 0 {
@@ -64,27 +64,27 @@ func (s size) String() string {
 	return strconv.FormatUint(n, 10) + unit
 }
 
-// period is a time that is not negative.
-type period time.Duration
+// Period is a time that is not negative.
+type Period time.Duration
 
 // UnmarshalText reads a number with its unit.
-func (p *period) UnmarshalText(text []byte) error {
+func (p *Period) UnmarshalText(text []byte) error {
 	if n, err := strconv.ParseFloat(string(text), 64); err == nil && n != 0 && !math.IsInf(n, 0) && !math.IsNaN(n) {
-		return fmt.Errorf("%s has no unit; write %ss for seconds, or for example 500ms or 5m", shown(text), text)
+		return fmt.Errorf("%s has no unit; write %ss for seconds, or for example 500ms or 5m", Shown(text), text)
 	}
 	d, err := time.ParseDuration(string(text))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s is not a time; write for example 500ms, 25s or 5m", shown(text))
+		return fmt.Errorf("%s is not a time; write for example 500ms, 25s or 5m", Shown(text))
 	case d < 0:
-		return fmt.Errorf("%s is negative; a time must not be", shown(text))
+		return fmt.Errorf("%s is negative; a time must not be", Shown(text))
 	}
-	*p = period(d)
+	*p = Period(d)
 	return nil
 }
 
 // String leaves out the units that are zero.
-func (p period) String() string {
+func (p Period) String() string {
 	text := time.Duration(p).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
@@ -113,13 +113,13 @@ func (r *rate) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
 	seconds, known := rateUnits[strings.TrimSpace(unit)]
 	if err != nil || n == 0 || n > maxCount || !known {
-		return fmt.Errorf("%s is not a rate; write for example 100/s, 30/m, \"100/s burst 500\", or off", shown(text))
+		return fmt.Errorf("%s is not a rate; write for example 100/s, 30/m, \"100/s burst 500\", or off", Shown(text))
 	}
 	perSecond := float64(n) / seconds
 	burst := uint64(max(perSecond, 1))
 	if bursts {
 		if burst, err = strconv.ParseUint(strings.TrimSpace(tail), 10, 64); err != nil || burst == 0 || burst > maxCount {
-			return fmt.Errorf("%s has a burst that is not a whole number from 1 to %d", shown(text), maxCount)
+			return fmt.Errorf("%s has a burst that is not a whole number from 1 to %d", Shown(text), maxCount)
 		}
 	}
 	*r = rate{PerSecond: perSecond, Burst: int(burst)}
@@ -144,24 +144,24 @@ func (r rate) String() string {
 	return text
 }
 
-// toggle is on or off. It is no bool, which would be a flag without a value.
-type toggle struct{ on bool }
+// Toggle is on or off. It is no bool, which would be a flag without a value.
+type Toggle struct{ On bool }
 
 // UnmarshalText reads what YAML has for true and false, old and new.
-func (t *toggle) UnmarshalText(text []byte) error {
+func (t *Toggle) UnmarshalText(text []byte) error {
 	switch strings.ToLower(string(text)) {
 	case "on", "true", "yes":
-		t.on = true
+		t.On = true
 	case "off", "false", "no":
-		t.on = false
+		t.On = false
 	default:
-		return fmt.Errorf("%s is neither on nor off", shown(text))
+		return fmt.Errorf("%s is neither on nor off", Shown(text))
 	}
 	return nil
 }
 
-func (t toggle) String() string {
-	if t.on {
+func (t Toggle) String() string {
+	if t.On {
 		return "on"
 	}
 	return "off"
@@ -204,7 +204,7 @@ type slowRule gateway.SlowRule
 func (r *slowRule) UnmarshalText(text []byte) error {
 	at := strings.LastIndexByte(string(text), '=')
 	if at < 0 {
-		return fmt.Errorf("%s names no policy; write for example prices.*=conflate", shown(text))
+		return fmt.Errorf("%s names no policy; write for example prices.*=conflate", Shown(text))
 	}
 	if _, err := gateway.ParsePatterns([]string{string(text[:at])}); err != nil {
 		return err
@@ -228,7 +228,7 @@ var logLevels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, sl
 func (l *logLevel) UnmarshalText(text []byte) error {
 	i := slices.IndexFunc(logLevels, func(level slog.Level) bool { return strings.EqualFold(level.String(), string(text)) })
 	if i < 0 {
-		return fmt.Errorf("%s is not a level; choose debug, info, warn or error", shown(text))
+		return fmt.Errorf("%s is not a level; choose debug, info, warn or error", Shown(text))
 	}
 	*l = logLevel(logLevels[i])
 	return nil
@@ -236,24 +236,24 @@ func (l *logLevel) UnmarshalText(text []byte) error {
 
 func (l logLevel) String() string { return strings.ToLower(slog.Level(l).String()) }
 
-// logFormat is text or json.
-type logFormat struct{ json bool }
+// LogFormat is text or json.
+type LogFormat struct{ JSON bool }
 
 // UnmarshalText reads the format's name.
-func (f *logFormat) UnmarshalText(text []byte) error {
+func (f *LogFormat) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "text":
-		f.json = false
+		f.JSON = false
 	case "json":
-		f.json = true
+		f.JSON = true
 	default:
-		return fmt.Errorf("%s is not a log format; choose text or json", shown(text))
+		return fmt.Errorf("%s is not a log format; choose text or json", Shown(text))
 	}
 	return nil
 }
 
-func (f logFormat) String() string {
-	if f.json {
+func (f LogFormat) String() string {
+	if f.JSON {
 		return "json"
 	}
 	return "text"

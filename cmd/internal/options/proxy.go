@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ func (n *network) UnmarshalText(text []byte) error {
 	if !strings.Contains(s, "/") {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" {
-			return fmt.Errorf("%s is neither an address nor a network; write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32", shown(text))
+			return fmt.Errorf("%s is neither an address nor a network; write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32", Shown(text))
 		}
 		addr = addr.Unmap()
 		*n = network(netip.PrefixFrom(addr, addr.BitLen()))
@@ -27,9 +27,9 @@ func (n *network) UnmarshalText(text []byte) error {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil || p.Addr().Is4In6():
-		return fmt.Errorf("%s is not a network; write for example 10.0.0.0/8 or 2001:db8::/32", shown(text))
+		return fmt.Errorf("%s is not a network; write for example 10.0.0.0/8 or 2001:db8::/32", Shown(text))
 	case p != p.Masked():
-		return fmt.Errorf("%s is an address within a network; write %s, or the address alone", shown(text), p.Masked())
+		return fmt.Errorf("%s is an address within a network; write %s, or the address alone", Shown(text), p.Masked())
 	}
 	*n = network(p)
 	return nil

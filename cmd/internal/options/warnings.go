@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"log/slog"
@@ -7,14 +7,14 @@ import (
 	"fleetcast/gateway"
 )
 
-// warn says what is set and has no effect.
-func (o *options) warn(logger *slog.Logger) {
+// Warn says what is set and has no effect.
+func (o *Options) Warn(logger *slog.Logger) {
 	o.warnOfVariables(logger)
 	o.warnOfNoEffect(logger)
 }
 
 // warnOfNoEffect says which options are set without any effect.
-func (o *options) warnOfNoEffect(logger *slog.Logger) {
+func (o *Options) warnOfNoEffect(logger *slog.Logger) {
 	for i, r := range o.Channels {
 		if r.idle() {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
@@ -35,7 +35,7 @@ func (o *options) warnOfNoEffect(logger *slog.Logger) {
 }
 
 // warnOfVariables says which environment variables have no effect.
-func (o *options) warnOfVariables(logger *slog.Logger) {
+func (o *Options) warnOfVariables(logger *slog.Logger) {
 	for _, v := range o.strange {
 		attributes := []any{"variable", v.name}
 		if v.near != "" {

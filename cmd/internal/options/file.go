@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"bytes"
@@ -242,8 +242,8 @@ func (c *configFile) member(m *ast.MappingValueNode, lines map[string]int) {
 	lines[key] = line
 	flag := c.find(key)
 	switch _, text := m.Key.(*ast.StringNode); {
-	case key == configFlag:
-		c.fail(line, "%s: cannot be set in the file itself; use --%s or %s", key, configFlag, variableOf(configFlag))
+	case key == ConfigFlag:
+		c.fail(line, "%s: cannot be set in the file itself; use --%s or %s", key, ConfigFlag, VariableOf(ConfigFlag))
 	case !text, flag == nil:
 		c.fail(line, "%s: no such option; %s", shownKey(key), c.suggest(key))
 	default:
@@ -265,7 +265,7 @@ func (c *configFile) suggest(key string) string {
 	for _, f := range c.flags {
 		names = append(names, f.Name)
 	}
-	if near := nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), names); near != "" {
+	if near := Nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "fleetcast config lists all"
@@ -276,7 +276,7 @@ func shownKey(key string) string {
 	if len(key) <= shownValue && key != "" && key == stdio.Printable(key) {
 		return key
 	}
-	return shown([]byte(key))
+	return Shown([]byte(key))
 }
 
 // option reads the value of an option, one element or several.

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"os"
@@ -40,7 +40,7 @@ func TestPrecedence(t *testing.T) {
 			}{
 				{"", func() {}},
 				{"fleetcast.yaml:1", func() { t.Setenv("FLEETCAST_CONFIG", "fleetcast.yaml") }},
-				{variableOf(test.option), func() { t.Setenv(variableOf(test.option), test.byVariable) }},
+				{VariableOf(test.option), func() { t.Setenv(VariableOf(test.option), test.byVariable) }},
 				{"--" + test.option, func() { args = append(args, "--"+test.option+"="+test.byFlag) }},
 			} {
 				step.add()
@@ -290,7 +290,7 @@ func FuzzConfigFile(f *testing.F) {
 	all := flagsOf(f)
 	flags := all[:0]
 	for _, flag := range all {
-		if flag.Target.Type() != reflect.TypeFor[endpoint]() { // which would look up names
+		if flag.Target.Type() != reflect.TypeFor[Endpoint]() { // which would look up names
 			flags = append(flags, flag)
 		}
 	}

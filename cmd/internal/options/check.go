@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 
 // check names every option that is out of range, and where its value comes
 // from. The ranges are those of spans, and of gateway.Config.
-func (o *options) check() error {
-	if o.Listen.off {
+func (o *Options) check() error {
+	if o.Listen.Off {
 		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named("listen"))
 	}
 	var errs []error
@@ -22,12 +22,12 @@ func (o *options) check() error {
 			blamed[s.name()] = true
 		}
 	}
-	config := o.gatewayConfig(manyConnections)
+	config := o.unshared(manyConnections)
 	var problems gateway.OptionErrors
 	if errors.As(config.Check(), &problems) {
 		for _, p := range problems {
 			if p.Field == "BacklogBytes" && o.Backlog > 0 {
-				p.Problem = fmt.Sprintf("is %v, must be at most backlog-memory, %v", o.Backlog, size(config.BacklogMemory))
+				p.Problem = fmt.Sprintf("is %v, must be at most backlog-memory, %v", o.Backlog, Size(config.BacklogMemory))
 			}
 			if option := o.optionOf(p.Field); !blamed[option] {
 				errs = append(errs, fmt.Errorf("%s %s", o.named(option), p.Problem))
@@ -50,12 +50,12 @@ func (o *options) check() error {
 // all such things together: a single one must fit, or it could never pass.
 type fit struct {
 	one, all          string // the options
-	oneSize, allSizes size   // their values in effect
-	extra             size   // what comes with the thing
+	oneSize, allSizes Size   // their values in effect
+	extra             Size   // what comes with the thing
 }
 
-func (o *options) fits(config *gateway.Config) []fit {
-	input, backlogs := size(config.InputMemory), size(config.BacklogMemory)
+func (o *Options) fits(config *gateway.Config) []fit {
+	input, backlogs := Size(config.InputMemory), Size(config.BacklogMemory)
 	return []fit{
 		{one: "max-event", oneSize: o.MaxEvent, all: "credits", allSizes: o.Credits},
 		{one: "max-event", oneSize: o.MaxEvent, all: "backlog-memory", allSizes: backlogs},
@@ -65,7 +65,7 @@ func (o *options) fits(config *gateway.Config) []fit {
 }
 
 // misfit blames the one of both options that was set.
-func (o *options) misfit(f fit) error {
+func (o *Options) misfit(f fit) error {
 	if o.isSet(f.one) {
 		return fmt.Errorf("%s is %v, must be at most %s, %v%s", o.named(f.one), f.oneSize, f.all, f.allSizes, f.beside("less"))
 	}
@@ -81,18 +81,18 @@ func (f fit) beside(word string) string {
 }
 
 // isSet tells whether an option has its value from somewhere.
-func (o *options) isSet(option string) bool { return o.find(option).source != source{} }
+func (o *Options) isSet(option string) bool { return o.find(option).source != source{} }
 
 // overlaps names the ports that cannot be open at the same time.
-func (o *options) overlaps() (errs []error) {
+func (o *Options) overlaps() (errs []error) {
 	ports := []struct {
 		option string
-		at     *endpoint
+		at     *Endpoint
 	}{{"listen", &o.Listen}, {"publish", &o.Publish}, {"admin", &o.Admin}}
 	for i, one := range ports {
 		for _, other := range ports[:i] {
 			if one.at.overlaps(other.at) {
-				errs = append(errs, fmt.Errorf("%s is %s, which %s, %s, has already", o.named(one.option), one.at.text, other.option, other.at.text))
+				errs = append(errs, fmt.Errorf("%s is %s, which %s, %s, has already", o.named(one.option), one.at.Text, other.option, other.at.Text))
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func (o *options) overlaps() (errs []error) {
 const manyConnections = 1 << 30
 
 // optionOf is the option that sets a field of gateway.Config.
-func (o *options) optionOf(field string) string {
+func (o *Options) optionOf(field string) string {
 	if option, short := shorthands[field]; short {
 		return option
 	}

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func TestManyRulesAreShortInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live, _ := before.differences(after)
+	live, _ := before.Differences(after)
 	if len(live) != 1 || len(live[0]) > 1000 || !strings.HasPrefix(live[0], "channels: none -> shop.0.* slow=conflate; shop.1.*") || !strings.HasSuffix(live[0], " and 980 more") {
 		t.Errorf("changed %q", live)
 	}

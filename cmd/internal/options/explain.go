@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"cmp"
@@ -11,9 +11,9 @@ import (
 	"fleetcast/gateway"
 )
 
-// explain prints what holds for a channel, and which rule says so.
-func (o *options) explain(to io.Writer, channel string) error {
-	config := o.gatewayConfig(manyConnections)
+// ExplainChannel prints what holds for a channel, and which rule says so.
+func (o *Options) ExplainChannel(to io.Writer, channel string) error {
+	config := o.unshared(manyConnections)
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tVALUE\tRULE\tFROM")
 	for _, d := range config.Explain(channel) {
@@ -30,7 +30,7 @@ var shorthands = map[string]string{"SlowRules": "slow-channels", "Compress": com
 const compressChannelsOption = "compress-channels"
 
 // reason is the rule, or the option, that decides, and where it was set.
-func (o *options) reason(d gateway.RuleDecision) (rule, from string) {
+func (o *Options) reason(d gateway.RuleDecision) (rule, from string) {
 	switch {
 	case d.By == nil && d.Final != nil:
 		rule, from = o.byDefault(d.Key)
@@ -56,7 +56,7 @@ func shorthand(rule *gateway.ChannelRule) string {
 }
 
 // byDefault says what decides a key where no rule does.
-func (o *options) byDefault(key string) (rule, from string) {
+func (o *Options) byDefault(key string) (rule, from string) {
 	switch {
 	case key == "slow":
 		return o.byOption("slow-policy")
@@ -69,7 +69,7 @@ func (o *options) byDefault(key string) (rule, from string) {
 }
 
 // byOption is an option with its value, and where that was set.
-func (o *options) byOption(option string) (rule, from string) {
+func (o *Options) byOption(option string) (rule, from string) {
 	s := o.find(option)
 	return option + ": " + s.short(), cmp.Or(s.source.at(option), "default")
 }

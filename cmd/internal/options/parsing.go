@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// parsing is how a parser with options, and with the flags of other commands, takes and
+// Parsing is how a parser with options, and with the flags of other commands, takes and
 // shows them.
-func parsing() []kong.Option {
+func Parsing() []kong.Option {
 	return []kong.Option{
 		kong.ValueFormatter(helpFor),
 		kong.KindMapper(reflect.String, kong.MapperFunc(takeText)),
@@ -32,10 +32,11 @@ func takeText(ctx *kong.DecodeContext, target reflect.Value) error {
 		text = fmt.Sprint(t.Value) // a default of another kind
 	}
 	if !utf8.ValidString(text) {
-		return errNotText
+		return ErrNotText
 	}
 	target.SetString(text)
 	return nil
 }
 
-var errNotText = errors.New("is not valid UTF-8")
+// ErrNotText says that a text is no UTF-8.
+var ErrNotText = errors.New("is not valid UTF-8")

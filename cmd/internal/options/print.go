@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"bufio"
@@ -13,8 +13,8 @@ import (
 	"fleetcast/cmd/internal/stdio"
 )
 
-// print writes the options as YAML, explained.
-func (o *options) print(to io.Writer) error {
+// Print writes the options as YAML, explained.
+func (o *Options) Print(to io.Writer) error {
 	w := bufio.NewWriter(to)
 	fmt.Fprintf(w, "# The effective configuration of fleetcast %s, as fleetcast config prints it.\n", build.Version())
 	if o.Config != "" {

@@ -1,10 +1,10 @@
-package main
+package options
 
 import "slices"
 
-// differences are the options that next has other values for: those that can
+// Differences are the options that next has other values for: those that can
 // change live, and those that wait for a restart.
-func (o *options) differences(next *options) (live, waiting []string) {
+func (o *Options) Differences(next *Options) (live, waiting []string) {
 	for i, old := range o.settings {
 		s := next.settings[i]
 		switch {
@@ -18,8 +18,8 @@ func (o *options) differences(next *options) (live, waiting []string) {
 	return live, waiting
 }
 
-// keepRestarting gives o the values of running for all that cannot change live.
-func (o *options) keepRestarting(running *options) {
+// KeepRestarting gives o the values of running for all that cannot change live.
+func (o *Options) KeepRestarting(running *Options) {
 	for i, s := range o.settings {
 		if !s.live() {
 			s.flag.Target.Set(running.settings[i].flag.Target)

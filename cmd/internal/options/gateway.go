@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"cmp"
@@ -16,28 +16,28 @@ import (
 )
 
 // shards is how many loops serve clients.
-func (o *options) shards() int { return cmp.Or(int(o.Shards), host.Processors) }
+func (o *Options) shards() int { return cmp.Or(int(o.Shards), host.Processors) }
 
-// loops is how many loops there are in all.
-func (o *options) loops() int {
-	if o.Publish.off {
+// Loops is how many loops there are in all.
+func (o *Options) Loops() int {
+	if o.Publish.Off {
 		return o.shards()
 	}
 	return o.shards() + int(o.IngestLoops)
 }
 
-// config turns options into the gateway's configuration.
-func (o *options) config(connections int) (gateway.Config, error) {
-	config := o.gatewayConfig(connections)
+// GatewayConfig turns options into the gateway's configuration.
+func (o *Options) GatewayConfig(connections int) (gateway.Config, error) {
+	config := o.unshared(connections)
 	err := o.shareConnections(&config, connections)
 	return config, err
 }
 
-// gatewayConfig has all but the numbers of connections, which are the defaults.
-func (o *options) gatewayConfig(connections int) gateway.Config {
+// unshared has all but the numbers of connections, which are the defaults.
+func (o *Options) unshared(connections int) gateway.Config {
 	config := gateway.DefaultConfig(connections)
 	o.fill(&config)
-	config.Listen, config.Publish = o.Listen.addrs, o.Publish.addrs
+	config.Listen, config.Publish = o.Listen.Addrs, o.Publish.Addrs
 	config.Shards = o.shards()
 	config.AllowedHosts = o.allowedHosts()
 	config.InputMemory = int64(cmp.Or(uint64(o.InputMemory), uint64(backlogMemory()*backlogShare/inputShare), gateway.DefaultInputMemory))
@@ -57,9 +57,9 @@ func (o *options) gatewayConfig(connections int) gateway.Config {
 	return config
 }
 
-// grants say to which channels clients may publish.
-func (o *options) grants() []rules.Grant {
-	config := o.gatewayConfig(manyConnections)
+// Grants say to which channels clients may publish.
+func (o *Options) Grants() []rules.Grant {
+	config := o.unshared(manyConnections)
 	return config.Grants()
 }
 
@@ -67,7 +67,7 @@ func (o *options) grants() []rules.Grant {
 // that has its name, or the name in the option's tag field. It panics if there
 // is no such field or it cannot hold the value: then the options are declared
 // wrong.
-func (o *options) fill(config *gateway.Config) {
+func (o *Options) fill(config *gateway.Config) {
 	from, to := reflect.ValueOf(o).Elem(), reflect.ValueOf(config).Elem()
 	for i := range from.NumField() {
 		option := from.Type().Field(i)
@@ -108,12 +108,12 @@ func assign(field, value reflect.Value) {
 }
 
 // compressed are the channels whose events are compressed.
-func (o *options) compressed() (channels gateway.Patterns) {
-	if o.Compression.on && len(o.CompressChannels) == 0 {
+func (o *Options) compressed() (channels gateway.Patterns) {
+	if o.Compression.On && len(o.CompressChannels) == 0 {
 		return gateway.Patterns{"*"}
 	}
 	for _, p := range o.CompressChannels {
-		if o.Compression.on {
+		if o.Compression.On {
 			channels = append(channels, string(p))
 		}
 	}
@@ -122,11 +122,11 @@ func (o *options) compressed() (channels gateway.Patterns) {
 
 // shareConnections divides the connections that the descriptor limit allows
 // between clients and publishers.
-func (o *options) shareConnections(config *gateway.Config, connections int) error {
+func (o *Options) shareConnections(config *gateway.Config, connections int) error {
 	allowed := humanize.Comma(int64(connections))
 	clients, publishers := int(o.MaxClients), int(o.MaxPublishers)
 	switch {
-	case o.Publish.off:
+	case o.Publish.Off:
 		config.MaxPublishers = 0
 	case publishers >= connections:
 		return fmt.Errorf("%s is %d, which leaves clients none of the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",

@@ -1,4 +1,4 @@
-package main
+package options
 
 import (
 	"fmt"
@@ -44,8 +44,8 @@ var spans = map[string]span{
 // typeSpans are those of options that spans has not.
 var typeSpans = map[reflect.Type]span{
 	reflect.TypeFor[count]():  {"1", "1000000000", false},
-	reflect.TypeFor[size]():   {"1", "1TiB", false},
-	reflect.TypeFor[period](): {"1ms", "24h", true},
+	reflect.TypeFor[Size]():   {"1", "1TiB", false},
+	reflect.TypeFor[Period](): {"1ms", "24h", true},
 }
 
 // spanOf is the span of an option, if it is a number.
