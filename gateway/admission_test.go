@@ -96,8 +96,8 @@ func TestConnectsTurnedAwayComeBackAtTheRate(t *testing.T) {
 // Who comes when a turn is free, and others wait, does not take it.
 func TestConnectsDoNotJumpTheQueue(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	const interval = 250 * time.Millisecond
-	s := start(t, oneShard, connectRate(float64(time.Second/interval), 1, 100))
+	const interval = 2 * time.Second
+	s := start(t, oneShard, connectRate(1/interval.Seconds(), 1, 100))
 	s.connect()
 	first := s.dialRaw()
 	first.sends(head + "\r\n")

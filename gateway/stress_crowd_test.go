@@ -79,7 +79,7 @@ func TestCrowdInOrder(t *testing.T) {
 	subscribers, events := scaled(2_000, 10), scaled(1_000, 2)
 	s := start(t, oneShard, func(c *gateway.Config) {
 		neverSlow(c)
-		c.PingInterval = time.Hour // pings would be other bytes
+		c.PingInterval = 1000 * time.Hour // pings would be other bytes; in each interval all clients get one
 	})
 	clients := startSwarm(t, s.ClientAddrs()[0], "news")
 	var lines []string

@@ -27,7 +27,7 @@ func TestFairness(t *testing.T) {
 			t.Parallel()
 			r := scenario(t, loadtest.RunFairness, loadtest.Fairness{
 				Common: startGateway(t, nil), Clients: clients, Watchers: watchers,
-				Visitors: c.visitors, Rate: 100, Pings: 100, Window: 8, Publishers: c.publishers, Duration: 300 * time.Millisecond,
+				Visitors: c.visitors, Rate: 100, Pings: 100, Window: 8, Publishers: c.publishers, Duration: time.Second,
 			})
 			faultless(t, r, []string{"connect", "alone", "flooded", "end"}, []string{"alone", "flooded"})
 			visitorCount := max(10, int(2*c.visitors))
