@@ -48,7 +48,10 @@ var (
 type admission struct {
 	due     atomic.Int64 // of the bucket
 	waiting atomic.Int64 // accepted sockets that wait for their turn
-	retry   atomic.Int64 // until when those who were turned away fill the time
+	// deciding is how many requests the decider is asked about, those included whose
+	// clients have gone meanwhile.
+	deciding atomic.Int64
+	retry    atomic.Int64 // until when those who were turned away fill the time
 }
 
 // forgive begins anew under a rate that has changed.
@@ -96,7 +99,7 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 // admit makes a session of a socket that is counted among the connections.
 func (s *shard) admit(fd int, from *source) {
 	g := s.gateway
-	c := &session{shard: s, source: from}
+	c := &session{shard: s, source: from, opened: tenthsOf(s.loop.Now())}
 	if err := s.loop.Register(&c.conn, fd, c); err != nil {
 		g.connections.Add(-1)
 		s.leave(from)

@@ -27,7 +27,7 @@
 // A client's bytes are framed in place by its session (session.go, input.go); each
 // message is a command (commands.go) that changes the shard's channels
 // (channel.go) and is answered at once. Who may connect from where, and how often,
-// is said in admission.go, source.go and package limits; how a gateway stops in drain.go
+// is said in admission.go, source.go, deciding.go and package limits; how a gateway stops in drain.go
 // and leaving.go.
 //
 // # Who owns what

@@ -65,14 +65,18 @@ func (c *session) handshake(p []byte) {
 			c.handshakeRefused(refused)
 		}
 	}
-	c.read(p[n:])
+	if c.state == sessionDeciding {
+		c.early(p[n:])
+	} else {
+		c.read(p[n:])
+	}
 	if gathered != nil {
 		mem.GiveBuffer(gathered.rest)
 	}
 }
 
-// upgrade answers the request in the reply buffer. If that is a refusal, it is
-// returned.
+// upgrade answers the request in the reply buffer, unless a decider is to be asked
+// first. If the answer is a refusal, it is returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
 	out, accepted, err := c.answerHead(head)
@@ -84,6 +88,17 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	if accepted.Deflates {
 		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
 	}
+	if decider := s.gateway.config().Decider; decider != nil {
+		return c.startDeciding(decider, head, accepted)
+	}
+	c.open(accepted.Origin)
+	return nil
+}
+
+// open makes a client of a session whose accepting answer is in the reply buffer, and
+// welcomes it.
+func (c *session) open(origin []byte) {
+	s := c.shard
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
 	c.commandsDue = s.gateway.settings.Load().Commands.Start(s.loop.Now())
@@ -94,13 +109,12 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 			s.samples.Keep(key, slog.String("proxy", limits.AddressText(c.remote())))
 		}
 	}
-	c.logConnected(accepted.Origin)
+	c.logConnected(origin)
 	var id [16]byte
 	start := s.beginReply()
 	in := s.gateway.settings.Load()
 	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.Config.PingInterval.Milliseconds()), in.Limits)
 	s.endReply(start)
-	return nil
 }
 
 // answerHead appends the answer to the reply buffer's text and, if the client is

@@ -97,7 +97,9 @@ func (in *incidents) count(key stats.IncidentKey, label string, n uint64, look i
 		return
 	}
 	st = in.of(key)
-	kind, added, over := incidentKinds[key], n-st.told, look.now-st.at
+	kind, known := incidentKinds[key]
+	kind.usual = kind.usual || !known // only the decider knows what it means
+	added, over := n-st.told, look.now-st.at
 	if added == 0 {
 		st.active = st.active && over < incidentInterval
 		return

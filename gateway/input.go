@@ -19,10 +19,11 @@ import (
 type waitReason uint8
 
 const (
-	waitWhole  waitReason = iota // for the rest of a request's head, or for replies to leave
-	waitCredit                   // its publish found no credit; see starved
-	waitTurn                     // for the next turn, because much was handled in this one
-	waitRate                     // for the client's rate to allow more frames
+	waitWhole    waitReason = iota // for the rest of a request's head, or for replies to leave
+	waitCredit                     // its publish found no credit; see starved
+	waitTurn                       // for the next turn, because much was handled in this one
+	waitRate                       // for the client's rate to allow more frames
+	waitDecision                   // for the answer to its request; see decision
 )
 
 // heldInput is input that waits: the start of a handshake's head, or what follows
@@ -31,6 +32,8 @@ type heldInput struct {
 	starved []byte // the payload of a command that waits for credit; nil if none does
 	waits   waitReason
 	rest    *bytebufferpool.ByteBuffer
+	// decision is set exactly while the session is in sessionDeciding.
+	decision *decision
 }
 
 // read handles frames until p is used up or the session cannot go on. Every frame

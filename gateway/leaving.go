@@ -147,7 +147,7 @@ func (s *shard) refuseHandshakes() bool {
 	l, end := &s.leaving, s.loop.Refresh()+s.slice
 	for l.cursor >= 0 {
 		l.cursor = s.loop.Walk(l.cursor, sendsPerClockRead, func(h poller.Handler) bool {
-			if c := h.(*session); c.state == sessionHandshaking {
+			if c := h.(*session); c.state < sessionOpen {
 				c.refuseHandshake(errDraining)
 			}
 			return true

@@ -18,6 +18,7 @@ var labelValues = map[string][]string{
 		websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
 		errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
 		errConnectRate.Reason, errAddressFull.Reason, errAddressRate.Reason, reasonBadProxyHeader, errInputFull.Reason,
+		errUndecided.Reason, errDecisionsFull.Reason, settings.ReasonRefused,
 	},
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),

@@ -101,7 +101,7 @@ func TestMetrics(t *testing.T) {
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
 		"streams": 3, "streams_limit": 13, "streams_unused": 1, "streams_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
-		"connects_queued": 0, "connects_queued_limit": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
+		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
 		"client_input_bytes": 0, "client_context_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
@@ -126,7 +126,8 @@ func TestMetrics(t *testing.T) {
 		"handshake_failures_total{reason": {"malformed_request": 0, "tls": 0, "proxy_header": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0, "forbidden_host": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
-			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0},
+			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0,
+			"undecided": 0, "decisions_full": 0, "refused": 0},
 		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0},

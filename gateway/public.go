@@ -8,16 +8,19 @@ import (
 
 // What a gateway is set up with.
 type (
-	ChannelRule  = rules.Entry
-	RuleDecision = rules.Decision
-	Config       = settings.Config
-	OptionError  = settings.OptionError
-	OptionErrors = settings.OptionErrors
-	Patterns     = rules.Patterns
-	ProxyHeader  = settings.ProxyHeader
-	Rate         = limits.Rate
-	SlowPolicy   = rules.SlowPolicy
-	SlowRule     = settings.SlowRule
+	ChannelRule    = rules.Entry
+	ConnectRequest = settings.ConnectRequest
+	ConnectRefusal = settings.Refusal
+	Decider        = settings.Decider
+	RuleDecision   = rules.Decision
+	Config         = settings.Config
+	OptionError    = settings.OptionError
+	OptionErrors   = settings.OptionErrors
+	Patterns       = rules.Patterns
+	ProxyHeader    = settings.ProxyHeader
+	Rate           = limits.Rate
+	SlowPolicy     = rules.SlowPolicy
+	SlowRule       = settings.SlowRule
 )
 
 // The policies for slow subscribers.

@@ -19,6 +19,7 @@ type sessionState uint8
 
 const (
 	sessionHandshaking sessionState = iota // gathering the request's head
+	sessionDeciding                        // a decider decides about the request, which is whole
 	sessionOpen                            // frames flow
 	sessionClosing                         // our last bytes are queued or sent; what comes in is ignored
 	sessionClosed                          // the socket is gone
@@ -77,7 +78,7 @@ type session struct {
 	reason  disconnect
 	format  stream.Format    // of events for it
 	inbound settings.Inbound // of its messages
-	opened  tenths           // when the handshake succeeded
+	opened  tenths           // when the handshake succeeded; before that, when it began
 	backlog *backlog.Backlog // what the socket has not taken; nil while it keeps up
 	shard   *shard
 
@@ -94,6 +95,13 @@ type session struct {
 func (c *session) moveTo(next sessionState) {
 	if next <= c.state {
 		panic("gateway: a session cannot go back to an earlier state")
+	}
+	if c.state == sessionDeciding {
+		c.shard.counters.Deciding--
+		c.held.decision.end()
+	}
+	if next == sessionDeciding {
+		c.shard.counters.Deciding++
 	}
 	if c.state == sessionOpen {
 		c.shard.counters.Clients--
@@ -123,6 +131,8 @@ func (c *session) Received(p []byte) {
 	switch c.state {
 	case sessionHandshaking:
 		c.handshake(p)
+	case sessionDeciding:
+		c.early(p)
 	case sessionOpen:
 		c.read(p)
 	}
@@ -151,7 +161,7 @@ func (c *session) Closed(err error) {
 		switch {
 		case errors.Is(err, poller.ErrLoopStopped):
 			c.reason = draining
-		case c.state == sessionHandshaking:
+		case c.state < sessionOpen:
 			c.reason = handshakeFailed
 			s.counters.HandshakeFailures[reasonVanished]++
 		case errors.Is(err, unix.ETIMEDOUT):

@@ -57,7 +57,9 @@ type shard struct {
 	unfinished      map[*session]limits.Unfinished
 	unfinishedDue   *poller.Deadlines[*session] // to look at them
 	unfinishedBytes int64
-	waiting         mem.Ring[arrival] // accepted sockets, for their turn
+	waiting         mem.Ring[arrival]   // accepted sockets, for their turn
+	decided         mem.Ring[*decision] // to be answered
+	early           mem.Ring[*decision] // of clients that have sent something before their answer
 	alarm           alarm
 
 	handshakes *poller.Deadlines[*session] // heads that must be complete
@@ -102,6 +104,11 @@ func newShard(g *Gateway, index int) (*shard, error) {
 		vectors:  make([][]byte, 0, backlog.FlushVectors),
 		wakes:    stream.NewWakeSet(g.config().Shards),
 	}
+	if decider := g.config().Decider; decider != nil {
+		for _, reason := range decider.Reasons {
+			s.counters.HandshakeFailures[reason] = 0 // shown from the start, as the gateway's own are
+		}
+	}
 	s.ledger.Memory, s.ledger.Counters = &g.backlogs, &s.counters
 	s.patrol.ledger = &s.ledger
 	var err error
@@ -139,6 +146,7 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.findSlow() || busy
 	busy = s.relieve() || busy
 	busy = s.admitWaiting() || busy
+	busy = s.takeDecisions() || busy
 	busy = s.endLate() || busy
 	busy = s.endUnfinished() || busy
 	busy = s.relieveInput() || busy
@@ -187,6 +195,7 @@ func (s *shard) Tick() {
 		c.pongDue(pinged)
 	}
 	s.resumeThrottled()
+	s.endEarly()
 }
 
 // endLate ends the clients that have not finished their handshake, or not closed,
@@ -198,8 +207,11 @@ func (s *shard) endLate() (busy bool) {
 		if !ok {
 			break
 		}
-		if c.state == sessionHandshaking {
+		switch c.state {
+		case sessionHandshaking:
 			c.refuseHandshake(websocket.ErrTooSlow)
+		case sessionDeciding:
+			c.refuseHandshake(errUndecided)
 		}
 	}
 	for range limits.EndsPerTurn {
@@ -223,6 +235,7 @@ func (s *shard) forget() {
 	s.closing.Clear()
 	s.unfinishedDue.Clear()
 	s.throttled = mem.Ring[*session]{}
+	s.early = mem.Ring[*decision]{}
 }
 
 // takeMail sorts what has arrived: events wait with their channel.

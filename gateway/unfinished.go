@@ -29,7 +29,7 @@ func (c *session) keepsInput() bool { return c.held != nil || c.reader.Pending()
 func (c *session) heldInputBytes() int {
 	n := c.reader.PendingBytes()
 	if c.held != nil {
-		n += cap(c.held.starved)
+		n += cap(c.held.starved) + c.held.decision.size()
 		if c.held.rest != nil {
 			n += cap(c.held.rest.B)
 		}
@@ -127,7 +127,7 @@ func (s *shard) relieveInput() (busy bool) {
 		switch c := each.Who; c.state {
 		case sessionOpen:
 			c.finish(inputFull, websocket.StatusTryAgainLater, "too many unfinished messages")
-		case sessionHandshaking:
+		case sessionHandshaking, sessionDeciding:
 			c.refuseHandshake(errInputFull)
 		}
 	}

@@ -114,6 +114,9 @@ func (c *Conn) Loop() *Loop { return c.loop }
 // Open tells whether the connection is established and not given up.
 func (c *Conn) Open() bool { return c.state == stateOpen }
 
+// PeerGone asks the kernel what [PeerGone] does, for a connection that is paused.
+func (c *Conn) PeerGone() bool { return PeerGone(int(c.fd)) }
+
 // PeerClosed tells whether the peer's FIN was read.
 func (c *Conn) PeerClosed() bool { return c.peerClosed }
 

@@ -109,7 +109,7 @@ func (ls *lingering) close(l *Loop) {
 	ls.sockets = nil
 }
 
-// PeerGone tells whether the peer of a socket that is not registered has closed
+// PeerGone tells whether the peer of a socket that is not in epoll has closed
 // or reset the connection, also if there are bytes to be read before.
 func PeerGone(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -115,6 +116,15 @@ func AppendRefusalRetry(dst []byte, e *HandshakeError, retryAfter int) []byte {
 	dst = appendRefusalHead(dst, e, retryAfter)
 	dst = append(dst, e.Message...)
 	return append(dst, '\n')
+}
+
+// AppendRefusalWith is [AppendRefusal] with further fields, whose names are as
+// [http.Header.Set] makes them. Those that frame the response are left out, and
+// line ends in values become spaces.
+func AppendRefusalWith(dst []byte, e *HandshakeError, fields http.Header) []byte {
+	out := bytes.NewBuffer(bytes.TrimSuffix(AppendRefusalHead(dst, e), []byte("\r\n")))
+	_ = fields.WriteSubset(out, map[string]bool{"Connection": true, "Content-Length": true, "Content-Type": true, "Transfer-Encoding": true}) // a buffer takes all
+	return append(append(out.Bytes(), "\r\n"+e.Message...), '\n')
 }
 
 // AppendRefusalHead is [AppendRefusal] without the body, which the answer to a

@@ -40,6 +40,9 @@ type Config struct {
 	// called on goroutines of its own, for at most [HTTPConnections] connections.
 	// Without it they are refused with 404.
 	HTTP http.Handler `reload:"restart"`
+	// Decider decides who may connect, beside what this configuration says; nil is
+	// nobody else.
+	Decider *Decider `reload:"restart"`
 
 	// AllowedOrigins are those from which web pages may connect, as browsers
 	// send them (https://example.com), besides pages from the gateway's own
@@ -361,6 +364,7 @@ func (c *Config) Check() error {
 		errs.add("RetryWindow", "is %v, must not be negative", c.RetryWindow)
 	}
 	c.checkConnects(&errs)
+	c.checkDecider(&errs)
 	if len(errs) == 0 {
 		return nil
 	}

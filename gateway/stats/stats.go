@@ -42,6 +42,7 @@ type Shard struct {
 	QueuedEvents      int64             `json:"queued_events" metric:"shard_queued_events" help:"Events that shards have taken and not yet served to all subscribers."`
 	Accepted          uint64            `json:"accepted" metric:"client_connections_accepted_total" help:"Sockets of clients that were accepted and found room."`
 	ConnectsQueued    int64             `json:"connects_queued" metric:"connects_queued" help:"Accepted sockets of clients that wait for their turn to be served."`
+	Deciding          int64             `json:"deciding" metric:"handshakes_deciding" help:"Clients whose handshake waits for a decision."`
 	AddressesUnknown  uint64            `json:"addresses_unknown" metric:"client_addresses_unknown_total" help:"Clients that trusted proxies did not name."`
 	Disconnects       map[string]uint64 `json:"disconnects" metric:"client_disconnects_total" label:"reason" help:"Ends of clients' connections, by reason."`
 	HandshakeFailures map[string]uint64 `json:"handshake_failures" metric:"handshake_failures_total" label:"reason" help:"Handshakes of clients that were refused or broken off, by reason."`

@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+
+	"fleetcast/codec/websocket"
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
+)
+
+// Refusals of clients about which a [settings.Decider] has not decided in time, and of
+// those about which it cannot be asked now.
+var (
+	errUndecided = &websocket.HandshakeError{
+		Status: http.StatusRequestTimeout, Reason: "undecided", Message: "it was not decided in time whether you may connect; try again later",
+	}
+	errDecisionsFull = &websocket.HandshakeError{
+		Status: http.StatusServiceUnavailable, Reason: "decisions_full", Message: "too many clients wait for the decision whether they may connect; try again later",
+	}
+)
+
+// decision is whether one client may connect, while something else decides about it. The
+// goroutine that asks the decider writes refusal before it posts the decision back
+// to the shard; everything else is the shard's.
+type decision struct {
+	session *session // that waits; nil once it does not
+	request settings.ConnectRequest
+	answer  []byte // to an accepted request
+	ctx     context.Context
+	cancel  context.CancelFunc
+	refusal *settings.Refusal
+}
+
+// size is about how many bytes it holds; d may be nil.
+func (d *decision) size() int {
+	if d == nil {
+		return 0
+	}
+	return cap(d.answer) + d.request.Size()
+}
+
+// end is for a client that waits no more. The decision may still be under way, and
+// will find nobody.
+func (d *decision) end() {
+	d.session = nil
+	d.cancel()
+}
+
+// startDeciding has the decider asked about a request that is accepted as hs, and whose
+// answer is in the reply buffer. If there are too many, the refusal is returned.
+func (c *session) startDeciding(decider *settings.Decider, head []byte, hs websocket.Handshake) (refused *websocket.HandshakeError) {
+	s, g := c.shard, c.shard.gateway
+	answer := s.replies
+	s.replies = s.replies[:0]
+	if g.admission.deciding.Add(1) > int64(decider.AtOnce) {
+		g.admission.deciding.Add(-1)
+		s.replies = websocket.AppendRefusalRetry(s.replies, errDecisionsFull, s.retryLater())
+		return errDecisionsFull
+	}
+	d := &decision{session: c, answer: bytes.Clone(answer), request: settings.NewConnectRequest(head, hs, c.remote())}
+	left := g.config().HandshakeTimeout - c.opened.since(s.loop.Now())
+	d.ctx, d.cancel = context.WithTimeout(g.running, left)
+	c.held = &heldInput{waits: waitDecision, decision: d}
+	c.moveTo(sessionDeciding)
+	go func() {
+		d.refusal = decider.Decide(d.ctx, d.request)
+		s.post(func() { s.decided.Push(d) })
+	}()
+	return nil
+}
+
+// early keeps what a client sends before its request is answered. It is not read
+// again until then, so it is looked at on each tick, or its end would not be seen.
+func (c *session) early(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	c.pause(p, waitDecision)
+	c.shard.early.Push(c.held.decision)
+}
+
+// endEarly closes clients that sent something before their answer and have gone.
+func (s *shard) endEarly() {
+	for range s.early.Len() {
+		d := s.early.Pop()
+		switch c := d.session; {
+		case c == nil:
+		case c.conn.PeerGone():
+			c.conn.Close(errClientClosed)
+		default:
+			s.early.Push(d)
+		}
+	}
+}
+
+// takeDecisions answers clients about which it is decided, for one time slice, and
+// tells whether there are more.
+func (s *shard) takeDecisions() (busy bool) {
+	if s.decided.Len() == 0 {
+		return false
+	}
+	for end := s.loop.Refresh() + limits.ResumeSlice; s.decided.Len() > 0 && s.loop.Refresh() < end; {
+		d := s.decided.Pop()
+		s.gateway.admission.deciding.Add(-1)
+		if c := d.session; c != nil && c.conn.Open() {
+			c.decided(d)
+		}
+	}
+	return s.decided.Len() > 0
+}
+
+// decided ends the wait for a decision. One that comes too late does not count.
+func (c *session) decided(d *decision) {
+	s := c.shard
+	switch err := d.ctx.Err(); {
+	case errors.Is(err, context.DeadlineExceeded):
+		c.refuseHandshake(errUndecided)
+	case err != nil: // the gateway stops, and closes it
+	case s.drain != drainNot:
+		c.refuseHandshake(errDraining)
+	case d.refusal != nil:
+		refused := s.gateway.config().Decider.Response(d.refusal)
+		s.replies = websocket.AppendRefusalWith(s.replies, refused, d.refusal.Header)
+		c.handshakeRefused(refused)
+	default:
+		s.replies = append(s.replies, d.answer...)
+		c.open([]byte(d.request.Origin))
+		c.Resume() // with what it sent early
+	}
+}
