@@ -1,26 +1,25 @@
-// Package deflate is permessage-deflate (RFC 7692) over bytes at hand: what is
-// negotiated, and the compression of single messages. It knows nothing of
-// frames, sockets or goroutines.
+// Package deflate is permessage-deflate (RFC 7692) over byte slices: the negotiation, and
+// the compression of single messages. It knows no frames, sockets or goroutines.
 //
 // # Negotiation
 //
-// [Params] are the parameters of one offer, or of what was agreed on. A server
-// has a [Policy] that answers an offer, a client checks the answer with
-// [Params.Accepts]. Taking header fields apart is the websocket package's.
+// [Params] are the parameters of one offer, or of the agreement. A server answers an
+// offer by its [Policy]. A client checks the answer with [Params.Accepts]. The websocket
+// package parses the header fields.
 //
 // # Compressing
 //
-// A [Deflater] compresses each message for itself, without the context of those
-// before it, so that one result serves every receiver whose window is at least
-// as large. An [Inflater] undoes what a peer has compressed, to a limit. A peer
-// that compresses with context needs its [Window] kept from message to message;
-// nothing else is ever kept for a connection.
+// A [Deflater] compresses each message for itself, without the context of earlier
+// messages. So one result serves every receiver whose window is at least as large. An
+// [Inflater] inflates what a peer has compressed, up to a limit. For a peer that
+// compresses with context, the caller keeps a [Window] from message to message. Nothing
+// else is kept for a connection.
 //
 // # The library
 //
 // The compressor is github.com/klauspost/compress/flate. On JSON of 1 to 64 KiB it
 // takes half of the standard library's time at level 1 and a quarter at level 6 for
-// the same size, it inflates without allocating, and it writes for windows of any
+// the same size. It inflates without allocating, and it writes for windows of any
 // size, which the standard library cannot. gobwas/ws/wsflate around it makes a
 // new decompressor for each message (BenchmarkDeflate, BenchmarkInflate).
 //

@@ -1,27 +1,27 @@
-// Package jsonscan checks, walks and writes JSON (RFC 8259) held in byte slices, without
-// allocating and without building values.
+// Package jsonscan checks, walks and writes JSON (RFC 8259) in byte slices. It allocates
+// nothing and builds no values.
 //
-// It is strict: a text is accepted exactly when RFC 8259 does (as encoding/json.Valid does, but without
-// its limit of 10,000 levels) and it is valid UTF-8. A value that nests deeper than MaxDepth is
-// valid, and is reported as deep. What passes through the gateway is sent on byte for byte
-// to clients that close a connection on invalid UTF-8 (RFC 6455, 8.1) or throw on bad JSON, so nothing
-// looser will do.
+// It is strict. It accepts a text exactly if RFC 8259 does and the text is valid UTF-8.
+// That is what encoding/json.Valid accepts, but without its limit of 10,000 levels. A
+// value with more levels than MaxDepth is valid, and is reported as deep. The check must
+// be strict because the gateway sends the bytes on unchanged: clients close a connection
+// on invalid UTF-8 (RFC 6455, 8.1) and throw on bad JSON.
 //
-// Everything is a pure function of its arguments, or a small value owned by its caller: any
-// goroutine may call anything; a value (Object, Array, Unquoter) belongs to one goroutine at
-// a time. Slices handed out point into the input unless stated otherwise.
+// All functions are pure; any goroutine may call them. An Object, Array or Unquoter
+// belongs to one goroutine at a time. Slices that are returned point into the input
+// unless stated otherwise.
 //
-// # Why an own scanner
+// # Why our own scanner
 //
-// sonic's native scanner (decoder.Skip) accepts bad escapes ("\x", "\u12"), raw control bytes
-// in strings and invalid UTF-8, so every string would have to be found and read once more. The
-// scanner here checks all in one pass, eight bytes at a time inside strings. On records of short members,
-// which is what publishers send, it takes less time than Skip alone (BenchmarkValid against
-// BenchmarkSonicSkip), and less than half of the time of encoding/json.Valid. On strings of a kilobyte and more Skip's
-// vector code is up to five times as fast as this pass, but the second reading that it leaves
-// to do is this very pass.
+// sonic's native scanner (decoder.Skip) accepts bad escapes ("\x", "\u12"), raw control
+// bytes in strings and invalid UTF-8. So each string would need a second pass. The
+// scanner here checks everything in one pass, eight bytes at a time inside strings. On
+// records of short members, which publishers usually send, it takes less time than Skip
+// alone (BenchmarkValid against BenchmarkSonicSkip), and less than half of the time of
+// encoding/json.Valid. On strings of a kilobyte and more, Skip's vector code is up to
+// five times as fast as this pass, but the second pass that it would need is this one.
 //
-// sonic serves where it wins: its vectorised UTF-8 check runs over values that hold a byte
-// outside ASCII (four times as fast as unicode/utf8 there, BenchmarkUTF8), and its native unquote decodes strings
-// with escapes.
+// sonic is used where it is faster. Its vectorised UTF-8 check reads values with bytes
+// outside ASCII (four times as fast as unicode/utf8 there, BenchmarkUTF8). Its native
+// unquote decodes strings with escapes.
 package jsonscan

@@ -1,5 +1,6 @@
-// Package testrun says how the tests of this module run: how many at a time, and
-// which of them the race detector leaves out.
+// Package testrun decides how the tests of this module run: how many at a time, and
+// which of them the race detector leaves out. Its functions are for TestMain and for the
+// goroutine of a test.
 package testrun
 
 import (

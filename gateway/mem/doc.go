@@ -1,7 +1,6 @@
-// Package mem has the containers and buffers that the gateway's loops use: a
-// queue whose memory is used over and over, the best few of many values, and
-// pools of buffers by size. It knows nothing of clients, channels or events.
+// Package mem has the containers and buffers of the gateway's loops: a queue that reuses
+// its memory, a list of the largest of many values, and pools of buffers by size. It
+// knows no clients, channels or events.
 //
-// A Ring and a Best belong to one goroutine. Any goroutine may take and give
-// buffers.
+// A Ring and a Best belong to one goroutine. Any goroutine may take and give buffers.
 package mem

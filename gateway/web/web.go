@@ -1,18 +1,14 @@
-// Package web holds the client of a fleetcast gateway for browsers and Node, and
-// serves it: [Site] is what the client port answers to plain HTTP, with the console
-// page, which uses the client.
+// Package web holds the JavaScript client of a fleetcast gateway, and serves it. [Site]
+// answers plain HTTP on the client port: the client, and the console page, which uses it.
 //
-// fleetcast.js is the source, an ES module without dependencies.
-// fleetcast.classic.js is the same for pages that load plain scripts: it sets the
-// global Fleetcast. fleetcast.cjs is the same for CommonJS, and fleetcast.d.cts are
-// its types. These three are written from fleetcast.js and fleetcast.d.ts by
+// fleetcast.js is the source, an ES module without dependencies. fleetcast.classic.js is
+// the same for pages that load plain scripts; it sets the global Fleetcast. fleetcast.cjs
+// is the same for CommonJS, with its types in fleetcast.d.cts. go generate writes these
+// three from fleetcast.js and fleetcast.d.ts. The directory is also an npm package: see
+// package.json.
 //
-//	go test ./gateway/web -run Written -update
-//
-// The directory is an npm package, too: see package.json.
-//
-// The package's variables are the files' bytes. Any goroutine may read them; nobody
-// may change them.
+// The package's variables are the bytes of the files. Any goroutine may read them, and
+// none may change them.
 package web
 
 import _ "embed"

@@ -1,13 +1,14 @@
-// Package webport serves HTTP on a port that anybody may connect to, such that
-// nobody's connection keeps another out.
+// Package webport serves HTTP on a port that anybody may connect to. No connection can
+// keep another one out.
 //
-// A port has room for a fixed number of connections. When all are taken, the one
-// that matters least is closed for the next: first one whose last request is
-// answered, then one whose second or later request is under way, then one without
-// a whole request, at last one whose first request is under way. So a new
-// connection has its first request served, whatever others do with theirs. How
-// many requests may be computed at a time and how often is for the handler to bound;
-// one that waits holds its connection's later requests back.
+// A port has room for a fixed number of connections. When all are taken, a new connection
+// closes the one that matters least: first one whose last request is answered, then one
+// whose second or later request is under way, then one without a complete request, and
+// last one whose first request is under way. So the first request of a new connection is
+// served, whatever the others do.
+//
+// The handler must bound how many requests are computed at a time, and how often. While
+// one waits, later requests of its connection wait too.
 package webport
 
 import (

@@ -1,18 +1,17 @@
 // Package compare measures a server, the subject, beside others, its peers.
 //
-// A peer and the subject run on the same processor, one after the other, pair
-// by pair (A B A B), so that what else the machine does falls on both; the
-// harness runs on another processor, as a process of its own. The figure of a
-// pair is a ratio, and the figure of a comparison the median of those, with
-// their least and greatest. Events at a peer get the size on the wire that they
-// have at the subject, so that both write the same bytes; unless one of the two
-// compresses: then the data has the same size.
+// Subject and peer run on the same processor, one after the other, pair by pair (A B A
+// B), so that other work of the machine affects both. The harness runs on another
+// processor, as a process of its own. The figure of a pair is a ratio. The figure of a
+// comparison is the median of these ratios, with the least and the greatest. Events at a
+// peer have the same size on the wire as at the subject, so that both write the same
+// bytes. If one of the two compresses, the data has the same size instead.
 //
-// Which servers there are, and how each is built, run and spoken to, is told by
-// a YAML file: see [Load].
+// A YAML file says which servers there are, and how each is built, run and spoken to: see
+// [Load].
 //
-// Everything runs in the goroutine that calls [Run]; what it starts has ended
-// when it returns.
+// Everything runs in the goroutine that calls [Run]. What Run starts has ended when it
+// returns.
 package compare
 
 import (

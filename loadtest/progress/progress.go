@@ -1,10 +1,9 @@
-// Package progress shows on standard error how a run is getting on: on a
-// terminal two lines that are drawn anew several times a second, by mpb;
-// elsewhere (a file, a pipe, TERM=dumb) plain lines, one a second at most and
-// one at each change of phase.
+// Package progress shows on standard error how a run is getting on. On a terminal, mpb
+// draws two lines anew several times a second. Elsewhere (a file, a pipe, TERM=dumb) it
+// writes plain lines: one a second at most, and one at each change of phase.
 //
-// [Progress.Sample] and [Progress.Done] belong to one goroutine, that which
-// made the Progress. Nobody else may write to the file until Done has returned.
+// [Progress.Sample] and [Progress.Done] belong to the goroutine that made the Progress.
+// No other may write to the file until Done has returned.
 package progress
 
 import (

@@ -1,16 +1,15 @@
-// Package report writes the result of a run as one HTML file for people who
-// were not there: what was run, whether every event arrived, the figures, and
-// plots. The file holds everything that it needs, opens from disk and works
-// offline; its plots are drawn by uPlot, which is part of it.
+// Package report writes the result of a run as one HTML file, for people who were not
+// there: what was run, whether every event arrived, the figures, and plots. The file
+// contains everything that it needs and works offline. uPlot, which is part of the file,
+// draws the plots.
 //
-// [Write] keeps no state. Any goroutine may call it, as long as nobody changes
-// the result meanwhile.
+// [Write] keeps no state. Any goroutine may call it, if none changes the result meanwhile.
 //
 // # Hostile text
 //
-// Notes hold what a server sent, and the command line may hold anything. All
-// text goes through html/template, which escapes by context, and the page's
-// content security policy admits only the page's own script and style, by hash.
+// Notes hold text that a server sent, and the command line may hold any text. All text
+// goes through html/template, which escapes by context. The page's content security
+// policy admits only the page's own script and style, by hash.
 package report
 
 import (

@@ -1,4 +1,4 @@
-// Package build tells which build of the commands runs.
+// Package build knows the version of the program that runs. Any goroutine may ask.
 package build
 
 import "runtime/debug"

@@ -1,7 +1,7 @@
-// Package options is what the gateway is run with: the table of options, their values
-// from the command line, the environment and the configuration file, the checks of
-// these, and the gateway's configuration that they make. A parser fills Options; after
-// that they are plain data for one goroutine at a time.
+// Package options holds the options of the gateway: their table, their values from the
+// command line, the environment and the configuration file, the checks of these values,
+// and the gateway's configuration that results. A parser fills [Options]. After that
+// they are plain data for one goroutine at a time.
 package options
 
 import (

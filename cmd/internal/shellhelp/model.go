@@ -1,5 +1,6 @@
-// Package shellhelp writes what a command line has beside its program, from the
-// model of its parser: completions for bash, zsh and fish, and the manual page.
+// Package shellhelp writes completions for bash, zsh and fish, and the manual page, from
+// the parser's model of a command line. It keeps no state. Any goroutine may call its
+// functions.
 package shellhelp
 
 import (

@@ -1,6 +1,6 @@
-// Package stdio is how the commands write to their standard streams when those
-// who read them may go away: a lost reader is an error of the write, never the
-// end of the process.
+// Package stdio lets the commands write to standard streams whose readers may go away.
+// A lost reader is an error of the write and never ends the process. Any goroutine may
+// call its functions and methods.
 package stdio
 
 import (

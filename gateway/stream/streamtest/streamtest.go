@@ -1,4 +1,4 @@
-// Package streamtest makes events for tests of what holds them.
+// Package streamtest makes events, for tests of packages that hold events.
 package streamtest
 
 import (

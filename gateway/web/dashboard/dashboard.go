@@ -1,11 +1,13 @@
-// Package dashboard is the page of the admin port: whether the gateway is well,
-// and if it is not, what is wrong. It asks the admin API of its own origin, once
-// a second while it is looked at, and keeps what it has seen in the browser.
+// Package dashboard is the page of the admin port. It shows whether the gateway is well,
+// and if it is not, what is wrong. While someone looks at it, the page asks the admin API
+// of its own origin once a second, and keeps the answers in the browser.
 //
-// index.html and dashboard.css are what is seen. Of the modules, figures.js and
-// verdict.js are pure functions from answers of /api/stats to rates, quantiles and
-// a verdict, flood.js from those of /api/channels and /api/publishers to the flood behind it, format.js writes numbers and names; plots.js, tables.js and dialogs.js
-// draw; dashboard.js asks and tells them.
+// index.html and dashboard.css are what a user sees. figures.js and verdict.js are pure
+// functions from answers of /api/stats to rates, quantiles and a verdict. flood.js finds
+// the flood behind it in answers of /api/channels and /api/publishers. format.js writes
+// numbers and names. plots.js, tables.js and dialogs.js draw. dashboard.js connects them.
+//
+// The handler keeps no state. Any goroutine may call it.
 package dashboard
 
 import (
