@@ -70,8 +70,8 @@ type arrival struct {
 
 // Accepted implements poller.Owner.
 func (s *shard) Accepted(_ *poller.Listener, fd int) {
-	g := s.gateway
-	if g.connections.Add(1) > int64(g.config().MaxClients) {
+	all := s.shared
+	if all.connections.Add(1) > int64(all.settings.Config().MaxClients) {
 		s.turnAway(fd, nil, refusal{websocket.ErrFull, s.retryLater()})
 		return
 	}
@@ -84,27 +84,27 @@ func (s *shard) Accepted(_ *poller.Listener, fd int) {
 		s.turnAway(fd, nil, refused)
 		return
 	}
-	set, now := g.settings.Load(), s.loop.Now()
+	set, now := all.settings.Load(), s.loop.Now()
 	switch {
-	case s.waiting.Len() == 0 && set.Connects.TakeShared(&g.admission.due, 1, now) == 0:
+	case s.waiting.Len() == 0 && set.Connects.TakeShared(&all.admission.due, 1, now) == 0:
 		s.admit(fd, from)
-	case g.admission.waiting.Add(1) <= int64(set.ConnectQueue):
+	case all.admission.waiting.Add(1) <= int64(set.ConnectQueue):
 		s.waiting.Push(arrival{fd, now, from})
 	default:
-		g.admission.waiting.Add(-1)
+		all.admission.waiting.Add(-1)
 		s.turnAway(fd, from, refusal{errConnectRate, s.retrySlot(set.Connects.Interval)})
 	}
 }
 
 // admit makes a session of a socket that is counted among the connections.
 func (s *shard) admit(fd int, from *source) {
-	g := s.gateway
+	all := s.shared
 	c := &session{shard: s, source: from, opened: tenthsOf(s.loop.Now())}
 	if err := s.loop.Register(&c.conn, fd, c); err != nil {
-		g.connections.Add(-1)
+		all.connections.Add(-1)
 		s.leave(from)
 		unix.Close(fd)
-		g.logger.Warn("a client was dropped", "error", err)
+		all.logger.Warn("a client was dropped", "error", err)
 		return
 	}
 	s.counters.Connections++
@@ -120,12 +120,12 @@ func (s *shard) admit(fd int, from *source) {
 // turns those away who have waited in vain. It tells whether it is to go on at
 // once.
 func (s *shard) admitWaiting() (busy bool) {
-	g, now := s.gateway, s.loop.Now()
+	all, now := s.shared, s.loop.Now()
 	for range admitsPerTurn {
 		if s.waiting.Len() == 0 {
 			return false
 		}
-		set := g.settings.Load()
+		set := all.settings.Load()
 		expires := s.waiting.At(0).since + set.Config.HandshakeTimeout
 		switch gone := poller.PeerGone(s.waiting.At(0).fd); {
 		case gone:
@@ -133,7 +133,7 @@ func (s *shard) admitWaiting() (busy bool) {
 		case now >= expires:
 			s.turnAwayFirst(refusal{errConnectRate, s.retrySlot(set.Connects.Interval)})
 		default:
-			if wait := set.Connects.TakeShared(&g.admission.due, 1, now); wait > 0 {
+			if wait := set.Connects.TakeShared(&all.admission.due, 1, now); wait > 0 {
 				s.alarm.by(min(now+wait, expires))
 				return false
 			}
@@ -145,7 +145,7 @@ func (s *shard) admitWaiting() (busy bool) {
 }
 
 func (s *shard) nextWaiting() arrival {
-	s.gateway.admission.waiting.Add(-1)
+	s.shared.admission.waiting.Add(-1)
 	return s.waiting.Pop()
 }
 
@@ -167,14 +167,14 @@ func (s *shard) closeWaiting() {
 		given := s.nextWaiting()
 		unix.Close(given.fd)
 		s.leave(given.from)
-		s.gateway.connections.Add(-1)
+		s.shared.connections.Add(-1)
 	}
 }
 
 // turnAway answers a socket that is counted among the connections and closes
 // it, at the least cost.
 func (s *shard) turnAway(fd int, from *source, refused refusal) {
-	s.gateway.connections.Add(-1)
+	s.shared.connections.Add(-1)
 	s.leave(from)
 	s.counters.HandshakeFailures[refused.err.Reason]++
 	if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.err.Reason}); s.samples.Wants(key) {
@@ -189,11 +189,11 @@ func (s *shard) turnAway(fd int, from *source, refused refusal) {
 // while their requests are on the way: its part of LingeringConnections, and
 // while half of the room for clients is free, of a share of that.
 func (s *shard) mayLinger() int {
-	most, room := LingeringConnections, s.gateway.config().MaxClients
-	if s.gateway.connections.Load() < int64(room/2) {
+	most, room := LingeringConnections, s.shared.settings.Config().MaxClients
+	if s.shared.connections.Load() < int64(room/2) {
 		most = max(most, min(room/8, maxLingering))
 	}
-	return max(1, most/len(s.gateway.shards))
+	return max(1, most/len(s.shared.shards))
 }
 
 // endsHead tells whether what was read may be a whole request without a body.
@@ -204,7 +204,7 @@ func endsHead(read []byte) bool { return bytes.HasSuffix(read, []byte("\r\n\r\n"
 // behind those who wait. Where that is too long, it is any time up to the
 // longest.
 func (s *shard) retrySlot(interval time.Duration) int {
-	a, now := &s.gateway.admission, s.loop.Now()
+	a, now := &s.shared.admission, s.loop.Now()
 	for {
 		was := a.retry.Load()
 		slot := max(time.Duration(was), now+time.Duration(a.waiting.Load())*interval)

@@ -89,7 +89,7 @@ func (a *api) withClient(r *http.Request, f func(*session)) error {
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for _, s := range a.gateway.shards {
+	for _, s := range a.gateway.clients.shards {
 		found := false
 		for next := 0; next >= 0; {
 			err := a.onShard(ctx, s, func() {

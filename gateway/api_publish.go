@@ -27,7 +27,7 @@ var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 // publisher, with one share of the credits. Unlike those of the publish port it
 // never waits. Any goroutine may call it.
 type apiPublisher struct {
-	gateway *Gateway
+	port *publishPort
 
 	mu      sync.Mutex
 	account *limits.Account
@@ -40,11 +40,11 @@ type apiPublisher struct {
 	samples  stats.Samples
 }
 
-func newAPIPublisher(g *Gateway) *apiPublisher {
+func newAPIPublisher(port *publishPort) *apiPublisher {
 	return &apiPublisher{
-		gateway:  g,
-		account:  &limits.Account{Credits: g.credits}, // never waits
-		wakes:    stream.NewWakeSet(g.config().Shards),
+		port:     port,
+		account:  &limits.Account{Credits: port.credits}, // never waits
+		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
 		counters: stats.NewPublish(),
 	}
 }
@@ -54,7 +54,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, err := a.gateway.apiPublisher.publish(body, r.RemoteAddr)
+	reply, err := a.gateway.publish.api.publish(body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -93,17 +93,17 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 }
 
 func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
-	g, r := p.gateway, &p.request
-	if p.ended || g.running.Err() != nil {
+	port, r := p.port, &p.request
+	if p.ended || port.isStopping() {
 		return reply, notAvailable("the gateway is stopping")
 	}
-	if err := r.Parse(body, g.settings.RequestLimits()); err != nil {
+	if err := r.Parse(body, port.settings.RequestLimits()); err != nil {
 		return reply, err
 	}
 	if err := eachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	refusal, ok := p.account.Admit(&g.settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
+	refusal, ok := p.account.Admit(&port.settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal
@@ -116,7 +116,7 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		reply.ID = &id
 	}
 	for _, name := range r.Channels {
-		at := g.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
+		at := port.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
 		p.counters.Events++
 		reply.Results = append(reply.Results, publishResult{string(name), at.Epoch, at.Offset, at.Subscribers})
 	}

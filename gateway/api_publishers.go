@@ -87,21 +87,21 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := a.patience(r)
 	defer cancel()
 	search := &publisherSearch{now: poller.Now(), best: mem.NewBest(limit, order)}
-	for i, in := range a.gateway.ingests {
+	for i, in := range a.gateway.publish.loops {
 		for next := 0; next >= 0; {
 			if err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.post, func() { next = in.offerPublishers(next, search) }); err != nil {
 				return err
 			}
 		}
 	}
-	for _, s := range a.gateway.shards {
+	for _, s := range a.gateway.clients.shards {
 		for next := 0; next >= 0; {
 			if err := a.onShard(ctx, s, func() { next = s.offerPublishers(next, search) }); err != nil {
 				return err
 			}
 		}
 	}
-	a.gateway.apiPublisher.offer(search)
+	a.gateway.publish.api.offer(search)
 	list := publisherList{Publishers: make([]publisherEntry, 0, limit), Total: search.total}
 	for _, found := range search.best.Sorted() {
 		list.Publishers = append(list.Publishers, found.publisherEntry)
@@ -207,7 +207,7 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for i, in := range a.gateway.ingests {
+	for i, in := range a.gateway.publish.loops {
 		found := false
 		for next := 0; next >= 0 && !found; {
 			err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.post, func() {

@@ -91,7 +91,7 @@ const namesLooked = 1024
 
 // ruleFor is the rule for a channel that a client names.
 func (s *shard) ruleFor(name []byte) *rules.Rule {
-	table := s.gateway.settings.Load().Rules
+	table := s.shared.settings.Load().Rules
 	if ch := s.channels[string(name)]; ch != nil {
 		return ch.Stream.RuleIn(table)
 	}

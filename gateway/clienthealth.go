@@ -38,7 +38,7 @@ func (c *session) answerHealth(read []byte) bool {
 		return false
 	}
 	answer := &healthServing
-	if !c.shard.gateway.Ready() {
+	if !c.shard.shared.ready() {
 		answer = &healthDraining
 	}
 	text := answer.text

@@ -72,7 +72,7 @@ func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandB
 // takeCommandBehind is takeCommand for one that, if it is refused, is to be tried
 // again behind others that were.
 func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
-	rate := &c.shard.gateway.settings.Load().Commands
+	rate := &c.shard.shared.settings.Load().Commands
 	if wait := rate.Take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
 		return rate.Refuse(rate.Behind(wait, others))
 	}
@@ -104,7 +104,7 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 // subscribe starts deliveries behind the position that the reply names.
 func (c *session) subscribe(name []byte, id command.ID) {
 	s := c.shard
-	config := s.gateway.config()
+	config := s.shared.settings.Config()
 	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
 		c.refuseChannel("subscribe", name, err, id)
 		return
@@ -119,15 +119,15 @@ func (c *session) subscribe(name []byte, id command.ID) {
 		return
 	}
 	limit := int64(config.MaxSubscriptions)
-	if used := s.gateway.subscriptions.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
-		s.gateway.subscriptions.Add(-1)
+	if used := s.shared.subscriptions.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
+		s.shared.subscriptions.Add(-1)
 		c.refuseChannel("subscribe", name, tooManySubscriptions(limit, limit-used), id)
 		return
 	}
 	if ch == nil {
 		var err error
 		if ch, err = s.openChannel(name, len(c.subscriptions)); err != nil {
-			s.gateway.subscriptions.Add(-1)
+			s.shared.subscriptions.Add(-1)
 			c.refuseChannel("subscribe", name, err, id)
 			return
 		}
@@ -175,10 +175,10 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	s, name := c.shard, cmd.Channels[0]
 	account := s.publishing[c]
 	if account == nil {
-		account = s.gateway.newAccount(&s.starved, limits.ByClient)
+		account = s.shared.credits.NewAccount(&s.starved, limits.ByClient)
 		s.publishing[c] = account
 	}
-	rate := &s.gateway.settings.Load().Publishes
+	rate := &s.shared.settings.Load().Publishes
 	if wait := account.Wait(rate.Bucket, 1, s.loop.Now()); wait > 0 {
 		account.Sent.Errors++
 		c.refuseChannel("publish", name, rate.Refuse(wait), cmd.ID)
@@ -199,7 +199,7 @@ func (c *session) republish(payload []byte) {
 // mayPublish refuses a command for anything but the rates and credit.
 func (c *session) mayPublish(cmd *command.Command) bool {
 	s := c.shard
-	config, name := s.gateway.config(), cmd.Channels[0]
+	config, name := s.shared.settings.Config(), cmd.Channels[0]
 	if len(cmd.Channels) > 1 {
 		c.refuse(errOneChannel, cmd.ID)
 		return false
@@ -229,7 +229,7 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *limits
 		c.starve(payload, account)
 		return
 	}
-	p := s.gateway.streams.Publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
+	p := s.shared.streams.Publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
 	s.counters.ClientPublished++
 	start := s.beginReply()
 	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.Offset)
@@ -314,7 +314,7 @@ func (c *session) leave(number int) {
 
 	s := c.shard
 	s.counters.Subscriptions--
-	s.gateway.subscriptions.Add(-1)
+	s.shared.subscriptions.Add(-1)
 	sub.channel.Subscribers.Store(int32(len(sub.channel.roster.entries)))
 	if len(sub.channel.roster.entries) == 0 {
 		s.closeChannel(sub.channel)
@@ -331,12 +331,12 @@ func (c *session) leaveAll() {
 // openChannel makes the channel for its first subscriber on this shard, a client
 // that has so many subscriptions.
 func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
-	if streams := s.gateway.streams; !streams.GrantsNew(subscriptions) && !streams.Has(name) {
+	if streams := s.shared.streams; !streams.GrantsNew(subscriptions) && !streams.Has(name) {
 		return nil, errFewChannelsLeft
 	}
 	c := &channel{Interest: stream.Interest{Name: string(name), Port: s.port}, shard: s}
 	c.Owner = c
-	p, err := s.gateway.streams.Join(&c.Interest)
+	p, err := s.shared.streams.Join(&c.Interest)
 	if err != nil {
 		return nil, err
 	}
@@ -348,6 +348,6 @@ func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
 // closeChannel lets go of a channel without subscribers. Events that are still
 // on their way to it find nobody and are released in its turn.
 func (s *shard) closeChannel(c *channel) {
-	s.gateway.streams.Leave(&c.Interest)
+	s.shared.streams.Leave(&c.Interest)
 	delete(s.channels, c.Name)
 }

@@ -52,17 +52,17 @@ func (d *decision) end() {
 // startDeciding has the decider asked about a request that is accepted as hs, and whose
 // answer is in the reply buffer. If there are too many, the refusal is returned.
 func (c *session) startDeciding(decider *settings.Decider, head []byte, hs websocket.Handshake) (refused *websocket.HandshakeError) {
-	s, g := c.shard, c.shard.gateway
+	s, all := c.shard, c.shard.shared
 	answer := s.replies
 	s.replies = s.replies[:0]
-	if g.admission.deciding.Add(1) > int64(decider.AtOnce) {
-		g.admission.deciding.Add(-1)
+	if all.admission.deciding.Add(1) > int64(decider.AtOnce) {
+		all.admission.deciding.Add(-1)
 		s.replies = websocket.AppendRefusalRetry(s.replies, errDecisionsFull, s.retryLater())
 		return errDecisionsFull
 	}
 	d := &decision{session: c, answer: bytes.Clone(answer), request: settings.NewConnectRequest(head, hs, c.remote())}
-	left := g.config().HandshakeTimeout - c.opened.since(s.loop.Now())
-	d.ctx, d.cancel = context.WithTimeout(g.running, left)
+	left := all.settings.Config().HandshakeTimeout - c.opened.since(s.loop.Now())
+	d.ctx, d.cancel = context.WithTimeout(all.running, left)
 	c.held = &heldInput{waits: waitDecision, decision: d}
 	c.moveTo(sessionDeciding)
 	go func() {
@@ -104,7 +104,7 @@ func (s *shard) takeDecisions() (busy bool) {
 	}
 	for end := s.loop.Refresh() + limits.ResumeSlice; s.decided.Len() > 0 && s.loop.Refresh() < end; {
 		d := s.decided.Pop()
-		s.gateway.admission.deciding.Add(-1)
+		s.shared.admission.deciding.Add(-1)
 		if c := d.session; c != nil && c.conn.Open() {
 			c.decided(d)
 		}
@@ -122,7 +122,7 @@ func (c *session) decided(d *decision) {
 	case s.drain != drainNot:
 		c.refuseHandshake(errDraining)
 	case d.refusal != nil:
-		refused := s.gateway.config().Decider.Response(d.refusal)
+		refused := s.shared.settings.Config().Decider.Response(d.refusal)
 		s.replies = websocket.AppendRefusalWith(s.replies, refused, d.refusal.Header)
 		c.handshakeRefused(refused)
 	default:

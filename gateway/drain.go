@@ -34,7 +34,7 @@ type leavePlan struct {
 // that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
-	g.apiPublisher.end()
+	g.publish.api.end()
 	defer g.Close()
 	// Whatever becomes of the publishers, the clients are to have their time.
 	return errors.Join(g.drainPublishers(ctx), g.drainClients(ctx))
@@ -113,8 +113,8 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // onEachShard has every shard begin something, and waits until all are done.
 func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard, done func())) error {
-	starts := make([]func(done func()), 0, len(g.shards))
-	for _, s := range g.shards {
+	starts := make([]func(done func()), 0, len(g.clients.shards))
+	for _, s := range g.clients.shards {
 		starts = append(starts, func(done func()) { s.post(func() { begin(s, done) }) })
 	}
 	return g.await(ctx, starts)
@@ -122,8 +122,8 @@ func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard, done fun
 
 // onIngests is onEachShard for the ingest loops.
 func (g *Gateway) onIngests(ctx context.Context, begin func(in *ingest, done func())) error {
-	starts := make([]func(done func()), 0, len(g.ingests))
-	for _, in := range g.ingests {
+	starts := make([]func(done func()), 0, len(g.publish.loops))
+	for _, in := range g.publish.loops {
 		starts = append(starts, func(done func()) { in.post(func() { begin(in, done) }) })
 	}
 	return g.await(ctx, starts)

@@ -151,7 +151,7 @@ func (s *shard) beginJob(c *channel) {
 func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress {
 	j, l := c.job, &c.job.layouts[f]
 	if f != stream.FormatPlain {
-		of := s.gateway.settings.Load()
+		of := s.shared.settings.Load()
 		k := of.Compression
 		if !c.Stream.RuleIn(of.Rules).Compress {
 			if plain := &j.layouts[stream.FormatPlain]; !plain.ready {

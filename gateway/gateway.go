@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
@@ -26,31 +25,16 @@ var ErrStopped = errors.New("gateway has stopped")
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
 type Gateway struct {
-	settings settings.Live
-	logger   *slog.Logger
-
-	shards        []*shard
-	ingests       []*ingest
+	settings      settings.Live
+	logger        *slog.Logger
+	connectionLog limits.ConnectionLog
 	streams       *stream.Streams
 	credits       *limits.Credits
-	backlogs      backlog.Memory
-	clientInput   limits.InputMemory // unfinished messages, and requests for a handshake
-	publishInput  limits.InputMemory // unfinished requests to publish
-	contexts      contextMemory
-	http          *httpPort // or nil
-	connectionLog limits.ConnectionLog
 	compressed    stream.CompressionWork
-	connections   atomic.Int64 // of clients, over all shards, those that wait for their turn included
-	subscriptions atomic.Int64 // of them all
-	admission     admission
-	addresses     *limits.Quotas[netip.Addr] // of clients
-	publishers    atomic.Int64               // connections to the publish port
-	// publisherIDs counts the numbers given to connections to the publish port.
-	publisherIDs atomic.Uint64
-	// queued is how many bytes wait in transactions of publishers.
-	queued       atomic.Int64
-	apiPublisher *apiPublisher
-	watch        *watch
+	http          *httpPort // or nil
+	clients       shared
+	publish       publishPort
+	watch         *watch
 
 	clientAddrs, publishAddrs []netip.AddrPort
 
@@ -87,16 +71,20 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.settings.Store(settings.New(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
-	g.backlogs.Limit.Store(config.BacklogMemory)
-	g.clientInput.Limit.Store(config.InputMemory)
-	g.publishInput.Limit.Store(config.InputMemory)
-	g.backlogs.Compressed = &g.compressed.Alive
 	g.streams = stream.NewStreams(config.MaxChannels)
-	g.addresses = limits.NewQuotas[netip.Addr]()
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}
-	g.apiPublisher = newAPIPublisher(g)
+	g.clients = shared{
+		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, credits: g.credits, http: g.http, ready: g.Ready, running: g.running,
+		addresses: limits.NewQuotas[netip.Addr](),
+	}
+	g.clients.backlogs.Compressed = &g.compressed.Alive
+	g.publish = publishPort{
+		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, credits: g.credits, stopping: g.running.Done(),
+	}
+	g.publish.api = newAPIPublisher(&g.publish)
+	g.setLimits(&config)
 	if err := g.open(); err != nil {
 		g.closeLoops()
 		return nil, err
@@ -110,20 +98,20 @@ func (g *Gateway) open() error {
 	var shardLoops, ingestLoops []*poller.Loop
 	config := g.config()
 	for i := range config.Shards {
-		s, err := newShard(g, i)
+		s, err := newShard(&g.clients, i)
 		if err != nil {
 			return fmt.Errorf("open shard: %w", err)
 		}
-		g.shards = append(g.shards, s)
+		g.clients.shards = append(g.clients.shards, s)
 		shardLoops = append(shardLoops, s.loop)
 	}
 	if config.Publishes() {
 		for range config.IngestLoops {
-			in, err := newIngest(g)
+			in, err := newIngest(&g.publish)
 			if err != nil {
 				return fmt.Errorf("open ingest loop: %w", err)
 			}
-			g.ingests = append(g.ingests, in)
+			g.publish.loops = append(g.publish.loops, in)
 			ingestLoops = append(ingestLoops, in.loop)
 		}
 	}
@@ -208,7 +196,7 @@ func (g *Gateway) Run() {
 		defer func() { g.http.stop(); <-served }()
 	}
 	loops.Wait()
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		s.closeWaiting()
 	}
 	g.watch.finish()
@@ -227,10 +215,10 @@ func (g *Gateway) Close() {
 }
 
 func (g *Gateway) loops() (loops []*poller.Loop) {
-	for _, in := range g.ingests {
+	for _, in := range g.publish.loops {
 		loops = append(loops, in.loop)
 	}
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		loops = append(loops, s.loop)
 	}
 	return loops
@@ -238,17 +226,12 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 
 // feedStarved makes every loop look whether its paused publishers may go on.
 func (g *Gateway) feedStarved() {
-	for _, in := range g.ingests {
+	for _, in := range g.publish.loops {
 		in.starved.Feed()
 	}
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		s.starved.Feed()
 	}
-}
-
-// newAccount opens an account for a connection of the loop that st belongs to.
-func (g *Gateway) newAccount(st *limits.Starved, of limits.Maker) *limits.Account {
-	return &limits.Account{Credits: g.credits, Starved: st, Maker: of}
 }
 
 // closeLoops gives the descriptors of loops back that were never run.
@@ -283,7 +266,7 @@ func (g *Gateway) sweepAddresses() {
 	for {
 		select {
 		case <-ticker.C:
-			g.addresses.Sweep(poller.Now())
+			g.clients.addresses.Sweep(poller.Now())
 		case <-g.running.Done():
 			return
 		}

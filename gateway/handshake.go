@@ -47,7 +47,7 @@ func (c *session) handshake(p []byte) {
 		c.hold(p)
 		p = c.held.rest.B
 	}
-	n, refused := websocket.RequestLength(p, seen, c.shard.gateway.config().MaxHead)
+	n, refused := websocket.RequestLength(p, seen, c.shard.shared.settings.Config().MaxHead)
 	if refused != nil {
 		c.refuseHandshake(namingOption(refused))
 		return
@@ -88,7 +88,7 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	if accepted.Deflates {
 		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
 	}
-	if decider := s.gateway.config().Decider; decider != nil {
+	if decider := s.shared.settings.Config().Decider; decider != nil {
 		return c.startDeciding(decider, head, accepted)
 	}
 	c.open(accepted.Origin)
@@ -101,7 +101,7 @@ func (c *session) open(origin []byte) {
 	s := c.shard
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.loop.Now())
-	c.commandsDue = s.gateway.settings.Load().Commands.Start(s.loop.Now())
+	c.commandsDue = s.shared.settings.Load().Commands.Start(s.loop.Now())
 	c.id = s.random.Uint64()
 	if c.unnamed() {
 		s.counters.AddressesUnknown++
@@ -112,7 +112,7 @@ func (c *session) open(origin []byte) {
 	c.logConnected(origin)
 	var id [16]byte
 	start := s.beginReply()
-	in := s.gateway.settings.Load()
+	in := s.shared.settings.Load()
 	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.Config.PingInterval.Milliseconds()), in.Limits)
 	s.endReply(start)
 }
@@ -121,19 +121,19 @@ func (c *session) open(origin []byte) {
 // accepted, notes how its messages will come.
 func (c *session) answerHead(head []byte) (out []byte, accepted websocket.Handshake, err error) {
 	s := c.shard
-	in := s.gateway.settings.Load()
+	in := s.shared.settings.Load()
 	upgrader, bits := &in.Upgrader, uint8(0)
 	if in.Upgrader.Deflate != nil {
 		bits = in.Upgrader.Deflate.ClientContextBits
 	}
-	if !s.gateway.contexts.reserve(bits, in.Config.InputMemory) {
+	if !s.shared.contexts.reserve(bits, in.Config.InputMemory) {
 		upgrader, bits = &in.Contextless, 0
 	}
 	out, accepted, err = upgrader.Upgrade(s.replies, head)
 	if err == nil && accepted.Deflates {
 		c.inbound = settings.InboundOf(accepted.Deflate)
 	}
-	s.gateway.contexts.settle(bits, c.inbound)
+	s.shared.contexts.settle(bits, c.inbound)
 	return out, accepted, err
 }
 
@@ -148,12 +148,12 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 	if c.answerHealth(read) {
 		return true
 	}
-	if s.gateway.http == nil {
+	if s.shared.http == nil {
 		return false
 	}
 	s.replies = s.replies[:0]
 	read = websocket.TrimEmptyLine(read) // net/http would not
-	if !s.gateway.http.handOver(c.conn.Detach, read, c.forwardedFrom()) {
+	if !s.shared.http.handOver(c.conn.Detach, read, c.forwardedFrom()) {
 		if bytes.HasPrefix(read, []byte(http.MethodHead+" ")) {
 			s.replies = websocket.AppendRefusalHead(s.replies, errHTTPBusy)
 		} else {

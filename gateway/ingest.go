@@ -35,7 +35,7 @@ const drainPatience = 500 * time.Millisecond
 // publishers and is its loop's Owner; everything below runs on the loop's
 // goroutine, but for post.
 type ingest struct {
-	gateway   *Gateway
+	port      *publishPort
 	loop      *poller.Loop
 	mailbox   *poller.Mailbox[func()]
 	starved   limits.Starved       // publishers that wait for credit
@@ -78,18 +78,18 @@ const (
 // that one is gone. It may well read late, so it has more time than clients.
 const publisherSendTimeout = 2 * time.Minute
 
-func newIngest(g *Gateway) (*ingest, error) {
+func newIngest(port *publishPort) (*ingest, error) {
 	in := &ingest{
-		gateway:  g,
+		port:     port,
 		mailbox:  poller.NewMailbox[func()](),
 		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
-		wakes:    stream.NewWakeSet(g.config().Shards),
+		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
 	}
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
-		SweepInterval: g.config().MessageTimeout / messageChecks,
+		SweepInterval: port.settings.Config().MessageTimeout / messageChecks,
 		TurnDone:      func(took time.Duration) { in.longest.Observe(took) },
 	})
 	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
@@ -104,8 +104,8 @@ func (in *ingest) post(f func()) {
 
 // Accepted implements poller.Owner.
 func (in *ingest) Accepted(_ *poller.Listener, fd int) {
-	g := in.gateway
-	if g.publishers.Add(1) > int64(g.config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
+	port := in.port
+	if port.connections.Add(1) > int64(port.settings.Config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
 		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
@@ -115,9 +115,9 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	}
 	p := newPublisher(in)
 	if err := in.loop.Register(&p.conn, fd, p); err != nil {
-		g.publishers.Add(-1)
+		port.connections.Add(-1)
 		unix.Close(fd)
-		g.logger.Warn("a publisher was dropped", "error", err)
+		port.logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
 	p.remote, p.opened, p.readAt, p.since = limits.PeerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
@@ -133,14 +133,14 @@ func (in *ingest) turnAway(fd int, reason, words string) {
 	if key := (stats.IncidentKey{Metric: stats.MetricPublishers, Label: reason}); in.samples.Wants(key) {
 		in.samples.Keep(key, slog.String("address", limits.PeerText(fd)))
 	}
-	in.gateway.publishers.Add(-1)
+	in.port.connections.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
 	unix.Close(fd)
 }
 
 // AcceptFailed implements poller.Owner.
 func (in *ingest) AcceptFailed(l *poller.Listener, err error) {
-	in.gateway.logger.Warn("cannot accept publishers for the moment; those connected are not affected",
+	in.port.logger.Warn("cannot accept publishers for the moment; those connected are not affected",
 		"listener", l.Addr(), "error", err)
 }
 
@@ -176,7 +176,7 @@ func (in *ingest) limitReads() {
 }
 
 func (in *ingest) readLimit() int {
-	if in.gateway.credits.Exhausted() || in.postponed.Len() >= manyPublishers {
+	if in.port.credits.Exhausted() || in.postponed.Len() >= manyPublishers {
 		return starvedRead
 	}
 	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)

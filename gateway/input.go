@@ -47,7 +47,7 @@ func (c *session) read(p []byte) {
 			c.hold(p)
 			return
 		}
-		message, n, ok, err := c.reader.Next(p, &s.gateway.settings.Load().Readers[c.inbound])
+		message, n, ok, err := c.reader.Next(p, &s.shared.settings.Load().Readers[c.inbound])
 		if err != nil {
 			c.violate(err)
 			return
@@ -86,7 +86,7 @@ func (c *session) read(p []byte) {
 
 // charge charges frames to the client's rate; spent tells that it must wait.
 func (c *session) charge(frames int) (spent bool) {
-	rate := &c.shard.gateway.settings.Load().Commands
+	rate := &c.shard.shared.settings.Load().Commands
 	return rate.Charge(&c.commandsDue, frames, c.shard.loop.Now())
 }
 
@@ -117,7 +117,7 @@ func (c *session) pause(p []byte, reason waitReason) {
 
 // resumeThrottled gives the clients a turn whose rate allows more.
 func (s *shard) resumeThrottled() {
-	rate, now := &s.gateway.settings.Load().Commands, s.loop.Now()
+	rate, now := &s.shared.settings.Load().Commands, s.loop.Now()
 	for range s.throttled.Len() {
 		switch c := s.throttled.Pop(); {
 		case c.held == nil || c.held.waits != waitRate: // it has ended

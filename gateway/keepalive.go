@@ -24,7 +24,7 @@ func (c *session) Swept() {
 	default:
 		return
 	}
-	c.shard.gateway.settings.Load().Commands.Settle(&c.commandsDue, c.shard.loop.Now())
+	c.shard.shared.settings.Load().Commands.Settle(&c.commandsDue, c.shard.loop.Now())
 	if b := c.backlog; b == nil || !b.Pinging {
 		c.write(backlog.OwnPing, pingFrame)
 	}
@@ -40,7 +40,7 @@ func (c *session) Swept() {
 // stalls tells whether the client has taken nothing of what waits for it for so
 // long that it is taken for gone.
 func (c *session) stalls() bool {
-	config, b := c.shard.gateway.config(), c.backlog
+	config, b := c.shard.shared.settings.Config(), c.backlog
 	return b != nil && c.shard.loop.Now()-b.Progress >= config.PingInterval+config.PongTimeout
 }
 
@@ -65,7 +65,7 @@ func (c *session) pongDue(pinged time.Duration) {
 // longer. What was sent before must be out after SlowAfter, as far as the gateway
 // can know.
 func (c *session) pingUnderWay() bool {
-	config := c.shard.gateway.config()
+	config := c.shard.shared.settings.Config()
 	if c.lastSeen.since(c.shard.loop.Now()) > config.PingInterval+config.PongTimeout+config.SlowAfter {
 		return false
 	}

@@ -70,7 +70,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.id, b.id))
 	})
 	list := laggardList{Laggards: make([]laggard, 0, limit)}
-	for _, s := range a.gateway.shards {
+	for _, s := range a.gateway.clients.shards {
 		met := make(map[uint64]bool) // of those that were kept
 		for end := math.MaxInt; end > 0; {
 			lagging := int64(0)

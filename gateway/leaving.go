@@ -83,7 +83,7 @@ func (s *shard) waitFor(c *session) bool {
 	case err != nil,
 		traffic.Unsent == 0 && traffic.InFlight == 0 && !justLeft,
 		waited && traffic.Sent == before.sent && traffic.Acked == before.acked,
-		c.reason != draining && now-before.since > s.gateway.config().SlowAfter:
+		c.reason != draining && now-before.since > s.shared.settings.Config().SlowAfter:
 		delete(s.parting, c)
 		return false
 	}
@@ -109,7 +109,7 @@ func (s *shard) startLeaving(plan leavePlan, done func()) {
 	s.drain, s.drained = drainLeaving, done
 	s.leaving = leaving{
 		leavePlan: plan,
-		offset:    float64(s.port.Index) / float64(len(s.gateway.shards)),
+		offset:    float64(s.port.Index) / float64(len(s.shared.shards)),
 		clients:   int(s.counters.Clients),
 	}
 }

@@ -121,7 +121,7 @@ func TestCutWhileLeaving(t *testing.T) {
 		c.queue([]*stream.Event{st.Next("", `"data"`)}, stream.FormatPlain, 0)
 	}
 	c.finishBehind(draining, 1001, "draining")
-	memory := &s.gateway.backlogs
+	memory := &s.shared.backlogs
 	if c.state != sessionClosing || memory.Total() == 0 {
 		t.Fatalf("the session is in state %d, %d bytes are held", c.state, memory.Total())
 	}

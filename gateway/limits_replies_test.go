@@ -27,7 +27,7 @@ func TestCommandRepliesAreBounded(t *testing.T) {
 	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
 		t.Fatal(err)
 	}
-	s.gateway.connections.Add(1)
+	s.shared.connections.Add(1)
 	s.counters.Connections++
 	c.moveTo(sessionOpen)
 

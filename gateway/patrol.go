@@ -51,7 +51,7 @@ func (s *shard) findSlow() (busy bool) {
 	if p.unseen == 0 {
 		return false
 	}
-	limit := backlog.Beat(s.gateway.config().SlowAfter / settings.BeatLength)
+	limit := backlog.Beat(s.shared.settings.Config().SlowAfter / settings.BeatLength)
 	end := s.loop.Refresh() + s.slice
 	cuts := 0
 	for looks := 0; p.unseen > 0 && looks < looksPerSlice && cuts < cutsPerTurn; looks++ {

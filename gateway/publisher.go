@@ -70,13 +70,13 @@ type publisher struct {
 func newPublisher(in *ingest) *publisher {
 	return &publisher{
 		ingest:  in,
-		account: in.gateway.newAccount(&in.starved, limits.ByPublisher),
-		resp:    respState{version: publish.RESP2, id: in.gateway.publisherIDs.Add(1)},
+		account: in.port.credits.NewAccount(&in.starved, limits.ByPublisher),
+		resp:    respState{version: publish.RESP2, id: in.port.ids.Add(1)},
 	}
 }
 
 // lineLimit is the length of the longest request in NDJSON, in bytes.
-func (p *publisher) lineLimit() int { return p.ingest.gateway.config().MaxEvent + RequestRoom }
+func (p *publisher) lineLimit() int { return p.ingest.port.settings.Config().MaxEvent + RequestRoom }
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
@@ -144,7 +144,7 @@ func (p *publisher) Closed(err error) {
 	p.closing = true
 	p.ingest.places.leave(p)
 	p.ingest.counters.Publishers--
-	p.ingest.gateway.publishers.Add(-1)
+	p.ingest.port.connections.Add(-1)
 	p.logGone(err)
 }
 

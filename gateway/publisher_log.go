@@ -4,20 +4,20 @@ import "log/slog"
 
 // logConnected tells of a publisher that has come.
 func (p *publisher) logConnected() {
-	limit := p.ingest.gateway.config().ConnectionLog
+	limit := p.ingest.port.settings.Config().ConnectionLog
 	if limit == 0 {
 		return
 	}
-	p.ingest.gateway.connectionLog.Write(limit, p.ingest.loop.Now(), "publisher connected",
+	p.ingest.port.log.Write(limit, p.ingest.loop.Now(), "publisher connected",
 		slog.String("address", p.remote))
 }
 
 // logGone tells of a publisher that is gone.
 func (p *publisher) logGone(err error) {
-	limit := p.ingest.gateway.config().ConnectionLog
+	limit := p.ingest.port.settings.Config().ConnectionLog
 	if limit == 0 {
 		return
 	}
-	p.ingest.gateway.connectionLog.Write(limit, p.ingest.loop.Now(), "publisher gone",
+	p.ingest.port.log.Write(limit, p.ingest.loop.Now(), "publisher gone",
 		slog.String("address", p.remote), slog.Any("error", err))
 }

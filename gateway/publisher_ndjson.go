@@ -37,7 +37,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepDone
 	}
 	r := &in.request
-	if err := r.Parse(line, in.gateway.settings.RequestLimits()); err != nil {
+	if err := r.Parse(line, in.port.settings.RequestLimits()); err != nil {
 		if r.IsBarrier() {
 			p.answerRefusal(r.ID, command.RefusalOf(err)) // nobody's mistake, so not counted
 		} else {
@@ -45,7 +45,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	if refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
+	if refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
 		p.refuseLine(r.ID, refusal)
 		return stepDone
 	} else if !ok {
@@ -64,7 +64,7 @@ func (p *publisher) publishRequest(r *publish.Request) {
 		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
 	}
 	for _, name := range r.Channels {
-		at := in.gateway.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
+		at := in.port.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
 		in.counters.Events++
 		in.work += eventWork
 		if r.ID.Set {

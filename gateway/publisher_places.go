@@ -209,7 +209,7 @@ func (p *publisher) end(reason, words string) {
 // A publisher may be idle for as long as it likes, but not before its first byte
 // nor within a request.
 func (p *publisher) Swept() {
-	timeout, now := p.ingest.gateway.config().MessageTimeout, p.ingest.loop.Now()
+	timeout, now := p.ingest.port.settings.Config().MessageTimeout, p.ingest.loop.Now()
 	switch {
 	case p.closing || p.ingest.drained != nil:
 	case !p.heard && now-p.since >= timeout:
@@ -230,8 +230,8 @@ func (p *publisher) noteInput() {
 	if p.held != nil {
 		n = cap(p.held.B)
 	}
-	if p.ingest.gateway.publishInput.Add(n - p.heldBytes) {
-		for _, other := range p.ingest.gateway.ingests {
+	if p.ingest.port.input.Add(n - p.heldBytes) {
+		for _, other := range p.ingest.port.loops {
 			other.loop.Wake()
 		}
 	}
@@ -242,11 +242,11 @@ func (p *publisher) noteInput() {
 // relieveInput ends the publishers of this loop whose unfinished requests weigh
 // most, while all together hold too much and this loop has its part of that.
 func (in *ingest) relieveInput() (busy bool) {
-	memory := &in.gateway.publishInput
+	memory := &in.port.input
 	if !memory.Over() || in.heldBytes == 0 {
 		return false
 	}
-	if in.heldBytes*int64(len(in.gateway.ingests)) < memory.Held.Load() {
+	if in.heldBytes*int64(len(in.port.loops)) < memory.Held.Load() {
 		return true // others have more
 	}
 	now := in.loop.Now()

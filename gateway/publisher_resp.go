@@ -37,7 +37,7 @@ type respReplying struct {
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
 	c := &in.resp
-	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.gateway.config().MaxEvent, Command: in.gateway.config().MaxEvent + RequestRoom})
+	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.port.settings.Config().MaxEvent, Command: in.port.settings.Config().MaxEvent + RequestRoom})
 	if err != nil {
 		p.refused(command.BadRequest, err.Error())
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
@@ -77,7 +77,7 @@ const httpWarnInterval = time.Minute
 func (in *ingest) warnOfHTTP(p *publisher) {
 	if now := in.loop.Now(); in.warned == 0 || now-in.warned >= httpWarnInterval {
 		in.warned = now
-		in.gateway.logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
+		in.port.logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
 			"from", p.conn.RemoteAddr(), "next_warning_in", httpWarnInterval)
 	}
 }
@@ -178,7 +178,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	if p.resp.tx.running() {
 		p.resp.tx.cost -= cost // EXEC has taken the credits for all
 	} else {
-		refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, 1, cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, 1, cost, in.loop.Now())
 		if refusal != nil {
 			return p.respRefuse(refusal)
 		} else if !ok {
@@ -186,7 +186,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 		}
 	}
 	in.counters.Requests++
-	at := in.gateway.streams.Publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
+	at := in.port.streams.Publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
 	in.counters.Events++
 	in.work += eventWork
 	in.replies = publish.AppendRESPInt(in.replies, int64(at.Subscribers))
@@ -197,8 +197,8 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 // until the next call.
 func (p *publisher) respEvent(args [][]byte) (channel, data []byte, cost int64, err error) {
 	in, channel := p.ingest, args[1]
-	if err = command.CheckChannelWithin(channel, in.gateway.config().MaxChannelName); err == nil {
-		data, err = publish.DataFromPayload(&in.payload, args[2], in.gateway.config().MaxEvent)
+	if err = command.CheckChannelWithin(channel, in.port.settings.Config().MaxChannelName); err == nil {
+		data, err = publish.DataFromPayload(&in.payload, args[2], in.port.settings.Config().MaxEvent)
 	}
 	return channel, data, limits.EventCost(channel, nil, data), err
 }

@@ -39,7 +39,7 @@ func (p *publisher) respTime([][]byte) verdict {
 func (p *publisher) respInfo(args [][]byte) verdict {
 	sections := []struct{ name, text string }{
 		{"Server", "redis_version:" + redisVersion + "\r\nredis_mode:standalone\r\nprocess_id:" + strconv.Itoa(os.Getpid()) + "\r\n"},
-		{"Clients", "connected_clients:" + strconv.FormatInt(p.ingest.gateway.publishers.Load(), 10) + "\r\n"},
+		{"Clients", "connected_clients:" + strconv.FormatInt(p.ingest.port.connections.Load(), 10) + "\r\n"},
 		{"Persistence", "loading:0\r\n"},
 		{"Replication", "role:master\r\nconnected_slaves:0\r\n"},
 		{"Cluster", "cluster_enabled:0\r\n"},
@@ -149,7 +149,7 @@ var respPubSubCommands = map[string]respSpec{
 func (p *publisher) respNumSub(args [][]byte) verdict {
 	out := publish.AppendRESPArray(p.ingest.replies, 2*(len(args)-2))
 	for _, name := range args[2:] {
-		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.gateway.streams.Subscribers(name)))
+		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.port.streams.Subscribers(name)))
 	}
 	p.ingest.replies = out
 	return stepDone

@@ -104,7 +104,7 @@ func (p *publisher) endTransaction() {
 func (p *publisher) dropQueue() {
 	tx := &p.resp.tx
 	if tx.queue != nil {
-		p.ingest.gateway.queued.Add(-int64(len(tx.queue.B)))
+		p.ingest.port.queued.Add(-int64(len(tx.queue.B)))
 		mem.GiveBuffer(tx.queue)
 		tx.queue = nil
 	}
@@ -147,8 +147,8 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 		return &command.Error{Code: command.LimitExceeded, Message: fmt.Sprintf(
 			"a transaction may have %d events, %d other commands and %d bytes", maxQueuedEvents, maxQueuedOthers, max(maxQueued, p.lineLimit()))}
 	}
-	if all := in.gateway.queued.Add(int64(len(raw))); all > in.gateway.config().Credits {
-		in.gateway.queued.Add(-int64(len(raw)))
+	if all := in.port.queued.Add(int64(len(raw))); all > in.port.settings.Config().Credits {
+		in.port.queued.Add(-int64(len(raw)))
 		return &command.Error{Code: command.LimitExceeded, Message: "too much is queued in the transactions of all publishers; try again later"}
 	}
 	tx.queue = mem.AppendBuffer(tx.queue, raw)
@@ -171,7 +171,7 @@ func (p *publisher) respExec([][]byte) verdict {
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
 	}
 	if tx.events > 0 {
-		refusal, ok := p.account.Admit(&in.gateway.settings.Load().Publisher, tx.events, tx.cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, tx.events, tx.cost, in.loop.Now())
 		if refusal != nil {
 			p.endTransaction()
 			p.refused(refusal.Code, refusal.Message)

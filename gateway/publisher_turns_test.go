@@ -36,7 +36,7 @@ func TestPublisherTurnWork(t *testing.T) {
 		{"commands in a transaction", "MULTI\r\n", "PUBLISH a 1\r\n", 5_000, limits.TurnWork / requestWork},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			in := newTestShard(t).gateway.ingests[0]
+			in := newTestPublishLoop(t)
 			p, read := newTestPublisher(t, in)
 			p.Received([]byte(test.first + strings.Repeat(test.request, test.count)))
 			turns := 1
@@ -67,7 +67,7 @@ func TestPublisherTurnWork(t *testing.T) {
 // Publishers whose input waits do not all go on in the same turn, and what is held
 // of them is counted.
 func TestPublishersPostponedInTurns(t *testing.T) {
-	in := newTestShard(t).gateway.ingests[0]
+	in := newTestPublishLoop(t)
 	const publishers, lines = 400, 1_000
 	input := strings.Repeat("{}\n", lines)
 	all, reads := make([]*publisher, publishers), make([]func(), publishers)
@@ -78,7 +78,7 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 	if n := in.postponed.Len(); n != publishers {
 		t.Fatalf("%d publishers were postponed", n)
 	}
-	if held := in.gateway.publishInput.Held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
+	if held := in.port.input.Held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
 		t.Errorf("%d bytes are counted", held)
 	}
 	// The first had a turn of its own, and each of the others less.
@@ -118,7 +118,7 @@ func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
 	if err := in.loop.Register(&p.conn, pair[0], p); err != nil {
 		tb.Fatal(err)
 	}
-	in.gateway.publishers.Add(1)
+	in.port.connections.Add(1)
 	in.counters.Publishers++
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	buffer := make([]byte, 1<<20)

@@ -10,18 +10,17 @@ import (
 // TestRepliesAreBounded hands a publisher whose replies nobody reads one read's
 // worth of requests that ask for fifty times as much: the rest of them waits.
 func TestRepliesAreBounded(t *testing.T) {
-	g := newTestShard(t).gateway
+	in := newTestPublishLoop(t)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(pair[1])
-	in := g.ingests[0]
 	p := newPublisher(in)
 	if err := in.loop.Register(&p.conn, pair[0], p); err != nil {
 		t.Fatal(err)
 	}
-	g.publishers.Add(1)
+	in.port.connections.Add(1)
 	in.counters.Publishers++
 
 	requests := []byte("{}\n" + strings.Repeat("x\n", ingestReadBuffer/2))

@@ -25,18 +25,23 @@ func (g *Gateway) Reconfigure(next settings.Config) error {
 	g.settings.Store(settings.New(merged, &g.compressed))
 	// When the next one is due was laid out by the old rate.
 	if merged.Connects != before.Connects {
-		g.admission.forgive()
+		g.clients.admission.forgive()
 	}
 	if merged.AddressConnects != before.AddressConnects {
-		g.addresses.Forgive()
+		g.clients.addresses.Forgive()
 	}
 	g.credits.Resize(merged.Credits, merged.PublisherCredits)
-	g.backlogs.Limit.Store(merged.BacklogMemory)
-	g.clientInput.Limit.Store(merged.InputMemory)
-	g.publishInput.Limit.Store(merged.InputMemory)
+	g.setLimits(&merged)
 	g.streams.SetLimit(merged.MaxChannels)
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		s.post(func() {}) // clients may wait that need not any more; it must look
 	}
 	return nil
+}
+
+// setLimits puts the limits on what clients and publishers hold in memory into effect.
+func (g *Gateway) setLimits(c *settings.Config) {
+	g.clients.backlogs.Limit.Store(c.BacklogMemory)
+	g.clients.clientInput.Limit.Store(c.InputMemory)
+	g.publish.input.Limit.Store(c.InputMemory)
 }

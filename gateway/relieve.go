@@ -17,12 +17,12 @@ const (
 // that have some of the largest class are woken. Within a class, whose sizes are
 // much the same, the order is that of the list.
 func (s *shard) relieve() (busy bool) {
-	memory := &s.gateway.backlogs
+	memory := &s.shared.backlogs
 	if !memory.Over() {
 		return false
 	}
-	largest := s.gateway.largestBacklog()
-	for _, other := range s.gateway.shards {
+	largest := s.shared.largestBacklog()
+	for _, other := range s.shared.shards {
 		if other != s && other.ledger.Sizes[largest].Load() > 0 {
 			other.loop.Wake()
 		}
@@ -48,8 +48,8 @@ func (s *shard) relieve() (busy bool) {
 
 // largestBacklog is the class of the largest backlog of all shards, 0 without
 // any.
-func (g *Gateway) largestBacklog() (largest uint8) {
-	for _, s := range g.shards {
+func (a *shared) largestBacklog() (largest uint8) {
+	for _, s := range a.shards {
 		largest = max(largest, s.ledger.Sizes.Largest())
 	}
 	return largest

@@ -225,7 +225,7 @@ func TestLeaveRenumbers(t *testing.T) {
 		t.Errorf("%d channels and %d subscriptions are left", len(s.channels), s.counters.Subscriptions)
 	}
 	for _, name := range names {
-		if s.gateway.streams.Has([]byte(name)) {
+		if s.shared.streams.Has([]byte(name)) {
 			t.Errorf("stream %q, which nobody published to, is left", name)
 		}
 	}

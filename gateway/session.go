@@ -173,7 +173,7 @@ func (c *session) Closed(err error) {
 	}
 	c.moveTo(sessionClosed)
 	c.reader.Release()
-	s.gateway.contexts.release(c.inbound)
+	s.shared.contexts.release(c.inbound)
 	c.releaseHeld()
 	c.forgetInput()
 	delete(s.publishing, c)
@@ -184,7 +184,7 @@ func (c *session) Closed(err error) {
 		c.backlog = nil
 	}
 	s.counters.Connections--
-	s.gateway.connections.Add(-1)
+	s.shared.connections.Add(-1)
 	s.leave(c.source)
 	s.counters.Disconnects[disconnectNames[c.reason]]++
 	c.logGone(err)

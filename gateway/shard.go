@@ -29,9 +29,9 @@ const kernelQueue = 64 << 10
 // owns their sessions and its side of their channels. It is the loop's Owner;
 // everything below runs on the loop's goroutine, but for post.
 type shard struct {
-	gateway *Gateway
-	loop    *poller.Loop
-	port    *stream.Port // where its mail comes
+	shared *shared
+	loop   *poller.Loop
+	port   *stream.Port // where its mail comes
 
 	channels  map[string]*channel
 	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
@@ -84,36 +84,37 @@ type shard struct {
 	jobs       []*job // unused ones
 }
 
-func newShard(g *Gateway, index int) (*shard, error) {
+func newShard(all *shared, index int) (*shard, error) {
+	config := all.settings.Config()
 	s := &shard{
-		gateway:    g,
+		shared:     all,
 		port:       stream.NewPort(index),
 		channels:   make(map[string]*channel),
 		rules:      make(map[string]*rules.Rule),
 		publishing: make(map[*session]*limits.Account),
 		unfinished: make(map[*session]limits.Unfinished),
 		slice:      fanOutSlice,
-		handshakes: poller.NewDeadlines[*session](g.config().HandshakeTimeout),
-		pongs:      poller.NewDeadlines[*session](g.config().PongTimeout),
+		handshakes: poller.NewDeadlines[*session](config.HandshakeTimeout),
+		pongs:      poller.NewDeadlines[*session](config.PongTimeout),
 		closing:    poller.NewDeadlines[*session](closePatience),
 
-		unfinishedDue: poller.NewDeadlines[*session](g.config().MessageTimeout / messageChecks),
+		unfinishedDue: poller.NewDeadlines[*session](config.MessageTimeout / messageChecks),
 
 		counters: stats.NewShard(),
 		random:   newRandom(),
 		vectors:  make([][]byte, 0, backlog.FlushVectors),
-		wakes:    stream.NewWakeSet(g.config().Shards),
+		wakes:    stream.NewWakeSet(config.Shards),
 	}
-	if decider := g.config().Decider; decider != nil {
+	if decider := config.Decider; decider != nil {
 		for _, reason := range decider.Reasons {
 			s.counters.HandshakeFailures[reason] = 0 // shown from the start, as the gateway's own are
 		}
 	}
-	s.ledger.Memory, s.ledger.Counters = &g.backlogs, &s.counters
+	s.ledger.Memory, s.ledger.Counters = &all.backlogs, &s.counters
 	s.patrol.ledger = &s.ledger
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
-		SweepInterval: g.config().PingInterval,
+		SweepInterval: config.PingInterval,
 		TurnDone: func(took time.Duration) {
 			s.counters.Turns.Observe(took, 1)
 			s.longest.Observe(took)
@@ -132,7 +133,7 @@ func (s *shard) post(f func()) {
 
 // AcceptFailed implements poller.Owner.
 func (s *shard) AcceptFailed(l *poller.Listener, err error) {
-	s.gateway.logger.Warn("cannot accept clients for the moment; those connected are not affected",
+	s.shared.logger.Warn("cannot accept clients for the moment; those connected are not affected",
 		"listener", l.Addr(), "error", err, "connections", s.counters.Connections)
 }
 
@@ -186,7 +187,7 @@ func (s *shard) Pending() bool {
 // Tick implements poller.Owner.
 func (s *shard) Tick() {
 	now := s.loop.Now()
-	s.patrol.tick(now, len(s.lagging), s.gateway.config().SlowAfter)
+	s.patrol.tick(now, len(s.lagging), s.shared.settings.Config().SlowAfter)
 	for {
 		c, pinged, ok := s.pongs.Due(now)
 		if !ok {

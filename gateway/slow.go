@@ -8,7 +8,7 @@ import (
 // queue appends events of one channel to the backlog, as the channel's policy
 // says; sent bytes of them have left already.
 func (c *session) queue(events []*stream.Event, f stream.Format, sent int) {
-	of := c.shard.gateway.settings.Load()
+	of := c.shard.shared.settings.Load()
 	c.backlog.Queue(events, f, events[0].Stream.RuleIn(of.Rules).Slow, sent, &of.Config)
 	c.shard.counters.Deliveries += uint64(len(events))
 }

@@ -47,7 +47,7 @@ type source struct {
 // sourceOf finds out where a socket comes from, as far as can be told before
 // anything was read, and counts it there.
 func (s *shard) sourceOf(fd int) (*source, refusal) {
-	set := s.gateway.settings.Load()
+	set := s.shared.settings.Load()
 	if set.Config.ProxyHeader == settings.NoProxyHeader && !set.Counts() {
 		return nil, refusal{}
 	}
@@ -68,11 +68,11 @@ func (s *shard) sourceOf(fd int) (*source, refusal) {
 // count counts a connection of an address. Trusted proxies are not counted:
 // each stands for many clients.
 func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
-	set := s.gateway.settings.Load()
+	set := s.shared.settings.Load()
 	if !set.Counts() || !addr.IsValid() || set.Trusts(addr) {
 		return nil, refusal{}
 	}
-	used, outcome, wait := s.gateway.addresses.Open(limits.Network(addr), set.PerAddress, s.loop.Now())
+	used, outcome, wait := s.shared.addresses.Open(limits.Network(addr), set.PerAddress, s.loop.Now())
 	switch outcome {
 	case limits.QuotaFull:
 		return nil, refusal{errAddressFull, s.retryLater()}
@@ -96,14 +96,14 @@ const minRetrySpread = 10 * time.Second
 // retryLater is a random number of seconds from 1 to the time over which clients
 // that were refused are to come back.
 func (s *shard) retryLater() int {
-	spread := max(s.gateway.config().RetryWindow, minRetrySpread)
+	spread := max(s.shared.settings.Config().RetryWindow, minRetrySpread)
 	return 1 + int(s.random.Uint64()%uint64(spread/time.Second))
 }
 
 // leave ends the counting of a connection.
 func (s *shard) leave(from *source) {
 	if from != nil && from.used != nil {
-		s.gateway.addresses.Close(from.used, s.loop.Now())
+		s.shared.addresses.Close(from.used, s.loop.Now())
 		from.used = nil
 	}
 }
@@ -158,7 +158,7 @@ func (c *session) readForwarded(head []byte) (ok bool) {
 		return true
 	}
 	c.source.header = settings.NoProxyHeader
-	set := c.shard.gateway.settings.Load()
+	set := c.shard.shared.settings.Load()
 	client, _ := field.Client(websocket.FieldValues(nil, head, field.Name()), set.Trusts)
 	return c.comesFrom(client)
 }
@@ -169,8 +169,8 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	c.source.client = client
 	var refused refusal
 	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
-		set := c.shard.gateway.settings.Load()
-		set.Connects.GiveShared(&c.shard.gateway.admission.due) // for whoever comes next
+		set := c.shard.shared.settings.Load()
+		set.Connects.GiveShared(&c.shard.shared.admission.due) // for whoever comes next
 		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
 		c.handshakeRefused(refused.err)
 		return false

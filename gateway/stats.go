@@ -21,7 +21,7 @@ type (
 // answered, or the gateway has stopped.
 func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	all := GatewayStats{StartedAt: g.startedAt, Ready: g.Ready(), Limits: g.limits(), Total: stats.NewShard(), Publish: stats.NewPublish()}
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		var shard Stats
 		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.Index, err)
@@ -29,20 +29,20 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		all.Shards = append(all.Shards, shard)
 		all.Total.Add(&shard)
 	}
-	for _, in := range g.ingests {
+	for _, in := range g.publish.loops {
 		if err := g.ask(ctx, in.post, func() { in.addStats(&all.Publish) }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
 		}
 	}
-	g.apiPublisher.addStats(&all.Publish)
+	g.publish.api.addStats(&all.Publish)
 	all.AdminRefused = make(map[string]uint64)
 	g.adminRefusals.addTo(all.AdminRefused)
-	all.BacklogMemory = g.backlogs.Total()
-	all.ClientContexts = g.contexts.held.Load()
-	all.ClientInput, all.Publish.InputBytes = g.clientInput.Held.Load(), g.publishInput.Held.Load()
+	all.BacklogMemory = g.clients.backlogs.Total()
+	all.ClientContexts = g.clients.contexts.held.Load()
+	all.ClientInput, all.Publish.InputBytes = g.clients.clientInput.Held.Load(), g.publish.input.Held.Load()
 	all.Compression = g.compressed.Stats()
 	all.Publish.CreditsUsed = g.credits.InUse()
-	all.ClientAddresses = g.addresses.Kept.Load()
+	all.ClientAddresses = g.clients.addresses.Kept.Load()
 	g.streams.AddStats(&all.Publish)
 	return all, nil
 }

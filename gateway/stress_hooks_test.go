@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 
 var noID command.ID
 
-// newTestShard returns the only shard of a gateway that does not run, so that
-// the test's goroutine may call what belongs to the shard.
+// newTestShard returns the only shard of its kind, which does not run, so that the
+// test's goroutine may call what belongs to it.
 func newTestShard(tb testing.TB, set ...func(*settings.Config)) *shard {
 	tb.Helper()
 	config := settings.DefaultConfig(1_000)
@@ -25,12 +27,44 @@ func newTestShard(tb testing.TB, set ...func(*settings.Config)) *shard {
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := New(config, slog.New(slog.DiscardHandler))
+	logger, work := slog.New(slog.DiscardHandler), new(stream.CompressionWork)
+	all := &shared{
+		settings: new(settings.Live), logger: logger, log: &limits.ConnectionLog{Logger: logger},
+		streams: stream.NewStreams(config.MaxChannels), credits: limits.NewCredits(config.Credits, config.PublisherCredits, func() {}),
+		addresses: limits.NewQuotas[netip.Addr](), ready: func() bool { return true }, running: context.Background(),
+	}
+	all.settings.Store(settings.New(config, work))
+	all.backlogs.Compressed = &work.Alive
+	all.backlogs.Limit.Store(config.BacklogMemory)
+	all.clientInput.Limit.Store(config.InputMemory)
+	s, err := newShard(all, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(g.closeLoops)
-	return g.shards[0]
+	all.shards = []*shard{s}
+	tb.Cleanup(s.loop.Close)
+	return s
+}
+
+// newTestPublishLoop returns the only loop of a publish port, which does not run.
+func newTestPublishLoop(tb testing.TB) *ingest {
+	tb.Helper()
+	config := settings.DefaultConfig(1_000)
+	logger := slog.New(slog.DiscardHandler)
+	port := &publishPort{
+		settings: new(settings.Live), logger: logger, log: &limits.ConnectionLog{Logger: logger},
+		streams: stream.NewStreams(config.MaxChannels),
+	}
+	port.credits = limits.NewCredits(config.Credits, config.PublisherCredits, func() { port.loops[0].starved.Feed() })
+	port.settings.Store(settings.New(config, new(stream.CompressionWork)))
+	port.input.Limit.Store(config.InputMemory)
+	in, err := newIngest(port)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	port.loops = []*ingest{in}
+	tb.Cleanup(in.loop.Close)
+	return in
 }
 
 // newTestSession returns an open session of s on one end of a socket pair whose
@@ -47,7 +81,7 @@ func newTestSession(tb testing.TB, s *shard) *session {
 		tb.Fatal(err)
 	}
 	s.counters.Connections++
-	s.gateway.connections.Add(1)
+	s.shared.connections.Add(1)
 	c.moveTo(sessionOpen)
 	return c
 }
@@ -57,7 +91,7 @@ func newTestSession(tb testing.TB, s *shard) *session {
 
 // onShards has every shard call f and waits.
 func (g *Gateway) onShards(f func(*shard)) {
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		done := make(chan struct{})
 		s.post(func() { f(s); close(done) })
 		<-done
@@ -81,7 +115,7 @@ func (g *Gateway) CompressBeside(n int) {
 func (g *Gateway) StallShards() (goOn func()) {
 	stalled := make(chan struct{})
 	release := make(chan struct{})
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		s.post(func() {
 			stalled <- struct{}{}
 			<-release
@@ -99,7 +133,7 @@ func (g *Gateway) CreditsInUse() int64 { return g.credits.InUse() }
 func (g *Gateway) PublishersPaused() int64 {
 	var stats PublishStats
 	stats.Errors = make(map[string]uint64)
-	for _, in := range g.ingests {
+	for _, in := range g.publish.loops {
 		done := make(chan struct{})
 		in.post(func() { in.addStats(&stats); close(done) })
 		<-done
@@ -113,8 +147,8 @@ func (g *Gateway) StreamsWithInterest() int { return g.streams.Wanted() }
 // Feed publishes events to a channel and waits until every shard has served
 // them.
 func (g *Gateway) Feed(channel, data []byte, events int) {
-	wakes := stream.NewWakeSet(len(g.shards))
-	from := g.newAccount(&g.shards[0].starved, limits.ByPublisher)
+	wakes := stream.NewWakeSet(len(g.clients.shards))
+	from := g.credits.NewAccount(&g.clients.shards[0].starved, limits.ByPublisher)
 	for range events {
 		cost := limits.EventCost(channel, nil, data)
 		if !from.Take(cost) {

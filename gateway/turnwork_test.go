@@ -121,7 +121,7 @@ func TestPostponedInTurns(t *testing.T) {
 
 // TestReadsAreShared has publishers share what is read in a turn.
 func TestReadsAreShared(t *testing.T) {
-	in := newTestShard(t).gateway.ingests[0]
+	in := newTestPublishLoop(t)
 	for _, test := range []struct{ readers, limit int }{
 		{0, ingestReadBuffer}, {1, ingestReadBuffer}, {2, ingestReadBuffer / 2}, {16, 16 << 10}, {17, sharedRead}, {5000, sharedRead},
 	} {
@@ -130,7 +130,7 @@ func TestReadsAreShared(t *testing.T) {
 			t.Errorf("of %d publishers each is read %d bytes, want %d", test.readers, got, test.limit)
 		}
 	}
-	credits := in.gateway.credits
+	credits := in.port.credits
 	credits.Take(credits.Budget.Load())
 	if got := in.readLimit(); got != starvedRead {
 		t.Errorf("without credit %d bytes are read", got)
@@ -150,7 +150,7 @@ func newReadSession(tb testing.TB, s *shard) (c *session, read func()) {
 	if err := s.loop.Register(&c.conn, pair[0], c); err != nil {
 		tb.Fatal(err)
 	}
-	s.gateway.connections.Add(1)
+	s.shared.connections.Add(1)
 	s.counters.Connections++
 	c.moveTo(sessionOpen)
 	buffer := make([]byte, 1<<20)

@@ -55,8 +55,8 @@ func (c *session) noteInput(kept bool) {
 	case u.Bytes == 0 || s.wholeInput:
 		u.Since = now
 	}
-	if s.gateway.clientInput.Add(n - u.Bytes) {
-		for _, other := range s.gateway.shards {
+	if s.shared.clientInput.Add(n - u.Bytes) {
+		for _, other := range s.shared.shards {
 			other.loop.Wake()
 		}
 	}
@@ -68,7 +68,7 @@ func (c *session) noteInput(kept bool) {
 // forgetInput is for a client that is gone.
 func (c *session) forgetInput() {
 	if u, known := c.shard.unfinished[c]; known {
-		c.shard.gateway.clientInput.Add(-u.Bytes)
+		c.shard.shared.clientInput.Add(-u.Bytes)
 		c.shard.unfinishedBytes -= int64(u.Bytes)
 		delete(c.shard.unfinished, c)
 	}
@@ -89,7 +89,7 @@ func (s *shard) endUnfinished() (busy bool) {
 		case !known: // it is gone
 		case u.Bytes == 0:
 			delete(s.unfinished, c)
-		case c.state == sessionOpen && c.held == nil && now-u.Since >= s.gateway.config().MessageTimeout:
+		case c.state == sessionOpen && c.held == nil && now-u.Since >= s.shared.settings.Config().MessageTimeout:
 			c.finish(messageTimeout, ws.StatusPolicyViolation, "message unfinished for too long")
 			ended++
 		default:
@@ -106,11 +106,11 @@ func (s *shard) endUnfinished() (busy bool) {
 // relieveInput ends the clients of this shard whose unfinished input weighs most,
 // while all together hold too much and this shard has its part of that.
 func (s *shard) relieveInput() (busy bool) {
-	memory := &s.gateway.clientInput
+	memory := &s.shared.clientInput
 	if !memory.Over() || s.unfinishedBytes == 0 {
 		return false
 	}
-	if s.unfinishedBytes*int64(len(s.gateway.shards)) < memory.Held.Load() {
+	if s.unfinishedBytes*int64(len(s.shared.shards)) < memory.Held.Load() {
 		return true // others have more
 	}
 	now := s.loop.Now()

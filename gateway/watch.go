@@ -68,7 +68,7 @@ type holdUp struct {
 
 func newWatch(g *Gateway) *watch {
 	w := &watch{gateway: g, every: watchInterval, incidents: newIncidents(g.logger)}
-	for _, s := range g.shards {
+	for _, s := range g.clients.shards {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.Index), ask: func() {
 			s.post(func() {
@@ -76,7 +76,7 @@ func newWatch(g *Gateway) *watch {
 			})
 		}})
 	}
-	for i, in := range g.ingests {
+	for i, in := range g.publish.loops {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("publish loop ", i), ask: func() {
 			in.post(func() {
@@ -176,8 +176,8 @@ func (w *watch) sum() *GatewayStats {
 		sum.Publish.Add(&w.loops[i].publish)
 	}
 	w.gateway.streams.AddStats(&sum.Publish)
-	w.incidents.sampled(w.gateway.apiPublisher.takeSamples())
-	w.gateway.apiPublisher.addStats(&sum.Publish)
+	w.incidents.sampled(w.gateway.publish.api.takeSamples())
+	w.gateway.publish.api.addStats(&sum.Publish)
 	w.incidents.sampled(w.gateway.adminRefusals.takeSamples())
 	w.gateway.adminRefusals.addTo(sum.AdminRefused)
 	return sum
@@ -185,12 +185,12 @@ func (w *watch) sum() *GatewayStats {
 
 // finish logs what was not told yet. The loops have ended.
 func (w *watch) finish() {
-	for i, s := range w.gateway.shards {
+	for i, s := range w.gateway.clients.shards {
 		w.loops[i].stats = s.stats()
 		w.incidents.sampled(s.samples.Take())
 	}
-	for i, in := range w.gateway.ingests {
-		l := &w.loops[len(w.gateway.shards)+i]
+	for i, in := range w.gateway.publish.loops {
+		l := &w.loops[len(w.gateway.clients.shards)+i]
 		l.publish = stats.NewPublish()
 		in.addStats(&l.publish)
 		w.incidents.sampled(in.samples.Take())

@@ -85,3 +85,8 @@ func (c *Credits) Exhausted() bool { return c.free.Load() <= 0 }
 func (c *Credits) InUse() int64 {
 	return max(c.Budget.Load()-c.free.Load(), 0) // resize changes one after the other
 }
+
+// NewAccount opens an account for a connection of the loop that st belongs to.
+func (c *Credits) NewAccount(st *Starved, of Maker) *Account {
+	return &Account{Credits: c, Starved: st, Maker: of}
+}
