@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +21,8 @@ import (
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
 // should differ. The tag reload of each field says whether
-// [Gateway.Reconfigure] changes it (live) or not (restart).
+// [Gateway.Reconfigure] changes it (live) or not (restart), the tag least what it must
+// be at least.
 type Config struct {
 	// Listen are the addresses for clients. Port 0 lets the kernel choose.
 	Listen []netip.AddrPort `reload:"restart"`
@@ -33,8 +36,8 @@ type Config struct {
 
 	// Shards is the number of loops that serve clients, IngestLoops of those
 	// that serve publishers.
-	Shards      int `reload:"restart"`
-	IngestLoops int `reload:"restart"`
+	Shards      int `reload:"restart" least:"1"`
+	IngestLoops int `reload:"restart" least:"1"`
 
 	// HTTP serves the requests on the client port that are not for [Path]. It is
 	// called on goroutines of its own, for at most [HTTPConnections] connections.
@@ -63,16 +66,16 @@ type Config struct {
 	// ClientPublish are the channels to which clients may publish.
 	ClientPublish rules.Patterns `reload:"live"`
 
-	MaxClients     int `reload:"live"` // connections of clients; more are answered 503
-	MaxPublishers  int `reload:"live"` // connections of publishers; more are closed
-	MaxChannels    int `reload:"live"` // streams kept, with subscribers or not
-	ClientChannels int `reload:"live"` // subscriptions of one client
-	MaxHead        int `reload:"live"` // bytes of a request on the client port, 1,024 to 65,536, without a body
-	MaxMessage     int `reload:"live"` // bytes of a client's message
-	MaxEvent       int `reload:"live"` // bytes of an event's data
+	MaxClients     int `reload:"live" least:"1"`   // connections of clients; more are answered 503
+	MaxPublishers  int `reload:"live" least:"1"`   // connections of publishers; more are closed
+	MaxChannels    int `reload:"live" least:"1"`   // streams kept, with subscribers or not
+	ClientChannels int `reload:"live" least:"1"`   // subscriptions of one client
+	MaxHead        int `reload:"live"`             // bytes of a request on the client port, 1,024 to 65,536, without a body
+	MaxMessage     int `reload:"live" least:"128"` // bytes of a client's message; a subscription to a short name must fit
+	MaxEvent       int `reload:"live" least:"1"`   // bytes of an event's data
 
-	MaxSubscriptions int `reload:"live"` // of all clients together
-	MaxChannelName   int `reload:"live"` // bytes of a channel's name, at most 255
+	MaxSubscriptions int `reload:"live" least:"1"` // of all clients together
+	MaxChannelName   int `reload:"live"`           // bytes of a channel's name, at most 255
 
 	ClientCommands  limits.Rate `reload:"live"` // of one client: its messages, and each name of those that name several channels
 	ClientPublishes limits.Rate `reload:"live"` // events of one client
@@ -86,16 +89,16 @@ type Config struct {
 	// whose policy drops events: bytes, and events, 0 for any number. Beyond, the oldest
 	// of these events are dropped; the newest one is kept, however large. They
 	// disconnect nobody.
-	BacklogBytes    int `reload:"live"`
-	BacklogMessages int `reload:"live"`
+	BacklogBytes    int `reload:"live" least:"1"`
+	BacklogMessages int `reload:"live" least:"0"`
 	// BacklogMemory is how many bytes all backlogs together may hold alive, an event
 	// that waits for many clients counted once. Beyond, the clients with the largest
 	// backlogs are disconnected.
-	BacklogMemory int64 `reload:"live"`
+	BacklogMemory int64 `reload:"live" least:"1"`
 	// InputMemory is how many bytes the unfinished messages and handshakes of all
 	// clients may hold, and as many again the unfinished requests of publishers.
 	// Beyond, those that have held the most for the longest are closed.
-	InputMemory int64 `reload:"live"`
+	InputMemory int64 `reload:"live" least:"1"`
 	// SlowPolicy is what becomes of the events for a subscriber that does not keep
 	// up, SlowRules the exceptions by channel: the first rule that matches counts.
 	SlowPolicy rules.SlowPolicy `reload:"live"`
@@ -109,7 +112,7 @@ type Config struct {
 	CompressLevel int `reload:"live"`
 	// CompressFrom is the size in bytes of the smallest event, as clients see it,
 	// that is compressed.
-	CompressFrom int `reload:"live"`
+	CompressFrom int `reload:"live" least:"0"`
 	// ClientContext is the largest window in bytes in which clients may compress
 	// with context from one message to the next, a power of two from 512 to 32,768.
 	// Each such client then costs up to that much memory. 0 is none: they compress
@@ -118,12 +121,12 @@ type Config struct {
 
 	// Credits is how many bytes of events may be under way in the process,
 	// published and not yet served by every shard.
-	Credits int64 `reload:"live"`
+	Credits int64 `reload:"live" least:"1"`
 	// PublisherCredits is how many of them one connection may use.
-	PublisherCredits int64 `reload:"live"`
+	PublisherCredits int64 `reload:"live" least:"1"`
 	// ChannelRetention is how long the position of a channel that nobody
 	// uses is kept.
-	ChannelRetention time.Duration `reload:"restart"`
+	ChannelRetention time.Duration `reload:"restart" least:"1ns"`
 
 	// TrustedProxies are the addresses of proxies, which are believed when they say
 	// whose connection they pass on in the way that ProxyHeader names. They are
@@ -133,13 +136,13 @@ type Config struct {
 	// AddressClients is how many connections of clients one address may have; 0 is
 	// no bound. AddressConnects is how often one may connect. Beyond, 429. Of IPv6
 	// the first 64 bits count as an address.
-	AddressClients  int         `reload:"live"`
+	AddressClients  int         `reload:"live" least:"0"`
 	AddressConnects limits.Rate `reload:"live"`
 	// Connects is how many clients are admitted in all. ConnectQueue is how many
 	// may wait for their turn, no longer than HandshakeTimeout; more are answered
 	// 503.
 	Connects     limits.Rate `reload:"live"`
-	ConnectQueue int         `reload:"live"`
+	ConnectQueue int         `reload:"live" least:"0"`
 	// SendBuffer is how many bytes of what is sent to a client the kernel keeps,
 	// capped by net.core.wmem_max; 0 leaves it to the kernel.
 	SendBuffer int `reload:"restart"`
@@ -150,60 +153,34 @@ type Config struct {
 
 	// ConnectionLog is how many lines a second the log may have about clients and
 	// publishers that come and go; 0 is none. It says how many it left out.
-	ConnectionLog int `reload:"live"`
+	ConnectionLog int `reload:"live" least:"0"`
 
-	HandshakeTimeout time.Duration `reload:"restart"` // for the whole request
-	PingInterval     time.Duration `reload:"restart"`
-	PongTimeout      time.Duration `reload:"restart"` // for any byte after a ping
+	HandshakeTimeout time.Duration `reload:"restart" least:"1ns"` // for the whole request
+	PingInterval     time.Duration `reload:"restart" least:"1ns"`
+	PongTimeout      time.Duration `reload:"restart" least:"1ns"` // for any byte after a ping
 	// MessageTimeout is the time from the first byte of a client's message, or a
 	// publisher's request, to its last one; also that for a publisher's first byte.
-	MessageTimeout time.Duration `reload:"restart"`
+	MessageTimeout time.Duration `reload:"restart" least:"1ns"`
 	// DrainWindow is the time over which clients are closed when the gateway
 	// drains; less if they are so few that 100 of them a second take less. 0 is
 	// all at once.
-	DrainWindow time.Duration `reload:"live"`
+	DrainWindow time.Duration `reload:"live" least:"0s"`
 	// RetryWindow is the time over which clients are told to come back when
 	// the gateway drains, counted for each from its own goodbye. Those who are
 	// refused with 503, or 429, for want of room are told to come back over it too,
 	// but over no less than 10 s.
-	RetryWindow time.Duration `reload:"live"`
+	RetryWindow time.Duration `reload:"live" least:"0s"`
 }
 
-// Default limits and times.
+// Defaults that others show or check.
 const (
-	DefaultMaxChannels      = 1_000_000
-	DefaultClientChannels   = 128
-	DefaultMaxHead          = 8 << 10
 	DefaultMaxMessage       = 64 << 10
-	DefaultMaxEvent         = 64 << 10
 	DefaultMaxSubscriptions = 10_000_000
-	DefaultMaxChannelName   = command.MaxChannel
-	DefaultBacklogBytes     = 1 << 20
 	DefaultSlowAfter        = 30 * time.Second
 	DefaultBacklogMemory    = 1 << 30
 	DefaultInputMemory      = 64 << 20
-	DefaultMessageTimeout   = 30 * time.Second
-	DefaultCompressLevel    = 1
 	DefaultCompressFrom     = 256
-	DefaultCredits          = 64 << 20
-	DefaultPublisherCredits = 1 << 20
-	DefaultChannelRetention = 5 * time.Minute
-	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 25 * time.Second
-	DefaultPongTimeout      = 10 * time.Second
-	DefaultDrainWindow      = 5 * time.Second
-	DefaultRetryWindow      = 10 * time.Second
-	DefaultConnectQueue     = 1024
-)
-
-// Default rates.
-var (
-	// DefaultClientCommands lets a page subscribe to all its channels anew, a few
-	// times in a row.
-	DefaultClientCommands = limits.Rate{PerSecond: 100, Burst: 2000}
-	// DefaultClientPublishes is enough to share a pointer with each frame of a
-	// screen.
-	DefaultClientPublishes = limits.Rate{PerSecond: 100, Burst: 200}
 )
 
 // DefaultConfig returns the defaults: both ports on loopback, chosen by the
@@ -219,32 +196,32 @@ func DefaultConfig(maxConnections int) Config {
 		IngestLoops:      1,
 		MaxClients:       maxConnections - publishers,
 		MaxPublishers:    publishers,
-		MaxChannels:      DefaultMaxChannels,
-		ClientChannels:   DefaultClientChannels,
-		MaxHead:          DefaultMaxHead,
+		MaxChannels:      1_000_000,
+		ClientChannels:   128,
+		MaxHead:          8 << 10,
 		MaxMessage:       DefaultMaxMessage,
-		MaxEvent:         DefaultMaxEvent,
+		MaxEvent:         64 << 10,
 		MaxSubscriptions: DefaultMaxSubscriptions,
-		MaxChannelName:   DefaultMaxChannelName,
-		ClientCommands:   DefaultClientCommands,
-		ClientPublishes:  DefaultClientPublishes,
-		BacklogBytes:     DefaultBacklogBytes,
+		MaxChannelName:   command.MaxChannel,
+		ClientCommands:   limits.Rate{PerSecond: 100, Burst: 2000}, // for a page that subscribes to all its channels anew, a few times in a row
+		ClientPublishes:  limits.Rate{PerSecond: 100, Burst: 200},  // enough to share a pointer with each frame of a screen
+		BacklogBytes:     1 << 20,
 		SlowAfter:        DefaultSlowAfter,
 		BacklogMemory:    DefaultBacklogMemory,
 		InputMemory:      DefaultInputMemory,
-		MessageTimeout:   DefaultMessageTimeout,
+		MessageTimeout:   30 * time.Second,
 		Compress:         rules.Patterns{"*"},
-		CompressLevel:    DefaultCompressLevel,
+		CompressLevel:    1,
 		CompressFrom:     DefaultCompressFrom,
-		Credits:          DefaultCredits,
-		PublisherCredits: DefaultPublisherCredits,
-		ChannelRetention: DefaultChannelRetention,
-		HandshakeTimeout: DefaultHandshakeTimeout,
+		Credits:          64 << 20,
+		PublisherCredits: 1 << 20,
+		ChannelRetention: 5 * time.Minute,
+		HandshakeTimeout: 10 * time.Second,
 		PingInterval:     DefaultPingInterval,
-		PongTimeout:      DefaultPongTimeout,
-		DrainWindow:      DefaultDrainWindow,
-		RetryWindow:      DefaultRetryWindow,
-		ConnectQueue:     DefaultConnectQueue,
+		PongTimeout:      10 * time.Second,
+		DrainWindow:      5 * time.Second,
+		RetryWindow:      10 * time.Second,
+		ConnectQueue:     1024,
 	}
 }
 
@@ -283,85 +260,26 @@ const (
 	MaxMaxHead = 64 << 10
 )
 
-// minMaxMessage is the least MaxMessage in bytes: a subscribe request with a
-// short name must fit.
-const minMaxMessage = 128
-
 // Check names everything that is out of range. The error is an [OptionErrors].
 func (c *Config) Check() error {
 	var errs OptionErrors
-	atLeast := func(field string, value, least int64) {
-		if value < least {
-			errs.add(field, "is %d, must be at least %d", value, least)
-		}
-	}
 	if len(c.Listen)+len(c.ListenFiles) == 0 {
 		errs.add("Listen", "must name an address")
 	}
-	atLeast("Shards", int64(c.Shards), 1)
-	if c.Publishes() {
-		atLeast("IngestLoops", int64(c.IngestLoops), 1)
-		atLeast("MaxPublishers", int64(c.MaxPublishers), 1)
-	}
-	atLeast("MaxClients", int64(c.MaxClients), 1)
-	atLeast("MaxChannels", int64(c.MaxChannels), 1)
-	atLeast("ClientChannels", int64(c.ClientChannels), 1)
+	c.checkTags(&errs)
 	if n := c.MaxHead; n < minMaxHead || n > MaxMaxHead {
 		errs.add("MaxHead", "is %d, must be %d to %d bytes", n, minMaxHead, MaxMaxHead)
 	}
-	atLeast("MaxMessage", int64(c.MaxMessage), minMaxMessage)
-	atLeast("MaxEvent", int64(c.MaxEvent), 1)
-	atLeast("MaxSubscriptions", int64(c.MaxSubscriptions), 1)
 	if n := c.MaxChannelName; n < 1 || n > command.MaxChannel {
 		errs.add("MaxChannelName", "is %d, must be 1 to %d bytes", n, command.MaxChannel)
 	}
-	for _, r := range []struct {
-		field string
-		rate  limits.Rate
-	}{
-		{"ClientCommands", c.ClientCommands},
-		{"ClientPublishes", c.ClientPublishes},
-		{"PublisherRate", c.PublisherRate},
-	} {
-		if err := r.rate.Check(); err != nil {
-			errs.add(r.field, "%v", err)
-		}
-	}
-	atLeast("BacklogBytes", int64(c.BacklogBytes), 1)
-	atLeast("BacklogMessages", int64(c.BacklogMessages), 0)
-	atLeast("BacklogMemory", c.BacklogMemory, 1)
-	atLeast("InputMemory", c.InputMemory, 1)
 	c.checkSlow(&errs)
 	c.checkRules(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)
 	}
-	atLeast("CompressFrom", int64(c.CompressFrom), 0)
 	if n := c.ClientContext; n != 0 && (n < 1<<deflate.MinContextBits || n > 1<<deflate.MaxWindowBits || n&(n-1) != 0) {
 		errs.add("ClientContext", "is %d, must be 0 or a power of two from %d to %d bytes", n, 1<<deflate.MinContextBits, 1<<deflate.MaxWindowBits)
-	}
-	atLeast("Credits", c.Credits, 1)
-	atLeast("PublisherCredits", c.PublisherCredits, 1)
-	atLeast("ConnectionLog", int64(c.ConnectionLog), 0)
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"ChannelRetention", c.ChannelRetention},
-		{"HandshakeTimeout", c.HandshakeTimeout},
-		{"PingInterval", c.PingInterval},
-		{"PongTimeout", c.PongTimeout},
-		{"MessageTimeout", c.MessageTimeout},
-	} {
-		if d.value <= 0 {
-			errs.add(d.field, "is %v, must be positive", d.value)
-		}
-	}
-	if c.DrainWindow < 0 {
-		errs.add("DrainWindow", "is %v, must not be negative", c.DrainWindow)
-	}
-	if c.RetryWindow < 0 {
-		errs.add("RetryWindow", "is %v, must not be negative", c.RetryWindow)
 	}
 	c.checkConnects(&errs)
 	c.checkDecider(&errs)
@@ -369,6 +287,32 @@ func (c *Config) Check() error {
 		return nil
 	}
 	return errs
+}
+
+// checkTags names the numbers and times that are below the tag least of their field,
+// and rates that are none. The two of the publish port do not count without one.
+func (c *Config) checkTags(errs *OptionErrors) {
+	fields := reflect.ValueOf(c).Elem()
+	for i := range fields.NumField() {
+		field, value := fields.Type().Field(i), fields.Field(i)
+		if rate, ok := value.Interface().(limits.Rate); ok {
+			if err := rate.Check(); err != nil {
+				errs.add(field.Name, "%v", err)
+			}
+		}
+		text, has := field.Tag.Lookup("least")
+		if !has || !c.Publishes() && (field.Name == "IngestLoops" || field.Name == "MaxPublishers") {
+			continue
+		}
+		least, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			d, _ := time.ParseDuration(text)
+			least = int64(d)
+		}
+		if value.Int() < least {
+			errs.add(field.Name, "is %v, must be at least %s", value, text)
+		}
+	}
 }
 
 // minSendBuffer is about the least send buffer in bytes that the kernel has.
@@ -386,22 +330,6 @@ func (c *Config) checkConnects(errs *OptionErrors) {
 		errs.add("ProxyHeader", "is %v, which does not exist", c.ProxyHeader)
 	case c.ProxyHeader != NoProxyHeader && len(c.TrustedProxies) == 0:
 		errs.add("ProxyHeader", "is %v, and no proxy is trusted to send it", c.ProxyHeader)
-	}
-	for _, r := range []struct {
-		field string
-		value limits.Rate
-	}{{"AddressConnects", c.AddressConnects}, {"Connects", c.Connects}} {
-		if err := r.value.Check(); err != nil {
-			errs.add(r.field, "%v", err)
-		}
-	}
-	for _, n := range []struct {
-		field string
-		value int
-	}{{"AddressClients", c.AddressClients}, {"ConnectQueue", c.ConnectQueue}} {
-		if n.value < 0 {
-			errs.add(n.field, "is %d, must be at least 0", n.value)
-		}
 	}
 	if n := c.SendBuffer; n != 0 && (n < minSendBuffer || n > math.MaxInt32/2) {
 		errs.add("SendBuffer", "is %d, must be 0 or from %d to %d", n, minSendBuffer, math.MaxInt32/2)
