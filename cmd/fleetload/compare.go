@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 
@@ -23,18 +22,10 @@ type compareCommand struct {
 	Payload     int `default:"128" help:"Bytes of an event's data at the first server; frames at the others get the same size."`
 	Connections int `default:"15000" help:"Clients that connect, for memory and CPU per connection."`
 	ServerCPU   int `name:"server-cpu" default:"0" help:"Processor for the servers."`
-	HarnessCPU  int `name:"harness-cpu" default:"1" help:"Processor for the harness."`
+	HarnessCPU  int `name:"harness-cpu" zero:"" default:"1" help:"Processor for the harness."`
 
 	JSON  bool   `name:"json" help:"Print the comparison as JSON."`
 	Write string `type:"existingfile" placeholder:"FILE" help:"Put the table into this Markdown file too, between <!-- compare:begin --> and <!-- compare:end -->."`
-}
-
-// Validate is called by the parser.
-func (c *compareCommand) Validate() error {
-	if min(c.Pairs, c.Clients, c.Events, c.Payload, c.Connections) < 1 {
-		return errors.New("pairs, clients, events, payload and connections must be at least 1")
-	}
-	return nil
 }
 
 // Run makes the comparison and prints it.

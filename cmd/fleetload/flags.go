@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"reflect"
 	"runtime"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"fleetcast/loadtest"
 )
@@ -18,7 +21,7 @@ type commonFlags struct {
 	Via     string `enum:",ndjson,resp" default:"" placeholder:"ndjson|resp" help:"How the publish port is spoken to, if not as the profile says."`
 	PID     []int  `name:"pid" aliases:"server-pid" default:"0" placeholder:"PID" help:"The server's processes, to measure their cost, with commas between them. Through a proxy name the server behind it. 0: those that listen on the port of --url, if on this machine; -1: none."`
 
-	Settle time.Duration `default:"1s" help:"Idle time before memory is read."`
+	Settle time.Duration `zero:"" default:"1s" help:"Idle time before memory is read."`
 	Stall  time.Duration `default:"5s" help:"Time without a delivery after which events are given up."`
 	JSON   bool          `name:"json" help:"Print the result as JSON."`
 	Expect string        `placeholder:"p99<5ms,lost=0" help:"Thresholds, separated by commas: the exit status is 1 if one is missed. See docs/loadtesting.md for the names."`
@@ -83,23 +86,19 @@ func giveLoopsProcessors(loops int) {
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+3))
 }
 
-// aboveZero refuses durations that the library would take for their defaults.
-func aboveZero(names string, values ...time.Duration) error {
-	for _, v := range values {
-		if v <= 0 {
-			return errors.New(names + " must be above 0")
+// AfterApply is called by the parser. It refuses a number that is not above 0 where the
+// default is, as of all flags without the tag zero: the library would take a zero for its
+// default, and who types one means something else.
+func (*commands) AfterApply(ctx *kong.Context) error {
+	var errs []error
+	for _, f := range ctx.Selected().Flags {
+		switch value := f.Target; {
+		case f.Default == "" || f.Default == "0" || f.Tag.Has("zero"):
+		case value.Kind() == reflect.Int && value.Int() < 1:
+			errs = append(errs, fmt.Errorf("%s must be at least 1", f.Name))
+		case value.CanInt() && value.Int() <= 0, value.CanFloat() && !(value.Float() > 0):
+			errs = append(errs, fmt.Errorf("%s must be above 0", f.Name))
 		}
 	}
-	return nil
-}
-
-// atLeastOne refuses what the library would take for its default: who types a
-// zero means something else.
-func atLeastOne(names string, values ...int) error {
-	for _, v := range values {
-		if v < 1 {
-			return errors.New(names + " must be at least 1")
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }

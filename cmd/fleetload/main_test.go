@@ -26,6 +26,8 @@ func TestCommandLine(t *testing.T) {
 		"fanout --rate 100 --duration 3s --profile raw" + nobody:                                       {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
 		"connect --clients 2 --hold 1ms" + nobody:                                                      {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
 		"echo --clients 2 --messages 2" + nobody:                                                       {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
+		"connect --clients 2 --hold 0s --settle 0s" + nobody:                                           {exitFailed, "no client can connect to ws://127.0.0.1:1/ws ("},
+		"churn --clients 0 --churn 0":                                                                  {exitFailed, "clients must be at least 1\nchurn must be above 0"},
 		"fanout --help":                                                                                {0, ""},
 		"fanout --clients 0":                                                                           {exitFailed, "must be at least 1"},
 		"fanout --profile other":                                                                       {exitFailed, `there is no profile "other"`},

@@ -14,13 +14,7 @@ type connectCommand struct {
 	Clients  int           `default:"1000" help:"Clients."`
 	Channels int           `default:"1" help:"Channels, over which clients are spread evenly."`
 	Rate     float64       `help:"Connections per second; as fast as it goes without it."`
-	Hold     time.Duration `default:"5s" help:"How long they stay."`
-}
-
-// Validate is called by the parser.
-func (c *connectCommand) Validate() error {
-	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("clients, channels, loops, processes and connecting",
-		c.Clients, c.Channels, c.Loops, c.Processes, c.Connecting))
+	Hold     time.Duration `zero:"" default:"5s" help:"How long they stay."`
 }
 
 // Run makes the run and prints its result.
@@ -45,8 +39,7 @@ func (c *fanoutCommand) Validate() error {
 	if c.Duration < 0 {
 		return errors.New("duration must not be negative")
 	}
-	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("clients, channels, payload, events, window, loops, processes and connecting",
-		c.Clients, c.Channels, c.Payload, c.Events, c.Window, c.Loops, c.Processes, c.Connecting))
+	return nil
 }
 
 // Run makes the run and prints its result.
@@ -70,12 +63,6 @@ type echoCommand struct {
 	Duration time.Duration `default:"10s" help:"How long to send, with --rate."`
 }
 
-// Validate is called by the parser.
-func (c *echoCommand) Validate() error {
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, messages, window, payload, loops, processes and connecting",
-		c.Clients, c.Messages, c.Window, c.Payload, c.Loops, c.Processes, c.Connecting))
-}
-
 // Run makes the run and prints its result.
 func (c *echoCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Echo{
@@ -94,15 +81,6 @@ type churnCommand struct {
 	Churn    float64       `default:"100" help:"How many of them leave per second, and come back at once; every second one vanishes without a word."`
 	Rate     float64       `default:"20" help:"Events per second."`
 	Duration time.Duration `default:"10s" help:"How long."`
-}
-
-// Validate is called by the parser.
-func (c *churnCommand) Validate() error {
-	if !(c.Churn > 0 && c.Rate > 0) {
-		return errors.New("churn and rate must be above 0")
-	}
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, churners, channels, payload, loops, processes and connecting",
-		c.Clients, c.Churners, c.Channels, c.Payload, c.Loops, c.Processes, c.Connecting))
 }
 
 // Run makes the run and prints its result.
@@ -124,15 +102,6 @@ type stormCommand struct {
 	Rate      float64       `default:"5" help:"Events per second, to the witnesses' channel and to that of the others."`
 	Payload   int           `default:"128" help:"Bytes of an event's data."`
 	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
-}
-
-// Validate is called by the parser.
-func (c *stormCommand) Validate() error {
-	if !(c.Rate > 0) {
-		return errors.New("rate must be above 0")
-	}
-	return errors.Join(aboveZero("stall and calm", c.Stall, c.Calm), atLeastOne("clients, witnesses, payload, loops, processes and connecting",
-		c.Clients, c.Witnesses, c.Payload, c.Loops, c.Processes, c.Connecting))
 }
 
 // Run makes the run and prints its result.
@@ -160,15 +129,6 @@ type slowCommand struct {
 	Keys     int           `help:"Give events so many keys in turn, for a server that conflates by key, and verify that the newest of each arrives."`
 
 	ReceiveBuffer int `placeholder:"BYTES" help:"What the kernel may keep for a client that stalls; without it, as much as it likes, which grows with what the client has read. Below 64 KiB, TCP crawls on loopback."`
-}
-
-// Validate is called by the parser.
-func (c *slowCommand) Validate() error {
-	if !(c.Rate > 0 && c.Share > 0) {
-		return errors.New("rate and share must be above 0")
-	}
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, channels, payload, stalls, events, loops, processes and connecting",
-		c.Clients, c.Channels, c.Payload, c.Stalls, c.Events, c.Loops, c.Processes, c.Connecting))
 }
 
 // Run makes the run and prints its result.
@@ -201,15 +161,6 @@ type fairnessCommand struct {
 	Publishers int `default:"1" help:"Connections that flood. Each has a large channel of its own, over which the subscribers are spread."`
 }
 
-// Validate is called by the parser.
-func (c *fairnessCommand) Validate() error {
-	if !(c.Rate > 0 && c.Visitors > 0 && c.Pings > 0) {
-		return errors.New("rate, visitors and pings must be above 0")
-	}
-	return errors.Join(aboveZero("stall and duration", c.Stall, c.Duration), atLeastOne("clients, watchers, window, publishers, payload, loops, processes and connecting",
-		c.Clients, c.Watchers, c.Window, c.Publishers, c.Payload, c.Loops, c.Processes, c.Connecting))
-}
-
 // Run makes the run and prints its result.
 func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Fairness{
@@ -227,11 +178,6 @@ type intakeCommand struct {
 	Events      int `default:"5000000" help:"Events, over all connections."`
 	Connections int `default:"1" help:"Connections, each with a channel of its own."`
 	Payload     int `default:"128" help:"Bytes of an event's data."`
-}
-
-// Validate is called by the parser.
-func (c *intakeCommand) Validate() error {
-	return errors.Join(aboveZero("stall", c.Stall), atLeastOne("events, connections and payload", c.Events, c.Connections, c.Payload))
 }
 
 // Run makes the run and prints its result.
