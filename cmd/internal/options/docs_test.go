@@ -55,9 +55,9 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	}
 }
 
-// optionTable is a table of Markdown.
+// optionTable is a table of Markdown, and below it what is too long for its cells.
 func optionTable(flags []*kong.Flag, group string) string {
-	var b strings.Builder
+	var b, notes strings.Builder
 	b.WriteString("| option | default | live | what |\n| --- | --- | --- | --- |\n")
 	for _, f := range flags {
 		if f.Group == nil || f.Group.Key != group {
@@ -67,7 +67,13 @@ func optionTable(flags []*kong.Flag, group string) string {
 		if otherwise == f.Default {
 			otherwise = "`" + otherwise + "`"
 		}
-		fmt.Fprintf(&b, "| `--%s` | %s | %s | %s |\n", f.Name, otherwise, f.Tag.Get("live"), markdown(explanation(f)))
+		fmt.Fprintf(&b, "| `--%s` | %s | %s | %s |\n", f.Name, otherwise, f.Tag.Get("live"), markdown(strings.TrimSpace(f.Help+" "+possible(f))))
+		if detail := f.Tag.Get("detail"); detail != "" {
+			fmt.Fprintf(&notes, "- `--%s`: %s\n", f.Name, markdown(detail))
+		}
+	}
+	if notes.Len() > 0 {
+		b.WriteString("\n" + notes.String())
 	}
 	return b.String()
 }
