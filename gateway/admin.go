@@ -12,8 +12,8 @@ import (
 // defaultPatience is how long loops may take to answer.
 const defaultPatience = 5 * time.Second
 
-// What a request to the admin port may take, so that nobody who neither sends nor
-// reads keeps a place there: its body, and its answer.
+// Time for the body of a request to the admin port, and for its answer. A client that
+// neither sends nor reads must not keep a place there.
 const (
 	adminBodyTimeout   = 5 * time.Second
 	adminAnswerTimeout = 30 * time.Second
@@ -22,7 +22,7 @@ const (
 const (
 	// apiPlaces is how many requests to the API are served at a time.
 	apiPlaces = 16
-	// apiSure is how long each of them has its place for sure.
+	// apiSure is how long each request surely keeps its place.
 	apiSure = time.Second
 	// busyRetry is when to try again without a place.
 	busyRetry = time.Second
@@ -36,7 +36,7 @@ const notReady = "not ready: the gateway is starting or draining"
 
 // Admin is what the admin port needs from the process around the gateway.
 type Admin struct {
-	// Version is told by /api/stats.
+	// Version is what /api/stats reports.
 	Version string
 	// Drain begins to stop the process as SIGTERM does. It returns at once and
 	// may be called again, by several goroutines. If it is nil, POST /api/drain

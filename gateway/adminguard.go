@@ -65,9 +65,9 @@ func (a *adminGuard) allowsHost(r *http.Request) bool {
 	return a.gateway.settings.Load().Hosts.Allow([]byte(r.Host))
 }
 
-// allowsOrigin refuses what a web page of another origin makes a browser send,
-// GET requests too, because they cost time. A link to the dashboard may be
-// followed. No browser sends one of these fields twice, and checks see the first.
+// allowsOrigin refuses requests that a web page of another origin makes a browser send.
+// GET requests are refused too, because they cost time. A link to the dashboard may be
+// followed. No browser sends one of these fields twice, so the checks read the first.
 func (a *adminGuard) allowsOrigin(r *http.Request) bool {
 	if len(r.Header["Origin"]) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
 		return false

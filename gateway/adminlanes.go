@@ -11,23 +11,22 @@ import (
 )
 
 const (
-	// laneWait is how long a request to the admin port may wait for its lane. Then
-	// it is refused, so that whoever floods a lane gets few refusals.
+	// laneWait is how long a request to the admin port may wait for its lane. Then it
+	// is refused. So a client that floods a lane gets few refusals.
 	laneWait = 2 * time.Second
 	// turnWait is how long a request may wait for its turn.
 	turnWait = 10 * time.Second
-	// turnRest is how long a turn's lane rests after each answer, as a multiple of
-	// the time that it took: a quarter of one processor goes to these answers.
+	// turnRest is how long the lane of turns rests after each answer, as a multiple of
+	// the time that the answer took. So these answers take a quarter of one processor.
 	turnRest = 3
-	// longestTurnRest keeps what comes behind from waiting for long where an answer
-	// took its time because the machine is busy, and not because of its work.
+	// longestTurnRest bounds the rest after an answer that took long only because the
+	// machine is busy. The requests behind it must not wait for that.
 	longestTurnRest = 500 * time.Millisecond
 )
 
-// lanes bound how much of the processors the admin port takes from the clients.
-// Each request belongs to one lane, and waits when others have used it up. So a
-// flood of one kind keeps no other kind waiting: health and metrics have lanes of
-// their own.
+// lanes bound how much of the processors the admin port takes from the clients. Each
+// request belongs to one lane, and waits when others have used up the lane. Health and
+// metrics have lanes of their own, so that a flood of one kind holds up no other kind.
 type lanes struct {
 	health, metrics, publishing, profiles, others *lane
 	lists                                         *turns
@@ -66,12 +65,12 @@ func (l *lane) bound(next http.Handler) http.Handler {
 	})
 }
 
-// turns has requests served one at a time, with a rest after each that is as long
-// as the request was expensive. Any goroutine may use it.
+// turns serves requests one at a time, with a rest after each in proportion to its
+// cost. Any goroutine may use it.
 type turns struct{ free chan struct{} }
 
-// bound serves as next does, in turn. The body is read before and the answer sent
-// behind, so that a slow client holds no turn.
+// bound serves requests by next, in turn. It reads the body before the turn and sends
+// the answer after it, so that a slow client holds no turn.
 func (t *turns) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := readBody(w, r, bodyLimit)
@@ -98,7 +97,7 @@ func (t *turns) bound(next http.Handler) http.Handler {
 }
 
 // refuseLane answers a request that has waited too long, and ends its connection:
-// what waits behind it there has waited as long.
+// requests behind it there have waited as long.
 func refuseLane(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	answerAdminError(w, r, apiErrorOf(errAPIBusy))

@@ -10,8 +10,8 @@ import (
 	"fleetcast/gateway/webport"
 )
 
-// Why the admin port refuses a request that some setting, or another load of the
-// gateway, would let through.
+// The reasons for which the admin port refuses a request that another setting, or a
+// lower load of the gateway, would let through.
 const (
 	adminForbiddenHost   = "forbidden_host"
 	adminForbiddenOrigin = "forbidden_origin"
@@ -25,8 +25,8 @@ var adminRefusedReasons = []string{
 	webport.ReasonTLS, webport.ReasonMalformed, webport.ReasonVersion, webport.ReasonHeadTooLong,
 }
 
-// adminRefusedStatus finds the reason in the status of an answer. Other answers
-// are no refusals, or tell the client of its own mistake.
+// adminRefusedStatus finds the reason in the status of an answer. Other answers are no
+// refusals, or report a mistake of the client.
 var adminRefusedStatus = map[int]string{
 	http.StatusMisdirectedRequest:      adminForbiddenHost,
 	http.StatusForbidden:               adminForbiddenOrigin,
@@ -58,7 +58,7 @@ func (a *adminRefusals) refused(reason, name string, attrs ...slog.Attr) {
 	a.samples.Name(key, stats.Clip(name))
 }
 
-// takeSamples returns the samples and begins anew.
+// takeSamples returns the samples and clears them.
 func (a *adminRefusals) takeSamples() stats.Samples {
 	a.mu.Lock()
 	defer a.mu.Unlock()

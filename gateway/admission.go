@@ -15,26 +15,25 @@ import (
 	"fleetcast/poller"
 )
 
-// LingeringConnections is how many connections of clients that were turned away
-// before their request had arrived are kept, for up to a second, so that the
-// answer reaches them, even if there is no room for more clients. They take
-// descriptors beside those of clients and publishers. With more shards than that,
-// each may keep one.
+// LingeringConnections is how many connections of clients that were refused before
+// their request had arrived are kept for up to a second, even if there is no room for
+// more clients, so that the answer reaches them. They take descriptors beside those of
+// clients and publishers. If there are more shards than that, each may keep one.
 const LingeringConnections = 128
 
 const (
-	// admitsPerTurn bounds how many that have waited a shard admits at a time; as
-	// many as a listener accepts.
+	// admitsPerTurn bounds how many waiting sockets a shard admits in a turn; a
+	// listener accepts as many.
 	admitsPerTurn = 64
 	// maxLingering is how many more may be kept while there is room.
 	maxLingering = 2048
-	// maxRetry is the longest time for which clients that come too fast are sent
-	// away.
+	// maxRetry is the longest time after which a client that came too fast is asked to
+	// come back.
 	maxRetry = time.Minute
 )
 
-// Refusals of clients that come too fast in all, and of those that have gone
-// while they waited.
+// Refusals of clients when too many come at once, and of clients that have closed while
+// they waited.
 var (
 	errConnectRate = &websocket.HandshakeError{
 		Status: http.StatusServiceUnavailable, Reason: "connect_rate", Message: "too many clients connect at the moment; try again later",
@@ -54,7 +53,7 @@ type admission struct {
 	retry    atomic.Int64 // until when those who were turned away fill the time
 }
 
-// forgive begins anew under a rate that has changed.
+// forgive clears both numbers when the rate has changed.
 func (a *admission) forgive() {
 	a.due.Store(0)
 	a.retry.Store(0)
@@ -116,9 +115,8 @@ func (s *shard) admit(fd int, from *source) {
 	s.handshakes.Add(c, s.loop.Now())
 }
 
-// admitWaiting admits those who wait, in order, as fast as the rate allows, and
-// turns those away who have waited in vain. It tells whether it is to go on at
-// once.
+// admitWaiting admits waiting sockets in order, as fast as the rate allows, and refuses
+// those that have waited too long. It returns whether it must be called again at once.
 func (s *shard) admitWaiting() (busy bool) {
 	all, now := s.shared, s.loop.Now()
 	for range admitsPerTurn {
@@ -154,14 +152,14 @@ func (s *shard) turnAwayFirst(refused refusal) {
 	s.turnAway(first.fd, first.from, refused)
 }
 
-// turnAwayWaiting sends all away who wait: the gateway stops.
+// turnAwayWaiting refuses all sockets that wait, because the gateway stops.
 func (s *shard) turnAwayWaiting() {
 	for s.waiting.Len() > 0 {
 		s.turnAwayFirst(refusal{errDraining, s.retryLater()})
 	}
 }
 
-// closeWaiting gives up those who wait, when the loop has ended.
+// closeWaiting closes the sockets that wait, after the loop has ended.
 func (s *shard) closeWaiting() {
 	for s.waiting.Len() > 0 {
 		given := s.nextWaiting()
@@ -185,9 +183,9 @@ func (s *shard) turnAway(fd int, from *source, refused refusal) {
 	s.loop.Dismiss(fd, answer, endsHead, s.mayLinger())
 }
 
-// mayLinger is how many that were turned away the shard may keep for a second
-// while their requests are on the way: its part of LingeringConnections, and
-// while half of the room for clients is free, of a share of that.
+// mayLinger is how many refused sockets the shard may keep for a second while their
+// requests are on the way: its part of LingeringConnections or, while half of the room
+// for clients is free, of an eighth of that room.
 func (s *shard) mayLinger() int {
 	most, room := LingeringConnections, s.shared.settings.Config().MaxClients
 	if s.shared.connections.Load() < int64(room/2) {
@@ -199,9 +197,9 @@ func (s *shard) mayLinger() int {
 // endsHead tells whether what was read may be a whole request without a body.
 func endsHead(read []byte) bool { return bytes.HasSuffix(read, []byte("\r\n\r\n")) }
 
-// retrySlot is after how many seconds a client that was turned away is to come
-// back: each has a time of its own, one after the other as the rate allows, and
-// behind those who wait. Where that is too long, it is any time up to the
+// retrySlot is the number of seconds after which a refused client is asked to come
+// back. Each client gets a time of its own, one after the other as the rate allows,
+// after the sockets that wait. If that is too long, it is a random time up to the
 // longest.
 func (s *shard) retrySlot(interval time.Duration) int {
 	a, now := &s.shared.admission, s.loop.Now()

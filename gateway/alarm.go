@@ -18,7 +18,8 @@ func (a *alarm) by(at time.Duration) {
 	}
 }
 
-// set arms the loop's wake-up for what was asked for, and forgets it.
+// set arms the loop's wake-up for the earliest time that was asked for, and forgets
+// that time.
 func (a *alarm) set(l *poller.Loop) {
 	l.WakeAt(a.at)
 	a.at = 0

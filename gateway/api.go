@@ -91,8 +91,8 @@ func (a *api) answering(serve func(http.ResponseWriter, *http.Request) error) ht
 	})
 }
 
-// dispatch finds the route for the request's method among those of its path,
-// and checks what all have in common.
+// dispatch finds the route for the request's method among the routes of its path, and
+// does the checks that all routes share.
 func (a *api) dispatch(routes []apiRoute, w http.ResponseWriter, r *http.Request) error {
 	method := r.Method
 	if method == http.MethodHead {
@@ -126,8 +126,8 @@ func allowed(routes []apiRoute) string {
 	return strings.Join(methods, ", ")
 }
 
-// checkType refuses bodies that are not declared as JSON. A web page of another
-// origin cannot send that type without asking first, which nobody answers.
+// checkType refuses bodies that are not declared as JSON. A web page of another origin
+// cannot send that type without a preflight request, which the gateway does not answer.
 func checkType(r *http.Request) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -223,11 +223,11 @@ func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
 	return a.onLoop(ctx, fmt.Sprint("shard ", s.port.Index), s.post, f)
 }
 
-// onLoop is onShard for any loop, whose name is for the error.
+// onLoop is onShard for any loop. Its name is used in the error.
 func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func()) error {
 	called := false
 	err := a.gateway.ask(ctx, post, func() {
-		if called = ctx.Err() == nil; called { // else nobody waits for it any more
+		if called = ctx.Err() == nil; called { // else the caller has stopped waiting
 			f()
 		}
 	})

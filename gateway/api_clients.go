@@ -79,9 +79,9 @@ func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name strin
 	return nil
 }
 
-// withClient finds the client that the request's path names and has its shard
-// call f with it. There is no index of clients, which would cost every client
-// memory: the sessions are looked through, in portions.
+// withClient finds the client that the request's path names and has its shard call f
+// with it. There is no index of clients, because it would cost memory for every client.
+// The sessions are searched in portions.
 func (a *api) withClient(r *http.Request, f func(*session)) error {
 	id, err := parseClientID(r.PathValue("id"))
 	if err != nil {

@@ -30,8 +30,8 @@ func notAvailable(message string) error {
 	return &apiError{http.StatusServiceUnavailable, command.NotAvailable, message}
 }
 
-// apiErrorOf returns what is answered to err. A *command.Error keeps its code
-// and gets the status that fits it.
+// apiErrorOf returns the answer to err. A *command.Error keeps its code and gets the
+// status that fits it.
 func apiErrorOf(err error) *apiError {
 	var known *apiError
 	if errors.As(err, &known) {

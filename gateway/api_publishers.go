@@ -132,7 +132,7 @@ func (in *ingest) offerPublishers(from int, to *publisherSearch) (next int) {
 	})
 }
 
-// entry describes the connection, but for what it has sent.
+// entry describes the connection, without what it has sent.
 func (p *publisher) entry(now time.Duration, wall time.Time) publisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return publisherEntry{
@@ -152,8 +152,8 @@ func (p *publisher) protocolName() string {
 	return "undecided"
 }
 
-// offerPublishers offers those of a portion of the shard's clients that have
-// published, from a slot on, and returns where the next one begins.
+// offerPublishers looks at a portion of the shard's clients, from a slot on, offers
+// those that have published, and returns where the next portion begins.
 func (s *shard) offerPublishers(from int, to *publisherSearch) (next int) {
 	if len(s.publishing) == 0 {
 		return -1
@@ -259,7 +259,7 @@ func (p *publisher) disconnect(reason string) {
 	p.close()
 }
 
-// printable makes a space of what would end a line.
+// printable replaces control characters, such as line ends, by spaces.
 func printable(r rune) rune {
 	if r < ' ' || r == 0x7f {
 		return ' '

@@ -6,15 +6,15 @@ import (
 	"fleetcast/gateway/stream"
 )
 
-// channel is a channel as one shard sees it: its subscribers there, and the
-// events on their way to them. It exists from its first subscriber to its last;
-// a channel that is subscribed to again is a new one, so events that are still
-// posted to the old one find nobody. The shard owns it, but for the interest's subscribers.
+// channel is one shard's side of a channel: its subscribers there, and the events on
+// their way to them. It exists from its first subscriber to its last. If clients
+// subscribe again, that makes a new channel, so events that are still posted to the old
+// one find nobody. The shard owns it, except the interest's number of subscribers.
 type channel struct {
 	stream.Interest
 	shard *shard
 	epoch stream.Epoch
-	begun uint64 // offset of the last event whose fan-out has begun: where a joiner starts
+	begun uint64 // offset of the last event whose fan-out has begun: a new subscriber starts behind it
 
 	roster roster
 	waits  mem.Ring[*stream.Event] // posted, their fan-out not begun
@@ -27,17 +27,17 @@ type subscription struct {
 	place   uint32 // in the channel's roster
 }
 
-// roster is the list of a channel's subscribers with the progress of the
-// fan-out under way over it: entries before cursor are served, those from
-// cursor to limit are not yet, those from limit on joined later and are not
-// concerned. Without a fan-out, cursor and limit are 0.
+// roster is the list of a channel's subscribers, with the progress of the fan-out under
+// way over it. Entries before cursor are served. Entries from cursor to limit are not
+// served yet. Entries from limit on were added later and do not get these events.
+// Without a fan-out, cursor and limit are 0.
 type roster struct {
 	entries []rosterEntry
 	cursor  int
 	limit   int
 }
 
-// rosterEntry is a session and which of its subscriptions this is, so that
+// rosterEntry is a session and the number of this subscription in the session, so that
 // either side can be moved in constant time.
 type rosterEntry struct {
 	session *session
@@ -56,9 +56,9 @@ func (r *roster) add(s *session, number int) (place uint32) {
 	return uint32(len(r.entries) - 1)
 }
 
-// remove takes the entry at place out. A hole moves to the end in up to three
-// steps, each filled by the last entry of its region, so that a fan-out under
-// way serves every other subscriber exactly once.
+// remove takes out the entry at place. The hole moves to the end in up to three steps.
+// In each step the last entry of the hole's region fills it. So a fan-out under way
+// serves every other subscriber exactly once.
 func (r *roster) remove(place uint32) {
 	hole := int(place)
 	if hole < r.cursor {
@@ -85,8 +85,8 @@ func (r *roster) move(from, hole int) int {
 	return from
 }
 
-// namesLooked is for how many names a shard keeps the rules that it has looked up,
-// beside those of its own channels.
+// namesLooked is how many rules a shard keeps that it has looked up for names other
+// than those of its own channels.
 const namesLooked = 1024
 
 // ruleFor is the rule for a channel that a client names.

@@ -10,8 +10,8 @@ import (
 // healthPath is where load balancers ask for the health of the client port.
 const healthPath = "/healthz"
 
-// Answers to requests for the health of the client port, and how much of each is
-// the head, which is all that a HEAD request gets.
+// Answers to health requests on the client port, and the length of each answer's head,
+// which is all that a HEAD request gets.
 var (
 	healthServing  = newHealthAnswer(http.StatusOK, "ok\n", "")
 	healthDraining = newHealthAnswer(http.StatusServiceUnavailable, "draining\n", "")

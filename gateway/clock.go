@@ -7,7 +7,7 @@ type tenths uint32
 
 func tenthsOf(now time.Duration) tenths { return tenths(now / (time.Second / 10)) }
 
-// since is the time from t to now, and up to a tenth of a second more.
+// since is the time from t to now, up to a tenth of a second too long.
 func (t tenths) since(now time.Duration) time.Duration {
 	return now - time.Duration(t)*(time.Second/10)
 }
@@ -22,8 +22,8 @@ func (m millis) since(now time.Duration) time.Duration {
 	return time.Duration(millisOf(now)-m) * time.Millisecond
 }
 
-// seenAt is the time of a sign of life, rounded up: one in the millisecond of a
-// ping counts as an answer.
+// seenAt is the time of a sign of life, rounded up. So a sign in the millisecond of a
+// ping counts as an answer to it.
 func seenAt(now time.Duration) millis { return millisOf(now) + 1 }
 
 // after tells whether m, which seenAt has made, is later than t, if both lie

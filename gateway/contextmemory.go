@@ -6,10 +6,10 @@ import (
 	"fleetcast/gateway/settings"
 )
 
-// contextMemory is what the windows of all clients that compress with context may
-// take, in bytes: each counts in full from the handshake to the connection's end, whatever the
-// client sends. A client for which there is no room is answered as if none might
-// have a context. All methods may be called from any goroutine.
+// contextMemory bounds the memory of the windows of all clients that compress with
+// context, in bytes. Each window counts in full from the handshake to the end of the
+// connection, whatever the client sends. If there is no room, a client gets the answer
+// of a gateway that allows no context. Any goroutine may call its methods.
 type contextMemory struct{ held atomic.Int64 }
 
 // reserve takes room for the largest window if that is within the limit.
@@ -25,7 +25,8 @@ func (m *contextMemory) reserve(windowBits uint8, limit int64) bool {
 	return true
 }
 
-// settle gives back what was reserved but for the window that was agreed on.
+// settle keeps the window that was agreed on, and gives back the rest of what was
+// reserved.
 func (m *contextMemory) settle(windowBits uint8, agreed settings.Inbound) {
 	reserved := int64(0)
 	if windowBits > 0 {

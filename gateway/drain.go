@@ -19,29 +19,27 @@ const (
 	cutOffPatience = 500 * time.Millisecond
 )
 
-// leavePlan is how the shards send their clients away: all of them by the same.
+// leavePlan is the plan by which all shards send their clients away.
 type leavePlan struct {
 	began       time.Duration // by the loops' clock
 	window      time.Duration // over which clients are closed
 	retryWindow time.Duration // over which they are told to come back
 }
 
-// Drain stops in good order: publishers first, once what they sent is
-// sequenced and answered; then the clients, once they have their events, with
-// a goodbye, close code 1001 and what waits for them, one after the other over
-// DrainWindow. When all are gone, or ctx ends, the gateway closes and Run
-// returns; those for whom something still waits then are reset. The error is
-// that of ctx.
+// Drain stops the gateway in good order. Publishers end first, when what they sent is
+// sequenced and answered. Then clients end, one after the other over DrainWindow: each
+// gets all events that wait for it, a goodbye and close code 1001. When all are gone,
+// or ctx ends, the gateway closes and Run returns. Clients for which something still
+// waits then are reset. The error is that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
 	g.publish.api.end()
 	defer g.Close()
-	// Whatever becomes of the publishers, the clients are to have their time.
+	// The clients get their time even if the publishers could not end in theirs.
 	return errors.Join(g.drainPublishers(ctx), g.drainClients(ctx))
 }
 
-// drainPublishers returns when no event is accepted any more but those of
-// clients.
+// drainPublishers returns when only events of clients are accepted any more.
 func (g *Gateway) drainPublishers(ctx context.Context) error {
 	half, cancel := halfOf(ctx)
 	defer cancel()
@@ -53,9 +51,9 @@ func (g *Gateway) drainPublishers(ctx context.Context) error {
 	return fmt.Errorf("drain publishers: %w", err)
 }
 
-// drainClients takes the shards through their drain, in two parts: no client is
-// sent away before the last shard has refused its clients' publishes, for a
-// client that is gone could not get the event.
+// drainClients takes the shards through their drain, in two parts. No client is sent
+// away before the last shard refuses its clients' publishes: a client that is gone
+// could not get such an event.
 func (g *Gateway) drainClients(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrStopped) {
@@ -79,8 +77,8 @@ func (g *Gateway) drainClients(ctx context.Context) (err error) {
 	return g.onEachShard(ctx, func(s *shard, done func()) { s.startLeaving(plan, done) })
 }
 
-// planLeaving makes the plan for that many clients. The last of them are left
-// some time before ctx ends.
+// planLeaving makes the plan for that many clients. It leaves the last of them some
+// time before ctx ends.
 func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
 	config := g.config()
 	window := config.DrainWindow
@@ -94,8 +92,8 @@ func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
 	return leavePlan{began: poller.Now(), window: window, retryWindow: config.RetryWindow}
 }
 
-// cutOff resets whoever has not got everything, so that none of them takes the
-// end that follows for a regular one.
+// cutOff resets the clients that have not got everything. Otherwise they would see a
+// regular end.
 func (g *Gateway) cutOff() {
 	ctx, cancel := context.WithTimeout(context.Background(), cutOffPatience)
 	defer cancel()

@@ -22,9 +22,9 @@ const (
 	groupLimit = 64 << 10
 )
 
-// job is a fan-out under way: a group of events of one channel, laid out in each
-// format as they go onto the wire, when the first subscriber of that format is
-// met. Its progress is in the channel's roster.
+// job is a fan-out under way: a group of events of one channel. It is laid out in a
+// format, as it goes onto the wire, when the first subscriber of that format is
+// reached. Its progress is in the channel's roster.
 type job struct {
 	events  []*stream.Event
 	layouts [stream.FormatCount]layout
@@ -44,7 +44,7 @@ type progress uint8
 const (
 	progressDone   progress = iota // its group is served
 	progressCut                    // the time ran out
-	progressParked                 // it waits for a frame that a goroutine, or another shard, compresses
+	progressParked                 // it waits for a frame that a goroutine or another shard compresses
 )
 
 // enqueue lets an event wait for its channel's turn.
@@ -56,10 +56,10 @@ func (s *shard) enqueue(c *channel, e *stream.Event) {
 	s.counters.QueuedEvents++
 }
 
-// fanOut serves the channels that have events for one slice, and tells whether
-// any are left. Those that had their turn already and have more go behind those
-// that had none, but for half of the slice: so a small channel does not wait for
-// a large one, and many small ones do not keep a large one from going on.
+// fanOut serves the channels that have events for one slice, and tells whether any are
+// left. Channels that had no turn yet go first, for at most half of the slice if others
+// wait to continue. So a small channel does not wait for a large one, and many small
+// ones do not stop a large one.
 func (s *shard) fanOut() (busy bool) {
 	if s.isQuiet() {
 		return false
@@ -96,13 +96,13 @@ func (s *shard) fanOutOf(list *mem.Ring[*channel], end time.Duration) {
 	}
 }
 
-// unpark goes on with a channel whose frame is there.
+// unpark continues with a channel whose frame is there now.
 func (s *shard) unpark(c *channel) {
 	s.parked--
 	s.fresh.Push(c)
 }
 
-// serve fans the channel's next group out, or goes on with the one under way.
+// serve fans out the channel's next group, or continues with the one under way.
 func (s *shard) serve(c *channel, end time.Duration) progress {
 	if c.job == nil {
 		s.beginJob(c)
@@ -117,7 +117,7 @@ func (s *shard) serve(c *channel, end time.Duration) progress {
 			}
 		}
 		r.cursor++                        // first, because a delivery may end the subscription
-		lags := subscriber.backlog != nil // each of its events is work
+		lags := subscriber.backlog != nil // each event costs work here
 		subscriber.deliver(j, l)
 		if (lags || r.cursor%sendsPerClockRead == 0) && s.loop.Refresh() >= end && r.cursor < r.limit {
 			s.counters.FanOutCuts++
@@ -129,7 +129,7 @@ func (s *shard) serve(c *channel, end time.Duration) progress {
 	return progressDone
 }
 
-// beginJob groups the events that wait. Whoever subscribes from here on starts
+// beginJob groups the events that wait. Clients that subscribe from here on start
 // behind them.
 func (s *shard) beginJob(c *channel) {
 	j := s.takeJob()
@@ -146,8 +146,8 @@ func (s *shard) beginJob(c *channel) {
 	c.roster.begin()
 }
 
-// layOut lays the channel's job out in a format. What must be compressed for it
-// is, as far as the time goes, and the rest in the next turn or by a goroutine.
+// layOut lays out the channel's job in a format. It compresses events for that as long
+// as there is time. The rest is compressed in the next turn or by a goroutine.
 func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress {
 	j, l := c.job, &c.job.layouts[f]
 	if f != stream.FormatPlain {
@@ -168,8 +168,8 @@ func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress 
 	return progressDone
 }
 
-// compress sees to it that each event of the channel's job is there in a
-// compressed format.
+// compress makes each event of the channel's job in a compressed format, unless it
+// exists already.
 func (s *shard) compress(c *channel, k *stream.Compression, f stream.Format, end time.Duration) progress {
 	var awaited *stream.Variant
 	for i, e := range c.job.events {
@@ -191,7 +191,8 @@ func (s *shard) compress(c *channel, k *stream.Compression, f stream.Format, end
 	return s.compress(c, k, f, end) // it was built in this moment; the next one may be or not
 }
 
-// join lays the frames of a job out in a format in which all of them are there.
+// join puts the frames of a job one after the other, in a format in which all of them
+// exist.
 func (s *shard) join(j *job, l *layout, f stream.Format) {
 	l.ready, l.format = true, f
 	if len(j.events) == 1 {
@@ -267,5 +268,5 @@ func (c *session) deliver(j *job, l *layout) {
 	c.queue(j.events, l.format, n)
 }
 
-// keep-alive frame without a payload; the pong that answers it is any byte.
+// pingFrame is an empty ping. Any later byte from the client counts as its answer.
 var pingFrame = websocket.AppendFrame(nil, ws.OpPing, nil)

@@ -34,7 +34,7 @@ func boundBody(patience time.Duration, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		// A connection that cannot have a deadline is not one of a network.
+		// Only connections outside of a network have no deadlines.
 		body := &requestBody{ReadCloser: r.Body, control: http.NewResponseController(w)}
 		r.Body = body
 		_ = body.control.SetReadDeadline(time.Now().Add(patience))

@@ -35,8 +35,8 @@ const (
 	// the loops need.
 	httpRate  = 1000
 	httpBurst = HTTPConnections
-	// httpReadTimeout is for the body of a request, whose head is there already,
-	// httpWriteTimeout for the whole answer.
+	// httpReadTimeout is for the body of a request, because its head is there already.
+	// httpWriteTimeout is for the whole answer.
 	httpReadTimeout  = 5 * time.Second
 	httpWriteTimeout = 10 * time.Second
 )
@@ -92,9 +92,9 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 	return h
 }
 
-// handOver takes a socket over, and a copy of what was read from it. client is
-// the address that it stands for, if that is another than its peer's. It never
-// waits: ok is false if there is no room, and then the caller keeps the socket.
+// handOver takes over a socket, and copies what was read from it. client is the address
+// of the client if that is not the peer's. It never waits. If there is no room, ok is
+// false, and the caller keeps the socket.
 func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client netip.AddrPort) (ok bool) {
 	if !h.enter() {
 		return false
@@ -104,7 +104,7 @@ func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client
 		h.leave()
 		return true // the client is gone
 	}
-	// There is room for all who are counted.
+	// There is room for every connection that is counted.
 	h.queue <- handedOver{fd, append([]byte(nil), read...), client}
 	return true
 }
@@ -125,7 +125,7 @@ func (h *httpPort) enter() (ok bool) {
 	return true
 }
 
-// leave gives the place of a connection back that is not served.
+// leave gives back the place of a connection that is not served.
 func (h *httpPort) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,8 +183,8 @@ func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
 	return c, nil
 }
 
-// ended gives the place of a connection back that was served, unless another
-// connection has it already.
+// ended gives back the place of a connection that was served, unless another connection
+// has it already.
 func (h *httpPort) ended(c *httpConn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,8 +9,7 @@ import (
 )
 
 const (
-	// incidentInterval is how often one kind of incident is logged at most while it
-	// goes on.
+	// incidentInterval is the least time between two lines about one kind of incident.
 	incidentInterval = time.Minute
 	// massLeast and massShare are from how many cases within an interval on, in all
 	// and as a share of the clients, something is unusual that single clients bring
@@ -19,11 +18,11 @@ const (
 	massShare = 0.01
 )
 
-// incidents logs that clients and publishers are refused or cut off: a line when
-// a kind of incident occurs first, and then one with the count, at most once per
-// incidentInterval, while it goes on. After an interval without any, the next one
-// is a first again. It looks at counters, so that an incident costs a loop nothing
-// but its counter. It belongs to one goroutine.
+// incidents logs that clients and publishers are refused or cut off: a line when a kind
+// of incident occurs first, and while it continues a line with the count, at most one
+// per incidentInterval. After an interval without any, the next one counts as a first
+// again. It reads the counters, so that an incident costs a loop only its counter. It
+// belongs to one goroutine.
 type incidents struct {
 	logger *slog.Logger
 	state  map[stats.IncidentKey]*incidentState
@@ -64,8 +63,8 @@ func (in *incidents) of(key stats.IncidentKey) *incidentState {
 	return st
 }
 
-// observe looks at the counters at a moment of the loops' clock, and logs what is
-// due. With last, it logs all that was not told yet.
+// observe looks at the counters at a moment of the loops' clock, and logs what is due.
+// With last, it logs everything that was not logged yet.
 func (in *incidents) observe(sum *GatewayStats, now time.Duration, last bool) {
 	look := incidentLook{now: now, last: last, mass: uint64(max(massLeast, massShare*float64(sum.Total.Clients)))}
 	for _, m := range stats.Metrics() {
@@ -86,11 +85,11 @@ func (in *incidents) observe(sum *GatewayStats, now time.Duration, last bool) {
 type incidentLook struct {
 	now  time.Duration
 	last bool
-	mass uint64 // from how many on what is usual is not
+	mass uint64 // from how many cases on a usual kind is a warning
 }
 
-// count logs what is due of one kind, whose counter, with a label of that name,
-// has come to n.
+// count logs what is due for one kind. Its counter, with a label of that name, has
+// reached n.
 func (in *incidents) count(key stats.IncidentKey, label string, n uint64, look incidentLook) {
 	st := in.state[key]
 	if st == nil && n == 0 {

@@ -29,7 +29,7 @@ var incidentMessages = map[string]string{
 // incidentKind is how one kind of incident is logged.
 type incidentKind struct {
 	advice string // what to do about it, or empty
-	usual  bool   // single clients bring it about every day: it is a warning only if it is many
+	usual  bool   // single clients cause it every day: only many cases are a warning
 	names  string // the attribute for the sample's names
 }
 
@@ -130,8 +130,8 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }
 
-// notIncidents are the other counters, each with the reason why no line tells of
-// it. A metric with an empty label is left out with all values of its label.
+// notIncidents are the other counters, each with the reason why it is not logged. A
+// metric with an empty label is left out with all values of its label.
 var notIncidents = map[stats.IncidentKey]string{
 	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientClosed]}:    "the client wants it",
 	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientVanished]}:  "the client or its network does it",

@@ -26,7 +26,7 @@ const (
 	waitDecision                   // for the answer to its request; see decision
 )
 
-// heldInput is input that waits: the start of a handshake's head, or what follows
+// heldInput is input that waits: the start of a handshake's head, or the bytes behind
 // the last frame that was handled.
 type heldInput struct {
 	starved []byte // the payload of a command that waits for credit; nil if none does
@@ -36,9 +36,9 @@ type heldInput struct {
 	decision *decision
 }
 
-// read handles frames until p is used up or the session cannot go on. Every frame
-// is work and, unless it completes a command that the rate allows, is charged to
-// the client's rate.
+// read handles frames until p is used up or the session cannot go on. Every frame costs
+// work. It is charged to the client's rate, unless it completes a command that the rate
+// allows.
 func (c *session) read(p []byte) {
 	s := c.shard
 	work := 0
@@ -115,7 +115,7 @@ func (c *session) pause(p []byte, reason waitReason) {
 	c.conn.PauseReading()
 }
 
-// resumeThrottled gives the clients a turn whose rate allows more.
+// resumeThrottled continues with the clients whose rate allows more now.
 func (s *shard) resumeThrottled() {
 	rate, now := &s.shared.settings.Load().Commands, s.loop.Now()
 	for range s.throttled.Len() {
@@ -130,8 +130,8 @@ func (s *shard) resumeThrottled() {
 	}
 }
 
-// resumePostponed goes on with what clients had sent too much of, one after the
-// other for a while.
+// resumePostponed continues with the input that was too much for one turn, one client
+// after the other, for one slice.
 func (s *shard) resumePostponed() {
 	if s.postponed.Len() == 0 {
 		return
@@ -141,7 +141,7 @@ func (s *shard) resumePostponed() {
 		switch c := s.postponed.Pop(); {
 		case c.held == nil || c.held.waits != waitTurn: // it has ended
 		case c.repliesWait():
-			c.held.waits = waitWhole // it goes on when the replies have left
+			c.held.waits = waitWhole // it continues when the replies have left
 		default:
 			c.Resume()
 		}
@@ -151,8 +151,8 @@ func (s *shard) resumePostponed() {
 	}
 }
 
-// handle handles a message. It returns how many frames are to be charged for it,
-// none for a command that the rate allows, and how much work it was, see limits.TurnWork.
+// handle handles a message. It returns how many frames to charge for it (none for a
+// command that the rate allows), and how much work it was (see limits.TurnWork).
 func (c *session) handle(m websocket.Message) (charged, work int) {
 	s := c.shard
 	work = limits.ControlWork
@@ -186,8 +186,8 @@ const (
 	namesPerFrame = 8       // that were refused, each with an error
 )
 
-// refusalCharge is how many frames are charged for a message of a client of which
-// the rate has refused so many commands.
+// refusalCharge is how many frames a message is charged if the rate has refused so many
+// of its commands.
 func refusalCharge(refused, length int) int {
 	if refused == 0 {
 		return 0
@@ -218,7 +218,7 @@ func (c *session) violate(err error) {
 	c.finish(reason, refused.Code, refused.Reason)
 }
 
-// hold keeps p behind what is held already.
+// hold appends p to what is held already.
 func (c *session) hold(p []byte) {
 	if c.held == nil {
 		c.held = new(heldInput)

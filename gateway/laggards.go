@@ -8,8 +8,8 @@ import (
 	"fleetcast/gateway/mem"
 )
 
-// lagging lists the sessions of one shard that have a backlog, in no order, so
-// that who asks for them need not look at all. The shard owns it.
+// lagging lists the sessions of one shard that have a backlog, in no order. So a search
+// for them need not look at all sessions. The shard owns it.
 type lagging []*session
 
 func (l *lagging) add(c *session) {
@@ -17,8 +17,8 @@ func (l *lagging) add(c *session) {
 	*l = append(*l, c)
 }
 
-// remove takes a session out whose backlog is still there. The last one takes
-// its place.
+// remove takes out a session, which must still have its backlog. The last one takes its
+// place.
 func (l *lagging) remove(c *session) {
 	last := len(*l) - 1
 	moved := (*l)[last]
@@ -47,7 +47,7 @@ type laggard struct {
 
 type laggardList struct {
 	Laggards []laggard `json:"laggards"`
-	Total    int64     `json:"total"` // clients that lag, of which Laggards are the worst
+	Total    int64     `json:"total"` // all clients that lag; Laggards are the worst of them
 }
 
 // lagEntry is a laggard as its shard reports it.
@@ -71,7 +71,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 	})
 	list := laggardList{Laggards: make([]laggard, 0, limit)}
 	for _, s := range a.gateway.clients.shards {
-		met := make(map[uint64]bool) // of those that were kept
+		met := make(map[uint64]bool) // the clients that are in the list already
 		for end := math.MaxInt; end > 0; {
 			lagging := int64(0)
 			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.Lagging }); err != nil {
@@ -89,10 +89,10 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// offerLagging offers a portion of the shard's list, that which ends at end, and
-// returns where the next one ends. From the back to the front, because who
-// catches up between two portions is replaced by the last: that one may be met
-// twice, but nobody is missed who lags all the time.
+// offerLagging offers the portion of the shard's list that ends at end, and returns
+// where the next portion ends. It goes from the back to the front: a client that
+// catches up between two portions is replaced by the last one. So a client may be
+// offered twice, but none that lags all the time is missed.
 func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]bool) (next int) {
 	end = min(end, len(s.lagging))
 	next = max(end-walkPortion, 0)

@@ -18,16 +18,16 @@ import (
 	"fleetcast/gateway/stats"
 )
 
-// metricsHandler serves /metrics. Each scrape asks the loops for their counters
-// once, so the values of one answer belong together and the loops do nothing
-// between scrapes. Scrapes that come while an answer is made share it, and none
-// holds anything while its client takes it: so many scrapes, or scrapers that do
-// not read, do not keep another out. It may be called from any goroutine.
+// metricsHandler serves /metrics. Each scrape asks the loops for their counters once,
+// so the values of one answer belong together and the loops do nothing between scrapes.
+// Scrapes that come while an answer is made share it, and a scrape holds no place while
+// its client takes the answer. So neither many scrapes nor scrapers that do not read
+// keep another one out. Any goroutine may call it.
 type metricsHandler struct {
 	gateway  *Gateway
 	patience time.Duration        // how long the loops may take to answer
 	process  *prometheus.Registry // what does not come from the loops
-	making   singleflight.Group   // by the form of the answer, of which there are few
+	making   singleflight.Group   // by the form of the answer; there are few forms
 }
 
 func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
@@ -60,7 +60,7 @@ func (h *metricsHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	made := h.making.DoChan(form, func() (any, error) { return h.answer(asked) })
 	select {
-	case <-r.Context().Done(): // nobody waits for the answer
+	case <-r.Context().Done(): // the client has gone
 	case got := <-made:
 		if got.Err != nil {
 			answer(w, http.StatusServiceUnavailable, fmt.Sprintf("no metrics: %v", got.Err))

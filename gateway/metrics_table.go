@@ -8,7 +8,7 @@ import (
 )
 
 // labelValues are the values that the label of a metric can take. They are exported
-// while they are 0 too, so that a first increase shows.
+// even while they are 0, so that a first increase shows.
 var labelValues = map[string][]string{
 	stats.MetricDisconnects: disconnectNames[undecided+1:],
 	stats.MetricHandshakes: {

@@ -7,14 +7,14 @@ import (
 	"fleetcast/gateway/settings"
 )
 
-// A client is slow by time: an event of a channel with the policy
+// Time makes a client slow: an event of a channel with the policy
 // [rules.SlowDisconnect] has waited for it longer than Config.SlowAfter. How much waits
 // does not matter, as long as it leaves in time and there is memory for it.
 
 const (
-	// longestStep is how much of the time between two ticks counts at most. What is
-	// beyond, the shard had no clients, or was held up, or the process was stopped: no
-	// client could get anything then.
+	// longestStep is how much of the time between two ticks counts at most. If more
+	// time has passed, the shard had no clients or was held up, or the process was
+	// stopped, and no client could get anything.
 	longestStep = 2 * settings.BeatLength
 	// longestLap is the longest time between two looks at a client that lags.
 	longestLap = time.Second
@@ -23,13 +23,13 @@ const (
 	looksPerSlice = 1024
 )
 
-// patrol is how a shard finds the clients that are slow: it looks at all who lag,
-// one lap after the other, and so needs no timer for any of them.
+// patrol finds the slow clients of a shard. It looks at all clients that lag, one lap
+// after the other, so that no client needs a timer.
 type patrol struct {
 	ledger *backlog.Ledger
 	ticked time.Duration // the loop's time of the last tick
 	lapDue time.Duration // when the next lap begins, by attended
-	unseen int           // clients at the front of the shard's list that this lap has yet to look at
+	unseen int           // clients at the front of the shard's list that this lap has not looked at yet
 }
 
 // tick counts the time since the last tick, and begins a lap if one is due.
@@ -42,9 +42,9 @@ func (p *patrol) tick(now time.Duration, lagging int, slowAfter time.Duration) {
 	}
 }
 
-// findSlow goes on with the lap for a part of it, and tells whether more is left.
-// It goes from the back of the list to the front, because the last client takes
-// the place of one that catches up: so none is missed.
+// findSlow continues the lap for a part of it, and returns whether more is left. It
+// goes from the back of the list to the front. When a client catches up, the last one
+// takes its place, so none is missed.
 func (s *shard) findSlow() (busy bool) {
 	p := &s.patrol
 	p.unseen = min(p.unseen, len(s.lagging))

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// places bounds how many requests of one kind are served at a time. When all
-// places are taken, a new request gets that of the one that has had its place
-// longest, if that was longer than sure: most probably its client neither sends
-// nor reads. Any goroutine may call it.
+// places bounds how many requests of one kind are served at a time. When all places are
+// taken, a new request gets the place of the request that has had its place longest, if
+// that is longer than sure. Most probably the client of that request neither sends nor
+// reads. Any goroutine may call it.
 type places struct {
 	limit int
-	sure  time.Duration // 0: whoever has a place keeps it
-	busy  http.Handler  // answers those who find no place
+	sure  time.Duration // 0: a request keeps its place
+	busy  http.Handler  // answers requests that find no place
 
 	mu    sync.Mutex
 	taken []*place // in the order in which they were taken
@@ -27,7 +27,7 @@ type place struct {
 	cut   func() // ends the request and its connection
 }
 
-// bound serves as next does, for those who get a place.
+// bound serves by next the requests that get a place.
 func (p *places) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -36,7 +36,7 @@ func (p *places) bound(next http.Handler) http.Handler {
 		mine := &place{since: time.Now(), cut: func() {
 			cancel()
 			past := time.Unix(1, 0)
-			_ = control.SetReadDeadline(past) // a connection without deadlines is not one of a network
+			_ = control.SetReadDeadline(past) // only connections outside of a network have no deadlines
 			_ = control.SetWriteDeadline(past)
 		}}
 		if !p.take(mine) {
@@ -63,8 +63,8 @@ func (p *places) take(mine *place) bool {
 	return true
 }
 
-// leave gives a place back. From then on it is not cut, because its connection
-// may be serving another request.
+// leave gives back a place. From then on the request is not cut, because its connection
+// may be serving another one.
 func (p *places) leave(mine *place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,7 +21,7 @@ const (
 	profilesAtOnce = 2
 	// profileRetry is when to try again, in seconds.
 	profileRetry = 5
-	// profileAnswerTimeout is for the answer, besides the time of gathering it.
+	// profileAnswerTimeout is the time for the answer, without the time to gather it.
 	profileAnswerTimeout = 30 * time.Second
 )
 

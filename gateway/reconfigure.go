@@ -9,11 +9,10 @@ import (
 // config is the configuration in effect.
 func (g *Gateway) config() *settings.Config { return g.settings.Config() }
 
-// Reconfigure takes over the fields of next that are tagged reload:"live"; the
-// others stay as they were at the start. Lower limits do not cut off clients
-// that are beyond them already, and compression counts for the events and
-// clients to come. The error names what is out of range; then nothing has
-// changed.
+// Reconfigure takes over the fields of next that are tagged reload:"live". The others
+// stay as they were at the start. A lower limit does not cut off clients that are
+// already beyond it. Changes of compression count for later events and clients. If a
+// value is out of range, the error names it, and nothing has changed.
 func (g *Gateway) Reconfigure(next settings.Config) error {
 	g.reconfiguring.Lock()
 	defer g.reconfiguring.Unlock()

@@ -4,18 +4,18 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// A turn looks at so many of the clients that lag, and disconnects so many of
-// them, for want of memory or because they are slow, at most, and for no longer than
-// one slice: the others are served meanwhile.
+// A turn looks at most at so many clients that lag, and disconnects at most so many of
+// them (because memory is short, or because they are slow), and for no longer than one
+// slice. The other clients are served in between.
 const (
 	looksPerTurn = 4096
 	cutsPerTurn  = 16
 )
 
-// relieve cuts the largest backlogs of the process as long as they hold too much,
-// and tells whether this shard has more of them. Each shard cuts its own; those
-// that have some of the largest class are woken. Within a class, whose sizes are
-// much the same, the order is that of the list.
+// relieve disconnects the clients with the largest backlogs of the process as long as
+// all backlogs hold too much, and returns whether this shard has more of them. Each
+// shard disconnects its own clients. Shards that have backlogs of the largest class are
+// woken. Within a class sizes are similar, and the order is that of the list.
 func (s *shard) relieve() (busy bool) {
 	memory := &s.shared.backlogs
 	if !memory.Over() {
@@ -61,8 +61,8 @@ func (c *session) cutForMemory() {
 		c.finish(backlogsFull, websocket.StatusTryAgainLater, "slow consumer: too much waits for all clients together")
 		return
 	}
-	// It was to get what waits before its end; or the frame that is half out is
-	// large by itself.
+	// The client is closing and was to get what waits before its end, or a large frame
+	// is half sent.
 	c.sampleEnd(backlogsFull)
 	c.reason = backlogsFull
 	c.backlog.Release()

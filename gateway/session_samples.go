@@ -18,9 +18,9 @@ func (c *session) Identity() []slog.Attr {
 	return attrs
 }
 
-// sampleEnd keeps the session as a sample of those that end for this reason. It is
-// called while the socket is open, which knows the address; only the kernel's own
-// timeout is noticed too late for that.
+// sampleEnd keeps the session as a sample of those that end for this reason. It must be
+// called while the socket is open, because the socket knows the address. Only the
+// kernel's own timeout is noticed too late for that.
 func (c *session) sampleEnd(reason disconnect) {
 	s := c.shard
 	key := stats.IncidentKey{Metric: stats.MetricDisconnects, Label: disconnectNames[reason]}
@@ -45,8 +45,8 @@ func (c *session) sampleRefused(refused *websocket.HandshakeError) {
 	}
 }
 
-// sampleHead is sampleRefused for a request whose head is known. Of a refused page
-// the origin is what matters, and the host of a request to an unknown one.
+// sampleHead is sampleRefused for a request whose head is known. It also keeps the
+// origin of a page that was refused, and the host of a request to an unknown host.
 func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
 	var names [][]byte
 	switch refused.Reason {

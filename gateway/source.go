@@ -29,8 +29,8 @@ var (
 // protocol header.
 const reasonBadProxyHeader = "bad_proxy_header"
 
-// refusal is why a client is turned away, and for how many seconds; the zero
-// value is not.
+// refusal is why a client is refused, and after how many seconds it may come back. The
+// zero value is no refusal.
 type refusal struct {
 	err        *websocket.HandshakeError
 	retryAfter int
@@ -41,11 +41,11 @@ type refusal struct {
 type source struct {
 	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
 	used   *limits.Quota[netip.Addr] // nil: not counted
-	header settings.ProxyHeader      // that is still to come from a trusted proxy
+	header settings.ProxyHeader      // which a trusted proxy has still to send
 }
 
-// sourceOf finds out where a socket comes from, as far as can be told before
-// anything was read, and counts it there.
+// sourceOf finds out where a socket comes from, as far as that is known before anything
+// was read, and counts it there.
 func (s *shard) sourceOf(fd int) (*source, refusal) {
 	set := s.shared.settings.Load()
 	if set.Config.ProxyHeader == settings.NoProxyHeader && !set.Counts() {
@@ -77,7 +77,7 @@ func (s *shard) count(addr netip.Addr) (*limits.Quota[netip.Addr], refusal) {
 	case limits.QuotaFull:
 		return nil, refusal{errAddressFull, s.retryLater()}
 	case limits.QuotaOften:
-		// Those who share the address do not come back in the same second.
+		// Clients that share the address must not come back in the same second.
 		return nil, refusal{errAddressRate, seconds32(wait) + s.retryLater() - 1}
 	}
 	return used, refusal{}
@@ -88,13 +88,13 @@ func seconds32(d time.Duration) int {
 	return int(min(max(math.Ceil(d.Seconds()), 1), math.MaxInt32))
 }
 
-// minRetrySpread is the least time over which clients that were refused are told
-// to come back, however short the RetryWindow is: that one may be 0 where another
-// gateway takes over, but who is refused comes back to where there is no room.
+// minRetrySpread is the least time over which refused clients are told to come back,
+// however short the RetryWindow is. The RetryWindow may be 0 if another gateway takes
+// over, but a refused client comes back to a gateway without room.
 const minRetrySpread = 10 * time.Second
 
-// retryLater is a random number of seconds from 1 to the time over which clients
-// that were refused are to come back.
+// retryLater is a random number of seconds, from 1 to the time over which refused
+// clients are told to come back.
 func (s *shard) retryLater() int {
 	spread := max(s.shared.settings.Config().RetryWindow, minRetrySpread)
 	return 1 + int(s.random.Uint64()%uint64(spread/time.Second))
@@ -163,8 +163,8 @@ func (c *session) readForwarded(head []byte) (ok bool) {
 	return c.comesFrom(client)
 }
 
-// comesFrom notes what a trusted proxy has said, and counts the client there. ok
-// is false if it was refused.
+// comesFrom notes the address that a trusted proxy has named, and counts the client
+// there. ok is false if it was refused.
 func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	c.source.client = client
 	var refused refusal
@@ -192,8 +192,8 @@ func (c *session) forwardedFrom() netip.AddrPort {
 	return c.source.client
 }
 
-// remote is the client's address, or zero if it is gone. The port is 0 where a
-// proxy did not tell.
+// remote is the client's address, or zero if it is gone. The port is 0 if a proxy did
+// not name it.
 func (c *session) remote() netip.AddrPort {
 	if client := c.forwardedFrom(); client.IsValid() {
 		return client

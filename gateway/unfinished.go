@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// messageChecks is how many times an unfinished message is looked at within
-	// its timeout: it may last that part of it longer.
+	// messageChecks is how many times an unfinished message is looked at within its
+	// timeout. The message may last one such part longer.
 	messageChecks = 4
 	// checksPerTurn bounds how many are looked at in a turn.
 	checksPerTurn = 1024
@@ -37,8 +37,9 @@ func (c *session) heldInputBytes() int {
 	return n
 }
 
-// noteInput counts what is held of the client now; kept tells whether something
-// was held before. Most clients send whole messages, for which it does nothing.
+// noteInput counts the input of the client that is held now. kept says whether
+// something was held before. Most clients send whole messages, and then it does
+// nothing.
 func (c *session) noteInput(kept bool) {
 	s, n := c.shard, c.heldInputBytes()
 	if n == 0 && !kept {
@@ -75,8 +76,8 @@ func (c *session) forgetInput() {
 }
 
 // endUnfinished ends clients whose message has not been complete for too long, and
-// tells whether there are more to look at. The time in which we do not read a
-// client does not count.
+// tells whether there are more to look at. Time in which the client is not read does
+// not count.
 func (s *shard) endUnfinished() (busy bool) {
 	now, ended := s.loop.Now(), 0
 	for checks := 0; checks < checksPerTurn && ended < limits.EndsPerTurn; checks++ {
@@ -103,8 +104,8 @@ func (s *shard) endUnfinished() (busy bool) {
 	return s.unfinishedDue.IsDue(now)
 }
 
-// relieveInput ends the clients of this shard whose unfinished input weighs most,
-// while all together hold too much and this shard has its part of that.
+// relieveInput ends the clients of this shard with the heaviest unfinished input, while
+// all clients together hold too much and this shard has its part of that.
 func (s *shard) relieveInput() (busy bool) {
 	memory := &s.shared.clientInput
 	if !memory.Over() || s.unfinishedBytes == 0 {

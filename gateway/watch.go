@@ -16,7 +16,7 @@ const (
 	// watchTicks times as often whether it runs itself.
 	watchInterval = time.Second
 	watchTicks    = 4
-	// heldUp is from how long on a loop that served nobody is logged.
+	// heldUp is how long a loop must have served nobody to be logged.
 	heldUp = time.Second
 	// stuck is after how long a loop is logged that has not answered and still does
 	// not.
@@ -25,11 +25,11 @@ const (
 	shownLoops = 8
 )
 
-// watch looks at all loops once a second: at what they count, for incidents, and
-// at whether they answer. It belongs to one goroutine, but for answers.
+// watch looks at all loops once a second: at what they count, for incidents, and at
+// whether they answer. It belongs to one goroutine, except its channel of answers.
 type watch struct {
 	gateway   *Gateway
-	every     time.Duration // watchInterval, but for tests
+	every     time.Duration // watchInterval, except in tests
 	incidents *incidents
 	loops     []watchedLoop
 	answers   chan loopAnswer
@@ -41,7 +41,7 @@ type watch struct {
 // watchedLoop is a loop as the watch knows it.
 type watchedLoop struct {
 	name    string
-	ask     func()        // has the loop answer soon
+	ask     func()        // asks the loop to answer soon
 	asked   time.Duration // when it was asked; 0 if it has answered
 	stats   Stats         // of a shard, as it last answered
 	publish PublishStats  // of a loop of the publish port
@@ -51,7 +51,7 @@ type watchedLoop struct {
 type loopAnswer struct {
 	loop    int // index in the watch's loops
 	at      time.Duration
-	longest time.Duration // of its turns since it was asked before
+	longest time.Duration // of its turns since it was last asked
 	stats   Stats
 	publish PublishStats
 	samples stats.Samples
@@ -183,7 +183,7 @@ func (w *watch) sum() *GatewayStats {
 	return sum
 }
 
-// finish logs what was not told yet. The loops have ended.
+// finish logs what was not logged yet. The loops have ended.
 func (w *watch) finish() {
 	for i, s := range w.gateway.clients.shards {
 		w.loops[i].stats = s.stats()
@@ -198,7 +198,7 @@ func (w *watch) finish() {
 	w.incidents.observe(w.sum(), poller.Now(), true)
 }
 
-// note notes that a loop has served nobody for some time, if that is long.
+// note records that a loop has served nobody for some time, if that time is long.
 func (h *holdUp) note(loop string, took time.Duration) {
 	if took <= heldUp {
 		return
@@ -217,10 +217,10 @@ func (h *holdUp) noteProcess(took time.Duration) {
 	h.process, h.noted = true, true
 }
 
-// tellHeld logs a hold-up when it is over, in one line for all loops: each has
-// answered, and none of the last answers told of it. Before that it says of loops
-// that do not answer for long, unless the watch was late itself: then they have had
-// no time to.
+// tellHeld logs a hold-up when it is over, in one line for all loops. It is over when
+// each loop has answered and none of the last answers reports it. Before that, tellHeld
+// logs loops that do not answer for long, unless the watch itself was late: then they
+// have had no time to answer.
 func (w *watch) tellHeld(now time.Duration, late bool) {
 	h := &w.held
 	var waiting []string
