@@ -13,8 +13,8 @@ import (
 // of its loop by Detach.
 var ErrDetached = errors.New("poller: connection detached")
 
-// ErrLoopStopped is the reason given to handlers whose connection ends because
-// its loop does, and the error of adding something to a loop that is closed.
+// ErrLoopStopped is the reason given to handlers whose connection ends because its loop
+// ends, and the error of adding something to a closed loop.
 var ErrLoopStopped = errors.New("poller: loop stopped")
 
 // maxVectors is the most buffers one SendVectors passes to the kernel.
@@ -34,9 +34,8 @@ type Handler interface {
 	Writable()
 	// Swept is called once per sweep interval.
 	Swept()
-	// Closed is called exactly once, at the end of the turn in which the
-	// connection was closed; the descriptor is gone. err is what was given to
-	// Close.
+	// Closed is called exactly once, at the end of the turn in which the connection was
+	// closed. The descriptor is closed then. err is the error that was given to Close.
 	Closed(err error)
 }
 
@@ -52,9 +51,9 @@ const (
 	stateClosed                      // the descriptor is gone
 )
 
-// Conn is one socket of a loop. It is embedded in what its handler keeps per
-// connection; it is registered with Loop.Register or Loop.Dial and belongs to
-// the loop's goroutine.
+// Conn is one socket of a loop. Its handler embeds it in its own structure of a
+// connection. It is registered with Loop.Register or Loop.Dial and belongs to the
+// loop's goroutine.
 type Conn struct {
 	loop       *Loop
 	handler    Handler
@@ -165,14 +164,14 @@ func (c *Conn) WantWrite(want bool) {
 	c.applyInterest()
 }
 
-// CloseWrite sends a FIN behind what was sent; receiving goes on.
+// CloseWrite sends a FIN behind what was sent. Receiving continues.
 func (c *Conn) CloseWrite() {
 	if c.state == stateOpen {
 		shutdownWrite(int(c.fd))
 	}
 }
 
-// Reset makes the close that follows drop what is unsent and send an RST.
+// Reset makes the following close drop unsent bytes and send an RST.
 func (c *Conn) Reset() {
 	_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
@@ -187,10 +186,9 @@ func (c *Conn) Close(err error) {
 	c.loop.closing = append(c.loop.closing, ending{c, err})
 }
 
-// Detach takes the socket out of the loop and gives it to the caller, who
-// closes it; it is still non-blocking. The connection gets no more reports but
-// Closed, at the end of the turn, with [ErrDetached]. ok is false if the
-// connection is not open.
+// Detach takes the socket out of the loop and gives it to the caller, who must close
+// it. It is still non-blocking. The handler's only further report is Closed, at the end
+// of the turn, with [ErrDetached]. ok is false if the connection is not open.
 func (c *Conn) Detach() (fd int, ok bool) {
 	if c.state != stateOpen {
 		return -1, false
@@ -218,9 +216,9 @@ func RemoteAddr(fd int) netip.AddrPort {
 	return addrPort(name)
 }
 
-// finish closes the descriptor. It leaves epoll explicitly, because closing
-// alone does not remove it while a copy is open elsewhere (a dup, or a child
-// between fork and exec), and epoll would go on reporting the slot.
+// finish closes the descriptor. It removes the descriptor from epoll first. Closing
+// alone does not remove it while a copy is open elsewhere (a dup, or a child between
+// fork and exec), and epoll would still report the slot.
 func (c *Conn) finish(err error) {
 	c.moveTo(stateClosed)
 	if c.interest != 0 {
@@ -233,8 +231,8 @@ func (c *Conn) finish(err error) {
 	c.handler.Closed(err)
 }
 
-// applyInterest brings epoll in line with what the connection wants. epoll_ctl
-// fails only for want of memory; then the connection cannot go on.
+// applyInterest tells epoll what the connection wants. epoll_ctl fails only when there
+// is no memory. Then the connection cannot continue.
 func (c *Conn) applyInterest() {
 	if c.state != stateOpen {
 		return
@@ -273,10 +271,10 @@ func (c *Conn) updateInterest() error {
 	return err
 }
 
-// ready serves one report: room first, so that what waits leaves before new
-// requests add to it, then bytes. A hang-up or an error is reported as both;
-// the send or receive that follows tells what it is, after the bytes that
-// arrived before it.
+// ready serves one report. Room comes first, so that waiting bytes leave before new
+// requests add to them; then bytes are received. A hang-up or an error is reported as
+// both. The following send or receive tells what it is, after the bytes that arrived
+// before it.
 func (c *Conn) ready(events uint32) {
 	if c.state == stateConnecting {
 		c.connected()
@@ -290,8 +288,8 @@ func (c *Conn) ready(events uint32) {
 	}
 }
 
-// read takes one buffer's worth; what is left is reported again by the next
-// wait, so that one busy socket cannot hold the others up.
+// read takes one buffer of bytes. If more is left, the next wait reports it again, so
+// that one busy socket cannot hold up the others.
 func (c *Conn) read() {
 	n, err := receive(int(c.fd), c.loop.buffer[:c.loop.readLimit])
 	switch {

@@ -47,8 +47,8 @@ func (d *Deadlines[T]) Due(now time.Duration) (what T, added time.Duration, ok b
 	return entry.what, entry.added, true
 }
 
-// Clear removes all entries: for an owner without connections, to which none of
-// them can matter any more.
+// Clear removes all entries. It is for an owner without connections, which needs none
+// of them any more.
 func (d *Deadlines[T]) Clear() {
 	if len(d.queue) > 0 {
 		d.queue, d.head = nil, 0

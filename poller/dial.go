@@ -16,10 +16,10 @@ type DialHandler interface {
 	Connected()
 }
 
-// Dial starts to connect to addr, from source if it is valid (port 0 lets the
-// kernel choose), without waiting. handler is told of the outcome by Connected
-// or Closed. On an error, [ErrLoopStopped] if the loop is closed, nothing was
-// started and handler hears nothing.
+// Dial starts to connect to addr, from source if it is valid (port 0 lets the kernel
+// choose), without waiting. The handler's Connected or Closed is called with the
+// outcome. On an error nothing was started and the handler is not called. The error is
+// [ErrLoopStopped] if the loop is closed.
 func (l *Loop) Dial(c *Conn, addr, source netip.AddrPort, handler DialHandler) error {
 	if l.closed {
 		return fmt.Errorf("dial %s: %w", addr, ErrLoopStopped)

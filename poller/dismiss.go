@@ -12,9 +12,9 @@ import (
 // had its say.
 const lingerPatience = time.Second
 
-// lingering are sockets that are closed but for their peers. They are looked at
-// on each tick, and when there are too many; they are not in epoll, which would
-// cost more than looking.
+// lingering are sockets that have their answer and wait for their peers to close. They
+// are looked at on each tick, and when there are too many. They are not in epoll,
+// because that would cost more.
 type lingering struct {
 	sockets []lingerer
 	looked  time.Duration // when they were looked at; the loop's time
@@ -33,17 +33,16 @@ type lingerer struct {
 // Dismiss sends a last answer on a socket that is not registered, such as one
 // just accepted, and closes it, at the least cost.
 //
-// What has arrived is read first, because closing a socket with unread bytes
-// becomes a reset, which may take the answer back. complete tells whether that
-// is all that the peer has to say. If not, what is still to come would have the
-// same effect, so the socket lingers: its input dropped, until the peer closes or
-// a second has passed. If nothing has arrived, it is not answered before
-// something does: there are clients, such as Go's, that give up a connection on
-// which an answer comes before the request has left.
+// What has arrived is read first, because closing a socket with unread bytes sends a
+// reset, which may destroy the answer. complete tells whether these bytes are the whole
+// request. If not, later bytes would have the same effect, so the socket lingers: its
+// input is dropped until the peer closes or a second has passed. If nothing has
+// arrived, the answer waits until something does. Some clients, such as Go's, give up a
+// connection on which the answer comes before they have sent the request.
 //
-// It lingers only if fewer than most do; else it is answered and closed at once.
-// Those that linger take descriptors beside those of connections. Dismiss must not be called by a handler that still needs what it was
-// given of the read buffer.
+// It lingers only if fewer than most sockets do. Otherwise it is answered and closed at
+// once. Lingering sockets take descriptors beside those of connections. A handler that
+// still needs its part of the read buffer must not call Dismiss.
 func (l *Loop) Dismiss(fd int, answer []byte, complete func(read []byte) bool, most int) {
 	s := lingerer{fd: fd, until: l.now + lingerPatience, answer: answer, complete: complete}
 	impatient := l.closed || !l.lingering.room(l, most)
@@ -84,7 +83,7 @@ func (ls *lingering) room(l *Loop, most int) bool {
 	return len(ls.sockets) < most
 }
 
-// look closes those that are over, or whose time is.
+// look closes the sockets whose peers have closed or whose time is over.
 func (ls *lingering) look(l *Loop) {
 	ls.looked = l.now
 	kept := ls.sockets[:0]
@@ -109,8 +108,8 @@ func (ls *lingering) close(l *Loop) {
 	ls.sockets = nil
 }
 
-// PeerGone tells whether the peer of a socket that is not in epoll has closed
-// or reset the connection, also if there are bytes to be read before.
+// PeerGone tells whether the peer of a socket that is not in epoll has closed or reset
+// the connection, even if there are unread bytes before that.
 func PeerGone(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	for {

@@ -121,15 +121,14 @@ func (e *epoll) control(op, fd int, interest uint32, token int32) error {
 	return nil
 }
 
-// wait returns the ready events; if it may block, it waits until there are any.
-// A failure is a broken invariant (a bad descriptor or address), so it panics.
+// wait returns the ready events. If it may block, it waits until there are any. A
+// failure means a broken invariant (a bad descriptor or address), so it panics.
 //
-// Waiting is left to the runtime's own poller, in which this instance is
-// registered like a socket: the goroutine parks. A thread that slept in
-// epoll_wait would keep its scheduler slot until the runtime's monitor thread
-// came to take it away, which costs tens of wake-ups of that thread each time.
-// Where no call is announced to the scheduler, the monitor itself sleeps.
-// (docs/design.md has figures.)
+// To wait, the goroutine parks in the runtime's own poller, in which this instance is
+// registered like a socket. A thread that slept in epoll_wait would keep its scheduler
+// slot until the runtime's monitor thread took it away, which costs tens of wake-ups of
+// that thread each time. If no call tells the scheduler that it blocks, the monitor
+// itself sleeps. (docs/design.md has figures.)
 func (e *epoll) wait(mayBlock bool) []unix.EpollEvent {
 	e.parked = false
 	if !mayBlock {

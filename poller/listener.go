@@ -62,18 +62,17 @@ type ListenConfig struct {
 	// UnsentLowWater is how many unsent bytes a socket holds before it takes
 	// no more (TCP_NOTSENT_LOWAT); 0 means as many as its send buffer.
 	UnsentLowWater int
-	// KeepAlive has the kernel find out peers that vanish, within some two
-	// minutes of silence (SO_KEEPALIVE).
+	// KeepAlive makes the kernel detect peers that vanish, within some two minutes of
+	// silence (SO_KEEPALIVE).
 	KeepAlive bool
-	// SendBuffer is how many bytes the kernel keeps of what a socket sends
-	// (SO_SNDBUF), sent and not acknowledged included; it caps that at
-	// net.core.wmem_max. 0 leaves the size to the kernel, which lets it grow.
+	// SendBuffer is how many bytes the kernel keeps of what a socket sends (SO_SNDBUF),
+	// including bytes that were sent and are not acknowledged. The kernel caps it at
+	// net.core.wmem_max. With 0 the kernel chooses the size and lets it grow.
 	SendBuffer int
-	// SendTimeout is how long a peer may leave what was sent unacknowledged, or
-	// keep its window shut while something waits (TCP_USER_TIMEOUT, to the
-	// millisecond). The socket then fails with [unix.ETIMEDOUT]. 0 is the kernel's
-	// own patience, many minutes, and so is it on inherited sockets of Multipath
-	// TCP, which do not have the option.
+	// SendTimeout is how long a peer may leave what was sent unacknowledged, or keep
+	// its window shut while something waits (TCP_USER_TIMEOUT, to the millisecond). The
+	// socket then fails with [unix.ETIMEDOUT]. With 0, and on inherited sockets of
+	// Multipath TCP, which do not have the option, the kernel waits for many minutes.
 	SendTimeout time.Duration
 }
 
@@ -102,10 +101,10 @@ func (c ListenConfig) Listen(addr netip.AddrPort, count int) ([]*Listener, error
 	return listeners, nil
 }
 
-// Inherit makes count listeners of a listening TCP socket that another process
-// has opened and passed on, as systemd does. They share the one queue of
-// connections; whichever loop comes first takes the next. The caller still owns
-// file and may close it. On an error nothing stays open.
+// Inherit makes count listeners of a listening TCP socket that another process has
+// opened and passed on, as systemd does. They share one queue of connections. The loop
+// that comes first takes the next connection. The caller still owns file and may close
+// it. On an error nothing stays open.
 func (c ListenConfig) Inherit(file *os.File, count int) ([]*Listener, error) {
 	var listeners []*Listener
 	for range count {
@@ -250,9 +249,9 @@ func (l *Loop) AddListener(listener *Listener) error {
 	return nil
 }
 
-// CloseListeners stops accepting: clients that the kernel has already
-// connected are still taken, then the listening sockets close. Clients of an
-// inherited socket wait for whoever serves it next.
+// CloseListeners stops accepting. Clients that the kernel has already connected are
+// still taken. Then the listening sockets close. Clients of an inherited socket wait
+// for the process that serves it next.
 func (l *Loop) CloseListeners() {
 	for _, listener := range l.listeners {
 		if listener.state == listenerClosed {

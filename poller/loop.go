@@ -21,8 +21,8 @@ type Owner interface {
 	// Accepted takes over a socket from one of the loop's listeners:
 	// non-blocking, not yet registered.
 	Accepted(l *Listener, fd int)
-	// AcceptFailed is told once per burst of failures that a listener rests
-	// for a while, for want of descriptors or memory.
+	// AcceptFailed is called once per burst of failures, when a listener pauses because
+	// there are no descriptors or no memory.
 	AcceptFailed(l *Listener, err error)
 	// Turn runs after the ready sockets were served. It takes the mail and
 	// does a bounded amount of work; busy tells that more waits, so that the
@@ -120,8 +120,8 @@ func NewLoop(owner Owner, config LoopConfig) (*Loop, error) {
 	}, nil
 }
 
-// Run runs the loop until Stop. Sockets and listeners that are left are then
-// closed; their handlers are told.
+// Run runs the loop until Stop. Then it closes the remaining sockets and listeners, and
+// calls their handlers.
 func (l *Loop) Run() {
 	busy := false
 	for !l.stopped.Load() {
@@ -129,7 +129,8 @@ func (l *Loop) Run() {
 		l.shareWaiting()
 		busy = l.owner.Turn()
 		l.tick()
-		// The owner gets a turn after an end, which may be what it waits for.
+		// The owner gets a turn after the end of a connection, because it may wait for
+		// that end.
 		busy = l.closeEnded() || busy
 		if l.turnDone != nil {
 			l.turnDone(Now() - l.turnBegan)
@@ -144,15 +145,15 @@ func (l *Loop) Stop() {
 	l.Wake()
 }
 
-// Close closes all sockets, listeners and the loop's own descriptors. Run
-// calls it; it is for a loop that was never run. Further calls do nothing, and
-// a Run that follows returns at once.
+// Close closes all sockets, listeners and the loop's own descriptors. Run calls it.
+// Call it for a loop that never ran. Further calls do nothing, and a later Run returns
+// at once.
 func (l *Loop) Close() {
 	if l.closed {
 		return
 	}
-	// From here on nothing can be added: a handler that dials again when told
-	// of an end would leave a socket behind.
+	// From here on nothing can be added. Otherwise a handler that dials again when its
+	// connection ends would leave a socket open.
 	l.closed = true
 	l.stopped.Store(true)
 	for _, c := range l.conns {
@@ -187,9 +188,9 @@ func (l *Loop) Refresh() time.Duration {
 	return l.now
 }
 
-// LimitReads makes reads take n bytes at most; 0 or more than the buffer holds
-// means the whole buffer. An owner that must keep what it reads for a while
-// limits how much that can be.
+// LimitReads makes reads take n bytes at most; 0 or more than the buffer holds means
+// the whole buffer. An owner that must keep what it reads for a while limits it in this
+// way.
 func (l *Loop) LimitReads(n int) {
 	if n <= 0 || n > len(l.buffer) {
 		n = len(l.buffer)
@@ -253,9 +254,10 @@ const (
 	socketsPerClockRead = 4
 )
 
-// dispatch serves the ready sockets. What the owner does must not wait for
-// hundreds of them that send as much as they can; but all are served before the
-// next wait, which would report the first of them again, and never the last.
+// dispatch serves the ready sockets. The owner's work must not wait for hundreds of
+// sockets that send as much as they can, so the owner gets turns in between. But all
+// sockets are served before the next wait, which would report the first of them again,
+// and never the last.
 func (l *Loop) dispatch(events []unix.EpollEvent) {
 	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
@@ -274,9 +276,9 @@ func (l *Loop) dispatch(events []unix.EpollEvent) {
 	}
 }
 
-// turnBetween gives the owner a turn before the next socket is served. Nothing
-// else happens that does at the end of a turn: sockets do not close and slots
-// do not come free, or an event yet to be served could meet another connection.
+// turnBetween gives the owner a turn before the next socket is served. Nothing else
+// that belongs to the end of a turn happens here. If sockets closed and their slots
+// came free, an event that is not served yet could meet another connection.
 func (l *Loop) turnBetween() {
 	l.midway = true
 	l.Refresh()
@@ -292,8 +294,8 @@ func (l *Loop) Midway() bool { return l.midway }
 func (l *Loop) serve(event *unix.EpollEvent) {
 	switch {
 	case event.Fd >= 0:
-		// A slot's connection cannot change before all events are served:
-		// sockets close, and slots come free, only behind the last.
+		// A slot's connection cannot change before all events are served: sockets
+		// close, and slots come free, only after the last one.
 		l.conns[event.Fd].ready(event.Events)
 	case event.Fd == wakeToken:
 		drain(l.epoll.wakeFD)
@@ -309,15 +311,15 @@ func (l *Loop) serve(event *unix.EpollEvent) {
 	}
 }
 
-// shareAfter is how long a loop works before it has another thread wait for
-// the sockets of all who are parked.
+// shareAfter is how long a loop works before it lets another thread wait for the
+// sockets of all parked loops.
 const shareAfter = 500 * time.Microsecond
 
-// shareWaiting makes sure that other loops hear of their sockets while this one
-// is busy. The thread that waits in the runtime's poller is the one that runs
-// the goroutine which it finds ready; nobody takes its place until the scheduler
-// is entered, which a busy loop never does, and the runtime's monitor sleeps.
-// So a loop that goes on working enters it once, which wakes another thread.
+// shareWaiting makes sure that other loops are told of their sockets while this one is
+// busy. The thread that waits in the runtime's poller also runs the goroutine that it
+// finds ready. No thread takes its place until the scheduler is entered. A busy loop
+// never enters it, and the runtime's monitor sleeps. So a loop that continues to work
+// enters the scheduler once, which wakes another thread.
 func (l *Loop) shareWaiting() {
 	if !l.shared && l.now-l.busySince > shareAfter {
 		l.shared = true
@@ -338,9 +340,9 @@ func (l *Loop) ticking() bool {
 	return false
 }
 
-// behind tells whether a tick is to be put off because not every ready socket
-// has been looked at: after a stall, signs of life may lie unread. The delay is
-// bounded by the turns that it takes to look at all.
+// behind tells whether to delay a tick because not every ready socket has been looked
+// at: after a stall, signs of life may be unread. The delay is bounded by the turns
+// that it takes to look at all sockets.
 func (l *Loop) behind() bool {
 	if !l.full || l.postponed > l.Conns()/maxEvents {
 		return false
@@ -363,13 +365,13 @@ func (l *Loop) tick() {
 	l.sweep.advance(l.conns, l.now)
 }
 
-// closeSlice is how long a turn closes connections. What a handler does in Closed
-// takes its time where it gives up much memory, and many connections may end at once.
+// closeSlice is how long a turn closes connections. Closed takes long in a handler that
+// gives up much memory, and many connections may end at once.
 const closeSlice = time.Millisecond
 
-// closeEnded closes what was given up, at least one and for closeSlice at most, and
-// tells whether there was any. What is left waits for the next turn. A handler that
-// closes other connections when told of an end adds to the list while it is walked.
+// closeEnded closes connections that were given up, at least one and for closeSlice at
+// most, and returns whether there was any. The rest waits for the next turn. A handler
+// may close other connections in Closed. Those are added to the list during the walk.
 func (l *Loop) closeEnded() (some bool) {
 	if len(l.closing) == 0 {
 		return false

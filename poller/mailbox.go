@@ -79,7 +79,7 @@ func (m *Mailbox[M]) Take() (message M, ok bool) {
 	p := &m.head.places[m.next]
 	message = p.message
 	var zero M
-	p.message = zero // the segment may outlive what it carried
+	p.message = zero // the segment may live longer than its messages
 	m.next++
 	return message, true
 }
@@ -88,7 +88,8 @@ func (m *Mailbox[M]) Take() (message M, ok bool) {
 // may call it.
 func (m *Mailbox[M]) Empty() bool { return !m.advance() }
 
-// advance steps to the segment of the next place and tells whether it is full.
+// advance goes to the segment of the next place, and returns whether that place is
+// full.
 func (m *Mailbox[M]) advance() bool {
 	if m.next == segmentSize {
 		next := m.head.next.Load()

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls in this file never block: every descriptor is non-blocking, so the
-// scheduler need not be told of them (RawSyscall). That bookkeeping costs more
-// than a tenth of a small send.
+// The calls in this file never block, because every descriptor is non-blocking. So they
+// need not tell the scheduler (RawSyscall), which costs more than a tenth of a small
+// send.
 
 func receive(fd int, p []byte) (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM,
@@ -87,8 +87,7 @@ func shutdownWrite(fd int) {
 	_, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 }
 
-// closeSocket does not wait for what is unsent: no socket lingers but to be
-// reset.
+// closeSocket does not wait for unsent bytes: SO_LINGER is set only for a reset.
 func closeSocket(fd int) {
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }

@@ -2,26 +2,25 @@ package poller
 
 import "time"
 
-// alarm is the moment at which a loop is to take a turn. The timer is set only
-// before a wait, so it costs one system call however often the moment changes
-// within a turn, and none if it does not.
+// alarm is the moment at which a loop must take a turn. The timer is set only before a
+// wait. So it costs one system call however often the moment changes within a turn, and
+// none if the moment does not change.
 type alarm struct {
 	at     time.Duration // wanted; 0 is none
 	armed  time.Duration // what the timer is set to; 0 is not at all
-	coarse bool          // ticks stand in for the timer, for want of a descriptor
+	coarse bool          // ticks replace the timer, because there was no descriptor for it
 }
 
-// WakeAt makes the loop take a turn at a moment of its own clock (see
-// [Loop.Now]), never before and as a rule some tens of microseconds after, or
-// at once if the moment has passed. It does so once. A later call replaces an
-// earlier one; 0 or less means no wake-up any more. Only the loop's goroutine
-// may call it.
+// WakeAt makes the loop take a turn at a moment of its own clock (see [Loop.Now]),
+// never before and as a rule some tens of microseconds after, or at once if the moment
+// has passed. It does so once. A later call replaces an earlier one. 0 or less cancels
+// the wake-up. Only the loop's goroutine may call it.
 //
-// The first wake-up takes a descriptor, which the loop keeps. While there is
-// none to be had, wake-ups are late by up to TickInterval.
+// The first wake-up takes a descriptor, which the loop keeps. While no descriptor is
+// free, wake-ups are late by up to TickInterval.
 func (l *Loop) WakeAt(at time.Duration) { l.alarm.at = max(at, 0) }
 
-// passed forgets a wake-up whose moment has come: this turn is it.
+// passed forgets a wake-up whose moment has come, because this is its turn.
 func (a *alarm) passed(now time.Duration) {
 	if a.at <= now {
 		a.at = 0

@@ -9,11 +9,11 @@ import (
 // chunkSize is the capacity in bytes of the buffers that copies wait in.
 const chunkSize = 64 << 10
 
-// Unsent is the outbound path of a connection whose output is its own: what
-// the kernel does not take at once waits here, in order, in pooled buffers. It
-// does not bound itself: its owner stops producing while Len is large. The zero
-// value is empty and holds no buffer. (The gateway's sessions, whose output is
-// shared between many, keep references instead.)
+// Unsent is the outbound path of a connection that shares its output with no other.
+// Bytes that the kernel does not take at once wait here, in order, in pooled buffers.
+// It has no bound: its owner must stop producing while Len is large. The zero value is
+// empty and holds no buffer. (The gateway's sessions, whose output is shared between
+// many, keep references instead.)
 type Unsent struct{ queue *unsentQueue }
 
 // unsentQueue is what an Unsent holds while something waits.
@@ -31,8 +31,8 @@ type unsentBuffer struct {
 
 var unsentQueues = sync.Pool{New: func() any { return new(unsentQueue) }}
 
-// copies is a pool of this package's own, so that none of its buffers is larger
-// than chunkSize: a large one would end up under a few bytes for long.
+// copies is a pool of this package's own, so that none of its buffers is larger than
+// chunkSize. A larger one would be kept for long by a few bytes.
 var copies bytebufferpool.Pool
 
 // Len is the number of bytes that wait.
@@ -43,8 +43,8 @@ func (u *Unsent) Len() int {
 	return u.queue.length
 }
 
-// Send sends p on c, or what the kernel does not take of it later: p is copied
-// as far as it has to wait. The owner calls Flush when c is Writable.
+// Send sends p on c. The part that the kernel does not take is copied and waits. The
+// owner calls Flush when c is Writable.
 func (u *Unsent) Send(c *Conn, p []byte) error {
 	if u.queue == nil {
 		n, err := c.Send(p)
@@ -58,9 +58,9 @@ func (u *Unsent) Send(c *Conn, p []byte) error {
 	return nil
 }
 
-// Give is Send for the bytes of buffer from the one numbered from. If more than
-// a few must wait the buffer itself does, instead of a copy. free is called with
-// it once that is not needed any more; the caller must not touch it.
+// Give is Send for the bytes of buffer, beginning at from. If more than a few bytes
+// must wait, the buffer itself waits instead of a copy. The caller must not touch it.
+// free is called with the buffer when it is not needed any more.
 func (u *Unsent) Give(c *Conn, buffer *bytebufferpool.ByteBuffer, from int, free func(*bytebufferpool.ByteBuffer)) error {
 	if u.queue == nil {
 		n, err := c.Send(buffer.B[from:])
@@ -111,7 +111,7 @@ func (q *unsentQueue) send(c *Conn) error {
 		b := &q.buffers[i]
 		n, err := c.Send(b.rest())
 		if err != nil {
-			return err // the connection is of no use, so nobody asks what is left
+			return err // the connection is unusable, so what is left does not matter
 		}
 		b.sent += n
 		q.length -= n
@@ -175,8 +175,8 @@ func (b *unsentBuffer) release() {
 	}
 }
 
-// shrink puts a copy in the place of a large buffer of which little is left, so
-// that a peer which stops reading does not keep it.
+// shrink replaces a large buffer of which little is left by a copy, so that a peer that
+// stops reading does not keep the large one.
 func (b *unsentBuffer) shrink() {
 	if b.free == nil || len(b.rest()) > chunkSize {
 		return

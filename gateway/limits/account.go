@@ -11,8 +11,9 @@ import (
 	"fleetcast/poller"
 )
 
-// Maker is who has made a stream: by publishing to it first, or by subscribing.
-// One that clients have made becomes a publisher's when a publisher uses it.
+// Maker is the kind of peer that made a stream, by publishing or subscribing to it
+// first. A stream that clients have made becomes a publisher's when a publisher uses
+// it.
 type Maker uint8
 
 const (
@@ -21,11 +22,11 @@ const (
 	Makers
 )
 
-// Account is what one publisher, or one client that publishes, has under way.
-// Its share, far below the process-wide budget, keeps one that floods from
-// using up what the others need, and its events from growing old in queues.
+// Account holds the credits of one publisher, or one client that publishes. Its share
+// is far below the process-wide budget. So a publisher that floods does not use up what
+// the others need, and its events do not grow old in queues.
 //
-// The loop of its connection takes; any goroutine gives.
+// Only the loop of its connection takes credits. Any goroutine may give them back.
 type Account struct {
 	Credits *Credits
 	InUse   atomic.Int64
@@ -33,15 +34,16 @@ type Account struct {
 	Starved *Starved // of the connection's loop
 	Maker   Maker    // of the streams that it is the first to publish to
 
-	// Of who takes: when the next event is due, and the rate by which it is.
+	// Owned by the loop that takes credits: when the next event is due, and by which
+	// rate.
 	due time.Duration
 	by  Bucket
-	// Sent is what was published with it.
+	// Sent counts what was published with this account.
 	Sent stats.Sent
 }
 
-// Wait takes n events if the rate allows them, or returns after how long it may.
-// Under a rate that is new to the account, it begins anew.
+// Wait takes n events if the rate allows them, or returns after how long it will allow
+// them. With a rate that is new to the account, the account starts again.
 func (a *Account) Wait(rate Bucket, n int, now time.Duration) time.Duration {
 	if a.by != rate {
 		a.by, a.due = rate, 0
@@ -88,9 +90,9 @@ func (a *Account) Give(n int64) {
 	a.Credits.give(n)
 }
 
-// await tells whether the connection must go on waiting, and then sees to it
-// that its loop is told when it need not. Either the giver sees that someone
-// waits, or it gave early enough to be seen here.
+// await returns whether the connection must still wait. If it must, its loop will be
+// told when there is enough credit. Either the giver sees that someone waits, or it
+// gave early enough to be seen here.
 func (a *Account) await() bool {
 	a.waiting.Store(true)
 	if !a.ready() {
@@ -100,7 +102,7 @@ func (a *Account) await() bool {
 	return a.Credits.await()
 }
 
-// ready tells whether the account itself has enough to go on.
+// ready tells whether the account itself has enough credit to continue.
 func (a *Account) ready() bool { return a.InUse.Load() <= a.Credits.share.Load()/2 }
 
 // Starved are the connections of one loop that wait for credit.
@@ -109,7 +111,7 @@ type Starved struct {
 	Samples *stats.Samples // of the loop
 	Queue   []starvation
 	waited  time.Duration // by those that went on, each on its own
-	fed     atomic.Bool   // set by givers: some of the queue may go on
+	fed     atomic.Bool   // set by givers: some of the queue may continue
 }
 
 // starver is a connection that waits.
@@ -126,7 +128,7 @@ type starvation struct {
 	since   time.Duration // the loops' clock
 }
 
-// Add lets s wait for a, behind those that wait already.
+// Add lets s wait for a, behind the connections that wait already.
 func (st *Starved) Add(s starver, a *Account) {
 	st.Queue = append(st.Queue, starvation{s, a, poller.Now()})
 	if !a.await() {
@@ -143,8 +145,8 @@ func (st *Starved) Feed() {
 // Pending tells whether resume has something to do.
 func (st *Starved) Pending() bool { return len(st.Queue) > 0 && st.fed.Load() }
 
-// Resume lets those go on that need not wait, in the order in which they began
-// to. After a while it leaves the rest for the next turn.
+// Resume continues with the connections that need not wait any more, in the order in
+// which they began to wait. After one slice it leaves the rest for the next turn.
 func (st *Starved) Resume() {
 	if !st.Pending() {
 		return
@@ -161,21 +163,21 @@ func (st *Starved) Resume() {
 		st.goesOn(s)
 		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
 			st.Queue = append(slices.Clone(rest), st.Queue...)
-			st.fed.Store(true) // of them, nobody has looked
+			st.fed.Store(true) // these were not looked at
 			return
 		}
 	}
 }
 
-// goesOn lets one go on, and counts how long it has waited.
+// goesOn continues with one connection, and counts how long it has waited.
 func (st *Starved) goesOn(s starvation) {
 	st.waited += poller.Now() - s.since
 	st.sample(s)
 	s.starver.Resume()
 }
 
-// WaitedBy is for how long connections have waited until now, those that still
-// wait included.
+// WaitedBy is how long connections have waited in all until now, including those that
+// still wait.
 func (st *Starved) WaitedBy(now time.Duration) time.Duration {
 	sum := st.waited
 	for _, s := range st.Queue {
@@ -187,7 +189,7 @@ func (st *Starved) WaitedBy(now time.Duration) time.Duration {
 	return sum
 }
 
-// sample keeps one that waits as a sample of all.
+// sample keeps one connection that waits as a sample of all.
 func (st *Starved) sample(s starvation) {
 	if key := (stats.IncidentKey{Metric: stats.CreditWaits}); st.Samples.Wants(key) {
 		st.Samples.Keep(key, s.starver.Identity()...)

@@ -8,10 +8,10 @@ import (
 // compactBucket is a bucket whose number takes 4 bytes, for what every client
 // keeps. It takes one thing at a time.
 //
-// The number is a time in units of 2^shift nanoseconds, and wraps: a due time
-// is one only as far ahead of the clock as this bucket can put it, anything else
-// lies in the past. So that one which has passed long ago never comes round and
-// looks like one to come, whoever keeps it calls settle often enough.
+// The number is a time in units of 2^shift nanoseconds, and wraps. A number that is
+// ahead of the clock by no more than this bucket can put it is a due time. Any other
+// number lies in the past. Its keeper must call Settle often enough, so that a time in
+// the distant past does not wrap and look like one in the future.
 type compactBucket struct {
 	shift     uint8
 	interval  uint32 // of one, on average; 0: no bound
@@ -19,9 +19,9 @@ type compactBucket struct {
 	frame     uint32 // what a frame is charged
 }
 
-// compactShift makes the unit about a microsecond, which wraps after 73
-// minutes; with a burst that takes long to be allowed again, or numbers that are
-// seldom settled, it is larger.
+// compactShift makes the unit about a microsecond, which wraps after 73 minutes. The
+// unit is larger if a burst takes long to be allowed again, or if numbers are settled
+// seldom.
 const compactShift = 10
 
 const (
@@ -50,8 +50,8 @@ func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 		if !r.Unlimited() {
 			interval = max(uint64(b.Interval+1<<c.shift/2)>>c.shift, 1)
 		}
-		// A number is at most this far ahead, and stays for at most settled, late as
-		// that may be, before it is looked at: both together are far from a wrap.
+		// A number is at most this far ahead. It is looked at again after the time
+		// settled, perhaps late. Both together are far from a wrap.
 		frame := min(max(interval/framesPerThing, 1), max(uint64(longestFrame)>>c.shift, 1))
 		most := max(interval*burst+frame*slackFrames, uint64(settled)>>c.shift)
 		if most <= maxCompact {
@@ -62,7 +62,7 @@ func newCompactBucket(r Rate, settled time.Duration) compactBucket {
 	}
 }
 
-// Start is the number of who has taken nothing yet.
+// Start is the due time of a client that has used none of its allowance.
 func (b compactBucket) Start(now time.Duration) (due uint32) { return b.clock(now) }
 
 // Take takes one and returns 0, or does not and returns after how long it may be
@@ -80,9 +80,9 @@ func (b compactBucket) Take(due *uint32, now time.Duration) (wait time.Duration)
 	return 0
 }
 
-// Behind is after how long to try again behind n others, for which there is the
-// same wait: when it is one's turn, or, if that is earlier, when the whole burst is
-// allowed, so that who tries all of them together then has the most of it.
+// Behind is after how long to try again behind n others that have the same wait: when
+// it is its turn, or earlier, when the whole burst is allowed. A client that then tries
+// all of them together gets most of them.
 func (b compactBucket) Behind(wait time.Duration, n int) time.Duration {
 	burst := (time.Duration(b.tolerance) + time.Duration(b.interval)) << b.shift
 	return min(wait+time.Duration(b.interval)<<b.shift*time.Duration(n), max(wait, burst))

@@ -22,7 +22,7 @@ type Credits struct {
 }
 
 // NewCredits makes a budget in bytes, of which one account may use a share. wake is
-// called when paused publishers may go on.
+// called when paused publishers may continue.
 func NewCredits(budget, share int64, wake func()) *Credits {
 	c := &Credits{wake: wake}
 	c.Resize(budget, share)
@@ -63,19 +63,19 @@ func (c *Credits) give(n int64) {
 	}
 }
 
-// await tells whether paused publishers must go on waiting, and then sees to it
-// that their loops are woken when they need not. Either the giver sees that
-// someone waits, or it gave early enough to be seen here.
+// await returns whether paused publishers must still wait. If they must, their loops
+// will be woken when there is enough credit. Either the giver sees that someone waits,
+// or it gave early enough to be seen here.
 func (c *Credits) await() bool {
 	c.waiting.Store(true)
 	return !c.ready()
 }
 
-// ready tells whether paused publishers may go on.
+// ready tells whether paused publishers may continue.
 func (c *Credits) ready() bool { return c.free.Load() >= c.resumeAt() }
 
-// resumeAt is well above empty, so that publishers do not pause and go on for
-// every event.
+// resumeAt is well above empty, so that publishers do not pause and continue for every
+// event.
 func (c *Credits) resumeAt() int64 { return c.Budget.Load() / 2 }
 
 // Exhausted tells whether nothing can be taken now.

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// InputMemory is what the process holds of the unfinished input of one kind of
-// peers, in bytes. Past its limit those go first that have held the most for the
-// longest. All methods may be called from any goroutine.
+// InputMemory counts the unfinished input that the process holds for one kind of peers,
+// in bytes. Past its limit, the peers that have held the most for the longest are ended
+// first. Any goroutine may call its methods.
 type InputMemory struct {
 	Limit     atomic.Int64
 	Held      atomic.Int64
@@ -20,8 +20,8 @@ func (m *InputMemory) Add(n int) (passed bool) {
 	return m.Held.Add(int64(n)) > m.Limit.Load() && n > 0 && !m.relieving.Swap(true)
 }
 
-// Over tells whether peers are to be ended: from the limit down to a sixteenth
-// below it, so that not every message ends one.
+// Over tells whether peers must be ended. Once the limit is passed, they are ended
+// until a sixteenth of it is free, so that not every message ends one.
 func (m *InputMemory) Over() bool {
 	if !m.relieving.Load() {
 		return false
@@ -40,7 +40,7 @@ type Unfinished struct {
 	Since time.Duration // when it began, or we began to read the client again
 }
 
-// Weight is larger for those that are to go first.
+// Weight is larger for peers that are ended first.
 func (u Unfinished) Weight(now time.Duration) int64 {
 	return int64(u.Bytes) * int64((now-u.Since)/time.Millisecond+1)
 }

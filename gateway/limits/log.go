@@ -20,8 +20,8 @@ type ConnectionLog struct {
 // Write logs a line if this second has room for one of limit. The next line
 // that is written says how many were left out.
 func (l *ConnectionLog) Write(limit int, now time.Duration, message string, attrs ...slog.Attr) {
-	// Loops read the clock at different times: one that is behind must not make
-	// the second begin anew.
+	// Loops read the clock at different times. A loop that is behind must not start the
+	// second again.
 	second := int64(now / time.Second)
 	if old := l.second.Load(); second > old && l.second.CompareAndSwap(old, second) {
 		l.lines.Store(0)

@@ -9,17 +9,16 @@ import (
 
 const (
 	quotaStripes = 256
-	// maxIdleQuotas bounds how many keys of one stripe are kept for their rate
-	// alone, when none of their connections is left: 65,536 in all, some 10 MB.
-	// Beyond, keys are forgotten early, and their rate begins anew.
+	// maxIdleQuotas bounds how many keys of one stripe are kept only for their rate,
+	// when they have no connection left: 65,536 in all, some 10 MB. Beyond that, keys
+	// are forgotten early, and their rate starts again.
 	maxIdleQuotas = 256
 )
 
-// Quotas bounds, for each key of one kind, how many connections there are at a
-// time and how often they come. It is touched when a connection opens and when
-// it closes, never for a message. A key is kept while it has a connection, and
-// after that until its rate allows as much as if it had never come. Any goroutine
-// may call its methods.
+// Quotas bounds, for each key of one kind, how many connections there are at a time and
+// how often they come. It is touched when a connection opens and when it closes, never
+// for a message. A key is kept while it has a connection, and after that until its
+// whole rate is allowed again. Any goroutine may call its methods.
 type Quotas[K comparable] struct {
 	seed    maphash.Seed
 	stripes [quotaStripes]quotaStripe[K]
@@ -32,7 +31,7 @@ type quotaStripe[K comparable] struct {
 	idle int // of them, those without a connection
 }
 
-// Quota is what one key uses. Its stripe's lock guards it, but for the key.
+// Quota is what one key uses. Its stripe's lock guards it, except the key.
 type Quota[K comparable] struct {
 	key  K
 	open int           // connections
@@ -67,8 +66,8 @@ func (q *Quotas[K]) stripe(key K) *quotaStripe[K] {
 	return &q.stripes[maphash.Comparable(q.seed, key)%quotaStripes]
 }
 
-// Open counts a connection of key, if it stays within bounds: then used is to be
-// given to close, once. wait is after how long one that comes too often may try
+// Open counts a connection of key, if it stays within bounds. The caller must then give
+// used to Close, once. If connections come too often, wait is after how long to try
 // again.
 func (q *Quotas[K]) Open(key K, bounds QuotaBounds, now time.Duration) (used *Quota[K], outcome quotaOutcome, wait time.Duration) {
 	s := q.stripe(key)
@@ -95,7 +94,7 @@ func (q *Quotas[K]) Open(key K, bounds QuotaBounds, now time.Duration) (used *Qu
 	return used, quotaLeft, 0
 }
 
-// Close takes back what open has counted.
+// Close ends what Open has counted.
 func (q *Quotas[K]) Close(used *Quota[K], now time.Duration) {
 	s := q.stripe(used.key)
 	s.lock.Lock()
@@ -112,7 +111,7 @@ func (q *Quotas[K]) Close(used *Quota[K], now time.Duration) {
 	}
 }
 
-// Forgive has no key wait any more for what it has taken: the rate has changed.
+// Forgive clears what all keys have taken, because the rate has changed.
 func (q *Quotas[K]) Forgive() {
 	for i := range q.stripes {
 		s := &q.stripes[i]
@@ -124,7 +123,7 @@ func (q *Quotas[K]) Forgive() {
 	}
 }
 
-// Sweep forgets the keys that nothing is left to be known of.
+// Sweep forgets the keys that need not be kept.
 func (q *Quotas[K]) Sweep(now time.Duration) {
 	for i := range q.stripes {
 		s := &q.stripes[i]

@@ -34,10 +34,10 @@ func (r Rate) Check() error {
 	return nil
 }
 
-// Bucket is a Rate as the generic cell rate algorithm (ITU-T I.371, annex A) has
-// it: each thing that is bounded keeps one number, the moment at which it would
-// be due if all had come evenly spaced. It may be ahead of the clock by no more
-// than the burst takes.
+// Bucket is a Rate in the form of the generic cell rate algorithm (ITU-T I.371, annex
+// A). Each thing that is bounded keeps one number: the moment at which it would be due
+// if all had come evenly spaced. This moment may be ahead of the clock by no more than
+// the burst takes.
 type Bucket struct {
 	Interval  time.Duration // of one, on average; 0: no bound
 	tolerance time.Duration // how far ahead of the clock one more may be taken

@@ -15,13 +15,13 @@ type CommandRate struct {
 	refusal string
 }
 
-// NewCommandRate is for clients who are swept once in each interval swept.
+// NewCommandRate is for clients that are swept once in each interval swept.
 func NewCommandRate(r Rate, swept time.Duration) CommandRate {
 	return CommandRate{newCompactBucket(r, swept), tooMany("commands", r)}
 }
 
-// EventRate bounds the events of a publisher or a client. When the next one is
-// due stands in its account.
+// EventRate bounds the events of a publisher or a client. The account has the time at
+// which the next one is due.
 type EventRate struct {
 	Bucket
 	refusal string
@@ -40,7 +40,7 @@ func rateLimited(message string, wait time.Duration) *command.Error {
 	return &command.Error{Code: command.RateLimited, Message: message, RetryAfter: wait}
 }
 
-// tooMany says what may be asked for.
+// tooMany is the text of a refusal, with the rate that is allowed.
 func tooMany(things string, r Rate) string {
 	if r.Unlimited() {
 		return ""

@@ -34,7 +34,7 @@ func (b *Best[T]) Offer(v T) bool {
 	return true
 }
 
-// Sorted returns what is kept, in order. The slice is valid until the next
+// Sorted returns the values that are kept, in order. The slice is valid until the next
 // offer.
 func (b *Best[T]) Sorted() []T {
 	slices.SortFunc(b.values, b.compare)

@@ -1,15 +1,14 @@
 package mem
 
-// Ring is a first-in first-out queue whose memory is used over and over. The
-// zero value is empty.
+// Ring is a first-in first-out queue that reuses its memory. The zero value is empty.
 type Ring[T any] struct {
 	places []T // a power of two of them
 	head   int
 	length int
 }
 
-// ringKeep is the most places that an empty ring keeps: enough for the bursts of
-// a busy channel to allocate nothing. A larger one gives its memory back.
+// ringKeep is how many places an empty ring keeps at most. That is enough for the
+// bursts of a busy channel to allocate nothing. A larger ring gives back its memory.
 const ringKeep = 64
 
 // Len returns how many entries there are.

@@ -10,17 +10,17 @@ import (
 type SlowPolicy uint8
 
 const (
-	// SlowDisconnect lets all of them wait. A client for which one has waited longer
-	// than SlowAfter is disconnected, with close code 1013.
+	// SlowDisconnect lets all events wait. When one has waited for a client longer than
+	// SlowAfter, the client is disconnected with close code 1013.
 	SlowDisconnect SlowPolicy = iota
 	// SlowDropOldest drops those that have waited longer than SlowAfter, and the
 	// oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
 	SlowDropOldest
-	// SlowConflate keeps of those that wait the newest one for each key, and the
-	// newest one without a key, however long they wait; the others are dropped, and so
-	// are the oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them.
-	// Of a key whose values have been replaced for half a second, an older one is kept
-	// besides, so that it leaves in its turn; those take as much again, at most.
+	// SlowConflate keeps the newest waiting event of each key, and the newest one
+	// without a key, however long they wait. The others are dropped, and so are the
+	// oldest ones beyond BacklogBytes and BacklogMessages. Gaps tell of them. If the
+	// values of a key have been replaced for half a second, an older one is kept too,
+	// and leaves in its turn. These take as much again, at most.
 	SlowConflate
 	slowPolicyCount
 )

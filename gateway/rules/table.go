@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Entry is one entry of a table: what is set for the channels of a pattern. What is
-// nil is not set.
+// Entry is one entry of a table: what is set for the channels of a pattern. A nil field
+// is not set.
 type Entry struct {
 	Match         string // as in [Patterns]
 	Slow          *SlowPolicy
@@ -67,8 +67,8 @@ func set[T any](to, from *T) bool {
 	return true
 }
 
-// Table is the rules for all channels: of the entries that match a channel, the first
-// one that sets a key decides it. A key that none sets has its default.
+// Table holds the rules for all channels. Of the entries that match a channel, the
+// first one that sets a key decides it. A key that none sets has its default.
 type Table struct {
 	entries  []Entry
 	patterns []parsed // of the entries
@@ -187,14 +187,14 @@ func (t *Table) Explain(channel string) (decisions []Decision) {
 	return decisions
 }
 
-// Grant is who may publish to the channels of a pattern.
+// Grant says whether clients may publish to the channels of a pattern.
 type Grant struct {
 	Match   string // as in [Patterns]
 	Clients bool   // clients may
 }
 
 // Grants say to which channels clients may publish: the first one that matches a
-// channel decides. If none does, the default counts, by which they may not.
+// channel decides. If none matches, they may not publish.
 func (t *Table) Grants() (grants []Grant) {
 	for i := range t.entries {
 		switch e := &t.entries[i]; {

@@ -33,7 +33,7 @@ func (c *Config) ChannelRules() []rules.Entry {
 	return entries
 }
 
-// Explain is what holds for a channel, and which entry of which field says so.
+// Explain returns what holds for a channel, and which entry of which field says so.
 func (c *Config) Explain(channel string) []rules.Decision {
 	return c.ruleTable().Explain(channel)
 }
@@ -78,6 +78,6 @@ func (c *Config) checkSlow(errs *OptionErrors) {
 // BeatLength is the grain in which the age of events is known.
 const BeatLength = poller.TickInterval
 
-// maxSlowAfter keeps what an event has of its beat unambiguous, with a minute to
-// spare for the look that comes late.
+// maxSlowAfter keeps the low bits of an event's beat unambiguous, with a minute to
+// spare for a look that comes late.
 const maxSlowAfter = 5 * time.Minute

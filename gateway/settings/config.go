@@ -29,9 +29,9 @@ type Config struct {
 	// Publish are the addresses of the publish port; without any, and without
 	// PublishFiles, it is off.
 	Publish []netip.AddrPort `reload:"restart"`
-	// ListenFiles and PublishFiles are listening TCP sockets that were opened by
-	// another process, as by systemd, and are used besides. New copies them; the
-	// caller may close them when it has returned.
+	// ListenFiles and PublishFiles are further listening TCP sockets, which another
+	// process such as systemd has opened. New copies them. The caller may close them
+	// when New has returned.
 	ListenFiles, PublishFiles []*os.File `reload:"restart"`
 
 	// Shards is the number of loops that serve clients, IngestLoops of those
@@ -47,20 +47,20 @@ type Config struct {
 	// nobody else.
 	Decider *Decider `reload:"restart"`
 
-	// AllowedOrigins are those from which web pages may connect, as browsers
-	// send them (https://example.com), besides pages from the gateway's own
-	// host; https://*.example.com stands for those of every host below
-	// example.com, "null" for pages without an origin, "*" for all.
+	// AllowedOrigins are the origins whose web pages may connect, as browsers send them
+	// (https://example.com). Pages from the gateway's own host may always connect.
+	// https://*.example.com stands for every host below example.com, "null" for pages
+	// without an origin, "*" for all.
 	AllowedOrigins []string `reload:"live"`
 	// AllowedHosts are the host names for which requests are answered, on the client
-	// port and by [Gateway.AdminHandler], besides IP addresses, localhost and names
-	// below it: without a port; *.example.com stands for every name below
-	// example.com, * for all.
+	// port and by [Gateway.AdminHandler]. IP addresses, localhost and names below it
+	// are always answered. Names have no port. *.example.com stands for every name
+	// below example.com, * for all.
 	AllowedHosts []string `reload:"live"`
-	// Channels are the rules for channels. Of those that match a channel, the first
-	// one that sets a key decides it; SlowRules, Compress and ClientPublish count
-	// behind them, and are short for rules that set one key. One with Final ends the
-	// search for its channels: then SlowPolicy counts, * in Compress, and that clients
+	// Channels are the rules for channels. Of the rules that match a channel, the first
+	// one that sets a key decides it. SlowRules, Compress and ClientPublish count
+	// behind them; they are short for rules that set one key. A rule with Final ends
+	// the search for its channels: then SlowPolicy counts, * in Compress, and clients
 	// may not publish.
 	Channels []rules.Entry `reload:"live"`
 	// ClientPublish are the channels to which clients may publish.
@@ -79,16 +79,16 @@ type Config struct {
 
 	ClientCommands  limits.Rate `reload:"live"` // of one client: its messages, and each name of those that name several channels
 	ClientPublishes limits.Rate `reload:"live"` // events of one client
-	PublisherRate   limits.Rate `reload:"live"` // events of one publisher, which all requests to the API together are too
+	PublisherRate   limits.Rate `reload:"live"` // events of one publisher; all requests to the API together count as one
 
 	// SlowAfter is how long an event may wait for a client: from 100 ms to 5 minutes, in
 	// steps of 100 ms. Then the policy of its channel counts. Time in which the gateway
 	// itself is held up does not count.
 	SlowAfter time.Duration `reload:"live"`
-	// BacklogBytes and BacklogMessages bound what may wait for one client of channels
-	// whose policy drops events: bytes, and events, 0 for any number. Beyond, the oldest
-	// of these events are dropped; the newest one is kept, however large. They
-	// disconnect nobody.
+	// BacklogBytes and BacklogMessages bound what may wait for one client on channels
+	// whose policy drops events: bytes, and events (0 for any number). Beyond that, the
+	// oldest of these events are dropped. The newest one is kept, however large. These
+	// bounds disconnect no client.
 	BacklogBytes    int `reload:"live" least:"1"`
 	BacklogMessages int `reload:"live" least:"0"`
 	// BacklogMemory is how many bytes all backlogs together may hold alive, an event
@@ -124,13 +124,12 @@ type Config struct {
 	Credits int64 `reload:"live" least:"1"`
 	// PublisherCredits is how many of them one connection may use.
 	PublisherCredits int64 `reload:"live" least:"1"`
-	// ChannelRetention is how long the position of a channel that nobody
-	// uses is kept.
+	// ChannelRetention is how long the position of an unused channel is kept.
 	ChannelRetention time.Duration `reload:"restart" least:"1ns"`
 
-	// TrustedProxies are the addresses of proxies, which are believed when they say
-	// whose connection they pass on in the way that ProxyHeader names. They are
-	// never counted as clients' addresses.
+	// TrustedProxies are the addresses of proxies that are believed when they say, in
+	// the way that ProxyHeader names, whose connection they pass on. They never count
+	// as clients' addresses.
 	TrustedProxies []netip.Prefix `reload:"live"`
 	ProxyHeader    ProxyHeader    `reload:"live"`
 	// AddressClients is how many connections of clients one address may have; 0 is
@@ -143,12 +142,11 @@ type Config struct {
 	// 503.
 	Connects     limits.Rate `reload:"live"`
 	ConnectQueue int         `reload:"live" least:"0"`
-	// SendBuffer is how many bytes of what is sent to a client the kernel keeps,
-	// capped by net.core.wmem_max; 0 leaves it to the kernel.
+	// SendBuffer is how many bytes the kernel keeps of what is sent to a client, capped
+	// by net.core.wmem_max. With 0 the kernel chooses.
 	SendBuffer int `reload:"restart"`
-	// SendTimeout is how long a client may leave what was sent unacknowledged, or
-	// keep its receive window shut; 0 stands for PingInterval and PongTimeout
-	// together.
+	// SendTimeout is how long a client may leave sent bytes unacknowledged, or keep its
+	// receive window shut. 0 stands for PingInterval and PongTimeout together.
 	SendTimeout time.Duration `reload:"restart"`
 
 	// ConnectionLog is how many lines a second the log may have about clients and
@@ -159,16 +157,17 @@ type Config struct {
 	PingInterval     time.Duration `reload:"restart" least:"1ns"`
 	PongTimeout      time.Duration `reload:"restart" least:"1ns"` // for any byte after a ping
 	// MessageTimeout is the time from the first byte of a client's message, or a
-	// publisher's request, to its last one; also that for a publisher's first byte.
+	// publisher's request, to its last one. It is also the time for a publisher's first
+	// byte.
 	MessageTimeout time.Duration `reload:"restart" least:"1ns"`
-	// DrainWindow is the time over which clients are closed when the gateway
-	// drains; less if they are so few that 100 of them a second take less. 0 is
-	// all at once.
+	// DrainWindow is the time over which clients are closed when the gateway drains. It
+	// takes less if there are so few that closing 100 a second is faster. 0 closes all
+	// at once.
 	DrainWindow time.Duration `reload:"live" least:"0s"`
-	// RetryWindow is the time over which clients are told to come back when
-	// the gateway drains, counted for each from its own goodbye. Those who are
-	// refused with 503, or 429, for want of room are told to come back over it too,
-	// but over no less than 10 s.
+	// RetryWindow is the time over which clients are told to come back when the gateway
+	// drains, counted for each from its own goodbye. Clients that are refused with 503
+	// or 429 because there is no room are told to come back over it too, but over no
+	// less than 10 s.
 	RetryWindow time.Duration `reload:"live" least:"0s"`
 }
 
@@ -203,8 +202,8 @@ func DefaultConfig(maxConnections int) Config {
 		MaxEvent:         64 << 10,
 		MaxSubscriptions: DefaultMaxSubscriptions,
 		MaxChannelName:   command.MaxChannel,
-		ClientCommands:   limits.Rate{PerSecond: 100, Burst: 2000}, // for a page that subscribes to all its channels anew, a few times in a row
-		ClientPublishes:  limits.Rate{PerSecond: 100, Burst: 200},  // enough to share a pointer with each frame of a screen
+		ClientCommands:   limits.Rate{PerSecond: 100, Burst: 2000}, // for a page that subscribes to all its channels again, a few times in a row
+		ClientPublishes:  limits.Rate{PerSecond: 100, Burst: 200},  // enough to share the position of a pointer with each frame of a screen
 		BacklogBytes:     1 << 20,
 		SlowAfter:        DefaultSlowAfter,
 		BacklogMemory:    DefaultBacklogMemory,
@@ -318,7 +317,7 @@ func (c *Config) checkTags(errs *OptionErrors) {
 // minSendBuffer is about the least send buffer in bytes that the kernel has.
 const minSendBuffer = 4 << 10
 
-// checkConnects names what is wrong with who may connect how.
+// checkConnects names what is wrong with the rates and limits of connections.
 func (c *Config) checkConnects(errs *OptionErrors) {
 	for _, p := range c.TrustedProxies {
 		if !p.IsValid() {
@@ -345,8 +344,7 @@ const (
 	maxSendTimeout = math.MaxInt32 * time.Millisecond
 )
 
-// SendTimeoutOrDefault is SendTimeout, or what it stands for, as far as the kernel can
-// count that.
+// SendTimeoutOrDefault is SendTimeout, or its default, up to what the kernel can count.
 func (c *Config) SendTimeoutOrDefault() time.Duration {
 	return min(max(cmp.Or(c.SendTimeout, c.PingInterval+c.PongTimeout), minSendTimeout), maxSendTimeout)
 }

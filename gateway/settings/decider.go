@@ -11,15 +11,15 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// Decider decides who may connect where the gateway cannot know, such as by a
-// token's signature or by a web hook. It is asked about each request that the gateway
-// itself would accept. The client waits for the answer, no longer than
-// HandshakeTimeout; its loop goes on meanwhile. What it sends before the answer is
-// kept up to a read, and not read beyond.
+// Decider decides who may connect where the gateway cannot know, such as by a token's
+// signature or by a web hook. It is asked about each request that the gateway itself
+// would accept. The client waits for the answer, no longer than HandshakeTimeout. Its
+// loop serves others meanwhile. What the client sends before the answer is kept up to
+// one read, and not read beyond that.
 type Decider struct {
 	// Decide returns nil if the client may connect. It is called on a goroutine of its
 	// own for each request, and may wait. ctx ends when the answer does not matter any
-	// more: the client is gone, its time is up, or the gateway stops.
+	// more, because the client is gone, its time is over, or the gateway stops.
 	Decide func(ctx context.Context, request ConnectRequest) *Refusal
 	// Reasons are the labels under which refusals are counted: each of 1 to 32 of
 	// a-z, 0-9 and _, and 16 at most. Other refusals are counted as "refused".
@@ -87,7 +87,7 @@ const maxDeciderReasons = 16
 
 var reasonForm = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
 
-// checkDecider names what is wrong with it.
+// checkDecider names what is wrong with the Decider.
 func (c *Config) checkDecider(errs *OptionErrors) {
 	d := c.Decider
 	switch {

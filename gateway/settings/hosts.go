@@ -67,9 +67,9 @@ func isAddress(name string) bool {
 	return err == nil && addr.Is4()
 }
 
-// ErrForbiddenHost refuses a request for a host name that nobody has allowed. A
-// web page whose name its owner points at this address (DNS rebinding) counts for
-// browsers as one of this gateway's own; its requests carry its name.
+// ErrForbiddenHost refuses a request for a host name that is not allowed. If the owner
+// of a web page points its host name at this address (DNS rebinding), browsers treat
+// the page as one of this gateway's own. But its requests carry its host name.
 var ErrForbiddenHost = &websocket.HandshakeError{
 	Status: http.StatusMisdirectedRequest, Reason: "forbidden_host",
 	Message: "the gateway does not know the host name of this request; connect by IP address or localhost, or start the gateway with --allow-host and this name",

@@ -8,8 +8,8 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// origins are those from which web pages may connect, besides those of the host
-// that is connected to. It is immutable.
+// origins are the origins whose web pages may connect, besides pages of the host that
+// is connected to. It is immutable.
 type origins struct {
 	all      bool
 	names    map[string]bool
@@ -68,7 +68,7 @@ func (p originPattern) matches(origin []byte) bool {
 	return ok && len(name) == len(labels) && name[0] != '.' && name[0] != '['
 }
 
-// errForbiddenOrigin refuses pages of an origin that nobody has allowed.
+// errForbiddenOrigin refuses pages of an origin that is not allowed.
 var errForbiddenOrigin = &websocket.HandshakeError{
 	Status: http.StatusForbidden, Reason: websocket.ReasonForbiddenOrigin,
 	Message: "pages of this origin may not connect; the Origin must be that of the host that is connected to, " +

@@ -16,9 +16,9 @@ import (
 	"fleetcast/gateway/stream"
 )
 
-// Settings are a configuration and what is made of it. They are immutable; the
-// loops look up those in effect for each use, so that a change takes hold at
-// once and without asking any of them.
+// Settings are a configuration and what is derived from it. They are immutable. The
+// loops look up the settings in effect at each use, so that a change takes effect at
+// once and no loop must be asked.
 type Settings struct {
 	Config      Config
 	Readers     [inboundCount]websocket.ReaderConfig
@@ -30,7 +30,7 @@ type Settings struct {
 	Commands    limits.CommandRate
 	Publishes   limits.EventRate // of a client
 	Publisher   limits.EventRate // of a publisher
-	Limits      []byte           // of a client, as its welcome tells them
+	Limits      []byte           // of a client, as in its welcome
 
 	Connects     limits.Bucket // of clients in all
 	ConnectQueue int           // how many wait for their turn
@@ -136,9 +136,9 @@ func newUpgrader(allowed []string) websocket.Upgrader {
 	}
 }
 
-// Inbound is how the messages of a client may come: plain, or, with 1 added, the
-// bits of its context (see deflate.Params.ClientContext), 0 if it compresses each
-// for itself.
+// Inbound is how the messages of a client may come: 0 for plain, otherwise 1 more than
+// the bits of its context (see deflate.Params.ClientContext), which are 0 if it
+// compresses each message for itself.
 type Inbound uint8
 
 const (
@@ -146,7 +146,7 @@ const (
 	inboundCount         = deflate.MaxWindowBits + 2
 )
 
-// InboundOf is how a client's messages come after what was agreed on.
+// InboundOf is how a client's messages may come after the negotiation.
 func InboundOf(agreed deflate.Params) Inbound { return Inbound(agreed.ClientContext() + 1) }
 
 // contextBits is the window of i, 0 if there is no context.

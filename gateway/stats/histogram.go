@@ -2,8 +2,8 @@ package stats
 
 import "time"
 
-// histogramBounds are the upper ends of a histogram's buckets; what is longer
-// is counted, but in none of them.
+// histogramBounds are the upper ends of a histogram's buckets. Longer values are
+// counted, but in no bucket.
 var histogramBounds = [...]time.Duration{
 	10 * time.Microsecond, 20 * time.Microsecond, 50 * time.Microsecond,
 	100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,

@@ -9,9 +9,9 @@ import (
 // slots.
 const meterSlot = 5 * time.Second
 
-// Meter counts events and their bytes over a recent time. The zero value is ready.
-// Whoever owns it must guard it: a stream's is under its stripe's lock, an account's
-// belongs to who takes from the account.
+// Meter counts events and their bytes over a recent time. The zero value is ready. Its
+// owner must guard it: a stream's is under its stripe's lock, an account's belongs to
+// the loop that takes from the account.
 type Meter struct {
 	slot   uint32 // of the loops' clock, to which events and bytes belong
 	events uint32
@@ -21,8 +21,8 @@ type Meter struct {
 	bytesBefore uint64
 }
 
-// Count counts one event of so many bytes at a moment of the loops' clock. Loops
-// read that at different times: what is a little late counts as of now.
+// Count counts one event of so many bytes at a moment of the loops' clock. Loops read
+// the clock at different times, so a moment that is a little late counts as now.
 func (m *Meter) Count(bytes int, now time.Duration) {
 	m.turn(uint32(now / meterSlot))
 	m.events++
@@ -68,8 +68,8 @@ func (r *Rates) Add(other Rates) {
 // Tenth rounds to one decimal.
 func Tenth(value float64) float64 { return math.Round(value*10) / 10 }
 
-// Sent is what a publisher, or a client, has published. It belongs to who takes
-// from the account that it is part of.
+// Sent is what a publisher, or a client, has published. It is part of an account, and
+// belongs to the loop that takes from the account.
 type Sent struct {
 	Meter
 	Events uint64
@@ -90,7 +90,7 @@ type Longest time.Duration
 // Observe counts one of them.
 func (l *Longest) Observe(d time.Duration) { *l = max(*l, Longest(d)) }
 
-// Take returns the longest so far and begins anew.
+// Take returns the longest so far and starts again.
 func (l *Longest) Take() time.Duration {
 	taken := time.Duration(*l)
 	*l = 0

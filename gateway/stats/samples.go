@@ -18,11 +18,11 @@ const (
 // prefix, and the value of its label, which is empty if it has none.
 type IncidentKey struct{ Metric, Label string }
 
-// Sample is one of those whom an incident concerns.
+// Sample is one of the peers that an incident concerns.
 type Sample struct {
 	Attrs []slog.Attr
-	// Names are different values of what matters most about the incident, such as
-	// the origins that were refused.
+	// Names are different values of the most important attribute of the incident, such
+	// as the origins that were refused.
 	Names []string
 }
 
@@ -56,7 +56,7 @@ func (s *Sample) AddName(name string) {
 	}
 }
 
-// Shown are the attributes of a log line; names is that for the names.
+// Shown are the attributes of a log line. names is the attribute for the names.
 func (s *Sample) Shown(names string) (attrs []slog.Attr) {
 	if names != "" && len(s.Names) > 0 {
 		attrs = append(attrs, slog.String(names, strings.Join(s.Names, ", ")))
@@ -67,7 +67,7 @@ func (s *Sample) Shown(names string) (attrs []slog.Attr) {
 	return attrs
 }
 
-// Take returns the samples and begins anew.
+// Take returns the samples and starts again.
 func (s *Samples) Take() Samples {
 	taken := *s
 	*s = nil

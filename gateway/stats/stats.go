@@ -81,8 +81,7 @@ type Compression struct {
 	BytesOut uint64 `json:"bytes_out" metric:"compression_output_bytes_total" help:"What became of them, frame headers included."`
 }
 
-// Limits are those of the configuration in effect that counters are to be
-// seen beside.
+// Limits are the limits in effect that counters are compared with.
 type Limits struct {
 	MaxClients    int   `json:"max_clients" metric:"client_connections_limit" help:"The most sockets of clients that are accepted."`
 	MaxPublishers int   `json:"max_publishers" metric:"publishers_limit" help:"The most connections to the publish port that are accepted."`

@@ -101,9 +101,9 @@ func (c *conn) begin() {
 
 func (c *conn) end() { c.enter(served) }
 
-// safe is for how long the connection may not be closed for another yet. Until it
-// is first read, on a busy machine, its time has not begun. The port's mutex is
-// held.
+// safe is for how much longer the connection may not be closed for another one. Its
+// time begins when it is first read, which may be late on a busy machine. The port's
+// mutex is held.
 func (c *conn) safe(now time.Time) time.Duration {
 	if c.since.IsZero() {
 		return c.stage.grace()

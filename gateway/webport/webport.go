@@ -28,9 +28,9 @@ import (
 const Connections = 128
 
 const (
-	// newGrace is how long a new connection may take to send its request, from when
-	// it is first read on, before it may be closed for another. A request usually
-	// comes with the connection.
+	// newGrace is how long a new connection may take to send its request, counted from
+	// its first read, before it may be closed for another one. A request usually comes
+	// with the connection.
 	newGrace = 50 * time.Millisecond
 	// firstGrace is how long the first request may be under way before that.
 	firstGrace = time.Second
@@ -51,7 +51,7 @@ type Port struct {
 	server *http.Server
 	closed context.Context
 	close  context.CancelFunc
-	freed  chan struct{} // tells one who waits for room that there is some
+	freed  chan struct{} // tells a connection that waits for room that there is some
 
 	rate    *rate.Limiter
 	refused func(reason, from string)
@@ -123,7 +123,7 @@ func (s stage) grace() time.Duration {
 
 type connKey struct{}
 
-// tracking tells the connection of each request when that is served.
+// tracking tells the connection of each request when the request is served.
 func tracking(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
@@ -176,14 +176,14 @@ func (p *Port) add(c *conn) (wait time.Duration) {
 			return safe
 		}
 		delete(p.conns, victim)
-		_ = victim.Conn.Close() // its peer is told by the reset
+		_ = victim.Conn.Close() // the reset tells its peer
 	}
 	p.conns[c] = struct{}{}
 	return 0
 }
 
-// least returns the connection that is to go first, or how long it takes until
-// one may.
+// least returns the connection to close first, or how long it takes until one may be
+// closed.
 func (p *Port) least(now time.Time) (victim *conn, safe time.Duration) {
 	safe = firstGrace
 	for c := range p.conns {
