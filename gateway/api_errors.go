@@ -46,6 +46,8 @@ func apiErrorOf(err error) *apiError {
 		status = http.StatusRequestEntityTooLarge
 	case command.RateLimited:
 		status = http.StatusTooManyRequests
+	case command.NotAvailable:
+		status = http.StatusServiceUnavailable
 	}
 	return &apiError{status, refusal.Code, refusal.Message}
 }

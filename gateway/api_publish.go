@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -25,7 +26,7 @@ var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 
 // apiPublisher publishes for POST /api/publish: all of its requests are one
 // publisher, with one share of the credits. Unlike those of the publish port it
-// never waits. Any goroutine may call it.
+// waits for no credit. Any goroutine may call it.
 type apiPublisher struct {
 	port *publishPort
 
@@ -35,18 +36,21 @@ type apiPublisher struct {
 	ended   bool
 	request publish.Request
 	wakes   stream.WakeSet
+	submit  *stream.Request
 
 	counters stats.Publish // added to those of the publish port
 	samples  stats.Samples
 }
 
 func newAPIPublisher(port *publishPort) *apiPublisher {
-	return &apiPublisher{
+	p := &apiPublisher{
 		port:     port,
 		account:  &limits.Account{Credits: port.credits}, // never waits
 		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
 		counters: stats.NewPublish(),
 	}
+	p.submit = stream.NewRequest(port.engine, &p.wakes, &p.counters.Events)
+	return p
 }
 
 func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
@@ -54,7 +58,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, err := a.gateway.publish.api.publish(body, r.RemoteAddr)
+	reply, err := a.gateway.publish.api.publish(r.Context(), body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -76,11 +80,11 @@ type publishResult struct {
 }
 
 // publish handles one request from an address and counts what became of it.
-func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
+func (p *apiPublisher) publish(ctx context.Context, body []byte, from string) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.from = from
-	reply, err := p.sequence(body)
+	reply, err := p.sequence(ctx, body)
 	if err != nil {
 		p.account.Sent.Errors++
 		refusal := apiErrorOf(err)
@@ -92,7 +96,7 @@ func (p *apiPublisher) publish(body []byte, from string) (publishReply, error) {
 	return reply, err
 }
 
-func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
+func (p *apiPublisher) sequence(ctx context.Context, body []byte) (reply publishReply, err error) {
 	port, r := p.port, &p.request
 	if p.ended || port.isStopping() {
 		return reply, notAvailable("the gateway is stopping")
@@ -115,13 +119,59 @@ func (p *apiPublisher) sequence(body []byte) (reply publishReply, err error) {
 		id := r.ID.Value // r is used again
 		reply.ID = &id
 	}
+	by, submit := &apiSubmitter{p, make(chan struct{})}, p.submit
+	submit.Begin(by, p.account, poller.Now())
 	for _, name := range r.Channels {
-		at := port.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), poller.Now(), &p.wakes)
-		p.counters.Events++
-		reply.Results = append(reply.Results, publishResult{string(name), at.Epoch, at.Offset, at.Subscribers})
+		submit.Submit(name, r.Key, r.Data)
 	}
 	p.wakes.Wake()
+	if !submit.Settled() {
+		p.submit = submit.Keep()
+		by.await(ctx, submit)
+	}
+	if refusal := submit.Refusal(); refusal != nil {
+		return reply, refusal
+	}
+	for i := range submit.Results {
+		at := &submit.Results[i].At
+		reply.Results = append(reply.Results, publishResult{string(submit.Results[i].Channel), at.Epoch, at.Offset, at.Subscribers})
+	}
 	return reply, nil
+}
+
+// apiSubmitter waits for an engine to complete one request.
+type apiSubmitter struct {
+	*apiPublisher
+	settled chan struct{}
+}
+
+// Post implements stream.Submitter: f is called with the lock. An engine may complete
+// while the submitter has it, so a goroutine waits for it.
+func (s *apiSubmitter) Post(f func()) {
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f()
+	}()
+}
+
+// Settled implements stream.Submitter.
+func (s *apiSubmitter) Settled(*stream.Request) { close(s.settled) }
+
+// await waits without the lock, and not for ever. The gateway may stop meanwhile.
+func (s *apiSubmitter) await(ctx context.Context, r *stream.Request) {
+	ctx, cancel := context.WithTimeout(ctx, defaultPatience)
+	defer cancel()
+	s.mu.Unlock()
+	select {
+	case <-s.settled:
+	case <-ctx.Done():
+	case <-s.port.stopping:
+	}
+	s.mu.Lock()
+	if !r.Settled() {
+		r.Abandon()
+	}
 }
 
 // end refuses what comes from now on; what came before is with the shards.

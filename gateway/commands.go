@@ -229,11 +229,15 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *limits
 		c.starve(payload, account)
 		return
 	}
-	p := s.shared.streams.Publish(name, nil, cmd.Data, account, cost, s.loop.Now(), &s.wakes)
-	s.counters.ClientPublished++
-	start := s.beginReply()
-	s.replies = command.AppendPublished(s.replies, cmd.ID, name, p.Offset)
-	s.endReply(start)
+	r := s.submit
+	r.Begin(c, account, s.loop.Now())
+	r.Submit(name, nil, cmd.Data)
+	if r.Settled() {
+		c.answerPublish(r, cmd.ID)
+		return
+	}
+	s.submit = r.Keep()
+	c.confirmLater(r, cmd.ID)
 }
 
 // starve lets a command wait for credit. TCP pushes the client back.

@@ -76,12 +76,12 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}
 	g.clients = shared{
-		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, credits: g.credits, http: g.http, ready: g.Ready, running: g.running,
+		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, engine: g.streams, credits: g.credits, http: g.http, ready: g.Ready, running: g.running,
 		addresses: limits.NewQuotas[netip.Addr](),
 	}
 	g.clients.backlogs.Compressed = &g.compressed.Alive
 	g.publish = publishPort{
-		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, credits: g.credits, stopping: g.running.Done(),
+		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, engine: g.streams, credits: g.credits, stopping: g.running.Done(),
 	}
 	g.publish.api = newAPIPublisher(&g.publish)
 	g.setLimits(&config)

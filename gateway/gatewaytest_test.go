@@ -39,6 +39,12 @@ type server struct {
 // configuration before.
 func start(tb testing.TB, set ...func(*gateway.Config)) *server {
 	tb.Helper()
+	return run(tb, prepare(tb, set...))
+}
+
+// prepare is start for a gateway that does not run yet.
+func prepare(tb testing.TB, set ...func(*gateway.Config)) *gateway.Gateway {
+	tb.Helper()
 	config := gateway.DefaultConfig(10_000)
 	config.Shards = 2
 	// A busy machine must not end a test's connections, nor have pings come between
@@ -51,7 +57,7 @@ func start(tb testing.TB, set ...func(*gateway.Config)) *server {
 	if err != nil {
 		tb.Fatalf("starting a gateway: %v", err)
 	}
-	return run(tb, g)
+	return g
 }
 
 // run runs a gateway until its test ends.

@@ -65,6 +65,7 @@ type ingest struct {
 	payload []byte
 	replies []byte
 	wakes   stream.WakeSet
+	submit  *stream.Request // those that are published
 }
 
 // Why connections to the publish port are turned away.
@@ -86,6 +87,7 @@ func newIngest(port *publishPort) (*ingest, error) {
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
 		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
 	}
+	in.submit = stream.NewRequest(port.engine, &in.wakes, &in.counters.Events)
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
@@ -207,7 +209,8 @@ func (in *ingest) startDrain(done func()) {
 }
 
 // continueDrain ends the connections that are through: a publisher that was
-// silent for a tick has nothing more on the way that we know of. It
+// silent for a tick has nothing more on the way that we know of. One whose replies
+// an engine keeps waiting is told that they have not come. It
 // ends with a FIN, because closing would take replies back that have not
 // arrived if the publisher sends more.
 func (in *ingest) continueDrain() {
@@ -219,7 +222,7 @@ func (in *ingest) continueDrain() {
 		case in.loop.Now() >= in.drainBy+drainPatience:
 			p.conn.Close(errImpatient)
 		case in.loop.Now() >= in.drainBy || p.idle() && in.loop.Now()-p.readAt > poller.TickInterval:
-			p.close()
+			p.cutOff()
 		}
 	})
 	if in.loop.Conns() == 0 && in.postponed.Len() == 0 {
@@ -231,7 +234,7 @@ func (in *ingest) continueDrain() {
 // cutOff ends what a drain has left: from here on nothing of any publisher is
 // accepted. Their replies have the time that a close leaves them.
 func (in *ingest) cutOff() {
-	in.loop.EachConn(func(h poller.Handler) { h.(*publisher).close() })
+	in.loop.EachConn(func(h poller.Handler) { h.(*publisher).cutOff() })
 }
 
 // addStats adds the loop's counters; the loop calls it.

@@ -21,6 +21,7 @@ type waitReason uint8
 const (
 	waitWhole    waitReason = iota // for the rest of a request's head, or for replies to leave
 	waitCredit                     // its publish found no credit; see starved
+	waitEngine                     // an engine has not completed its publish; see unconfirmed
 	waitTurn                       // for the next turn, because much was handled in this one
 	waitRate                       // for the client's rate to allow more frames
 	waitDecision                   // for the answer to its request; see decision

@@ -98,7 +98,7 @@ func (s *shard) waitFor(c *session) bool {
 // startDrain stops accepting clients and what they publish. done is called when
 // all that was accepted before has gone out.
 func (s *shard) startDrain(done func()) {
-	s.drain, s.drained = drainRefusing, done
+	s.drain, s.drained, s.drainBy = drainRefusing, done, s.loop.Now()+drainPatience
 	s.loop.CloseListeners()
 	s.turnAwayWaiting()
 }
@@ -123,7 +123,7 @@ func (s *shard) continueDrain() (busy bool) {
 		}
 		s.drain = drainFinishing
 	}
-	if s.drain == drainFinishing && s.quiet() && s.port.Mailbox.Empty() {
+	if s.drain == drainFinishing && s.allConfirmed() && s.quiet() && s.port.Mailbox.Empty() {
 		s.drain = drainReady
 		s.drained()
 	}

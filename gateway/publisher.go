@@ -49,6 +49,7 @@ type publisher struct {
 	resp     respState                  // of RESP
 	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil
 	unsent   poller.Unsent              // replies
+	pending  pendingReplies             // that do not leave before an engine completes what they are about
 	readAt   time.Duration              // when bytes last came; the loop's time
 	waits    publisherWait              // why it is not read
 	ended    bool                       // its FIN was seen, what it sent is not all handled
@@ -110,7 +111,7 @@ func (p *publisher) Received(b []byte) {
 func (p *publisher) PeerClosed() {
 	p.ended = true
 	switch {
-	case p.closing && p.unsent.Len() == 0:
+	case p.closing && p.answered():
 		p.conn.Close(nil)
 	case p.closing:
 	case p.waits == waitsForInput:
@@ -125,11 +126,16 @@ func (p *publisher) Writable() {
 		p.conn.Close(err)
 		return
 	}
+	p.repliesLeft()
+}
+
+// repliesLeft goes on when what waited for replies to leave may.
+func (p *publisher) repliesLeft() {
 	switch {
 	case p.unsent.Len() > 0:
-	case p.closing:
+	case p.closing && p.answered():
 		p.said()
-	case p.waits == waitsForReplies:
+	case p.waits == waitsForReplies && p.pending.bytes <= repliesUnsent:
 		p.Resume()
 	}
 }
@@ -140,6 +146,7 @@ func (p *publisher) Closed(err error) {
 	if !p.resp.tx.running() { // else the rest of it is published, see resume
 		p.endTransaction()
 	}
+	p.pending.abandon()
 	p.unsent.Release()
 	p.closing = true
 	p.ingest.places.leave(p)
@@ -149,7 +156,10 @@ func (p *publisher) Closed(err error) {
 }
 
 // idle tells whether everything that came is handled and answered.
-func (p *publisher) idle() bool { return p.waits == waitsForInput && p.unsent.Len() == 0 }
+func (p *publisher) idle() bool { return p.waits == waitsForInput && p.answered() }
+
+// answered tells whether all replies have left.
+func (p *publisher) answered() bool { return p.unsent.Len() == 0 && p.pending.Len() == 0 }
 
 // handle works through b, which is all input that is not handled yet, sends the
 // answers in one write, and keeps what is left.
@@ -175,7 +185,7 @@ func (p *publisher) handle(b []byte) {
 		p.wait(waitsForCredit)
 	case p.resp.tx.running(): // it goes on even if the publisher reads no replies, or is gone
 		p.wait(waitsForTurn)
-	case p.unsent.Len() > repliesUnsent:
+	case p.repliesWait() > repliesUnsent:
 		p.wait(waitsForReplies)
 	case outcome == stepCut:
 		p.wait(waitsForTurn)
@@ -204,9 +214,9 @@ func (p *publisher) steps(b []byte) (rest []byte, outcome verdict) {
 		if len(b) > 0 && p.ingest.workDone() {
 			return b, stepCut
 		}
-		if len(p.ingest.replies) > repliesUnsent {
+		if len(p.ingest.replies)+p.pending.bytes > repliesUnsent {
 			p.sendReplies()
-			if p.unsent.Len() > repliesUnsent {
+			if p.repliesWait() > repliesUnsent {
 				return b, stepFull
 			}
 		}
@@ -310,8 +320,18 @@ func (p *publisher) Identity() []slog.Attr {
 	return attrs
 }
 
-// sendReplies sends what the loop's reply buffer gathered for this publisher.
+// sendReplies sends what the loop's reply buffer gathered for this publisher, or keeps
+// it behind replies that are pending.
 func (p *publisher) sendReplies() {
+	if p.pending.Len() > 0 {
+		p.pending.keepBehind(p.ingest.replies)
+		p.ingest.replies = p.ingest.replies[:0]
+		return
+	}
+	p.send()
+}
+
+func (p *publisher) send() {
 	in := p.ingest
 	if len(in.replies) == 0 {
 		return
@@ -334,7 +354,7 @@ func (p *publisher) close() {
 	p.keep(nil)
 	p.ingest.closing.Add(p, p.ingest.loop.Now())
 	p.conn.ResumeReading()
-	if p.unsent.Len() == 0 {
+	if p.answered() {
 		p.said()
 	}
 }

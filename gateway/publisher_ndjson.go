@@ -5,7 +5,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
-	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stream"
 )
 
 // stepLine handles the next line of NDJSON.
@@ -51,28 +51,20 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	} else if !ok {
 		return stepWait
 	}
-	in.counters.Requests++
-	p.publishRequest(r)
+	p.publish(reply{id: r.ID, line: p.lines.Number()}, r.Channels, r.Key, r.Data)
 	return stepDone
 }
 
-// publishRequest publishes to each channel of a request that has its credits.
-// An id asks for an answer.
-func (p *publisher) publishRequest(r *publish.Request) {
+// answerLine answers a request that was published. An id asks for the answer.
+func (p *publisher) answerLine(id command.ID, results []stream.Result) {
 	in := p.ingest
-	if r.ID.Set {
-		in.replies = publish.AppendResultsBegin(in.replies, r.ID)
-	}
-	for _, name := range r.Channels {
-		at := in.port.streams.Publish(name, r.Key, r.Data, p.account, limits.EventCost(name, r.Key, r.Data), in.loop.Now(), &in.wakes)
-		in.counters.Events++
-		in.work += eventWork
-		if r.ID.Set {
-			in.replies = publish.AppendResult(in.replies, name, at.Epoch[:], at.Offset, uint64(at.Subscribers))
-		}
-	}
-	if !r.ID.Set {
+	if !id.Set {
 		return
+	}
+	in.replies = publish.AppendResultsBegin(in.replies, id)
+	for i := range results {
+		at := &results[i].At
+		in.replies = publish.AppendResult(in.replies, results[i].Channel, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 	}
 	if left, limited := p.account.RateLeft(in.loop.Now()); limited {
 		in.replies = publish.AppendResultsEndRate(in.replies, left)

@@ -191,6 +191,7 @@ func (p *publisher) end(reason, words string) {
 	in := p.ingest
 	in.counters.Ended[reason]++
 	in.places.leave(p)
+	p.giveUp()
 	var answer []byte
 	if p.protocol == publish.NDJSON {
 		answer = publish.AppendError(nil, command.ID{}, p.lines.Number()+1, command.NotAvailable, words)

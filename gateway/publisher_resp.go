@@ -33,6 +33,8 @@ type respReplying struct {
 	skipNext bool // the next one is not
 }
 
+func (r *respReplying) silent() bool { return r.off || r.skip }
+
 // stepRESP handles the next RESP command.
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
@@ -59,13 +61,13 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	}
 	start := len(in.replies)
 	outcome = p.respCommand(c.Args, b[:n])
-	in.work += requestWork + lookWork*max(len(c.Args)-3, 0) + limits.ByteWork*(len(in.replies)-start)
+	in.work += requestWork + lookWork*max(len(c.Args)-3, 0) + limits.ByteWork*max(len(in.replies)-start, 0)
+	replying := &p.resp.replying
+	if replying.silent() {
+		in.replies = in.replies[:start]
+	}
 	if outcome == stepWait || outcome == stepCut {
 		return 0, outcome
-	}
-	replying := &p.resp.replying
-	if replying.off || replying.skip {
-		in.replies = in.replies[:start]
 	}
 	replying.skip, replying.skipNext = replying.skipNext, false
 	return n, outcome
@@ -171,7 +173,7 @@ func respFind(args [][]byte) (spec respSpec, mistake string) {
 // here.
 func (p *publisher) respPublish(args [][]byte) verdict {
 	in := p.ingest
-	channel, data, cost, err := p.respEvent(args)
+	data, cost, err := p.respEvent(args)
 	if err != nil {
 		return p.respRefuse(err)
 	}
@@ -185,22 +187,18 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 			return stepWait
 		}
 	}
-	in.counters.Requests++
-	at := in.port.streams.Publish(channel, nil, data, p.account, cost, in.loop.Now(), &in.wakes)
-	in.counters.Events++
-	in.work += eventWork
-	in.replies = publish.AppendRESPInt(in.replies, int64(at.Subscribers))
+	p.publish(reply{silent: p.resp.replying.silent()}, args[1:2], nil, data)
 	return stepDone
 }
 
-// respEvent returns the event that a PUBLISH is about and what it costs, or a *command.Error. data is valid
+// respEvent returns the data of a PUBLISH and what its event costs, or a *command.Error. data is valid
 // until the next call.
-func (p *publisher) respEvent(args [][]byte) (channel, data []byte, cost int64, err error) {
+func (p *publisher) respEvent(args [][]byte) (data []byte, cost int64, err error) {
 	in, channel := p.ingest, args[1]
 	if err = command.CheckChannelWithin(channel, in.port.settings.Config().MaxChannelName); err == nil {
 		data, err = publish.DataFromPayload(&in.payload, args[2], in.port.settings.Config().MaxEvent)
 	}
-	return channel, data, limits.EventCost(channel, nil, data), err
+	return data, limits.EventCost(channel, nil, data), err
 }
 
 // respUnknown words the error as Redis does, down to its limits; but who wants to subscribe is told

@@ -131,7 +131,7 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 	in, tx := p.ingest, &p.resp.tx
 	events, others, cost := tx.events, tx.others+1, tx.cost
 	if isWord(args[0], "publish") || isWord(args[0], "spublish") {
-		_, _, price, err := p.respEvent(args)
+		_, price, err := p.respEvent(args)
 		if err != nil {
 			return err
 		}

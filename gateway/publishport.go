@@ -18,6 +18,7 @@ type publishPort struct {
 	logger   *slog.Logger
 	log      *limits.ConnectionLog
 	streams  *stream.Streams
+	engine   stream.Engine // gets the events: the streams, but in tests
 	credits  *limits.Credits
 	stopping <-chan struct{} // closed when nothing more is to be published
 	api      *apiPublisher

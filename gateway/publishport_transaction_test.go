@@ -164,3 +164,16 @@ func TestOldTransactions(t *testing.T) {
 		t.Errorf("%d events are published", stats.Events)
 	}
 }
+
+// TestSilentTransaction: a transaction that takes several turns has no replies where none are wanted.
+func TestSilentTransaction(t *testing.T) {
+	const events = 5000
+	s := start(t)
+	p := s.publisher()
+	p.sends(array("CLIENT", "REPLY", "OFF") + array("MULTI") + strings.Repeat(array("PUBLISH", "news", "1"), events) + array("EXEC") +
+		array("CLIENT", "REPLY", "ON"))
+	p.receives("+OK\r\n")
+	if stats := s.stats().Publish; stats.Events != events || stats.ReadCuts == 0 {
+		t.Errorf("the counters are %+v", stats)
+	}
+}

@@ -112,6 +112,7 @@ func (c *session) moveTo(next sessionState) {
 			c.shard.counters.CompressedClients--
 		}
 		c.leaveAll()
+		c.abandonPublish()
 	}
 	if next == sessionOpen {
 		c.shard.counters.Clients++
@@ -195,6 +196,7 @@ func (c *session) Closed(err error) {
 // that wait do not, nor gaps.
 func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 	c.sampleEnd(reason)
+	c.giveUpPublish()
 	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
 	if c.backlog != nil {
 		c.backlog.DropEvents()
@@ -207,6 +209,7 @@ func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 
 // finishBehind is finish for a client that is to get all that waits for it.
 func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text string) {
+	c.giveUpPublish()
 	c.flushReplies()
 	if c.state != sessionOpen || c.backlog == nil {
 		c.finish(reason, code, text)

@@ -47,11 +47,14 @@ type shard struct {
 	looked    int                    // place in lagging where relieve looked last
 	patrol    patrol                 // looks at them
 	drain     drainState
-	drained   func() // to be called when the part of a drain that was asked for is through
+	drained   func()        // to be called when the part of a drain that was asked for is through
+	drainBy   time.Duration // the loop's time at which a drain waits for no engine any more
 	leaving   leaving
 	parting   parting
 	// publishing has the accounts of clients that publish, which are few.
 	publishing map[*session]*limits.Account
+	// unconfirmed has what they have published and an engine has not completed.
+	unconfirmed map[*session]unconfirmed
 	// unfinished has the clients of whose input something is held, and those of whom
 	// something was when unfinishedDue last looked.
 	unfinished      map[*session]limits.Unfinished
@@ -81,6 +84,7 @@ type shard struct {
 	// under way: what is unfinished now began after that.
 	wholeInput bool
 	wakes      stream.WakeSet
+	submit     *stream.Request
 	jobs       []*job // unused ones
 }
 
@@ -98,6 +102,7 @@ func newShard(all *shared, index int) (*shard, error) {
 		pongs:      poller.NewDeadlines[*session](config.PongTimeout),
 		closing:    poller.NewDeadlines[*session](closePatience),
 
+		unconfirmed:   make(map[*session]unconfirmed),
 		unfinishedDue: poller.NewDeadlines[*session](config.MessageTimeout / messageChecks),
 
 		counters: stats.NewShard(),
@@ -112,6 +117,7 @@ func newShard(all *shared, index int) (*shard, error) {
 	}
 	s.ledger.Memory, s.ledger.Counters = &all.backlogs, &s.counters
 	s.patrol.ledger = &s.ledger
+	s.submit = stream.NewRequest(all.engine, &s.wakes, &s.counters.ClientPublished)
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: config.PingInterval,

@@ -20,6 +20,7 @@ type shared struct {
 	logger    *slog.Logger
 	log       *limits.ConnectionLog
 	streams   *stream.Streams
+	engine    stream.Engine // gets the events: the streams, but in tests
 	credits   *limits.Credits
 	addresses *limits.Quotas[netip.Addr]
 	http      *httpPort       // gets the requests that are not for a WebSocket; or nil

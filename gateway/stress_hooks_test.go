@@ -33,6 +33,7 @@ func newTestShard(tb testing.TB, set ...func(*settings.Config)) *shard {
 		streams: stream.NewStreams(config.MaxChannels), credits: limits.NewCredits(config.Credits, config.PublisherCredits, func() {}),
 		addresses: limits.NewQuotas[netip.Addr](), ready: func() bool { return true }, running: context.Background(),
 	}
+	all.engine = all.streams
 	all.settings.Store(settings.New(config, work))
 	all.backlogs.Compressed = &work.Alive
 	all.backlogs.Limit.Store(config.BacklogMemory)
@@ -56,6 +57,7 @@ func newTestPublishLoop(tb testing.TB) *ingest {
 		streams: stream.NewStreams(config.MaxChannels),
 	}
 	port.credits = limits.NewCredits(config.Credits, config.PublisherCredits, func() { port.loops[0].starved.Feed() })
+	port.engine = port.streams
 	port.settings.Store(settings.New(config, new(stream.CompressionWork)))
 	port.input.Limit.Store(config.InputMemory)
 	in, err := newIngest(port)
@@ -149,12 +151,13 @@ func (g *Gateway) StreamsWithInterest() int { return g.streams.Wanted() }
 func (g *Gateway) Feed(channel, data []byte, events int) {
 	wakes := stream.NewWakeSet(len(g.clients.shards))
 	from := g.credits.NewAccount(&g.clients.shards[0].starved, limits.ByPublisher)
+	r := stream.NewRequest(g.streams, &wakes, new(uint64))
 	for range events {
-		cost := limits.EventCost(channel, nil, data)
-		if !from.Take(cost) {
+		if !from.Take(limits.EventCost(channel, nil, data)) {
 			panic("gateway: more events than credits")
 		}
-		g.streams.Publish(channel, nil, data, from, cost, poller.Now(), &wakes)
+		r.Begin(nil, from, poller.Now())
+		r.Submit(channel, nil, data)
 	}
 	wakes.Wake()
 	for g.credits.InUse() > 0 {

@@ -4,6 +4,9 @@
 // counts who holds them. It knows a shard as a [Port] to post to, and nothing of
 // sockets, sessions or subscribers.
 //
+// Events come in by a [Request], which the goroutine of its submitter owns. Another [Engine] than the
+// streams may complete it later.
+//
 // Any goroutine may call the methods of Streams; a stripe's lock guards each stream.
 // An Event is immutable from when it is posted, but that frames of other formats are
 // made at first need. A Port's mailbox and an Interest belong to their shard, but for

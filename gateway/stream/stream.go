@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
@@ -100,47 +99,46 @@ func NewStreams(limit int) *Streams {
 	return s
 }
 
-// Publish sequences an event with a key, which may be empty, for which cost credits were taken from an account, and
-// posts it to the interested shards, which it adds to wakes: the caller wakes
-// them when its batch is through. The credits go back when the shards have
-// served the event, or at once if no one wants it. Where there is no room for a
-// stream that nobody subscribes to, the position is the only one of its epoch.
-func (s *Streams) Publish(name, key, data []byte, from *limits.Account, cost int64, at time.Duration, wakes *WakeSet) Position {
-	stripe := s.stripe(name)
+// Submit implements [Engine]: it sequences an event and posts it to the interested shards. The caller wakes
+// them when its batch is through. The credits go back when the shards have served the event, or at
+// once if no one wants it. Where there is no room for a stream that nobody subscribes to, the position is
+// the only one of its epoch.
+func (s *Streams) Submit(e *Submission) {
+	stripe := s.stripe(e.Channel)
 	stripe.mu.Lock()
-	st := stripe.byName[string(name)]
+	st := stripe.byName[string(e.Channel)]
 	switch {
 	case st == nil:
-		if st = s.open(stripe, name, from.Maker, false); st == nil {
-			p := s.pass(stripe, name)
-			from.Sent.Count(len(data), at)
+		if st = s.open(stripe, e.Channel, e.From.Maker, false); st == nil {
+			p := s.pass(stripe, e.Channel)
 			stripe.mu.Unlock()
-			from.Give(cost)
-			return p
+			e.From.Give(e.Cost)
+			e.done(p)
+			return
 		}
-	case st.maker != from.Maker && from.Maker == limits.ByPublisher:
+	case st.maker != e.From.Maker && e.From.Maker == limits.ByPublisher:
 		s.adopt(stripe, st)
 	default:
 		st.usedAgain = true
 	}
 	st.Offset++
-	st.recent.Count(len(data), at)
-	from.Sent.Count(len(data), at)
+	st.recent.Count(len(e.Data), e.At)
 	p := Position{Epoch: st.epoch, Offset: st.Offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
 		stripe.mu.Unlock()
-		from.Give(cost)
-		return p
+		e.From.Give(e.Cost)
+		e.done(p)
+		return
 	}
-	e := newEvent(st, key, data, from, cost, at, len(st.interested))
+	event := newEvent(st, e.Key, e.Data, e.From, e.Cost, e.At, len(st.interested))
 	for _, c := range st.interested {
-		c.Port.Post(Mail{Event: e, Interest: c})
+		c.Port.Post(Mail{Event: event, Interest: c})
 		p.Subscribers += int(c.Subscribers.Load())
-		wakes.add(c.Port)
+		e.Wakes.add(c.Port)
 	}
 	stripe.mu.Unlock()
-	return p
+	e.done(p)
 }
 
 // Join begins an interest, which has its name and port. Every

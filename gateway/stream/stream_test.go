@@ -33,7 +33,10 @@ func publishTo(t *testing.T, s *Streams, from *limits.Account, wakes *WakeSet, n
 	if !from.Take(cost) {
 		t.Error("no credit")
 	}
-	return s.Publish([]byte(name), nil, []byte("1"), from, cost, 0, wakes)
+	r := NewRequest(s, wakes, new(uint64))
+	r.Begin(nil, from, 0)
+	r.Submit([]byte(name), nil, []byte("1"))
+	return r.Results[0].At
 }
 
 // mailed takes a shard's mail and returns the offsets, which must be for c.

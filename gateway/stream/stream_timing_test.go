@@ -8,13 +8,14 @@ import (
 	"fleetcast/gateway/limits"
 )
 
-// BenchmarkPublishUnheard sequences events that nobody subscribes to.
+// BenchmarkPublishUnheard submits events that nobody subscribes to.
 func BenchmarkPublishUnheard(b *testing.B) {
 	s, from, wakes := NewStreams(1_000), unlimited(), NewWakeSet(2)
 	var names [1_000][]byte
 	for i := range names {
 		names[i] = fmt.Appendf(nil, "channel-%d", i)
 	}
+	r := NewRequest(s, &wakes, new(uint64))
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -22,7 +23,8 @@ func BenchmarkPublishUnheard(b *testing.B) {
 		i++
 		cost := limits.EventCost(name, nil, benchData)
 		from.Take(cost)
-		s.Publish(name, nil, benchData, from, cost, 0, &wakes)
+		r.Begin(nil, from, 0)
+		r.Submit(name, nil, benchData)
 	}
 }
 

@@ -15,7 +15,7 @@ type Source struct {
 	streams *stream.Streams
 	port    *stream.Port
 	account *limits.Account
-	wakes   stream.WakeSet
+	request *stream.Request
 }
 
 // New makes a stream of that name, without events.
@@ -24,8 +24,9 @@ func New(name string) *Source {
 		streams: stream.NewStreams(1),
 		port:    stream.NewPort(0),
 		account: &limits.Account{Credits: limits.NewCredits(1<<60, 1<<60, func() {})},
-		wakes:   stream.NewWakeSet(1),
 	}
+	wakes := stream.NewWakeSet(1)
+	s.request = stream.NewRequest(s.streams, &wakes, new(uint64))
 	interest := &stream.Interest{Name: name, Port: s.port}
 	if _, err := s.streams.Join(interest); err != nil {
 		panic(fmt.Sprintf("join %q: %v", name, err))
@@ -37,7 +38,8 @@ func New(name string) *Source {
 // Next publishes an event and returns it. The caller holds it, as a shard does that
 // has taken it from its mailbox.
 func (s *Source) Next(key, data string) *stream.Event {
-	s.streams.Publish([]byte(s.Name), []byte(key), []byte(data), s.account, 0, 0, &s.wakes)
+	s.request.Begin(nil, s.account, 0)
+	s.request.Submit([]byte(s.Name), []byte(key), []byte(data))
 	mail, _ := s.port.Mailbox.Take()
 	return mail.Event
 }

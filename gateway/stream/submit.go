@@ -1,0 +1,206 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"fleetcast/codec/command"
+	"fleetcast/gateway/limits"
+)
+
+// Engine gives events their places in their streams and sees to it that subscribers
+// get them. [Streams] is the embedded one. Submit does not wait, and may be called by any
+// goroutine. An engine that cannot say at once what becomes of an event takes a
+// [Ticket] before it returns.
+type Engine interface {
+	Submit(s *Submission)
+}
+
+// Submission is one event on its way in. It is scratch of its [Request]: it and its bytes are
+// valid until Submit returns.
+type Submission struct {
+	Channel, Key, Data []byte
+	From               *limits.Account // the credits are from it
+	Cost               int64           // in credits
+	At                 time.Duration   // the loops' clock
+	Wakes              *WakeSet        // gets the shards that the event is posted to
+
+	request *Request
+	part    int // the number of the result
+}
+
+// Ticket is for an engine that completes a submission later.
+type Ticket struct {
+	request *Request
+	part    int
+}
+
+// Defer makes the submission one that is completed later.
+func (s *Submission) Defer() Ticket {
+	s.request.Results[s.part].pending = true
+	s.request.pending++
+	s.request.each = s.Cost - int64(len(s.Channel))
+	return Ticket{s.request, s.part}
+}
+
+// done is the completion by the embedded streams, before Submit returns. They see to the credits.
+func (s *Submission) done(at Position) {
+	s.request.Results[s.part].At = at
+	s.request.count()
+}
+
+// Complete says where the event stands, or why it was not published. It must be called once.
+// Any goroutine may call it. The submitter hears of it on its own goroutine, where the credits go back.
+func (t Ticket) Complete(at Position, err error) {
+	t.request.by.Post(func() { t.request.complete(t.part, at, err) })
+}
+
+// Submitter is who makes requests.
+type Submitter interface {
+	// Post has the submitter's goroutine call f soon. Any goroutine may call it.
+	Post(f func())
+	// Settled is called once for each request that was kept and is settled.
+	Settled(r *Request)
+}
+
+// requestState is how far a request is; see [Request.moveTo].
+type requestState uint8
+
+const (
+	requestScratch   requestState = iota // it is being submitted, or was settled at once; it is used again
+	requestPending                       // an engine has not completed all of it
+	requestSettled                       // it was pending, and the submitter was told
+	requestAbandoned                     // it is pending, and the submitter is not told any more
+)
+
+// Request is what one request publishes: one event, to each of its channels. Whoever reads requests has one
+// as scratch. It belongs to the goroutine of its submitter.
+type Request struct {
+	Results []Result
+
+	engine    Engine
+	by        Submitter
+	state     requestState
+	pending   int // results that are to come
+	scratch   Submission
+	size      int     // of the data, in bytes
+	each      int64   // the credits of each event, but for its channel's name
+	published *uint64 // counts events
+}
+
+// Result is what became of the event for one channel.
+type Result struct {
+	Channel []byte
+	At      Position
+	Err     error // the engine's; nil: it was published
+
+	pending bool
+}
+
+var (
+	errUnconfirmed    = errors.New("the answer did not come in time; the event may have been published")
+	errCompletedTwice = errors.New("gateway: an engine has completed a submission twice")
+)
+
+// NewRequest makes a request for scratch. What it publishes is counted in published. The goroutine of
+// its submitters owns wakes and published.
+func NewRequest(engine Engine, wakes *WakeSet, published *uint64) *Request {
+	r := &Request{engine: engine, published: published, scratch: Submission{Wakes: wakes}}
+	r.scratch.request = r
+	return r
+}
+
+// Begin forgets the last request and begins one, with credits of an account that are taken already.
+func (r *Request) Begin(by Submitter, from *limits.Account, at time.Duration) {
+	r.Results, r.by = r.Results[:0], by
+	r.scratch.From, r.scratch.At = from, at
+}
+
+// Submit publishes an event with a key, which may be empty, to one channel.
+func (r *Request) Submit(channel, key, data []byte) {
+	s := &r.scratch
+	s.Channel, s.Key, s.Data, s.Cost = channel, key, data, limits.EventCost(channel, key, data)
+	s.part = len(r.Results)
+	r.size = len(data)
+	r.Results = append(r.Results, Result{Channel: channel})
+	r.engine.Submit(s)
+}
+
+// complete is what a submission comes to that was deferred, on the goroutine of its submitter.
+func (r *Request) complete(part int, at Position, err error) {
+	result := &r.Results[part]
+	if !result.pending {
+		panic(errCompletedTwice)
+	}
+	r.scratch.From.Give(r.each + int64(len(result.Channel)))
+	if err == nil {
+		r.count()
+	}
+	result.At, result.Err, result.pending = at, err, false
+	if r.pending--; r.pending == 0 && r.state == requestPending {
+		r.moveTo(requestSettled)
+		r.by.Settled(r)
+	}
+}
+
+// count counts an event that was published.
+func (r *Request) count() {
+	*r.published++
+	r.scratch.From.Sent.Count(r.size, r.scratch.At)
+}
+
+// moveTo is the one place where a request's state changes.
+func (r *Request) moveTo(next requestState) {
+	if next <= r.state || r.state == requestSettled {
+		panic(fmt.Sprintf("gateway: a request cannot go from state %d to %d", r.state, next))
+	}
+	r.state = next
+}
+
+// Settled tells whether there is nothing to wait for.
+func (r *Request) Settled() bool { return r.pending == 0 || r.state == requestAbandoned }
+
+// Keep makes a request that is not settled the submitter's, who is told once it is. It returns another one
+// for scratch.
+func (r *Request) Keep() (scratch *Request) {
+	r.moveTo(requestPending)
+	for i := range r.Results {
+		r.Results[i].Channel = bytes.Clone(r.Results[i].Channel)
+	}
+	scratch = NewRequest(r.engine, r.scratch.Wakes, r.published)
+	r.scratch.Channel, r.scratch.Key, r.scratch.Data = nil, nil, nil
+	return scratch
+}
+
+// Abandon is for a submitter that is gone, or waits no longer for a request that it kept. It is not told any more:
+// what is completed later gives its credits back and is counted.
+func (r *Request) Abandon() { r.moveTo(requestAbandoned) }
+
+// Refusal is what to answer unless everything was published: then it is nil. What is not known
+// may have been.
+func (r *Request) Refusal() *command.Error {
+	var first *Result
+	failed := 0
+	for i := range r.Results {
+		result := &r.Results[i]
+		if !result.pending && result.Err == nil {
+			continue
+		}
+		if failed++; first == nil {
+			first = result
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	err, where := first.Err, ""
+	if first.pending {
+		err = errUnconfirmed
+	}
+	if n := len(r.Results); n > 1 {
+		where = fmt.Sprintf(" for %d of %d channels, first %s", failed, n, command.QuoteChannel(first.Channel))
+	}
+	return &command.Error{Code: command.NotAvailable, Message: "publishing failed" + where + ": " + err.Error()}
+}
