@@ -23,14 +23,15 @@ var layers = []struct {
 	allowed []string
 }{
 	{"poller", nil},
+	{"look", nil},
 	{"codec", []string{"fleetcast/codec/"}},
-	{"loadtest", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/loadtest"}},
+	{"loadtest", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/look", "fleetcast/loadtest"}},
 	{"loadtest/proc", nil},
 	{"loadtest/profile", []string{"fleetcast/codec/"}},
-	{"gateway", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/gateway"}},
+	{"gateway", []string{"fleetcast/codec/", "fleetcast/poller", "fleetcast/look", "fleetcast/gateway"}},
 	{"gateway/echo", []string{"fleetcast/codec/", "fleetcast/poller"}},
 	{"gateway/publisher", []string{"fleetcast/codec/"}},
-	{"gateway/web", []string{"fleetcast/codec/testrun"}},
+	{"gateway/web", []string{"fleetcast/codec/testrun", "fleetcast/look"}},
 	{"gateway/webport", nil},
 	{"cmd/internal/build", nil},
 	{"cmd/internal/stdio", nil},

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+
+	"fleetcast/look"
 )
 
 // Site is what the client port has for browsers besides WebSocket: the client
@@ -110,7 +112,11 @@ func (s Site) console() map[string]http.Handler {
 		"/console/config.json": newAsset("application/json", s.consoleConfig()),
 	}
 	for name, contentType := range consoleTypes {
-		routes["/console/"+name] = newAsset(contentType, consoleFile(name))
+		body := consoleFile(name)
+		if name == "console.css" {
+			body = append([]byte(look.Theme), body...)
+		}
+		routes["/console/"+name] = newAsset(contentType, body)
 	}
 	return routes
 }

@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -170,24 +168,4 @@ func request(t *testing.T, method, url, accept, tag string) *http.Response {
 	}
 	t.Cleanup(func() { response.Body.Close() })
 	return response
-}
-
-// The console has the colours of the load test's reports.
-func TestConsoleColours(t *testing.T) {
-	declarations := func(path string) (found []string) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "--") {
-				found = append(found, line)
-			}
-		}
-		return found
-	}
-	console, report := declarations("console/console.css"), declarations("../../loadtest/report/page.css")
-	if len(console) == 0 || !slices.Equal(console, report) {
-		t.Errorf("console.css declares\n%s\nthe reports\n%s", strings.Join(console, "\n"), strings.Join(report, "\n"))
-	}
 }

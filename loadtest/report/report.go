@@ -21,16 +21,17 @@ import (
 	"io"
 
 	"fleetcast/loadtest"
+	"fleetcast/look"
 )
 
-//go:embed page.html.tmpl page.css page.js uplot
+//go:embed page.html.tmpl page.css page.js
 var files embed.FS
 
 var (
 	pageTemplate = template.Must(template.ParseFS(files, "page.html.tmpl"))
-	style        = file("uplot/uPlot.min.css") + file("page.css")
-	script       = file("uplot/uPlot.iife.min.js") + file("page.js")
-	license      = file("uplot/LICENSE")
+	style        = look.Read("uplot/uPlot.min.css") + look.Theme + file("page.css")
+	script       = look.Read("uplot/uPlot.iife.min.js") + file("page.js")
+	license      = look.Read("uplot/LICENSE")
 	policy       = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; base-uri 'none'; form-action 'none'",
 		hash(script), hash(style))
 )

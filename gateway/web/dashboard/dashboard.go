@@ -15,14 +15,17 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
 	"time"
+
+	"fleetcast/look"
 )
 
-//go:embed index.html dashboard.css favicon.svg *.js uplot/uPlot.iife.min.js uplot/uPlot.min.css uplot/LICENSE
+//go:embed index.html dashboard.css favicon.svg *.js
 var files embed.FS
 
 // prefix is where everything but the page itself is found.
@@ -77,6 +80,18 @@ func load() map[string]asset {
 		".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", "": "text/plain; charset=utf-8",
 	}
 	assets := make(map[string]asset)
+	add := func(name string, content []byte) error {
+		kind, ok := types[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("%s has no content type", name)
+		}
+		if name == "dashboard.css" {
+			content = append([]byte(look.Theme), content...)
+		}
+		sum := sha256.Sum256(content)
+		assets[prefix+name] = asset{content, kind, `"` + hex.EncodeToString(sum[:8]) + `"`}
+		return nil
+	}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -85,14 +100,11 @@ func load() map[string]asset {
 		if err != nil {
 			return err
 		}
-		kind, ok := types[path.Ext(name)]
-		if !ok {
-			return fmt.Errorf("%s has no content type", name)
-		}
-		sum := sha256.Sum256(content)
-		assets[prefix+name] = asset{content, kind, `"` + hex.EncodeToString(sum[:8]) + `"`}
-		return nil
+		return add(name, content)
 	})
+	for _, name := range look.Plots {
+		err = errors.Join(err, add(name, []byte(look.Read(name))))
+	}
 	if err != nil {
 		panic(fmt.Sprintf("dashboard: reading embedded files: %v", err))
 	}

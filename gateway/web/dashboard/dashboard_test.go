@@ -114,23 +114,6 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// The report of fleetload and the dashboard share a library and their colours.
-func TestSharedWithReport(t *testing.T) {
-	const report = "../../../loadtest/report/"
-	for _, name := range []string{"uPlot.iife.min.js", "uPlot.min.css", "LICENSE"} {
-		if read(t, "uplot/"+name) != read(t, report+"uplot/"+name) {
-			t.Errorf("uplot/%s is another than that of loadtest/report", name)
-		}
-	}
-	colours := regexp.MustCompile(`--(page|card|text|muted|line|grid|band|good|bad|none|warn|good-back|bad-back|none-back|warn-back|series-[1-4]): [^;]+;`)
-	ours, theirs := colours.FindAllString(read(t, "dashboard.css"), -1), colours.FindAllString(read(t, report+"page.css"), -1)
-	theirs = slices.DeleteFunc(theirs, func(line string) bool { return line == "--page: #ffffff;" }) // on paper
-	theirs = theirs[:min(len(ours), len(theirs))]
-	if len(ours) < 30 || !slices.Equal(ours, theirs) {
-		t.Errorf("the colours are\n%s\nthose of the report\n%s", ours, theirs)
-	}
-}
-
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
