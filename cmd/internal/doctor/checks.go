@@ -78,6 +78,18 @@ func setSysctl(name, value string) string {
 	return fmt.Sprintf("sysctl -w %s=%q, and a line in /etc/sysctl.d/90-fleetcast.conf to keep it", name, value)
 }
 
+// kernelSetting makes the finding of a setting that holds count numbers. judge sees
+// them if they can be read.
+func (e *examination) kernelSetting(name string, count int, f finding, judge func(f *finding, n []uint64)) finding {
+	f.Check, f.Source = name, host.Sysctl(name)
+	n, err := e.Numbers(f.Source, count)
+	if err != nil {
+		return f.shut(err)
+	}
+	judge(&f, n)
+	return f
+}
+
 // reserved is what serve keeps of its descriptors for other things than
 // connections, with a shard for each of this machine's processors.
 func (e *examination) reserved() uint64 {
@@ -119,20 +131,14 @@ func (e *examination) descriptors() finding {
 // maxDescriptors checks how far a descriptor limit can be raised.
 func (e *examination) maxDescriptors() finding {
 	needed := e.connections() + e.reserved()
-	f := finding{
-		Check:  "fs.nr_open",
-		Source: host.Sysctl("fs.nr_open"),
+	return e.kernelSetting("fs.nr_open", 1, finding{
 		Want:   fmt.Sprintf("%s or more", counted(needed)),
 		Why:    "no process's descriptor limit can be raised above it",
 		Change: setSysctl("fs.nr_open", fmt.Sprint(needed)),
-	}
-	n, err := e.Numbers(f.Source, 1)
-	if err != nil {
-		return f.shut(err)
-	}
-	f.Found = counted(n[0])
-	e.judge(&f, e.clientsOf(n[0]-min(n[0], e.reserved()), e.publishersGiven))
-	return f
+	}, func(f *finding, n []uint64) {
+		f.Found = counted(n[0])
+		e.judge(f, e.clientsOf(n[0]-min(n[0], e.reserved()), e.publishersGiven))
+	})
 }
 
 // openFiles checks the limit of the whole machine.
@@ -159,20 +165,14 @@ func (e *examination) openFiles() finding {
 
 // epollWatches checks how many sockets the user's loops may watch.
 func (e *examination) epollWatches() finding {
-	f := finding{
-		Check:  "fs.epoll.max_user_watches",
-		Source: host.Sysctl("fs.epoll.max_user_watches"),
+	return e.kernelSetting("fs.epoll.max_user_watches", 1, finding{
 		Want:   fmt.Sprintf("%s or more", counted(e.connections())),
 		Why:    "every connected socket is watched by its loop's epoll instance; all processes of one user share this number",
 		Change: setSysctl("fs.epoll.max_user_watches", fmt.Sprint(2*e.connections())),
-	}
-	n, err := e.Numbers(f.Source, 1)
-	if err != nil {
-		return f.shut(err)
-	}
-	f.Found = counted(n[0]) + " sockets for each user"
-	e.judge(&f, e.clientsOf(n[0], e.publishersGiven))
-	return f
+	}, func(f *finding, n []uint64) {
+		f.Found = counted(n[0]) + " sockets for each user"
+		e.judge(f, e.clientsOf(n[0], e.publishersGiven))
+	})
 }
 
 // wantQueue is the accept queue that serve asks for.
@@ -180,21 +180,15 @@ const wantQueue = 4096
 
 // acceptQueue checks the cap on connections that wait to be accepted.
 func (e *examination) acceptQueue() finding {
-	f := finding{
-		Check:  "net.core.somaxconn",
-		Source: host.Sysctl("net.core.somaxconn"),
+	return e.kernelSetting("net.core.somaxconn", 1, finding{
 		Want:   fmt.Sprintf("%s or more", counted(wantQueue)),
 		Why:    "when a fleet returns at once, a shard accepts 64 connections between other work; beyond its queue SYNs are dropped, and clients try again after a second or more",
 		Change: setSysctl("net.core.somaxconn", fmt.Sprint(wantQueue)),
-	}
-	n, err := e.Numbers(f.Source, 1)
-	if err != nil {
-		return f.shut(err)
-	}
-	f.Found = counted(n[0])
-	f.Allows = fmt.Sprintf("%s connections to wait to be accepted, for each shard", counted(min(n[0], wantQueue)))
-	f.Status = warnUnless(n[0] >= wantQueue)
-	return f
+	}, func(f *finding, n []uint64) {
+		f.Found = counted(n[0])
+		f.Allows = fmt.Sprintf("%s connections to wait to be accepted, for each shard", counted(min(n[0], wantQueue)))
+		f.Status = warnUnless(n[0] >= wantQueue)
+	})
 }
 
 func warnUnless(ok bool) status {
@@ -207,30 +201,24 @@ func warnUnless(ok bool) status {
 // handshakeQueue checks the bound on half-open connections, which counts only
 // without SYN cookies.
 func (e *examination) handshakeQueue() finding {
-	f := finding{
-		Check:  "net.ipv4.tcp_max_syn_backlog",
-		Source: host.Sysctl("net.ipv4.tcp_max_syn_backlog"),
+	return e.kernelSetting("net.ipv4.tcp_max_syn_backlog", 1, finding{
 		Want:   fmt.Sprintf("%s or more, or net.ipv4.tcp_syncookies=1", counted(wantQueue)),
 		Why:    "without SYN cookies the kernel drops new handshakes when so many are under way; with them only the accept queue counts",
 		Change: setSysctl("net.ipv4.tcp_max_syn_backlog", fmt.Sprint(wantQueue)),
-	}
-	n, err := e.Numbers(f.Source, 1)
-	if err != nil {
-		return f.shut(err)
-	}
-	cookies := "unknown"
-	if c, err := e.Numbers(host.Sysctl("net.ipv4.tcp_syncookies"), 1); err == nil && c[0] > 0 {
-		cookies = "on"
-	} else if err == nil {
-		cookies = "off"
-	}
-	f.Found = fmt.Sprintf("%s, SYN cookies %s", counted(n[0]), cookies)
-	f.Allows = fmt.Sprintf("%s handshakes under way in the kernel", counted(n[0]))
-	if cookies == "on" {
-		f.Allows = "as many handshakes under way as the accept queue"
-	}
-	f.Status = warnUnless(cookies == "on" || n[0] >= wantQueue)
-	return f
+	}, func(f *finding, n []uint64) {
+		cookies := "unknown"
+		if c, err := e.Numbers(host.Sysctl("net.ipv4.tcp_syncookies"), 1); err == nil && c[0] > 0 {
+			cookies = "on"
+		} else if err == nil {
+			cookies = "off"
+		}
+		f.Found = fmt.Sprintf("%s, SYN cookies %s", counted(n[0]), cookies)
+		f.Allows = fmt.Sprintf("%s handshakes under way in the kernel", counted(n[0]))
+		if cookies == "on" {
+			f.Allows = "as many handshakes under way as the accept queue"
+		}
+		f.Status = warnUnless(cookies == "on" || n[0] >= wantQueue)
+	})
 }
 
 // wantPorts is what local ports can be had beside the well-known ones and those
@@ -240,25 +228,19 @@ const wantPorts = 55000
 // localPorts checks the ports of outgoing connections.
 func (e *examination) localPorts() finding {
 	wanted := min(uint64(e.Clients), wantPorts)
-	f := finding{
-		Check:  "net.ipv4.ip_local_port_range",
-		Source: host.Sysctl("net.ipv4.ip_local_port_range"),
+	return e.kernelSetting("net.ipv4.ip_local_port_range", 2, finding{
 		Want:   fmt.Sprintf("%s ports or more, if a proxy or load test runs here", counted(wanted)),
 		Why:    "clients of other machines use ports of their own. A proxy or a load test on this machine needs one for each connection between two addresses; for more, give it several source addresses or the gateway several ports",
 		Change: setSysctl("net.ipv4.ip_local_port_range", "10240 65535"),
-	}
-	n, err := e.Numbers(f.Source, 2)
-	if err != nil {
-		return f.shut(err)
-	}
-	ports := uint64(0)
-	if n[1] >= n[0] && n[1] <= 65535 {
-		ports = n[1] - n[0] + 1
-	}
-	f.Found = fmt.Sprintf("%d to %d", n[0], n[1])
-	f.Allows = fmt.Sprintf("%s connections from one address of this machine to one address and port", counted(ports))
-	f.Status = warnUnless(ports >= wanted)
-	return f
+	}, func(f *finding, n []uint64) {
+		ports := uint64(0)
+		if n[1] >= n[0] && n[1] <= 65535 {
+			ports = n[1] - n[0] + 1
+		}
+		f.Found = fmt.Sprintf("%d to %d", n[0], n[1])
+		f.Allows = fmt.Sprintf("%s connections from one address of this machine to one address and port", counted(ports))
+		f.Status = warnUnless(ports >= wanted)
+	})
 }
 
 // connectionTracking checks the firewall's table, if there is one.

@@ -94,25 +94,19 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 // for all TCP sockets together.
 func (e *examination) socketMemory() finding {
 	needed := uint64(e.Clients)
-	f := finding{
-		Check:  "net.ipv4.tcp_mem",
-		Source: host.Sysctl("net.ipv4.tcp_mem"),
-		Want:   fmt.Sprintf("a second number (pressure) of %s pages or more, a third (limit) of twice that", counted(needed)),
-		Why:    "the kernel accounts for each client a page of 4 KiB at least while an event is on its way to it, and none when it is idle. Above the pressure it shrinks buffers, above the limit it drops packets and connections",
-	}
-	n, err := e.Numbers(f.Source, 3)
-	if err != nil {
-		return f.shut(err)
-	}
-	f.Change = setSysctl("net.ipv4.tcp_mem", fmt.Sprintf("%d %d %d", n[0], max(n[0], n[1], needed), max(n[2], 2*needed)))
-	f.Found = fmt.Sprintf("%d %d %d pages; the limit is %s", n[0], n[1], n[2], humanize.IBytes(min(n[2], 1<<50)*eventPage))
-	e.judge(&f, n[2])
-	f.Allows = fmt.Sprintf("an event on its way to %s clients at once, %s without pressure",
-		counted(n[2]), counted(n[1]))
-	if f.Status == statusOK && n[1] < needed {
-		f.Status = statusWarn
-	}
-	return f
+	return e.kernelSetting("net.ipv4.tcp_mem", 3, finding{
+		Want: fmt.Sprintf("a second number (pressure) of %s pages or more, a third (limit) of twice that", counted(needed)),
+		Why:  "the kernel accounts for each client a page of 4 KiB at least while an event is on its way to it, and none when it is idle. Above the pressure it shrinks buffers, above the limit it drops packets and connections",
+	}, func(f *finding, n []uint64) {
+		f.Change = setSysctl("net.ipv4.tcp_mem", fmt.Sprintf("%d %d %d", n[0], max(n[0], n[1], needed), max(n[2], 2*needed)))
+		f.Found = fmt.Sprintf("%d %d %d pages; the limit is %s", n[0], n[1], n[2], humanize.IBytes(min(n[2], 1<<50)*eventPage))
+		e.judge(f, n[2])
+		f.Allows = fmt.Sprintf("an event on its way to %s clients at once, %s without pressure",
+			counted(n[2]), counted(n[1]))
+		if f.Status == statusOK && n[1] < needed {
+			f.Status = statusWarn
+		}
+	})
 }
 
 // wantBuffer is the least maximum of a socket's buffer in bytes: an event of the
@@ -136,19 +130,13 @@ func (e *examination) receiveBuffers() finding {
 }
 
 func (e *examination) buffers(name, why string) finding {
-	f := finding{
-		Check:  name,
-		Source: host.Sysctl(name),
-		Want:   fmt.Sprintf("a third number (maximum) of %d or more", wantBuffer),
-		Why:    why,
-	}
-	n, err := e.Numbers(f.Source, 3)
-	if err != nil {
-		return f.shut(err)
-	}
-	f.Change = setSysctl(name, fmt.Sprintf("%d %d %d", n[0], n[1], usualBuffer))
-	f.Found = fmt.Sprintf("%d %d %d bytes", n[0], n[1], n[2])
-	f.Allows = fmt.Sprintf("%s for one socket", humanize.IBytes(n[2]))
-	f.Status = warnUnless(n[2] >= wantBuffer)
-	return f
+	return e.kernelSetting(name, 3, finding{
+		Want: fmt.Sprintf("a third number (maximum) of %d or more", wantBuffer),
+		Why:  why,
+	}, func(f *finding, n []uint64) {
+		f.Change = setSysctl(name, fmt.Sprintf("%d %d %d", n[0], n[1], usualBuffer))
+		f.Found = fmt.Sprintf("%d %d %d bytes", n[0], n[1], n[2])
+		f.Allows = fmt.Sprintf("%s for one socket", humanize.IBytes(n[2]))
+		f.Status = warnUnless(n[2] >= wantBuffer)
+	})
 }
