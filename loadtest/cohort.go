@@ -176,13 +176,17 @@ func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 
 // startChurn makes clients leave and come back, rate of them per second in the
 // whole group; 0 ends it, and those who are away still come back.
-func (h *cohort) startChurn(rate float64) {
-	h.churn.interval = 0
-	if rate > 0 && len(h.clients) > 0 {
-		share := rate * float64(len(h.clients)) / float64(h.plan.Clients)
-		h.churn.interval = int64(float64(time.Second) / share)
-		h.churn.next = h.worker.swarm.clock.now() + h.churn.interval
+func (h *cohort) startChurn(rate float64) { h.churn.interval, h.churn.next = h.pace(rate) }
+
+// pace is the time between this cohort's parts of what happens rate times per second in
+// the whole group, and when the next is due; 0 for never.
+func (h *cohort) pace(rate float64) (interval, next int64) {
+	if rate <= 0 || len(h.clients) == 0 {
+		return 0, 0
 	}
+	share := rate * float64(len(h.clients)) / float64(h.plan.Clients)
+	interval = int64(float64(time.Second) / share)
+	return interval, h.worker.swarm.clock.now() + interval
 }
 
 // turnOver makes those leave whose time has come. Every second one says

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -25,14 +24,7 @@ type pinger struct {
 const maxUnanswered = 1024
 
 // startPings has clients ping, rate times per second in the whole group; 0 ends it.
-func (h *cohort) startPings(rate float64) {
-	h.pings.interval = 0
-	if rate > 0 && len(h.clients) > 0 {
-		share := rate * float64(len(h.clients)) / float64(h.plan.Clients)
-		h.pings.interval = int64(float64(time.Second) / share)
-		h.pings.next = h.worker.swarm.clock.now() + h.pings.interval
-	}
-}
+func (h *cohort) startPings(rate float64) { h.pings.interval, h.pings.next = h.pace(rate) }
 
 // pingMore sends the pings that are due.
 func (h *cohort) pingMore(now int64) {

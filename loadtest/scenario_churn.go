@@ -66,29 +66,19 @@ func RunChurn(ctx context.Context, config Churn) (*Result, error) {
 const churners = 1 // the group
 
 func (r *run) churn(c *Churn) error {
-	if err := r.connectAll(0); err != nil {
-		return err
+	err := inOrder(
+		r.toConnect,
+		r.prepare,
+		r.toBegin(phaseEvents),
+		r.toDo(order{What: orderChurn, Group: churners, Rate: c.Churn}),
+		r.toPublish(0),
+		func() error { return r.doneWithin(0, c.Duration, true) },
+		r.toDo(order{What: orderChurn, Group: churners}),
+		r.toDo(order{What: orderReturn, Group: churners}),
+		r.conclude,
+	)
+	if err == nil {
+		r.figure("returned", float64(r.samples.tally(churners).Connected)-float64(r.plan.Groups[churners].Clients))
 	}
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	r.samples.begin(phaseEvents)
-	if err := r.do(order{What: orderChurn, Group: churners, Rate: c.Churn}); err != nil {
-		return err
-	}
-	r.publish(0)
-	if err := r.doneWithin(0, c.Duration, true); err != nil {
-		return err
-	}
-	if err := r.do(order{What: orderChurn, Group: churners}); err != nil {
-		return err
-	}
-	if err := r.do(order{What: orderReturn, Group: churners}); err != nil {
-		return err
-	}
-	if err := r.conclude(); err != nil {
-		return err
-	}
-	r.figure("returned", float64(r.samples.tally(churners).Connected)-float64(r.plan.Groups[churners].Clients))
-	return nil
+	return err
 }

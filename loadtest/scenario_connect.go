@@ -67,8 +67,7 @@ func (r *run) connectAndLeave(c *Connect) error {
 }
 
 func (r *run) holdAndLeave(hold time.Duration) error {
-	r.samples.begin(phaseHold)
-	if err := r.sleep(hold); err != nil {
+	if err := inOrder(r.toBegin(phaseHold), r.toSleep(hold)); err != nil {
 		return err
 	}
 	r.dependent.Store(false)

@@ -107,49 +107,33 @@ func RunFairness(ctx context.Context, config Fairness) (*Result, error) {
 }
 
 func (r *run) fairness(f *Fairness) error {
-	if err := r.connectAll(0); err != nil {
+	err := inOrder(
+		r.toConnect,
+		r.prepare,
+		r.toBegin(phaseAlone),
+		r.toDo(order{What: orderChurn, Group: visitors, Rate: f.Visitors}),
+		r.toDo(order{What: orderPing, Group: watchers, Rate: f.Pings}),
+		r.toPublish(smallFlow),
+		r.toSleep(f.Duration),
+		r.toBegin(phaseFlooded),
+	)
+	if err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	r.samples.begin(phaseAlone)
-	if err := r.do(order{What: orderChurn, Group: visitors, Rate: f.Visitors}); err != nil {
-		return err
-	}
-	if err := r.do(order{What: orderPing, Group: watchers, Rate: f.Pings}); err != nil {
-		return err
-	}
-	r.publish(smallFlow)
-	if err := r.sleep(f.Duration); err != nil {
-		return err
-	}
-	r.samples.begin(phaseFlooded)
 	began, before := time.Now(), r.samples.tally(flooded).Delivered
-	r.publish(largeFlow)
-	if err := r.sleep(f.Duration); err != nil {
+	if err := inOrder(r.toPublish(largeFlow), r.toSleep(f.Duration), r.toBegin(phaseEnd)); err != nil {
 		return err
 	}
-	r.samples.begin(phaseEnd)
 	seconds := time.Since(began).Seconds()
 	r.figure("flood_deliveries_per_second", float64(r.samples.tally(flooded).Delivered-before)/seconds)
 	r.figure("flood_events_per_second", float64(r.board.schedules[largeFlow].published.Load())/seconds)
-	if err := r.do(order{What: orderPing, Group: watchers}); err != nil {
-		return err
-	}
-	for _, flow := range []int{largeFlow, smallFlow} {
-		if err := r.finish(flow); err != nil {
-			return err
-		}
-	}
-	if err := r.do(order{What: orderChurn, Group: visitors}); err != nil {
-		return err
-	}
-	if err := r.do(order{What: orderReturn, Group: visitors}); err != nil {
-		return err
-	}
-	if err := r.awaitAll(watchers, maxCatchUp); err != nil {
-		return err
-	}
-	return r.conclude()
+	return inOrder(
+		r.toDo(order{What: orderPing, Group: watchers}),
+		r.toFinish(largeFlow),
+		r.toFinish(smallFlow),
+		r.toDo(order{What: orderChurn, Group: visitors}),
+		r.toDo(order{What: orderReturn, Group: visitors}),
+		r.toAwait(watchers),
+		r.conclude,
+	)
 }

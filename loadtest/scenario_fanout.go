@@ -68,17 +68,16 @@ func (r *run) fanout(f *Fanout) error {
 	if err := r.connectAll(0); err != nil {
 		return err
 	}
-	if r.samples.clients[markConnected] > 0 {
-		if err := r.prepare(); err != nil {
-			return err
-		}
-		r.samples.begin(phaseEvents)
-		r.publish(0)
-		if err := r.doneWithin(0, f.Duration, f.Rate > 0); err != nil {
-			return err
-		}
+	if r.samples.clients[markConnected] == 0 {
+		return r.conclude()
 	}
-	return r.conclude()
+	return inOrder(
+		r.prepare,
+		r.toBegin(phaseEvents),
+		r.toPublish(0),
+		func() error { return r.doneWithin(0, f.Duration, f.Rate > 0) },
+		r.conclude,
+	)
 }
 
 // flow is the stream of events that the traffic describes.

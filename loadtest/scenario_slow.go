@@ -124,53 +124,25 @@ func RunSlow(ctx context.Context, config Slow) (*Result, error) {
 }
 
 func (r *run) slow(s *Slow) error {
-	if err := r.connectAll(0); err != nil {
+	if err := inOrder(r.toConnect, r.prepare); err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	part := func() error { return r.sleep(s.Duration) }
+	part := r.toSleep(s.Duration)
 	if s.Rate == 0 {
 		part = func() error { return r.publishMore(0, s.Events/s.parts()) }
 		r.publishing.call(func() { r.publishing.publishers[0].holdAt(0) })
 	}
-	r.samples.begin(phaseBaseline)
-	r.publish(0)
-	if err := part(); err != nil {
-		return err
+	steps := []func() error{r.toBegin(phaseBaseline), r.toPublish(0), part, r.toBegin(phaseStalled)}
+	pause, resume := r.toDo(order{What: orderPause, Group: slow}), r.toDo(order{What: orderResume, Group: slow})
+	for range s.Stalls - 1 {
+		steps = append(steps, pause, part, resume, part)
 	}
-	r.samples.begin(phaseStalled)
-	for stall := range s.Stalls {
-		if stall > 0 {
-			if err := part(); err != nil {
-				return err
-			}
-		}
-		if err := r.do(order{What: orderPause, Group: slow}); err != nil {
-			return err
-		}
-		if err := part(); err != nil {
-			return err
-		}
-		if stall == s.Stalls-1 {
-			r.samples.begin(phaseResumed)
-		}
-		if err := r.do(order{What: orderResume, Group: slow}); err != nil {
-			return err
-		}
+	steps = append(steps, pause, part, r.toBegin(phaseResumed), resume, r.toFinish(0), r.toAwait(slow), r.conclude)
+	err := inOrder(steps...)
+	if err == nil {
+		r.slowFigures()
 	}
-	if err := r.finish(0); err != nil {
-		return err
-	}
-	if err := r.awaitAll(slow, maxCatchUp); err != nil {
-		return err
-	}
-	if err := r.conclude(); err != nil {
-		return err
-	}
-	r.slowFigures()
-	return nil
+	return err
 }
 
 // slowFigures notes what became of those who stalled, and of the others meanwhile.

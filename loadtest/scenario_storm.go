@@ -79,40 +79,33 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 }
 
 func (r *run) storm(s *Storm) error {
-	if err := r.connectAll(0); err != nil {
+	err := inOrder(
+		r.toConnect,
+		r.prepare,
+		r.toBegin(phaseBefore),
+		r.toPublish(witnesses),
+		r.toPublish(fleet),
+		r.toSleep(s.Calm),
+		r.toBegin(phaseStorm),
+	)
+	if err != nil {
 		return err
 	}
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	r.samples.begin(phaseBefore)
-	r.publish(witnesses)
-	r.publish(fleet)
-	if err := r.sleep(s.Calm); err != nil {
-		return err
-	}
-	r.samples.begin(phaseStorm)
 	began := time.Now()
-	if err := r.do(order{What: orderDrop, Group: fleet}); err != nil {
-		return err
-	}
-	if err := r.awaitReturn(s.Jitter); err != nil {
+	err = inOrder(r.toDo(order{What: orderDrop, Group: fleet}), func() error { return r.awaitReturn(s.Jitter) })
+	if err != nil {
 		return err
 	}
 	r.figure("seconds_to_full_service", time.Since(began).Seconds())
-	r.samples.begin(phaseAfter)
-	if err := r.sleep(s.Calm); err != nil {
-		return err
-	}
-	for _, flow := range []int{witnesses, fleet} {
-		if err := r.finish(flow); err != nil {
-			return err
-		}
-	}
-	if err := r.awaitAll(fleet, maxCatchUp); err != nil {
-		return err
-	}
-	if err := r.conclude(); err != nil {
+	err = inOrder(
+		r.toBegin(phaseAfter),
+		r.toSleep(s.Calm),
+		r.toFinish(witnesses),
+		r.toFinish(fleet),
+		r.toAwait(fleet),
+		r.conclude,
+	)
+	if err != nil {
 		return err
 	}
 	back := r.samples.live(fleet)

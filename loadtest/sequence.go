@@ -95,26 +95,20 @@ func (q *sequence) resumeAt(index int64) (found int64) {
 }
 
 // missing is how many indices below next have not arrived.
-func (q *sequence) missing() (count int64) {
-	if q.holes == nil {
-		return 0
-	}
-	count = q.holes.givenUp
-	for _, s := range q.holes.spans {
-		count += s.size()
-	}
-	return count
-}
+func (q *sequence) missing() int64 { return q.holesBy(span.size) }
 
 // lost is how many of the indices below next never arrived, although the server took
 // them.
-func (q *sequence) lost() (count int64) {
+func (q *sequence) lost() int64 { return q.holesBy(q.taken) }
+
+// holesBy is what was given up, and what size says of each hole.
+func (q *sequence) holesBy(size func(span) int64) (count int64) {
 	if q.holes == nil {
 		return 0
 	}
 	count = q.holes.givenUp
 	for _, s := range q.holes.spans {
-		count += q.taken(s)
+		count += size(s)
 	}
 	return count
 }
