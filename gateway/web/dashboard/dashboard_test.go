@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"fleetcast/gateway/web/dashboard"
+	"fleetcast/look"
 )
 
 func TestHandler(t *testing.T) {
@@ -41,6 +42,9 @@ func TestHandler(t *testing.T) {
 		dashboard.Handler().ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
 		if w.Code != test.status || w.Header().Get("Content-Type") != test.contentType {
 			t.Errorf("%s %s is answered with %d %s", test.method, test.path, w.Code, w.Header().Get("Content-Type"))
+		}
+		if strings.HasSuffix(test.path, ".css") && test.status == 200 && !strings.HasPrefix(w.Body.String(), look.Theme) {
+			t.Errorf("%s does not begin with the style that all pages share", test.path)
 		}
 		if (w.Body.Len() == 0) != (test.method == "HEAD") {
 			t.Errorf("%s %s has %d bytes", test.method, test.path, w.Body.Len())
@@ -112,15 +116,6 @@ func TestReferences(t *testing.T) {
 	if found < 10 {
 		t.Errorf("only %d references were found", found)
 	}
-}
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 // TestNode runs the tests that are written in JavaScript.
