@@ -171,9 +171,9 @@ func (c *client) Received(p []byte) {
 	}
 }
 
-// takeReferenced takes the frame at the start of p if it is, byte for byte, the
-// event that the client is to get next. It returns the frame's size; 0 means
-// that p must be looked at more closely. It runs once per delivery.
+// takeReferenced takes the frame at the start of p if it is, byte for byte, the event
+// that the client is to get next. It returns the frame's size; 0 means that p must be
+// looked at more closely. It runs once for each delivery.
 func (c *client) takeReferenced(p []byte, now int64) int {
 	f := c.cohort.flow
 	if f == nil || !f.counting || c.state != clientLive || c.form >= comparedForms {
@@ -234,8 +234,8 @@ type wire struct {
 	op     ws.OpCode
 }
 
-// payloadOnWire returns how many bytes of payload the frames of a message had
-// that is complete. Of fragments, headers but the first are counted to it.
+// payloadOnWire returns how many bytes of payload the frames of a complete message had.
+// For fragments, all headers but the first count too.
 func (c *client) payloadOnWire(m *websocket.Message) int {
 	if m.Op.IsControl() { // it may have come between fragments
 		c.wire -= int64(ws.MinHeaderSize + len(m.Payload))
@@ -262,7 +262,7 @@ func (c *client) take(message websocket.Message, w wire, now int64) {
 		c.takeClose(message.Payload)
 	default:
 		switch {
-		case c.state == clientLeaving: // what is still under way does not matter
+		case c.state == clientLeaving: // bytes still under way do not matter
 		case c.echo != nil:
 			c.takeEcho(message, w, now)
 		default:

@@ -29,7 +29,7 @@ func (c *client) dial(due int64) {
 	w.deadlines.Add(attempt{c, c.life}, w.loop.Now())
 }
 
-// overdue is told when the client's patience is over.
+// overdue is called when the client's patience is over.
 func (c *client) overdue() {
 	switch {
 	case c.state == clientShaking:
@@ -42,7 +42,7 @@ func (c *client) overdue() {
 	}
 }
 
-// begin says what is to be said on a fresh connection.
+// begin sends the first messages on a new connection.
 func (c *client) begin() {
 	w := c.cohort.worker
 	if c.cohort.flow == nil {
@@ -74,9 +74,9 @@ func (c *client) subscribe() {
 	c.becomeLive()
 }
 
-// startAt says which event is to be the client's first. Offsets count from the
-// channel's offset before the first event of the run, because nobody else
-// publishes to the run's channels.
+// startAt sets which event must be the client's first. Offsets count from the channel's
+// offset before the first event of the run, because no other program publishes to the
+// run's channels.
 func (c *client) startAt(offset uint64, hasOffset bool) {
 	f := c.cohort.flow
 	before := f.schedule.published.Load() == 0
@@ -95,10 +95,10 @@ func (c *client) startAt(offset uint64, hasOffset bool) {
 	c.owed = true
 }
 
-// resume continues the client's sequence with the event of that index. What
-// was published while it was away is missing if it did not leave of its own will.
-// It may be sent events that it got before it left: another loop of the server,
-// which was not so far, answers it now.
+// resume continues the client's sequence with the event of that index. What was
+// published while it was away is missing if it did not leave of its own will. It may
+// get events again that it got before it left, because another loop of the server,
+// which is not as far, answers it now.
 func (c *client) resume(index int64) {
 	if c.owed {
 		c.miss(span{c.sequence.next, index})
@@ -220,8 +220,8 @@ func (h *cohort) judge(c *client, before clientState, err error) {
 	}
 }
 
-// Times between attempts to connect: they double, and each is drawn between 0
-// and what it may be.
+// Times between attempts to connect. The bound doubles, and each time is drawn between
+// 0 and the bound.
 const (
 	firstPause = 100 * time.Millisecond
 	maxPause   = 5 * time.Second
@@ -230,8 +230,8 @@ const (
 // maxAttempts is how often a client tries before it is given up.
 const maxAttempts = 20
 
-// returns dials again: at once if the client had left of its own will, after a
-// pause if the last attempt failed.
+// returns dials again: at once if the client left of its own will, after a pause if the
+// last attempt failed.
 func (c *client) returns(before clientState) {
 	h := c.cohort
 	at := h.worker.swarm.clock.now()

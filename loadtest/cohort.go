@@ -67,8 +67,8 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 	return h
 }
 
-// sample returns what was counted and begins the latencies anew. The histograms
-// that it returns are valid until the next call.
+// sample returns what was counted, and clears the latencies. The histograms that it
+// returns are valid until the next call.
 func (h *cohort) sample() groupAnswer {
 	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake, Pong: h.pong}
 	a.Tally.Examples = slices.Clone(a.Tally.Examples)
@@ -84,7 +84,7 @@ func (h *cohort) sample() groupAnswer {
 // counters is what the cohort's worker tells the publishers.
 func (h *cohort) counters() *workerCounters { return &h.worker.swarm.board.counters[h.worker.place] }
 
-// expect makes an order wait for c. It is told once of the outcome.
+// expect makes an order wait for c. It gets the outcome once.
 func (h *cohort) expect(c *client) {
 	if !c.expected {
 		c.expected = true
@@ -92,7 +92,7 @@ func (h *cohort) expect(c *client) {
 	}
 }
 
-// settle notes that nobody needs to wait for c any longer.
+// settle notes that no order needs to wait for c any longer.
 func (h *cohort) settle(c *client) {
 	if c.expected {
 		c.expected = false
@@ -143,9 +143,8 @@ func (h *cohort) drop() {
 	}
 }
 
-// comeBack dials all who are absent, each at a moment of its own, and waits for
-// those who are about to come back anyway; if untilServed, until all have got an
-// event.
+// comeBack dials all absent clients, each at a moment of its own, and waits for those
+// that come back by themselves. With untilServed it waits until all have got an event.
 func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 	now := h.worker.swarm.clock.now()
 	h.untilServed = untilServed
@@ -174,8 +173,8 @@ func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 	}
 }
 
-// startChurn makes clients leave and come back, rate of them per second in the
-// whole group; 0 ends it, and those who are away still come back.
+// startChurn makes clients leave and come back, rate of them per second in the whole
+// group. 0 ends it; clients that are away still come back.
 func (h *cohort) startChurn(rate float64) { h.churn.interval, h.churn.next = h.pace(rate) }
 
 // pace is the time between this cohort's parts of what happens rate times per second in
@@ -189,8 +188,8 @@ func (h *cohort) pace(rate float64) (interval, next int64) {
 	return interval, h.worker.swarm.clock.now() + interval
 }
 
-// turnOver makes those leave whose time has come. Every second one says
-// goodbye, the others vanish.
+// turnOver makes the clients leave whose time has come. Every second one closes its
+// connection properly, the others vanish.
 func (h *cohort) turnOver(now int64) {
 	for h.churn.interval > 0 && h.churn.next <= now {
 		h.churn.next += h.churn.interval

@@ -30,8 +30,8 @@ const (
 // NoProcess as PID means that the server's cost is not measured.
 const NoProcess = -1
 
-// Common is what every scenario is told: where the server is, how it is spoken
-// to, and what the harness may use.
+// Common is the configuration of every scenario: where the server is, how to speak to
+// it, and what the harness may use.
 type Common struct {
 	URL string // where clients connect: ws://HOST:PORT/PATH; without a path, the profile's
 	// Publish is where events are published, host:port or an http URL, if the profile
@@ -39,7 +39,7 @@ type Common struct {
 	// the port of URL.
 	Publish string
 	Profile string // a built-in target profile's name or a file's path; default DefaultProfile
-	Via     string // ndjson or resp: how the publish port is spoken to, instead of what the profile says
+	Via     string // ndjson or resp: the protocol of the publish port, instead of that of the profile
 
 	PID     int          // of the server; 0: whoever listens on the URL's port, if on this machine
 	PIDs    []int        // of the server, if it has several processes; PID means nothing then
@@ -56,9 +56,9 @@ type Common struct {
 	// same in every run. A server may decline, which the result tells.
 	Deflate float64
 
-	// NoYield has all loops use the processor alike. Else those that only make work
-	// yield to the one that measures, where a scenario has one; on a machine that
-	// others keep busy they then hardly run, and the process with them, since Go's
+	// NoYield lets all loops use the processor equally. Otherwise, if a scenario has a
+	// loop that measures, the loops that only make work yield to it. On a machine that
+	// others keep busy they then hardly run, nor does the process, because Go's
 	// collector waits for every thread.
 	NoYield bool
 
@@ -67,7 +67,7 @@ type Common struct {
 	Member []string
 	// Command is the command line that asked for the run, for the report.
 	Command []string
-	// Observe is told every sample of the timeline, by one goroutine; it must
+	// Observe is called with every sample of the timeline, by one goroutine. It must
 	// return soon.
 	Observe func(Sample)
 }

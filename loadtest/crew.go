@@ -29,8 +29,8 @@ type member struct {
 
 var errMemberEnded = errors.New("a process of the harness has ended")
 
-// startMember starts a process that takes part in the run. fail is told if it
-// ends before it is stopped.
+// startMember starts a process that takes part in the run. fail is called if it ends
+// before it is stopped.
 func startMember(ctx context.Context, command []string, p plan, boardFile *os.File, put func([]completion),
 	fail context.CancelCauseFunc) (*member, error) {
 	completions, theirs, err := os.Pipe()
@@ -112,7 +112,7 @@ func (m *member) stop() {
 	_ = m.command.Wait()
 }
 
-// do has all swarms carry an order out and adds up what they say.
+// do lets all swarms carry out an order, and adds up their answers.
 func (c *crew) do(ctx context.Context, o order) (*answer, error) {
 	type outcome struct {
 		answer *answer

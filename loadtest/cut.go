@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// finished makes the result of a run whose scenario has come to its end with err. A
-// run that its caller has ended reports what it has. Any other error means that the
-// run could not be made.
+// finished makes the result of a run whose scenario has ended with err. A run that its
+// caller has ended reports what it has. Any other error means that the run failed.
 func (r *run) finished(o outcome, err error) (*Result, error) {
 	if errors.Is(err, errUnreachable) {
 		return nil, r.unreachable()
@@ -29,8 +28,8 @@ func (r *run) finished(o outcome, err error) (*Result, error) {
 	return r.result(o), nil
 }
 
-// cutShort ends what goes on and gathers what has been counted. What is under way is
-// not waited for.
+// cutShort ends everything and gathers what has been counted. It does not wait for what
+// is under way.
 func (r *run) cutShort(why error) error {
 	if len(r.samples.phases) == 0 {
 		r.samples.begin(phaseConnect)

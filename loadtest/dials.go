@@ -5,7 +5,7 @@ import "container/heap"
 // dial is a client that is to be dialled.
 type dial struct {
 	at     int64 // time of the clock
-	due    int64 // the same if the time was asked for; 0 if it is as soon as may be
+	due    int64 // the same if the time was asked for; 0 for as soon as possible
 	client *client
 }
 

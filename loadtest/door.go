@@ -16,7 +16,7 @@ import (
 // door is the way by which a publisher's events enter the server. It belongs to
 // the goroutine of the publishing loop.
 type door interface {
-	// open begins to open it; p.doorOpened or p.doorClosed is told of the outcome.
+	// open begins to open it. p.doorOpened or p.doorClosed is called with the outcome.
 	open(p *publisher) error
 	// publish adds event seq to the batch, or a probe, with a key unless that is empty;
 	// batched says how many bytes the batch has, flush sends it.
@@ -25,15 +25,15 @@ type door interface {
 	flush()
 	// unsent is how many bytes were flushed and wait to be sent.
 	unsent() int
-	// pending calls each with every event, from the latest back, of which it is not
-	// known that the server took it, until each returns false.
+	// pending calls each for every event that the server may not have taken, from the
+	// latest back, until each returns false.
 	pending(each func(seq int64) bool)
 	// ended tells whether its connection has.
 	ended() bool
 	// copies is how many events came back because the server sends them to
 	// everyone. Any goroutine may ask.
 	copies() int64
-	// close ends it; the publisher hears of it if it is open.
+	// close ends it. The publisher is told if it is open.
 	close()
 }
 
@@ -105,9 +105,9 @@ func (d *streamDoor) note(seq int64, before int) {
 	d.sent = append(d.sent, sentEvent{int32(seq), int32(len(d.batch) - before)})
 }
 
-// pending implements door for servers that do not answer each event: what waits in
-// this process or in the kernel was not taken, and if the connection has ended
-// nothing is known of what it carried.
+// pending implements door for servers that do not answer each event. Events that wait
+// in this process or in the kernel were not taken. If the connection has ended, it is
+// unknown what became of its events.
 func (d *streamDoor) pending(each func(seq int64) bool) {
 	unsent := len(d.batch) + d.waiting.Len()
 	if !d.closed {
@@ -181,7 +181,7 @@ type portDoor struct {
 	streamDoor
 	replies     replies
 	answered    int  // of those sent, in RESP
-	unconfirmed bool // what was sent was to be confirmed, and is not yet
+	unconfirmed bool // what was sent must be confirmed, and is not yet
 	confirmed   bool
 	heard       bool // something has come
 }
@@ -208,11 +208,11 @@ func (d *portDoor) Received(p []byte) {
 	d.replies.take(p, d.taken, d.refused)
 }
 
-// taken is told that a request was carried out.
+// taken is called when a request was carried out.
 func (d *portDoor) taken() { d.answered++ }
 
-// refused is told that one was not: in RESP the one whose answer is due, in NDJSON
-// that of the line which the answer names.
+// refused is called when a request was not carried out: in RESP the one whose answer is
+// due, in NDJSON the one of the line that the answer names.
 func (d *portDoor) refused(text string) {
 	index := d.answered
 	if d.publishing.profile.PublishVia() == profile.NDJSON {
@@ -265,7 +265,7 @@ func (d *portDoor) isConfirmed() bool {
 // lineOfError matches the beginning of NDJSON's answer to a line without an id.
 var lineOfError = regexp.MustCompile(`^\{"line":([0-9]{1,9}),`)
 
-// answeredLine is the line that an answer of NDJSON is to; 0 if it does not say.
+// answeredLine is the line that an answer of NDJSON refers to; 0 if it names none.
 func answeredLine(text string) int {
 	found := lineOfError.FindStringSubmatch(text)
 	if found == nil {

@@ -83,7 +83,7 @@ func (d *httpDoor) flush()        { d.batch = 0 }
 func (d *httpDoor) unsent() int   { return int(d.waiting.Load()) }
 func (d *httpDoor) copies() int64 { return 0 }
 
-// ended implements door: requests open connections anew.
+// ended implements door: later requests open new connections.
 func (d *httpDoor) ended() bool { return false }
 
 // pending implements door: every request is answered, one after the other.
@@ -95,7 +95,7 @@ func (d *httpDoor) pending(each func(seq int64) bool) {
 	}
 }
 
-// close gives up what is not sent.
+// close drops what is not sent.
 func (d *httpDoor) close() { d.cancel() }
 
 // run makes the requests until close.
@@ -115,7 +115,7 @@ func (d *httpDoor) run() {
 	}
 }
 
-// answered is told of the outcome of the first request that had none.
+// answered is called with the outcome of the first request that has none.
 func (d *httpDoor) answered(seq int64, err error) {
 	d.unanswered = d.unanswered[1:]
 	var refusal *httpRefusal

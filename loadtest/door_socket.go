@@ -9,8 +9,9 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// socketDoor publishes on a WebSocket of its own. It gets every event back as
-// any client does, if it has them sent to all; those are counted and not verified.
+// socketDoor publishes on a WebSocket of its own. If the server sends events to all
+// connections, it gets every event back, as any client does. Those are counted and not
+// verified.
 type socketDoor struct {
 	streamDoor
 	request  websocket.Request
@@ -20,7 +21,7 @@ type socketDoor struct {
 	reader   websocket.Reader
 	message  []byte // scratch
 	codec    *profile.Codec
-	greeting bool // the answer to its hello is to come
+	greeting bool // the answer to its hello has not come
 }
 
 func (d *socketDoor) open(p *publisher) error { return d.dial(p, d) }

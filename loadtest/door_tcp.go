@@ -6,12 +6,12 @@ import (
 	"fleetcast/loadtest/profile"
 )
 
-// tcpDoor publishes on a TCP connection by a protocol of the profile's own. What the
-// server says there is read by the same rules as what it says to clients.
+// tcpDoor publishes on a TCP connection by a protocol of the profile's own. The
+// server's messages there are read by the same rules as those to clients.
 type tcpDoor struct {
 	streamDoor
 	codec   *profile.Codec
-	arrived []byte // of a message that has not arrived whole
+	arrived []byte // of a message that is not complete
 }
 
 // maxArrived bounds a message of the server, in bytes.

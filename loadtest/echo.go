@@ -24,7 +24,7 @@ func newEcho(p *echoPlan) *echo { return &echo{dues: make([]int64, p.Messages)} 
 
 // echoing is the state of a worker's echoes.
 type echoing struct {
-	done     chan struct{} // closed when nothing is awaited any more; nil if nothing goes on
+	done     chan struct{} // closed when no echo is awaited any more; nil if none runs
 	start    int64         // when the first message was due, time of the clock
 	awaited  int64         // echoes that are still to come, of messages sent or to be sent
 	interval float64       // between the due times of all clients' messages; 0: by window
@@ -80,7 +80,7 @@ func (w *worker) echoDue() int64 {
 // maxEchoes is how many messages a turn sends at most.
 const maxEchoes = 256
 
-// echoMore sends the messages whose time has come; busy tells that more has.
+// echoMore sends the messages whose time has come. busy tells that more are due.
 func (w *worker) echoMore(now int64) (busy bool) {
 	e := &w.echoing
 	for range maxEchoes {
@@ -229,7 +229,7 @@ func (c *client) exampleOfEcho(message websocket.Message, index, due int64) {
 	})
 }
 
-// abandonEcho stops the waiting for a client whose connection has ended.
+// abandonEcho stops waiting for a client whose connection has ended.
 func (c *client) abandonEcho() {
 	w := c.cohort.worker
 	if w.echoing.done == nil || c.echo.gone {

@@ -17,8 +17,8 @@ const (
 	// MaxEcho is the largest size of a message of the scenario echo in bytes.
 	MaxEcho = 16 << 20
 
-	// paddings is how many different paddings there are. Events that are mixed
-	// up with one another within less than that are told apart by padding too.
+	// paddings is how many different paddings there are. Events that are fewer than
+	// that apart also differ by their padding.
 	paddings = 4093
 )
 
@@ -85,9 +85,9 @@ func appendHead(dst []byte, seq, due int64) []byte {
 	return append(dst, paddingKey...)
 }
 
-// parseData reads the sequence number and the due time from data that has the
-// form of appendData, or is the same JSON in another spelling (see sameData). What
-// else the data holds is not looked at.
+// parseData reads the sequence number and the due time from data that has the form of
+// appendData, or is the same JSON in another spelling (see sameData). The rest of the
+// data is not checked.
 func parseData(data []byte) (seq, due int64, ok bool) {
 	if seq, due, ok = parseHead(data); ok {
 		return seq, due, true

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// What becomes of an event on its way into the server: it is taken, or the server
-// says no, or nothing is known of it and no client has got it. Events that were not
-// taken cannot be lost.
+// The fate of an event on its way into the server: it is taken, or the server refuses
+// it, or nothing is known of it and no client has got it. An event that was not taken
+// cannot be lost.
 
 // refused counts an event that the server has refused. seq is noEvent if it is not
 // known which.
@@ -38,7 +38,7 @@ func eventText(seq int64) string {
 	return "event " + strconv.FormatInt(seq, 10)
 }
 
-// exclude has nobody wait for an event, or count it as lost.
+// exclude makes clients neither wait for an event nor count it as lost.
 func (p *publisher) exclude(seq int64) {
 	if seq != noEvent {
 		p.schedule.untaken.set(seq)
@@ -54,9 +54,9 @@ func (p *publisher) dismiss(seq int64) {
 	}
 }
 
-// settle counts, in the end, the events that the server did not take: those that no
-// client has got and of which nothing is known. If the run was cut short, what open
-// connections carry may still arrive.
+// settle counts, at the end, the events that the server did not take: those that no
+// client has got and of which nothing is known. If the run was cut short, events on
+// open connections may still arrive.
 func (p *publisher) settle(cut bool) {
 	for _, seq := range p.doubtful {
 		p.leaveOut(seq)
@@ -86,8 +86,8 @@ func (p *publisher) leaveOut(seq int64) bool {
 	return true
 }
 
-// tailUnseen tells whether the latest event of a door has reached nobody, so that
-// only the server knows whether it was taken.
+// tailUnseen tells whether the latest event of a door has reached no client. Then only
+// the server knows whether it was taken.
 func (p *publisher) tailUnseen() bool {
 	last := p.published() - 1
 	return last >= 0 && !p.schedule.seen.has(last) && !p.schedule.untaken.has(last)
@@ -96,8 +96,8 @@ func (p *publisher) tailUnseen() bool {
 // confirmChannel is where the events go that have a publish port answer.
 const confirmChannel = "load-confirm"
 
-// settle finds out what the server has taken of what nobody got. It asks publish
-// ports that can tell, and waits for their answer as long as for a delivery.
+// settle finds out which of the events that no client got the server has taken. It asks
+// publish ports that can tell, and waits for their answer as long as for a delivery.
 func (r *run) settle(cut bool) error {
 	if r.publishing == nil {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// form is how a server lays out what it sends to a client. Clients of one form
-// can be expected to get the same bytes, unless it has context: what they get
-// then depends on what each got before.
+// form is how a server lays out what it sends to a client. Clients of one form should
+// get the same bytes, unless the form has context: then the bytes depend on what each
+// client got before.
 type form uint8
 
 const (
@@ -20,7 +20,7 @@ const (
 	comparedForms = formDeflate + 1 // those without context
 )
 
-// formOf is the form of what comes after a handshake.
+// formOf is the form of the messages after a handshake.
 func formOf(h *websocket.Handshake) form {
 	if !h.Deflates {
 		return formPlain
@@ -45,9 +45,9 @@ func newFormReaders() (readers [formCount]websocket.ReaderConfig) {
 // offer is what clients offer that can inflate: what browsers do.
 var offer = deflate.Params{ClientBits: deflate.AnyBits}
 
-// offers tells whether a client of that number offers compression, if its group
-// is spread over so many channels. Each combination of channel and loop has its
-// share of those who do, as exactly as its size allows.
+// offers tells whether the client of that number offers compression, if its group is
+// spread over so many channels. Each combination of channel and loop has its share of
+// clients that offer it, as exactly as its size allows.
 func (p *plan) offers(number, channels int) bool {
 	if p.Deflate <= 0 {
 		return false

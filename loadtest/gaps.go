@@ -37,7 +37,7 @@ func (c *client) takeGap(m *profile.Message, now int64) {
 	c.passAll(passed, now)
 }
 
-// judgeGap counts what is wrong with a gap. next is the offset that was to come.
+// judgeGap counts what is wrong with a gap. next is the expected offset.
 func (c *client) judgeGap(m *profile.Message, gap span, fault gapFault, next uint64) {
 	tally := &c.cohort.tally
 	switch fault {
@@ -62,9 +62,9 @@ func (c *client) latestOffset() uint64 {
 	return uint64(f.bases[c.channel] + f.published(c.channel))
 }
 
-// newestOf is how many of a gap's events are the newest of their key. A server
-// that conflates has no reason to drop them: nothing newer takes their place. It
-// is 0 if events have no keys.
+// newestOf is how many of a gap's events are the newest of their key. A server that
+// conflates must not drop them, because nothing newer replaces them. It is 0 if events
+// have no keys.
 func (c *client) newestOf(gap span) int64 {
 	f := c.cohort.flow
 	if f.plan.Keys == 0 {

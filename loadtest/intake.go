@@ -13,9 +13,8 @@ import (
 	"fleetcast/poller"
 )
 
-// intake is the loop of the scenario intake: connections to the publish port
-// that send as much as it takes. It belongs to its loop's goroutine, but for
-// sent.
+// intake is the loop of the scenario intake: connections to the publish port that send
+// as much as the port takes. It belongs to its loop's goroutine, except sent.
 type intake struct {
 	profile *profile.Profile
 	addr    netip.AddrPort

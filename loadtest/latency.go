@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// maxLatency is the longest time that a histogram tells apart; what is
-	// longer counts as this long.
+	// maxLatency is the longest time that a histogram can show. Longer times count as
+	// this one.
 	maxLatency = int64(10 * time.Minute)
 	// latencyGrain is the finest difference that is kept, in nanoseconds.
 	latencyGrain = 1000

@@ -13,10 +13,9 @@ import (
 	"sync"
 )
 
-// A run of several processes is one that leads, which has the publishers and
-// a swarm, and members, each of which has a swarm. They speak over the member's
-// standard input and output, orders and answers; what has been completed goes
-// by a pipe of its own, and all see the board.
+// A run of several processes has one that leads, with the publishers and a swarm, and
+// members, each with a swarm. Orders and answers go over the member's standard input
+// and output. Completions go through a pipe of their own. All processes see the board.
 
 // Descriptors that a member is started with.
 const (
@@ -105,7 +104,7 @@ type answerWriter struct {
 func (w *answerWriter) write(a memberAnswer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = w.encoder.Encode(a) // who does not read it is gone, and the orders end
+	_ = w.encoder.Encode(a) // if the reader has gone, the orders end
 }
 
 // completionSize is a completion's size on its way, in bytes.

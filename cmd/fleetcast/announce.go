@@ -68,8 +68,8 @@ func (s *server) announce(w *logWriter, clients int) {
 	_, _ = w.Write(text.Bytes()) // a log writer cannot fail
 }
 
-// newAnnouncement takes what a server says of its start on the standard output.
-// Whether anybody reads that is nothing to it.
+// newAnnouncement prints on the standard output what a server says of its start. It
+// does not matter whether anybody reads that.
 func newAnnouncement(stdout io.Writer) *logWriter {
 	return newLogWriter(stdout, standardOutput, func(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) })
 }
@@ -77,8 +77,8 @@ func newAnnouncement(stdout io.Writer) *logWriter {
 // servePorts are the flags that choose ports, for withCure.
 const servePorts = "other ports with --listen, --publish and --admin"
 
-// withCure adds to an error what its reader can do about it. choice says which
-// ports the command lets one choose, and how.
+// withCure adds to an error what its reader can do about it. choice says which ports
+// can be chosen, and how.
 func withCure(err error, choice string) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):

@@ -8,13 +8,13 @@ import (
 	"fleetcast/codec/jsonscan"
 )
 
-// asking is what a subscriber has to ask for: its channels, several in a message,
-// one message at a time. The next follows when each name of the last has its
-// answer, and after the longest pause that one of them asks for.
+// asking holds the channels that a subscriber has to ask for, several in a message, one
+// message at a time. The next message follows when each name of the last one has its
+// answer, after the longest pause that one of the answers asks for.
 type asking struct {
 	channels []string
-	waiting  []int // indices of those to be asked for
-	asked    []int // of those in the message under way, in its order
+	waiting  []int // indices of the channels to ask for
+	asked    []int // indices of the channels in the message under way, in its order
 	answered int   // of asked
 	refused  []int // of asked, to be asked for again
 	pause    time.Duration
@@ -29,7 +29,7 @@ const (
 	// firstBytes is the length of the first message, which is sent before the
 	// gateway has told its limits: none has a lower one.
 	firstBytes = 128
-	// Limits of a message to a gateway that does not tell its own.
+	// Limits of a message to a gateway that does not send its own.
 	batchNames = 128
 	batchBytes = 4096
 	// commandBytes is the most that a subscribe takes beside its names.
@@ -96,8 +96,8 @@ func (a *asking) answer(m *command.ServerMessage) (done bool) {
 	return true
 }
 
-// tell returns what is to be said of the refusals of the last message: the first
-// time that there are any.
+// tell returns the text about the refusals of the last message, the first time that
+// there are any.
 func (a *asking) tell() string {
 	if len(a.refused) == 0 || a.told {
 		return ""

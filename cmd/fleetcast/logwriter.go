@@ -16,12 +16,11 @@ const (
 	flushPatience = time.Second
 )
 
-// logWriter keeps the log from holding the gateway up, and from ending it: a
-// pipe that nobody reads, or a terminal that was stopped, would make the loops
-// wait. Lines for which there is no room, and those that cannot be written
-// because the reader has gone or the disk is full, are lost; their number is
-// counted, and logged when a line can be written again. Any goroutine may call
-// its methods.
+// logWriter prevents the log from holding up the gateway or ending it. A pipe that
+// nobody reads, or a terminal that was stopped, would make the loops wait. Lines are
+// lost if there is no room for them, or if they cannot be written because the reader
+// has gone or the disk is full. Their number is counted, and logged when a line can be
+// written again. Any goroutine may call its methods.
 type logWriter struct {
 	out   io.Writer
 	name  string // of out, for people
@@ -39,8 +38,8 @@ type logLine struct {
 	written chan struct{}
 }
 
-// newLogWriter writes to out, which has that name, in the background. report
-// makes the logger by which the loss of lines is told.
+// newLogWriter writes in the background to out, which has that name. report makes the
+// logger that reports lost lines.
 func newLogWriter(out io.Writer, name string, report func(io.Writer) *slog.Logger) *logWriter {
 	l := &logWriter{out: out, name: name, lines: make(chan logLine, linesWaiting)}
 	go l.run(report)

@@ -40,7 +40,7 @@ import (
 //
 //go:generate go test . -run TestPictures -update
 
-// commands is the command line. A command that serves goes on when its output is
+// commands is the command line. A command that serves continues when its output is
 // lost.
 type commands struct {
 	Serve      serveCommand      `cmd:"" serves:"" default:"withargs" help:"Run the gateway (the default command)."`
@@ -145,8 +145,8 @@ func conclude(parsed *kong.Context, err error, out *stdio.Output, complaints io.
 	return 0
 }
 
-// spokenName is the name of a command as a person gives it, without what stands for
-// itself.
+// spokenName is the name of a command as a person types it. A default command is named
+// by its parent.
 func spokenName(command *kong.Node) string {
 	above := command.Parent
 	switch {

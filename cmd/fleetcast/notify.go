@@ -12,9 +12,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notifier tells systemd how the service is (sd_notify(3)). Without systemd,
-// that is without NOTIFY_SOCKET, its methods do nothing. What cannot be sent
-// is logged: the service goes on.
+// notifier tells systemd how the service is (sd_notify(3)). Without systemd, that is
+// without NOTIFY_SOCKET, its methods do nothing. A message that cannot be sent is
+// logged, and the service continues.
 type notifier struct {
 	logger *slog.Logger
 	// watchdog is after how long a silence systemd restarts the service; 0:
@@ -37,8 +37,8 @@ func (n *notifier) ready(status string) {
 	n.send(daemon.SdNotifyReady + "\n" + statusLine(status))
 }
 
-// reloading says that the configuration is being read again; ready must follow
-// whatever comes of it. The time lets Type=notify-reload tell this reload from
+// reloading says that the configuration is being read again. ready must follow,
+// whatever the result. By the time, Type=notify-reload distinguishes this reload from
 // earlier ones.
 func (n *notifier) reloading() {
 	n.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
@@ -54,10 +54,10 @@ func (n *notifier) stopping(drain time.Duration) {
 		daemon.SdNotifyStopping, (drain + stopMargin).Microseconds(), statusLine("clients are told when to come back")))
 }
 
-// watch answers the watchdog until ctx ends, twice in the time that systemd
-// allows, and only while alive succeeds within half of that time. So a service
-// that hangs falls silent, and systemd restarts it. It has to go on through a
-// drain, in which systemd still listens. Without a watchdog it returns at once.
+// watch answers the watchdog until ctx ends, twice in the time that systemd allows, and
+// only while alive succeeds within half of that time. So a service that hangs stops
+// answering, and systemd restarts it. It must continue during a drain, in which systemd
+// still expects answers. Without a watchdog it returns at once.
 func (n *notifier) watch(ctx context.Context, alive func(context.Context) error) {
 	if n.watchdog == 0 {
 		return
@@ -99,8 +99,8 @@ func (n *notifier) send(state string) {
 // Neither the start nor the end of the service waits longer for it.
 const notifyPatience = time.Second
 
-// notify sends what sd_notify(3) sends. daemon.SdNotify would wait without an
-// end for a socket that nobody reads.
+// notify sends what sd_notify(3) sends. daemon.SdNotify would wait for ever for a
+// socket that nobody reads.
 func notify(state string) error {
 	addr := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
 	if addr.Name == "" {

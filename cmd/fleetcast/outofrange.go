@@ -7,7 +7,7 @@ import (
 	"fleetcast/cmd/internal/options"
 )
 
-// outOfRange gathers what is wrong with the values of flags.
+// outOfRange gathers errors about the values of flags.
 type outOfRange []error
 
 func (o *outOfRange) add(format string, args ...any) {

@@ -31,10 +31,10 @@ const (
 	// maxInputLine is the longest line that publish - takes, in bytes; the
 	// gateway has a limit of its own.
 	maxInputLine = 1 << 20
-	// publishBuffer has room for the request of such a line, also if --text
-	// has every byte of it escaped (\u001b).
+	// publishBuffer has room for the request of such a line, even if --text escapes
+	// every byte of it (\u001b).
 	publishBuffer = 6*maxInputLine + 4<<10
-	// minRateWait is the pause if the gateway does not say how long it is to be.
+	// minRateWait is the pause if the gateway does not say how long to wait.
 	minRateWait = time.Millisecond
 	// publishCloseTimeout is short: all that matters has been answered before.
 	publishCloseTimeout = time.Second
@@ -114,15 +114,14 @@ func (c *publishCommand) publishInTurn(ctx, try context.Context, p *publisher.Pu
 	}
 }
 
-// unknownOutcomeError says that an event left, and that nobody knows what became
-// of it.
+// unknownOutcomeError says that an event was sent, and that its outcome is unknown.
 type unknownOutcomeError struct{ error }
 
 // Unwrap returns the error itself.
 func (e unknownOutcomeError) Unwrap() error { return e.error }
 
-// outcome says of a failure that events, which are named by what, may have been
-// published all the same, if that is so.
+// outcome adds to a failure, if it is so, that the events may have been published all
+// the same. what names the events.
 func (c *publishCommand) outcome(err error, what string) error {
 	var refused *publisher.Error
 	var failed *publisher.FlushError
@@ -206,9 +205,9 @@ func (c *publishCommand) sendLines(ctx context.Context, p *publisher.Publisher, 
 	}
 }
 
-// send hands an event over. It waits while the gateway does not take what was
-// handed over before, but not for ever. As many events as are allowed are sent
-// without waiting for an answer; the answer to the next one says how many more are.
+// send hands over an event. It waits while the gateway does not take the events before
+// it, but not for ever. It sends as many events as are allowed without waiting for an
+// answer. The answer to the next event says how many more are allowed.
 func (c *publishCommand) send(ctx context.Context, p *publisher.Publisher, data []byte, allowed *int) error {
 	if *allowed == 0 {
 		return c.sendInTurn(ctx, p, data, allowed)
@@ -246,9 +245,9 @@ type inputLine struct {
 	err  error
 }
 
-// readLines reads in in a goroutine of its own, because a read of a terminal or
-// a pipe cannot be interrupted: after ctx has ended the goroutine may stay in
-// its read until the process ends. The channel is closed behind the last line.
+// readLines reads in, in a goroutine of its own, because a read of a terminal or a pipe
+// cannot be interrupted. After ctx has ended, the goroutine may stay in its read until
+// the process ends. The channel is closed after the last line.
 func readLines(ctx context.Context, in io.Reader) <-chan inputLine {
 	lines := make(chan inputLine, 16)
 	hand := func(line inputLine) bool {

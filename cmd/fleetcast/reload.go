@@ -53,7 +53,7 @@ func (r *reloader) reload() {
 	r.level.Set(slog.Level(next.LogLevel))
 }
 
-// readOptions parses the command line afresh, with what it leads to.
+// readOptions parses the command line again, with the environment and the file.
 func readOptions(args arguments) (*options.Options, error) {
 	var cli commands
 	parser := newParser(&cli, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))

@@ -99,8 +99,9 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 func (s *server) run(ctx context.Context, received signals, r reloader, announce func()) error {
 	ended := make(chan struct{})
 	go func() { s.gateway.Run(); close(ended) }()
-	// Whoever reads that the gateway runs may ask it at once whether it is ready. Every
-	// loop answers here; an error means that the gateway is to stop already.
+	// A reader of the announcement may ask at once whether the gateway is ready. So
+	// every loop must answer first. An error means that the gateway is already told to
+	// stop.
 	_, _ = s.gateway.Stats(ctx)
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
@@ -150,8 +151,8 @@ func (s *server) wait(ctx context.Context, hangups <-chan os.Signal, r reloader,
 	}
 }
 
-// leave stops the gateway: for the shutdown delay it only says that it is not
-// ready, so that load balancers send no more clients, then it drains.
+// leave stops the gateway. During the shutdown delay it only says that it is not ready,
+// so that load balancers send no more clients. Then it drains.
 func (s *server) leave(ended <-chan struct{}) {
 	delay, drain := time.Duration(s.options.ShutdownDelay), time.Duration(s.options.DrainTimeout)
 	s.notify.stopping(delay + drain)
@@ -167,8 +168,7 @@ func (s *server) leave(ended <-chan struct{}) {
 	s.drain(drain, ended)
 }
 
-// drain returns when the gateway has ended, and with it the last lines of what it
-// counted.
+// drain returns when the gateway has ended and has logged the last of what it counted.
 func (s *server) drain(timeout time.Duration, ended <-chan struct{}) {
 	s.logger.Info("stopping: clients are told when to come back", "drain_timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)

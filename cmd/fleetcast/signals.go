@@ -61,7 +61,8 @@ func receiveSignals() (context.Context, signals) {
 	return ctx, signals{hangups, again}
 }
 
-// sayAtOnce explains the end, unless nobody reads the standard error.
+// sayAtOnce explains the end. It waits only a short time for a reader of the standard
+// error.
 func sayAtOnce(s os.Signal) {
 	said := make(chan struct{})
 	go func() {

@@ -97,7 +97,7 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// outputError ends subscribe: what it prints goes nowhere.
+// outputError ends subscribe, because its output cannot be written.
 type outputError struct{ error }
 
 // Unwrap returns the error itself.
@@ -139,7 +139,7 @@ func (s *subscriber) follow(ctx context.Context) error {
 	return s.read(early)
 }
 
-// ask sends what is to be asked for next, if anything is, after the pause that the
+// ask sends the next channels to ask for, if there are any, after the pause that the
 // gateway has asked for.
 func (s *subscriber) ask() error {
 	pause := s.asking.pause
@@ -151,7 +151,7 @@ func (s *subscriber) ask() error {
 	if pause == 0 {
 		return s.send(frame)
 	}
-	time.AfterFunc(pause, func() { _ = s.send(frame) }) // if the connection is gone, that is told where it is read
+	time.AfterFunc(pause, func() { _ = s.send(frame) }) // if the connection is gone, the reader reports that
 	return nil
 }
 
@@ -307,8 +307,8 @@ func (s *subscriber) print(payload []byte) error {
 	return nil
 }
 
-// refused handles the refusal of a subscription. Where the gateway says when to
-// try again, that is done on this connection; the others are not given up for it.
+// refused handles the refusal of a subscription. If the gateway says when to try again,
+// the retry is on this connection, and the other subscriptions are kept.
 func (s *subscriber) refused(m *command.ServerMessage) error {
 	switch command.Code(m.Code) {
 	case command.RateLimited, command.NotAvailable, command.Internal:
@@ -321,8 +321,8 @@ func (s *subscriber) refused(m *command.ServerMessage) error {
 	return s.answered(m)
 }
 
-// answered takes the answer for one channel. After the last of a message the next
-// one is sent.
+// answered takes the answer for one channel. After the last answer for a message, the
+// next message is sent.
 func (s *subscriber) answered(m *command.ServerMessage) error {
 	if !s.asking.answer(m) {
 		return nil

@@ -59,8 +59,8 @@ func (f *commonFlags) scenario(std streams, name string, config *loadtest.Common
 	return verdict(std, result, expectations)
 }
 
-// showProgress has samples shown while the run goes on. On a terminal that is
-// always wanted; plain lines are not where a machine reads the result.
+// showProgress shows samples during the run. A terminal always gets them. Plain lines
+// are left out if a machine reads the result.
 func (f *commonFlags) showProgress(config *loadtest.Common) (done func()) {
 	if f.Quiet || f.JSON && !term.IsTerminal(int(os.Stderr.Fd())) {
 		return func() {}
@@ -100,8 +100,7 @@ func writeReport(std streams, file *os.File, result *loadtest.Result) error {
 	return nil
 }
 
-// verdict says what is wrong. A fault for which there is a threshold is judged
-// by that alone.
+// verdict says what is wrong. If a fault has a threshold, only the threshold decides.
 func verdict(std streams, result *loadtest.Result, expectations expect.Expectations) error {
 	var wrong []string
 	for _, f := range result.Faults() {

@@ -45,9 +45,9 @@ const (
 	keyData
 )
 
-// Parse reads one message and overwrites c with it. A known key must have the right kind of
-// value in every command, also where it means nothing; unknown keys are ignored, and so is a byte order
-// mark before the object.
+// Parse reads one message and overwrites c with it. A known key must have the right
+// kind of value in every command, even if the command does not use it. Unknown keys are
+// ignored, and so is a byte order mark before the object.
 //
 // The error is an *Error with bad_request, unknown_type or limit_exceeded (more than
 // MaxChannels names). c.ID is set if the payload is valid JSON with an id, so that the reply can carry it.
@@ -58,7 +58,8 @@ func (c *Command) Parse(payload []byte) error {
 	var member jsonscan.Member
 	var refusal *Error
 	for object.Next(&member) {
-		// The walk goes on after a refusal: invalid JSON behind it matters more, and an id may follow.
+		// The walk continues after a refusal, because invalid JSON behind it matters
+		// more, and an id may follow.
 		if err := c.take(&member); err != nil && refusal == nil {
 			refusal = err
 		}

@@ -36,13 +36,13 @@ type Error struct {
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
-// RetryAfterMS is RetryAfter as it goes over the wire: rounded up, so that who
-// obeys it is not early.
+// RetryAfterMS is RetryAfter as it goes over the wire: rounded up, so that a client
+// that obeys it is not early.
 func (e *Error) RetryAfterMS() uint64 {
 	return uint64((e.RetryAfter + time.Millisecond - 1) / time.Millisecond)
 }
 
-// Refusals whose text never varies, made once so that refusing allocates nothing.
+// Refusals with a fixed text. They are made once, so that a refusal allocates nothing.
 var (
 	errRepeatedKey    = &Error{Code: BadRequest, Message: "a key is repeated"}
 	errBadID          = &Error{Code: BadRequest, Message: "id must be an integer from 0 to 9007199254740991"}
@@ -89,10 +89,11 @@ func startsObject(text []byte) bool {
 	return false
 }
 
-// RefusalOf returns what a client or publisher is told of err: err itself if it is
-// an [Error] or wraps one, otherwise an internal error with its text.
+// RefusalOf returns the error that a client or publisher gets for err: err itself if it
+// is an [Error] or wraps one, otherwise an internal error with its text.
 func RefusalOf(err error) *Error {
-	// As a rule it is one, and a command may be refused a thousand times.
+	// Usually it is one. This check is fast, because a command may be refused a
+	// thousand times.
 	if refusal, ok := err.(*Error); ok {
 		return refusal
 	}

@@ -8,8 +8,8 @@ import (
 
 const dataKey = `,"data":`
 
-// EventPrefix returns what every event of a channel begins with, up to its offset: made once
-// per channel, shared by its events, never modified.
+// EventPrefix returns the beginning of every event of a channel, up to its offset. It
+// is made once per channel, shared by its events, and never modified.
 func EventPrefix[C jsonscan.Text](channel C) []byte {
 	const head, tail = `{"type":"event","channel":`, `,"offset":`
 	dst := make([]byte, 0, len(head)+len(channel)+2+len(tail))

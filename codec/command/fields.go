@@ -33,8 +33,8 @@ func ParseID(raw []byte) (ID, *Error) {
 	return NewID(n), nil
 }
 
-// CheckData refuses an event's data that no JSON reader of a usual kind would read. The error is
-// bad_request.
+// CheckData refuses an event's data that usual JSON readers would not read. The error
+// is bad_request.
 func CheckData(data *jsonscan.Member) *Error {
 	if data.Deep {
 		return ErrDataDepth
@@ -83,9 +83,9 @@ func AppendChannels(names [][]byte, raw []byte, u *jsonscan.Unquoter) ([][]byte,
 	return names, nil
 }
 
-// CheckChannel reports why name cannot be a channel's: it is to have 1 to MaxChannel bytes of
-// UTF-8 without control characters and without white space (Unicode's Cc and White_Space). The
-// error is an *Error with bad_channel.
+// CheckChannel reports why name cannot be a channel's. A name has 1 to MaxChannel bytes
+// of UTF-8 without control characters and without white space (Unicode's Cc and
+// White_Space). The error is an *Error with bad_channel.
 func CheckChannel(name []byte) error {
 	if len(name) == 0 {
 		return errChannelEmpty

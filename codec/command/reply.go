@@ -9,9 +9,9 @@ import (
 // The functions of this file append one message from the gateway to dst. Texts must be valid
 // UTF-8; an ID that is not set is left out.
 
-// AppendWelcome appends the first message of a connection: the client's id, the interval between
-// the gateway's pings in milliseconds, and what the client may do, as AppendLimits writes it; nil
-// says nothing of that.
+// AppendWelcome appends the first message of a connection: the client's id, the
+// interval between the gateway's pings in milliseconds, and the client's limits, as
+// AppendLimits writes them; nil leaves these out.
 func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64, limits []byte) []byte {
 	dst = append(dst, `{"type":"welcome","client":`...)
 	dst = jsonscan.AppendString(dst, client)

@@ -10,8 +10,8 @@ import (
 // Kind says what a message from the gateway is.
 type Kind uint8
 
-// The messages from the gateway. KindUnknown is one of a later version, which a client
-// ignores.
+// The messages from the gateway. KindUnknown is a message of a later version, which a
+// client ignores.
 const (
 	KindUnknown Kind = iota
 	KindWelcome
@@ -145,7 +145,8 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 	return ok
 }
 
-// field returns the field that a key names and, if it is a text or a number, where it goes.
+// field returns the field that a key names and, for a text or a number, where to store
+// it.
 func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *uint64) {
 	switch string(key) {
 	case "type":

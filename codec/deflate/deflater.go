@@ -13,8 +13,8 @@ const (
 	MaxLevel = flate.BestCompression
 )
 
-// flushed is what a flush leaves at the end of a message, and what is left out
-// on the wire: an empty stored block without its first bits (RFC 7692, 7.2.1).
+// flushed is what a flush writes at the end of a message: an empty stored block without
+// its first bits. It is not sent (RFC 7692, 7.2.1).
 const flushed = "\x00\x00\xff\xff"
 
 // Deflater compresses messages, each without context. It keeps some 100 kB to

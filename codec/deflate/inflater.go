@@ -57,12 +57,12 @@ func NewInflater() *Inflater {
 	return &Inflater{decompressor: flate.NewReader(bytes.NewReader(nil))}
 }
 
-// Append appends the message whose compressed payload is given, of which at most
-// limit bytes are taken. window is the sender's context, nil without one; the
-// caller adds the message to it. Memory grows with what has been inflated, in
-// powers of two. Append may write behind payload, within its capacity.
+// Append appends the message of a compressed payload, up to limit bytes. window is the
+// sender's context, nil without one. The caller adds the message to it. Memory grows
+// with what has been inflated, in powers of two. Append may write behind payload,
+// within its capacity.
 //
-// The error is ErrTooLong or ErrCorrupt; what was appended then is of no use.
+// The error is ErrTooLong or ErrCorrupt. The appended bytes are useless then.
 func (f *Inflater) Append(dst, payload []byte, window *Window, limit int) ([]byte, error) {
 	defer f.source.Reset(nil)
 	start := len(dst)

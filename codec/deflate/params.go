@@ -19,9 +19,8 @@ const (
 	clientMaxWindowBits     = "client_max_window_bits"
 )
 
-// Params are the parameters of an offer, of an answer, or of what both sides
-// have agreed on. The zero value has none; whether the extension is in use at
-// all is not in it.
+// Params are the parameters of an offer, of an answer, or of the agreement. The zero
+// value has none. Params do not say whether the extension is in use at all.
 type Params struct {
 	ServerNoContext bool // the server compresses each message for itself
 	ClientNoContext bool // so does the client
@@ -120,7 +119,7 @@ type Policy struct {
 	ClientContextBits uint8
 }
 
-// Answer answers a client's offer: what it says is what both sides then agree on.
+// Answer answers a client's offer. Both sides then use the parameters of the answer.
 func (p *Policy) Answer(offer Params) Params {
 	agreed := Params{ServerNoContext: true, ServerBits: offer.ServerBits}
 	most := p.ClientContextBits

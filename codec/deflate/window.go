@@ -1,8 +1,8 @@
 package deflate
 
 // Window is the context of a sender: the end of what it has sent, which its next
-// message may refer to. It grows with what is sent, to its size at most. A nil
-// Window is that of a sender without context.
+// message may refer to. It grows with what is sent, up to its size. A sender without
+// context has a nil Window.
 type Window struct {
 	size  int
 	bytes []byte

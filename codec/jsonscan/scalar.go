@@ -15,8 +15,9 @@ const (
 // that a string cannot hold as it is: a control byte, a quote or a backslash. Bits above the
 // lowest are not exact, because a subtraction borrows from the lane above.
 //
-// Flipping bit 1 moves the quote (0x22) to 0x20, next to the control bytes, and lets none of
-// the others in or out, so that one subtraction finds both. Bytes >= 0x80 are not special.
+// Flipping bit 1 moves the quote (0x22) to 0x20, next to the control bytes, and moves
+// no other byte in or out. So one subtraction finds both. Bytes >= 0x80 are not
+// special.
 func specials(w uint64) uint64 {
 	controlOrQuote := (w ^ 0x02*lowBits) - 0x21*lowBits
 	backslash := (w ^ '\\'*lowBits) - lowBits

@@ -20,8 +20,9 @@ const MaxUint = 1<<53 - 1
 // Text is what AppendString takes.
 type Text interface{ ~string | ~[]byte }
 
-// AppendString appends s as a JSON string. s must be valid UTF-8 for the result to be JSON;
-// it is written as it is but for quotes, backslashes and control bytes, which are escaped.
+// AppendString appends s as a JSON string. s must be valid UTF-8 for the result to be
+// JSON. Quotes, backslashes and control bytes are escaped; all else is written
+// unchanged.
 func AppendString[T Text](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -95,9 +96,10 @@ type Unquoter struct{ buf []byte }
 // Reset gives the buffer back: texts handed out earlier are no longer valid.
 func (u *Unquoter) Reset() { u.buf = u.buf[:0] }
 
-// Text returns the text of raw, a scanned string: a slice of it, or of the buffer if it holds
-// an escape. The error is ErrSyntax if raw is not a string, and ErrSurrogate if it is not text: then
-// what is returned is WTF-8, in which different strings stay different, and no valid UTF-8.
+// Text returns the text of raw, a scanned string: a slice of it, or of the buffer if it
+// holds an escape. The error is ErrSyntax if raw is not a string, and ErrSurrogate if
+// it is not text. With ErrSurrogate the result is WTF-8, in which different strings
+// stay different, and not valid UTF-8.
 func (u *Unquoter) Text(raw []byte) (text []byte, err error) {
 	if !IsString(raw) {
 		return nil, ErrSyntax
@@ -147,7 +149,8 @@ func halfSurrogate(inner []byte) (unit rune, at int) {
 	}
 }
 
-// escapedUnit returns the UTF-16 code unit with whose escape text may start.
+// escapedUnit returns the UTF-16 code unit of an escape at the start of text, if there
+// is one.
 func escapedUnit(text []byte) (unit rune, ok bool) {
 	if len(text) < escapeSize || text[0] != '\\' || text[1] != 'u' {
 		return 0, false

@@ -24,7 +24,7 @@ type Member struct {
 // handed out as they come.
 type Object struct{ list }
 
-// NewObject returns a walk over text, which is to be one object with nothing but white space
+// NewObject returns a walk over text, which must be one object with only white space
 // around it.
 func NewObject(text []byte) Object {
 	return Object{list{text: text}}
@@ -58,7 +58,7 @@ func (o *Object) Next(m *Member) bool {
 // Array walks the elements of one JSON array, as Object does the members of an object.
 type Array struct{ list }
 
-// NewArray returns a walk over text, which is to be one array with nothing but white space
+// NewArray returns a walk over text, which must be one array with only white space
 // around it.
 func NewArray(text []byte) Array {
 	return Array{list{text: text}}
@@ -73,7 +73,7 @@ func (a *Array) Next(raw *[]byte) bool {
 // list is what Object and Array have in common: a place in a comma-separated list.
 type list struct {
 	text  []byte
-	at    int // where the walk goes on; on error, where it stopped
+	at    int // where the walk continues; on error, where it stopped
 	state listState
 	deep  bool // the element scanned last is deep
 	err   error

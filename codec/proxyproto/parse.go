@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// MaxLength is how long a header may be, in bytes. Version 1 has a limit of its
-// own; what version 2 says beside the addresses (TLVs) is skipped, and usually
-// some hundred bytes.
+// MaxLength is how long a header may be, in bytes. Version 1 has a limit of its own.
+// Version 2 may have more than the addresses (TLVs), usually some hundred bytes, which
+// are skipped.
 const MaxLength = 4 << 10
 
 const (
@@ -29,11 +29,11 @@ var (
 	ErrMalformed = errors.New("the PROXY protocol header is malformed")
 )
 
-// Parse reads the header at the start of b and returns its length, which is 0
-// while more of it is to come, and the client's address. That is the zero value
-// if the connection is the proxy's own (LOCAL, as for health checks) or the
-// proxy cannot name an address (UNKNOWN, UNSPEC, a Unix socket's): then it is
-// the sender's. err is set as soon as no header can begin like b.
+// Parse reads the header at the start of b and returns its length, which is 0 while
+// more of it is to come, and the client's address. The address is the zero value if the
+// connection is the proxy's own (LOCAL, as for health checks) or the proxy cannot name
+// an address (UNKNOWN, UNSPEC, a Unix socket's). Then the client's address is the
+// sender's. err is set as soon as no header can begin like b.
 func Parse(b []byte) (client netip.AddrPort, length int, err error) {
 	switch {
 	case begins(b, prefixV1):
@@ -66,7 +66,7 @@ func parseV1(b []byte) (client netip.AddrPort, length int, err error) {
 	case !ok || len(words) < 2 || strings.ContainsAny(text, "\r"):
 		return client, 0, ErrMalformed
 	case words[1] == "UNKNOWN":
-		return client, length, nil // what follows is to be ignored
+		return client, length, nil // the rest is ignored
 	case len(words) != 6:
 		return client, 0, ErrMalformed
 	}
@@ -125,7 +125,7 @@ func parseV2(b []byte) (client netip.AddrPort, length int, err error) {
 	case length > MaxLength:
 		return client, 0, ErrTooLong
 	case command == commandLocal:
-		// The rest is to be ignored whatever it is.
+		// The rest is ignored, whatever it is.
 	case family >= len(addressLengths) || transport > transportDatagram || length < fixedV2+addressLengths[family]:
 		return client, 0, ErrMalformed
 	}

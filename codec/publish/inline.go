@@ -90,8 +90,8 @@ func hexDigit(c byte) (value byte, ok bool) {
 	return 0, false
 }
 
-// endsWord reports whether c ends a word outside quotes. Vertical tab and form feed do not,
-// though they are blanks between words: so it is in Redis.
+// endsWord reports whether c ends a word outside quotes. Vertical tab and form feed do
+// not, although they are blanks between words. Redis does the same.
 func endsWord(c byte) bool {
 	return c == ' ' || c == '\t' || c == '\r'
 }

@@ -10,18 +10,20 @@ const (
 	Incomplete Status = iota
 	// Line: a line was found.
 	Line
-	// TooLong: a line exceeds the limit; it is skipped to its end by this call and those that follow.
+	// TooLong: a line exceeds the limit. This call and the next ones skip it to its
+	// end.
 	TooLong
 	// Blank: many blank lines were skipped; call again with what is behind them.
 	Blank
 )
 
-// blankRun is how many bytes of blank lines one call of Lines.Next skips at most, but for the last line.
+// blankRun is how many bytes of blank lines one call of Lines.Next skips at most, not
+// counting the last line.
 const blankRun = 1 << 10
 
-// Lines splits one connection's bytes into lines ended by LF or CRLF, whatever the pieces in
-// which they arrive. It holds no bytes: the caller keeps what was not consumed, at most the limit and one.
-// The zero value is ready but for Limit.
+// Lines splits one connection's bytes into lines ended by LF or CRLF, in whatever
+// pieces they arrive. It holds no bytes: the caller keeps what was not consumed, at
+// most the limit and one byte. The zero value is ready once Limit is set.
 type Lines struct {
 	// Limit is the length of the longest line, in bytes, without its end.
 	Limit int
@@ -87,8 +89,9 @@ func (l *Lines) unfinished(b []byte, n int) ([]byte, int, Status) {
 	return nil, n, Incomplete
 }
 
-// End returns what is left when the stream has ended: b, which Next left unconsumed, is then a line even
-// without an LF. The status is Incomplete if nothing but blanks is left.
+// End returns the last line when the stream has ended. b is what Next left unconsumed,
+// which then is a line even without an LF. The status is Incomplete if only blanks are
+// left.
 func (l *Lines) End(b []byte) (line []byte, status Status) {
 	l.scanned = 0
 	if l.skipping {

@@ -16,9 +16,9 @@ type Request struct {
 	ID       command.ID // none: answered only if it fails
 	Channels [][]byte   // one or more, checked
 	Data     []byte     // raw JSON, byte for byte
-	// Key names what the event is about among those of its channel, such as an
-	// instrument, or is empty: of those that wait for a subscriber who does not keep
-	// up, it may take the place of an earlier one with the same key.
+	// Key names what the event is about, such as an instrument, or is empty. While
+	// events wait for a subscriber that does not keep up, an event may replace an
+	// earlier one with the same key.
 	Key []byte
 
 	seen  keys
@@ -36,7 +36,7 @@ const (
 	keyKey
 )
 
-// Refusals whose text never varies.
+// Refusals with a fixed text.
 var (
 	errRepeatedKey  = &command.Error{Code: command.BadRequest, Message: "a key is repeated"}
 	errBothChannels = &command.Error{Code: command.BadRequest, Message: "channel and channels exclude each other"}
@@ -66,7 +66,8 @@ func (r *Request) Parse(line []byte, limits RequestLimits) error {
 	var member jsonscan.Member
 	var refusal *command.Error
 	for object.Next(&member) {
-		// The walk goes on after a refusal: invalid JSON behind it matters more, and an id may follow.
+		// The walk continues after a refusal, because invalid JSON behind it matters
+		// more, and an id may follow.
 		if err := r.take(&member); err != nil && refusal == nil {
 			refusal = err
 		}

@@ -65,10 +65,11 @@ type RESPCommand struct {
 // bytes; 0 without an error means that b ends inside it. The error is a ProtocolError. A
 // length over a limit is refused as soon as its digits are there.
 //
-// An incomplete command is parsed from its start again, but arguments are stepped over by
-// their lengths. If the caller waits for Need bytes, each of its calls finds a further argument at least, and
-// commands of many small ones need few calls, since Need counts the least that is missing; so the cost depends
-// on the command, not on the number of pieces in which it arrives.
+// An incomplete command is parsed from its start again, but arguments are skipped by
+// their lengths. If the caller waits for Need bytes, each of its calls finds at least
+// one further argument. Need counts the least that is missing, so commands of many
+// small arguments need few calls. So the cost depends on the command and not on the
+// number of pieces in which it arrives.
 func (c *RESPCommand) Parse(b []byte, limits RESPLimits) (n int, err error) {
 	*c = RESPCommand{Args: c.Args[:0], unquoted: c.unquoted[:0]}
 	switch {

@@ -19,9 +19,9 @@ const (
 	Unknown
 )
 
-// Sniff tells the protocol by the first byte, at b[skip], that is not a space, CR, LF or part of a byte order
-// mark of UTF-8. The bytes before it may be discarded, also while it is Undecided; those of NDJSON count as
-// lines, see Lines.Discarded.
+// Sniff tells the protocol by the first byte, at b[skip], that is not a space, CR, LF
+// or part of a byte order mark of UTF-8. The bytes before it may be discarded, even
+// while the result is Undecided. In NDJSON they count as lines, see Lines.Discarded.
 func Sniff(b []byte) (protocol Protocol, skip int) {
 	for skip < len(b) {
 		switch b[skip] {
@@ -79,9 +79,10 @@ var httpMethods = [...]string{
 	"PRI", // HTTP/2 begins with it
 }
 
-// IsHTTP reports whether an inline command's line is one of an HTTP request: its first word
-// is a method, or it starts with "Host:", in any case. The connection is then to be closed, so that a web page
-// cannot publish by making a browser send a request here.
+// IsHTTP reports whether an inline command's line is part of an HTTP request: its first
+// word is a method, or it starts with "Host:", in any case. The caller must then close
+// the connection, so that a web page cannot publish by making a browser send a request
+// here.
 func IsHTTP(line []byte) bool {
 	line = bytes.TrimLeft(line, " \t\r\n")
 	const host = "host:"
@@ -100,8 +101,9 @@ func IsHTTP(line []byte) bool {
 	return false
 }
 
-// AppendHTTPRefusal appends the response to an HTTP request of which line is the request line. If line is none,
-// as a word of RESP that is an HTTP method too, it appends an error of RESP.
+// AppendHTTPRefusal appends the response to an HTTP request with this request line. If
+// line is no request line, such as a word of RESP that is also an HTTP method, it
+// appends an error of RESP.
 func AppendHTTPRefusal(dst, line []byte) []byte {
 	if !bytes.Contains(bytes.ToUpper(line), []byte(" HTTP/")) {
 		return AppendRESPError(dst, "ERR this looks like HTTP, which this port does not take; it takes JSON lines and RESP")

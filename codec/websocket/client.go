@@ -84,7 +84,7 @@ func (q *Request) Check(b []byte, key Key) (Handshake, error) {
 	return Handshake{Subprotocol: r.chosen, Deflates: r.extensions.deflates > 0, Deflate: r.extensions.params}, nil
 }
 
-// response is the head of an HTTP response, taken apart.
+// response is the parsed head of an HTTP response.
 type response struct {
 	status     int
 	count      [fieldCount]int
@@ -96,7 +96,7 @@ type response struct {
 	foreign    bool   // the server chose one that was not offered
 }
 
-// parse reads the head and judges its syntax only; it returns what is wrong.
+// parse reads the head and checks only its syntax. It returns what is wrong.
 func (r *response) parse(head []byte, subprotocols []string) (problem string) {
 	line, rest, ok := cutLine(head)
 	if !ok || !r.parseStatus(line) {

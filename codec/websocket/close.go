@@ -54,9 +54,9 @@ const (
 // maxCloseReason is what a control frame leaves beside the code, in bytes.
 const maxCloseReason = ws.MaxControlFramePayloadSize - 2
 
-// ParseClose takes the body of a close frame apart. An empty body is code 1005
-// (RFC 6455, 7.1.5). reason lies in payload. The error is a [*CloseError];
-// close messages that [Reader.Next] has returned have none.
+// ParseClose parses the body of a close frame. An empty body is code 1005 (RFC 6455,
+// 7.1.5). reason lies in payload. The error is a [*CloseError]. Close messages from
+// [Reader.Next] have no error.
 func ParseClose(payload []byte) (code ws.StatusCode, reason []byte, err error) {
 	code, reason, refused := parseClose(payload)
 	if refused != nil {

@@ -6,8 +6,8 @@ import (
 	"fleetcast/codec/deflate"
 )
 
-// extensions is what the fields of one head say about extensions (RFC 6455,
-// 9.1). Several fields count as one list.
+// extensions are the extensions in the fields of one head (RFC 6455, 9.1). Several
+// fields count as one list.
 type extensions struct {
 	malformed bool           // a field does not follow the grammar
 	foreign   bool           // an extension other than permessage-deflate is named
@@ -43,8 +43,8 @@ func (e *extensions) take(value []byte) {
 	}
 }
 
-// takeParams notes the extension of that name, whose parameters b begins with,
-// and returns what follows them.
+// takeParams notes the extension of that name. b begins with its parameters. It returns
+// the rest.
 func (e *extensions) takeParams(name, b []byte) (rest []byte) {
 	ours := string(name) == deflate.Extension
 	var params deflate.Params

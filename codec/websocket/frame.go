@@ -6,9 +6,9 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Frames are appended to dst; if dst has room, nothing is allocated. A control
-// frame's payload ends at 125 bytes (RFC 6455, 5.5): what is beyond is left
-// out, because a longer frame would make the peer fail the connection.
+// Frames are appended to dst; if dst has room, nothing is allocated. A control frame's
+// payload is cut at 125 bytes (RFC 6455, 5.5), because a longer frame would make the
+// peer fail the connection.
 
 // AppendFrame appends a server's frame: whole (FIN) and unmasked.
 func AppendFrame(dst []byte, op ws.OpCode, payload []byte) []byte {

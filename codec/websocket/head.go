@@ -10,13 +10,13 @@ import (
 const MaxHandshake = 8 << 10
 
 // RequestLength returns the length of the request head at the start of b, as
-// [HeadLength] does, 0 while more of it is to come. An empty line before the
-// request line counts as part of it. refused is set as soon as no head that is
-// accepted can begin like b: it is longer than limit bytes or does not begin like HTTP, as a
-// TLS client's greeting, which would else be waited for until its time is up, or a header of
-// the PROXY protocol.
-// seen is how much of b an earlier call was given and found incomplete; it is
-// not searched again, so that a head that comes byte by byte costs no more.
+// [HeadLength] does, 0 while more of it is to come. An empty line before the request
+// line counts as part of it. refused is set as soon as no acceptable head can begin
+// like b: it is longer than limit bytes, or does not begin like HTTP. Examples are a
+// TLS client's greeting, for which the gateway would otherwise wait until the timeout,
+// and a header of the PROXY protocol. seen is how much of b an earlier call has found
+// incomplete. These bytes are not searched again, so that a head that comes byte by
+// byte costs no more.
 func RequestLength(b []byte, seen, limit int) (n int, refused *HandshakeError) {
 	switch {
 	case bytes.HasPrefix(b, proxyV1), bytes.HasPrefix(b, proxyV2):
@@ -57,8 +57,8 @@ var (
 	proxyV2 = []byte(twoEmptyLines + "\x00")
 )
 
-// firstBytes are those that a head may begin with. A line end is among them
-// because it may be the first byte of an empty line, or is refused as that.
+// firstBytes are the bytes that a head may begin with. Line ends are among them because
+// they may begin an empty line; other checks refuse the rest.
 var firstBytes = byteSet("\r\n" + tokenMembers)
 
 // TrimEmptyLine takes one empty line off the start of a request, as RFC 9112,
@@ -71,7 +71,7 @@ func TrimEmptyLine(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\r\n"))
 // at once and not when the time for the handshake is up.
 func HeadLength(b []byte) int { return headEnd(b, 0) }
 
-// headEnd is [HeadLength] of b whose first seen bytes hold no end.
+// headEnd is [HeadLength] of b. The first seen bytes of b hold no end.
 func headEnd(b []byte, seen int) int {
 	for i := seen; ; i++ {
 		next := bytes.IndexByte(b[i:], '\n')
@@ -189,9 +189,9 @@ func byteSet(members string) (set [256]bool) {
 	return set
 }
 
-// trimSpace takes optional white space (RFC 9110, 5.6.3) off both ends. What is
-// left of an empty value is not nil, unlike with bytes.Trim: a field that is
-// there and empty differs from one that is absent.
+// trimSpace takes optional white space (RFC 9110, 5.6.3) off both ends. Unlike
+// bytes.Trim it never returns nil for an empty value, because an empty field differs
+// from an absent one.
 func trimSpace(b []byte) []byte {
 	for len(b) > 0 && isSpace(b[0]) {
 		b = b[1:]

@@ -10,9 +10,9 @@ import (
 	"fleetcast/codec/deflate"
 )
 
-// InflateCost is what a compressed message costs besides what it inflates to, as
-// so many bytes more of that. Owners of Readers who bound their work by the size
-// of messages add it: one that becomes nothing is work all the same.
+// InflateCost is the cost of a compressed message besides the bytes that it inflates
+// to, in such bytes. An owner of a Reader that bounds its work by the size of messages
+// adds it, because even an empty message is work.
 const InflateCost = 4 << 10
 
 // inflaters are shared by all Readers: one is needed only while a message is
@@ -32,8 +32,8 @@ func (p *partial) inflateGathered(c *ReaderConfig) (Message, *CloseError) {
 	return p.inflate(payload, c)
 }
 
-// inflate makes a message of its compressed payload. It stops at the limit, and
-// the text is checked, as soon as it is there.
+// inflate inflates the payload of a message. It stops at the limit. Then it checks the
+// text.
 func (p *partial) inflate(payload []byte, c *ReaderConfig) (Message, *CloseError) {
 	if c.ContextBits > 0 && p.window == nil {
 		p.window = deflate.NewWindow(c.ContextBits)

@@ -45,7 +45,7 @@ func sameName(a, b []byte) bool {
 	return true
 }
 
-// samePort compares two ports of which an empty one is standard.
+// samePort compares two ports. An empty one stands for the standard port.
 func samePort(a, b []byte, standard string) bool {
 	if len(a) == 0 {
 		return len(b) == 0 || string(b) == standard
@@ -84,8 +84,9 @@ func splitHostPort(host []byte) (name, port []byte, ok bool) {
 	return name, port[1:], port[0] == ':' && (len(port) == 1 || consistsOf(port[1:], &digitBytes))
 }
 
-// What a host may consist of (RFC 3986, 3.2.2). Neither the percent sign, which
-// no DNS name has, nor the comma, which joins two Host fields, is let in.
+// What a host may consist of (RFC 3986, 3.2.2). The percent sign is not allowed,
+// because no DNS name has it. The comma is not allowed, because it joins two Host
+// fields.
 var (
 	nameBytes    = byteSet("-._~!$&'()*+;=" + alphanumeric)
 	addressBytes = byteSet(":.0123456789abcdefABCDEF")

@@ -42,9 +42,9 @@ type partial struct {
 	}
 	frame   ws.Header // the frame whose payload is arriving
 	arrived int       // bytes of that payload
-	// message holds the gathered payload of a data message, unmasked, and of one
-	// that was compressed, in the end, what it inflates to. It is nil until the
-	// first byte of payload.
+	// message holds the gathered payload of a data message, unmasked. For a compressed
+	// message it finally holds the inflated text. It is nil until the first byte of
+	// payload.
 	message *bytebufferpool.ByteBuffer
 	checked int // bytes of message that are known to be valid UTF-8
 	// control is apart from message because a control frame may arrive in the
@@ -111,8 +111,8 @@ func (p *partial) gathered() int {
 	return len(p.message.B)
 }
 
-// takeHeader completes a header whose first bytes are kept. n is what it took
-// of b: all of it if complete is false.
+// takeHeader completes a header whose first bytes are kept. n is how much of b it took:
+// all of it if complete is false.
 func (p *partial) takeHeader(b []byte) (h ws.Header, n int, complete bool, refused *CloseError) {
 	kept := p.header.n
 	n = copy(p.header.bytes[kept:], b)
@@ -180,9 +180,9 @@ func (p *partial) gather(b []byte) []byte {
 	return p.message.B[start:]
 }
 
-// checkText goes on where the last check ended, so that a message is checked
-// once however many reads bring it. Of the last fragment it knows how many bytes
-// are to come: a character that they cannot complete is refused before they do.
+// checkText continues where the last check ended, so that a message is checked once,
+// however many reads bring it. In the last fragment it knows how many bytes will
+// follow. A character that these cannot complete is refused before they arrive.
 func (p *partial) checkText() *CloseError {
 	if p.message == nil {
 		return nil
@@ -198,7 +198,7 @@ func (p *partial) checkText() *CloseError {
 	return nil
 }
 
-// endFrame goes on from a frame whose payload is complete.
+// endFrame continues after a frame whose payload is complete.
 func (p *partial) endFrame(c *ReaderConfig) (msg Message, ok bool, refused *CloseError) {
 	if p.state == inControl {
 		msg, refused = control(p.frame.OpCode, p.control[:p.arrived:p.arrived])

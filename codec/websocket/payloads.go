@@ -8,18 +8,18 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
-// payloads is a pool of this package's own, so that its buffers have the sizes
-// of half-received messages. Larger ones than maxPooledPayload are not for it:
-// else the buffer of one 16 MiB message could end up behind a few bytes that a
-// slow client keeps for hours.
+// payloads is a pool of this package's own, so that its buffers have the sizes of
+// half-received messages. Buffers larger than maxPooledPayload do not go into it.
+// Otherwise the buffer of one 16 MiB message could hold the few bytes of a slow client
+// for hours.
 var payloads bytebufferpool.Pool
 
 const maxPooledPayload = 256 << 10
 
 // largePayloads are pools of larger buffers, by capacity: twice, four times ...
-// maxPooledPayload, up to 16 MiB. A buffer is taken from them only for a message
-// of which a quarter of its capacity has arrived. What is not used for two
-// garbage collections is freed.
+// maxPooledPayload, up to 16 MiB. A buffer is taken from them only when a quarter of
+// its capacity has arrived for a message. Buffers that are not used for two garbage
+// collections are freed.
 var largePayloads [6]sync.Pool
 
 // largePool returns the pool of buffers of a capacity, nil if they are not pooled.
@@ -41,14 +41,13 @@ func giveBack(b *bytebufferpool.ByteBuffer) {
 	}
 }
 
-// roomFor returns b, or a buffer with b's bytes in its place, with room for n
-// bytes more; more bytes are announced for after those. What a peer announces
-// and does not send costs nothing: a buffer has less than four times the room
-// that those n bytes and what is before them take. While more is announced it
-// grows fourfold, so that only a third of a large message is copied again.
+// roomFor returns b, or a larger buffer with b's bytes, with room for n bytes more.
+// After these, more bytes are announced. Bytes that a peer announces and does not send
+// cost nothing: a buffer has less than four times the room of the n bytes and those
+// before them. While more is announced it grows fourfold, so that only a third of a
+// large message is copied again.
 //
-// Capacities are powers of two: those are the classes by which the pools decide
-// what to keep.
+// Capacities are powers of two, because the pools decide by these classes what to keep.
 func roomFor(b *bytebufferpool.ByteBuffer, n int, more int64) *bytebufferpool.ByteBuffer {
 	const smallest = 64
 	if b == nil {

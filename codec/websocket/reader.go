@@ -11,10 +11,10 @@ import (
 // once in use and may be shared by any number of them.
 type ReaderConfig struct {
 	Client bool // this end is the client: frames must arrive unmasked (RFC 6455, 5.1)
-	// MaxMessage is the largest message in bytes, its fragments taken together.
-	// A larger one is refused with 1009 as soon as a header announces it. Zero
-	// admits empty messages only. Control frames have their own limit. Of a
-	// compressed message it is the size once inflated; nothing beyond it is.
+	// MaxMessage is the largest message in bytes, its fragments taken together. A
+	// larger one is refused with 1009 as soon as a header announces it. Zero admits
+	// empty messages only. Control frames have their own limit. For a compressed
+	// message it is the inflated size; no more is inflated.
 	MaxMessage int
 	// Deflate tells that permessage-deflate was agreed on, so that messages may be
 	// compressed (RFC 7692).
@@ -24,9 +24,9 @@ type ReaderConfig struct {
 	ContextBits int
 }
 
-// maxPayload is the most that the frames of one message may hold, in bytes. What
-// does not shrink grows when it is compressed: by an eighth at most, if a
-// compressor codes every byte with nine bits.
+// maxPayload is the most that the frames of one message may hold, in bytes. A text that
+// does not shrink grows when it is compressed: by an eighth at most, if a compressor
+// codes every byte with nine bits.
 func (c *ReaderConfig) maxPayload(compressed bool) int {
 	if compressed {
 		return c.MaxMessage + c.MaxMessage/8 + 64
@@ -39,7 +39,7 @@ func (c *ReaderConfig) maxPayload(compressed bool) int {
 // context of the peer's compression is kept, so an idle connection costs nothing
 // beyond it.
 //
-// A Reader may be moved, but of two copies only one may be used on.
+// A Reader may be copied, but then only one of the two may be used.
 type Reader struct{ partial *partial }
 
 // Message is a complete data message, or one control frame: those may come
@@ -49,10 +49,10 @@ type Message struct {
 	Payload []byte
 }
 
-// Next takes at most one frame from b, so that the caller can count frames and
-// stop between them. n is what it consumed; ok tells that msg is complete. With ok
-// false and err nil, n < len(b) means that a fragment ended there, and the caller
-// goes on with the rest; otherwise all of b was consumed and more bytes are needed.
+// Next takes at most one frame from b, so that the caller can count frames and stop
+// between them. n is what it consumed; ok tells that msg is complete. With ok false and
+// err nil, n < len(b) means that a fragment ended there, and the caller continues with
+// the rest. Otherwise all of b was consumed and more bytes are needed.
 //
 // Next changes b: a frame that is whole in b is unmasked there, and
 // msg.Payload then points into b, unless it was compressed. The payload is valid until the next call of
@@ -82,16 +82,16 @@ func (r *Reader) Next(b []byte, c *ReaderConfig) (msg Message, n int, ok bool, e
 	return msg, n, ok, nil
 }
 
-// Recycle gives the buffers of the message just handled back to the pool. The
-// caller does so after each message; where there is nothing to give back it
-// does nothing.
+// Recycle gives the buffers of the message that was just handled back to the pool. The
+// caller must call it after each message. If there is nothing to give back, it does
+// nothing.
 func (r *Reader) Recycle() {
 	if p := r.partial; p != nil && p.state == delivered {
 		r.settle()
 	}
 }
 
-// settle gives back what was kept for a message that is done with.
+// settle gives back what was kept for a message that is handled.
 func (r *Reader) settle() {
 	if p := r.partial; p.window == nil {
 		r.Release()
@@ -167,8 +167,8 @@ func (r *Reader) takeHeader(b []byte) (h ws.Header, n int, complete bool, refuse
 	return r.keep().takeHeader(b)
 }
 
-// admit decides on a frame by its header, before anything is taken of it. It
-// takes the mark of a compressed message, which its first frame has, out of h.
+// admit decides on a frame by its header, before any of its payload is taken. The first
+// frame of a compressed message has a mark, which admit removes from h.
 func (r *Reader) admit(h *ws.Header, c *ReaderConfig) (compressed bool, refused *CloseError) {
 	s, gathered := ws.StateServerSide, 0
 	if c.Client {

@@ -7,12 +7,12 @@ import (
 	"strconv"
 )
 
-// Labels of refused handshakes, for counters. The last two are for callers:
-// only who gathers the head knows its age and what is free.
+// Labels of refused handshakes, for counters. The last two are for callers: only the
+// code that gathers the head knows its age and whether there is room.
 const (
 	ReasonMalformedRequest = "malformed_request" // 400
 	ReasonTLS              = "tls"               // 400: a TLS client's greeting
-	ReasonProxyHeader      = "proxy_header"      // 400: a header of the PROXY protocol, which nobody waits for
+	ReasonProxyHeader      = "proxy_header"      // 400: a header of the PROXY protocol that is not expected
 	ReasonBadHTTPVersion   = "bad_http_version"  // 505
 	ReasonBadMethod        = "bad_method"        // 405
 	ReasonNotFound         = "not_found"         // 404: WebSocket, on another path
@@ -95,15 +95,15 @@ func newHeadTooLarge(limit int) *HandshakeError {
 		"the request head is longer than " + strconv.Itoa(limit) + " bytes; send fewer or shorter header fields (cookies)"}
 }
 
-// newTargetTooLong refuses a head whose first line alone is longer than that.
+// newTargetTooLong refuses a head whose first line alone is longer than limit.
 func newTargetTooLong(limit int) *HandshakeError {
 	return &HandshakeError{http.StatusRequestURITooLong, ReasonTargetTooLong,
 		"the request line alone is longer than the " + strconv.Itoa(limit) + " bytes that a request head may have; send a shorter query"}
 }
 
-// AppendRefusal appends the whole HTTP response that refuses a handshake: the
-// status, the fields that RFC 9110 wants with it, and the message as the body.
-// The connection is to be closed behind it.
+// AppendRefusal appends the whole HTTP response that refuses a handshake: the status,
+// the fields that RFC 9110 wants with it, and the message as the body. The connection
+// must be closed after it.
 func AppendRefusal(dst []byte, e *HandshakeError) []byte {
 	dst = AppendRefusalHead(dst, e)
 	dst = append(dst, e.Message...)
@@ -119,8 +119,8 @@ func AppendRefusalRetry(dst []byte, e *HandshakeError, retryAfter int) []byte {
 }
 
 // AppendRefusalWith is [AppendRefusal] with further fields, whose names are as
-// [http.Header.Set] makes them. Those that frame the response are left out, and
-// line ends in values become spaces.
+// [http.Header.Set] makes them. Fields that frame the response are left out, and line
+// ends in values become spaces.
 func AppendRefusalWith(dst []byte, e *HandshakeError, fields http.Header) []byte {
 	out := bytes.NewBuffer(bytes.TrimSuffix(AppendRefusalHead(dst, e), []byte("\r\n")))
 	_ = fields.WriteSubset(out, map[string]bool{"Connection": true, "Content-Length": true, "Content-Type": true, "Transfer-Encoding": true}) // a buffer takes all
@@ -149,7 +149,7 @@ func appendRefusalHead(dst []byte, e *HandshakeError, retryAfter int) []byte {
 	case http.StatusMethodNotAllowed:
 		dst = append(dst, "\r\nAllow: GET\r\nConnection: close"...)
 	case http.StatusUpgradeRequired:
-		// Who sends Upgrade names it in Connection (RFC 9110, 7.8).
+		// A sender of Upgrade must name it in Connection (RFC 9110, 7.8).
 		dst = append(dst, "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: close, Upgrade"...)
 	default:
 		dst = append(dst, "\r\nConnection: close"...)

@@ -2,8 +2,7 @@ package websocket
 
 import "bytes"
 
-// request is the head of an HTTP request, taken apart. Its slices lie in the
-// head.
+// request is the parsed head of an HTTP request. Its slices lie in the head.
 type request struct {
 	method       []byte
 	target       []byte
@@ -118,8 +117,8 @@ func (q *request) misframed() bool {
 	return q.endless || lengths+encodings > 1 || encodings > 0 && q.minor < 1
 }
 
-// hasHost tells whether the request has the one valid Host field that it must
-// have (RFC 9112, 3.2). HTTP/1.0 knows none.
+// hasHost tells whether the request has the one valid Host field that it must have (RFC
+// 9112, 3.2). HTTP/1.0 has none.
 func (q *request) hasHost() bool {
 	if q.count[fieldHost] == 0 {
 		return q.minor < 1
@@ -161,8 +160,8 @@ func (q *request) take(f field, value []byte, supported []string) {
 	}
 }
 
-// tokens is what the fields of one list of tokens are like. The list must have
-// one at least (RFC 6455, 4.3).
+// tokens summarises the fields of one list of tokens. The list must have at least one
+// (RFC 6455, 4.3).
 type tokens struct {
 	first     []byte // nil: there is none
 	malformed bool

@@ -24,8 +24,8 @@ type Upgrader struct {
 	// is nil if the request has no Origin field; both lie in the head. nil
 	// stands for [SameOrigin].
 	CheckOrigin func(origin, host []byte) bool
-	// ForbiddenOrigin refuses pages that may not connect. nil stands for a refusal
-	// that says what is wrong, but not where to allow the origin.
+	// ForbiddenOrigin is the refusal of pages that may not connect. nil stands for a
+	// refusal that says what is wrong, but not where to allow the origin.
 	ForbiddenOrigin *HandshakeError
 	// CheckHost decides whether requests for host, a port included if the client
 	// gave one, are answered here, whatever their path. It is not asked if the
@@ -35,16 +35,15 @@ type Upgrader struct {
 	// Other extensions are declined.
 	Deflate *deflate.Policy
 	// KeepsContext tells whether clients with this User-Agent compress with context
-	// even if they are told not to. Their offer is declined where Deflate would tell
-	// them so. nil stands for no.
+	// even if they are told not to. Their offer is declined if Deflate would tell them
+	// so. nil stands for no client.
 	KeepsContext func(userAgent []byte) bool
 }
 
-// Upgrade answers the request head, which is exactly as long as [RequestLength]
-// says, by appending the whole HTTP response to dst: 101, or a refusal whose
-// body says why. err is then a [*HandshakeError], and the connection is to be
-// closed behind the response. An accepted request allocates nothing if dst has
-// room. (RFC 6455, 4.2)
+// Upgrade answers the request head, which is exactly as long as [RequestLength] says,
+// by appending the whole HTTP response to dst: 101, or a refusal whose body says why.
+// err is then a [*HandshakeError], and the connection must be closed after the
+// response. An accepted request allocates nothing if dst has room. (RFC 6455, 4.2)
 func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err error) {
 	var q request
 	refused := q.parse(head, u.Subprotocols)
@@ -71,8 +70,8 @@ func (u *Upgrader) Upgrade(dst, head []byte) (out []byte, hs Handshake, err erro
 	return append(dst, "\r\n\r\n"...), hs, nil
 }
 
-// check judges a well-formed request: first what makes any request a bad one,
-// whatever it is for, then what it is for, then what it says.
+// check checks a well-formed request: first what any request must have, then whether it
+// is for this path and an upgrade, then its WebSocket fields.
 func (u *Upgrader) check(q *request) (hs Handshake, refused *HandshakeError) {
 	_, path, query, ok := splitTarget(q.target)
 	host := q.requestedHost()

@@ -90,8 +90,8 @@ func (e *examination) kernelSetting(name string, count int, f finding, judge fun
 	return f
 }
 
-// reserved is what serve keeps of its descriptors for other things than
-// connections, with a shard for each of this machine's processors.
+// reserved is how many descriptors serve keeps for other things than connections, if
+// each processor of this machine has a shard.
 func (e *examination) reserved() uint64 {
 	processors, err := e.processorCount()
 	if err != nil {

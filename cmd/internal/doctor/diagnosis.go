@@ -17,7 +17,7 @@ type Fleet struct {
 // complete fills in the publishers that serve keeps room for.
 func (f Fleet) complete() Fleet {
 	if f.Publishers == 0 {
-		// The least number of connections whose clients' share is enough.
+		// The least number of connections of which the clients' share is enough.
 		const mostKept = 10000
 		f.Publishers = min(mostKept, (f.Clients+6)/7)
 	}
@@ -37,7 +37,7 @@ func (f Fleet) clientsOf(connections uint64, givenPublishers bool) uint64 {
 	return connections - min(connections, publishers)
 }
 
-// status is how a finding is to be taken.
+// status is how good or bad a finding is.
 type status string
 
 const (
@@ -54,8 +54,8 @@ type finding struct {
 	// Found is the value in words, Source where it stands.
 	Found  string `json:"found"`
 	Source string `json:"source"`
-	// Allows says in words what the value allows; Clients is that in clients,
-	// where clients are what it limits.
+	// Allows says in words what the value allows. Clients is that as a number of
+	// clients, if it limits clients.
 	Allows  string  `json:"allows,omitempty"`
 	Clients *uint64 `json:"clients,omitempty"`
 	// Want is what the value should be, Why the reason, Change the command or
@@ -65,7 +65,7 @@ type finding struct {
 	Change string `json:"change,omitempty"`
 }
 
-// Diagnosis is all findings, and what they come to.
+// Diagnosis is all findings, and the verdict that follows.
 type Diagnosis struct {
 	Status     status    `json:"status"` // the worst, ok if only unknown
 	Clients    int       `json:"clients"`

@@ -171,10 +171,10 @@ func ParseCPUList(text string) (count int, err error) {
 	return count, nil
 }
 
-// CgroupFiles are the files called name of the process's control group and of
-// those above it, for controller of version 1, or for version 2 if that is
-// empty. In a container the group's path may be that on the host; what remains
-// then is the top, which is the container's own.
+// CgroupFiles are the files called name of the process's control group and of those
+// above it, for controller of version 1, or for version 2 if that is empty. In a
+// container the group's path may be the one on the host. Then only the top remains,
+// which is the container's own.
 func (h Host) CgroupFiles(controller, name string) []string {
 	text, err := h.Read(h.Process("cgroup"))
 	if err != nil {

@@ -30,8 +30,8 @@ func (h Host) GroupMemory() (limit uint64, at string, err error) {
 	return limit, at, nil
 }
 
-// Memory is what the process may use in bytes: the least of the machine's memory
-// and the limits of its control groups. It is 0 if neither can be read.
+// Memory is how many bytes the process may use: the least of the machine's memory and
+// the limits of its control groups. It is 0 if neither can be read.
 func (h Host) Memory() uint64 {
 	least := Unlimited
 	if text, err := h.Read("/proc/meminfo"); err == nil {

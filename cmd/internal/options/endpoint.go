@@ -21,9 +21,8 @@ type Endpoint struct {
 // resolveTimeout bounds the look-up of a host name in a flag.
 const resolveTimeout = 5 * time.Second
 
-// UnmarshalText reads host:port or off, of which YAML tools may have made
-// false. localhost means both loopback
-// addresses, an empty host all addresses of the machine.
+// UnmarshalText reads host:port or off, which YAML tools may have turned into false.
+// localhost means both loopback addresses, an empty host all addresses of the machine.
 func (e *Endpoint) UnmarshalText(text []byte) error {
 	*e = Endpoint{Text: string(text)}
 	if strings.EqualFold(e.Text, "off") || e.Text == "false" {

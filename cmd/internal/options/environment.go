@@ -44,8 +44,8 @@ func readEnvironment(flags []*kong.Flag) (map[string]given, []error) {
 	return values, errs
 }
 
-// elements are those of a list in a variable, which blanks part, or lines if an
-// element holds blanks.
+// elements are the elements of a list in a variable. Blanks separate them, or line ends
+// if an element holds blanks.
 func elements(f *kong.Flag, text string) (list []string) {
 	if !byLine(f) {
 		return strings.Fields(text)
@@ -64,7 +64,7 @@ type variable struct {
 	near string // the variable that was likely meant; empty if none is near
 }
 
-// testPrefix begins the variables by which tests drive the command.
+// testPrefix is the beginning of the variables by which tests drive the command.
 const testPrefix = environmentPrefix + "TEST_"
 
 // strangeVariables are those that look like options and are none.

@@ -47,7 +47,7 @@ func (o *Options) reason(d gateway.RuleDecision) (rule, from string) {
 	return d.By.String(), d.By.Source
 }
 
-// shorthand is a rule as the option that stands for it has it.
+// shorthand is a rule in the form of its option.
 func shorthand(rule *gateway.ChannelRule) string {
 	if rule.Slow != nil {
 		return rule.Match + "=" + rule.Slow.String()

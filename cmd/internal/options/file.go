@@ -74,7 +74,8 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: is longer than %d bytes", path, limit)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		// Most likely it is being written. Whoever means no options can say so.
+		// Most likely it is being written. A user who wants no options can write a
+		// comment.
 		return nil, fmt.Errorf("%s: is empty; write a comment into it (# ...) if it is to set nothing", path)
 	}
 	return text, nil

@@ -33,7 +33,7 @@ func (o *Options) GatewayConfig(connections int) (gateway.Config, error) {
 	return config, err
 }
 
-// unshared has all but the numbers of connections, which are the defaults.
+// unshared is the configuration with the default numbers of connections.
 func (o *Options) unshared(connections int) gateway.Config {
 	config := gateway.DefaultConfig(connections)
 	o.fill(&config)
@@ -63,10 +63,9 @@ func (o *Options) Grants() []rules.Grant {
 	return config.Grants()
 }
 
-// fill gives each option's value to the field of the gateway's configuration
-// that has its name, or the name in the option's tag field. It panics if there
-// is no such field or it cannot hold the value: then the options are declared
-// wrong.
+// fill gives each option's value to the field of the gateway's configuration that has
+// its name, or the name in the option's tag field. If there is no such field, or it
+// cannot hold the value, the options are declared wrong, and it panics.
 func (o *Options) fill(config *gateway.Config) {
 	from, to := reflect.ValueOf(o).Elem(), reflect.ValueOf(config).Elem()
 	for i := range from.NumField() {
@@ -147,8 +146,8 @@ func (o *Options) shareConnections(config *gateway.Config, connections int) erro
 		o.named("max-clients"), clients, config.MaxPublishers, allowed)
 }
 
-// backlogShare is the part of the memory that backlogs may hold, if nothing else
-// is said. Go's heap may be twice what is alive.
+// backlogShare is the part of the memory that backlogs may hold by default. Go's heap
+// may be twice what is alive.
 const backlogShare = 4
 
 // inputShare is that for the unfinished input of clients, and of publishers.

@@ -46,9 +46,9 @@ func isIPAddress(s string) bool {
 func (h hostPattern) String() string { return string(h) }
 
 // allowedHosts are the names by which the gateway may be addressed: those of
-// --allow-host, and those that it is told to listen at. The machine's own name is
-// not among them: which names are safe would then depend on the machine and its
-// network.
+// --allow-host, and those at which it is told to listen. The machine's own name is not
+// among them, because then the machine and its network would decide which names are
+// safe.
 func (o *Options) allowedHosts() (names []string) {
 	for _, h := range o.AllowHost {
 		names = append(names, string(h))

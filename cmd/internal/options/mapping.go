@@ -25,7 +25,7 @@ func mappingFor(flag *kong.Flag) mappingValue {
 	return into
 }
 
-// membersOf are those of a mapping, nil if n is none.
+// membersOf are the members of a mapping, nil if n is no mapping.
 func membersOf(n ast.Node) []*ast.MappingValueNode {
 	switch n := n.(type) {
 	case *ast.MappingNode:

@@ -16,9 +16,9 @@ import (
 //
 //go:generate go test . -run TestConfiguration -update
 
-// Options are what the gateway is run with: the one source of the flags, the
-// keys of the configuration file, the environment variables, `fleetcast
-// config` and docs/configuration.md. Besides the tags of kong, a field has
+// Options are the options of the gateway: the one source of the flags, the keys of the
+// configuration file, the environment variables, `fleetcast config` and
+// docs/configuration.md. Besides the tags of kong, a field has
 //
 //	live     yes: SIGHUP changes it; no: a restart does
 //	detail   what --help leaves out
@@ -165,8 +165,8 @@ func (s setting) short() string {
 	return s.text()
 }
 
-// byLine tells whether the elements of a list hold blanks, so that each has a flag, or
-// a line of a variable, of its own.
+// byLine tells whether the elements of a list hold blanks. Then each has a flag, or a
+// line of the variable, of its own.
 func byLine(f *kong.Flag) bool { return f.IsSlice() && f.Tag.Sep == -1 }
 
 // meaning is short, or what a derived default stands for.

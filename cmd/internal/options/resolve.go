@@ -107,8 +107,8 @@ func resolver(values map[string]given, path string) kong.Resolver {
 	})
 }
 
-// AfterApply is called by the parser when every option has its value. It
-// checks what concerns more than the form of one.
+// AfterApply is called by the parser when every option has its value. It checks more
+// than the form of single values.
 func (o *Options) AfterApply() error {
 	o.Channels = dropEmpty(o.Channels)
 	return o.check()

@@ -10,11 +10,11 @@ import (
 )
 
 // channelRule is what is set for the channels of a pattern: an entry of the table of
-// rules. The file has it as a mapping.
+// rules. It is a mapping in the file.
 type channelRule gateway.ChannelRule
 
-// UnmarshalText reads what String writes: a pattern, and key=value for what it sets.
-// An empty text is no rule: --channels= sets none, whatever the file has.
+// UnmarshalText reads what String writes: a pattern, and key=value for what it sets. An
+// empty text is no rule: --channels= sets no rules, whatever the file has.
 func (r *channelRule) UnmarshalText(text []byte) error {
 	words := strings.FieldsFunc(string(text), func(c rune) bool { return c == ' ' || c == '\t' })
 	if len(words) == 0 {
@@ -66,7 +66,7 @@ func (r *channelRule) checkMembers() error {
 	return nil
 }
 
-// setInRule sets a key of a rule, and says what was likely meant by a wrong one.
+// setInRule sets a key of a rule. For a wrong key it says what was likely meant.
 func setInRule(rule *gateway.ChannelRule, key, value string) error {
 	keys := gateway.ChannelRuleKeys()
 	if !slices.Contains(keys, key) {
@@ -92,7 +92,7 @@ func suggestRuleKey(key string, keys []string) string {
 	return "there are " + strings.Join(keys[:len(keys)-1], ", ") + " and " + keys[len(keys)-1]
 }
 
-// dropEmpty removes what is no rule.
+// dropEmpty removes empty rules.
 func dropEmpty(rules []channelRule) []channelRule {
 	return slices.DeleteFunc(rules, func(r channelRule) bool { return r.Match == "" })
 }

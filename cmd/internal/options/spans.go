@@ -5,17 +5,16 @@ import (
 	"reflect"
 )
 
-// span is the least and the most that an option can sensibly be, as texts that
-// the option itself reads. Values beyond it are slips of the keyboard, units that
-// were mistaken, or would stop the gateway from doing its work. zero allows 0
-// besides, where it means none or off.
+// span is the least and the greatest sensible value of an option, as texts that the
+// option itself reads. Values beyond it are typing errors or wrong units, or would stop
+// the gateway from doing its work. zero also allows 0, if it means none or off.
 type span struct {
 	least, most string
 	zero        bool
 }
 
-// spans are those of options that need another than typeSpans has for their
-// type. The default of an option is always allowed.
+// spans are the spans of options for which that of their type in typeSpans does not
+// fit. The default of an option is always allowed.
 var spans = map[string]span{
 	"shards":            {"1", "1024", false},
 	"ingest-loops":      {"1", "256", false},
@@ -78,8 +77,8 @@ func (s span) String() string {
 	return "from " + s.least + " to " + s.most
 }
 
-// bound reads one end of a span. It panics if the option cannot read it: then
-// spans is wrong.
+// bound reads one end of a span. If the option cannot read it, spans is wrong, and it
+// panics.
 func bound(of reflect.Type, text string) reflect.Value {
 	value := reflect.New(of)
 	if err := value.Interface().(interface{ UnmarshalText([]byte) error }).UnmarshalText([]byte(text)); err != nil {

@@ -17,7 +17,7 @@ import (
 // shownValue is how many characters of a bad value are shown.
 const shownValue = 80
 
-// Shown quotes what was given, cut short where it is very long.
+// Shown quotes a value that was given, and cuts it if it is very long.
 func Shown(text []byte) string { return fmt.Sprintf("%.*q", shownValue, text) }
 
 // count is a number of things, 0 to maxCount.

@@ -7,7 +7,7 @@ import (
 	"fleetcast/gateway"
 )
 
-// Warn says what is set and has no effect.
+// Warn logs options that are set and have no effect.
 func (o *Options) Warn(logger *slog.Logger) {
 	o.warnOfVariables(logger)
 	o.warnOfNoEffect(logger)

@@ -90,8 +90,8 @@ func (p *program) all() (commands []command) {
 	return commands
 }
 
-// offered are the flags of a command and of those within it, and what may stand for
-// its arguments: the names of these commands among them.
+// offered are the flags of a command and of its subcommands, and the possible values of
+// its arguments, with the names of the subcommands.
 func (c *command) offered() (flags, arguments []flag) {
 	flags, arguments = slices.Clone(c.flags), slices.Clone(c.arguments)
 	var names []string

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ExitBrokenPipe is the exit status of a command whose output nobody reads any
-// more: what a shell shows for a process that SIGPIPE has ended.
+// ExitBrokenPipe is the exit status of a command whose output has lost its reader: the
+// one that a shell shows for a process that SIGPIPE has ended.
 const ExitBrokenPipe = 128 + int(unix.SIGPIPE)
 
 // KeepRunning makes a write to a broken pipe fail with EPIPE on the standard
@@ -25,8 +25,8 @@ func KeepRunning() {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE) // ignoring it would be inherited
 }
 
-// Output is a standard output that remembers its first failure; what is written
-// afterwards is lost. Any goroutine may call its methods.
+// Output is a standard output that remembers its first failure. Later writes are lost.
+// Any goroutine may call its methods.
 type Output struct {
 	to  io.Writer
 	mu  sync.Mutex
@@ -55,9 +55,9 @@ func (o *Output) Err() error {
 	return o.err
 }
 
-// Exit is the exit status of a command that has ended with code: a reader that
-// has gone is told by ExitBrokenPipe alone; another failure of the output is
-// explained on complaints, and is one of the command too.
+// Exit is the exit status of a command that has ended with code. If the reader has
+// gone, it is ExitBrokenPipe and nothing is printed. Another failure of the output is
+// explained on complaints, and makes the command fail.
 func (o *Output) Exit(code, failure int, command string, complaints io.Writer) int {
 	switch err := o.Err(); {
 	case err == nil:
@@ -70,9 +70,9 @@ func (o *Output) Exit(code, failure int, command string, complaints io.Writer) i
 	}
 }
 
-// WhenUnread calls gone once nobody can read any more what is written, if that
-// can be known: if the output is a pipe, a socket or a terminal. A command that
-// seldom writes would notice late.
+// WhenUnread calls gone when the output has lost its reader. That can be known if the
+// output is a pipe, a socket or a terminal. A command that seldom writes would
+// otherwise notice late.
 func (o *Output) WhenUnread(gone func()) {
 	file, ok := o.to.(*os.File)
 	if !ok {
