@@ -2,9 +2,16 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"time"
+
+	"fleetcast/gateway/settings"
+	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 
 	"fleetcast/gateway/web/dashboard"
 )
@@ -50,12 +57,26 @@ type Admin struct {
 	Patience time.Duration
 }
 
-// AdminHandler serves the admin port: / (the dashboard), /healthz (the process
-// runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
-// (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
-// requests for an allowed host that do not come from a web page of another origin,
-// and bounds the size of bodies and the rate of requests of each kind.
-func (g *Gateway) AdminHandler(admin Admin) http.Handler {
+// errAdminStopped is what asking a gateway that has stopped comes to.
+var errAdminStopped = errors.New("gateway has stopped")
+
+// adminTarget is the gateway that an admin port is for.
+type adminTarget struct {
+	settings *settings.Live
+	logger   *slog.Logger
+	streams  *stream.Streams
+	clients  *shared
+	publish  *publishPort
+	refusals *adminRefusals
+	ready    func() bool
+	stats    func(context.Context) (stats.Gateway, error)
+	// ask has a loop, to which post posts, call f, and waits for it. The error is
+	// that of the context, or errAdminStopped.
+	ask func(ctx context.Context, post func(func()), f func()) error
+}
+
+// newAdminHandler serves the admin port of a gateway.
+func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
 	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
 	in := newLanes()
 	mux := http.NewServeMux()
@@ -63,14 +84,14 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 		answer(w, http.StatusOK, "ok")
 	})))
 	mux.Handle("GET "+readinessPath, in.health.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if g.Ready() {
+		if of.ready() {
 			answer(w, http.StatusOK, "ready")
 		} else {
 			answer(w, http.StatusServiceUnavailable, notReady)
 		}
 	})))
-	mux.Handle("GET /metrics", in.metrics.bound(newMetricsHandler(g, admin)))
-	g.addAPI(mux, in, admin)
+	mux.Handle("GET /metrics", in.metrics.bound(newMetricsHandler(of, admin)))
+	addAPI(of, mux, in, admin)
 	page := in.others.bound(dashboard.Handler())
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)
@@ -78,14 +99,14 @@ func (g *Gateway) AdminHandler(admin Admin) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
 	all.Handle(profilePath, in.profiles.bound(newProfiles()))
-	return boundBody(adminBodyTimeout, newAdminGuard(g, all))
+	return boundBody(adminBodyTimeout, newAdminGuard(of, all))
 }
 
 // addAPI adds the API to the admin port's handlers. What has to look at many
 // channels, clients or publishers is served in turn.
-func (g *Gateway) addAPI(mux *http.ServeMux, in *lanes, admin Admin) {
+func addAPI(of *adminTarget, mux *http.ServeMux, in *lanes, admin Admin) {
 	served := http.NewServeMux()
-	(&api{gateway: g, admin: admin}).addTo(served)
+	(&api{of: of, admin: admin}).addTo(served)
 	inPlace := (&places{limit: apiPlaces, sure: apiSure, busy: http.HandlerFunc(answerBusy)}).bound(served)
 	mux.Handle("/api/", in.others.bound(inPlace))
 	mux.Handle("/api/publish", in.publishing.bound(inPlace))

@@ -15,19 +15,19 @@ const maxProfileBody = 64 << 10
 // adminGuard checks every request to the admin port before it reaches a handler:
 // the HTTP version, the host, where it comes from, and the size of its body.
 type adminGuard struct {
-	gateway     *Gateway
+	of          *adminTarget
 	crossOrigin *http.CrossOriginProtection
 	next        http.Handler
 }
 
-func newAdminGuard(g *Gateway, next http.Handler) *adminGuard {
-	return &adminGuard{gateway: g, crossOrigin: http.NewCrossOriginProtection(), next: next}
+func newAdminGuard(of *adminTarget, next http.Handler) *adminGuard {
+	return &adminGuard{of: of, crossOrigin: http.NewCrossOriginProtection(), next: next}
 }
 
 // ServeHTTP implements http.Handler.
 func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plain := w // net/http knows it
-	w = &refusalWriter{w, a.gateway, r}
+	w = &refusalWriter{w, a.of, r}
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -62,7 +62,7 @@ func (a *adminGuard) allowsHost(r *http.Request) bool {
 	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
 		return true
 	}
-	return a.gateway.settings.Load().Hosts.Allow([]byte(r.Host))
+	return a.of.settings.Load().Hosts.Allow([]byte(r.Host))
 }
 
 // allowsOrigin refuses requests that a web page of another origin makes a browser send.
@@ -90,7 +90,7 @@ func (a *adminGuard) bodyLimit(r *http.Request) int64 {
 	case isProfilePath(r.URL.Path):
 		return maxProfileBody
 	}
-	return int64(max(bodyLimit, a.gateway.config().MaxEvent+RequestRoom))
+	return int64(max(bodyLimit, a.of.settings.Config().MaxEvent+RequestRoom))
 }
 
 func bodyTooLarge(limit int64) *apiError {

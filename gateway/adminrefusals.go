@@ -74,16 +74,10 @@ func (a *adminRefusals) addTo(counts map[string]uint64) {
 	}
 }
 
-// AdminConnectionRefused counts a connection to the admin port that was refused
-// before it had a request, for one of webport's reasons.
-func (g *Gateway) AdminConnectionRefused(reason, from string) {
-	g.adminRefusals.refused(reason, "", slog.String("address", from))
-}
-
 // refusalWriter counts an answer that refuses its request.
 type refusalWriter struct {
 	http.ResponseWriter
-	gateway *Gateway
+	of      *adminTarget
 	request *http.Request
 }
 
@@ -101,7 +95,7 @@ func (w *refusalWriter) WriteHeader(status int) {
 		case adminForbiddenOrigin:
 			name = r.Header.Get("Origin")
 		}
-		w.gateway.adminRefusals.refused(reason, name, slog.String("address", r.RemoteAddr),
+		w.of.refusals.refused(reason, name, slog.String("address", r.RemoteAddr),
 			slog.String("request", stats.Clip(r.Method+" "+r.URL.Path)))
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"fleetcast/gateway/stats"
+
 	"fleetcast/codec/command"
 	"fleetcast/codec/jsonscan"
 )
@@ -37,8 +39,8 @@ const (
 // api is the HTTP API of the admin port. docs/api.md and openapi.yaml describe
 // it. Any goroutine may call it; what belongs to a loop it asks the loop for.
 type api struct {
-	gateway *Gateway
-	admin   Admin
+	of    *adminTarget
+	admin Admin
 }
 
 // apiRoute is one operation. An error that it returns is answered with; an
@@ -226,13 +228,13 @@ func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
 // onLoop is onShard for any loop. Its name is used in the error.
 func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func()) error {
 	called := false
-	err := a.gateway.ask(ctx, post, func() {
-		if called = ctx.Err() == nil; called { // else the caller has stopped waiting
+	err := a.of.ask(ctx, post, func() {
+		if called = ctx.Err() == nil; called { // else nobody waits for it any more
 			f()
 		}
 	})
 	switch {
-	case errors.Is(err, ErrStopped):
+	case errors.Is(err, errAdminStopped):
 		return notAvailable("the gateway has stopped")
 	case err != nil || !called:
 		return notAvailable(fmt.Sprintf("%s has not answered within %v", name, a.admin.Patience))
@@ -243,14 +245,14 @@ func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func
 func (a *api) stats(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	stats, err := a.gateway.Stats(ctx)
+	all, err := a.of.stats(ctx)
 	if err != nil {
 		return notAvailable(err.Error())
 	}
 	answerJSON(w, http.StatusOK, struct {
 		Version string `json:"version"`
-		GatewayStats
-	}{a.admin.Version, stats})
+		stats.Gateway
+	}{a.admin.Version, all})
 	return nil
 }
 
@@ -261,7 +263,7 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request) error {
 	if a.admin.Drain == nil {
 		return &apiError{http.StatusNotImplemented, command.NotAvailable, "this gateway cannot be stopped from here"}
 	}
-	a.gateway.logger.Info("an operator asks the gateway to stop", "from", r.RemoteAddr)
+	a.of.logger.Info("an operator asks the gateway to stop", "from", r.RemoteAddr)
 	a.admin.Drain()
 	answerJSON(w, http.StatusAccepted, map[string]bool{"draining": true})
 	return nil

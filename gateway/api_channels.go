@@ -13,7 +13,7 @@ func (a *api) channels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answerJSON(w, http.StatusOK, a.gateway.streams.List(q))
+	answerJSON(w, http.StatusOK, a.of.streams.List(q))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stats"
 )
 
 // APIRoutes are the methods and paths of the API.
@@ -103,7 +104,7 @@ func TestLaggingList(t *testing.T) {
 // TestLaggingPortions has clients catch up, and others begin to lag, between the
 // portions of a walk. Whoever lags all the time must be met; nobody twice.
 func TestLaggingPortions(t *testing.T) {
-	const stay, leave = 2*walkPortion + 100, 3_000
+	const stay, leave = 2*stats.SearchPortion + 100, 3_000
 	s := newTestShard(t)
 	var leavers []*session
 	for i := range stay + leave {

@@ -54,11 +54,11 @@ func newAPIPublisher(port *publishPort) *apiPublisher {
 }
 
 func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, int64(a.gateway.config().MaxEvent+RequestRoom))
+	body, err := readBody(w, r, int64(a.of.settings.Config().MaxEvent+RequestRoom))
 	if err != nil {
 		return err
 	}
-	reply, err := a.gateway.publish.api.publish(r.Context(), body, r.RemoteAddr)
+	reply, err := a.of.publish.api.publish(r.Context(), body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (p *apiPublisher) takeSamples() stats.Samples {
 }
 
 // addStats adds the counters.
-func (p *apiPublisher) addStats(to *PublishStats) {
+func (p *apiPublisher) addStats(to *stats.Publish) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	to.Add(&p.counters)

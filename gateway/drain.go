@@ -19,18 +19,12 @@ const (
 	cutOffPatience = 500 * time.Millisecond
 )
 
-// leavePlan is the plan by which all shards send their clients away.
-type leavePlan struct {
-	began       time.Duration // by the loops' clock
-	window      time.Duration // over which clients are closed
-	retryWindow time.Duration // over which they are told to come back
-}
-
-// Drain stops the gateway in good order. Publishers end first, when what they sent is
-// sequenced and answered. Then clients end, one after the other over DrainWindow: each
-// gets all events that wait for it, a goodbye and close code 1001. When all are gone,
-// or ctx ends, the gateway closes and Run returns. Clients for which something still
-// waits then are reset. The error is that of ctx.
+// Drain stops in good order: publishers first, once what they sent is
+// sequenced and answered; then the clients, once they have their events, with
+// a goodbye, close code 1001 and what waits for them, one after the other over
+// DrainWindow. When all are gone, or ctx ends, the gateway closes and Run
+// returns; those for whom something still waits then are reset. The error is
+// that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
 	g.publish.api.end()

@@ -2,11 +2,9 @@ package gateway
 
 import (
 	"context"
-	crand "crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -20,7 +18,7 @@ import (
 )
 
 // ErrStopped is returned by calls on a gateway that has stopped.
-var ErrStopped = errors.New("gateway has stopped")
+var ErrStopped = errAdminStopped
 
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
@@ -273,9 +271,24 @@ func (g *Gateway) sweepAddresses() {
 	}
 }
 
-// newRandom returns a generator for identifiers, one for each loop.
-func newRandom() *rand.ChaCha8 {
-	var seed [32]byte
-	crand.Read(seed[:])
-	return rand.NewChaCha8(seed)
+// AdminConnectionRefused counts a connection to the admin port that was refused
+// before it had a request, for one of webport's reasons.
+func (g *Gateway) AdminConnectionRefused(reason, from string) {
+	g.adminRefusals.refused(reason, "", slog.String("address", from))
+}
+
+// AdminHandler serves the admin port: / (the dashboard), /healthz (the process
+// runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
+// (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
+// requests for an allowed host that do not come from a web page of another origin,
+// and bounds the size of bodies and the rate of requests of each kind.
+func (g *Gateway) AdminHandler(admin Admin) http.Handler {
+	return newAdminHandler(g.adminTarget(), admin)
+}
+
+func (g *Gateway) adminTarget() *adminTarget {
+	return &adminTarget{
+		settings: &g.settings, logger: g.logger, streams: g.streams, clients: &g.clients, publish: &g.publish, refusals: &g.adminRefusals,
+		ready: g.Ready, stats: g.Stats, ask: g.ask,
+	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -68,6 +69,9 @@ type ingest struct {
 	submit  *stream.Request // those that are published
 }
 
+// errLingers ends connections of publishers that do not close in time.
+var errLingers = errors.New("publisher did not close in time")
+
 // Why connections to the publish port are turned away.
 const (
 	refusedFull     = "full"
@@ -91,7 +95,7 @@ func newIngest(port *publishPort) (*ingest, error) {
 	var err error
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
-		SweepInterval: port.settings.Config().MessageTimeout / messageChecks,
+		SweepInterval: port.settings.Config().MessageTimeout / limits.UnfinishedChecks,
 		TurnDone:      func(took time.Duration) { in.longest.Observe(took) },
 	})
 	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
@@ -197,7 +201,7 @@ func (in *ingest) Tick() {
 		if !ok {
 			return
 		}
-		p.conn.Close(errImpatient)
+		p.conn.Close(errLingers)
 	}
 }
 
@@ -220,7 +224,7 @@ func (in *ingest) continueDrain() {
 	in.loop.EachConn(func(h poller.Handler) {
 		switch p := h.(*publisher); {
 		case in.loop.Now() >= in.drainBy+drainPatience:
-			p.conn.Close(errImpatient)
+			p.conn.Close(errLingers)
 		case in.loop.Now() >= in.drainBy || p.idle() && in.loop.Now()-p.readAt > poller.TickInterval:
 			p.cutOff()
 		}
@@ -238,7 +242,7 @@ func (in *ingest) cutOff() {
 }
 
 // addStats adds the loop's counters; the loop calls it.
-func (in *ingest) addStats(to *PublishStats) {
+func (in *ingest) addStats(to *stats.Publish) {
 	to.Add(&in.counters)
 	to.Paused += int64(len(in.starved.Queue))
 	to.CreditWait += in.starved.WaitedBy(poller.Now()).Seconds()

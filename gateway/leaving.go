@@ -26,6 +26,13 @@ const (
 // that a large fleet does not cost a wake-up for each of them.
 const leaveGrain = 5 * time.Millisecond
 
+// leavePlan is how the shards send their clients away: all of them by the same.
+type leavePlan struct {
+	began       time.Duration // by the loops' clock
+	window      time.Duration // over which clients are closed
+	retryWindow time.Duration // over which they are told to come back
+}
+
 // leaving is a shard's walk over its clients to send them away. Each has a slot:
 // client k of n is closed at k/n of the window and told to come back after k/n of
 // the other window. So both the closes and the returns of a shard are spread

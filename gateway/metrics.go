@@ -24,13 +24,13 @@ import (
 // its client takes the answer. So neither many scrapes nor scrapers that do not read
 // keep another one out. Any goroutine may call it.
 type metricsHandler struct {
-	gateway  *Gateway
+	of       *adminTarget
 	patience time.Duration        // how long the loops may take to answer
 	process  *prometheus.Registry // what does not come from the loops
 	making   singleflight.Group   // by the form of the answer; there are few forms
 }
 
-func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
+func newMetricsHandler(of *adminTarget, admin Admin) *metricsHandler {
 	process := prometheus.NewRegistry()
 	process.MustRegister(
 		collectors.NewGoCollector(),
@@ -46,7 +46,7 @@ func newMetricsHandler(g *Gateway, admin Admin) *metricsHandler {
 			return float64(admin.LogLinesLost())
 		}),
 	)
-	return &metricsHandler{gateway: g, patience: admin.Patience, process: process}
+	return &metricsHandler{of: of, patience: admin.Patience, process: process}
 }
 
 // ServeHTTP answers with 503 and the reason if a loop does not answer in
@@ -83,7 +83,7 @@ func takesGzip(header http.Header) bool {
 func (h *metricsHandler) answer(asked *http.Request) (*madeAnswer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	defer cancel()
-	stats, err := h.gateway.Stats(ctx)
+	stats, err := h.of.stats(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (m *madeAnswer) sendTo(w http.ResponseWriter) {
 // statsCollector exports one snapshot of a gateway. It implements
 // prometheus.Collector.
 type statsCollector struct {
-	stats *GatewayStats
+	stats *stats.Gateway
 }
 
 // describe returns the description of a metric.

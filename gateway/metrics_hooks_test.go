@@ -10,7 +10,7 @@ import (
 
 // MetricsWithin serves /metrics with another patience than the admin port's.
 func (g *Gateway) MetricsWithin(patience time.Duration) http.Handler {
-	return newMetricsHandler(g, Admin{Patience: patience})
+	return newMetricsHandler(g.adminTarget(), Admin{Patience: patience})
 }
 
 // TestMetricsOfPressure covers what is 0 unless a gateway is under pressure,

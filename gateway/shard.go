@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	crand "crypto/rand"
 	"math/rand/v2"
 	"time"
 
@@ -103,7 +104,7 @@ func newShard(all *shared, index int) (*shard, error) {
 		closing:    poller.NewDeadlines[*session](closePatience),
 
 		unconfirmed:   make(map[*session]unconfirmed),
-		unfinishedDue: poller.NewDeadlines[*session](config.MessageTimeout / messageChecks),
+		unfinishedDue: poller.NewDeadlines[*session](config.MessageTimeout / limits.UnfinishedChecks),
 
 		counters: stats.NewShard(),
 		random:   newRandom(),
@@ -129,6 +130,13 @@ func newShard(all *shared, index int) (*shard, error) {
 	s.starved.Loop, s.port.Loop = s.loop, s.loop
 	s.starved.Samples = &s.samples
 	return s, err
+}
+
+// newRandom returns a generator for identifiers, one for each loop.
+func newRandom() *rand.ChaCha8 {
+	var seed [32]byte
+	crand.Read(seed[:])
+	return rand.NewChaCha8(seed)
 }
 
 // post has the shard's goroutine call f soon. Any goroutine may call it.
@@ -275,3 +283,15 @@ func (s *shard) beginReply() (start int) {
 }
 
 func (s *shard) endReply(start int) { s.replies = websocket.EndText(s.replies, start) }
+
+// stats copies the shard's counters; the shard calls it.
+func (s *shard) stats() stats.Shard {
+	c := s.counters.Snapshot()
+	c.ConnectsQueued = int64(s.waiting.Len())
+	c.Connections += c.ConnectsQueued
+	c.Channels = int64(len(s.channels))
+	c.Paused = int64(len(s.starved.Queue))
+	c.CreditWait = s.starved.WaitedBy(poller.Now()).Seconds()
+	c.MailboxDepth = int64(s.taken)
+	return c
+}

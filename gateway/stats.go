@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"fleetcast/gateway/stats"
-	"fleetcast/poller"
 )
 
 // What Stats returns, and what it is made of.
@@ -67,16 +66,4 @@ func (g *Gateway) ask(ctx context.Context, post func(func()), f func()) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// stats copies the shard's counters; the shard calls it.
-func (s *shard) stats() Stats {
-	c := s.counters.Snapshot()
-	c.ConnectsQueued = int64(s.waiting.Len())
-	c.Connections += c.ConnectsQueued
-	c.Channels = int64(len(s.channels))
-	c.Paused = int64(len(s.starved.Queue))
-	c.CreditWait = s.starved.WaitedBy(poller.Now()).Seconds()
-	c.MailboxDepth = int64(s.taken)
-	return c
 }

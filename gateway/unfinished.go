@@ -10,13 +10,8 @@ import (
 	"fleetcast/gateway/mem"
 )
 
-const (
-	// messageChecks is how many times an unfinished message is looked at within its
-	// timeout. The message may last one such part longer.
-	messageChecks = 4
-	// checksPerTurn bounds how many are looked at in a turn.
-	checksPerTurn = 1024
-)
+// checksPerTurn bounds how many unfinished messages are looked at in a turn.
+const checksPerTurn = 1024
 
 var errInputFull = &websocket.HandshakeError{
 	Status: http.StatusServiceUnavailable, Reason: "input_full", Message: "too many requests are unfinished; try again later",

@@ -51,8 +51,9 @@ const (
 	StatusBadGateway     ws.StatusCode = 1014
 )
 
-// maxCloseReason is what a control frame leaves beside the code, in bytes.
-const maxCloseReason = ws.MaxControlFramePayloadSize - 2
+// MaxCloseReason is how long the reason in a close frame may be, in bytes: what a
+// control frame leaves beside the code (RFC 6455, section 5.5).
+const MaxCloseReason = ws.MaxControlFramePayloadSize - 2
 
 // ParseClose parses the body of a close frame. An empty body is code 1005 (RFC 6455,
 // 7.1.5). reason lies in payload. The error is a [*CloseError]. Close messages from
@@ -128,10 +129,10 @@ func appendCloseBody(dst []byte, code ws.StatusCode, reason string) []byte {
 
 // cutReason shortens valid UTF-8 to what a close frame holds.
 func cutReason(reason string) string {
-	if len(reason) <= maxCloseReason {
+	if len(reason) <= MaxCloseReason {
 		return reason
 	}
-	end := maxCloseReason
+	end := MaxCloseReason
 	for !utf8.RuneStart(reason[end]) {
 		end--
 	}

@@ -34,6 +34,10 @@ func (m *InputMemory) Over() bool {
 	return true
 }
 
+// UnfinishedChecks is how many times an unfinished message or request is looked at
+// within its timeout: it may last that part of it longer.
+const UnfinishedChecks = 4
+
 // Unfinished is what is held of one client's input.
 type Unfinished struct {
 	Bytes int

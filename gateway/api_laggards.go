@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+
+	"fleetcast/gateway/mem"
+)
+
+// laggardsDefault is how many clients /api/laggards names if the request does
+// not say.
+const laggardsDefault = 10
+
+type laggardList struct {
+	Laggards []laggard `json:"laggards"`
+	Total    int64     `json:"total"` // clients that lag, of which Laggards are the worst
+}
+
+// laggards names the clients with the largest backlogs. Each shard is asked
+// for those that lag, in portions.
+func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r, laggardsDefault)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.patience(r)
+	defer cancel()
+	found := mem.NewBest(limit, func(a, b lagEntry) int {
+		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.id, b.id))
+	})
+	list := laggardList{Laggards: make([]laggard, 0, limit)}
+	for _, s := range a.of.clients.shards {
+		met := make(map[uint64]bool) // of those that were kept
+		for end := math.MaxInt; end > 0; {
+			lagging := int64(0)
+			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.Lagging }); err != nil {
+				return err
+			}
+			if end <= 0 {
+				list.Total += lagging
+			}
+		}
+	}
+	for _, entry := range found.Sorted() {
+		list.Laggards = append(list.Laggards, entry.laggard)
+	}
+	answerJSON(w, http.StatusOK, list)
+	return nil
+}

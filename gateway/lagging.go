@@ -1,0 +1,24 @@
+package gateway
+
+// lagging lists the sessions of one shard that have a backlog, in no order, so
+// that who asks for them need not look at all. The shard owns it.
+type lagging []*session
+
+func (l *lagging) add(c *session) {
+	c.backlog.Place = uint32(len(*l))
+	*l = append(*l, c)
+}
+
+// remove takes a session out whose backlog is still there. The last one takes
+// its place.
+func (l *lagging) remove(c *session) {
+	last := len(*l) - 1
+	moved := (*l)[last]
+	(*l)[c.backlog.Place] = moved
+	moved.backlog.Place = c.backlog.Place
+	(*l)[last] = nil
+	*l = (*l)[:last]
+	if last == 0 {
+		*l = nil // after a storm the list may be long
+	}
+}
