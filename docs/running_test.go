@@ -95,7 +95,7 @@ func shownLines(text string, anyNumbers bool) *regexp.Regexp {
 		line = regexp.QuoteMeta(line)
 		line = strings.ReplaceAll(line, "fleetcast development", `fleetcast \S+`)
 		line = regexp.MustCompile(`\\\(go[^,]+, `).ReplaceAllLiteralString(line, `\(go\S+, `)
-		line = regexp.MustCompile(`epoch \w{8}`).ReplaceAllLiteralString(line, `epoch \w{8}`)
+		line = regexp.MustCompile(`epoch [\w-]{8}`).ReplaceAllLiteralString(line, `epoch [\w-]{8}`)
 		if anyNumbers {
 			line = regexp.MustCompile(`\d+(\\\.\d+)?`).ReplaceAllLiteralString(line, `\d+(?:\.\d+)?`)
 		}

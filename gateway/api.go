@@ -229,7 +229,7 @@ func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
 func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func()) error {
 	called := false
 	err := a.of.ask(ctx, post, func() {
-		if called = ctx.Err() == nil; called { // else nobody waits for it any more
+		if called = ctx.Err() == nil; called { // else the caller has stopped waiting
 			f()
 		}
 	})

@@ -14,7 +14,7 @@ const laggardsDefault = 10
 
 type laggardList struct {
 	Laggards []laggard `json:"laggards"`
-	Total    int64     `json:"total"` // clients that lag, of which Laggards are the worst
+	Total    int64     `json:"total"` // all clients that lag; Laggards are the worst of them
 }
 
 // laggards names the clients with the largest backlogs. Each shard is asked
@@ -31,7 +31,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 	})
 	list := laggardList{Laggards: make([]laggard, 0, limit)}
 	for _, s := range a.of.clients.shards {
-		met := make(map[uint64]bool) // of those that were kept
+		met := make(map[uint64]bool) // the clients that are in the list already
 		for end := math.MaxInt; end > 0; {
 			lagging := int64(0)
 			if err := a.onShard(ctx, s, func() { end, lagging = s.offerLagging(end, found, met), s.counters.Lagging }); err != nil {

@@ -19,12 +19,11 @@ const (
 	cutOffPatience = 500 * time.Millisecond
 )
 
-// Drain stops in good order: publishers first, once what they sent is
-// sequenced and answered; then the clients, once they have their events, with
-// a goodbye, close code 1001 and what waits for them, one after the other over
-// DrainWindow. When all are gone, or ctx ends, the gateway closes and Run
-// returns; those for whom something still waits then are reset. The error is
-// that of ctx.
+// Drain stops the gateway in good order. Publishers end first, when what they sent is
+// sequenced and answered. Then clients end, one after the other over DrainWindow: each
+// gets all events that wait for it, a goodbye and close code 1001. When all are gone,
+// or ctx ends, the gateway closes and Run returns. Clients for which something still
+// waits then are reset. The error is that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
 	g.publish.api.end()

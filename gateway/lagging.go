@@ -1,7 +1,7 @@
 package gateway
 
-// lagging lists the sessions of one shard that have a backlog, in no order, so
-// that who asks for them need not look at all. The shard owns it.
+// lagging lists the sessions of one shard that have a backlog, in no order. So a search
+// for them need not look at all sessions. The shard owns it.
 type lagging []*session
 
 func (l *lagging) add(c *session) {
@@ -9,8 +9,8 @@ func (l *lagging) add(c *session) {
 	*l = append(*l, c)
 }
 
-// remove takes a session out whose backlog is still there. The last one takes
-// its place.
+// remove takes out a session, which must still have its backlog. The last one takes its
+// place.
 func (l *lagging) remove(c *session) {
 	last := len(*l) - 1
 	moved := (*l)[last]

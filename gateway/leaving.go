@@ -26,7 +26,7 @@ const (
 // that a large fleet does not cost a wake-up for each of them.
 const leaveGrain = 5 * time.Millisecond
 
-// leavePlan is how the shards send their clients away: all of them by the same.
+// leavePlan is the plan by which all shards send their clients away.
 type leavePlan struct {
 	began       time.Duration // by the loops' clock
 	window      time.Duration // over which clients are closed

@@ -29,7 +29,7 @@ func (in *ingest) offerPublishers(from int, to *stats.PublisherSearch) (next int
 	})
 }
 
-// entry describes the connection, but for what it has sent.
+// entry describes the connection, without what it has sent.
 func (p *publisher) entry(now time.Duration, wall time.Time) stats.PublisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return stats.PublisherEntry{
@@ -84,7 +84,7 @@ func (p *publisher) disconnect(reason string) {
 	p.close()
 }
 
-// printable makes a space of what would end a line.
+// printable replaces control characters, such as line ends, by spaces.
 func printable(r rune) rune {
 	if r < ' ' || r == 0x7f {
 		return ' '

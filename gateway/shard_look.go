@@ -25,10 +25,10 @@ type lagEntry struct {
 	id uint64
 }
 
-// offerLagging offers a portion of the shard's list, that which ends at end, and
-// returns where the next one ends. From the back to the front, because who
-// catches up between two portions is replaced by the last: that one may be met
-// twice, but nobody is missed who lags all the time.
+// offerLagging offers the portion of the shard's list that ends at end, and returns
+// where the next portion ends. It goes from the back to the front: a client that
+// catches up between two portions is replaced by the last one. So a client may be
+// offered twice, but none that lags all the time is missed.
 func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]bool) (next int) {
 	end = min(end, len(s.lagging))
 	next = max(end-stats.SearchPortion, 0)
@@ -54,8 +54,8 @@ func (s *shard) offerLagging(end int, to *mem.Best[lagEntry], met map[uint64]boo
 	return next
 }
 
-// offerPublishers offers those of a portion of the shard's clients that have
-// published, from a slot on, and returns where the next one begins.
+// offerPublishers looks at a portion of the shard's clients, from a slot on, offers
+// those that have published, and returns where the next portion begins.
 func (s *shard) offerPublishers(from int, to *stats.PublisherSearch) (next int) {
 	if len(s.publishing) == 0 {
 		return -1
