@@ -76,8 +76,8 @@ func (h *cohort) unproved() (count int) {
 	return count
 }
 
-// prove waits until events reach every client, if the server does not say so. It
-// gives up after a while: whom nothing reaches then is a finding of the run.
+// prove waits until events reach every client, if the server does not say so. It gives
+// up after a while. Clients that no event has reached by then are a finding of the run.
 func (r *run) prove() error {
 	if r.profile.Confirms() {
 		return nil

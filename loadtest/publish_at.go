@@ -12,10 +12,9 @@ import (
 	"fleetcast/loadtest/profile"
 )
 
-// publishAt says where events are published: where the user said, or else at the
-// host that clients connect to, so that neither events nor a profile's header fields
-// go to a host that nobody named. It is empty if the profile publishes on a
-// WebSocket.
+// publishAt is where events are published: at the address that the user gave, or at the
+// host that clients connect to. So neither events nor a profile's header fields go to a
+// host that the user did not name. It is empty if the profile publishes on a WebSocket.
 func publishAt(asked string, p *profile.Profile, to *target) (string, error) {
 	switch via := p.PublishVia(); {
 	case via == profile.Socket:
@@ -48,9 +47,8 @@ func checkBase(asked string) (string, error) {
 	return strings.TrimSuffix(asked, "/"), nil
 }
 
-// newHTTPClient makes a client that speaks to the host it is told and to no other:
-// it uses no proxy and follows no redirect, either of which would get the profile's
-// header fields.
+// newHTTPClient makes a client that speaks only to the given host. It uses no proxy and
+// follows no redirect, because these would get the profile's header fields.
 func newHTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil

@@ -102,7 +102,7 @@ func newPublisher(l *publishing, flow int, t Traffic, d doors) *publisher {
 	return p
 }
 
-// enter is the one place where the publisher's state changes, but for cut. err ends it.
+// enter is the one place where the publisher's state changes, except cut. err ends it.
 func (p *publisher) enter(next publisherState, err error) {
 	if p.state == publisherDone {
 		return
@@ -247,7 +247,7 @@ func (p *publisher) completed(c completion) {
 	}
 }
 
-// abandoned notes that a worker has nobody any more to wait for the events of a
+// abandoned notes that a worker has no client any more that waits for the events of a
 // channel, from number from on.
 func (p *publisher) abandoned(channel int32, from int64) {
 	p.absent[channel]++

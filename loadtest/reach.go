@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// A run whose server lets no client in, or lets none in any more, ends soon. Clients
-// that come back after a failure would try for minutes otherwise, and scenarios at a
-// rate would publish to nobody until their time is over.
+// A run ends soon if its server lets no client in, or lets none in any more. Otherwise
+// clients that come back after a failure would try for minutes, and scenarios at a rate
+// would publish to no client until their time is over.
 
 const (
 	// watchInterval is how often the run looks at its clients.
 	watchInterval = 50 * time.Millisecond
-	// enoughFailures is after how many failed attempts to connect, without one that
-	// succeeded, a server counts as out of reach. In smaller fleets it is one for
-	// each client.
+	// enoughFailures is the number of failed attempts to connect, without one that
+	// succeeded, after which a server counts as out of reach. In smaller fleets it is
+	// one for each client.
 	enoughFailures = 32
-	// goneAfter is how long nobody may be connected in a run in which no client
-	// comes back, and how long a scenario goes on whose publisher has failed. Where
-	// clients come back, nobody may be connected for the run's stall.
+	// goneAfter is how long a run may have no connected client if no client comes back,
+	// and how long a scenario continues after its publisher has failed. If clients come
+	// back, a run may have no connected client for the run's stall.
 	goneAfter = time.Second
-	// stallsOfSilence is for how many stalls a server may let no client in, of those
+	// stallsOfSilence is for how many stalls a server may admit none of the clients
 	// that try, and deliver nothing.
 	stallsOfSilence = 3
 )
@@ -58,8 +58,8 @@ type watch struct {
 	grown    time.Time     // when that was
 }
 
-// watchReach ends the scenario if it cannot go on. It is a goroutine's and returns
-// when the scenario has ended.
+// watchReach ends the scenario if it cannot continue. It runs in a goroutine of its own
+// and returns when the scenario has ended.
 func (r *run) watchReach(end context.CancelCauseFunc) {
 	now := time.Now()
 	w := watch{run: r, patience: goneAfter, live: now, grown: now}

@@ -19,9 +19,9 @@ const (
 	DataRecords Data = "records"
 )
 
-// recordStride is how far apart in the records the paddings of two events are
-// that follow one another. Up to that size they have nothing in common, so that a
-// server that compresses with context finds in them what it would find in rows.
+// recordStride is the distance in the records between the paddings of two successive
+// events. Up to that size the paddings have nothing in common. So a server that
+// compresses with context finds in them what it would find in rows.
 const recordStride = 1 << 10
 
 // recordSource is text in which the padding of each event is a window.

@@ -337,8 +337,8 @@ func (r *run) finish(flow int) error {
 	return r.done(flow)
 }
 
-// done waits until the last event of a flow has reached everyone. That the
-// server has failed is noted and no error.
+// done waits until the last event of a flow has reached every client. If the server has
+// failed, that is noted and is no error.
 func (r *run) done(flow int) error {
 	r.finishing.Store(true)
 	err := r.await(r.publishing.publishers[flow], 0)

@@ -16,10 +16,10 @@ const (
 	marks
 )
 
-// samples gathers what the swarms and the machine say over a run: a timeline,
-// and the parts of it that are compared. A goroutine of its own takes a sample
-// every sampleInterval; the lock makes the scenario's phases begin and end
-// between two of them.
+// samples gathers figures of the swarms and of the machine over a run: a timeline, and
+// the parts of it that are compared. A goroutine of its own takes a sample every
+// sampleInterval. Because of the lock, the scenario's phases begin and end between two
+// samples.
 type samples struct {
 	run      *run
 	start    time.Time
@@ -59,8 +59,8 @@ type phase struct {
 	copiesBefore, copiesAfter int64
 }
 
-// maxTimeline bounds the timeline. When it is full, every second sample goes,
-// and only every second one is kept from then on.
+// maxTimeline bounds the timeline. When it is full, every second sample is dropped, and
+// only every second one is kept from then on.
 const maxTimeline = 4096
 
 func newSamples(r *run) *samples {

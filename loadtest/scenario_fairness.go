@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Fairness is the scenario in which a small channel is measured while a large
-// one is flooded: events go to it without a pause. Those who watch the small
-// channel have a loop of the harness to themselves, to which the others are
-// nice, so that what is measured is the server.
+// Fairness is the scenario in which a small channel is measured while a large one is
+// flooded: events go to it without a pause. The clients of the small channel have a
+// loop of the harness to themselves. The other loops run with lower priority, so that
+// the server is measured and not the harness.
 type Fairness struct {
 	Common
 	Clients  int     // subscribers of the large channel, 1 to MaxClients; default 9000

@@ -13,7 +13,7 @@ type Fanout struct {
 	Traffic
 	Clients int // subscribers, 1 to MaxClients; default 1
 	// Duration is how long events are published with Rate; default DefaultDuration.
-	// Without Rate it is how long they are at most; 0: without end.
+	// Without Rate it is a bound on that time; 0 is no bound.
 	Duration time.Duration
 }
 
@@ -40,10 +40,10 @@ func (f Fanout) complete() (*Fanout, error) {
 	return &f, c.err()
 }
 
-// RunFanout connects the clients, publishes the events and verifies what
-// arrives. An error means that the run could not be made; what is wrong with a run
-// that was made is in the result (see Result.Fault). A run that is ended by ctx has
-// a result, too: it is marked as incomplete. That holds for all scenarios.
+// RunFanout connects the clients, publishes the events and verifies what arrives. An
+// error means that the run failed. Faults that a run has found are in its result (see
+// Result.Fault). A run that ctx ends has a result too, which is marked as incomplete.
+// This holds for all scenarios.
 func RunFanout(ctx context.Context, config Fanout) (*Result, error) {
 	f, err := config.complete()
 	if err != nil {

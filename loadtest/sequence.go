@@ -2,9 +2,9 @@ package loadtest
 
 import "slices"
 
-// maxHoles bounds what a subscriber remembers of missing events, in runs of
-// consecutive ones. Beyond it the oldest run is given up as lost for good; if
-// one of its events still arrives it counts as duplicated.
+// maxHoles bounds what a subscriber remembers of missing events, in runs of consecutive
+// ones. Beyond that, the oldest run counts as lost. If one of its events still arrives,
+// it counts as duplicated.
 const maxHoles = 1024
 
 // sequence is what one subscriber has got of its channel, whose events are
@@ -85,8 +85,8 @@ func (q *sequence) tell(gap span) (told int64, passed span, fault gapFault) {
 	return told + gap.to - begin, passed, fault
 }
 
-// resumeAt has index come next, whatever has come, and forgets what was told. found
-// is how many of those that were missing are to come once more.
+// resumeAt makes index the next one, whatever has come, and forgets gaps that were
+// told. found is how many missing events must come again.
 func (q *sequence) resumeAt(index int64) (found int64) {
 	index = max(index, 0)
 	found = q.fill(span{index, q.next})

@@ -181,8 +181,9 @@ func handshakeRequest(to *target, p *profile.Profile) websocket.Request {
 	return request
 }
 
-// checkResponse checks the head of a handshake's answer as the profile says; in
-// full in any case if compression was offered, since what was agreed on is in it.
+// checkResponse checks the head of a handshake's answer as the profile says. If
+// compression was offered, it always checks the whole head, because the agreement is in
+// it.
 func checkResponse(p *profile.Profile, request *websocket.Request, head []byte, key websocket.Key) (websocket.Handshake, error) {
 	if p.StrictAccept() || request.Deflate != nil {
 		return request.Check(head, key)

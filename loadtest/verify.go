@@ -158,9 +158,9 @@ func (c *client) miss(s span) {
 	c.cohort.tally.Missing += s.size()
 }
 
-// takeCorrupted takes a message that cannot be told to be any event. data is what
-// of it would be the event's. If an event is due, this is taken for it, so that one
-// fault is counted once.
+// takeCorrupted takes a message that is not recognised as any event. data is the part
+// of it that would be the event's. If an event is due, the message counts as that
+// event, so that one fault is counted once.
 func (c *client) takeCorrupted(text, data []byte, now int64) {
 	f := c.cohort.flow
 	seq := f.layout.seq(c.channel, c.sequence.next)

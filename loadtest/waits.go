@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// pollInterval is how often it is asked for what nobody tells.
+// pollInterval is the time between two looks at what no signal tells.
 const pollInterval = 10 * time.Millisecond
 
 // overtime is how much longer than it should a run at a rate may take: the server has
@@ -14,8 +14,8 @@ const pollInterval = 10 * time.Millisecond
 const overtime = 10 * time.Second
 
 // doneWithin is done for a flow that has a time, if that is above 0. At a rate all
-// events are due within it, and those that the server has not taken some time later are
-// given up; without one, nothing more is published when it is over.
+// events are due within that time, and events that the server has not taken some time
+// later are given up. Without a rate, nothing more is published when the time is over.
 func (r *run) doneWithin(flow int, limit time.Duration, atRate bool) error {
 	if limit <= 0 {
 		return r.done(flow)

@@ -75,8 +75,8 @@ func newWorker(s *swarm, index int) (*worker, error) {
 // run is the worker's goroutine.
 func (w *worker) run() {
 	if w.swarm.plan.hasApart() && !w.swarm.plan.NoYield && w.place != w.swarm.plan.place(w.swarm.plan.Loops) {
-		// What makes work for the server yields to what is measured. The thread is
-		// not unlocked: it ends with the goroutine.
+		// The loops that make work for the server yield to the one that measures. The
+		// thread is not unlocked, so it ends with the goroutine.
 		runtime.LockOSThread()
 		// Without it the run is less exact, and no worse.
 		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0)
@@ -121,7 +121,7 @@ func (w *worker) Turn() (busy bool) {
 	return busy
 }
 
-// wakeAtNext has the loop wake when something is due.
+// wakeAtNext makes the loop wake when something is due.
 func (w *worker) wakeAtNext() {
 	next := w.echoDue()
 	if len(w.dials) > 0 && w.underWay < w.swarm.plan.Connecting {
@@ -237,9 +237,9 @@ func (f *flow) track(seq int64) *track {
 	return t
 }
 
-// pass notes that one more client does not wait for event seq any longer. What
-// is completed in a turn is told at its end, so that the publisher lets out
-// together what has room together.
+// pass notes that one more client does not wait for event seq any longer. Completions
+// of a turn are reported at its end, so that the publisher sends together what has room
+// together.
 func (w *worker) pass(f *flow, seq, now int64) {
 	t := f.track(seq)
 	t.remaining--
@@ -257,7 +257,7 @@ type checked struct {
 	rewritten bool // it is that, spelled in another way
 }
 
-// check takes the data of an event apart. What belongs to it is in w.data then.
+// check parses the data of an event into w.data.
 func (w *worker) check(f *flow, data []byte) (is checked) {
 	seq, unix, ok := parseData(data)
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// errShuttingDown refuses who has not completed the handshake when the server
+// errShuttingDown refuses clients that have not completed the handshake when the server
 // stops.
 var errShuttingDown = &websocket.HandshakeError{
 	Status:  http.StatusServiceUnavailable,
@@ -15,8 +15,8 @@ var errShuttingDown = &websocket.HandshakeError{
 	Message: "the server is shutting down; try again later",
 }
 
-// newUpgrader lets every path and every origin in, with any subprotocol: an echo
-// server has nothing to protect and reads nothing.
+// newUpgrader accepts every path, origin and subprotocol: an echo server has nothing to
+// protect.
 func newUpgrader(config *Config) websocket.Upgrader {
 	u := websocket.Upgrader{CheckOrigin: anyOrigin, AnySubprotocol: true}
 	if config.Compression {
@@ -65,7 +65,7 @@ func (s *session) upgrade(head []byte) {
 	s.sendBatch()
 }
 
-// refuse answers for want of a request head that could be.
+// refuse answers a connection that sent no acceptable request.
 func (s *session) refuse(e *websocket.HandshakeError) {
 	s.shard.batch = websocket.AppendRefusal(s.shard.batch, e)
 	s.finish()

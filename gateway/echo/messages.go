@@ -9,9 +9,9 @@ import (
 	"fleetcast/codec/websocket"
 )
 
-// handledPerTurn is how much in frames of one session is handled at a time, in
-// bytes; frameCost is what a frame counts beside its bytes. Messages that were sent
-// compressed may be much longer than a read, or much work.
+// handledPerTurn is how many bytes of frames of one session are handled at a time.
+// frameCost is what a frame counts besides its bytes. Compressed messages may be much
+// longer than a read, or much work.
 const (
 	handledPerTurn = 1 << 20
 	frameCost      = 256
@@ -108,9 +108,9 @@ func (s *session) addData(msg websocket.Message) {
 	s.addMessage(msg, false)
 }
 
-// addMessage puts a message's frame into the shard's batch. One that does not fit
-// in it is sent from where it lies, in one call with what is before it.
-// compressed tells that its payload is.
+// addMessage puts a message's frame into the shard's batch. A frame that does not fit
+// is sent from where it lies, in one call with the batch. compressed tells whether its
+// payload is compressed.
 func (s *session) addMessage(msg websocket.Message, compressed bool) {
 	sh := s.shard
 	header := websocket.AppendHeader
@@ -168,8 +168,8 @@ func (s *session) sendBatchWith(msg websocket.Message) {
 	}
 }
 
-// wait has the payload of msg, but for the bytes that were sent, wait for the
-// peer. One that was gathered is not copied: its buffer waits.
+// wait lets the unsent bytes of msg's payload wait for the peer. A payload that was
+// gathered is not copied: its buffer waits.
 func (s *session) wait(msg websocket.Message, sent int) error {
 	if gathered := s.reader.TakePayload(msg); gathered != nil {
 		return s.unsent.Give(&s.conn, gathered, sent, websocket.FreePayload)

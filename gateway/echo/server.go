@@ -35,15 +35,15 @@ const (
 	CloseTimeout = 2 * time.Second
 )
 
-// readBuffer is the size of a loop's read buffer in bytes. It is larger than
-// the poller's default so that a message of 64 KiB, which cannot arrive whole
-// in that, mostly does.
+// readBuffer is the size of a loop's read buffer in bytes. It is larger than the
+// poller's default, so that most messages of 64 KiB arrive in one read.
 const readBuffer = 256 << 10
 
 // Config sets a server up.
 type Config struct {
-	// Listen are the addresses to listen on, at least one. Port 0 lets the
-	// kernel choose; behind the first address it stands for the first's port.
+	// Listen are the addresses to listen on, at least one. With port 0 the kernel
+	// chooses. In the addresses after the first, port 0 stands for the port of the
+	// first.
 	Listen []netip.AddrPort
 	// Loops is the number of loops; 0 stands for one per usable CPU.
 	Loops int
@@ -63,7 +63,7 @@ type Config struct {
 	// Clients may compress with context, which then costs up to 32 KiB for each;
 	// the server compresses each message for itself, if that makes it smaller.
 	Compression bool
-	// Logger is told of sockets that cannot be accepted; nil: nobody is.
+	// Logger logs sockets that cannot be accepted. With nil nothing is logged.
 	Logger *slog.Logger
 }
 

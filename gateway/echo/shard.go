@@ -42,8 +42,8 @@ type shard struct {
 	drained  bool        // begun
 }
 
-// flush is a session whose last words wait, and how many bytes of them did
-// when it was looked at last.
+// flush is a session whose last bytes wait, and how many of them waited at the last
+// look.
 type flush struct {
 	session *session
 	left    int

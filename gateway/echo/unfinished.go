@@ -14,7 +14,7 @@ import (
 )
 
 // messageChecks is how many times an unfinished message is looked at within its
-// timeout: it may last that part of it longer.
+// timeout. The message may last one such part longer.
 const messageChecks = 4
 
 var errInputFull = &websocket.HandshakeError{
@@ -59,9 +59,10 @@ func (s *session) Swept() {
 	}
 }
 
-// relieve ends the sessions of this shard whose unfinished input holds the most for
-// the longest, while all together hold too much and this shard has its part of
-// that: down to a sixteenth below the limit, so that not every message ends one.
+// relieve ends the sessions of this shard whose unfinished input has held the most for
+// the longest, while all together hold too much and this shard has its part of that. It
+// stops when a sixteenth of the limit is free, so that not every message ends a
+// session.
 func (sh *shard) relieve() (busy bool) {
 	memory := sh.input
 	if memory.held.Load() <= memory.limit || sh.heldBytes == 0 {

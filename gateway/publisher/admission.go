@@ -96,8 +96,8 @@ func (p *Publisher) admit() {
 			p.link.reserved.requests += w.need.requests
 			w.link = p.link
 		} else if p.state == StateConnecting && w.on == nil && !p.cfg.FailFast {
-			// It waits for the next link, and so do those behind it, but for
-			// those that will have no other link than this one.
+			// It waits for the next link, and so do the waiters behind it, except those
+			// that accept only this link.
 			p.dismiss()
 			return
 		}
@@ -106,8 +106,7 @@ func (p *Publisher) admit() {
 	}
 }
 
-// dismiss lets go those waiters that no later link can serve. Publisher.mu is
-// held.
+// dismiss ends the waiters that no later link can serve. Publisher.mu is held.
 func (p *Publisher) dismiss() {
 	for element := p.waiters.Front(); element != nil; {
 		next := element.Next()

@@ -29,10 +29,10 @@ const (
 type Config struct {
 	// DialTimeout bounds each attempt to connect. Default 5 s.
 	DialTimeout time.Duration
-	// WriteTimeout is how long the gateway may take none, or not all, of one
-	// write (at most WriteBuffer bytes) before the connection is given up. A
-	// gateway under load stops reading on purpose: leave it room. A host that
-	// acknowledges nothing for as long is given up too. Default 60 s.
+	// WriteTimeout is how long one write (at most WriteBuffer bytes) may take before
+	// the connection is given up. A gateway under load stops reading on purpose, so do
+	// not set it too short. A host that acknowledges nothing for as long is given up
+	// too. Default 60 s.
 	WriteTimeout time.Duration
 	// CloseTimeout bounds how long Close waits for what was sent. Default 5 s.
 	CloseTimeout time.Duration
@@ -53,14 +53,14 @@ type Config struct {
 	// while there is no connection, instead of waiting for the next one.
 	FailFast bool
 
-	// OnError is told of events given to Send that were refused or lost; of
-	// refusals in a row with one code, in one call where they wait together. Calls
-	// come one after the other. While one blocks, at most 1,024 further reports
-	// wait; those beyond are dropped, and only FlushError counts them. It must
-	// not call Flush or Close, which wait for it.
+	// OnError is called for events given to Send that were refused or lost. Refusals in
+	// a row with one code that wait together come in one call. Calls come one after the
+	// other. While one blocks, at most 1,024 further reports wait. More are dropped,
+	// and only FlushError counts them. OnError must not call Flush or Close, which wait
+	// for it.
 	OnError func(*SendError)
-	// OnStateChange is told of the connection's changes, with the cause where
-	// there is one. It is called like OnError, and in order with it.
+	// OnStateChange is called for the connection's changes, with the cause if there is
+	// one. It is called like OnError, and in order with it.
 	OnStateChange func(State, error)
 	// Logger gets what OnError and OnStateChange get, and failed attempts to
 	// connect. If nil, nothing is logged.

@@ -93,8 +93,8 @@ func takeSocket(c *net.TCPConn, silence time.Duration) (int, error) {
 	var fd int
 	var dupErr error
 	err = raw.Control(func(own uintptr) {
-		// A host that vanished acknowledges nothing; without this the kernel
-		// would go on for a quarter of an hour.
+		// A host that vanished acknowledges nothing. Without this the kernel would try
+		// for a quarter of an hour.
 		_ = unix.SetsockoptInt(int(own), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, max(1, int(silence.Milliseconds())))
 		fd, dupErr = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0)
 	})

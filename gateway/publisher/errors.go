@@ -33,9 +33,9 @@ const (
 	CodeLimitExceeded = "limit_exceeded" // the event is larger than allowed
 )
 
-// CodeRateLimited is that of an event which the gateway refused because this
-// connection publishes faster than it allows. The Publisher does not send it again:
-// that is up to the caller, after Error.RetryAfter. See also Publisher.RateLeft.
+// CodeRateLimited is the code of an event that the gateway refused because this
+// connection publishes faster than it allows. The Publisher does not send it again. The
+// caller may, after Error.RetryAfter. See also Publisher.RateLeft.
 const CodeRateLimited = "rate_limited"
 
 // Error is the refusal of a request. Its event was not sequenced in any channel.

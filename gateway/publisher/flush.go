@@ -6,12 +6,11 @@ import (
 	"fmt"
 )
 
-// Flush waits until the gateway has handled every event that Send and
-// Batch.Send accepted before, and until Config.OnError has been told of those
-// that failed. It returns nil if all events accepted since the previous Flush
-// were sequenced, or a [*FlushError] that counts those that were refused or
-// lost, by whichever goroutine they were sent. Each failure is counted by one
-// Flush.
+// Flush waits until the gateway has handled every event that Send and Batch.Send
+// accepted before, and until Config.OnError has been told of those that failed. It
+// returns nil if all events accepted since the previous Flush were sequenced. Otherwise
+// it returns a [*FlushError] that counts the refused and lost events of all goroutines.
+// Each failure is counted by one Flush.
 //
 // Another error says that the context ended, or that the Publisher is closed.
 //
@@ -93,13 +92,12 @@ func (p *Publisher) sendsFailed(err *SendError, lost bool) {
 	p.notify(notice{send: err})
 }
 
-// Close waits, for CloseTimeout at most, until what was handed over is written
-// and answered, then closes the connection. From its beginning further calls
-// fail with [ErrClosed]; those that are unanswered at its end fail with it too.
-// Then it waits, as long again at most, until Config.OnError and
-// Config.OnStateChange have been told of everything.
-// The error is the [*FlushError] that Flush would have returned, or nil. Closing
-// again waits for the first Close and returns nil.
+// Close waits, for CloseTimeout at most, until what was handed over is written and
+// answered, then closes the connection. Once it has begun, further calls fail with
+// [ErrClosed]. Calls that are unanswered at its end fail with it too. Then it waits, as
+// long again at most, until Config.OnError and Config.OnStateChange have been told of
+// everything. The error is the [*FlushError] that Flush would have returned, or nil.
+// Closing again waits for the first Close and returns nil.
 func (p *Publisher) Close() error {
 	p.mu.Lock()
 	if p.state >= StateClosing {
@@ -122,7 +120,7 @@ func (p *Publisher) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.CloseTimeout)
 	defer cancel()
 	if barrier != nil {
-		_ = p.awaitBarrier(ctx, barrier) // what it did not reach counts as lost
+		_ = p.awaitBarrier(ctx, barrier) // events that it did not reach count as lost
 	}
 	p.mu.Lock()
 	p.setState(StateClosed, nil)

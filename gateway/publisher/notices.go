@@ -11,9 +11,8 @@ type notice struct {
 	told  chan struct{}
 }
 
-// notify queues n for the user's callbacks, which may block, and so must not run
-// where replies are handled. Beyond maxNotices it is dropped. Publisher.mu is
-// held.
+// notify queues n for the user's callbacks. These may block, so they must not run where
+// replies are handled. Beyond maxNotices, n is dropped. Publisher.mu is held.
 func (p *Publisher) notify(n notice) {
 	if p.cfg.OnError == nil && p.cfg.OnStateChange == nil && p.cfg.Logger == nil {
 		return

@@ -11,10 +11,10 @@ import (
 // EventOption says more of an event than its channel and data.
 type EventOption struct{ key string }
 
-// WithKey names what an event is about among those of its channel, such as an
-// instrument: 1 to 255 bytes of UTF-8. Of the events that wait for a subscriber who
-// does not keep up, a channel with the policy conflate keeps the newest one for
-// each key. Without a key an event is about the channel as a whole.
+// WithKey names what an event is about, such as an instrument: 1 to 255 bytes of UTF-8.
+// For a subscriber that does not keep up, a channel with the policy conflate keeps the
+// newest waiting event of each key. Without a key an event is about the channel as a
+// whole.
 func WithKey(key string) EventOption { return EventOption{key} }
 
 // keyOf is the key of an event, "" if it has none. The error is an *Error.

@@ -13,7 +13,7 @@ type State uint8
 // The states of a Publisher. It begins connected, goes back and forth between
 // the first two, and ends through the last two.
 const (
-	StateConnecting State = iota // there is no connection; attempts go on
+	StateConnecting State = iota // there is no connection; attempts continue
 	StateConnected               // events are written
 	StateClosing                 // Close waits for what was sent
 	StateClosed                  // final
@@ -94,11 +94,11 @@ func (p *Publisher) State() State {
 }
 
 // RateLeft returns how many events the gateway's --publisher-rate allowed this
-// connection at once when it answered the last Publish or PublishMany. Each channel
-// of an event counts, and what was sent afterwards is not taken off. limited is
-// false if there is no such rate, or none is known of this connection yet. Who
-// sends no more than that before the next Publish is not refused with
-// [CodeRateLimited], and so keeps the order of events.
+// connection at once when it answered the last Publish or PublishMany. Each channel of
+// an event counts. Events sent afterwards are not subtracted. limited is false if there
+// is no such rate, or it is not known yet for this connection. A caller that sends no
+// more than that before the next Publish is not refused with [CodeRateLimited], and so
+// keeps the order of events.
 func (p *Publisher) RateLeft() (events int, limited bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -213,10 +213,10 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 	return results, nil
 }
 
-// Send publishes data, one JSON value, to channel without waiting for a reply.
-// It returns nil once the event is in the write buffer, from where it is written
-// at once; it waits only for room there, or for a connection. The data is not
-// kept after the call.
+// Send publishes data, one JSON value, to channel without waiting for a reply. It
+// returns nil once the event is in the write buffer, from which it is written at once.
+// It waits only for room there, or for a connection. The data is not kept after the
+// call.
 //
 // What becomes of the event is told to Config.OnError if it is refused or lost,
 // and to the next Flush. An error of Send itself says that the event was not

@@ -45,9 +45,9 @@ func checkChannel(name string) error {
 // checkData returns data as it may stand in a line: itself without a byte order
 // mark before it, or compacted if it spans several lines.
 //
-// It must be one JSON value, or it could end the request early and add members
-// or whole requests of its own. The check is the gateway's, so that what is
-// accepted here is not refused there as malformed.
+// It must be one JSON value, or it could end the request early and add members or whole
+// requests of its own. The check is the gateway's own, so that the gateway does not
+// refuse as malformed what is accepted here.
 func checkData(data []byte) ([]byte, error) {
 	data = jsonscan.TrimMark(data)
 	switch valid, deep := jsonscan.Check(data); {

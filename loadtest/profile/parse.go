@@ -9,8 +9,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Parse reads a profile. source names the file in errors, which say its line and key too. All that
-// is wrong is told at once, a line each.
+// Parse reads a profile. source names the file in errors, which say its line and key
+// too. The error lists all mistakes, a line each.
 func Parse(source string, text []byte) (*Profile, error) {
 	d := &document{source: source}
 	s := d.open(text, "name", "description", "path", "subprotocol", "accept", "channels", "lines",

@@ -62,9 +62,9 @@ func elementIndex(name string) int {
 	return n
 }
 
-// scan puts the raw values at the paths into values, which has a nil for each slot. It reports
-// whether text is valid JSON and holds none of them twice: which of two would count is anyone's
-// guess.
+// scan puts the raw values at the paths into values, which has a nil for each slot. It
+// reports whether text is valid JSON and holds none of them twice, because it would be
+// unclear which of two counts.
 func (p *paths) scan(text []byte, values [][]byte) bool {
 	open := bytes.TrimLeft(text, " \t\r\n")
 	if len(open) > 0 && (open[0] == '{' || open[0] == '[') {

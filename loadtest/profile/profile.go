@@ -46,8 +46,8 @@ func Names() []string {
 	return files
 }
 
-// Load returns the built-in profile of that name, or reads one from a file: a name with a slash in
-// it, or that ends in .yaml or .yml, is a file's.
+// Load returns the built-in profile of that name, or reads one from a file. A name with
+// a slash, or with the ending .yaml or .yml, is the name of a file.
 func Load(nameOrPath string) (*Profile, error) {
 	if strings.Contains(nameOrPath, "/") || strings.HasSuffix(nameOrPath, ".yaml") || strings.HasSuffix(nameOrPath, ".yml") {
 		text, err := readFile(nameOrPath)

@@ -20,7 +20,7 @@ const (
 	HTTP
 	// Socket: text messages on a WebSocket of the publisher's own.
 	Socket
-	// TCP: texts on a TCP connection, on which the server says what it would say to a client.
+	// TCP: texts on a TCP connection. The server answers there as it answers a client.
 	TCP
 )
 

@@ -14,8 +14,8 @@ type band struct {
 	To   float64 `json:"to"`
 }
 
-// phaseBands finds the phases of a timeline. A sample is of the time since the
-// one before, so a phase begins there.
+// phaseBands finds the phases of a timeline. A sample covers the time since the one
+// before, so a phase begins at that one.
 func phaseBands(timeline []loadtest.Sample) []band {
 	var bands []band
 	before := 0.0
