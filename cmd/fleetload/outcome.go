@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,20 +14,14 @@ import (
 	"golang.org/x/term"
 )
 
-// play makes a run of the scenario of that name and prints what it found. common
-// is the part of config to which the flags of clients go, if it has clients.
-func play[C any](ctx context.Context, std streams, flags *commonFlags, clients *clientFlags, name string,
-	config *C, common *loadtest.Common, run func(context.Context, C) (*loadtest.Result, error)) error {
+// play makes a run of the scenario of that name and prints what it found. common is
+// the part of its configuration to which the flags of clients go, if it has clients.
+func (f *commonFlags) play(std streams, name string, common *loadtest.Common, clients *clientFlags, run func() (*loadtest.Result, error)) error {
 	if clients != nil {
 		if err := clients.apply(common); err != nil {
 			return err
 		}
 	}
-	return flags.scenario(std, name, common, func() (*loadtest.Result, error) { return run(ctx, *config) })
-}
-
-// scenario makes a run and prints what it found.
-func (f *commonFlags) scenario(std streams, name string, config *loadtest.Common, run func() (*loadtest.Result, error)) error {
 	expectations, err := expect.Parse(f.Expect, loadtest.Figures(name)...)
 	if err != nil {
 		return fmt.Errorf("--expect: %w", err)
@@ -37,8 +30,8 @@ func (f *commonFlags) scenario(std streams, name string, config *loadtest.Common
 	if err != nil {
 		return err
 	}
-	giveLoopsProcessors(max(config.Loops, 1))
-	done := f.showProgress(config)
+	giveLoopsProcessors(max(common.Loops, 1))
+	done := f.showProgress(common)
 	result, err := run()
 	done()
 	if err != nil {

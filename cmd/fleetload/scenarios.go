@@ -20,7 +20,7 @@ type connectCommand struct {
 // Run makes the run and prints its result.
 func (c *connectCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Connect{Common: c.common(), Clients: c.Clients, Channels: c.Channels, Rate: c.Rate, Hold: c.Hold}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "connect", &config, &config.Common, loadtest.RunConnect)
+	return c.play(std, "connect", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunConnect(ctx, config) })
 }
 
 type fanoutCommand struct {
@@ -48,7 +48,7 @@ func (c *fanoutCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Duration: c.Duration,
 		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Events: c.Events, Window: c.Window, Rate: c.Rate},
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fanout", &config, &config.Common, loadtest.RunFanout)
+	return c.play(std, "fanout", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFanout(ctx, config) })
 }
 
 type echoCommand struct {
@@ -69,7 +69,7 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Messages: c.Messages, Window: c.Window, Payload: c.Payload,
 		Binary: c.Binary, Rate: c.Rate, Duration: c.Duration,
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "echo", &config, &config.Common, loadtest.RunEcho)
+	return c.play(std, "echo", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunEcho(ctx, config) })
 }
 
 type churnCommand struct {
@@ -89,7 +89,7 @@ func (c *churnCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Churners: c.Churners, Churn: c.Churn, Duration: c.Duration,
 		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "churn", &config, &config.Common, loadtest.RunChurn)
+	return c.play(std, "churn", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunChurn(ctx, config) })
 }
 
 type stormCommand struct {
@@ -110,7 +110,7 @@ func (c *stormCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, Jitter: c.Jitter, Calm: c.Calm,
 		Traffic: loadtest.Traffic{Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "storm", &config, &config.Common, loadtest.RunStorm)
+	return c.play(std, "storm", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunStorm(ctx, config) })
 }
 
 type slowCommand struct {
@@ -142,7 +142,7 @@ func (c *slowCommand) Run(ctx context.Context, std streams) error {
 	} else {
 		config.Events = c.Events
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "slow", &config, &config.Common, loadtest.RunSlow)
+	return c.play(std, "slow", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunSlow(ctx, config) })
 }
 
 type fairnessCommand struct {
@@ -167,7 +167,7 @@ func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Watchers: c.Watchers, Visitors: c.Visitors,
 		Rate: c.Rate, Pings: c.Pings, Window: c.Window, Publishers: c.Publishers, Payload: c.Payload, Data: c.data(), Duration: c.Duration,
 	}
-	return play(ctx, std, &c.commonFlags, &c.clientFlags, "fairness", &config, &config.Common, loadtest.RunFairness)
+	return c.play(std, "fairness", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFairness(ctx, config) })
 }
 
 // usualIntake is the publish port of a gateway on this machine.
@@ -186,7 +186,7 @@ func (c *intakeCommand) Run(ctx context.Context, std streams) error {
 		c.Publish = usualIntake
 	}
 	config := loadtest.Intake{Common: c.common(), Events: c.Events, Connections: c.Connections, Payload: c.Payload}
-	return play(ctx, std, &c.commonFlags, nil, "intake", &config, &config.Common, loadtest.RunIntake)
+	return c.play(std, "intake", &config.Common, nil, func() (*loadtest.Result, error) { return loadtest.RunIntake(ctx, config) })
 }
 
 // memberCommand is how a run of several processes starts the others.
