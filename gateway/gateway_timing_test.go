@@ -43,7 +43,7 @@ func BenchmarkSubscribeLeave(b *testing.B) {
 		subscribeSilently(sessions[i], name)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	leave := command.AppendUnsubscribe(nil, command.NewID(1), name)
+	leave := []byte(`{"type":"unsubscribe","id":1,"channel":"news"}`)
 	join := command.AppendSubscribe(nil, command.NewID(2), name)
 	b.ReportAllocs()
 	for b.Loop() {

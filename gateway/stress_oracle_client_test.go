@@ -138,13 +138,13 @@ func (c *oracleClient) command(kind command.Type, channel string) {
 			want.kind, want.code = command.KindError, command.NotSubscribed
 		}
 		delete(c.joined, channel)
-		text = command.AppendUnsubscribe(nil, command.NewID(id), channel)
+		text = fmt.Appendf(nil, `{"type":"unsubscribe","id":%d,"channel":%q}`, id, channel)
 	case command.Publish:
 		want.kind, want.data = command.KindPublished, fmt.Sprintf(`"%s %d"`, c.name, id)
-		text = command.AppendPublish(nil, command.NewID(id), channel, []byte(want.data))
+		text = fmt.Appendf(nil, `{"type":"publish","id":%d,"channel":%q,"data":%s}`, id, channel, want.data)
 	case command.Ping:
 		want.kind = command.KindPong
-		text = command.AppendPing(nil, command.NewID(id))
+		text = fmt.Appendf(nil, `{"type":"ping","id":%d}`, id)
 	}
 	c.mu.Lock()
 	c.expected = append(c.expected, want)

@@ -259,7 +259,7 @@ func (s *server) connectToEach(n int) (clients [2][]*peer) {
 func floodOther(t *testing.T, p *peer, shard, events int) {
 	var batch []byte
 	for i := range events {
-		text := command.AppendPublish(nil, command.NewID(uint64(i+1)), fmt.Sprintf("shard-%d", shard), []byte("1"))
+		text := fmt.Appendf(nil, `{"type":"publish","id":%d,"channel":"shard-%d","data":1}`, i+1, shard)
 		batch = websocket.AppendMaskedFrame(batch, ws.OpText, text, ws.NewMask())
 		if len(batch) > 8<<10 || i == events-1 {
 			if _, err := p.Write(batch); err != nil {

@@ -122,7 +122,9 @@ func (s *swarm) talk(channel string, commands, padding int) {
 		w.Write(message)
 		w.Flush()
 		payload := bytes.TrimSuffix(out.Bytes(), []byte("\x00\x00\xff\xff"))
-		s.hello = websocket.AppendMaskedCompressedFrame(s.hello, ws.OpText, payload, [4]byte{1, 2, 3, 4})
+		start := len(s.hello)
+		s.hello = websocket.AppendMaskedFrame(s.hello, ws.OpText, payload, [4]byte{1, 2, 3, 4})
+		s.hello[start] |= 0x40 // compressed
 	}
 	for i := range commands {
 		say(fmt.Appendf(nil, `{"type":"ping","id":%d,"padding":%q}`, i, strings.Repeat("x", padding)))

@@ -223,7 +223,7 @@ func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []
 		return
 	}
 	if s.refuse {
-		conn.Write(text(command.AppendError(nil, c.ID, command.PermissionDenied, "no")))
+		conn.Write(text(command.AppendRefusal(nil, c.ID, &command.Error{Code: command.PermissionDenied, Message: "no"})))
 		return
 	}
 	time.Sleep(s.late)
@@ -318,7 +318,7 @@ func nextLine(in *bufio.Reader, number uint64) (r request, err error) {
 	}
 	r = request{string(p.Channels[0]), keyed.Key, p.Data, nil, publish.AppendError(nil, p.ID, number, command.RateLimited, "no")}
 	if p.ID.Set {
-		r.answer = publish.AppendResults(nil, p.ID, []publish.Result{{Channel: p.Channels[0], Epoch: "e", Offset: 1}})
+		r.answer = publish.AppendResultsEnd(publish.AppendResult(publish.AppendResultsBegin(nil, p.ID), p.Channels[0], "e", 1, 0))
 	}
 	return r, nil
 }

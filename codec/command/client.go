@@ -2,11 +2,9 @@ package command
 
 import "fleetcast/codec/jsonscan"
 
-// The functions of this file append one command of a client to dst. Channel names must be
-// valid UTF-8; an ID that is not set is left out, and the gateway's answer then carries none.
-
-// AppendSubscribe appends a subscription to channels, at least one and at most MaxChannels, from
-// their live positions on.
+// AppendSubscribe appends a client's subscription to channels, at least one and at most MaxChannels,
+// from their live positions on. Channel names must be valid UTF-8; an ID that is not set is left
+// out, and the gateway's answer then carries none.
 func AppendSubscribe[C jsonscan.Text](dst []byte, id ID, channels ...C) []byte {
 	dst = appendHead(dst, `{"type":"subscribe"`, id)
 	if len(channels) == 1 {
@@ -18,23 +16,4 @@ func AppendSubscribe[C jsonscan.Text](dst []byte, id ID, channels ...C) []byte {
 		separator = ","
 	}
 	return append(dst, "]}"...)
-}
-
-// AppendUnsubscribe appends the end of a subscription.
-func AppendUnsubscribe[C jsonscan.Text](dst []byte, id ID, channel C) []byte {
-	dst = appendHead(dst, `{"type":"unsubscribe"`, id)
-	return append(appendText(dst, `,"channel":`, channel), '}')
-}
-
-// AppendPublish appends the publication of data, which must be valid JSON.
-func AppendPublish[C jsonscan.Text](dst []byte, id ID, channel C, data []byte) []byte {
-	dst = appendHead(dst, `{"type":"publish"`, id)
-	dst = appendText(dst, `,"channel":`, channel)
-	dst = append(dst, dataKey...)
-	return append(append(dst, data...), '}')
-}
-
-// AppendPing appends a ping, which the gateway answers with a pong message.
-func AppendPing(dst []byte, id ID) []byte {
-	return append(appendHead(dst, `{"type":"ping"`, id), '}')
 }

@@ -59,25 +59,16 @@ func AppendGap[C jsonscan.Text](dst []byte, channel C, from, to uint64) []byte {
 	return appendLast(dst, `,"to":`, to)
 }
 
-// AppendError appends the refusal of a command.
-func AppendError(dst []byte, id ID, code Code, message string) []byte {
-	return append(appendError(dst, id, code, message), '}')
-}
-
-// AppendRefusal is AppendError with the time after which the command may be tried again, if it is
-// known.
+// AppendRefusal appends the refusal of a command, with the time after which it may be tried again if
+// that is known.
 func AppendRefusal(dst []byte, id ID, e *Error) []byte {
-	dst = appendError(dst, id, e.Code, e.Message)
+	dst = appendHead(dst, `{"type":"error"`, id)
+	dst = appendText(dst, `,"code":`, string(e.Code))
+	dst = appendText(dst, `,"message":`, e.Message)
 	if e.RetryAfter > 0 {
 		return appendLast(dst, `,"retry_after_ms":`, e.RetryAfterMS())
 	}
 	return append(dst, '}')
-}
-
-func appendError(dst []byte, id ID, code Code, message string) []byte {
-	dst = appendHead(dst, `{"type":"error"`, id)
-	dst = appendText(dst, `,"code":`, string(code))
-	return appendText(dst, `,"message":`, message)
 }
 
 // AppendGoodbye appends the last message before the gateway closes the connection, with the time in

@@ -2,7 +2,7 @@
 // JSON request a line. RESP is the protocol of Redis: arrays of bulk strings and inline
 // commands in, RESP2 or RESP3 out. [Sniff] finds out which one a connection speaks.
 //
-// For NDJSON, [Lines] splits a stream into lines, [Request] reads one, and AppendResults
+// For NDJSON, [Lines] splits a stream into lines, [Request] reads one, and AppendResult
 // and AppendError answer it. For RESP there are [RESPCommand], Payload and the AppendRESP
 // functions.
 //

@@ -18,7 +18,6 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	line := []byte(`{"id":1,"channels":["a","b\u0041"],"data":` + record + `}` + "\n")
 	array, inline := encodeRESP([]string{"PUBLISH", "news", record}), []byte("PUBLISH news \"a b\"\r\n")
 	payloads := [][]byte{[]byte(record), []byte("plain text")}
-	results := []publish.Result{{Channel: []byte("news"), Epoch: "Zx3k", Offset: 18, Subscribers: 1200}}
 	dst, scratch := make([]byte, 0, 1024), make([]byte, 0, 1024)
 	var r publish.Request
 	var c publish.RESPCommand
@@ -38,7 +37,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		}
 		publish.Sniff(line)
 		publish.IsHTTP(inline)
-		dst = publish.AppendResults(dst[:0], r.ID, results)
+		dst = appendResults(dst[:0], r.ID)
 		dst = publish.AppendError(dst, r.ID, 1, command.BadRequest, "no")
 		dst = publish.AppendRESPInt(dst, 7)
 		dst = publish.AppendRESPSimple(dst, "OK")
@@ -120,10 +119,14 @@ func BenchmarkDataFromPayload(b *testing.B) {
 }
 
 func BenchmarkAppendResults(b *testing.B) {
-	results := []publish.Result{{Channel: []byte("news"), Epoch: "Zx3k", Offset: 18, Subscribers: 1200}}
 	dst := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = publish.AppendResults(dst[:0], command.NewID(1), results)
+		dst = appendResults(dst[:0], command.NewID(1))
 	}
+}
+
+// appendResults is a whole answer.
+func appendResults(dst []byte, id command.ID) []byte {
+	return publish.AppendResultsEnd(publish.AppendResult(publish.AppendResultsBegin(dst, id), "news", "Zx3k", 18, 1200))
 }

@@ -50,42 +50,15 @@ func AppendResultsEndRate(dst []byte, left int) []byte {
 	return append(dst, "}\n"...)
 }
 
-// Result is the outcome for one channel of a request.
-type Result struct {
-	Channel     []byte
-	Epoch       string
-	Offset      uint64
-	Subscribers uint64
-}
-
-// AppendResults appends a whole answer.
-func AppendResults(dst []byte, id command.ID, results []Result) []byte {
-	dst = AppendResultsBegin(dst, id)
-	for i := range results {
-		r := &results[i]
-		dst = AppendResult(dst, r.Channel, r.Epoch, r.Offset, r.Subscribers)
-	}
-	return AppendResultsEnd(dst)
-}
-
-// AppendError appends the refusal of a request, which it identifies by its id or, if that is not set, by
-// the number of its line in the connection, counted from 1.
+// AppendError is AppendRefusal without a time.
 func AppendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
-	return append(appendError(dst, id, line, code, message), "}}\n"...)
+	return AppendRefusal(dst, id, line, &command.Error{Code: code, Message: message})
 }
 
-// AppendRefusal is AppendError with the time after which the request may be tried again, if it is
-// known.
+// AppendRefusal appends the refusal of a request, which it identifies by its id or, if that is not set, by
+// the number of its line in the connection, counted from 1, with the time after which the request may be
+// tried again, if that is known.
 func AppendRefusal(dst []byte, id command.ID, line uint64, e *command.Error) []byte {
-	dst = appendError(dst, id, line, e.Code, e.Message)
-	if e.RetryAfter > 0 {
-		dst = append(dst, `,"retry_after_ms":`...)
-		dst = strconv.AppendUint(dst, e.RetryAfterMS(), 10)
-	}
-	return append(dst, "}}\n"...)
-}
-
-func appendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
 	if id.Set {
 		dst = append(dst, `{"id":`...)
 		dst = strconv.AppendUint(dst, id.Value, 10)
@@ -94,7 +67,12 @@ func appendError(dst []byte, id command.ID, line uint64, code command.Code, mess
 		dst = strconv.AppendUint(dst, line, 10)
 	}
 	dst = append(dst, `,"error":{"code":`...)
-	dst = jsonscan.AppendString(dst, string(code))
+	dst = jsonscan.AppendString(dst, string(e.Code))
 	dst = append(dst, `,"message":`...)
-	return jsonscan.AppendString(dst, message)
+	dst = jsonscan.AppendString(dst, e.Message)
+	if e.RetryAfter > 0 {
+		dst = append(dst, `,"retry_after_ms":`...)
+		dst = strconv.AppendUint(dst, e.RetryAfterMS(), 10)
+	}
+	return append(dst, "}}\n"...)
 }

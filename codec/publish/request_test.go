@@ -141,17 +141,13 @@ func TestRequest(t *testing.T) {
 
 func TestReplies(t *testing.T) {
 	one := command.NewID(1)
-	results := []publish.Result{
-		{Channel: []byte("news"), Epoch: "Zx3k", Offset: 18, Subscribers: 1200},
-		{Channel: []byte(`q"é`), Epoch: "a", Offset: 1},
-	}
 	tests := []struct {
 		got  []byte
 		want string
 	}{
-		{publish.AppendResults(nil, one, results[:1]), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200}]}`},
+		{publish.AppendResultsEnd(publish.AppendResult(publish.AppendResultsBegin(nil, one), []byte("news"), "Zx3k", 18, 1200)), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200}]}`},
 		{publish.AppendResultsEndRate(publish.AppendResult(publish.AppendResultsBegin(nil, one), "a", "e", 1, 2), 0), `{"id":1,"results":[{"channel":"a","epoch":"e","offset":1,"subscribers":2}],"rate_left":0}`},
-		{publish.AppendResults(nil, one, results), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200},{"channel":"q\"é","epoch":"a","offset":1,"subscribers":0}]}`},
+		{publish.AppendResultsEnd(publish.AppendResult(publish.AppendResult(publish.AppendResultsBegin(nil, one), "news", "Zx3k", 18, 1200), []byte(`q"é`), "a", 1, 0)), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200},{"channel":"q\"é","epoch":"a","offset":1,"subscribers":0}]}`},
 		{publish.AppendError(nil, one, 7, command.BadRequest, "no\nway"), `{"id":1,"error":{"code":"bad_request","message":"no\nway"}}`},
 		{publish.AppendError(nil, command.ID{}, 7, command.LimitExceeded, "x"), `{"line":7,"error":{"code":"limit_exceeded","message":"x"}}`},
 		{publish.AppendRefusal(nil, one, 7, &command.Error{Code: command.RateLimited, Message: "x", RetryAfter: time.Nanosecond}),

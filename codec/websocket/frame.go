@@ -42,11 +42,6 @@ func AppendMaskedFragment(dst []byte, op ws.OpCode, fin bool, payload []byte, ma
 	return appendMasked(dst, firstByte(op, fin), fit(op, payload), mask)
 }
 
-// AppendMaskedCompressedFrame is [AppendCompressedFrame] for a client.
-func AppendMaskedCompressedFrame(dst []byte, op ws.OpCode, payload []byte, mask [4]byte) []byte {
-	return appendMasked(dst, firstByte(op, true)|compressedMark, payload, mask)
-}
-
 func appendMasked(dst []byte, first byte, payload []byte, mask [4]byte) []byte {
 	dst = appendHeader(dst, first, len(payload), maskBit)
 	dst = append(dst, mask[0], mask[1], mask[2], mask[3])

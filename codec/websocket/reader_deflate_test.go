@@ -31,7 +31,7 @@ func reserved(frame string, bits byte) string { return string([]byte{frame[0] | 
 
 // compressedFrame is a masked frame that is a whole compressed message.
 func compressedFrame(op ws.OpCode, text string) string {
-	return string(websocket.AppendMaskedCompressedFrame(nil, op, []byte(compressed(text)), mask))
+	return reserved(string(websocket.AppendMaskedFrame(nil, op, []byte(compressed(text)), mask)), 0x40)
 }
 
 // compressedConversation has every form of a compressed message.

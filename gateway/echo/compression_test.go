@@ -67,11 +67,18 @@ func (c *deflatingClient) compress(message []byte) []byte {
 	return bytes.TrimSuffix(bytes.Clone(c.out.Bytes()), []byte("\x00\x00\xff\xff"))
 }
 
+// compressedFrame is a client's frame that is a whole compressed message.
+func compressedFrame(op ws.OpCode, payload []byte) []byte {
+	frame := websocket.AppendMaskedFrame(nil, op, payload, ws.NewMask())
+	frame[0] |= ws.Rsv(true, false, false) << 4
+	return frame
+}
+
 // frames are a compressed message in frames of size bytes; 0: in one.
 func (c *deflatingClient) frames(op ws.OpCode, message []byte, size int) (stream []byte) {
 	payload := c.compress(message)
 	if size == 0 {
-		return websocket.AppendMaskedCompressedFrame(nil, op, payload, ws.NewMask())
+		return compressedFrame(op, payload)
 	}
 	for first := true; first || len(payload) > 0; first = false {
 		part := payload[:min(size, len(payload))]
@@ -270,7 +277,7 @@ func TestCorruptCompressed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := connectDeflating(t, server, deflate.Params{})
 			c.TB = t
-			c.send(websocket.AppendMaskedCompressedFrame(nil, ws.OpText, []byte(tt.payload), ws.NewMask()))
+			c.send(compressedFrame(ws.OpText, []byte(tt.payload)))
 			c.expectClose(tt.code)
 			c.expectEnd()
 		})

@@ -82,7 +82,7 @@ func TestFleetcastMessages(t *testing.T) {
 		{string(command.AppendWelcome(nil, "5f0c", 25000, nil)), one(read{kind: profile.Notice, offset: -1})},
 		{string(command.AppendPong(nil, id)), one(read{kind: profile.Notice, offset: -1})},
 		{string(command.AppendGoodbye(nil, "draining", 1234)), one(read{kind: profile.Notice, offset: -1})},
-		{string(command.AppendError(nil, id, command.BadChannel, "no \"x\"")), one(read{kind: profile.Refused, offset: -1, text: `bad_channel: no "x"`})},
+		{string(command.AppendRefusal(nil, id, &command.Error{Code: command.BadChannel, Message: "no \"x\""})), one(read{kind: profile.Refused, offset: -1, text: `bad_channel: no "x"`})},
 		{`{"type":"error","code":7}`, one(read{kind: profile.Refused, offset: -1, text: `7`})},
 		{`{"type":"error"}`, one(read{kind: profile.Refused, offset: -1, text: `{"type":"error"}`})},
 
