@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
@@ -18,7 +19,6 @@ var (
 	errTooManyChannels   = &command.Error{Code: command.LimitExceeded, Message: "too many channels on one connection"}
 	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
 	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
-	errBinary            = &command.Error{Code: command.BadRequest, Message: "commands are JSON in text messages, not binary ones"}
 	errFewChannelsLeft   = &command.Error{Code: command.LimitExceeded, Message: "the gateway holds nearly as many channels as it may; clients with fewer subscriptions go first"}
 	errStopping          = &command.Error{Code: command.NotAvailable, Message: "the gateway is stopping"}
 	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
@@ -39,30 +39,39 @@ func tooManySubscriptions(limit, room int64) *command.Error {
 	}
 }
 
-// command handles one text message of the client. It returns how many channels
-// that was about, and how many commands the rate refused. The answers go to the
-// reply buffer.
-func (c *session) command(payload []byte) (channels, refused int) {
-	s := c.shard
-	cmd := &s.command
-	err := cmd.Parse(payload)
-	if err == nil && (cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe) {
+// command handles one message of the client. It returns how many channels
+// that was about, and how many commands the rate refused; one that asks for nothing is
+// charged like those. The answers go to the reply buffer.
+func (c *session) command(payload []byte, binary bool) (channels, refused int) {
+	cmd := &c.shard.command
+	err := c.dialect().Parse(cmd, payload, binary)
+	switch {
+	case err != nil:
+	case cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe:
 		return len(cmd.Channels), c.eachChannel(cmd)
+	case cmd.Type == command.Pong:
+		return 0, 1
 	}
 	if refusal := c.takeCommand(); refusal != nil {
 		err, refused = refusal, 1
 	}
 	switch {
 	case err != nil:
-		c.refuse(err, cmd.ID)
+		c.refuse(err, cmd)
 	case cmd.Type == command.Publish:
-		c.publish(cmd, payload)
+		c.publish(cmd, payload, binary)
 	case cmd.Type == command.Ping:
-		start := s.beginReply()
-		s.replies = command.AppendPong(s.replies, cmd.ID)
-		s.endReply(start)
+		c.reply(dialect.Reply{To: command.Ping, ID: cmd.ID})
 	}
 	return len(cmd.Channels), refused
+}
+
+// dialect is the session's.
+func (c *session) dialect() dialect.Dialect { return c.shard.ledger.Formats.Dialect(c.format) }
+
+// reply appends the answer to a command that was obeyed to the reply buffer.
+func (c *session) reply(r dialect.Reply) {
+	c.shard.replies = c.dialect().AppendReply(c.shard.replies, r)
 }
 
 // takeCommand counts one command; the refusal, if any, says that there were too
@@ -88,10 +97,8 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 			refused++
 		}
 		switch {
-		case refusal != nil && cmd.Type == command.Subscribe:
-			c.refuseChannel("subscribe", name, refusal, cmd.ID)
 		case refusal != nil:
-			c.refuseChannel("unsubscribe", name, refusal, cmd.ID)
+			c.refuseChannel(cmd.Type, name, refusal, cmd.ID)
 		case cmd.Type == command.Subscribe:
 			c.subscribe(name, cmd.ID)
 		default:
@@ -106,29 +113,29 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	s := c.shard
 	config := s.shared.settings.Config()
 	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
-		c.refuseChannel("subscribe", name, err, id)
+		c.refuseChannel(command.Subscribe, name, err, id)
 		return
 	}
 	ch := s.channels[string(name)]
 	switch {
 	case ch != nil && c.find(ch) >= 0:
-		c.refuseChannel("subscribe", name, errAlreadySubscribed, id)
+		c.refuseChannel(command.Subscribe, name, errAlreadySubscribed, id)
 		return
 	case len(c.subscriptions) >= config.ClientChannels:
-		c.refuseChannel("subscribe", name, errTooManyChannels, id)
+		c.refuseChannel(command.Subscribe, name, errTooManyChannels, id)
 		return
 	}
 	limit := int64(config.MaxSubscriptions)
 	if used := s.shared.subscriptions.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
 		s.shared.subscriptions.Add(-1)
-		c.refuseChannel("subscribe", name, tooManySubscriptions(limit, limit-used), id)
+		c.refuseChannel(command.Subscribe, name, tooManySubscriptions(limit, limit-used), id)
 		return
 	}
 	if ch == nil {
 		var err error
 		if ch, err = s.openChannel(name, len(c.subscriptions)); err != nil {
 			s.shared.subscriptions.Add(-1)
-			c.refuseChannel("subscribe", name, err, id)
+			c.refuseChannel(command.Subscribe, name, err, id)
 			return
 		}
 	}
@@ -137,16 +144,14 @@ func (c *session) subscribe(name []byte, id command.ID) {
 	ch.Subscribers.Store(int32(len(ch.roster.entries)))
 	s.counters.Subscriptions++
 
-	start := s.beginReply()
-	s.replies = command.AppendSubscribed(s.replies, id, name, ch.epoch[:], ch.begun)
-	s.endReply(start)
+	c.reply(dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun})
 }
 
 func (c *session) unsubscribe(name []byte, id command.ID) {
 	s := c.shard
 	// Not the limit on names: who has subscribed to one that was allowed may leave.
 	if err := command.CheckChannel(name); err != nil {
-		c.refuseChannel("unsubscribe", name, err, id)
+		c.refuseChannel(command.Unsubscribe, name, err, id)
 		return
 	}
 	number := -1
@@ -154,7 +159,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 		number = c.find(ch)
 	}
 	if number < 0 {
-		c.refuseChannel("unsubscribe", name, errNotSubscribed, id)
+		c.refuseChannel(command.Unsubscribe, name, errNotSubscribed, id)
 		return
 	}
 	ch := c.subscriptions[number].channel
@@ -162,13 +167,11 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 	if c.backlog != nil {
 		c.backlog.Forget(ch.Stream) // the reply goes ahead of events
 	}
-	start := s.beginReply()
-	s.replies = command.AppendUnsubscribed(s.replies, id, name)
-	s.endReply(start)
+	c.reply(dialect.Reply{To: command.Unsubscribe, ID: id, Channel: name})
 }
 
 // publish sequences a client's event where the configuration allows it.
-func (c *session) publish(cmd *command.Command, payload []byte) {
+func (c *session) publish(cmd *command.Command, payload []byte, binary bool) {
 	if !c.mayPublish(cmd) {
 		return
 	}
@@ -181,18 +184,18 @@ func (c *session) publish(cmd *command.Command, payload []byte) {
 	rate := &s.shared.settings.Load().Publishes
 	if wait := account.Wait(rate.Bucket, 1, s.loop.Now()); wait > 0 {
 		account.Sent.Errors++
-		c.refuseChannel("publish", name, rate.Refuse(wait), cmd.ID)
+		c.refuseChannel(command.Publish, name, rate.Refuse(wait), cmd.ID)
 		return
 	}
-	c.sequence(cmd, payload, account)
+	c.sequence(cmd, payload, binary, account)
 }
 
 // republish is publish for a command that has waited for credit: the rates have
 // counted it.
-func (c *session) republish(payload []byte) {
+func (c *session) republish(payload []byte, binary bool) {
 	cmd := &c.shard.command
-	if cmd.Parse(payload) == nil && c.mayPublish(cmd) {
-		c.sequence(cmd, payload, c.shard.publishing[c])
+	if c.dialect().Parse(cmd, payload, binary) == nil && c.mayPublish(cmd) {
+		c.sequence(cmd, payload, binary, c.shard.publishing[c])
 	}
 }
 
@@ -201,7 +204,7 @@ func (c *session) mayPublish(cmd *command.Command) bool {
 	s := c.shard
 	config, name := s.shared.settings.Config(), cmd.Channels[0]
 	if len(cmd.Channels) > 1 {
-		c.refuse(errOneChannel, cmd.ID)
+		c.refuse(errOneChannel, cmd)
 		return false
 	}
 	err := command.CheckChannelWithin(name, config.MaxChannelName)
@@ -216,17 +219,17 @@ func (c *session) mayPublish(cmd *command.Command) bool {
 	default:
 		return true
 	}
-	c.refuseChannel("publish", name, err, cmd.ID)
+	c.refuseChannel(command.Publish, name, err, cmd.ID)
 	return false
 }
 
 // sequence publishes an event that may be. Without credit the command waits and
 // the client is not read.
-func (c *session) sequence(cmd *command.Command, payload []byte, account *limits.Account) {
+func (c *session) sequence(cmd *command.Command, payload []byte, binary bool, account *limits.Account) {
 	s, name := c.shard, cmd.Channels[0]
 	cost := limits.EventCost(name, nil, cmd.Data)
 	if !account.Take(cost) {
-		c.starve(payload, account)
+		c.starve(payload, binary, account)
 		return
 	}
 	r := s.submit
@@ -241,8 +244,8 @@ func (c *session) sequence(cmd *command.Command, payload []byte, account *limits
 }
 
 // starve lets a command wait for credit. TCP pushes the client back.
-func (c *session) starve(payload []byte, account *limits.Account) {
-	c.held = &heldInput{starved: append([]byte(nil), payload...), waits: waitCredit}
+func (c *session) starve(payload []byte, binary bool, account *limits.Account) {
+	c.held = &heldInput{starved: append([]byte(nil), payload...), binary: binary, waits: waitCredit}
 	c.conn.PauseReading()
 	c.shard.starved.Add(c, account)
 }
@@ -258,7 +261,7 @@ func (c *session) Resume() {
 	c.shard.wholeInput = false
 	c.lastSeen = seenAt(c.shard.loop.Now()) // it was us who did not read
 	if held.starved != nil {
-		c.republish(held.starved)
+		c.republish(held.starved, held.binary)
 	}
 	if held.rest != nil {
 		c.read(held.rest.B)
@@ -272,25 +275,25 @@ func (c *session) Resume() {
 }
 
 // refuse answers a command with an error, which is a *command.Error.
-func (c *session) refuse(err error, id command.ID) { c.answerRefusal(command.RefusalOf(err), id) }
+func (c *session) refuse(err error, cmd *command.Command) {
+	c.answerRefusal(command.RefusalOf(err), dialect.Reply{To: cmd.Type, ID: cmd.ID})
+}
 
 // refuseChannel is refuse with a message that says what was asked for: a
 // command may name many channels.
-func (c *session) refuseChannel(verb string, name []byte, err error, id command.ID) {
+func (c *session) refuseChannel(to command.Type, name []byte, err error, id command.ID) {
 	named := *command.RefusalOf(err)
-	named.Message = verb + " " + command.QuoteChannel(name) + ": " + named.Message
-	c.answerRefusal(&named, id)
+	named.Message = to.String() + " " + command.QuoteChannel(name) + ": " + named.Message
+	c.answerRefusal(&named, dialect.Reply{To: to, ID: id, Channel: name})
 }
 
-func (c *session) answerRefusal(refusal *command.Error, id command.ID) {
+func (c *session) answerRefusal(refusal *command.Error, of dialect.Reply) {
 	s := c.shard
 	s.counters.CommandErrors[string(refusal.Code)]++
 	if key := (stats.IncidentKey{Metric: stats.MetricCommandErrors, Label: string(refusal.Code)}); s.samples.Wants(key) {
 		s.samples.Keep(key, append(c.Identity(), slog.String("message", stats.Clip(refusal.Message)))...)
 	}
-	start := s.beginReply()
-	s.replies = command.AppendRefusal(s.replies, id, refusal)
-	s.endReply(start)
+	s.replies = c.dialect().AppendRefusal(s.replies, of, refusal)
 }
 
 // find returns the number of the session's subscription to ch, or -1.

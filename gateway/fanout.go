@@ -3,10 +3,8 @@ package gateway
 import (
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
 
-	"fleetcast/codec/websocket"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stream"
 )
@@ -27,13 +25,13 @@ const (
 // reached. Its progress is in the channel's roster.
 type job struct {
 	events  []*stream.Event
-	layouts [stream.FormatCount]layout
+	layouts []layout // by format
 }
 
 // layout is a job's frames in one format, one after the other.
 type layout struct {
 	ready  bool
-	format stream.Format // of the frames: plain on channels that are not compressed
+	format stream.Format // of the frames: not compressed on channels that are not
 	bytes  []byte
 	joined *bytebufferpool.ByteBuffer // in which several frames lie
 }
@@ -44,7 +42,7 @@ type progress uint8
 const (
 	progressDone   progress = iota // its group is served
 	progressCut                    // the time ran out
-	progressParked                 // it waits for a frame that a goroutine or another shard compresses
+	progressParked                 // it waits for a frame that a goroutine or another shard builds
 )
 
 // enqueue lets an event wait for its channel's turn.
@@ -153,14 +151,17 @@ func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress 
 	if f != stream.FormatPlain {
 		of := s.shared.settings.Load()
 		k := of.Compression
-		if !c.Stream.RuleIn(of.Rules).Compress {
-			if plain := &j.layouts[stream.FormatPlain]; !plain.ready {
-				s.join(j, plain, stream.FormatPlain)
+		if plain := s.ledger.Formats.Plain(f); f != plain && !c.Stream.RuleIn(of.Rules).Compress {
+			other := &j.layouts[plain]
+			if !other.ready {
+				if got := s.layOut(c, plain, end); got != progressDone {
+					return got
+				}
 			}
-			*l = layout{ready: true, bytes: j.layouts[stream.FormatPlain].bytes}
+			*l = layout{ready: true, format: plain, bytes: other.bytes}
 			return progressDone
 		}
-		if got := s.compress(c, k, f, end); got != progressDone {
+		if got := s.build(c, k, f, end); got != progressDone {
 			return got
 		}
 	}
@@ -168,9 +169,9 @@ func (s *shard) layOut(c *channel, f stream.Format, end time.Duration) progress 
 	return progressDone
 }
 
-// compress makes each event of the channel's job in a compressed format, unless it
-// exists already.
-func (s *shard) compress(c *channel, k *stream.Compression, f stream.Format, end time.Duration) progress {
+// build makes each event of the channel's job in a format other than FormatPlain, unless
+// it exists already.
+func (s *shard) build(c *channel, k *stream.Compression, f stream.Format, end time.Duration) progress {
 	var awaited *stream.Variant
 	for i, e := range c.job.events {
 		v, worked := k.Build(e, f)
@@ -188,7 +189,7 @@ func (s *shard) compress(c *channel, k *stream.Compression, f stream.Format, end
 	case awaited.Await(&c.Interest):
 		return progressParked
 	}
-	return s.compress(c, k, f, end) // it was built in this moment; the next one may be or not
+	return s.build(c, k, f, end) // it was built in this moment; the next one may be or not
 }
 
 // join puts the frames of a job one after the other, in a format in which all of them
@@ -228,7 +229,7 @@ func (s *shard) takeJob() *job {
 		s.jobs = s.jobs[:n-1]
 		return j
 	}
-	return new(job)
+	return &job{layouts: make([]layout, s.ledger.Formats.Count())}
 }
 
 func (s *shard) keepJob(j *job) {
@@ -238,7 +239,8 @@ func (s *shard) keepJob(j *job) {
 		}
 	}
 	clear(j.events)
-	*j = job{events: j.events[:0]}
+	clear(j.layouts)
+	j.events = j.events[:0]
 	s.jobs = append(s.jobs, j)
 }
 
@@ -267,6 +269,3 @@ func (c *session) deliver(j *job, l *layout) {
 	c.lag()
 	c.queue(j.events, l.format, n)
 }
-
-// pingFrame is an empty ping. Any later byte from the client counts as its answer.
-var pingFrame = websocket.AppendFrame(nil, ws.OpPing, nil)

@@ -69,7 +69,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.settings.Store(settings.New(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
-	g.streams = stream.NewStreams(config.MaxChannels)
+	g.streams = stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...))
 	if config.HTTP != nil {
 		g.http = newHTTPPort(config.HTTP, logger)
 	}

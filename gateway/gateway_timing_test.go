@@ -48,8 +48,8 @@ func BenchmarkSubscribeLeave(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c := sessions[random.IntN(crowd)]
-		c.command(leave)
-		c.command(join)
+		c.command(leave, false)
+		c.command(join, false)
 		s.replies = s.replies[:0]
 	}
 	if n := len(s.channels["news"].roster.entries); n != crowd {

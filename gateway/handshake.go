@@ -7,13 +7,12 @@ import (
 	"net/http"
 	"strconv"
 
-	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
-	"fleetcast/gateway/stream"
 )
 
 // reasonVanished counts handshakes that ended before the head was complete.
@@ -85,9 +84,11 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 		c.sampleHead(refused, head)
 		return refused
 	}
+	window := 0
 	if accepted.Deflates {
-		c.format = stream.FormatOf(accepted.Deflate.ServerWindow())
+		window = accepted.Deflate.ServerWindow()
 	}
+	c.format = s.ledger.Formats.Of(accepted.Subprotocol, window)
 	if decider := s.shared.settings.Config().Decider; decider != nil {
 		return c.startDeciding(decider, head, accepted)
 	}
@@ -110,11 +111,9 @@ func (c *session) open(origin []byte) {
 		}
 	}
 	c.logConnected(origin)
-	var id [16]byte
-	start := s.beginReply()
+	s.gapText = appendClientID(s.gapText[:0], c.id)
 	in := s.shared.settings.Load()
-	s.replies = command.AppendWelcome(s.replies, appendClientID(id[:0], c.id), uint64(in.Config.PingInterval.Milliseconds()), in.Limits)
-	s.endReply(start)
+	s.replies = c.dialect().AppendWelcome(s.replies, dialect.Welcome{Client: s.gapText, PingInterval: in.Config.PingInterval, Limits: &in.Limits})
 }
 
 // answerHead appends the answer to the reply buffer's text and, if the client is

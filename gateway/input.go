@@ -6,7 +6,6 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
 
-	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
@@ -31,6 +30,7 @@ const (
 // the last frame that was handled.
 type heldInput struct {
 	starved []byte // the payload of a command that waits for credit; nil if none does
+	binary  bool   // it came in a binary message
 	waits   waitReason
 	rest    *bytebufferpool.ByteBuffer
 	// decision is set exactly while the session is in sessionDeciding.
@@ -165,13 +165,11 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 		}
 	}
 	switch m.Op {
-	case ws.OpText:
+	case ws.OpText, ws.OpBinary:
 		s.ledger.Scanned = 0
-		channels, refused := c.command(m.Payload)
+		channels, refused := c.command(m.Payload, m.Op == ws.OpBinary)
 		work += limits.NameWork*channels + s.ledger.Scanned
 		return refusalCharge(refused, len(m.Payload)), work
-	case ws.OpBinary:
-		return refusalCharge(c.refuseBinary(), len(m.Payload)), work
 	case ws.OpPing:
 		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)
 	case ws.OpClose:
@@ -194,15 +192,6 @@ func refusalCharge(refused, length int) int {
 		return 0
 	}
 	return 1 + refused/namesPerFrame + length/bytesPerFrame
-}
-
-func (c *session) refuseBinary() (refused int) {
-	var err error = errBinary
-	if refusal := c.takeCommand(); refusal != nil {
-		err, refused = refusal, 1
-	}
-	c.refuse(err, command.ID{})
-	return refused
 }
 
 // violate fails the connection as RFC 6455, section 7.1.7 says.

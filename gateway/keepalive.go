@@ -26,7 +26,7 @@ func (c *session) Swept() {
 	}
 	c.shard.shared.settings.Load().Commands.Settle(&c.commandsDue, c.shard.loop.Now())
 	if b := c.backlog; b == nil || !b.Pinging {
-		c.write(backlog.OwnPing, pingFrame)
+		c.write(backlog.OwnPing, c.dialect().AppendPing(c.shard.replies[:0]))
 	}
 	// A ping goes ahead of the events that wait, but behind what the kernel has of
 	// them. It leaves when the client reads, and that it reads is the sign of life

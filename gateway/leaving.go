@@ -5,7 +5,6 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"fleetcast/codec/command"
 	"fleetcast/poller"
 )
 
@@ -203,8 +202,6 @@ func (s *shard) cutOff() {
 // sendAway says goodbye and closes, behind what waits for the client.
 func (c *session) sendAway(retryAfter time.Duration) {
 	s := c.shard
-	start := s.beginReply()
-	s.replies = command.AppendGoodbye(s.replies, "draining", uint64(retryAfter.Milliseconds()))
-	s.endReply(start)
+	s.replies = c.dialect().AppendGoodbye(s.replies, "draining", retryAfter)
 	c.finishBehind(draining, ws.StatusGoingAway, "draining")
 }

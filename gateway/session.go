@@ -76,7 +76,7 @@ type session struct {
 	conn    poller.Conn
 	state   sessionState
 	reason  disconnect
-	format  stream.Format    // of events for it
+	format  stream.Format    // of events for it, which says its dialect too
 	inbound settings.Inbound // of its messages
 	opened  tenths           // when the handshake succeeded; before that, when it began
 	backlog *backlog.Backlog // what the socket has not taken; nil while it keeps up
@@ -108,7 +108,7 @@ func (c *session) moveTo(next sessionState) {
 		if c.backlog != nil {
 			c.shard.counters.Lagging--
 		}
-		if c.format != stream.FormatPlain {
+		if c.shard.ledger.Formats.Compressed(c.format) {
 			c.shard.counters.CompressedClients--
 		}
 		c.leaveAll()
@@ -116,7 +116,7 @@ func (c *session) moveTo(next sessionState) {
 	}
 	if next == sessionOpen {
 		c.shard.counters.Clients++
-		if c.format != stream.FormatPlain {
+		if c.shard.ledger.Formats.Compressed(c.format) {
 			c.shard.counters.CompressedClients++
 		}
 	}
@@ -197,7 +197,7 @@ func (c *session) Closed(err error) {
 func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 	c.sampleEnd(reason)
 	c.giveUpPublish()
-	c.shard.replies = websocket.AppendClose(c.shard.replies, code, text)
+	c.shard.replies = c.dialect().AppendClose(c.shard.replies, code, text)
 	if c.backlog != nil {
 		c.backlog.DropEvents()
 	}
@@ -215,7 +215,7 @@ func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text strin
 		c.finish(reason, code, text)
 		return
 	}
-	c.backlog.PushLast(websocket.AppendClose(nil, code, text))
+	c.backlog.PushLast(c.dialect().AppendClose(nil, code, text))
 	c.lastWords(reason)
 }
 
@@ -306,7 +306,7 @@ func (c *session) vanish(err error) {
 
 // lag starts a backlog.
 func (c *session) lag() {
-	c.backlog = backlog.New(&c.shard.ledger, c.shard.loop.Now())
+	c.backlog = backlog.New(&c.shard.ledger, c.format, c.shard.loop.Now())
 	c.shard.lagging.add(c)
 	if c.state == sessionOpen {
 		c.shard.counters.Lagging++
@@ -330,7 +330,7 @@ func (c *session) Writable() {
 			c.vanish(err)
 			return
 		}
-		if n == 0 {
+		if n == 0 && len(s.vectors[0]) > 0 { // empty: a gap for which the dialect has no word
 			clear(s.vectors)
 			return
 		}

@@ -119,6 +119,7 @@ func newShard(all *shared, index int) (*shard, error) {
 	s.ledger.Memory, s.ledger.Counters = &all.backlogs, &s.counters
 	s.patrol.ledger = &s.ledger
 	s.submit = stream.NewRequest(all.engine, &s.wakes, &s.counters.ClientPublished)
+	s.ledger.Formats = all.streams.Formats
 	var err error
 	s.loop, err = poller.NewLoop(s, poller.LoopConfig{
 		SweepInterval: config.PingInterval,
@@ -273,16 +274,6 @@ func (s *shard) takeMail() {
 		s.enqueue(m.Interest.Owner.(*channel), m.Event)
 	}
 }
-
-// beginReply and endReply enclose the text of one reply in a frame in the
-// reply buffer.
-func (s *shard) beginReply() (start int) {
-	start = len(s.replies)
-	s.replies = websocket.BeginText(s.replies)
-	return start
-}
-
-func (s *shard) endReply(start int) { s.replies = websocket.EndText(s.replies, start) }
 
 // stats copies the shard's counters; the shard calls it.
 func (s *shard) stats() stats.Shard {

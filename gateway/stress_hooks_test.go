@@ -30,7 +30,7 @@ func newTestShard(tb testing.TB, set ...func(*settings.Config)) *shard {
 	logger, work := slog.New(slog.DiscardHandler), new(stream.CompressionWork)
 	all := &shared{
 		settings: new(settings.Live), logger: logger, log: &limits.ConnectionLog{Logger: logger},
-		streams: stream.NewStreams(config.MaxChannels), credits: limits.NewCredits(config.Credits, config.PublisherCredits, func() {}),
+		streams: stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...)), credits: limits.NewCredits(config.Credits, config.PublisherCredits, func() {}),
 		addresses: limits.NewQuotas[netip.Addr](), ready: func() bool { return true }, running: context.Background(),
 	}
 	all.engine = all.streams
@@ -54,7 +54,7 @@ func newTestPublishLoop(tb testing.TB) *ingest {
 	logger := slog.New(slog.DiscardHandler)
 	port := &publishPort{
 		settings: new(settings.Live), logger: logger, log: &limits.ConnectionLog{Logger: logger},
-		streams: stream.NewStreams(config.MaxChannels),
+		streams: stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...)),
 	}
 	port.credits = limits.NewCredits(config.Credits, config.PublisherCredits, func() { port.loops[0].starved.Feed() })
 	port.engine = port.streams

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fleetcast/codec/command"
+	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/stream"
 )
 
@@ -18,12 +19,10 @@ func (c *session) answerPublish(r *stream.Request, id command.ID) {
 	s, result := c.shard, &r.Results[0]
 	if refusal := r.Refusal(); refusal != nil {
 		s.publishing[c].Sent.Errors++
-		c.refuseChannel("publish", result.Channel, refusal, id)
+		c.refuseChannel(command.Publish, result.Channel, refusal, id)
 		return
 	}
-	start := s.beginReply()
-	s.replies = command.AppendPublished(s.replies, id, result.Channel, result.At.Offset)
-	s.endReply(start)
+	c.reply(dialect.Reply{To: command.Publish, ID: id, Channel: result.Channel, Offset: result.At.Offset})
 }
 
 // confirmLater has the client wait for an engine.

@@ -11,7 +11,15 @@ const (
 	Unsubscribe
 	Publish
 	Ping
+	// Pong is what a client says to a ping that was a message. It asks for nothing. Parse never
+	// returns it: the gateway pings clients of fleetcast.v1 with frames.
+	Pong
 )
+
+// String is the verb of the command, empty for the zero Type.
+func (t Type) String() string {
+	return [...]string{Subscribe: "subscribe", Unsubscribe: "unsubscribe", Publish: "publish", Ping: "ping", Pong: "pong"}[t]
+}
 
 // Since is the position from which a subscriber wants to go on: the last event that it has.
 type Since struct {
@@ -52,7 +60,7 @@ const (
 // The error is an *Error with bad_request, unknown_type or limit_exceeded (more than
 // MaxChannels names). c.ID is set if the payload is valid JSON with an id, so that the reply can carry it.
 func (c *Command) Parse(payload []byte) error {
-	c.reset()
+	c.Reset()
 	payload = jsonscan.TrimMark(payload)
 	object := jsonscan.NewObject(payload)
 	var member jsonscan.Member
@@ -77,7 +85,8 @@ func (c *Command) Parse(payload []byte) error {
 	return nil
 }
 
-func (c *Command) reset() {
+// Reset makes c empty; it keeps the memory of c's buffers.
+func (c *Command) Reset() {
 	c.texts.Reset()
 	*c = Command{Channels: c.Channels[:0], texts: c.texts}
 }

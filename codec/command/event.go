@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strconv"
 
 	"fleetcast/codec/jsonscan"
@@ -10,10 +11,12 @@ const dataKey = `,"data":`
 
 // EventPrefix returns the beginning of every event of a channel, up to its offset. It
 // is made once per channel, shared by its events, and never modified.
-func EventPrefix[C jsonscan.Text](channel C) []byte {
+func EventPrefix[C jsonscan.Text](channel C) []byte { return AppendEventPrefix(nil, channel) }
+
+// AppendEventPrefix appends what EventPrefix returns.
+func AppendEventPrefix[C jsonscan.Text](dst []byte, channel C) []byte {
 	const head, tail = `{"type":"event","channel":`, `,"offset":`
-	dst := make([]byte, 0, len(head)+len(channel)+2+len(tail))
-	dst = append(dst, head...)
+	dst = append(slices.Grow(dst, len(head)+len(channel)+2+len(tail)), head...)
 	dst = jsonscan.AppendString(dst, channel)
 	return append(dst, tail...)
 }

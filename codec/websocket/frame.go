@@ -76,6 +76,17 @@ func HeaderSize(length int) int {
 	return ws.HeaderSize(ws.Header{Length: int64(length)})
 }
 
+// Payload is the payload of a server's whole frame.
+func Payload(frame []byte) []byte {
+	switch frame[1] {
+	case length16:
+		return frame[ws.MinHeaderSize+2:]
+	case length64:
+		return frame[ws.MinHeaderSize+8:]
+	}
+	return frame[ws.MinHeaderSize:]
+}
+
 // reserved is what BeginText sets aside: the header of a text of 126 to 65535
 // bytes. Others are moved by EndText.
 const reserved = 4

@@ -33,19 +33,20 @@ type ownFrame struct {
 // backlogs share. There may be very many of them, so it is 16 bytes.
 type waiting struct {
 	event *stream.Event // nil: it was removed from the midst of the queue
-	// detail has, from the low bits on: the format of the event's frame; whether it is
+	// detail has, from the low bits on: whether the event's frame is in the session's own
+	// format or in the one that is not compressed; whether it is
 	// due; the policy that its channel had when it was queued, or that it is settled; the
 	// event's tag, so that a search need not look at the event; the beat since which it
 	// waits, see backlog.supersede; and how many
 	// events of the same channel directly before it will not be delivered, of which the
-	// client is still to be told. At a million a second, those 32 bits last for an hour.
+	// client is still to be told. At a million a second, those 34 bits last for hours.
 	detail uint64
 }
 
 const (
-	formatMask  = 1<<3 - 1
-	dueBit      = 1 << 3
-	policyBits  = 4 // below the policy
+	formatBit   = 1 // set: the session's own format
+	dueBit      = 1 << 1
+	policyBits  = 2 // below the policy
 	policyMask  = (1<<2 - 1) << policyBits
 	conflateBit = uint64(rules.SlowConflate) << policyBits // also of settled events
 	settledMask = policyMask                               // no policy has both bits
@@ -57,11 +58,22 @@ const (
 	missingBits = beatBits + 12 // below the number of missing events
 )
 
-func newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since Beat, missing uint64) waiting {
-	return waiting{e, missing<<missingBits | uint64(since&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits | uint64(f)}
+func (b *Backlog) newWaiting(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since Beat, missing uint64) waiting {
+	detail := missing<<missingBits | uint64(since&beatMask)<<beatBits | uint64(e.Tag)<<tagBits | uint64(policy)<<policyBits
+	if f == b.format {
+		detail |= formatBit
+	}
+	return waiting{e, detail}
 }
 
-func (w *waiting) frame() []byte { return w.event.FrameIn(stream.Format(w.detail & formatMask)) }
+// frame is the event's, as it goes to the client.
+func (b *Backlog) frame(w *waiting) []byte {
+	f := b.format
+	if w.detail&formatBit == 0 {
+		f = b.ledger.Formats.Plain(f)
+	}
+	return w.event.FrameIn(f)
+}
 
 func (w *waiting) policy() rules.SlowPolicy {
 	if w.settled() {
@@ -135,6 +147,7 @@ type Backlog struct {
 	memory   int           // that the backlog itself takes, see countMemory
 	Progress time.Duration // when bytes last left; the loop's time
 	Place    uint32        // of the session in the shard's list of those that lag
+	format   stream.Format // of the session's events
 	Class    uint8         // of its size, see sizeClass
 	Pinging  bool          // a ping waits
 }
@@ -153,15 +166,16 @@ func (a *amount) fits(size int, c *settings.Config) bool {
 	return a.bytes+size <= c.BacklogBytes && (c.BacklogMessages == 0 || a.events < c.BacklogMessages)
 }
 
-// New makes an empty backlog at a moment of the loop's clock.
-func New(l *Ledger, now time.Duration) *Backlog {
-	b := &Backlog{ledger: l, Progress: now}
+// New makes an empty backlog of a session whose events have that format, at a moment of
+// the loop's clock.
+func New(l *Ledger, f stream.Format, now time.Duration) *Backlog {
+	b := &Backlog{ledger: l, format: f, Progress: now}
 	b.countMemory()
 	return b
 }
 
-// Queue appends events of one channel, as its policy says; sent bytes of them have
-// left already.
+// Queue appends events of one channel, as its policy says, in the session's format or the
+// one of the same dialect that is not compressed; sent bytes of them have left already.
 func (b *Backlog) Queue(events []*stream.Event, f stream.Format, policy rules.SlowPolicy, sent int, bounds *settings.Config) {
 	for _, e := range events {
 		size := len(e.FrameIn(f))
@@ -191,7 +205,7 @@ func (b *Backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowP
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
 		b.droppable.from = 0
 	}
-	b.events.Push(newWaiting(e, f, policy, since, b.takeGap(e)))
+	b.events.Push(b.newWaiting(e, f, policy, since, b.takeGap(e)))
 	b.countMemory()
 	b.keep(e)
 	size := len(e.FrameIn(f))
@@ -206,7 +220,7 @@ func (b *Backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowP
 // left. Nothing waits yet.
 func (b *Backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
-	b.half = half{rest: e.FrameIn(f)[sent:], of: newWaiting(e, f, policy, b.ledger.Now(), 0)}
+	b.half = half{rest: e.FrameIn(f)[sent:], of: b.newWaiting(e, f, policy, b.ledger.Now(), 0)}
 	b.add(len(b.half.rest))
 }
 
@@ -300,9 +314,9 @@ func (b *Backlog) uncount(w *waiting) {
 	b.live--
 	switch {
 	case w.settled():
-		b.settled.sub(len(w.frame()))
+		b.settled.sub(len(b.frame(w)))
 	case w.policy() != rules.SlowDisconnect:
-		b.droppable.sub(len(w.frame()))
+		b.droppable.sub(len(b.frame(w)))
 	}
 }
 
@@ -346,7 +360,7 @@ func (b *Backlog) Channel() string {
 func (b *Backlog) DropEvents() {
 	for b.live > 0 {
 		w := b.popEvent()
-		b.add(-len(w.frame()))
+		b.add(-len(b.frame(&w)))
 		b.letGo(w.event)
 	}
 	b.gaps = nil

@@ -61,8 +61,8 @@ func newBacklogOracle(t *testing.T, set func(*settings.Config)) *backlogOracle {
 	set(&o.config)
 	o.memory.Compressed = new(atomic.Int64)
 	counters := stats.NewShard()
-	o.ledger.Memory, o.ledger.Counters = &o.memory, &counters
-	o.backlog = New(&o.ledger, 0)
+	o.ledger.Memory, o.ledger.Counters, o.ledger.Formats = &o.memory, &counters, streamtest.Formats
+	o.backlog = New(&o.ledger, stream.FormatPlain, 0)
 	return o
 }
 
@@ -183,13 +183,13 @@ func (o *backlogOracle) check() {
 	var droppable, settled amount
 	for i := range b.events.Len() {
 		if w := b.events.At(i); w.event != nil {
-			ofEvents += len(w.frame())
+			ofEvents += len(o.backlog.frame(w))
 			live++
 			switch {
 			case w.settled():
-				settled.add(len(w.frame()))
+				settled.add(len(o.backlog.frame(w)))
 			case w.policy() != rules.SlowDisconnect:
-				droppable.add(len(w.frame()))
+				droppable.add(len(o.backlog.frame(w)))
 			}
 			if i < b.droppable.from && w.mayDrop() {
 				o.t.Fatalf("place %d of the queue may be dropped, and %d is where the search begins", i, b.droppable.from)

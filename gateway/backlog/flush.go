@@ -3,8 +3,6 @@ package backlog
 import (
 	"slices"
 
-	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
 	"fleetcast/gateway/stream"
 )
 
@@ -35,15 +33,15 @@ func (b *Backlog) Vectors(dst [][]byte, scratch *[]byte) [][]byte {
 			continue
 		}
 		if n := w.missing(); n > 0 {
-			dst = append(dst, appendGap(scratch, w.event.Stream, w.event.Offset-n, w.event.Offset-1))
+			dst = append(dst, b.appendGap(scratch, w.event.Stream, w.event.Offset-n, w.event.Offset-1))
 		}
 		if len(dst) < FlushVectors {
-			dst = append(dst, w.frame())
+			dst = append(dst, b.frame(w))
 		}
 	}
 	for i := len(b.gaps) - 1; i >= 0 && len(dst) < FlushVectors; i-- {
 		g := &b.gaps[i]
-		dst = append(dst, appendGap(scratch, g.stream, g.from, g.to))
+		dst = append(dst, b.appendGap(scratch, g.stream, g.from, g.to))
 	}
 	if len(b.last) > 0 && len(dst) < FlushVectors {
 		dst = append(dst, b.last)
@@ -52,11 +50,9 @@ func (b *Backlog) Vectors(dst [][]byte, scratch *[]byte) [][]byte {
 }
 
 // appendGap appends the frame of a gap to scratch and returns it.
-func appendGap(scratch *[]byte, st *stream.Stream, from, to uint64) []byte {
+func (b *Backlog) appendGap(scratch *[]byte, st *stream.Stream, from, to uint64) []byte {
 	start := len(*scratch)
-	*scratch = websocket.BeginText(*scratch)
-	*scratch = command.AppendGap(*scratch, st.Name, from, to)
-	*scratch = websocket.EndText(*scratch, start)
+	*scratch = b.ledger.Formats.Dialect(b.format).AppendGap(*scratch, st.Name, from, to)
 	return (*scratch)[start:]
 }
 

@@ -78,7 +78,7 @@ func (b *Backlog) remove(i int) {
 		*b.events.At(i) = waiting{}
 		b.uncount(&w)
 	}
-	b.add(-len(w.frame()))
+	b.add(-len(b.frame(&w)))
 	b.letGo(w.event)
 }
 
@@ -139,7 +139,7 @@ func (b *Backlog) supersede(e *stream.Event, c *settings.Config) (since Beat) {
 
 // settle has the event stay until it leaves, if there is room for one more of those.
 func (b *Backlog) settle(w *waiting, c *settings.Config) bool {
-	size := len(w.frame())
+	size := len(b.frame(w))
 	if !b.settled.fits(size, c) {
 		return false
 	}

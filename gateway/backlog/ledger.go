@@ -5,6 +5,7 @@ import (
 
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/stream"
 )
 
 // Beat is a moment of a ledger's clock, in units of settings.BeatLength. An event
@@ -16,6 +17,7 @@ type Beat uint64
 type Ledger struct {
 	Memory   *Memory
 	Counters *stats.Shard
+	Formats  *stream.Formats
 	Sizes    sizes
 	Attended time.Duration // for how long the shard has looked after its clients, hold-ups left out
 	Scanned  int           // entries that a command had looked through; the shard begins anew with each

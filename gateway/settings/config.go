@@ -15,8 +15,11 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
+	"fleetcast/gateway/dialect"
+	"fleetcast/gateway/dialect/fleetcastv1"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/stream"
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
@@ -38,6 +41,10 @@ type Config struct {
 	// that serve publishers.
 	Shards      int `reload:"restart" least:"1"`
 	IngestLoops int `reload:"restart" least:"1"`
+
+	// Dialects are the protocols that clients may speak: their handshakes choose one by its
+	// subprotocol, and those that name none of them speak the first.
+	Dialects []dialect.Dialect `reload:"restart"`
 
 	// HTTP serves the requests on the client port that are not for [Path]. It is
 	// called on goroutines of its own, for at most [HTTPConnections] connections.
@@ -191,6 +198,7 @@ func DefaultConfig(maxConnections int) Config {
 	return Config{
 		Listen:           []netip.AddrPort{loopback},
 		Publish:          []netip.AddrPort{loopback},
+		Dialects:         []dialect.Dialect{fleetcastv1.Dialect{}},
 		Shards:           runtime.GOMAXPROCS(0),
 		IngestLoops:      1,
 		MaxClients:       maxConnections - publishers,
@@ -266,6 +274,9 @@ func (c *Config) Check() error {
 		errs.add("Listen", "must name an address")
 	}
 	c.checkTags(&errs)
+	if n := len(c.Dialects); n < 1 || n > stream.MaxDialects {
+		errs.add("Dialects", "are %d, must be 1 to %d", n, stream.MaxDialects)
+	}
 	if n := c.MaxHead; n < minMaxHead || n > MaxMaxHead {
 		errs.add("MaxHead", "is %d, must be %d to %d bytes", n, minMaxHead, MaxMaxHead)
 	}

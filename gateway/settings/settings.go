@@ -30,7 +30,7 @@ type Settings struct {
 	Commands    limits.CommandRate
 	Publishes   limits.EventRate // of a client
 	Publisher   limits.EventRate // of a publisher
-	Limits      []byte           // of a client, as in its welcome
+	Limits      command.Limits   // of a client, as in its welcome
 
 	Connects     limits.Bucket // of clients in all
 	ConnectQueue int           // how many wait for their turn
@@ -57,7 +57,7 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 	config.TrustedProxies = slices.Clone(config.TrustedProxies)
 	s := &Settings{
 		Config:      config,
-		Upgrader:    newUpgrader(config.AllowedOrigins),
+		Upgrader:    newUpgrader(&config),
 		Hosts:       newHosts(config.AllowedHosts),
 		Compression: stream.NewCompression(config.CompressLevel, config.CompressFrom, work),
 		Rules:       config.ruleTable(),
@@ -76,7 +76,7 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 	}
 	s.Commands = limits.NewCommandRate(config.ClientCommands, config.PingInterval)
 	s.Publishes, s.Publisher = limits.NewEventRate(config.ClientPublishes), limits.NewEventRate(config.PublisherRate)
-	s.Limits = command.AppendLimits(nil, clientLimits(&config))
+	s.Limits = clientLimits(&config)
 	for i := range s.Readers {
 		s.Readers[i] = websocket.ReaderConfig{
 			MaxMessage:  config.MaxMessage,
@@ -125,11 +125,15 @@ func (c *Config) WithLive(next *Config) Config {
 	return merged
 }
 
-func newUpgrader(allowed []string) websocket.Upgrader {
-	from := newOrigins(allowed)
+func newUpgrader(c *Config) websocket.Upgrader {
+	from := newOrigins(c.AllowedOrigins)
+	var subprotocols []string
+	for _, d := range c.Dialects {
+		subprotocols = append(subprotocols, d.Subprotocol())
+	}
 	return websocket.Upgrader{
 		Path:            Path,
-		Subprotocols:    []string{subprotocol},
+		Subprotocols:    subprotocols,
 		CheckOrigin:     from.allow,
 		ForbiddenOrigin: errForbiddenOrigin,
 		KeepsContext:    keepsContext,
@@ -169,9 +173,6 @@ func (s *Settings) Counts() bool {
 
 // Path is where clients connect.
 const Path = "/ws"
-
-// subprotocol is the client protocol's name in the handshake.
-const subprotocol = "fleetcast.v1"
 
 // ContextBytes is the size of the window of i, 0 if there is no context.
 func (i Inbound) ContextBytes() int64 {

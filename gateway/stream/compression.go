@@ -27,9 +27,9 @@ const (
 // goroutine may use it.
 type Compression struct {
 	level  int
-	from   int // bytes of a message; smaller ones are not compressed
-	InTurn int // bytes of the largest frame that a shard compresses itself
-	pools  [FormatCount]sync.Pool
+	from   int                                  // bytes of a message; smaller ones are not compressed
+	InTurn int                                  // bytes of the largest frame that a shard compresses itself
+	pools  [deflate.MaxWindowBits + 1]sync.Pool // by window
 	work   *CompressionWork
 }
 
@@ -38,7 +38,7 @@ type CompressionWork struct {
 	events    atomic.Uint64 // compressed, once for each format
 	bytesIn   atomic.Uint64
 	bytesOut  atomic.Uint64
-	Alive     atomic.Int64   // bytes that compressed frames take now
+	Alive     atomic.Int64   // bytes that frames in other formats than FormatPlain take now
 	one       sync.Mutex     // held by the goroutine that compresses a large event
 	goroutine sync.WaitGroup // those that compress, or wait for their turn
 	stopped   atomic.Bool    // no loop runs any more: nobody waits for what is left
@@ -53,53 +53,60 @@ func NewCompression(level, from int, work *CompressionWork) *Compression {
 	return k
 }
 
-// Build makes the event's frame in a compressed format if nobody does yet: at
-// once, which worked tells, or, if it is large, in a goroutine.
+// Build makes the event's frame in a format other than FormatPlain if nobody does yet: at
+// once, which worked tells, or, if it is compressed and large, in a goroutine. v is what to
+// wait for if it is not built: then Build is to be called again.
 func (k *Compression) Build(e *Event, f Format) (v *Variant, worked bool) {
-	f = f.sharedFor(len(e.payload()))
-	v, mine := e.claim(f)
+	plain := e.formats.Plain(f)
+	if plain != FormatPlain {
+		if v, worked = e.word(plain, &k.work.Alive); f == plain || !v.IsBuilt() {
+			return v, worked
+		}
+	}
+	frame := e.FrameIn(plain)
+	v, mine := e.claim(e.sharedFor(f))
 	switch {
 	case !mine:
-		return v, false
-	case len(e.Frame) <= k.InTurn || len(e.payload()) < k.from:
-		k.compress(e, v, f)
+		return v, worked
+	case len(frame) <= k.InTurn || len(websocket.Payload(frame)) < k.from:
+		k.compress(e, v, frame)
 		return v, true
 	}
-	k.compressLater(e, v, f)
-	return v, false
+	k.compressLater(e, v, frame)
+	return v, worked
 }
 
 // compressLater builds the variant in a goroutine.
-func (k *Compression) compressLater(e *Event, v *Variant, f Format) {
+func (k *Compression) compressLater(e *Event, v *Variant, plain []byte) {
 	e.Hold()
 	k.work.goroutine.Go(func() {
 		k.work.one.Lock() // one at a time leaves processors to the loops
 		if !k.work.stopped.Load() {
-			k.compress(e, v, f)
+			k.compress(e, v, plain)
 		}
 		k.work.one.Unlock()
 		e.Release()
 	})
 }
 
-// compress builds the variant. It is the plain frame if that is as small.
-func (k *Compression) compress(e *Event, v *Variant, f Format) {
-	v.frame = e.Frame
-	if message := e.payload(); len(message) >= k.from {
-		deflater, ok := k.pools[f].Get().(*deflate.Deflater)
+// compress builds the variant of the frame plain. It is that frame if it is as small.
+func (k *Compression) compress(e *Event, v *Variant, plain []byte) {
+	v.frame = plain
+	if message := websocket.Payload(plain); len(message) >= k.from {
+		window := e.formats.all[v.format].window
+		deflater, ok := k.pools[window].Get().(*deflate.Deflater)
 		if !ok {
-			deflater = deflate.NewDeflater(k.level, windowBits[f])
+			deflater = deflate.NewDeflater(k.level, int(window))
 		}
-		scratch := mem.TakeBuffer(len(e.Frame) + len(e.Frame)/16 + 64)
+		scratch := mem.TakeBuffer(len(plain) + len(plain)/16 + 64)
 		scratch.B = deflater.Append(scratch.B, message)
-		k.pools[f].Put(deflater)
+		k.pools[window].Put(deflater)
 		k.work.events.Add(1)
 		k.work.bytesIn.Add(uint64(len(message)))
-		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(e.Frame) {
-			v.buffer = mem.TakeBuffer(size)
-			v.buffer.B = websocket.AppendCompressedFrame(v.buffer.B, ws.OpText, scratch.B)
-			v.frame, v.alive = v.buffer.B, &k.work.Alive
-			v.alive.Add(int64(cap(v.buffer.B)))
+		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(plain) {
+			b := mem.TakeBuffer(size)
+			b.B = websocket.AppendCompressedFrame(b.B, ws.OpCode(plain[0]&0xf), scratch.B)
+			v.own(b, &k.work.Alive)
 		}
 		k.work.bytesOut.Add(uint64(len(v.frame)))
 		mem.GiveBuffer(scratch)

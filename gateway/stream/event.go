@@ -6,11 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/valyala/bytebufferpool"
 
-	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
+	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 )
@@ -20,16 +18,17 @@ import (
 // need; in each format it is the same bytes for every subscriber. Frames are
 // pooled: whoever holds an event releases it, and the last one gives it back.
 type Event struct {
-	Offset   uint64
+	dialect.Event // its Data lies in buffer
+
 	Stream   *Stream
 	Key      []byte // which of the channel's things it is about, or empty; lies in buffer
 	Tag      uint16 // hashes of stream and key, see streamTag
-	Frame    []byte // whole WebSocket frame; lies in buffer
-	header   int    // of the frame, in bytes
+	Frame    []byte // whole WebSocket frame in FormatPlain; lies in buffer
 	buffer   *bytebufferpool.ByteBuffer
-	variants [FormatCount - formatDeflate15]atomic.Pointer[Variant] // of the frame; nil: not needed yet
-	At       time.Duration                                          // when it was taken, with credit; the loops' clock
-	cost     int64                                                  // credits to give back when every shard has served it
+	formats  *Formats
+	variants atomic.Pointer[Variant] // the list of them, from the one that was claimed last
+	At       time.Duration           // when it was taken, with credit; the loops' clock
+	cost     int64                   // credits to give back when every shard has served it
 	from     *limits.Account
 
 	unserved atomic.Int32 // shards that have yet to serve it
@@ -57,26 +56,29 @@ var eventPool = sync.Pool{New: func() any { return new(Event) }}
 
 // newEvent makes the stream's latest event, with its frame, for the given number
 // of shards. The caller holds the lock of the stream's stripe.
-func newEvent(st *Stream, key, data []byte, from *limits.Account, cost int64, at time.Duration, shards int) *Event {
+func newEvent(fs *Formats, st *Stream, key, data []byte, from *limits.Account, cost int64, at time.Duration, shards int) *Event {
 	e := eventPool.Get().(*Event)
-	e.Stream, e.Offset, e.from, e.cost, e.At = st, st.Offset, from, cost, at
+	e.Event = dialect.Event{Channel: st.Name, Offset: st.Offset, Data: data}
+	e.Stream, e.from, e.cost, e.At = st, from, cost, at
 	e.Tag = st.Tag
 	if len(key) > 0 {
 		e.Tag |= uint16(maphash.Bytes(tagSeed, key)) & (1<<KeyTagBits - 1)
 	}
-	length := command.EventLength(st.prefix, st.Offset, data)
-	size := websocket.HeaderSize(length) + length
-	e.buffer = mem.TakeBuffer(size + len(key))
-	frame := websocket.AppendHeader(e.buffer.B, ws.OpText, length)
-	e.buffer.B = append(command.AppendEvent(frame, st.prefix, st.Offset, data), key...)
-	e.Frame, e.Key, e.header = e.buffer.B[:size], e.buffer.B[size:], size-length
+	d := fs.Dialect(FormatPlain)
+	e.buffer = mem.TakeBuffer(d.EventSize(st.prefix, &e.Event) + len(key))
+	b, dataAt := d.AppendEvent(e.buffer.B, st.prefix, &e.Event)
+	size := len(b)
+	b = append(b, key...)
+	if dataAt < 0 {
+		dataAt = len(b)
+		b = append(b, data...)
+	}
+	e.formats, e.buffer.B = fs, b
+	e.Frame, e.Key, e.Data = b[:size], b[size:size+len(key)], b[dataAt:dataAt+len(data)]
 	e.unserved.Store(int32(shards))
 	e.holders.Store(int32(shards))
 	return e
 }
-
-// payload is the event as a message, without the frame's header.
-func (e *Event) payload() []byte { return e.Frame[e.header:] }
 
 // Served is called by each shard once it is done with the event. With the last
 // one, its credits go back.
@@ -103,6 +105,7 @@ func (e *Event) Release() {
 	default:
 		e.releaseVariants()
 		mem.GiveBuffer(e.buffer)
+		e.Event = dialect.Event{}
 		e.Stream, e.Frame, e.Key, e.buffer, e.from = nil, nil, nil, nil, nil
 		eventPool.Put(e)
 	}
@@ -126,5 +129,5 @@ func (e *Event) LeaveBacklog() int64 {
 	return 0
 }
 
-// Weight is what an event keeps in memory, but for its compressed frames.
+// Weight is what an event keeps in memory, but for its frames in other formats.
 func (e *Event) Weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }

@@ -1,135 +1,81 @@
 package stream
 
-import (
-	"sync"
-	"sync/atomic"
+import "fleetcast/gateway/dialect"
 
-	"github.com/valyala/bytebufferpool"
-
-	"fleetcast/gateway/mem"
-)
-
-// Format is how the frames of events are laid out for a session. Sessions of one
-// format get the same bytes.
+// Format is how the frames of events are laid out for a session: in which dialect, and
+// compressed for which window. Sessions of one format get the same bytes. It is an index
+// into Formats.
 type Format uint8
 
-const (
-	FormatPlain Format = iota
-	// Compressed, for windows of that many bits or more (RFC 7692, 7.1.2.1). There
-	// are few, because an event is compressed once for each that has subscribers.
-	formatDeflate15
-	formatDeflate12
-	formatDeflate9
-	formatDeflate8
-	FormatCount
-)
+// FormatPlain is that of the first dialect, not compressed: every event has it from when
+// it is sequenced. The frames of others are made at first need.
+const FormatPlain Format = 0
 
-// windowBits of the formats that are compressed.
-var windowBits = [FormatCount]int{formatDeflate15: 15, formatDeflate12: 12, formatDeflate9: 9, formatDeflate8: 8}
+// windows are those for which events are compressed, in bits (RFC 7692, 7.1.2.1). There
+// are few, because an event is compressed once for each that has subscribers.
+var windows = [...]uint8{15, 12, 9, 8}
 
-// FormatOf is the format for a client that takes windows of up to bits.
-func FormatOf(bits int) Format {
-	f := formatDeflate15
-	for windowBits[f] > bits {
-		f++
+// MaxDialects is how many dialects Formats can have.
+const MaxDialects = 256 / (1 + len(windows))
+
+// Formats are all the formats there are. They are immutable.
+type Formats struct{ all []layout }
+
+// layout is what a format is.
+type layout struct {
+	dialect dialect.Dialect
+	window  uint8  // for which it is compressed, in bits; 0: it is not
+	plain   Format // in the same dialect, not compressed
+	widest  Format // in the same dialect, compressed for the widest window
+}
+
+// NewFormats are the formats of one to MaxDialects dialects.
+func NewFormats(dialects ...dialect.Dialect) *Formats {
+	fs := new(Formats)
+	for _, d := range dialects {
+		plain := Format(len(fs.all))
+		fs.all = append(fs.all, layout{dialect: d, plain: plain, widest: plain + 1})
+		for _, bits := range windows {
+			fs.all = append(fs.all, layout{dialect: d, window: bits, plain: plain, widest: plain + 1})
+		}
+	}
+	return fs
+}
+
+// Count is how many formats there are; each is less than that.
+func (fs *Formats) Count() int { return len(fs.all) }
+
+// Of is the format for a client that has agreed on a subprotocol, which is "" for the first
+// dialect, and takes windows of up to bits, or 0 if events are not to be compressed for it.
+func (fs *Formats) Of(subprotocol string, bits int) Format {
+	f := FormatPlain
+	for i := range fs.all {
+		if l := &fs.all[i]; l.window == 0 && l.dialect.Subprotocol() == subprotocol {
+			f = l.plain
+		}
+	}
+	if bits > 0 {
+		for f++; int(fs.all[f].window) > bits; f++ {
+		}
 	}
 	return f
 }
 
-// sharedFor is the format whose bytes serve f too for a message of that size: one
+// Dialect is that of a format.
+func (fs *Formats) Dialect(f Format) dialect.Dialect { return fs.all[f].dialect }
+
+// Plain is the format in the same dialect that is not compressed.
+func (fs *Formats) Plain(f Format) Format { return fs.all[f].plain }
+
+// Compressed tells whether events in a format may be compressed.
+func (fs *Formats) Compressed(f Format) bool { return fs.all[f].window > 0 }
+
+// sharedFor is the compressed format whose bytes serve f too for a message of that size: one
 // that fits in f's window makes no use of a larger one. So small events have one
-// compressed format.
-func (f Format) sharedFor(size int) Format {
-	if size <= 1<<windowBits[f] {
-		return formatDeflate15
+// compressed format for each dialect.
+func (fs *Formats) sharedFor(f Format, size int) Format {
+	if l := &fs.all[f]; size <= 1<<l.window {
+		return l.widest
 	}
 	return f
-}
-
-// Variant is an event's frame in another format than plain. The one who makes it
-// builds it; whoever else needs it waits, and is told by mail. The event holds
-// it.
-type Variant struct {
-	frame   []byte                     // valid once it is built; the plain one if compressing does not pay
-	buffer  *bytebufferpool.ByteBuffer // of the frame, if it is not the plain one
-	alive   *atomic.Int64              // in which the buffer's size is counted
-	waiters atomic.Pointer[waiter]     // closed once it is built
-}
-
-// waiter is an interest that waits for a variant.
-type waiter struct {
-	interest *Interest
-	next     *waiter
-}
-
-// built takes the place of a variant's waiters: nobody waits any more.
-var built = new(waiter)
-
-var variantPool = sync.Pool{New: func() any { return new(Variant) }}
-
-// IsBuilt tells whether the frame is there.
-func (v *Variant) IsBuilt() bool { return v.waiters.Load() == built }
-
-// Await has the interest told by mail when v is built. It returns false if it is already.
-func (v *Variant) Await(in *Interest) bool {
-	w := &waiter{interest: in}
-	for {
-		w.next = v.waiters.Load()
-		if w.next == built {
-			return false
-		}
-		if v.waiters.CompareAndSwap(w.next, w) {
-			return true
-		}
-	}
-}
-
-// finish tells those who wait that the frame is there.
-func (v *Variant) finish() {
-	for w := v.waiters.Swap(built); w != nil; w = w.next {
-		port := w.interest.Port
-		port.Post(Mail{Interest: w.interest})
-		port.Loop.Wake()
-	}
-}
-
-// claim returns the event's variant in a compressed format. mine tells that the
-// caller is the one to build it.
-func (e *Event) claim(f Format) (v *Variant, mine bool) {
-	at := &e.variants[f-formatDeflate15]
-	if v = at.Load(); v != nil {
-		return v, false
-	}
-	v = variantPool.Get().(*Variant)
-	if at.CompareAndSwap(nil, v) {
-		return v, true
-	}
-	variantPool.Put(v)
-	return at.Load(), false
-}
-
-// FrameIn is the event's frame in a format, which was built unless it is plain.
-func (e *Event) FrameIn(f Format) []byte {
-	if f == FormatPlain {
-		return e.Frame
-	}
-	return e.variants[f.sharedFor(len(e.payload()))-formatDeflate15].Load().frame
-}
-
-// releaseVariants gives them back with the event.
-func (e *Event) releaseVariants() {
-	for i := range e.variants {
-		v := e.variants[i].Load()
-		if v == nil {
-			continue
-		}
-		e.variants[i].Store(nil)
-		if v.buffer != nil {
-			v.alive.Add(-int64(cap(v.buffer.B)))
-			mem.GiveBuffer(v.buffer)
-		}
-		v.frame, v.buffer = nil, nil
-		v.waiters.Store(nil)
-		variantPool.Put(v)
-	}
 }

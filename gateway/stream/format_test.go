@@ -2,32 +2,64 @@ package stream
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/gobwas/ws"
+
+	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
+	"fleetcast/codec/websocket"
+	"fleetcast/gateway/dialect"
+	"fleetcast/gateway/dialect/fleetcastv1"
+	"fleetcast/gateway/limits"
 	"fleetcast/poller"
 )
 
+// upside is another dialect: its events are binary messages in which the data is not as
+// it was published.
+type upside struct{ fleetcastv1.Dialect }
+
+func (upside) Subprotocol() string                            { return "upside" }
+func (upside) AppendPrefix(dst []byte, channel string) []byte { return append(dst, channel...) }
+func (upside) EventSize([]byte, *dialect.Event) int           { return 1 } // a bad guess
+
+func (upside) AppendEvent(dst, prefix []byte, e *dialect.Event) ([]byte, int) {
+	return websocket.AppendFrame(dst, ws.OpBinary, upsideMessage(string(prefix), e.Offset, e.Data)), -1
+}
+
+func upsideMessage(channel string, offset uint64, data []byte) []byte {
+	data = bytes.Clone(data)
+	slices.Reverse(data)
+	return fmt.Appendf(nil, "%s %d %s", channel, offset, data)
+}
+
 func TestFormatOf(t *testing.T) {
-	for bits, want := range map[int]Format{8: formatDeflate8, 9: formatDeflate9, 11: formatDeflate9, 12: formatDeflate12, 14: formatDeflate12, 15: formatDeflate15} {
-		got := FormatOf(bits)
-		if got != want || windowBits[got] > bits {
-			t.Errorf("%d bits: format %d", bits, got)
-		}
+	two := NewFormats(fleetcastv1.Dialect{}, upside{})
+	if two.Count() != 2*v1.Count() || two.Of("", 0) != FormatPlain || two.Of("unknown", 0) != FormatPlain || two.Of("fleetcast.v1", 0) != FormatPlain {
+		t.Errorf("%d formats, that without a subprotocol is %d", two.Count(), two.Of("", 0))
 	}
-	for _, tt := range []struct {
-		f    Format
-		size int
-		want Format
-	}{
-		{formatDeflate8, 256, formatDeflate15}, {formatDeflate8, 257, formatDeflate8}, {formatDeflate9, 512, formatDeflate15},
-		{formatDeflate12, 4097, formatDeflate12}, {formatDeflate15, 1 << 20, formatDeflate15},
-	} {
-		if got := tt.f.sharedFor(tt.size); got != tt.want {
-			t.Errorf("format %d for %d bytes: %d", tt.f, tt.size, got)
+	for _, name := range []string{"fleetcast.v1", "upside"} {
+		plain := two.Of(name, 0)
+		if two.Compressed(plain) || two.Dialect(plain).Subprotocol() != name {
+			t.Errorf("%s: the plain format is one of %s", name, two.Dialect(plain).Subprotocol())
+		}
+		for bits, want := range map[int]uint8{8: 8, 9: 9, 11: 9, 12: 12, 14: 12, 15: 15} {
+			f := two.Of(name, bits)
+			if two.all[f].window != want || !two.Compressed(f) || two.Plain(f) != plain || two.Dialect(f) != two.Dialect(plain) {
+				t.Errorf("%s, %d bits: format %d: %+v", name, bits, f, two.all[f])
+			}
+		}
+		for _, tt := range []struct{ bits, size, want int }{
+			{8, 256, 15}, {8, 257, 8}, {9, 512, 15}, {12, 4097, 12}, {15, 1 << 20, 15},
+		} {
+			if got := two.sharedFor(two.Of(name, tt.bits), tt.size); got != two.Of(name, tt.want) {
+				t.Errorf("%s: %d bits for %d bytes: format %d", name, tt.bits, tt.size, got)
+			}
 		}
 	}
 }
@@ -50,8 +82,8 @@ func TestCompressionThatDoesNotPay(t *testing.T) {
 	}{"noise": {string(noise), 1}, "small": {"1", 0}} {
 		k.work.events.Store(0)
 		e := nextTestEvent(testStream("test"), "", tt.data)
-		v, worked := k.Build(e, formatDeflate15)
-		if !worked || !v.IsBuilt() || &v.frame[0] != &e.Frame[0] || len(e.FrameIn(formatDeflate15)) != len(e.Frame) {
+		v, worked := k.Build(e, v1.Of("", 15))
+		if !worked || !v.IsBuilt() || &v.frame[0] != &e.Frame[0] || len(e.FrameIn(v1.Of("", 15))) != len(e.Frame) {
 			t.Errorf("%s: the frame is not the plain one", name)
 		}
 		if got := k.work.events.Load(); got != tt.count {
@@ -61,34 +93,60 @@ func TestCompressionThatDoesNotPay(t *testing.T) {
 	}
 }
 
-// TestVariantsAreReused releases events with all formats and makes new ones of
-// what they leave.
+// TestVariantsAreReused releases events with the formats of two dialects, either of which
+// is the first, and makes new ones of what they leave.
 func TestVariantsAreReused(t *testing.T) {
-	k := compressionTest(6, 0)
-	for i := range 100 {
-		e := nextTestEvent(testStream("test"), "", `"`+strings.Repeat("abc", 100+10*i)+`"`)
-		plain := bytes.Clone(e.payload())
-		for f := formatDeflate15; f < FormatCount; f++ {
-			if v, _ := k.Build(e, f); !v.IsBuilt() {
-				t.Fatal("a small event is not compressed at once")
+	k, pools := compressionTest(6, 0), []*Formats{NewFormats(fleetcastv1.Dialect{}, upside{}), NewFormats(upside{}, fleetcastv1.Dialect{})}
+	for i := range 200 {
+		fs, st := pools[i%2], &Stream{Name: "test", Offset: uint64(i)}
+		st.prefix = fs.Dialect(FormatPlain).AppendPrefix(nil, st.Name)
+		data := []byte(`"` + strings.Repeat("abc", 100+10*i) + `"`)
+		e := newEvent(fs, st, []byte("key"), data, new(limits.Account), 0, 0, 1)
+		for f := FormatPlain; int(f) < fs.Count(); f++ {
+			if f != FormatPlain {
+				if v, _ := k.Build(e, f); !v.IsBuilt() {
+					t.Fatal("a small event is not laid out at once")
+				}
+			}
+			opcode, want := byte(ws.OpText), command.AppendEvent(nil, command.EventPrefix("test"), e.Offset, data)
+			if fs.Dialect(f) == (upside{}) {
+				opcode, want = byte(ws.OpBinary), upsideMessage("test", e.Offset, data)
 			}
 			frame := e.FrameIn(f)
-			header := 2
-			if frame[1] == 126 {
-				header = 4
+			got := websocket.Payload(frame)
+			var err error
+			if fs.Compressed(f) {
+				opcode |= 0x40
+				got, err = deflate.NewInflater().Append(nil, got, nil, len(want))
 			}
-			got, err := deflate.NewInflater().Append(nil, frame[header:], nil, len(plain))
-			if frame[0] != 0xc1 || err != nil || !bytes.Equal(got, plain) {
-				t.Fatalf("event %d, format %d: %x, %v", i, f, frame[0], err)
+			if frame[0] != opcode|0x80 || err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("event %d, format %d: %x %.60q, %v; want %.60q", i, f, frame[0], got, err, want)
 			}
 		}
-		e.Release()
-		for f := range e.variants {
-			if e.variants[f].Load() != nil {
-				t.Fatal("a released event has a variant")
-			}
+		if string(e.Key) != "key" {
+			t.Fatalf("the key is %q", e.Key)
+		}
+		if e.Release(); e.variants.Load() != nil || k.work.Alive.Load() != 0 {
+			t.Fatalf("a released event leaves %d bytes in other formats", k.work.Alive.Load())
 		}
 	}
+}
+
+// TestVariantOfAnotherDialectIsAwaited asks for a compressed frame while another shard
+// makes the one that it is compressed from.
+func TestVariantOfAnotherDialectIsAwaited(t *testing.T) {
+	k, fs := compressionTest(1, 0), NewFormats(fleetcastv1.Dialect{}, upside{})
+	e := newEvent(fs, &Stream{Name: "test"}, nil, []byte(`"data"`), new(limits.Account), 0, 0, 1)
+	plain, compressed := fs.Of("upside", 0), fs.Of("upside", 15)
+	under, mine := e.claim(plain)
+	if v, worked := k.Build(e, compressed); !mine || v != under || worked {
+		t.Fatalf("mine %v, worked %v: the frame that it is made from is not waited for", mine, worked)
+	}
+	e.variants.Store(nil) // as if it had never been asked for
+	if v, worked := k.Build(e, compressed); !v.IsBuilt() || !worked || v.format != compressed {
+		t.Fatalf("the frame is not there: %+v", v)
+	}
+	e.Release()
 }
 
 // TestVariantTellsEveryone has channels of several shards wait while the variant

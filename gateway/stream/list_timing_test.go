@@ -13,7 +13,7 @@ const keptChannels = 1_000_000
 // BenchmarkListChannels lists from 1,000,000 channels with the largest limit. It
 // also reports for how long a stripe's lock is held, on average and at most.
 func BenchmarkListChannels(b *testing.B) {
-	s := NewStreams(keptChannels)
+	s := NewStreams(keptChannels, v1)
 	for i := range keptChannels {
 		name := fmt.Appendf(nil, "fleet.vehicle-%d.position", i*7919%keptChannels)
 		stripe := s.stripe(name)

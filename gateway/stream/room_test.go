@@ -54,7 +54,7 @@ func (s *Streams) sameStripe(n int) (names []string) {
 // TestUnusedStreamsGoFirst fills the table: the stream of which the last use is
 // longest ago makes room, clients' before publishers'.
 func TestUnusedStreamsGoFirst(t *testing.T) {
-	s, wakes := NewStreams(8), NewWakeSet(1)
+	s, wakes := NewStreams(8, v1), NewWakeSet(1)
 	publisher, client := unlimited(), unlimited()
 	client.Maker = limits.ByClient
 	n := s.sameStripe(14)
@@ -94,7 +94,7 @@ func TestUnusedStreamsGoFirst(t *testing.T) {
 // TestFullTable has nothing but streams with subscribers: publishers go on, and no
 // position is told twice.
 func TestFullTable(t *testing.T) {
-	s, from, wakes := NewStreams(4), unlimited(), NewWakeSet(1)
+	s, from, wakes := NewStreams(4, v1), unlimited(), NewWakeSet(1)
 	publishTo(t, s, from, &wakes, "a")
 	first, _ := joined(t, s, "a") // a publisher's
 	for _, name := range []string{"b", "c", "d"} {
@@ -124,7 +124,7 @@ func TestFullTable(t *testing.T) {
 // get what is left.
 func TestClientsLeaveRoom(t *testing.T) {
 	const limit = 800
-	s, wakes, client := NewStreams(limit), NewWakeSet(1), unlimited()
+	s, wakes, client := NewStreams(limit, v1), NewWakeSet(1), unlimited()
 	client.Maker = limits.ByClient
 	for i := range 5 * limit {
 		publishTo(t, s, client, &wakes, fmt.Sprint("published-", i))
@@ -168,7 +168,7 @@ func TestClientsLeaveRoom(t *testing.T) {
 // what is left.
 func TestStreamCounts(t *testing.T) {
 	const limit = 60
-	s := NewStreams(limit)
+	s := NewStreams(limit, v1)
 	var all sync.WaitGroup
 	for worker := range 4 {
 		all.Go(func() {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
@@ -54,7 +53,7 @@ type Stream struct {
 	Name       string
 	epoch      Epoch
 	Offset     uint64      // of the last event; the first one gets 1
-	prefix     []byte      // of event messages; made with the first interest
+	prefix     []byte      // of events in the first dialect; made with the first interest
 	Tag        uint16      // a hash of the name, as that
 	interested []*Interest // one per shard with subscribers
 	usedIn     uint64      // the stripe's sweep count when it was last used
@@ -70,6 +69,8 @@ type Stream struct {
 // Streams holds every stream of the process. All methods may be called from
 // any goroutine.
 type Streams struct {
+	Formats *Formats // of events; not to be changed
+
 	seed    maphash.Seed
 	stripes [StripeCount]stripe
 	count   atomic.Int64
@@ -89,9 +90,9 @@ type stripe struct {
 	_      [48]byte // keeps neighbours' locks off this cache line
 }
 
-// NewStreams keeps up to limit streams.
-func NewStreams(limit int) *Streams {
-	s := &Streams{seed: maphash.MakeSeed()}
+// NewStreams keeps up to limit streams, whose events have these formats.
+func NewStreams(limit int, fs *Formats) *Streams {
+	s := &Streams{Formats: fs, seed: maphash.MakeSeed()}
 	s.limit.Store(int64(limit))
 	for i := range s.stripes {
 		s.stripes[i].byName = make(map[string]*Stream)
@@ -131,7 +132,7 @@ func (s *Streams) Submit(e *Submission) {
 		e.done(p)
 		return
 	}
-	event := newEvent(st, e.Key, e.Data, e.From, e.Cost, e.At, len(st.interested))
+	event := newEvent(s.Formats, st, e.Key, e.Data, e.From, e.Cost, e.At, len(st.interested))
 	for _, c := range st.interested {
 		c.Port.Post(Mail{Event: event, Interest: c})
 		p.Subscribers += int(c.Subscribers.Load())
@@ -158,7 +159,7 @@ func (s *Streams) Join(c *Interest) (Position, error) {
 		s.setUsed(stripe, st)
 	}
 	if st.prefix == nil {
-		st.prefix, st.Tag = command.EventPrefix(st.Name), streamTag(st.Name)
+		st.prefix, st.Tag = s.Formats.Dialect(FormatPlain).AppendPrefix([]byte{}, st.Name), streamTag(st.Name)
 	}
 	st.interested = append(st.interested, c)
 	c.Stream, c.Name = st, st.Name // one copy of the name for all shards

@@ -7,9 +7,13 @@ import (
 	"testing"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/dialect/fleetcastv1"
 	"fleetcast/gateway/limits"
 	"fleetcast/poller"
 )
+
+// v1 are the formats of one dialect.
+var v1 = NewFormats(fleetcastv1.Dialect{})
 
 // TestStream returns a stream without events.
 func testStream(name string) *Stream {
@@ -19,7 +23,7 @@ func testStream(name string) *Stream {
 // nextTestEvent returns the stream's next event, held once, by the test.
 func nextTestEvent(st *Stream, key, data string) *Event {
 	st.Offset++
-	return newEvent(st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
+	return newEvent(v1, st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
 }
 
 // Unlimited is an account that never runs dry.
@@ -59,7 +63,7 @@ func mailed(t *testing.T, c *Interest) (offsets []uint64) {
 }
 
 func TestStreamJoinPublishLeave(t *testing.T) {
-	s, from, wakes := NewStreams(10), unlimited(), NewWakeSet(2)
+	s, from, wakes := NewStreams(10, v1), unlimited(), NewWakeSet(2)
 	first := publishTo(t, s, from, &wakes, "news")
 	if first.Offset != 1 || first.Subscribers != 0 || len(wakes.ports) != 0 || from.Credits.InUse() != 0 {
 		t.Fatalf("an event for nobody: %+v, %d shards to wake, %d credits in use", first, len(wakes.ports), from.Credits.InUse())
@@ -104,7 +108,7 @@ func TestStreamJoinPublishLeave(t *testing.T) {
 }
 
 func TestStreamSweep(t *testing.T) {
-	s, from, wakes := NewStreams(10), unlimited(), NewWakeSet(1)
+	s, from, wakes := NewStreams(10, v1), unlimited(), NewWakeSet(1)
 	sweep := func() {
 		for i := range StripeCount {
 			s.Sweep(i)
@@ -154,7 +158,7 @@ func TestStreamSweep(t *testing.T) {
 // A stream to which nobody published has no position to keep. Who subscribes to
 // one new name after the other must not fill the table with them.
 func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
-	s := NewStreams(1)
+	s := NewStreams(1, v1)
 	for _, name := range []string{"a", "b", "c"} {
 		c := &Interest{Name: name, Port: NewPort(0)}
 		if _, err := s.Join(c); err != nil {
@@ -172,7 +176,7 @@ func TestStreamWithoutEventsIsForgottenAtOnce(t *testing.T) {
 // gets a run of them without holes from where it joined.
 func TestStreamPublishersAgree(t *testing.T) {
 	const publishers, events = 4, 2_000
-	s := NewStreams(10)
+	s := NewStreams(10, v1)
 	start := &Interest{Name: "news", Port: NewPort(0)}
 	if _, err := s.Join(start); err != nil {
 		t.Fatal(err)
@@ -226,7 +230,7 @@ func TestEventReferences(t *testing.T) {
 	if !from.Take(500) {
 		t.Fatal("no credit")
 	}
-	e := newEvent(testStream("x"), nil, []byte(`"payload"`), from, 500, 0, 2)
+	e := newEvent(v1, testStream("x"), nil, []byte(`"payload"`), from, 500, 0, 2)
 	frame := string(e.Frame)
 	e.Served()
 	if n := from.Credits.InUse(); n != 500 {

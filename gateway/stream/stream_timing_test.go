@@ -10,7 +10,7 @@ import (
 
 // BenchmarkPublishUnheard submits events that nobody subscribes to.
 func BenchmarkPublishUnheard(b *testing.B) {
-	s, from, wakes := NewStreams(1_000), unlimited(), NewWakeSet(2)
+	s, from, wakes := NewStreams(1_000, v1), unlimited(), NewWakeSet(2)
 	var names [1_000][]byte
 	for i := range names {
 		names[i] = fmt.Appendf(nil, "channel-%d", i)
@@ -35,7 +35,7 @@ func BenchmarkEncodeEvent(b *testing.B) {
 	b.SetBytes(int64(len(benchData)))
 	for b.Loop() {
 		st.Offset++
-		newEvent(st, nil, benchData, from, 0, 0, 1).Served()
+		newEvent(v1, st, nil, benchData, from, 0, 0, 1).Served()
 	}
 }
 

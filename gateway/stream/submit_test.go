@@ -33,7 +33,7 @@ func submitted(t *testing.T, r *Request, by Submitter, from *limits.Account, cha
 
 // TestSubmitAllocatesNothing: for the embedded streams a request is settled before Submit returns, and is used again.
 func TestSubmitAllocatesNothing(t *testing.T) {
-	s, from, wakes, published := NewStreams(10), unlimited(), NewWakeSet(1), uint64(0)
+	s, from, wakes, published := NewStreams(10, v1), unlimited(), NewWakeSet(1), uint64(0)
 	heard := &Interest{Name: "heard", Port: NewPort(0)}
 	if _, err := s.Join(heard); err != nil {
 		t.Fatal(err)

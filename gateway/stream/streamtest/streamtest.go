@@ -4,9 +4,13 @@ package streamtest
 import (
 	"fmt"
 
+	"fleetcast/gateway/dialect/fleetcastv1"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stream"
 )
+
+// Formats are those of the events that a Source makes.
+var Formats = stream.NewFormats(fleetcastv1.Dialect{})
 
 // Source is a stream that one shard wants, with what publishes to it. It belongs to
 // one goroutine.
@@ -21,7 +25,7 @@ type Source struct {
 // New makes a stream of that name, without events.
 func New(name string) *Source {
 	s := &Source{
-		streams: stream.NewStreams(1),
+		streams: stream.NewStreams(1, Formats),
 		port:    stream.NewPort(0),
 		account: &limits.Account{Credits: limits.NewCredits(1<<60, 1<<60, func() {})},
 	}

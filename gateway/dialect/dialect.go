@@ -1,0 +1,87 @@
+// Package dialect is the seam between what the gateway does for a client and how the
+// client's protocol says it. The gateway decides what happens; a [Dialect] reads what
+// clients send and words what they are sent. A client protocol is a folder below this
+// one: it implements Dialect and is listed in the gateway's configuration.
+//
+// The package owns nothing and has no state. Any goroutine may call a dialect.
+package dialect
+
+import (
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"fleetcast/codec/command"
+)
+
+// Dialect is one client protocol over WebSocket. Its methods may be called from any
+// goroutine at the same time, and keep none of their arguments.
+//
+// A method that appends returns dst with whole frames of a server behind it (RFC 6455:
+// complete, not masked, not compressed). Which opcode they have is its own choice. Where
+// the protocol has no message for what is to be said, it returns dst as it is.
+//
+// None of them is called for a delivery: what one subscriber gets was worded once for all
+// subscribers of the dialect.
+type Dialect interface {
+	// Subprotocol is the name by which a client asks for the dialect in its handshake.
+	Subprotocol() string
+
+	// Parse reads one message of a client into cmd, which it overwrites; binary tells its
+	// opcode. The slices of cmd may point into payload. A message that asks for nothing, as
+	// the answer to a ping that was a message, is a [command.Pong]. The error is a
+	// *command.Error; cmd.ID is then what the refusal is to carry.
+	Parse(cmd *command.Command, payload []byte, binary bool) error
+
+	// AppendWelcome words the first that a client is told.
+	AppendWelcome(dst []byte, w Welcome) []byte
+	// AppendReply words that a command has been obeyed.
+	AppendReply(dst []byte, r Reply) []byte
+	// AppendRefusal words that a command, or one channel of it, has been refused. Only
+	// To, ID and Channel of r are set, as far as they are known.
+	AppendRefusal(dst []byte, r Reply, err *command.Error) []byte
+	// AppendGap words that the events of a channel from one offset to another, both
+	// included, will not reach the client.
+	AppendGap(dst []byte, channel string, from, to uint64) []byte
+	// AppendPing words what a client that lives answers with any bytes.
+	AppendPing(dst []byte) []byte
+	// AppendGoodbye words that the gateway sends the client away, which may come back after
+	// a time. A close follows.
+	AppendGoodbye(dst []byte, reason string, retryAfter time.Duration) []byte
+	// AppendClose words the end of the conversation. The code is one of RFC 6455, which a
+	// dialect may replace by one of its own; the text is at most 123 bytes of UTF-8.
+	AppendClose(dst []byte, code ws.StatusCode, text string) []byte
+
+	// AppendPrefix appends whatever all events of a channel share, to be made once for
+	// each channel and not for each event. It is no frame, and may be nothing.
+	AppendPrefix(dst []byte, channel string) []byte
+	// EventSize is how many bytes AppendEvent will append for the same event and prefix,
+	// which AppendPrefix has made. A wrong guess costs a copy.
+	EventSize(prefix []byte, e *Event) int
+	// AppendEvent words an event, as exactly one frame. data is where e.Data begins in out if it
+	// is there byte for byte, or -1. If it is, the gateway need not keep it twice.
+	AppendEvent(dst, prefix []byte, e *Event) (out []byte, data int)
+}
+
+// Welcome is what a client is told first.
+type Welcome struct {
+	Client       []byte        // its id, in ASCII
+	PingInterval time.Duration // between the gateway's pings
+	Limits       *command.Limits
+}
+
+// Reply is what has become of a command, or of one channel of it.
+type Reply struct {
+	To      command.Type // what was asked for
+	ID      command.ID   // of the command, if it had one
+	Channel []byte       // nil for a ping
+	Epoch   []byte       // subscribe: of the channel's offsets
+	Offset  uint64       // subscribe: events behind it follow; publish: the event's
+}
+
+// Event is an event to be worded.
+type Event struct {
+	Channel string
+	Offset  uint64
+	Data    []byte // valid JSON
+}
