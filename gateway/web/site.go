@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"strings"
 
-	"fleetcast/look"
+	"fleetcast/gateway/web/look"
 )
 
 // Site is what the client port has for browsers besides WebSocket: the client

@@ -20,8 +20,8 @@ import (
 	"html/template"
 	"io"
 
+	"fleetcast/gateway/web/look"
 	"fleetcast/loadtest"
-	"fleetcast/look"
 )
 
 //go:embed page.html.tmpl page.css page.js

@@ -22,7 +22,7 @@ import (
 	"path"
 	"time"
 
-	"fleetcast/look"
+	"fleetcast/gateway/web/look"
 )
 
 //go:embed index.html dashboard.css favicon.svg *.js

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"fleetcast/gateway/web/dashboard"
-	"fleetcast/look"
+	"fleetcast/gateway/web/look"
 )
 
 func TestHandler(t *testing.T) {
