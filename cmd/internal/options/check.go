@@ -9,7 +9,7 @@ import (
 )
 
 // check names every option that is out of range, and where its value comes
-// from. The ranges are those of spans, and of gateway.Config.
+// from. The ranges are those of the tags span, and of gateway.Config.
 func (o *Options) check() error {
 	if o.Listen.Off {
 		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named("listen"))
