@@ -257,7 +257,7 @@ type checked struct {
 	rewritten bool // it is that, spelled in another way
 }
 
-// check parses the data of an event into w.data.
+// check parses the data of an event, and puts the data that was expected into w.data.
 func (w *worker) check(f *flow, data []byte) (is checked) {
 	seq, unix, ok := parseData(data)
 	if !ok {
