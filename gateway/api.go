@@ -188,30 +188,7 @@ func readObject(w http.ResponseWriter, r *http.Request, known []string, take fun
 	if err != nil || len(body) == 0 {
 		return err
 	}
-	return eachMember(body, known, take)
-}
-
-func eachMember(body []byte, known []string, take func(key string, value []byte) error) error {
-	object := jsonscan.NewObject(body)
-	var member jsonscan.Member
-	var seen []string
-	for object.Next(&member) {
-		key := string(member.Key)
-		switch {
-		case !slices.Contains(known, key):
-			return badRequest("there is no key %.100q here", key)
-		case slices.Contains(seen, key):
-			return badRequest("the key %s is repeated", key)
-		}
-		seen = append(seen, key)
-		if err := take(key, member.Value); err != nil {
-			return err
-		}
-	}
-	if err := object.Err(); err != nil {
-		return command.SyntaxError(body, err, object.Offset())
-	}
-	return nil
+	return command.EachMember(body, known, take)
 }
 
 // patience is the time that the loops have to answer one request.

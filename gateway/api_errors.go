@@ -18,16 +18,18 @@ type apiError struct {
 }
 
 // errAPIBusy is answered to whoever finds no place.
-var errAPIBusy = notAvailable("too many requests are being served; try again later")
+var errAPIBusy = &command.Error{
+	Code: command.NotAvailable, Message: "too many requests are being served; try again later", RetryAfter: busyRetry,
+}
 
 func (e *apiError) Error() string { return string(e.code) + ": " + e.message }
 
 func badRequest(format string, values ...any) error {
-	return &apiError{http.StatusBadRequest, command.BadRequest, fmt.Sprintf(format, values...)}
+	return &command.Error{Code: command.BadRequest, Message: fmt.Sprintf(format, values...)}
 }
 
 func notAvailable(message string) error {
-	return &apiError{http.StatusServiceUnavailable, command.NotAvailable, message}
+	return &command.Error{Code: command.NotAvailable, Message: message}
 }
 
 // apiErrorOf returns the answer to err. A *command.Error keeps its code and gets the
@@ -57,12 +59,6 @@ func apiErrorOf(err error) *apiError {
 func retryAfter(err error) time.Duration {
 	if refusal, ok := errors.AsType[*command.Error](err); ok {
 		return refusal.RetryAfter
-	}
-	switch err {
-	case errNoCredit:
-		return creditRetry
-	case errAPIBusy:
-		return busyRetry
 	}
 	return 0
 }
