@@ -324,29 +324,54 @@ func TestEngineOutlivesPublishers(t *testing.T) {
 		p.SetLinger(0)
 		p.Close()
 	}
-	client := s.connect()
-	client.says(`{"id":1,"type":"publish","channel":"a","data":1}`)
+	client, other, o := s.connect(), s.connect(), s.operator()
+	client.subscribe("news")
+	client.says(`{"id":9,"type":"publish","channel":"a","data":1}`)
 	e.await(7)
 	client.SetLinger(0)
 	client.Close()
-	// A client that is not read is met when something is sent to it.
 	s.eventually("their end", func(g gateway.GatewayStats) bool { return g.Publish.Publishers == 0 })
-	kicked := s.connect()
-	kicked.says(`{"id":1,"type":"publish","channel":"a","data":1}`)
-	kicked.says(`{"id":2,"type":"ping"}`)
+	o.post("/api/publish", `{"channel":"news","data":1}`) // the client is not read, so only a send can tell
+	s.eventually("the client's end", func(g gateway.GatewayStats) bool { return g.Total.Clients == 1 })
+	other.says(`{"id":1,"type":"publish","channel":"a","data":1}`)
 	e.await(8)
 	e.fails("a")
-	e.completeAll()
-	if stats := s.noCredits(); stats.Publish.Events+stats.Total.ClientPublished != 7 {
+	e.fails("a")
+	for range 5 {
+		e.completes("a")
+	}
+	s.eventually("completions for those who are gone", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 258 })
+	if stats := s.stats(); stats.Publish.Events != 1+4 || stats.Total.ClientPublished != 1 || len(stats.Publish.Errors) != 0 || stats.Publish.BytesOut != 0 {
 		t.Errorf("the counters are %+v", stats)
 	}
-	kicked.text()
-	kicked.wants(`{"type":"pong","id":2}`)
+	e.completes("a")
+	other.wants(`{"type":"published","id":1,"channel":"a","offset":1}`)
 	p := s.publisher()
 	p.sends(`{"id":3,"channel":"a","data":1}` + "\n")
 	e.await(9)
 	e.completes("a")
 	p.receives(`{"id":3,"results":[{"channel":"a","epoch":"EEEEEEEE","offset":1,"subscribers":0}]}` + "\n")
+}
+
+// TestDisconnectWithPending: a client that is told to go hears that its event may have been published.
+func TestDisconnectWithPending(t *testing.T) {
+	e := holdEvents(t)
+	s := startOn(t, e, oneShard, noRates, publishAll)
+	p := s.dialRaw()
+	p.sends(head + "\r\n")
+	p.upgraded()
+	id := decode[message](t, p.text()).Client
+	p.says(`{"id":1,"type":"publish","channel":"a","data":1}`)
+	p.says(`{"id":2,"type":"ping"}`)
+	e.await(1)
+	s.operator().post("/api/clients/"+id+"/disconnect", "{}")
+	p.wants(`{"type":"error","id":1,"code":"not_available","message":"publish \"a\": publishing failed: the answer did not come in time; the event may have been published"}`)
+	if f := p.frame(); f.Header.OpCode != ws.OpClose {
+		t.Errorf("received opcode %#x with %q", f.Header.OpCode, f.Payload)
+	}
+	e.completeAll()
+	s.noCredits()
+	p.ends()
 }
 
 // TestDrainWithoutEngine drains while an engine completes nothing: publishers and clients are told, and the drain ends.
