@@ -48,6 +48,7 @@ type ingest struct {
 	drained   func()        // set while draining: to be called when all are gone
 	drainBy   time.Duration // the loop's time at which a drain serves nobody any more
 
+	pace         limits.Pace
 	counters     stats.Publish
 	samples      stats.Samples
 	longest      stats.Longest // turn since the watch asked
@@ -96,7 +97,7 @@ func newIngest(port *publishPort) (*ingest, error) {
 	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
 		SweepInterval: port.settings.Config().MessageTimeout / limits.UnfinishedChecks,
-		TurnDone:      func(took time.Duration) { in.longest.Observe(took) },
+		TurnDone:      func(took time.Duration) { in.longest.Observe(took); in.checkInvariants() },
 	})
 	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
 	return in, err

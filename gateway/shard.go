@@ -75,6 +75,7 @@ type shard struct {
 	longest  stats.Longest // turn since the watch asked
 	taken    int           // events taken from the mailbox in this turn
 	random   *rand.ChaCha8
+	pace     limits.Pace // of what the build tag invariants adds
 
 	// Scratch, empty between the handling of two sockets.
 	command command.Command
@@ -126,6 +127,7 @@ func newShard(all *shared, index int) (*shard, error) {
 		TurnDone: func(took time.Duration) {
 			s.counters.Turns.Observe(took, 1)
 			s.longest.Observe(took)
+			s.checkInvariants()
 		},
 	})
 	s.starved.Loop, s.port.Loop = s.loop, s.loop

@@ -1,0 +1,209 @@
+//go:build invariants
+
+package gateway
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway/backlog"
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/stream"
+	"fleetcast/poller"
+)
+
+// scene is a shard and an ingest loop with something of everything.
+type scene struct {
+	*shard
+	in            *ingest
+	first, second *session // both subscribe to news; the second lags
+	news          *channel
+	publisher     *publisher
+}
+
+func newScene(t *testing.T) *scene {
+	s := newTestShard(t)
+	sc := &scene{shard: s, in: newTestIngest(t, s.shared), first: newTestSession(t, s), second: newTestSession(t, s)}
+	for _, c := range []*session{sc.first, sc.second} {
+		c.subscribe([]byte("other"), noID)
+		c.subscribe([]byte("news"), noID)
+		s.publishing[c] = &limits.Account{Credits: s.shared.credits, Starved: &s.starved}
+	}
+	s.replies = s.replies[:0]
+	sc.news = s.channels["news"]
+	sc.second.lag()
+	sc.second.backlog.PushOwn(backlog.OwnReply, []byte("reply"), 0)
+	account := &limits.Account{Credits: s.shared.credits, Starved: &s.starved}
+	r := stream.NewRequest(s.shared.streams, &s.wakes, new(uint64))
+	for range 2 {
+		account.Take(limits.EventCost([]byte("news"), nil, []byte("1")))
+		r.Begin(nil, account, 0)
+		r.Submit([]byte("news"), nil, []byte("1"))
+	}
+	s.takeMail()
+
+	sc.publisher = sc.connect(t, "10.0.0.1")
+	sc.in.places.published(sc.publisher, 0)
+	sc.connect(t, "10.0.0.2")
+	return sc
+}
+
+// newTestIngest is a loop of a publish port beside the shards.
+func newTestIngest(t *testing.T, all *shared) *ingest {
+	in, err := newIngest(&publishPort{settings: all.settings, logger: all.logger, log: all.log, streams: all.streams, credits: all.credits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(in.loop.Close)
+	return in
+}
+
+// connect makes a publisher on one end of a socket pair.
+func (sc *scene) connect(t *testing.T, address string) *publisher {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(pair[1]) })
+	p := newPublisher(sc.in)
+	if err := sc.in.loop.Register(&p.conn, pair[0], p); err != nil {
+		t.Fatal(err)
+	}
+	sc.in.places.enter(p, netip.MustParseAddr(address))
+	sc.in.counters.Publishers++
+	sc.in.port.connections.Add(1)
+	return p
+}
+
+// TestInvariantsHold has what the checks below take for sound.
+func TestInvariantsHold(t *testing.T) {
+	sc := newScene(t)
+	if err := sc.violation(); err != nil {
+		t.Error(err)
+	}
+	if err := sc.in.violation(); err != nil {
+		t.Error(err)
+	}
+	sc.fanOut()
+	sc.first.leaveAll()
+	sc.second.moveTo(sessionClosing)
+	if err := sc.violation(); err != nil {
+		t.Errorf("behind the fan-out: %v", err)
+	}
+}
+
+// TestInvariantsOfShards breaks each of them.
+func TestInvariantsOfShards(t *testing.T) {
+	for finds, breaks := range map[string]func(*scene){
+		// What sessions and channels know of each other.
+		"is not in the roster":              func(sc *scene) { sc.first.subscriptions[1].place = 1 },
+		"a channel \"news\" that is closed": func(sc *scene) { delete(sc.channels, "news") },
+		"is no subscription of its session": func(sc *scene) { sc.news.roster.add(sc.first, 7); sc.news.Subscribers.Store(3) },
+		"state 4 has subscriptions":         func(sc *scene) { sc.first.state = sessionClosed },
+		"open as \"olds\"": func(sc *scene) {
+			sc.channels["olds"] = sc.channels["other"]
+		},
+		"open without subscribers":      func(sc *scene) { sc.channels["empty"] = &channel{Interest: stream.Interest{Name: "empty"}} },
+		"publishers see 7 subscribers":  func(sc *scene) { sc.news.Subscribers.Store(7) },
+		"the fan-out of \"news\" is at": func(sc *scene) { sc.news.roster.limit = 1 },
+		"at 2 of 1 of":                  func(sc *scene) { sc.news.job = new(job); sc.news.roster.cursor, sc.news.roster.limit = 2, 1 },
+		"2 events are queued, 3":        func(sc *scene) { sc.counters.QueuedEvents++ },
+		"-1 channels are parked":        func(sc *scene) { sc.parked-- },
+		"0 events are queued, 2":        func(sc *scene) { sc.fresh.Pop() },
+		"is not among those that lag":   func(sc *scene) { sc.second.backlog.Place = 3 },
+		"of 2 clients that lag":         func(sc *scene) { sc.counters.Lagging = 2 },
+		// A decision and its session.
+		"state 2 holds": func(sc *scene) { sc.first.held = &heldInput{decision: &decision{session: sc.first}} },
+		"state 1 holds": func(sc *scene) {
+			sc.first.leaveAll()
+			sc.first.state = sessionDeciding
+		},
+		// What is counted.
+		"bytes of input are held": func(sc *scene) { sc.unfinished[sc.first] = limits.Unfinished{Bytes: 1} },
+		"a backlog counts":        func(sc *scene) { sc.second.backlog.Bytes++ },
+		"given back 5 more":       func(sc *scene) { sc.publishing[sc.first].InUse.Store(-5) },
+		"connections:3":           func(sc *scene) { sc.counters.Connections++ },
+		"clients:3":               func(sc *scene) { sc.counters.Clients++ },
+		"deciding:1":              func(sc *scene) { sc.counters.Deciding++ },
+		"compressed:1":            func(sc *scene) { sc.counters.CompressedClients++ },
+		"compressed:1 ":           func(sc *scene) { sc.first.format = sc.ledger.Formats.Of("", 15) },
+		"lagging:0":               func(sc *scene) { sc.counters.Lagging-- },
+		"subscriptions:3":         func(sc *scene) { sc.counters.Subscriptions-- },
+		"backlogs:6":              func(sc *scene) { sc.counters.BacklogBytes++ },
+		"unfinished:1":            func(sc *scene) { sc.unfinishedBytes++ },
+		"sizes:[1":                func(sc *scene) { sc.ledger.Sizes[0].Add(1) },
+		// Sums over all loops.
+		"the connections are -1":         func(sc *scene) { sc.shared.connections.Store(-1) },
+		"the subscriptions are -1":       func(sc *scene) { sc.shared.subscriptions.Store(-1) },
+		"the bytes of backlogs are -":    func(sc *scene) { sc.shared.backlogs.Compressed.Add(-1 << 20) },
+		"the bytes of input are -1":      func(sc *scene) { sc.shared.clientInput.Held.Store(-1) },
+		"the bytes of contexts are -1":   func(sc *scene) { sc.shared.contexts.held.Store(-1) },
+		"the connects that wait are -1":  func(sc *scene) { sc.shared.admission.waiting.Store(-1) },
+		"the decisions under way are -1": func(sc *scene) { sc.shared.admission.deciding.Store(-1) },
+		"credits are free of 67108864":   func(sc *scene) { sc.giveTwice() },
+	} {
+		t.Run(finds, func(t *testing.T) {
+			sc := newScene(t)
+			breaks(sc)
+			defer sc.mend()
+			if err := sc.violation(); err == nil || !strings.Contains(err.Error(), finds) {
+				t.Errorf("the violation is %v", err)
+			}
+		})
+	}
+}
+
+// mend lets all end when the loops close.
+func (sc *scene) mend() {
+	for _, c := range []*session{sc.first, sc.second} {
+		c.state, c.subscriptions, c.held, c.backlog = sessionClosing, nil, nil, nil
+	}
+	sc.in.loop.EachConn(func(h poller.Handler) { h.(*publisher).place = nil })
+}
+
+// giveTwice gives credits back that nobody has taken.
+func (sc *scene) giveTwice() { sc.publisher.account.Give(1 << 20) }
+
+// TestInvariantsOfThePublishPort breaks each of them.
+func TestInvariantsOfThePublishPort(t *testing.T) {
+	for finds, breaks := range map[string]func(*scene){
+		"the connections are -1":          func(sc *scene) { sc.in.port.connections.Store(-1) },
+		"the bytes of input are -1":       func(sc *scene) { sc.in.port.input.Held.Store(-1) },
+		"the bytes of transactions are -": func(sc *scene) { sc.in.port.queued.Store(-1) },
+		"credits are free of 67108864":    func(sc *scene) { sc.giveTwice() },
+		"given back 5 more": func(sc *scene) {
+			sc.publisher.account.InUse.Store(-5)
+		},
+		"is not in the place":             func(sc *scene) { sc.publisher.place = nil },
+		"not in the place that":           func(sc *scene) { delete(sc.in.places.from, sc.publisher.origin.address) },
+		"has 1 connections, 2":            func(sc *scene) { sc.publisher.origin.count++ },
+		"of 1 publishers with events 0":   func(sc *scene) { sc.publisher.origin.used.Init() },
+		"1 addresses are listed, 2 known": func(sc *scene) { sc.in.places.counts[1].Remove(sc.publisher.origin.counted) },
+		"counted are 3 and":               func(sc *scene) { sc.in.counters.Publishers++ },
+		"and 1":                           func(sc *scene) { sc.in.heldBytes++ },
+	} {
+		t.Run(finds, func(t *testing.T) {
+			sc := newScene(t)
+			breaks(sc)
+			defer sc.mend()
+			if err := sc.in.violation(); err == nil || !strings.Contains(err.Error(), finds) {
+				t.Errorf("the violation is %v", err)
+			}
+		})
+	}
+}
+
+// TestBrokenInvariantPanics: a loop that finds one does not go on.
+func TestBrokenInvariantPanics(t *testing.T) {
+	sc := newScene(t)
+	sc.counters.Clients++
+	defer func() {
+		if text, _ := recover().(string); !strings.Contains(text, "shard 0 breaks an invariant") {
+			t.Errorf("recovered %q", text)
+		}
+	}()
+	sc.checkInvariants()
+}
