@@ -64,9 +64,3 @@ func ChannelRuleKeys() []string { return rules.Keys() }
 
 // ParsePatterns checks patterns of channels.
 func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatterns(patterns) }
-
-// ParseProxyHeader is the way of that name.
-func ParseProxyHeader(name string) (ProxyHeader, error) { return settings.ParseProxyHeader(name) }
-
-// ParseSlowPolicy is the policy of that name.
-func ParseSlowPolicy(name string) (SlowPolicy, error) { return rules.ParseSlowPolicy(name) }

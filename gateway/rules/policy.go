@@ -47,8 +47,13 @@ func (p SlowPolicy) Check() error {
 	return nil
 }
 
-// ParseSlowPolicy is the policy of that name.
-func ParseSlowPolicy(name string) (SlowPolicy, error) {
+// UnmarshalText reads the policy's name.
+func (p *SlowPolicy) UnmarshalText(text []byte) (err error) {
+	*p, err = parseSlowPolicy(string(text))
+	return err
+}
+
+func parseSlowPolicy(name string) (SlowPolicy, error) {
 	if i := slices.Index(slowPolicyNames[:], name); i >= 0 {
 		return SlowPolicy(i), nil
 	}

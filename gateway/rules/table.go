@@ -45,7 +45,7 @@ var keys = [...]key{
 	{
 		"slow", func(v *Values, e *Entry) bool { return set(&v.Slow, e.Slow) },
 		func(v *Values) string { return v.Slow.String() },
-		func(e *Entry, text string) error { return read(&e.Slow, text, ParseSlowPolicy) },
+		func(e *Entry, text string) error { return read(&e.Slow, text, parseSlowPolicy) },
 	},
 	{
 		"compress", func(v *Values, e *Entry) bool { return set(&v.Compress, e.Compress) },

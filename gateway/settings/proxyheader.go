@@ -21,7 +21,7 @@ var proxyHeaderNames = []string{
 	NoProxyHeader: "off", ProxyProtocol: "proxy-protocol", XForwardedFor: "x-forwarded-for", Forwarded: "forwarded",
 }
 
-// String returns the name that [ParseProxyHeader] takes.
+// String returns the name that UnmarshalText reads.
 func (h ProxyHeader) String() string {
 	if int(h) < len(proxyHeaderNames) {
 		return proxyHeaderNames[h]
@@ -29,11 +29,12 @@ func (h ProxyHeader) String() string {
 	return fmt.Sprintf("ProxyHeader(%d)", h)
 }
 
-// ParseProxyHeader reads off, proxy-protocol, x-forwarded-for or forwarded.
-func ParseProxyHeader(name string) (ProxyHeader, error) {
-	i := slices.Index(proxyHeaderNames, name)
+// UnmarshalText reads off, proxy-protocol, x-forwarded-for or forwarded.
+func (h *ProxyHeader) UnmarshalText(text []byte) error {
+	i := slices.Index(proxyHeaderNames, string(text))
 	if i < 0 {
-		return 0, fmt.Errorf("%.80q is not a way for proxies to name clients; choose off, proxy-protocol, x-forwarded-for or forwarded", name)
+		return fmt.Errorf("%.80q is not a way for proxies to name clients; choose off, proxy-protocol, x-forwarded-for or forwarded", text)
 	}
-	return ProxyHeader(i), nil
+	*h = ProxyHeader(i)
+	return nil
 }

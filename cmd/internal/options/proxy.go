@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"fleetcast/gateway"
 )
 
 // network is a value of --trusted-proxies: an address, or a network such as
@@ -43,18 +41,3 @@ func (n network) String() string {
 	}
 	return p.String()
 }
-
-// proxyHeader is how proxies name clients.
-type proxyHeader gateway.ProxyHeader
-
-// UnmarshalText reads one of the names that gateway.ProxyHeader has.
-func (h *proxyHeader) UnmarshalText(text []byte) error {
-	parsed, err := gateway.ParseProxyHeader(string(text))
-	if err != nil {
-		return err
-	}
-	*h = proxyHeader(parsed)
-	return nil
-}
-
-func (h proxyHeader) String() string { return gateway.ProxyHeader(h).String() }

@@ -22,12 +22,12 @@ func TestNetworkText(t *testing.T) {
 
 func TestProxyHeaderText(t *testing.T) {
 	for _, want := range []string{"off", "proxy-protocol", "x-forwarded-for", "forwarded"} {
-		var h proxyHeader
+		var h gateway.ProxyHeader
 		if err := h.UnmarshalText([]byte(want)); err != nil || h.String() != want {
 			t.Errorf("%q: %q, %v", want, h, err)
 		}
 	}
-	if err := new(proxyHeader).UnmarshalText([]byte("proxy")); err == nil || !strings.Contains(err.Error(), "choose off, proxy-protocol") {
+	if err := new(gateway.ProxyHeader).UnmarshalText([]byte("proxy")); err == nil || !strings.Contains(err.Error(), "choose off, proxy-protocol") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -181,21 +181,6 @@ func (p *pattern) UnmarshalText(text []byte) error {
 
 func (p pattern) String() string { return string(p) }
 
-// slowPolicy is what becomes of events for a client that does not keep up.
-type slowPolicy gateway.SlowPolicy
-
-// UnmarshalText reads the policy's name.
-func (p *slowPolicy) UnmarshalText(text []byte) error {
-	policy, err := gateway.ParseSlowPolicy(string(text))
-	if err != nil {
-		return err
-	}
-	*p = slowPolicy(policy)
-	return nil
-}
-
-func (p slowPolicy) String() string { return gateway.SlowPolicy(p).String() }
-
 // slowRule is a policy for some channels.
 type slowRule gateway.SlowRule
 
@@ -209,12 +194,8 @@ func (r *slowRule) UnmarshalText(text []byte) error {
 	if _, err := gateway.ParsePatterns([]string{string(text[:at])}); err != nil {
 		return err
 	}
-	policy, err := gateway.ParseSlowPolicy(string(text[at+1:]))
-	if err != nil {
-		return err
-	}
-	*r = slowRule{Pattern: string(text[:at]), Policy: policy}
-	return nil
+	r.Pattern = string(text[:at])
+	return r.Policy.UnmarshalText(text[at+1:])
 }
 
 func (r slowRule) String() string { return r.Pattern + "=" + r.Policy.String() }

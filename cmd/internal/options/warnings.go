@@ -23,7 +23,7 @@ func (o *Options) warnOfNoEffect(logger *slog.Logger) {
 	}
 	drops := func(r slowRule) bool { return r.Policy != gateway.SlowDisconnect }
 	ruled := func(r channelRule) bool { return r.Slow != nil && *r.Slow != gateway.SlowDisconnect }
-	if gateway.SlowPolicy(o.SlowPolicy) != gateway.SlowDisconnect || slices.ContainsFunc(o.SlowChannels, drops) || slices.ContainsFunc(o.Channels, ruled) {
+	if o.SlowPolicy != gateway.SlowDisconnect || slices.ContainsFunc(o.SlowChannels, drops) || slices.ContainsFunc(o.Channels, ruled) {
 		return
 	}
 	for _, option := range []string{"backlog", "backlog-messages"} {
