@@ -29,8 +29,8 @@ type ownFrame struct {
 	bytes []byte
 }
 
-// waiting is an event that waits in a backlog: a reference to what all shards and
-// backlogs share. There may be very many of them, so it is 16 bytes.
+// waiting is an event that waits in a backlog: a reference to the event that all shards
+// and backlogs share. There may be very many of them, so it has 16 bytes.
 type waiting struct {
 	event *stream.Event // nil: it was removed from the midst of the queue
 	// detail has, from the low bits on: whether the event's frame is in the session's own
@@ -98,8 +98,8 @@ func (w *waiting) missing() uint64 { return w.detail >> missingBits }
 
 func (w *waiting) miss(n uint64) { w.detail += n << missingBits }
 
-// told is called when the gap before the event has left. From then on the event is
-// due: if it were dropped, a second gap would follow the first.
+// told is called when the gap before the event has left. From then on the event is due
+// and is not dropped: otherwise a second gap would follow the first.
 func (w *waiting) told() { w.detail = w.detail&(1<<missingBits-1) | dueBit }
 
 func (w *waiting) due() bool { return w.detail&dueBit != 0 }
@@ -116,22 +116,22 @@ type untold struct {
 	from, to uint64
 }
 
-// half is a frame of which a part has left. Nothing can go before its end.
+// half is a frame of which a part was sent. Nothing can be sent before its rest.
 type half struct {
 	rest []byte  // empty: there is none
 	of   waiting // the event that rest is of; without an event: a frame of the session's own
 	kind OwnKind
 }
 
-// Backlog is what a session's socket has not taken yet. It leaves in this order,
-// whatever came first: the end of a frame that is half out; the session's own
-// frames, so that neither replies nor control frames wait for events; the events,
-// each behind the gap that is to be told before it; the gaps that no event follows
-// yet; and last what ends the conversation. A session that keeps up has none.
+// Backlog is what a session's socket has not taken yet. It is sent in this order,
+// whatever came first: the rest of a frame that is half sent; the session's own frames,
+// so that neither replies nor control frames wait for events; the events, each behind
+// the gap that must be told before it; the gaps that no event follows yet; and last the
+// bytes that end the conversation. A session that keeps up has no backlog.
 type Backlog struct {
 	half   half
 	own    mem.Ring[ownFrame]
-	events mem.Ring[waiting] // the first is never a removed one
+	events mem.Ring[waiting] // the first one was never removed
 	gaps   []untold          // of different channels, behind all of theirs that waits
 	last   []byte            // nothing follows it
 
@@ -199,7 +199,7 @@ func (b *Backlog) Queue(events []*stream.Event, f stream.Format, policy rules.Sl
 }
 
 // pushEvent appends an event of a channel with the given policy, which counts as
-// waiting since the given beat. A gap that its channel has is told before it.
+// waiting since the given beat. If its channel has a gap, the gap is told before it.
 func (b *Backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowPolicy, since Beat) {
 	if b.live*2 <= b.events.Len() && b.events.Len() == b.events.Cap() {
 		b.events.Filter(func(w *waiting) bool { return w.event != nil })
@@ -216,8 +216,8 @@ func (b *Backlog) pushEvent(e *stream.Event, f stream.Format, policy rules.SlowP
 	b.add(size)
 }
 
-// pushHalf makes an event the frame that is half out, of which sent bytes have
-// left. Nothing waits yet.
+// pushHalf makes an event the frame that is half sent. sent bytes of it have left, and
+// nothing else waits yet.
 func (b *Backlog) pushHalf(e *stream.Event, f stream.Format, policy rules.SlowPolicy, sent int) {
 	b.keep(e)
 	b.half = half{rest: e.FrameIn(f)[sent:], of: b.newWaiting(e, f, policy, b.ledger.Now(), 0)}
@@ -241,8 +241,8 @@ func (b *Backlog) PushOwn(kind OwnKind, p []byte, sent int) {
 	b.addOwn(len(p))
 }
 
-// ownJoined is up to how many bytes frames of a session's own are kept together,
-// so that very small ones do not cost many times their size.
+// ownJoined is how many bytes of a session's own frames are kept in one entry, so that
+// very small frames do not cost many times their size.
 const ownJoined = 4 << 10
 
 // joins tells whether p may be appended to the frame.
@@ -250,7 +250,7 @@ func (f *ownFrame) joins(p []byte) bool {
 	return f.kind == OwnReply && len(f.bytes)+len(p) <= ownJoined
 }
 
-// PushLast has p end the conversation.
+// PushLast makes p the last bytes of the conversation.
 func (b *Backlog) PushLast(p []byte) {
 	b.last = append(b.last, p...)
 	b.addOwn(len(p))
@@ -354,9 +354,9 @@ func (b *Backlog) Channel() string {
 	return b.events.At(0).event.Stream.Name
 }
 
-// DropEvents removes all events but one that is half out, whose end the client
-// needs to read what follows, and all gaps: for a client that is told by a close
-// that it gets no more.
+// DropEvents removes all gaps and all events, except one that is half sent: the client
+// needs its rest to read what follows. It is for a client that learns from a close
+// frame that it gets no more.
 func (b *Backlog) DropEvents() {
 	for b.live > 0 {
 		w := b.popEvent()

@@ -14,8 +14,8 @@ const (
 	FlushPerTurn = 256 << 10
 )
 
-// How a backlog leaves: vectors says what is next, took is told how much of it the
-// socket has taken.
+// How a backlog is sent: Vectors returns what is next, and Took is called with how much
+// of that the socket has taken.
 
 // Vectors fills dst with what waits, in order. The text of gaps is made in
 // scratch.
@@ -72,17 +72,17 @@ func (b *Backlog) Took(n int, vectors [][]byte) (pinged bool) {
 	return pinged
 }
 
-// unit is a kind of what vectors returns.
+// unit is a kind of entry that Vectors returns.
 type unit uint8
 
 const (
 	unitNone   unit = iota
-	unitHalf        // the end of the frame that is half out
+	unitHalf        // the rest of the frame that is half sent
 	unitOwn         // a frame of the session's own
 	unitGap         // the gap before the first event
 	unitEvent       // the first event
 	unitUntold      // the last gap in the list of those
-	unitLast        // what ends the conversation
+	unitLast        // the bytes that end the conversation
 )
 
 // next is what leaves next.
@@ -104,7 +104,7 @@ func (b *Backlog) next() unit {
 	return unitNone
 }
 
-// left removes what was next, n bytes that have left in full.
+// left removes the next entry, whose n bytes have all left.
 func (b *Backlog) left(n int) (pinged bool) {
 	switch b.next() {
 	case unitHalf:
@@ -130,8 +130,8 @@ func (b *Backlog) left(n int) (pinged bool) {
 	return false
 }
 
-// split makes what was next the frame that is half out: n bytes have left, rest
-// has not.
+// split makes the next entry the frame that is half sent: n bytes have left, rest has
+// not.
 func (b *Backlog) split(n int, rest []byte) {
 	switch b.next() {
 	case unitHalf:
@@ -155,7 +155,7 @@ func (b *Backlog) split(n int, rest []byte) {
 	}
 }
 
-// takeHalf counts n bytes of the frame that is half out as gone.
+// takeHalf counts n bytes of the frame that is half sent as gone.
 func (b *Backlog) takeHalf(n int) {
 	if b.half.of.event != nil {
 		b.add(-n)
@@ -164,7 +164,7 @@ func (b *Backlog) takeHalf(n int) {
 	}
 }
 
-// endHalf removes the frame that is half out.
+// endHalf removes the frame that is half sent.
 func (b *Backlog) endHalf() (pinged bool) {
 	h := b.half
 	b.takeHalf(len(h.rest))

@@ -9,10 +9,10 @@ import (
 	"fleetcast/gateway/stream"
 )
 
-// A subscriber that lags may not get every event, if its channel's policy says so.
-// What it does not get is told as a gap. The gaps of a channel are with its events
-// that wait, each before the event that follows it; one that no event follows yet
-// is among the backlog's gaps, at most one for each channel. So there is never more
+// A subscriber that lags may not get every event, if its channel's policy says so. A
+// gap tells what it does not get. The gaps of a channel are kept with its waiting
+// events, each before the event that follows it. A gap that no event follows yet is in
+// the list of the backlog's gaps, at most one for each channel. So there is never more
 // than one gap between two events that wait.
 
 // gapOf is the place of a channel's gap among the backlog's gaps, or -1.
@@ -44,8 +44,8 @@ func (b *Backlog) takeGap(e *stream.Event) (missing uint64) {
 	return missing
 }
 
-// tell has the gap of the event's channel, of which no later event waits, reach
-// from the given offset, or an earlier one, to the event's or a later one.
+// tell extends the gap of the event's channel to reach from the given offset to the
+// event's offset. No later event of the channel may wait.
 func (b *Backlog) tell(e *stream.Event, from uint64) {
 	if i := b.gapOf(e.Stream); i >= 0 {
 		g := &b.gaps[i]
@@ -56,7 +56,7 @@ func (b *Backlog) tell(e *stream.Event, from uint64) {
 	b.countMemory()
 }
 
-// miss removes the event at i of the queue and has a gap tell of it.
+// miss removes the event at i of the queue, and adds it to a gap.
 func (b *Backlog) miss(i int) {
 	w := *b.events.At(i)
 	e := w.event
@@ -93,24 +93,24 @@ func (b *Backlog) find(i int, is func(*waiting) bool) int {
 	return -1
 }
 
-// conflateWithin is how many places of the queue, from its end, are searched for
-// the event that a new one replaces. A client may have many events of other
-// channels in between; then an older event of the key is delivered besides.
+// conflateWithin is how many places of the queue, from its end, are searched for the
+// event that a new one replaces. If a client has very many events of other channels in
+// between, an older event of the key is delivered too.
 const conflateWithin = 4096
 
-// settleAfter is for how many beats a key may have values that wait and are replaced,
-// before one of them stays.
+// settleAfter is for how many beats the waiting values of a key may be replaced before
+// one of them stays.
 const settleAfter = Beat(500 * time.Millisecond / settings.BeatLength)
 
-// supersede removes the event that e takes the place of: that of the same channel
-// with the same key, or without one as e is. It returns since when e counts as
-// waiting.
+// supersede removes the event that e replaces: the one of the same channel with the
+// same key, or without a key if e has none. It returns since when e counts as waiting.
 //
-// A value that replaces another goes to the end of the queue, so one that is replaced
-// faster than the queue empties would never leave. So it counts as waiting since the
-// first value that it stands for, and once that is longer than settleAfter ago, it
-// is settled: it stays, and only the one behind it is replaced. Settled events have
-// limits of their own, as large as those of the newest values, whose room they leave alone.
+// A value that replaces another goes to the end of the queue. So a key that is replaced
+// faster than the queue empties would never leave. Therefore a value counts as waiting
+// since the first value that it stands for. When that is longer than settleAfter ago,
+// the value is settled: it stays, and only the one behind it is replaced. Settled
+// events have limits of their own, as large as those of the newest values, and take no
+// room from them.
 func (b *Backlog) supersede(e *stream.Event, c *settings.Config) (since Beat) {
 	now := b.ledger.Now()
 	want := uint64(e.Tag)<<tagBits | conflateBit
@@ -137,7 +137,8 @@ func (b *Backlog) supersede(e *stream.Event, c *settings.Config) (since Beat) {
 	return now
 }
 
-// settle has the event stay until it leaves, if there is room for one more of those.
+// settle makes the event stay until it leaves, if there is room for one more settled
+// event.
 func (b *Backlog) settle(w *waiting, c *settings.Config) bool {
 	size := len(b.frame(w))
 	if !b.settled.fits(size, c) {
@@ -162,8 +163,8 @@ func (b *Backlog) makeRoom(size int, c *settings.Config) {
 	}
 }
 
-// Forget removes what waits of a channel that the client has left: it is told
-// neither the events nor what it missed of them.
+// Forget removes the waiting events and gaps of a channel from which the client has
+// unsubscribed.
 func (b *Backlog) Forget(st *stream.Stream) {
 	b.ledger.Scanned += b.events.Len()
 	for i := 0; ; i++ {
@@ -180,9 +181,10 @@ func (b *Backlog) Forget(st *stream.Stream) {
 	}
 }
 
-// DropStale drops the events that have waited for more than limit beats, if they
-// may be dropped. tooLate tells that one has which may not. Conflated events have
-// no age: each is the newest of its key. looked is how many events it looked at.
+// DropStale drops the events that have waited for more than limit beats, if they may be
+// dropped. tooLate tells that one has waited so long that may not be dropped. The age
+// of conflated events does not count, because each is the newest of its key. looked is
+// how many events it looked at.
 func (b *Backlog) DropStale(now, limit Beat) (tooLate bool, looked int) {
 	isLate := func(w *waiting) bool { return w.event != nil && w.age(now) > limit }
 	if h := &b.half.of; isLate(h) && h.policy() == rules.SlowDisconnect {

@@ -12,15 +12,15 @@ import (
 // that waits has only the low bits of the beat in which it was queued, see beatMask.
 type Beat uint64
 
-// Ledger is what the backlogs of one shard are counted in, and the clock by which
-// they wait. The shard owns it, but for sizes.
+// Ledger counts the backlogs of one shard, and has the clock by which they wait. The
+// shard owns it, except Sizes, which any goroutine may read.
 type Ledger struct {
 	Memory   *Memory
 	Counters *stats.Shard
 	Formats  *stream.Formats
 	Sizes    sizes
-	Attended time.Duration // for how long the shard has looked after its clients, hold-ups left out
-	Scanned  int           // entries that a command had looked through; the shard begins anew with each
+	Attended time.Duration // for how long the shard has served its clients, without hold-ups
+	Scanned  int           // entries that a command has searched; the shard clears it for each command
 }
 
 // Now is the present beat of the ledger's clock.

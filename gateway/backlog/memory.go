@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Memory is what the backlogs of the process hold alive, in bytes: the
-// events that wait in any of them, each counted once, the backlogs themselves with
-// their queues of references, and the sessions' own frames; and all compressed frames there are, which live as long as
-// their event. Past its limit the largest backlogs are cut. All methods may be
-// called from any goroutine.
+// Memory counts the bytes that the backlogs of the process keep alive: the events that
+// wait in any of them, each counted once, the backlogs themselves with their queues of
+// references, and the sessions' own frames. All compressed frames count too, because
+// they live as long as their event. Past its limit the clients with the largest
+// backlogs are disconnected. Any goroutine may call its methods.
 type Memory struct {
 	Limit      atomic.Int64
 	held       atomic.Int64  // but for compressed frames
@@ -22,13 +22,14 @@ func (m *Memory) Total() int64 { return m.held.Load() + m.Compressed.Load() }
 
 func (m *Memory) add(n int64) { m.held.Add(n) }
 
-// Enough is down to what backlogs are cut, so that not every event cuts one.
+// Enough is the size at which cutting stops. It is below the limit, so that not every
+// event cuts a backlog.
 func (m *Memory) Enough() int64 {
 	limit := m.Limit.Load()
 	return limit - limit/16
 }
 
-// Over tells whether backlogs are to be cut.
+// Over tells whether backlogs must be cut.
 func (m *Memory) Over() bool {
 	held := m.Total()
 	switch {
@@ -67,8 +68,8 @@ func (s *sizes) Largest() uint8 {
 	return 0
 }
 
-// classify keeps the shard's count of backlogs by size: what waits, and what the
-// backlog itself takes.
+// classify updates the shard's count of backlogs by size. The size is what waits, and
+// what the backlog itself takes.
 func (b *Backlog) classify() {
 	class := sizeClass(b.Bytes + b.memory)
 	if class == b.Class {

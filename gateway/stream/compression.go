@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// compressInTurn is the largest frame in bytes that a shard compresses in its
-	// own turn, some 0.1 ms of work at usual levels. Larger ones are left to a
-	// goroutine, so that nobody waits for them but their channel.
+	// compressInTurn is the largest frame in bytes that a shard compresses in its own
+	// turn, some 0.1 ms of work at usual levels. Larger ones are left to a goroutine,
+	// so that only their channel waits for them.
 	compressInTurn = 8 << 10
-	// slowLevel is the first level at which compressing takes several times as
-	// long, and so the part of compressInTurn that slowShare says.
+	// slowLevel is the first level at which compressing takes several times as long.
+	// From there on compressInTurn is divided by slowShare.
 	slowLevel = 7
 	slowShare = 8
 )
@@ -41,7 +41,7 @@ type CompressionWork struct {
 	Alive     atomic.Int64   // bytes that frames in other formats than FormatPlain take now
 	one       sync.Mutex     // held by the goroutine that compresses a large event
 	goroutine sync.WaitGroup // those that compress, or wait for their turn
-	stopped   atomic.Bool    // no loop runs any more: nobody waits for what is left
+	stopped   atomic.Bool    // no loop runs any more, so what is left is not needed
 }
 
 // NewCompression is for messages of at least from bytes.

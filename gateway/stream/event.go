@@ -13,15 +13,15 @@ import (
 	"fleetcast/gateway/mem"
 )
 
-// Event is one published message with its place in the stream. It is immutable
-// from the moment it is posted, but that variants of its frame are built at first
-// need; in each format it is the same bytes for every subscriber. Frames are
-// pooled: whoever holds an event releases it, and the last one gives it back.
+// Event is one published message with its place in the stream. It is immutable from the
+// moment it is posted, except that variants of its frame are built at first need. In
+// each format it has the same bytes for every subscriber. Frames are pooled: each
+// holder releases the event, and the last one gives the frame back.
 type Event struct {
 	dialect.Event // its Data lies in buffer
 
 	Stream   *Stream
-	Key      []byte // which of the channel's things it is about, or empty; lies in buffer
+	Key      []byte // what it is about, or empty; lies in buffer
 	Tag      uint16 // hashes of stream and key, see streamTag
 	Frame    []byte // whole WebSocket frame in FormatPlain; lies in buffer
 	buffer   *bytebufferpool.ByteBuffer
@@ -111,8 +111,8 @@ func (e *Event) Release() {
 	}
 }
 
-// EnterBacklog counts the event as waiting in one more backlog. It returns how much
-// memory is held by that which no backlog held before.
+// EnterBacklog counts the event as waiting in one more backlog. It returns how many
+// bytes no backlog held before.
 func (e *Event) EnterBacklog() int64 {
 	if e.backlogs.Add(1) == 1 {
 		return e.Weight()
@@ -120,8 +120,8 @@ func (e *Event) EnterBacklog() int64 {
 	return 0
 }
 
-// LeaveBacklog is the end of EnterBacklog. It returns how much memory no backlog
-// holds any more.
+// LeaveBacklog is the end of EnterBacklog. It returns how many bytes no backlog holds
+// any more.
 func (e *Event) LeaveBacklog() int64 {
 	if e.backlogs.Add(-1) == 0 {
 		return e.Weight()

@@ -6,9 +6,8 @@ import (
 	"fleetcast/poller"
 )
 
-// Mail is what other goroutines send to a shard: an event for one of its interests,
-// news for an interest that a frame which it waits for is built, or a function to
-// call.
+// Mail is what other goroutines send to a shard: an event for one of its interests, the
+// news that a frame is built for which an interest waits, or a function to call.
 type Mail struct {
 	Event    *Event
 	Interest *Interest
@@ -28,9 +27,9 @@ func NewPort(index int) *Port { return &Port{Index: index, Mailbox: poller.NewMa
 // Post sends mail. It does not wake the shard. Any goroutine may call it.
 func (p *Port) Post(m Mail) { p.Mailbox.Post(m) }
 
-// Interest is that of one shard in a stream. It begins with the first subscriber that
-// the shard has there and ends with the last one; then a new one begins. The shard
-// owns it, but for subscribers.
+// Interest is the interest of one shard in a stream. It begins with the shard's first
+// subscriber there and ends with the last one. Then a new one begins. The shard owns
+// it, except Subscribers, which any goroutine may read.
 type Interest struct {
 	Name   string
 	Stream *Stream

@@ -26,17 +26,18 @@ const (
 	publishersPart = 8
 	// unusedClientsPart is what may be used by unused streams that clients made.
 	unusedClientsPart = 8
-	// roomPerSubscription is how many times the subscriptions that a client has must
-	// be free, beyond fewSubscriptions, for it to get one more of what runs short.
+	// roomPerSubscription is how much must be free for a client with more than
+	// fewSubscriptions to get one more of what runs short: so many times the
+	// subscriptions that it has.
 	roomPerSubscription = 8
 	fewSubscriptions    = 8
 )
 
-// clientsLimit is how many streams clients may make, of a limit on all.
+// clientsLimit is how many streams clients may make if all streams have this limit.
 func clientsLimit(limit int64) int64 { return limit - limit/publishersPart }
 
-// Grants tells whether a client that has so many subscriptions may have one more
-// of something of which room is left, if any is: those that have few go first.
+// Grants tells whether a client that has so many subscriptions may have one more of
+// something that has so much room left. Clients that have few go first.
 func Grants(room int64, subscriptions int) bool {
 	return subscriptions < fewSubscriptions || int64(subscriptions)*roomPerSubscription <= room
 }
@@ -75,9 +76,9 @@ func (s *Streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed 
 	return st
 }
 
-// makeRoom counts one more stream and forgets an unused one for it if need be:
-// one of clients' before one of publishers', and never one of publishers' for an
-// event of a client. The caller holds the stripe's lock.
+// makeRoom counts one more stream, and forgets an unused one for it if necessary.
+// Streams that clients made go before those of publishers. An event of a client never
+// removes a publisher's stream. The caller holds the stripe's lock.
 func (s *Streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) bool {
 	limit := s.limit.Load()
 	if by == limits.ByClient {
@@ -97,8 +98,8 @@ func (s *Streams) makeRoom(stripe *stripe, by limits.Maker, subscribed bool) boo
 	return false
 }
 
-// evict forgets an unused stream of the stripe whose lock the caller holds, or else
-// of another one that is not locked: one that has not been used for long.
+// evict forgets an unused stream that has not been used for long: one of the stripe
+// whose lock the caller holds, or of another stripe that is not locked.
 func (s *Streams) evict(held *stripe, of limits.Maker) bool {
 	if s.room.unused[of].Load() <= 0 {
 		return false
@@ -154,8 +155,8 @@ func (s *Streams) forget(stripe *stripe, st *Stream) {
 	s.count.Add(-1)
 }
 
-// pass gives an event a position in an epoch of its own, for want of room for its
-// stream.
+// pass gives an event a position in an epoch of its own, because there is no room for
+// its stream.
 func (s *Streams) pass(stripe *stripe, name []byte) Position {
 	p := Position{Epoch: newEpoch(s.seed, string(name), stripe.life), Offset: 1}
 	stripe.life++

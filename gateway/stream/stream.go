@@ -25,9 +25,9 @@ type Epoch [epochSize]byte
 // MarshalText implements encoding.TextMarshaler.
 func (e Epoch) MarshalText() ([]byte, error) { return e[:], nil }
 
-// newEpoch makes the epoch of a stream in the given life of its stripe. A stream
-// that was forgotten without ever having had an event gets the same one again:
-// nothing of it was lost.
+// newEpoch makes the epoch of a stream in the given life of its stripe. A stream that
+// was forgotten before it had an event gets the same epoch again, because nothing of it
+// was lost.
 func newEpoch(seed maphash.Seed, name string, life uint64) (e Epoch) {
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -100,10 +100,10 @@ func NewStreams(limit int, fs *Formats) *Streams {
 	return s
 }
 
-// Submit implements [Engine]: it sequences an event and posts it to the interested shards. The caller wakes
-// them when its batch is through. The credits go back when the shards have served the event, or at
-// once if no one wants it. Where there is no room for a stream that nobody subscribes to, the position is
-// the only one of its epoch.
+// Submit implements [Engine]: it sequences an event and posts it to the interested
+// shards. The caller wakes them when its batch is through. The credits go back when the
+// shards have served the event, or at once if no shard wants it. If there is no room
+// for a stream without subscribers, the position is the only one of its epoch.
 func (s *Streams) Submit(e *Submission) {
 	stripe := s.stripe(e.Channel)
 	stripe.mu.Lock()
@@ -179,7 +179,7 @@ func (s *Streams) Leave(c *Interest) {
 	}
 	s.setUnused(stripe, st)
 	if st.Offset == 0 {
-		// There is no position to keep; and whoever subscribes to one new name
+		// There is no position to keep. And a client that subscribes to one new name
 		// after the other must not fill the table.
 		s.forget(stripe, st)
 	}

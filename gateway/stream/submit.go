@@ -10,10 +10,10 @@ import (
 	"fleetcast/gateway/limits"
 )
 
-// Engine gives events their places in their streams and sees to it that subscribers
-// get them. [Streams] is the embedded one. Submit does not wait, and may be called by any
-// goroutine. An engine that cannot say at once what becomes of an event takes a
-// [Ticket] before it returns.
+// Engine gives events their places in their streams and sends them to the shards of
+// their subscribers. [Streams] is the embedded one. Submit does not wait, and may be
+// called by any goroutine. An engine that cannot say at once what becomes of an event
+// takes a [Ticket] before it returns.
 type Engine interface {
 	Submit(s *Submission)
 }
@@ -45,7 +45,8 @@ func (s *Submission) Defer() Ticket {
 	return Ticket{s.request, s.part}
 }
 
-// done is the completion by the embedded streams, before Submit returns. They see to the credits.
+// done is the completion by the embedded streams, before Submit returns. The streams
+// give the credits back.
 func (s *Submission) done(at Position) {
 	s.request.Results[s.part].At = at
 	s.request.count()
@@ -72,21 +73,21 @@ const (
 	requestScratch   requestState = iota // it is being submitted, or was settled at once; it is used again
 	requestPending                       // an engine has not completed all of it
 	requestSettled                       // it was pending, and the submitter was told
-	requestAbandoned                     // it is pending, and the submitter is not told any more
+	requestAbandoned                     // it is pending, and the submitter will not be told
 )
 
-// Request is what one request publishes: one event, to each of its channels. Whoever reads requests has one
-// as scratch. It belongs to the goroutine of its submitter.
+// Request is what one request publishes: one event, to each of its channels. A loop
+// that reads requests has one as scratch. It belongs to the goroutine of its submitter.
 type Request struct {
 	Results []Result
 
 	engine    Engine
 	by        Submitter
 	state     requestState
-	pending   int // results that are to come
+	pending   int // results that have not come
 	scratch   Submission
 	size      int     // of the data, in bytes
-	each      int64   // the credits of each event, but for its channel's name
+	each      int64   // the credits of each event, without those for its channel's name
 	published *uint64 // counts events
 }
 
@@ -112,7 +113,8 @@ func NewRequest(engine Engine, wakes *WakeSet, published *uint64) *Request {
 	return r
 }
 
-// Begin forgets the last request and begins one, with credits of an account that are taken already.
+// Begin forgets the last request and begins a new one, with credits that were taken
+// from an account.
 func (r *Request) Begin(by Submitter, from *limits.Account, at time.Duration) {
 	r.Results, r.by = r.Results[:0], by
 	r.scratch.From, r.scratch.At = from, at
@@ -128,7 +130,8 @@ func (r *Request) Submit(channel, key, data []byte) {
 	r.engine.Submit(s)
 }
 
-// complete is what a submission comes to that was deferred, on the goroutine of its submitter.
+// complete takes the outcome of a deferred submission, on the goroutine of its
+// submitter.
 func (r *Request) complete(part int, at Position, err error) {
 	result := &r.Results[part]
 	if !result.pending {
@@ -162,8 +165,8 @@ func (r *Request) moveTo(next requestState) {
 // Settled tells whether there is nothing to wait for.
 func (r *Request) Settled() bool { return r.pending == 0 || r.state == requestAbandoned }
 
-// Keep makes a request that is not settled the submitter's, who is told once it is. It returns another one
-// for scratch.
+// Keep gives a request that is not settled to the submitter, which is told when it is.
+// It returns another request for scratch.
 func (r *Request) Keep() (scratch *Request) {
 	r.moveTo(requestPending)
 	for i := range r.Results {
@@ -174,12 +177,13 @@ func (r *Request) Keep() (scratch *Request) {
 	return scratch
 }
 
-// Abandon is for a submitter that is gone, or waits no longer for a request that it kept. It is not told any more:
-// what is completed later gives its credits back and is counted.
+// Abandon is for a submitter that is gone, or stops waiting for a request that it kept.
+// The submitter is not told any more. A later completion gives its credits back and is
+// counted.
 func (r *Request) Abandon() { r.moveTo(requestAbandoned) }
 
-// Refusal is what to answer unless everything was published: then it is nil. What is not known
-// may have been.
+// Refusal is the answer if not everything was published, otherwise nil. An event whose
+// outcome is unknown may have been published.
 func (r *Request) Refusal() *command.Error {
 	var first *Result
 	failed := 0
