@@ -78,8 +78,8 @@ func (c *session) reply(r dialect.Reply) {
 // many.
 func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandBehind(0) }
 
-// takeCommandBehind is takeCommand for one that, if it is refused, is to be tried
-// again behind others that were.
+// takeCommandBehind is takeCommand for a command of several. If it is refused, it must
+// be tried again behind others that were refused.
 func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
 	rate := &c.shard.shared.settings.Load().Commands
 	if wait := rate.Take(&c.commandsDue, c.shard.loop.Now()); wait > 0 {
@@ -149,7 +149,8 @@ func (c *session) subscribe(name []byte, id command.ID) {
 
 func (c *session) unsubscribe(name []byte, id command.ID) {
 	s := c.shard
-	// Not the limit on names: who has subscribed to one that was allowed may leave.
+	// Not the limit on names: a client may unsubscribe from a name that was allowed
+	// before.
 	if err := command.CheckChannel(name); err != nil {
 		c.refuseChannel(command.Unsubscribe, name, err, id)
 		return
@@ -250,8 +251,8 @@ func (c *session) starve(payload []byte, binary bool, account *limits.Account) {
 	c.shard.starved.Add(c, account)
 }
 
-// Resume handles what was held: the command that waited, if one did, then what
-// was read behind it. It implements starver.
+// Resume handles held input: the command that waited, if one did, then what was read
+// behind it. It implements starver.
 func (c *session) Resume() {
 	held := c.held
 	if c.state != sessionOpen || held == nil {
@@ -279,8 +280,8 @@ func (c *session) refuse(err error, cmd *command.Command) {
 	c.answerRefusal(command.RefusalOf(err), dialect.Reply{To: cmd.Type, ID: cmd.ID})
 }
 
-// refuseChannel is refuse with a message that says what was asked for: a
-// command may name many channels.
+// refuseChannel is refuse with a message that names the channel, because a command may
+// name many.
 func (c *session) refuseChannel(to command.Type, name []byte, err error, id command.ID) {
 	named := *command.RefusalOf(err)
 	named.Message = to.String() + " " + command.QuoteChannel(name) + ": " + named.Message
@@ -352,8 +353,8 @@ func (s *shard) openChannel(name []byte, subscriptions int) (*channel, error) {
 	return c, nil
 }
 
-// closeChannel lets go of a channel without subscribers. Events that are still
-// on their way to it find nobody and are released in its turn.
+// closeChannel drops a channel without subscribers. Events that are still on their way
+// to it find no subscriber, and are released in its turn.
 func (s *shard) closeChannel(c *channel) {
 	s.shared.streams.Leave(&c.Interest)
 	delete(s.channels, c.Name)

@@ -11,8 +11,8 @@ import (
 	"fleetcast/gateway/settings"
 )
 
-// Refusals of clients about which a [settings.Decider] has not decided in time, and of
-// those about which it cannot be asked now.
+// Refusals of clients for which a [settings.Decider] has not decided in time, and of
+// clients for which it cannot be asked now.
 var (
 	errUndecided = &websocket.HandshakeError{
 		Status: http.StatusRequestTimeout, Reason: "undecided", Message: "it was not decided in time whether you may connect; try again later",
@@ -42,15 +42,15 @@ func (d *decision) size() int {
 	return cap(d.answer) + d.request.Size()
 }
 
-// end is for a client that waits no more. The decision may still be under way, and
-// will find nobody.
+// end is for a client that does not wait any more. The decision may still be under way,
+// and will find no session.
 func (d *decision) end() {
 	d.session = nil
 	d.cancel()
 }
 
-// startDeciding has the decider asked about a request that is accepted as hs, and whose
-// answer is in the reply buffer. If there are too many, the refusal is returned.
+// startDeciding asks the decider about a request that the gateway accepts as hs. The
+// answer is in the reply buffer. If too many requests wait, the refusal is returned.
 func (c *session) startDeciding(decider *settings.Decider, head []byte, hs websocket.Handshake) (refused *websocket.HandshakeError) {
 	s, all := c.shard, c.shard.shared
 	answer := s.replies
@@ -72,8 +72,8 @@ func (c *session) startDeciding(decider *settings.Decider, head []byte, hs webso
 	return nil
 }
 
-// early keeps what a client sends before its request is answered. It is not read
-// again until then, so it is looked at on each tick, or its end would not be seen.
+// early keeps what a client sends before its request is answered. The client is not
+// read again until then, so each tick checks whether its connection has ended.
 func (c *session) early(p []byte) {
 	if len(p) == 0 {
 		return
@@ -96,8 +96,8 @@ func (s *shard) endEarly() {
 	}
 }
 
-// takeDecisions answers clients about which it is decided, for one time slice, and
-// tells whether there are more.
+// takeDecisions answers clients for which there is a decision, for one time slice, and
+// returns whether there are more.
 func (s *shard) takeDecisions() (busy bool) {
 	if s.decided.Len() == 0 {
 		return false

@@ -222,7 +222,7 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 	return loops
 }
 
-// feedStarved makes every loop look whether its paused publishers may go on.
+// feedStarved makes every loop check whether its paused publishers may continue.
 func (g *Gateway) feedStarved() {
 	for _, in := range g.publish.loops {
 		in.starved.Feed()
@@ -239,7 +239,7 @@ func (g *Gateway) closeLoops() {
 	}
 }
 
-// sweepStreams forgets channels that nobody uses, one stripe at a time.
+// sweepStreams forgets unused channels, one stripe at a time.
 func (g *Gateway) sweepStreams() {
 	ticker := time.NewTicker(max(g.config().ChannelRetention/stream.StripeCount, time.Millisecond))
 	defer ticker.Stop()
@@ -256,8 +256,7 @@ func (g *Gateway) sweepStreams() {
 // addressSweep is how often addresses of clients are looked over that have gone.
 const addressSweep = 5 * time.Second
 
-// sweepAddresses forgets addresses of clients of which nothing is left to be
-// known.
+// sweepAddresses forgets addresses of clients that need not be kept.
 func (g *Gateway) sweepAddresses() {
 	ticker := time.NewTicker(addressSweep)
 	defer ticker.Stop()

@@ -74,7 +74,7 @@ func (c *session) handshake(p []byte) {
 	}
 }
 
-// upgrade answers the request in the reply buffer, unless a decider is to be asked
+// upgrade answers the request in the reply buffer, unless a decider must be asked
 // first. If the answer is a refusal, it is returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
@@ -136,9 +136,9 @@ func (c *session) answerHead(head []byte) (out []byte, accepted websocket.Handsh
 	return out, accepted, err
 }
 
-// handOver gives a request that is for something else than WebSocket to the
-// HTTP server, with all that was read, in place of the refusal. It tells whether
-// that is settled: the server has it, or has no room, which the client is told.
+// handOver gives a request that is not for WebSocket to the HTTP server, with all bytes
+// that were read. It returns true if that settles the request: the server has it, or
+// has no room and the client was told so.
 func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool {
 	s := c.shard
 	if refused.Reason != websocket.ReasonNotWebSocket {

@@ -23,18 +23,16 @@ const ingestReadBuffer = 256 << 10
 // others are, in bytes: some 0.1 ms of work.
 const sharedRead = 16 << 10
 
-// starvedRead is how much a publisher is read at a time while what it sends could
-// only be kept, in bytes: the budget is used up, or many wait for their turn.
+// starvedRead is how many bytes a publisher is read at a time while its input could
+// only be kept, because the budget is used up or many publishers wait for their turn.
 const starvedRead = 4 << 10
 
-// drainPatience is how long a drain goes on serving publishers that do not
-// cease to send, and then how long all may take to read their replies and to
-// close their side.
+// drainPatience is how long a drain serves publishers that do not stop sending, and
+// then how long all may take to read their replies and to close their side.
 const drainPatience = 500 * time.Millisecond
 
-// ingest is one loop of the publish port. It owns the connections of its
-// publishers and is its loop's Owner; everything below runs on the loop's
-// goroutine, but for post.
+// ingest is one loop of the publish port. It owns the connections of its publishers and
+// is its loop's Owner. Everything below runs on the loop's goroutine, except post.
 type ingest struct {
 	port      *publishPort
 	loop      *poller.Loop
@@ -46,7 +44,7 @@ type ingest struct {
 	// heldBytes is what unfinished requests hold on this loop.
 	heldBytes int64
 	drained   func()        // set while draining: to be called when all are gone
-	drainBy   time.Duration // the loop's time at which a drain serves nobody any more
+	drainBy   time.Duration // the loop's time from which on a drain serves no publisher
 
 	pace         limits.Pace
 	counters     stats.Publish
@@ -79,9 +77,9 @@ const (
 	refusedDraining = "draining"
 )
 
-// publisherSendTimeout is how long a publisher may leave replies unacknowledged,
-// or keep its receive window shut: as long as keep-alive probes take to find out
-// that one is gone. It may well read late, so it has more time than clients.
+// publisherSendTimeout is how long a publisher may leave replies unacknowledged, or
+// keep its receive window shut: as long as keep-alive probes take to find out that one
+// is gone. A publisher may read late on purpose, so it has more time than a client.
 const publisherSendTimeout = 2 * time.Minute
 
 func newIngest(port *publishPort) (*ingest, error) {
@@ -133,8 +131,8 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 	p.logConnected()
 }
 
-// turnAway closes a connection that was counted but cannot be served. Which
-// protocol it speaks is not known; the words are for both a person and RESP.
+// turnAway closes a connection that was counted but cannot be served. Its protocol is
+// not known, so the text must suit a person and RESP.
 func (in *ingest) turnAway(fd int, reason, words string) {
 	in.counters.Refused[reason]++
 	if key := (stats.IncidentKey{Metric: stats.MetricPublishers, Label: reason}); in.samples.Wants(key) {
@@ -170,11 +168,10 @@ func (in *ingest) Turn() (busy bool) {
 	return in.relieveInput() || in.postponed.Len() > 0
 }
 
-// limitReads shares what is read in a turn between the publishers that send: of
-// one alone as much as there is, of many a little each, so that none waits for
-// long behind the others. And it keeps what publishers without credit make us
-// hold small: once the budget is used up, whoever is read next can publish
-// nothing of what it sent.
+// limitReads shares what is read in a turn between the publishers that send. One alone
+// is read as much as there is, many are read a little each, so that none waits for long
+// behind the others. It also bounds what is held of publishers without credit: when the
+// budget is used up, a publisher that is read can publish nothing.
 func (in *ingest) limitReads() {
 	// Not by the last turn alone, which may have been for something else.
 	in.sharing = max(in.reads+in.postponed.Len(), in.sharing/2)
@@ -213,11 +210,10 @@ func (in *ingest) startDrain(done func()) {
 	in.loop.CloseListeners()
 }
 
-// continueDrain ends the connections that are through: a publisher that was
-// silent for a tick has nothing more on the way that we know of. One whose replies
-// an engine keeps waiting is told that they have not come. It
-// ends with a FIN, because closing would take replies back that have not
-// arrived if the publisher sends more.
+// continueDrain ends the connections that are done: a publisher that was silent for a
+// tick has, as far as we know, nothing more on the way. One whose replies an engine
+// keeps waiting is told that they have not come. It ends with a FIN, because a close
+// would destroy replies that have not arrived if the publisher sends more.
 func (in *ingest) continueDrain() {
 	if in.drained == nil {
 		return

@@ -37,8 +37,8 @@ func (c *session) Swept() {
 	}
 }
 
-// stalls tells whether the client has taken nothing of what waits for it for so
-// long that it is taken for gone.
+// stalls tells whether the client has taken nothing from its backlog for so long that
+// it counts as gone.
 func (c *session) stalls() bool {
 	config, b := c.shard.shared.settings.Config(), c.backlog
 	return b != nil && c.shard.loop.Now()-b.Progress >= config.PingInterval+config.PongTimeout
@@ -60,9 +60,9 @@ func (c *session) pongDue(pinged time.Duration) {
 	}
 }
 
-// pingUnderWay tells whether the kernel may have had the client's ping for less than
-// the time for a pong, because so much is before it: on a slow line, that takes
-// longer. What was sent before must be out after SlowAfter, as far as the gateway
+// pingUnderWay tells whether the kernel may have sent the client's ping less than a
+// pong timeout ago, because other bytes were before it. That takes longer on a slow
+// line. Bytes that were sent before must be out after SlowAfter, as far as the gateway
 // can know.
 func (c *session) pingUnderWay() bool {
 	config := c.shard.shared.settings.Config()

@@ -18,7 +18,7 @@ const (
 	drainFinishing            // events that were accepted still go out
 	drainReady                // nothing is under way; other shards may still be at it
 	drainLeaving              // clients are sent away in turn; backlogs leave, clients close
-	drainDone                 // nobody is left
+	drainDone                 // no client is left
 )
 
 // leaveGrain is the least time between two turns that send clients away, so
@@ -32,16 +32,16 @@ type leavePlan struct {
 	retryWindow time.Duration // over which they are told to come back
 }
 
-// leaving is a shard's walk over its clients to send them away. Each has a slot:
-// client k of n is closed at k/n of the window and told to come back after k/n of
-// the other window. So both the closes and the returns of a shard are spread
-// evenly, and those of several shards lie between each other.
+// leaving is a shard's walk over its clients to send them away. Each has a slot: client
+// k of n is closed at k/n of the window and told to come back after k/n of the other
+// window. So both the closes and the returns of a shard are spread evenly, and those of
+// several shards are interleaved.
 type leaving struct {
 	leavePlan
 	offset  float64 // of this shard's slots, in slots: less than one
 	clients int     // n
 	told    int     // k
-	cursor  int     // the connection's slot where the walk goes on; -1 behind the last
+	cursor  int     // the connection's slot where the walk continues; -1 behind the last
 }
 
 // slot is where the next client stands in the order of all: from 0 to 1.
@@ -54,13 +54,13 @@ func (l *leaving) due() time.Duration {
 	return l.began + time.Duration(l.slot()*float64(l.window))
 }
 
-// retryAfter is when the next client is to come back, from then on.
+// retryAfter is how long after its goodbye the next client must come back.
 func (l *leaving) retryAfter() time.Duration {
 	return time.Duration(l.slot() * float64(l.retryWindow))
 }
 
-// parting are a shard's clients that have been told to go, have not closed in time
-// and still take what was sent before.
+// parting are a shard's clients that were told to go, have not closed in time, and
+// still take bytes that were sent before.
 type parting map[*session]sentThen
 
 // sentThen is what the kernel had counted of a client, at a moment of the loop's
@@ -70,10 +70,10 @@ type sentThen struct {
 	at, since   time.Duration // then, and when its patience was over for the first time
 }
 
-// waitFor tells whether a client that was told to go and has not closed is to be
-// waited for again: it is, as long as the last that we have for it goes on its way,
-// which a reset would take from it. A slow line needs the time; unless the gateway
-// itself stops, it gets no more than SlowAfter.
+// waitFor tells whether to wait again for a client that was told to go and has not
+// closed. The gateway waits as long as its last bytes for the client still move,
+// because a reset would destroy them. A slow line needs that time. Unless the gateway
+// itself stops, the wait ends after SlowAfter.
 func (s *shard) waitFor(c *session) bool {
 	now := s.loop.Now()
 	before, waited := s.parting[c]
@@ -101,8 +101,8 @@ func (s *shard) waitFor(c *session) bool {
 	return true
 }
 
-// startDrain stops accepting clients and what they publish. done is called when
-// all that was accepted before has gone out.
+// startDrain stops accepting clients and their publishes. done is called when
+// everything that was accepted before has gone out.
 func (s *shard) startDrain(done func()) {
 	s.drain, s.drained, s.drainBy = drainRefusing, done, s.loop.Now()+drainPatience
 	s.loop.CloseListeners()
@@ -120,8 +120,8 @@ func (s *shard) startLeaving(plan leavePlan, done func()) {
 	}
 }
 
-// continueDrain takes the next step when the last one is through. busy tells
-// that it can go on at once.
+// continueDrain takes the next step when the last one is done. busy tells that it can
+// continue at once.
 func (s *shard) continueDrain() (busy bool) {
 	if s.drain == drainRefusing {
 		if !s.refuseHandshakes() {
@@ -147,8 +147,8 @@ func (s *shard) continueDrain() (busy bool) {
 // quiet tells whether no fan-out is under way.
 func (s *shard) quiet() bool { return s.isQuiet() && s.parked == 0 }
 
-// refuseHandshakes walks over the connections for one time slice and refuses
-// those that are no clients yet. It returns true behind the last one.
+// refuseHandshakes walks over the connections for one time slice and refuses those that
+// are not clients yet. It returns true after the last one.
 func (s *shard) refuseHandshakes() bool {
 	l, end := &s.leaving, s.loop.Refresh()+s.slice
 	for l.cursor >= 0 {
@@ -165,11 +165,11 @@ func (s *shard) refuseHandshakes() bool {
 	return l.cursor < 0
 }
 
-// sendAway sends clients away whose time has come, for one time slice. busy
-// tells that more of them wait; who is not due has the loop woken when they are.
+// sendAway sends away the clients whose time has come, for one time slice. busy tells
+// that more of them wait. For clients that are not due yet, it sets the loop's alarm.
 func (s *shard) sendAway() (busy bool) {
 	l, end := &s.leaving, s.loop.Refresh()+s.slice
-	for l.cursor >= 0 && s.quiet() { // none of its events may come behind a client's close
+	for l.cursor >= 0 && s.quiet() { // no event may come behind a client's close
 		if due := l.due(); due > s.loop.Now() {
 			s.alarm.by(max(due, s.loop.Now()+leaveGrain))
 			return false
@@ -188,7 +188,7 @@ func (s *shard) sendAway() (busy bool) {
 	return false
 }
 
-// cutOff resets the clients for whom something still waits.
+// cutOff resets the clients for which something still waits.
 func (s *shard) cutOff() {
 	for _, c := range s.lagging {
 		if c.reason == undecided {

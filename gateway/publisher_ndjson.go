@@ -39,7 +39,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	r := &in.request
 	if err := r.Parse(line, in.port.settings.RequestLimits()); err != nil {
 		if r.IsBarrier() {
-			p.answerRefusal(r.ID, command.RefusalOf(err)) // nobody's mistake, so not counted
+			p.answerRefusal(r.ID, command.RefusalOf(err)) // not the publisher's mistake, so not counted
 		} else {
 			p.refuseLine(r.ID, err)
 		}

@@ -112,7 +112,8 @@ func (p *publisher) answerSettled() {
 	p.send()
 }
 
-// giveUp answers what is pending: it may have been published or not.
+// giveUp answers pending requests with an error: their events may have been published
+// or not.
 func (p *publisher) giveUp() {
 	for i := range p.pending.Len() {
 		if r := (*p.pending.At(i)).request; !r.Settled() {

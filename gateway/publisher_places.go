@@ -25,13 +25,14 @@ const (
 	// publisherIdle is for how long a publisher must not have published to give its
 	// place to another. One that never has gives it at once.
 	publisherIdle = time.Minute
-	// publisherPause is the same for one whose address has more connections than the
-	// other's will have with it.
+	// publisherPause is the same for a publisher whose address has more connections
+	// than the address of the new one will have with it.
 	publisherPause = 5 * time.Second
 )
 
-// placesLooked is how many of those that may give their place are looked at, for
-// one whose address has the most connections; and how many addresses are.
+// placesLooked is how many publishers that may give their place are looked at, to find
+// one whose address has the most connections. It is also how many addresses are looked
+// at.
 const placesLooked = 32
 
 var errEnded = errors.New("ended by the publish port")
@@ -102,7 +103,7 @@ func (s *publisherPlaces) leave(p *publisher) {
 	}
 }
 
-// published puts a publisher behind all others.
+// published puts a publisher behind all others, because it has just published.
 func (s *publisherPlaces) published(p *publisher, now time.Duration) {
 	p.publishedAt = now
 	if p.place == nil || s.used.Back() == p.place {
@@ -118,7 +119,8 @@ func (s *publisherPlaces) published(p *publisher, now time.Duration) {
 	p.placeOfOrigin = p.origin.used.PushBack(p)
 }
 
-// next is who gives its place first to one of the given address, nil if nobody does.
+// next is the publisher that first gives its place to a new one of the given address,
+// nil if none does.
 func (s *publisherPlaces) next(addr netip.Addr, now time.Duration) *publisher {
 	if p := mostFrom(&s.unused, func(*publisher) bool { return true }); p != nil {
 		return p
@@ -129,8 +131,9 @@ func (s *publisherPlaces) next(addr netip.Addr, now time.Duration) *publisher {
 	return mostFrom(&s.used, func(p *publisher) bool { return now-p.publishedAt >= publisherIdle })
 }
 
-// mostFrom is of the first of a list the one whose address has the most connections.
-// Behind one that may not be it, none may.
+// mostFrom returns, among the first publishers of a list, the one whose address has the
+// most connections. It stops at the first one that may not be taken, because none
+// behind it may.
 func mostFrom(among *list.List, may func(*publisher) bool) (first *publisher) {
 	looked := 0
 	for e := among.Front(); e != nil && looked < placesLooked; e = e.Next() {
@@ -146,9 +149,9 @@ func mostFrom(among *list.List, may func(*publisher) bool) (first *publisher) {
 	return first
 }
 
-// nextOfMany is, of the address with the most connections of which one has paused,
-// the one that has paused the longest; nil if that address would not have more
-// connections than the given one has with a new one.
+// nextOfMany looks for the address with the most connections of which one has paused,
+// and returns its publisher that has paused the longest. It returns nil if that address
+// would then have fewer connections than the given address has with the new one.
 func (s *publisherPlaces) nextOfMany(addr netip.Addr, now time.Duration) *publisher {
 	has := 0
 	if o := s.from[limits.Network(addr.Unmap())]; o != nil {
@@ -206,9 +209,9 @@ func (p *publisher) end(reason, words string) {
 	p.conn.Close(errEnded)
 }
 
-// Swept implements poller.Handler, several times within the timeout of a request.
-// A publisher may be idle for as long as it likes, but not before its first byte
-// nor within a request.
+// Swept implements poller.Handler, several times within the timeout of a request. A
+// publisher may be idle without a limit, but not before its first byte and not within a
+// request.
 func (p *publisher) Swept() {
 	timeout, now := p.ingest.port.settings.Config().MessageTimeout, p.ingest.loop.Now()
 	switch {
@@ -240,8 +243,8 @@ func (p *publisher) noteInput() {
 	p.heldBytes = n
 }
 
-// relieveInput ends the publishers of this loop whose unfinished requests weigh
-// most, while all together hold too much and this loop has its part of that.
+// relieveInput ends the publishers of this loop with the heaviest unfinished requests,
+// while all publishers together hold too much and this loop has its part of that.
 func (in *ingest) relieveInput() (busy bool) {
 	memory := &in.port.input
 	if !memory.Over() || in.heldBytes == 0 {

@@ -201,8 +201,8 @@ func (p *publisher) respEvent(args [][]byte) (data []byte, cost int64, err error
 	return data, limits.EventCost(channel, nil, data), err
 }
 
-// respUnknown words the error as Redis does, down to its limits; but who wants to subscribe is told
-// where.
+// respUnknown words the error exactly as Redis does, with the same limits. But a client
+// that wants to subscribe is told where to do so.
 func respUnknown(args [][]byte) string {
 	const limit = 128
 	for _, name := range [...]string{"subscribe", "psubscribe", "ssubscribe", "monitor"} {
@@ -243,16 +243,16 @@ func (p *publisher) respError(message string) verdict {
 	return stepDone
 }
 
-// respUnavailable answers what libraries ask to find out what a server can do: that
-// it cannot is nobody's mistake, so it is not counted.
+// respUnavailable answers commands by which libraries find out what a server can do. A
+// command that is not available is not the publisher's mistake, so it is not counted.
 func (p *publisher) respUnavailable(message string) verdict {
 	p.ingest.work += refusedWork
 	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
 	return stepDone
 }
 
-// appendLower appends the first bytes of a command's name, as far as dst has
-// room and one more: no command is as long.
+// appendLower appends the first bytes of a command's name in lower case, at most one
+// more than dst has room for. No command is that long.
 func appendLower(dst, name []byte) []byte {
 	for _, c := range name[:min(len(name), 16)] {
 		if 'A' <= c && c <= 'Z' {

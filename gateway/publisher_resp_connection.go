@@ -185,8 +185,8 @@ func (p *publisher) respClientInfo([][]byte) verdict {
 	return stepDone
 }
 
-// respReply answers CLIENT REPLY, by which a publisher that reads no replies has
-// none sent.
+// respReply answers CLIENT REPLY, by which a publisher that reads no replies turns them
+// off.
 func (p *publisher) respReply(args [][]byte) verdict {
 	replying := &p.resp.replying
 	switch string(bytes.ToLower(args[2])) {

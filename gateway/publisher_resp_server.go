@@ -63,8 +63,8 @@ func (p *publisher) respInfo(args [][]byte) verdict {
 	return stepDone
 }
 
-// respCommandCommands are the subcommands of COMMAND. Libraries ask for what they may do with a
-// command; that none is described has them fall back to what they know.
+// respCommandCommands are the subcommands of COMMAND. Libraries ask how to use a
+// command. No command is described here, so they use what they know.
 var respCommandCommands = map[string]respSpec{
 	"count": {least: 2, most: 2, run: (*publisher).respCommandCount},
 	"docs":  {least: 2, most: anyWords, run: (*publisher).respCommandDocs},

@@ -6,8 +6,9 @@ import (
 	"fleetcast/codec/publish"
 )
 
-// respTracking is what CLIENT TRACKING has set. There are no keys here, so that none ever changes and
-// nobody is told of one; libraries that cache on their side refuse to connect without it.
+// respTracking is what CLIENT TRACKING has set. There are no keys here, so none ever
+// changes and no notice is ever sent. Libraries with a cache of their own refuse to
+// connect without this command.
 type respTracking struct {
 	on    bool
 	modes []string // in the words of CLIENT TRACKINGINFO

@@ -186,8 +186,8 @@ func (p *publisher) respExec([][]byte) verdict {
 	return p.runTransaction()
 }
 
-// runTransaction goes on with executing what is queued and has its credits, until
-// the work of a turn is done.
+// runTransaction continues to execute what is queued and has its credits, until the
+// work of a turn is done.
 func (p *publisher) runTransaction() verdict {
 	in, tx := p.ingest, &p.resp.tx
 	c := &in.queued
@@ -213,7 +213,7 @@ func (p *publisher) runTransaction() verdict {
 	return stepDone
 }
 
-// finishTransaction goes on with a transaction whose publisher is gone: EXEC has
+// finishTransaction continues a transaction whose publisher is gone, because EXEC has
 // accepted all of it.
 func (p *publisher) finishTransaction() {
 	in := p.ingest

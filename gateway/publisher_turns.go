@@ -22,16 +22,16 @@ const (
 	lookWork    = 256 // of an argument more than PUBLISH has; it may be a name to look up
 )
 
-// leastWork is how much of a publisher is handled at a time at least while many
-// others wait for their turn: some 60 microseconds.
+// leastWork is the least work for one publisher at a time, while many others wait for
+// their turn: some 60 microseconds.
 const leastWork = limits.TurnWork / 8
 
-// manyPublishers is from how many publishers on, whose input waits for a later
-// turn, others are read starvedRead bytes at a time.
+// manyPublishers is the number of publishers with input that waits for a later turn
+// from which on the others are read only starvedRead bytes at a time.
 const manyPublishers = 256
 
-// beginWork starts the work for one publisher. The more wait for their turn, the
-// less of each is handled at a time.
+// beginWork starts the work for one publisher. The more publishers wait for their turn,
+// the less of each is handled at a time.
 func (in *ingest) beginWork() {
 	in.work = 0
 	in.workLimit = max(limits.TurnWork/(1+in.postponed.Len()), leastWork)

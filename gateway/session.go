@@ -21,7 +21,7 @@ const (
 	sessionHandshaking sessionState = iota // gathering the request's head
 	sessionDeciding                        // a decider decides about the request, which is whole
 	sessionOpen                            // frames flow
-	sessionClosing                         // our last bytes are queued or sent; what comes in is ignored
+	sessionClosing                         // our last bytes are queued or sent; input is ignored
 	sessionClosed                          // the socket is gone
 )
 
@@ -33,7 +33,7 @@ const (
 	clientClosed               // with a close frame, as it should
 	clientVanished             // its FIN or reset came without a close frame
 	handshakeFailed            // it never became a WebSocket
-	httpRequest                // it was no WebSocket client; the HTTP server has its socket, or its health check was answered
+	httpRequest                // it was a plain HTTP request; the HTTP server has its socket, or its health check was answered
 	protocolError              // it violated RFC 6455
 	messageTooBig              // its message was over the limit
 	slowConsumer               // an event waited for it too long
@@ -207,7 +207,7 @@ func (c *session) finish(reason disconnect, code ws.StatusCode, text string) {
 	}
 }
 
-// finishBehind is finish for a client that is to get all that waits for it.
+// finishBehind is finish for a client that must get everything that waits for it.
 func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text string) {
 	c.giveUpPublish()
 	c.flushReplies()
@@ -219,8 +219,8 @@ func (c *session) finishBehind(reason disconnect, code ws.StatusCode, text strin
 	c.lastWords(reason)
 }
 
-// lastWords makes what is in the shard's reply buffer the last that this
-// session sends.
+// lastWords makes the bytes in the shard's reply buffer the last ones that this session
+// sends.
 func (c *session) lastWords(reason disconnect) {
 	c.sampleEnd(reason)
 	c.reason = reason
@@ -230,15 +230,15 @@ func (c *session) lastWords(reason disconnect) {
 	c.reader.Release()
 	c.noteInput(kept)
 	c.flushReplies()
-	// What still comes in is read and dropped, so that the close that follows
-	// does not become a reset, which would take our last bytes with it.
+	// Later input is read and dropped. Otherwise the close that follows would become a
+	// reset, which would destroy our last bytes.
 	c.conn.ResumeReading()
 	if c.backlog == nil {
 		c.said()
 	}
 }
 
-// said is called when the last words have left.
+// said is called when the last bytes have left.
 func (c *session) said() {
 	if c.conn.PeerClosed() {
 		c.conn.Close(errClientClosed)
@@ -261,8 +261,8 @@ func (c *session) flushReplies() {
 	}
 }
 
-// repliesWait tells whether so many replies wait that no more of the client's
-// commands are read.
+// repliesWait tells whether so many replies wait that the client's commands are not
+// read.
 func (c *session) repliesWait() bool {
 	return c.backlog != nil && c.backlog.OwnBytes > backlog.RepliesHeld
 }
@@ -369,7 +369,8 @@ func (c *session) caughtUp() {
 	c.goOnReading()
 }
 
-// goOnReading handles what waited for the replies to leave, and reads on.
+// goOnReading handles the input that waited for the replies to leave, and continues to
+// read.
 func (c *session) goOnReading() {
 	switch {
 	case c.held == nil:

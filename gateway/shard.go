@@ -16,19 +16,19 @@ import (
 	"fleetcast/poller"
 )
 
-// closePatience is how long a client may take to read our last words and to
-// close its side, before the connection is reset.
+// closePatience is how long a client may take to read our last bytes and to close its
+// side, before the connection is reset.
 const closePatience = 2 * time.Second
 
-// kernelQueue is how many unsent bytes a client's socket holds before it takes
-// no more. Without it the kernel would hold megabytes: events would go stale
-// where no policy reaches them, and a client that reads slowly would show no
-// progress for longer than the keep-alive waits for a sign of life.
+// kernelQueue is how many unsent bytes a client's socket holds before it takes no more.
+// Without it the kernel would hold megabytes. Events would become old where no policy
+// reaches them, and a client that reads slowly would show no progress for longer than
+// the keep-alive waits for a sign of life.
 const kernelQueue = 64 << 10
 
-// shard is one loop with the clients that the kernel gave to its listener: it
-// owns their sessions and its side of their channels. It is the loop's Owner;
-// everything below runs on the loop's goroutine, but for post.
+// shard is one loop with the clients that the kernel gave to its listener. It owns
+// their sessions and its side of their channels. It is the loop's Owner. Everything
+// below runs on the loop's goroutine, except post.
 type shard struct {
 	shared *shared
 	loop   *poller.Loop
@@ -48,7 +48,7 @@ type shard struct {
 	looked    int                    // place in lagging where relieve looked last
 	patrol    patrol                 // looks at them
 	drain     drainState
-	drained   func()        // to be called when the part of a drain that was asked for is through
+	drained   func()        // called when the part of a drain that was asked for is done
 	drainBy   time.Duration // the loop's time at which a drain waits for no engine any more
 	leaving   leaving
 	parting   parting
@@ -56,8 +56,8 @@ type shard struct {
 	publishing map[*session]*limits.Account
 	// unconfirmed has what they have published and an engine has not completed.
 	unconfirmed map[*session]unconfirmed
-	// unfinished has the clients of whose input something is held, and those of whom
-	// something was when unfinishedDue last looked.
+	// unfinished has the clients with held input, and those that had some when
+	// unfinishedDue last looked.
 	unfinished      map[*session]limits.Unfinished
 	unfinishedDue   *poller.Deadlines[*session] // to look at them
 	unfinishedBytes int64
@@ -82,8 +82,8 @@ type shard struct {
 	replies []byte
 	vectors [][]byte
 	gapText []byte
-	// wholeInput tells whether, within this read, no message of the client's was
-	// under way: what is unfinished now began after that.
+	// wholeInput tells whether there was a moment in this read at which no message of
+	// the client was under way. Then an unfinished message began after that moment.
 	wholeInput bool
 	wakes      stream.WakeSet
 	submit     *stream.Request
@@ -168,7 +168,7 @@ func (s *shard) Turn() (busy bool) {
 	busy = s.endLate() || busy
 	busy = s.endUnfinished() || busy
 	busy = s.relieveInput() || busy
-	if !s.loop.Midway() { // what clients have sent, and is not read yet, counts before they are told to go
+	if !s.loop.Midway() { // clients must not be told to go before what they have sent is read
 		busy = s.continueDrain() || busy
 	}
 	if s.loop.Conns() == 0 {
@@ -179,15 +179,15 @@ func (s *shard) Turn() (busy bool) {
 	return busy || s.postponed.Len() > 0
 }
 
-// manyPostponed is from how many clients on, whose input waits for a later turn,
-// others are read little at a time, which is postponedRead bytes: what they send
-// could only be kept too.
+// manyPostponed is the number of clients with input that waits for a later turn from
+// which on the others are read only postponedRead bytes at a time, because their input
+// would have to be kept too.
 const (
 	manyPostponed = 256
 	postponedRead = 4 << 10
 )
 
-// limitReads keeps what is held of clients that send too much small.
+// limitReads bounds the input that is held of clients that send too much.
 func (s *shard) limitReads() {
 	limit := 0
 	if s.postponed.Len() >= manyPostponed {
@@ -245,8 +245,8 @@ func (s *shard) endLate() (busy bool) {
 	return s.handshakes.IsDue(now) || s.closing.IsDue(now)
 }
 
-// forget drops what is kept of sessions that are gone: without connections the
-// loop does not tick, and they would be kept alive.
+// forget drops the remaining references to sessions that are gone. Without connections
+// the loop does not tick, and the references would keep them alive.
 func (s *shard) forget() {
 	s.handshakes.Clear()
 	s.pongs.Clear()
@@ -256,7 +256,7 @@ func (s *shard) forget() {
 	s.early = mem.Ring[*decision]{}
 }
 
-// takeMail sorts what has arrived: events wait with their channel.
+// takeMail handles the mail. Events then wait with their channel.
 func (s *shard) takeMail() {
 	for s.taken = 0; ; {
 		m, ok := s.port.Mailbox.Take()

@@ -6,9 +6,9 @@ import (
 	"fleetcast/gateway/stream"
 )
 
-// unconfirmed is an event of a client that an engine has not completed. Until then the client is
-// not read: so its replies keep their order, none of them waits while
-// events pass it, and there is one event at most.
+// unconfirmed is an event of a client that an engine has not completed. Until then the
+// client is not read. So its replies keep their order, no event overtakes a reply, and
+// there is at most one such event.
 type unconfirmed struct {
 	request *stream.Request
 	id      command.ID
@@ -25,7 +25,7 @@ func (c *session) answerPublish(r *stream.Request, id command.ID) {
 	c.reply(dialect.Reply{To: command.Publish, ID: id, Channel: result.Channel, Offset: result.At.Offset})
 }
 
-// confirmLater has the client wait for an engine.
+// confirmLater makes the client wait for an engine.
 func (c *session) confirmLater(r *stream.Request, id command.ID) {
 	c.held = &heldInput{waits: waitEngine}
 	c.conn.PauseReading()
@@ -52,7 +52,8 @@ func (c *session) abandonPublish() (was unconfirmed, ok bool) {
 	return was, ok
 }
 
-// giveUpPublish answers what is not confirmed: it may have been published or not.
+// giveUpPublish answers an event that is not confirmed: it may have been published or
+// not.
 func (c *session) giveUpPublish() {
 	if was, ok := c.abandonPublish(); ok {
 		c.answerPublish(was.request, was.id)
