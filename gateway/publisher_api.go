@@ -27,9 +27,9 @@ const submitPatience = 5 * time.Second
 
 var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 
-// apiPublisher publishes for POST /api/publish: all of its requests are one
-// publisher, with one share of the credits. Unlike those of the publish port it
-// waits for no credit. Any goroutine may call it.
+// apiPublisher publishes for POST /api/publish. All of its requests are one publisher,
+// with one share of the credits. Unlike publishers of the publish port it does not wait
+// for credit. Any goroutine may call it.
 type apiPublisher struct {
 	port *publishPort
 

@@ -33,13 +33,13 @@ type ownFrame struct {
 // and backlogs share. There may be very many of them, so it has 16 bytes.
 type waiting struct {
 	event *stream.Event // nil: it was removed from the midst of the queue
-	// detail has, from the low bits on: whether the event's frame is in the session's own
-	// format or in the one that is not compressed; whether it is
-	// due; the policy that its channel had when it was queued, or that it is settled; the
-	// event's tag, so that a search need not look at the event; the beat since which it
-	// waits, see backlog.supersede; and how many
-	// events of the same channel directly before it will not be delivered, of which the
-	// client is still to be told. At a million a second, those 34 bits last for hours.
+	// detail has, from the low bits on: whether the event's frame is in the session's
+	// own format or in the one that is not compressed; whether it is due; the policy
+	// that its channel had when it was queued, or that it is settled; the event's tag,
+	// so that a search need not look at the event; the beat since which it waits, see
+	// backlog.supersede; and how many events of the same channel directly before it
+	// were dropped and must still be told to the client. At a million events a second,
+	// these 34 bits last for hours.
 	detail uint64
 }
 
@@ -174,8 +174,9 @@ func New(l *Ledger, f stream.Format, now time.Duration) *Backlog {
 	return b
 }
 
-// Queue appends events of one channel, as its policy says, in the session's format or the
-// one of the same dialect that is not compressed; sent bytes of them have left already.
+// Queue appends events of one channel, by its policy, in the session's format or in the
+// one of the same dialect that is not compressed. The first sent bytes of them have
+// left already.
 func (b *Backlog) Queue(events []*stream.Event, f stream.Format, policy rules.SlowPolicy, sent int, bounds *settings.Config) {
 	for _, e := range events {
 		size := len(e.FrameIn(f))

@@ -18,22 +18,22 @@ import (
 // goroutine at the same time, and keep none of their arguments.
 //
 // A method that appends returns dst with whole frames of a server behind it (RFC 6455:
-// complete, not masked, not compressed). Which opcode they have is its own choice. Where
-// the protocol has no message for what is to be said, it returns dst as it is.
+// complete, not masked, not compressed). It chooses their opcode. If the protocol has
+// no message for the purpose, it returns dst unchanged.
 //
-// None of them is called for a delivery: what one subscriber gets was worded once for all
-// subscribers of the dialect.
+// No method is called for a delivery: an event is worded once for all subscribers of
+// the dialect.
 type Dialect interface {
 	// Subprotocol is the name by which a client asks for the dialect in its handshake.
 	Subprotocol() string
 
-	// Parse reads one message of a client into cmd, which it overwrites; binary tells its
-	// opcode. The slices of cmd may point into payload. A message that asks for nothing, as
-	// the answer to a ping that was a message, is a [command.Pong]. The error is a
-	// *command.Error; cmd.ID is then what the refusal is to carry.
+	// Parse reads one message of a client into cmd, which it overwrites; binary tells
+	// its opcode. The slices of cmd may point into payload. A message that asks for
+	// nothing, such as the answer to a ping that was a message, is a [command.Pong].
+	// The error is a *command.Error. cmd.ID is then the id for the refusal.
 	Parse(cmd *command.Command, payload []byte, binary bool) error
 
-	// AppendWelcome words the first that a client is told.
+	// AppendWelcome words the first message to a client.
 	AppendWelcome(dst []byte, w Welcome) []byte
 	// AppendReply words that a command has been obeyed.
 	AppendReply(dst []byte, r Reply) []byte
@@ -52,8 +52,8 @@ type Dialect interface {
 	// dialect may replace by one of its own; the text is at most 123 bytes of UTF-8.
 	AppendClose(dst []byte, code ws.StatusCode, text string) []byte
 
-	// AppendPrefix appends whatever all events of a channel share, to be made once for
-	// each channel and not for each event. It is no frame, and may be nothing.
+	// AppendPrefix appends what all events of a channel share, which is made once for
+	// each channel and not for each event. It is not a frame, and may be nothing.
 	AppendPrefix(dst []byte, channel string) []byte
 	// EventSize is how many bytes AppendEvent will append for the same event and prefix,
 	// which AppendPrefix has made. A wrong guess costs a copy.
@@ -63,14 +63,14 @@ type Dialect interface {
 	AppendEvent(dst, prefix []byte, e *Event) (out []byte, data int)
 }
 
-// Welcome is what a client is told first.
+// Welcome is the content of the first message to a client.
 type Welcome struct {
 	Client       []byte        // its id, in ASCII
 	PingInterval time.Duration // between the gateway's pings
 	Limits       *command.Limits
 }
 
-// Reply is what has become of a command, or of one channel of it.
+// Reply is the outcome of a command, or of one channel of it.
 type Reply struct {
 	To      command.Type // what was asked for
 	ID      command.ID   // of the command, if it had one

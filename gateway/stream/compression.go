@@ -53,9 +53,10 @@ func NewCompression(level, from int, work *CompressionWork) *Compression {
 	return k
 }
 
-// Build makes the event's frame in a format other than FormatPlain if nobody does yet: at
-// once, which worked tells, or, if it is compressed and large, in a goroutine. v is what to
-// wait for if it is not built: then Build is to be called again.
+// Build makes the event's frame in a format other than FormatPlain, unless that is made
+// already. It makes the frame at once, and then worked is true. A goroutine makes a
+// large compressed frame. If v is not built, the caller must wait for it and then call
+// Build again.
 func (k *Compression) Build(e *Event, f Format) (v *Variant, worked bool) {
 	plain := e.formats.Plain(f)
 	if plain != FormatPlain {

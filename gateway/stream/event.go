@@ -129,5 +129,6 @@ func (e *Event) LeaveBacklog() int64 {
 	return 0
 }
 
-// Weight is what an event keeps in memory, but for its frames in other formats.
+// Weight is how many bytes of memory an event takes, without its frames in other
+// formats.
 func (e *Event) Weight() int64 { return int64(limits.EventOverhead + cap(e.buffer.B)) }

@@ -7,8 +7,8 @@ import "fleetcast/gateway/dialect"
 // into Formats.
 type Format uint8
 
-// FormatPlain is that of the first dialect, not compressed: every event has it from when
-// it is sequenced. The frames of others are made at first need.
+// FormatPlain is the format of the first dialect, not compressed. Every event has it
+// when it is sequenced. The frames of other formats are made at first need.
 const FormatPlain Format = 0
 
 // windows are those for which events are compressed, in bits (RFC 7692, 7.1.2.1). There
@@ -24,7 +24,7 @@ type Formats struct{ all []layout }
 // layout is what a format is.
 type layout struct {
 	dialect dialect.Dialect
-	window  uint8  // for which it is compressed, in bits; 0: it is not
+	window  uint8  // for which it is compressed, in bits; 0: not compressed
 	plain   Format // in the same dialect, not compressed
 	widest  Format // in the same dialect, compressed for the widest window
 }
@@ -61,7 +61,7 @@ func (fs *Formats) Of(subprotocol string, bits int) Format {
 	return f
 }
 
-// Dialect is that of a format.
+// Dialect is the dialect of a format.
 func (fs *Formats) Dialect(f Format) dialect.Dialect { return fs.all[f].dialect }
 
 // Plain is the format in the same dialect that is not compressed.
@@ -70,9 +70,9 @@ func (fs *Formats) Plain(f Format) Format { return fs.all[f].plain }
 // Compressed tells whether events in a format may be compressed.
 func (fs *Formats) Compressed(f Format) bool { return fs.all[f].window > 0 }
 
-// sharedFor is the compressed format whose bytes serve f too for a message of that size: one
-// that fits in f's window makes no use of a larger one. So small events have one
-// compressed format for each dialect.
+// sharedFor is the compressed format whose bytes also serve f for a message of that
+// size. A message that fits in f's window makes no use of a larger window. So small
+// events have one compressed format for each dialect.
 func (fs *Formats) sharedFor(f Format, size int) Format {
 	if l := &fs.all[f]; size <= 1<<l.window {
 		return l.widest
