@@ -132,6 +132,14 @@ func (h *httpPort) leave() {
 	h.open--
 }
 
+// keepFor sets for how long a connection that is served keeps its place for sure,
+// which is a second else.
+func (h *httpPort) keepFor(sure time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sure = sure
+}
+
 // run serves until stop.
 func (h *httpPort) run() { _ = h.server.Serve(h) }
 
