@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
@@ -97,9 +98,9 @@ func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
 	mux.Handle("GET /dashboard/", page)
 	mux.Handle("/", in.others.bound(http.NotFoundHandler()))
 	all := http.NewServeMux()
-	all.Handle("/", boundAnswer(adminAnswerTimeout, mux))
+	all.Handle("/", plainhttp.BoundAnswer(adminAnswerTimeout, mux))
 	all.Handle(profilePath, in.profiles.bound(newProfiles()))
-	return boundBody(adminBodyTimeout, newAdminGuard(of, all))
+	return plainhttp.BoundBody(adminBodyTimeout, newAdminGuard(of, all))
 }
 
 // addAPI adds the API to the admin port's handlers. What has to look at many
@@ -107,7 +108,7 @@ func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
 func addAPI(of *adminTarget, mux *http.ServeMux, in *lanes, admin Admin) {
 	served := http.NewServeMux()
 	(&api{of: of, admin: admin}).addTo(served)
-	inPlace := (&places{limit: apiPlaces, sure: apiSure, busy: http.HandlerFunc(answerBusy)}).bound(served)
+	inPlace := (&plainhttp.Places{Limit: apiPlaces, Sure: apiSure, Busy: http.HandlerFunc(answerBusy)}).Bound(served)
 	mux.Handle("/api/", in.others.bound(inPlace))
 	mux.Handle("/api/publish", in.publishing.bound(inPlace))
 	inTurn := in.others.bound(in.lists.bound(inPlace))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
@@ -29,7 +30,7 @@ type Gateway struct {
 	streams       *stream.Streams
 	credits       *limits.Credits
 	compressed    stream.CompressionWork
-	http          *httpPort // or nil
+	http          *plainhttp.Port // or nil
 	clients       shared
 	publish       publishPort
 	watch         *watch
@@ -71,7 +72,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
 	g.streams = stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...))
 	if config.HTTP != nil {
-		g.http = newHTTPPort(config.HTTP, logger)
+		g.http = plainhttp.NewPort(config.HTTP, logger)
 	}
 	g.clients = shared{
 		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, engine: g.streams, credits: g.credits, http: g.http, ready: g.Ready, running: g.running,
@@ -189,9 +190,9 @@ func (g *Gateway) Run() {
 	loops.Go(g.watch.run)
 	if g.http != nil {
 		served := make(chan struct{})
-		go func() { g.http.run(); close(served) }()
+		go func() { g.http.Run(); close(served) }()
 		// Nothing is handed over any more once the loops have ended.
-		defer func() { g.http.stop(); <-served }()
+		defer func() { g.http.Stop(); <-served }()
 	}
 	loops.Wait()
 	for _, s := range g.clients.shards {

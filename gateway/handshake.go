@@ -11,6 +11,7 @@ import (
 	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
@@ -152,13 +153,13 @@ func (c *session) handOver(refused *websocket.HandshakeError, read []byte) bool 
 	}
 	s.replies = s.replies[:0]
 	read = websocket.TrimEmptyLine(read) // net/http would not
-	if !s.shared.http.handOver(c.conn.Detach, read, c.forwardedFrom()) {
+	if !s.shared.http.HandOver(c.conn.Detach, read, c.forwardedFrom()) {
 		if bytes.HasPrefix(read, []byte(http.MethodHead+" ")) {
-			s.replies = websocket.AppendRefusalHead(s.replies, errHTTPBusy)
+			s.replies = websocket.AppendRefusalHead(s.replies, plainhttp.ErrBusy)
 		} else {
-			s.replies = websocket.AppendRefusal(s.replies, errHTTPBusy)
+			s.replies = websocket.AppendRefusal(s.replies, plainhttp.ErrBusy)
 		}
-		c.handshakeRefused(errHTTPBusy)
+		c.handshakeRefused(plainhttp.ErrBusy)
 		return true
 	}
 	c.reason = httpRequest

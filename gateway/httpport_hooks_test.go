@@ -3,4 +3,4 @@ package gateway
 import "time"
 
 // KeepHTTPPlaces makes all connections with a plain HTTP request keep their places.
-func (g *Gateway) KeepHTTPPlaces() { g.http.keepFor(time.Hour) }
+func (g *Gateway) KeepHTTPPlaces() { g.http.KeepFor(time.Hour) }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/webport"
@@ -69,7 +70,7 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricHandshakes, Label: errUndecided.Reason}:              {advice: "what decides who may connect answers too late; see what it waits for"},
 	{Metric: stats.MetricHandshakes, Label: errDecisionsFull.Reason}:          {advice: "what decides who may connect is too slow for so many; see what it waits for"},
 	{Metric: stats.MetricHandshakes, Label: settings.ReasonRefused}:           {usual: true},
-	{Metric: stats.MetricHandshakes, Label: errHTTPBusy.Reason}:               {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
+	{Metric: stats.MetricHandshakes, Label: plainhttp.ErrBusy.Reason}:         {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonNotFound}:         {advice: "clients connect to " + settings.Path, usual: true},
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonNotWebSocket}:     {advice: "clients connect to " + settings.Path, usual: true},

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
@@ -16,7 +17,7 @@ var labelValues = map[string][]string{
 		websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 		websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin, settings.ErrForbiddenHost.Reason,
 		websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
-		errDraining.Reason, errHTTPBusy.Reason, reasonVanished,
+		errDraining.Reason, plainhttp.ErrBusy.Reason, reasonVanished,
 		errConnectRate.Reason, errAddressFull.Reason, errAddressRate.Reason, reasonBadProxyHeader, errInputFull.Reason,
 		errUndecided.Reason, errDecisionsFull.Reason, settings.ReasonRefused,
 	},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fleetcast/gateway/plainhttp"
 )
 
 const (
@@ -38,11 +40,11 @@ func newProfiles() http.Handler {
 	mux.HandleFunc("GET "+profilePath+"symbol", pprof.Symbol)
 	mux.HandleFunc("POST "+profilePath+"symbol", symbols)
 	mux.HandleFunc("GET "+profilePath+"trace", pprof.Trace)
-	bound := &places{limit: profilesAtOnce, busy: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	bound := &plainhttp.Places{Limit: profilesAtOnce, Busy: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", strconv.Itoa(profileRetry))
 		answer(w, http.StatusServiceUnavailable, fmt.Sprintf("%d requests for profiles are being served; try again later", profilesAtOnce))
 	})}
-	return boundSeconds(bound.bound(mux))
+	return boundSeconds(bound.Bound(mux))
 }
 
 // boundSeconds refuses profiles that would take too long, and gives others the
@@ -58,7 +60,7 @@ func boundSeconds(next http.Handler) http.Handler {
 			answer(w, http.StatusBadRequest, fmt.Sprintf("seconds must be a whole number from 0 to %d", maxProfileSeconds))
 			return
 		}
-		boundAnswer(time.Duration(gathered)*time.Second+profileAnswerTimeout, next).ServeHTTP(w, r)
+		plainhttp.BoundAnswer(time.Duration(gathered)*time.Second+profileAnswerTimeout, next).ServeHTTP(w, r)
 	})
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 )
@@ -64,3 +65,7 @@ func ChannelRuleKeys() []string { return rules.Keys() }
 
 // ParsePatterns checks patterns of channels.
 func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatterns(patterns) }
+
+// HTTPConnections is how many connections with a plain HTTP request are served, or wait
+// for it, at the same time; see [plainhttp.Connections].
+const HTTPConnections = plainhttp.Connections

@@ -70,7 +70,7 @@ func (o *rosterOracle) remove(i int) {
 	delete(o.due, c)
 }
 
-// serveOne does what a fan-out does for one subscriber, and ends it behind the
+// plainhttp.serveOne does what a fan-out does for one subscriber, and ends it behind the
 // last.
 func (o *rosterOracle) serveOne() *session {
 	r := &o.channel.roster

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
 )
@@ -23,7 +24,7 @@ type shared struct {
 	engine    stream.Engine // gets the events: the streams, but in tests
 	credits   *limits.Credits
 	addresses *limits.Quotas[netip.Addr]
-	http      *httpPort       // gets the requests that are not for a WebSocket; or nil
+	http      *plainhttp.Port // gets the requests that are not for a WebSocket; or nil
 	ready     func() bool     // what health checks are answered
 	running   context.Context // ends when the gateway closes
 	shards    []*shard        // all of them

@@ -1,4 +1,4 @@
-package gateway
+package plainhttp
 
 import (
 	"io"
@@ -31,10 +31,10 @@ func TestHTTPTimeouts(t *testing.T) {
 			}
 		}
 	})
-	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
-	h.server.Handler, h.server.WriteTimeout = boundBody(50*time.Millisecond, handler), 50*time.Millisecond
+	h := NewPort(handler, slog.New(slog.DiscardHandler))
+	h.server.Handler, h.server.WriteTimeout = BoundBody(50*time.Millisecond, handler), 50*time.Millisecond
 	served := make(chan struct{})
-	go func() { h.run(); close(served) }()
+	go func() { h.Run(); close(served) }()
 	for name, request := range map[string]string{
 		"a body that never ends":      "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n1",
 		"an answer that nobody reads": "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -44,12 +44,12 @@ func TestHTTPTimeouts(t *testing.T) {
 			t.Errorf("%s is not cut off", name)
 		}
 	}
-	h.stop()
+	h.Stop()
 	<-served
 }
 
 // handedPeer hands a request over and returns its peer.
-func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
+func handedPeer(t *testing.T, h *Port, request string) net.Conn {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -62,7 +62,7 @@ func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { peer.Close() })
-	if !h.handOver(func() (int, bool) { return pair[0], true }, []byte(request), netip.AddrPort{}) {
+	if !h.HandOver(func() (int, bool) { return pair[0], true }, []byte(request), netip.AddrPort{}) {
 		t.Fatal("not taken")
 	}
 	return peer
@@ -71,11 +71,11 @@ func handedPeer(t *testing.T, h *httpPort, request string) net.Conn {
 // Whoever promises a body and sends none is answered and holds no place.
 func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
-	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
-	h.server.Handler = boundBody(time.Hour, handler)
+	h := NewPort(handler, slog.New(slog.DiscardHandler))
+	h.server.Handler = BoundBody(time.Hour, handler)
 	served := make(chan struct{})
-	go func() { h.run(); close(served) }()
-	for range HTTPConnections / 2 {
+	go func() { h.Run(); close(served) }()
+	for range Connections / 2 {
 		handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
 	}
 	honest := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -83,7 +83,7 @@ func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	if text, err := io.ReadAll(honest); err != nil || !strings.HasSuffix(string(text), "ok") {
 		t.Errorf("answered with %q, %v", text, err)
 	}
-	h.stop()
+	h.Stop()
 	<-served
 }
 
@@ -101,13 +101,13 @@ func TestHTTPPlaceOfTheLongest(t *testing.T) {
 			}
 		}
 	})
-	h := newHTTPPort(handler, slog.New(slog.DiscardHandler))
+	h := NewPort(handler, slog.New(slog.DiscardHandler))
 	h.server.WriteTimeout, h.sure = 0, 0
 	served := make(chan struct{})
-	go func() { h.run(); close(served) }()
-	defer func() { h.stop(); <-served }()
+	go func() { h.Run(); close(served) }()
+	defer func() { h.Stop(); <-served }()
 	var held []net.Conn
-	for range HTTPConnections {
+	for range Connections {
 		peer := handedPeer(t, h, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		peer.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {

@@ -1,4 +1,4 @@
-package gateway
+package plainhttp
 
 import (
 	"fmt"
@@ -47,7 +47,7 @@ func TestAdminPortIsNotHeld(t *testing.T) {
 					}
 				}
 			})
-			s := serveOne(t, boundBody(test.body, boundAnswer(test.answer, mux)))
+			s := serveOne(t, BoundBody(test.body, BoundAnswer(test.answer, mux)))
 			holder, err := net.Dial("tcp", s.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -66,7 +66,7 @@ func TestAdminPortIsNotHeld(t *testing.T) {
 
 // Connections go on after requests whose bodies were sent.
 func TestBoundsKeepConnections(t *testing.T) {
-	s := httptest.NewUnstartedServer(boundBody(time.Hour, boundAnswer(time.Hour, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(BoundBody(time.Hour, BoundAnswer(time.Hour, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
 		if r.Context().Err() != nil {
 			t.Error("a request that was not given up is cancelled")

@@ -1,4 +1,4 @@
-package gateway
+package plainhttp
 
 import (
 	"io"
@@ -24,11 +24,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// boundBody serves as next does, but waits only so long for a request's body,
+// BoundBody serves as next does, but waits only so long for a request's body,
 // and not at all for what next has left unread of it. net/http would, in the hope
 // of another request, and whoever promises a body and sends none would hold a
 // place for that long.
-func boundBody(patience time.Duration, next http.Handler) http.Handler {
+func BoundBody(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
 			next.ServeHTTP(w, r)
@@ -45,9 +45,9 @@ func boundBody(patience time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// boundAnswer gives whoever asks only so long to take the answer. A timeout of
+// BoundAnswer gives whoever asks only so long to take the answer. A timeout of
 // the server would hold for all requests alike.
-func boundAnswer(patience time.Duration, next http.Handler) http.Handler {
+func BoundAnswer(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience))
 		next.ServeHTTP(w, r)

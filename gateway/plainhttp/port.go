@@ -1,4 +1,4 @@
-package gateway
+package plainhttp
 
 import (
 	"context"
@@ -19,11 +19,11 @@ import (
 	"fleetcast/gateway/settings"
 )
 
-// HTTPConnections is how many connections with a plain HTTP request are served
+// Connections is how many connections with a plain HTTP request are served
 // or wait for it at the same time. One more takes the place of the one that is
 // served the longest, or is answered 503 if that is not served for long yet. They
 // take descriptors beside those of clients and publishers.
-const HTTPConnections = 128
+const Connections = 128
 
 const (
 	// httpSure is for how long a connection that is served keeps its place for sure.
@@ -34,22 +34,23 @@ const (
 	// at once. They bound what a flood of requests takes of the processors that
 	// the loops need.
 	httpRate  = 1000
-	httpBurst = HTTPConnections
+	httpBurst = Connections
 	// httpReadTimeout is for the body of a request, because its head is there already.
 	// httpWriteTimeout is for the whole answer.
 	httpReadTimeout  = 5 * time.Second
 	httpWriteTimeout = 10 * time.Second
 )
 
-var errHTTPBusy = &websocket.HandshakeError{
+// ErrBusy is what a request gets that finds no place.
+var ErrBusy = &websocket.HandshakeError{
 	Status: http.StatusServiceUnavailable, Reason: "http_busy", Message: "too many requests; try again later",
 }
 
-// httpPort serves the plain HTTP requests of the client port with net/http, away
+// Port serves the plain HTTP requests of the client port with net/http, away
 // from the loops: these hand over the socket together with the bytes that they
 // have read. Each connection carries one request. It is the listener of its
-// server; handOver may be called from any goroutine.
-type httpPort struct {
+// server; HandOver may be called from any goroutine.
+type Port struct {
 	server  *http.Server
 	queue   chan handedOver
 	limiter *rate.Limiter
@@ -69,16 +70,17 @@ type handedOver struct {
 	client netip.AddrPort // as a trusted proxy says, or zero
 }
 
-func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
+// NewPort makes a port whose requests the handler answers.
+func NewPort(handler http.Handler, logger *slog.Logger) *Port {
 	closed, cancel := context.WithCancel(context.Background())
-	h := &httpPort{
-		queue:   make(chan handedOver, HTTPConnections),
+	h := &Port{
+		queue:   make(chan handedOver, Connections),
 		limiter: rate.NewLimiter(httpRate, httpBurst),
 		sure:    httpSure,
 		closed:  closed,
 		close:   cancel,
 		server: &http.Server{
-			Handler:           boundBody(httpReadTimeout, handler),
+			Handler:           BoundBody(httpReadTimeout, handler),
 			ReadHeaderTimeout: httpReadTimeout,
 			WriteTimeout:      httpWriteTimeout,
 			MaxHeaderBytes:    settings.MaxMaxHead, // the loops keep to MaxHead
@@ -92,10 +94,10 @@ func newHTTPPort(handler http.Handler, logger *slog.Logger) *httpPort {
 	return h
 }
 
-// handOver takes over a socket, and copies what was read from it. client is the address
+// HandOver takes over a socket, and copies what was read from it. client is the address
 // of the client if that is not the peer's. It never waits. If there is no room, ok is
 // false, and the caller keeps the socket.
-func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client netip.AddrPort) (ok bool) {
+func (h *Port) HandOver(detach func() (fd int, ok bool), read []byte, client netip.AddrPort) (ok bool) {
 	if !h.enter() {
 		return false
 	}
@@ -110,10 +112,10 @@ func (h *httpPort) handOver(detach func() (fd int, ok bool), read []byte, client
 }
 
 // enter takes a place, that of another connection if need be.
-func (h *httpPort) enter() (ok bool) {
+func (h *Port) enter() (ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open < HTTPConnections {
+	if h.open < Connections {
 		h.open++
 		return true
 	}
@@ -126,25 +128,25 @@ func (h *httpPort) enter() (ok bool) {
 }
 
 // leave gives back the place of a connection that is not served.
-func (h *httpPort) leave() {
+func (h *Port) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.open--
 }
 
-// keepFor sets for how long a connection that is served keeps its place for sure,
+// KeepFor sets for how long a connection that is served keeps its place for sure,
 // which is a second else.
-func (h *httpPort) keepFor(sure time.Duration) {
+func (h *Port) KeepFor(sure time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sure = sure
 }
 
-// run serves until stop.
-func (h *httpPort) run() { _ = h.server.Serve(h) }
+// Run serves until stop.
+func (h *Port) Run() { _ = h.server.Serve(h) }
 
-// stop cuts off whoever is served.
-func (h *httpPort) stop() {
+// Stop cuts off whoever is served.
+func (h *Port) Stop() {
 	_ = h.server.Close() // closes h too
 	for {
 		select {
@@ -157,7 +159,7 @@ func (h *httpPort) stop() {
 }
 
 // Accept implements net.Listener.
-func (h *httpPort) Accept() (net.Conn, error) {
+func (h *Port) Accept() (net.Conn, error) {
 	for {
 		select {
 		case next := <-h.queue:
@@ -177,7 +179,7 @@ func (h *httpPort) Accept() (net.Conn, error) {
 }
 
 // adopt makes a socket a connection of Go's runtime, which is served from now on.
-func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
+func (h *Port) adopt(next handedOver) (net.Conn, error) {
 	file := os.NewFile(uintptr(next.fd), "client")
 	conn, err := net.FileConn(file)
 	err = errors.Join(err, file.Close()) // conn has a copy
@@ -193,7 +195,7 @@ func (h *httpPort) adopt(next handedOver) (net.Conn, error) {
 
 // ended gives back the place of a connection that was served, unless another connection
 // has it already.
-func (h *httpPort) ended(c *httpConn) {
+func (h *Port) ended(c *httpConn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if i := slices.Index(h.served, c); i >= 0 {
@@ -203,18 +205,18 @@ func (h *httpPort) ended(c *httpConn) {
 }
 
 // Close implements net.Listener.
-func (h *httpPort) Close() error {
+func (h *Port) Close() error {
 	h.close()
 	return nil
 }
 
 // Addr implements net.Listener.
-func (h *httpPort) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPort{}) }
+func (h *Port) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPort{}) }
 
 // httpConn is a connection whose first bytes a loop has read.
 type httpConn struct {
 	net.Conn
-	port   *httpPort
+	port   *Port
 	read   []byte // and not yet seen by the server
 	client netip.AddrPort
 	since  time.Time // when the server got it

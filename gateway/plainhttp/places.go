@@ -1,4 +1,4 @@
-package gateway
+package plainhttp
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// places bounds how many requests of one kind are served at a time. When all places are
+// Places bounds how many requests of one kind are served at a time. When all places are
 // taken, a new request gets the place of the request that has had its place longest, if
 // that is longer than sure. Most probably the client of that request neither sends nor
 // reads. Any goroutine may call it.
-type places struct {
-	limit int
-	sure  time.Duration // 0: a request keeps its place
-	busy  http.Handler  // answers requests that find no place
+type Places struct {
+	Limit int
+	Sure  time.Duration // 0: a request keeps its place
+	Busy  http.Handler  // answers requests that find no place
 
 	mu    sync.Mutex
 	taken []*place // in the order in which they were taken
@@ -27,8 +27,8 @@ type place struct {
 	cut   func() // ends the request and its connection
 }
 
-// bound serves by next the requests that get a place.
-func (p *places) bound(next http.Handler) http.Handler {
+// Bound serves by next the requests that get a place.
+func (p *Places) Bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
@@ -40,7 +40,7 @@ func (p *places) bound(next http.Handler) http.Handler {
 			_ = control.SetWriteDeadline(past)
 		}}
 		if !p.take(mine) {
-			p.busy.ServeHTTP(w, r)
+			p.Busy.ServeHTTP(w, r)
 			return
 		}
 		defer p.leave(mine)
@@ -48,12 +48,12 @@ func (p *places) bound(next http.Handler) http.Handler {
 	})
 }
 
-func (p *places) take(mine *place) bool {
+func (p *Places) take(mine *place) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.taken) >= p.limit {
+	if len(p.taken) >= p.Limit {
 		oldest := p.taken[0]
-		if p.sure == 0 || mine.since.Sub(oldest.since) < p.sure {
+		if p.Sure == 0 || mine.since.Sub(oldest.since) < p.Sure {
 			return false
 		}
 		oldest.cut()
@@ -65,7 +65,7 @@ func (p *places) take(mine *place) bool {
 
 // leave gives back a place. From then on the request is not cut, because its connection
 // may be serving another one.
-func (p *places) leave(mine *place) {
+func (p *Places) leave(mine *place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.Index(p.taken, mine); i >= 0 {
