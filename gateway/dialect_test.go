@@ -164,11 +164,13 @@ func TestDialectWords(t *testing.T) {
 }
 
 // TestDialectPingsInMessages has clients of a dialect whose ping is a message: one answers,
-// the other does not.
+// the other does not. An answer is no command: it is not refused when the rate allows none.
 func TestDialectPingsInMessages(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := start(t, twoDialects, impatient)
+	s := start(t, twoDialects, impatient, func(c *gateway.Config) { c.ClientCommands = gateway.Rate{PerSecond: 0.01, Burst: 1} })
 	lives, silent := s.toy(), s.toy()
+	lives.says("hello?")
+	lives.wants("hello!")
 	for range 5 {
 		lives.wants("there?")
 		lives.says("here")
