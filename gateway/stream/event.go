@@ -56,25 +56,25 @@ var eventPool = sync.Pool{New: func() any { return new(Event) }}
 
 // newEvent makes the stream's latest event, with its frame, for the given number
 // of shards. The caller holds the lock of the stream's stripe.
-func newEvent(fs *Formats, st *Stream, key, data []byte, from *limits.Account, cost int64, at time.Duration, shards int) *Event {
+func newEvent(fs *Formats, st *Stream, of *Submission, shards int) *Event {
 	e := eventPool.Get().(*Event)
-	e.Event = dialect.Event{Channel: st.Name, Offset: st.Offset, Data: data}
-	e.Stream, e.from, e.cost, e.At = st, from, cost, at
+	e.Event = dialect.Event{Channel: st.Name, Offset: st.Offset, Data: of.Data}
+	e.Stream, e.from, e.cost, e.At = st, of.From, of.Cost, of.At
 	e.Tag = st.Tag
-	if len(key) > 0 {
-		e.Tag |= uint16(maphash.Bytes(tagSeed, key)) & (1<<KeyTagBits - 1)
+	if len(of.Key) > 0 {
+		e.Tag |= uint16(maphash.Bytes(tagSeed, of.Key)) & (1<<KeyTagBits - 1)
 	}
 	d := fs.Dialect(FormatPlain)
-	e.buffer = mem.TakeBuffer(d.EventSize(st.prefix, &e.Event) + len(key))
+	e.buffer = mem.TakeBuffer(d.EventSize(st.prefix, &e.Event) + len(of.Key))
 	b, dataAt := d.AppendEvent(e.buffer.B, st.prefix, &e.Event)
 	size := len(b)
-	b = append(b, key...)
+	b = append(b, of.Key...)
 	if dataAt < 0 {
 		dataAt = len(b)
-		b = append(b, data...)
+		b = append(b, of.Data...)
 	}
 	e.formats, e.buffer.B = fs, b
-	e.Frame, e.Key, e.Data = b[:size], b[size:size+len(key)], b[dataAt:dataAt+len(data)]
+	e.Frame, e.Key, e.Data = b[:size], b[size:size+len(of.Key)], b[dataAt:dataAt+len(of.Data)]
 	e.unserved.Store(int32(shards))
 	e.holders.Store(int32(shards))
 	return e

@@ -101,7 +101,7 @@ func TestVariantsAreReused(t *testing.T) {
 		fs, st := pools[i%2], &Stream{Name: "test", Offset: uint64(i)}
 		st.prefix = fs.Dialect(FormatPlain).AppendPrefix(nil, st.Name)
 		data := []byte(`"` + strings.Repeat("abc", 100+10*i) + `"`)
-		e := newEvent(fs, st, []byte("key"), data, new(limits.Account), 0, 0, 1)
+		e := newEvent(fs, st, &Submission{Key: []byte("key"), Data: data, From: new(limits.Account)}, 1)
 		for f := FormatPlain; int(f) < fs.Count(); f++ {
 			if f != FormatPlain {
 				if v, _ := k.Build(e, f); !v.IsBuilt() {
@@ -136,7 +136,7 @@ func TestVariantsAreReused(t *testing.T) {
 // makes the one that it is compressed from.
 func TestVariantOfAnotherDialectIsAwaited(t *testing.T) {
 	k, fs := compressionTest(1, 0), NewFormats(fleetcastv1.Dialect{}, upside{})
-	e := newEvent(fs, &Stream{Name: "test"}, nil, []byte(`"data"`), new(limits.Account), 0, 0, 1)
+	e := newEvent(fs, &Stream{Name: "test"}, &Submission{Data: []byte(`"data"`), From: new(limits.Account)}, 1)
 	plain, compressed := fs.Of("upside", 0), fs.Of("upside", 15)
 	under, mine := e.claim(plain)
 	if v, worked := k.Build(e, compressed); !mine || v != under || worked {

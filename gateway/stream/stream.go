@@ -132,7 +132,7 @@ func (s *Streams) Submit(e *Submission) {
 		e.done(p)
 		return
 	}
-	event := newEvent(s.Formats, st, e.Key, e.Data, e.From, e.Cost, e.At, len(st.interested))
+	event := newEvent(s.Formats, st, e, len(st.interested))
 	for _, c := range st.interested {
 		c.Port.Post(Mail{Event: event, Interest: c})
 		p.Subscribers += int(c.Subscribers.Load())

@@ -23,7 +23,7 @@ func testStream(name string) *Stream {
 // nextTestEvent returns the stream's next event, held once, by the test.
 func nextTestEvent(st *Stream, key, data string) *Event {
 	st.Offset++
-	return newEvent(v1, st, []byte(key), []byte(data), new(limits.Account), 0, 0, 1)
+	return newEvent(v1, st, &Submission{Key: []byte(key), Data: []byte(data), From: new(limits.Account)}, 1)
 }
 
 // Unlimited is an account that never runs dry.
@@ -230,7 +230,7 @@ func TestEventReferences(t *testing.T) {
 	if !from.Take(500) {
 		t.Fatal("no credit")
 	}
-	e := newEvent(v1, testStream("x"), nil, []byte(`"payload"`), from, 500, 0, 2)
+	e := newEvent(v1, testStream("x"), &Submission{Data: []byte(`"payload"`), From: from, Cost: 500}, 2)
 	frame := string(e.Frame)
 	e.Served()
 	if n := from.Credits.InUse(); n != 500 {

@@ -35,7 +35,7 @@ func BenchmarkEncodeEvent(b *testing.B) {
 	b.SetBytes(int64(len(benchData)))
 	for b.Loop() {
 		st.Offset++
-		newEvent(v1, st, nil, benchData, from, 0, 0, 1).Served()
+		newEvent(v1, st, &Submission{Data: benchData, From: from}, 1).Served()
 	}
 }
 
