@@ -21,7 +21,7 @@ func (s *shard) checkInvariants() {
 	}
 }
 
-// tally is what a shard counts as it goes, counted anew.
+// tally is what a shard counts as it goes, counted again from its state.
 type tally struct {
 	connections, deciding, clients, compressed   int64
 	lagging, subscriptions, backlogs, unfinished int64
@@ -43,7 +43,7 @@ func (s *shard) violation() error {
 		return err
 	}
 	if int(got.connections) < s.loop.Conns() {
-		return nil // some are given up, and still counted until they are told
+		return nil // some connections are given up, and count until their handlers are told
 	}
 	c := &s.counters
 	counted := tally{connections: c.Connections, deciding: c.Deciding, clients: c.Clients, compressed: c.CompressedClients,

@@ -37,8 +37,8 @@ type Dialect interface {
 	AppendWelcome(dst []byte, w Welcome) []byte
 	// AppendReply words that a command has been obeyed.
 	AppendReply(dst []byte, r Reply) []byte
-	// AppendRefusal words that a command, or one channel of it, has been refused. Only
-	// To, ID and Channel of r are set, as far as they are known.
+	// AppendRefusal words the refusal of a command, or of one channel of it. Of r, only
+	// To, ID and Channel are set, as far as they are known.
 	AppendRefusal(dst []byte, r Reply, err *command.Error) []byte
 	// AppendGap words that the events of a channel from one offset to another, both
 	// included, will not reach the client.

@@ -31,7 +31,8 @@ func (Dialect) Parse(cmd *command.Command, payload []byte, binary bool) error {
 	return cmd.Parse(payload)
 }
 
-// limitsRoom is for the limits of a welcome, in bytes; with more, room is made on the heap.
+// limitsRoom is how many bytes the limits of a welcome may have before they are
+// allocated on the heap.
 const limitsRoom = 384
 
 // AppendWelcome implements [dialect.Dialect].
