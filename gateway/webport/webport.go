@@ -9,6 +9,8 @@
 //
 // The handler must bound how many requests are computed at a time, and how often. While
 // one waits, later requests of its connection wait too.
+//
+// Any goroutine may call the methods of a [Port].
 package webport
 
 import (

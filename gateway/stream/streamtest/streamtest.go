@@ -1,4 +1,5 @@
-// Package streamtest makes events, for tests of packages that hold events.
+// Package streamtest makes events, for tests of packages that hold events. All of it
+// belongs to the goroutine of a test.
 package streamtest
 
 import (
