@@ -193,7 +193,10 @@ func (in *ingest) Pending() bool {
 
 // Tick implements poller.Owner.
 func (in *ingest) Tick() {
-	in.endOldTransactions(in.loop.Now())
+	if now := in.loop.Now(); in.transactions > 0 && now-in.looked >= time.Second {
+		in.looked = now
+		in.endOldTransactions(now)
+	}
 	for {
 		p, _, ok := in.closing.Due(in.loop.Now())
 		if !ok {

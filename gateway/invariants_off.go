@@ -2,5 +2,4 @@
 
 package gateway
 
-func (s *shard) checkInvariants()   { _ = s.pace }
-func (in *ingest) checkInvariants() { _ = in.pace }
+func (s *shard) checkInvariants() { _ = s.pace }

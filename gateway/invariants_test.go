@@ -3,30 +3,24 @@
 package gateway
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stream"
-	"fleetcast/poller"
 )
 
-// scene is a shard and an ingest loop with something of everything.
+// scene is a shard with something of everything.
 type scene struct {
 	*shard
-	in            *ingest
 	first, second *session // both subscribe to news; the second lags
 	news          *channel
-	publisher     *publisher
 }
 
 func newScene(t *testing.T) *scene {
 	s := newTestShard(t)
-	sc := &scene{shard: s, in: newTestIngest(t, s.shared), first: newTestSession(t, s), second: newTestSession(t, s)}
+	sc := &scene{shard: s, first: newTestSession(t, s), second: newTestSession(t, s)}
 	for _, c := range []*session{sc.first, sc.second} {
 		c.subscribe([]byte("other"), noID)
 		c.subscribe([]byte("news"), noID)
@@ -44,47 +38,13 @@ func newScene(t *testing.T) *scene {
 		r.Submit([]byte("news"), nil, []byte("1"))
 	}
 	s.takeMail()
-
-	sc.publisher = sc.connect(t, "10.0.0.1")
-	sc.in.places.published(sc.publisher, 0)
-	sc.connect(t, "10.0.0.2")
 	return sc
-}
-
-// newTestIngest is a loop of a publish port beside the shards.
-func newTestIngest(t *testing.T, all *shared) *ingest {
-	in, err := newIngest(&publishPort{settings: all.settings, logger: all.logger, log: all.log, streams: all.streams, credits: all.credits})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(in.loop.Close)
-	return in
-}
-
-// connect makes a publisher on one end of a socket pair.
-func (sc *scene) connect(t *testing.T, address string) *publisher {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(pair[1]) })
-	p := newPublisher(sc.in)
-	if err := sc.in.loop.Register(&p.conn, pair[0], p); err != nil {
-		t.Fatal(err)
-	}
-	sc.in.places.enter(p, netip.MustParseAddr(address))
-	sc.in.counters.Publishers++
-	sc.in.port.connections.Add(1)
-	return p
 }
 
 // TestInvariantsHold has what the checks below take for sound.
 func TestInvariantsHold(t *testing.T) {
 	sc := newScene(t)
 	if err := sc.violation(); err != nil {
-		t.Error(err)
-	}
-	if err := sc.in.violation(); err != nil {
 		t.Error(err)
 	}
 	sc.fanOut()
@@ -161,40 +121,10 @@ func (sc *scene) mend() {
 	for _, c := range []*session{sc.first, sc.second} {
 		c.state, c.subscriptions, c.held, c.backlog = sessionClosing, nil, nil, nil
 	}
-	sc.in.loop.EachConn(func(h poller.Handler) { h.(*publisher).place = nil })
 }
 
 // giveTwice gives credits back that nobody has taken.
-func (sc *scene) giveTwice() { sc.publisher.account.Give(1 << 20) }
-
-// TestInvariantsOfThePublishPort breaks each of them.
-func TestInvariantsOfThePublishPort(t *testing.T) {
-	for finds, breaks := range map[string]func(*scene){
-		"the connections are -1":          func(sc *scene) { sc.in.port.connections.Store(-1) },
-		"the bytes of input are -1":       func(sc *scene) { sc.in.port.input.Held.Store(-1) },
-		"the bytes of transactions are -": func(sc *scene) { sc.in.port.queued.Store(-1) },
-		"credits are free of 67108864":    func(sc *scene) { sc.giveTwice() },
-		"given back 5 more": func(sc *scene) {
-			sc.publisher.account.InUse.Store(-5)
-		},
-		"is not in the place":             func(sc *scene) { sc.publisher.place = nil },
-		"not in the place that":           func(sc *scene) { delete(sc.in.places.from, sc.publisher.origin.address) },
-		"has 1 connections, 2":            func(sc *scene) { sc.publisher.origin.count++ },
-		"of 1 publishers with events 0":   func(sc *scene) { sc.publisher.origin.used.Init() },
-		"1 addresses are listed, 2 known": func(sc *scene) { sc.in.places.counts[1].Remove(sc.publisher.origin.counted) },
-		"counted are 3 and":               func(sc *scene) { sc.in.counters.Publishers++ },
-		"and 1":                           func(sc *scene) { sc.in.heldBytes++ },
-	} {
-		t.Run(finds, func(t *testing.T) {
-			sc := newScene(t)
-			breaks(sc)
-			defer sc.mend()
-			if err := sc.in.violation(); err == nil || !strings.Contains(err.Error(), finds) {
-				t.Errorf("the violation is %v", err)
-			}
-		})
-	}
-}
+func (sc *scene) giveTwice() { sc.publishing[sc.first].Give(1 << 20) }
 
 // TestBrokenInvariantPanics: a loop that finds one does not go on.
 func TestBrokenInvariantPanics(t *testing.T) {

@@ -237,10 +237,6 @@ func (tx *respTransaction) commands() []byte {
 // endOldTransactions takes the room back that transactions hold which are open for too long. EXEC
 // refuses them.
 func (in *ingest) endOldTransactions(now time.Duration) {
-	if in.transactions == 0 || now-in.looked < time.Second {
-		return
-	}
-	in.looked = now
 	in.loop.EachConn(func(h poller.Handler) {
 		if p := h.(*publisher); p.resp.tx.open() && now-p.resp.tx.since > transactionTime {
 			p.resp.tx.fail()

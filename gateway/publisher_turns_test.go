@@ -130,3 +130,21 @@ func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
 		}
 	}
 }
+
+// TestReadsAreShared has publishers share what is read in a turn.
+func TestReadsAreShared(t *testing.T) {
+	in := newTestPublishLoop(t)
+	for _, test := range []struct{ readers, limit int }{
+		{0, ingestReadBuffer}, {1, ingestReadBuffer}, {2, ingestReadBuffer / 2}, {16, 16 << 10}, {17, sharedRead}, {5000, sharedRead},
+	} {
+		in.sharing = test.readers
+		if got := in.readLimit(); got != test.limit {
+			t.Errorf("of %d publishers each is read %d bytes, want %d", test.readers, got, test.limit)
+		}
+	}
+	credits := in.port.credits
+	credits.Take(credits.Budget.Load())
+	if got := in.readLimit(); got != starvedRead {
+		t.Errorf("without credit %d bytes are read", got)
+	}
+}

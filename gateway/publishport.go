@@ -39,3 +39,13 @@ func (p *publishPort) isStopping() bool {
 		return false
 	}
 }
+
+// useEngine has events go to another engine than before. It is called before the loops
+// run.
+func (p *publishPort) useEngine(e stream.Engine) {
+	p.engine = e
+	for _, in := range p.loops {
+		in.submit = stream.NewRequest(e, &in.wakes, &in.counters.Events)
+	}
+	p.api.submit = stream.NewRequest(e, &p.api.wakes, &p.api.counters.Events)
+}

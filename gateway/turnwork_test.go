@@ -119,24 +119,6 @@ func TestPostponedInTurns(t *testing.T) {
 	}
 }
 
-// TestReadsAreShared has publishers share what is read in a turn.
-func TestReadsAreShared(t *testing.T) {
-	in := newTestPublishLoop(t)
-	for _, test := range []struct{ readers, limit int }{
-		{0, ingestReadBuffer}, {1, ingestReadBuffer}, {2, ingestReadBuffer / 2}, {16, 16 << 10}, {17, sharedRead}, {5000, sharedRead},
-	} {
-		in.sharing = test.readers
-		if got := in.readLimit(); got != test.limit {
-			t.Errorf("of %d publishers each is read %d bytes, want %d", test.readers, got, test.limit)
-		}
-	}
-	credits := in.port.credits
-	credits.Take(credits.Budget.Load())
-	if got := in.readLimit(); got != starvedRead {
-		t.Errorf("without credit %d bytes are read", got)
-	}
-}
-
 // newReadSession returns a session, and a function that reads what was sent to
 // its client.
 func newReadSession(tb testing.TB, s *shard) (c *session, read func()) {
