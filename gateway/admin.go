@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
@@ -67,7 +68,7 @@ type adminTarget struct {
 	logger   *slog.Logger
 	streams  *stream.Streams
 	clients  *shared
-	publish  *publishPort
+	publish  *ingest.Port
 	refusals *adminRefusals
 	ready    func() bool
 	stats    func(context.Context) (stats.Gateway, error)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/settings"
 )
 
@@ -90,7 +91,7 @@ func (a *adminGuard) bodyLimit(r *http.Request) int64 {
 	case isProfilePath(r.URL.Path):
 		return maxProfileBody
 	}
-	return int64(max(bodyLimit, a.of.settings.Config().MaxEvent+RequestRoom))
+	return int64(max(bodyLimit, a.of.settings.Config().MaxEvent+ingest.RequestRoom))
 }
 
 func bodyTooLarge(limit int64) *apiError {

@@ -12,7 +12,7 @@ import (
 )
 
 // EndAPIPublisher has POST /api/publish refused as at the end of the process.
-func (g *Gateway) EndAPIPublisher() { g.publish.api.end() }
+func (g *Gateway) EndAPIPublisher() { g.publish.API.End() }
 
 // A request that a lane has no room for is refused, late, and ends its connection.
 func TestLaneRefuses(t *testing.T) {

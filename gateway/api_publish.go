@@ -1,13 +1,17 @@
 package gateway
 
-import "net/http"
+import (
+	"net/http"
+
+	"fleetcast/gateway/ingest"
+)
 
 func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, int64(a.of.settings.Config().MaxEvent+RequestRoom))
+	body, err := readBody(w, r, int64(a.of.settings.Config().MaxEvent+ingest.RequestRoom))
 	if err != nil {
 		return err
 	}
-	reply, err := a.of.publish.api.publish(r.Context(), body, r.RemoteAddr)
+	reply, err := a.of.publish.API.Publish(r.Context(), body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"fleetcast/codec/websocket"
 
 	"fleetcast/codec/jsonscan"
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
 	"fleetcast/poller"
@@ -47,9 +48,9 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := a.patience(r)
 	defer cancel()
 	search := &stats.PublisherSearch{Now: poller.Now(), Best: mem.NewBest(limit, order)}
-	for i, in := range a.of.publish.loops {
+	for i, in := range a.of.publish.Loops {
 		for next := 0; next >= 0; {
-			if err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.post, func() { next = in.offerPublishers(next, search) }); err != nil {
+			if err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.Post, func() { next = in.OfferPublishers(next, search) }); err != nil {
 				return err
 			}
 		}
@@ -61,7 +62,7 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	a.of.publish.api.offer(search)
+	a.of.publish.API.Offer(search)
 	list := publisherList{Publishers: make([]stats.PublisherEntry, 0, limit), Total: search.Total}
 	for _, found := range search.Best.Sorted() {
 		list.Publishers = append(list.Publishers, found.PublisherEntry)
@@ -75,7 +76,7 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 	id := r.PathValue("id")
 	number, err := strconv.ParseUint(id, 10, 63)
 	switch {
-	case id == apiPublisherID:
+	case id == ingest.APIID:
 		return badRequest("the API has no connection to end: see who sends requests to it")
 	case len(id) == 16: // a client's
 		return a.disconnectNamed(w, r, "publisher")
@@ -88,10 +89,10 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for i, in := range a.of.publish.loops {
+	for i, in := range a.of.publish.Loops {
 		found := false
 		for next := 0; next >= 0 && !found; {
-			err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.post, func() { next, found = in.disconnectPublisher(next, number, reason) })
+			err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.Post, func() { next, found = in.DisconnectPublisher(next, number, reason) })
 			if err != nil {
 				return err
 			}

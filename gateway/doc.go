@@ -7,11 +7,12 @@
 // It uses the packages below it. From the bottom up, each uses only those before it: mem
 // has rings and buffers, stats the figures, limits rates, quotas and credits, rules what
 // holds for a channel, dialect the seam to client protocols, stream the order of events,
-// settings the configuration, backlog what sockets have not taken.
+// settings the configuration, backlog what sockets have not taken, plainhttp requests that
+// are not for a WebSocket, ingest the publish port.
 //
 // # Flow
 //
-// An ingest loop parses a publisher's bytes (ingest.go). Each request becomes an event.
+// An ingest loop parses a publisher's bytes (package ingest). Each request becomes an event.
 // Under the lock of its channel's stripe it gets its offset, its frame is laid out once,
 // and it is posted to the mailbox of every shard that has subscribers (package stream). A
 // shard takes its mail, groups the events of a channel and writes each group with one send

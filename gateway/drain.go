@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleetcast/gateway/ingest"
 	"fleetcast/poller"
 )
 
@@ -26,7 +27,7 @@ const (
 // waits then are reset. The error is that of ctx.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
-	g.publish.api.end()
+	g.publish.API.End()
 	defer g.Close()
 	// The clients get their time even if the publishers could not end in theirs.
 	return errors.Join(g.drainPublishers(ctx), g.drainClients(ctx))
@@ -36,11 +37,11 @@ func (g *Gateway) Drain(ctx context.Context) error {
 func (g *Gateway) drainPublishers(ctx context.Context) error {
 	half, cancel := halfOf(ctx)
 	defer cancel()
-	err := g.onIngests(half, (*ingest).startDrain)
+	err := g.onIngests(half, (*ingest.Loop).StartDrain)
 	if err == nil {
 		return nil
 	}
-	_ = g.onIngests(ctx, func(in *ingest, done func()) { in.cutOff(); done() }) // err says enough
+	_ = g.onIngests(ctx, func(in *ingest.Loop, done func()) { in.CutOff(); done() }) // err says enough
 	return fmt.Errorf("drain publishers: %w", err)
 }
 
@@ -112,10 +113,10 @@ func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard, done fun
 }
 
 // onIngests is onEachShard for the ingest loops.
-func (g *Gateway) onIngests(ctx context.Context, begin func(in *ingest, done func())) error {
-	starts := make([]func(done func()), 0, len(g.publish.loops))
-	for _, in := range g.publish.loops {
-		starts = append(starts, func(done func()) { in.post(func() { begin(in, done) }) })
+func (g *Gateway) onIngests(ctx context.Context, begin func(in *ingest.Loop, done func())) error {
+	starts := make([]func(done func()), 0, len(g.publish.Loops))
+	for _, in := range g.publish.Loops {
+		starts = append(starts, func(done func()) { in.Post(func() { begin(in, done) }) })
 	}
 	return g.await(ctx, starts)
 }

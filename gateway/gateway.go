@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
@@ -32,7 +33,7 @@ type Gateway struct {
 	compressed    stream.CompressionWork
 	http          *plainhttp.Port // or nil
 	clients       shared
-	publish       publishPort
+	publish       ingest.Port
 	watch         *watch
 
 	clientAddrs, publishAddrs []netip.AddrPort
@@ -79,10 +80,10 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 		addresses: limits.NewQuotas[netip.Addr](),
 	}
 	g.clients.backlogs.Compressed = &g.compressed.Alive
-	g.publish = publishPort{
-		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, engine: g.streams, credits: g.credits, stopping: g.running.Done(),
+	g.publish = ingest.Port{
+		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, Stopping: g.running.Done(),
 	}
-	g.publish.api = newAPIPublisher(&g.publish)
+	g.publish.API = ingest.NewAPI(&g.publish)
 	g.setLimits(&config)
 	if err := g.open(); err != nil {
 		g.closeLoops()
@@ -106,12 +107,12 @@ func (g *Gateway) open() error {
 	}
 	if config.Publishes() {
 		for range config.IngestLoops {
-			in, err := newIngest(&g.publish)
+			in, err := ingest.NewLoop(&g.publish)
 			if err != nil {
 				return fmt.Errorf("open ingest loop: %w", err)
 			}
-			g.publish.loops = append(g.publish.loops, in)
-			ingestLoops = append(ingestLoops, in.loop)
+			g.publish.Loops = append(g.publish.Loops, in)
+			ingestLoops = append(ingestLoops, in.Loop)
 		}
 	}
 	var err error
@@ -119,7 +120,7 @@ func (g *Gateway) open() error {
 	if g.clientAddrs, err = listenAll(clients, config.Listen, config.ListenFiles, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
-	publishers := poller.ListenConfig{KeepAlive: true, SendTimeout: publisherSendTimeout}
+	publishers := poller.ListenConfig{KeepAlive: true, SendTimeout: ingest.SendTimeout}
 	if g.publishAddrs, err = listenAll(publishers, config.Publish, config.PublishFiles, ingestLoops); err != nil {
 		return fmt.Errorf("open the publish port: %w", err)
 	}
@@ -214,8 +215,8 @@ func (g *Gateway) Close() {
 }
 
 func (g *Gateway) loops() (loops []*poller.Loop) {
-	for _, in := range g.publish.loops {
-		loops = append(loops, in.loop)
+	for _, in := range g.publish.Loops {
+		loops = append(loops, in.Loop)
 	}
 	for _, s := range g.clients.shards {
 		loops = append(loops, s.loop)
@@ -225,8 +226,8 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 
 // feedStarved makes every loop check whether its paused publishers may continue.
 func (g *Gateway) feedStarved() {
-	for _, in := range g.publish.loops {
-		in.starved.Feed()
+	for _, in := range g.publish.Loops {
+		in.Starved.Feed()
 	}
 	for _, s := range g.clients.shards {
 		s.starved.Feed()

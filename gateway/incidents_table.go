@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
@@ -106,12 +107,12 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricPublishErrors, Label: string(command.NotAvailable)}:     {advice: adviceSender},
 	{Metric: stats.MetricPublishErrors, Label: string(command.Internal)}:         {advice: adviceSender},
 
-	{Metric: stats.MetricPublishers, Label: refusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
+	{Metric: stats.MetricPublishers, Label: ingest.RefusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
-	{Metric: stats.MetricPublishersEnded, Label: endedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
-	{Metric: stats.MetricPublishersEnded, Label: endedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
-	{Metric: stats.MetricPublishersEnded, Label: endedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
-	{Metric: stats.MetricPublishersEnded, Label: endedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
+	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
+	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
+	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
+	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
 
 	{Metric: stats.MetricAdminRefused, Label: adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
 	{Metric: stats.MetricAdminRefused, Label: adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
@@ -142,5 +143,5 @@ var notIncidents = map[stats.IncidentKey]string{
 	{Metric: stats.MetricDisconnects, Label: disconnectNames[disconnected]}:    "each has a line of its own",
 	{Metric: stats.MetricHandshakes, Label: errDraining.Reason}:                "the drain has lines of its own",
 	{Metric: stats.MetricHandshakes, Label: reasonVanished}:                    "the client does it, as probes of load balancers do",
-	{Metric: stats.MetricPublishers, Label: refusedDraining}:                   "the drain has lines of its own",
+	{Metric: stats.MetricPublishers, Label: ingest.RefusedDraining}:            "the drain has lines of its own",
 }

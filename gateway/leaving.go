@@ -5,6 +5,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"fleetcast/gateway/ingest"
 	"fleetcast/poller"
 )
 
@@ -104,7 +105,7 @@ func (s *shard) waitFor(c *session) bool {
 // startDrain stops accepting clients and their publishes. done is called when
 // everything that was accepted before has gone out.
 func (s *shard) startDrain(done func()) {
-	s.drain, s.drained, s.drainBy = drainRefusing, done, s.loop.Now()+drainPatience
+	s.drain, s.drained, s.drainBy = drainRefusing, done, s.loop.Now()+ingest.DrainPatience
 	s.loop.CloseListeners()
 	s.turnAwayWaiting()
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
@@ -30,7 +31,7 @@ var labelValues = map[string][]string{
 		string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 	},
-	stats.MetricPublishers:      {refusedFull, refusedDraining},
-	stats.MetricPublishersEnded: {endedSilent, endedUnfinished, endedReplaced, endedInputFull},
+	stats.MetricPublishers:      {ingest.RefusedFull, ingest.RefusedDraining},
+	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull},
 	stats.MetricAdminRefused:    adminRefusedReasons,
 }

@@ -282,7 +282,7 @@ func TestUnreadPublishReplies(t *testing.T) {
 			s.stops("the reading", func(g gateway.GatewayStats) uint64 { return g.Publish.BytesIn })
 			stats := s.stats().Publish
 			// What the kernel takes is up to tcp_wmem, 4 MiB as a rule. Beyond it,
-			// TestRepliesAreBounded knows better.
+			// ingest.TestRepliesAreBounded knows better.
 			if stats.BytesIn > 2<<20 || stats.BytesOut > 6<<20 {
 				t.Errorf("%d bytes were read and %d answered", stats.BytesIn, stats.BytesOut)
 			}

@@ -42,5 +42,5 @@ func (g *Gateway) Reconfigure(next settings.Config) error {
 func (g *Gateway) setLimits(c *settings.Config) {
 	g.clients.backlogs.Limit.Store(c.BacklogMemory)
 	g.clients.clientInput.Limit.Store(c.InputMemory)
-	g.publish.input.Limit.Store(c.InputMemory)
+	g.publish.Input.Limit.Store(c.InputMemory)
 }

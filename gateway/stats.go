@@ -28,17 +28,17 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 		all.Shards = append(all.Shards, shard)
 		all.Total.Add(&shard)
 	}
-	for _, in := range g.publish.loops {
-		if err := g.ask(ctx, in.post, func() { in.addStats(&all.Publish) }); err != nil {
+	for _, in := range g.publish.Loops {
+		if err := g.ask(ctx, in.Post, func() { in.AddStats(&all.Publish) }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask the publish port for its counters: %w", err)
 		}
 	}
-	g.publish.api.addStats(&all.Publish)
+	g.publish.API.AddStats(&all.Publish)
 	all.AdminRefused = make(map[string]uint64)
 	g.adminRefusals.addTo(all.AdminRefused)
 	all.BacklogMemory = g.clients.backlogs.Total()
 	all.ClientContexts = g.clients.contexts.held.Load()
-	all.ClientInput, all.Publish.InputBytes = g.clients.clientInput.Held.Load(), g.publish.input.Held.Load()
+	all.ClientInput, all.Publish.InputBytes = g.clients.clientInput.Held.Load(), g.publish.Input.Held.Load()
 	all.Compression = g.compressed.Stats()
 	all.Publish.CreditsUsed = g.credits.InUse()
 	all.ClientAddresses = g.clients.addresses.Kept.Load()

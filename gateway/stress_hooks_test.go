@@ -113,9 +113,9 @@ func (g *Gateway) CreditsInUse() int64 { return g.credits.InUse() }
 func (g *Gateway) PublishersPaused() int64 {
 	var stats PublishStats
 	stats.Errors = make(map[string]uint64)
-	for _, in := range g.publish.loops {
+	for _, in := range g.publish.Loops {
 		done := make(chan struct{})
-		in.post(func() { in.addStats(&stats); close(done) })
+		in.Post(func() { in.AddStats(&stats); close(done) })
 		<-done
 	}
 	return stats.Paused

@@ -8,6 +8,6 @@ func (g *Gateway) UseEngine(e stream.Engine) (embedded stream.Engine) {
 	for _, s := range g.clients.shards {
 		s.submit = stream.NewRequest(e, &s.wakes, &s.counters.ClientPublished)
 	}
-	g.publish.useEngine(e)
+	g.publish.UseEngine(e)
 	return g.streams
 }

@@ -10,8 +10,8 @@ import (
 // PassTime has the publish port look at the ages of transactions as if some time had
 // passed.
 func (g *Gateway) PassTime(passed time.Duration) error {
-	for _, in := range g.publish.loops {
-		if err := g.ask(context.Background(), in.post, func() { in.endOldTransactions(poller.Now() + passed) }); err != nil {
+	for _, in := range g.publish.Loops {
+		if err := g.ask(context.Background(), in.Post, func() { in.EndOldTransactions(poller.Now() + passed) }); err != nil {
 			return err
 		}
 	}

@@ -76,12 +76,12 @@ func newWatch(g *Gateway) *watch {
 			})
 		}})
 	}
-	for i, in := range g.publish.loops {
+	for i, in := range g.publish.Loops {
 		loop := len(w.loops)
 		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("publish loop ", i), ask: func() {
-			in.post(func() {
-				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.longest.Take(), publish: stats.NewPublish(), samples: in.samples.Take()}
-				in.addStats(&answer.publish)
+			in.Post(func() {
+				answer := loopAnswer{loop: loop, at: poller.Now(), longest: in.Longest.Take(), publish: stats.NewPublish(), samples: in.Samples.Take()}
+				in.AddStats(&answer.publish)
 				w.answers <- answer
 			})
 		}})
@@ -176,8 +176,8 @@ func (w *watch) sum() *GatewayStats {
 		sum.Publish.Add(&w.loops[i].publish)
 	}
 	w.gateway.streams.AddStats(&sum.Publish)
-	w.incidents.sampled(w.gateway.publish.api.takeSamples())
-	w.gateway.publish.api.addStats(&sum.Publish)
+	w.incidents.sampled(w.gateway.publish.API.TakeSamples())
+	w.gateway.publish.API.AddStats(&sum.Publish)
 	w.incidents.sampled(w.gateway.adminRefusals.takeSamples())
 	w.gateway.adminRefusals.addTo(sum.AdminRefused)
 	return sum
@@ -189,11 +189,11 @@ func (w *watch) finish() {
 		w.loops[i].stats = s.stats()
 		w.incidents.sampled(s.samples.Take())
 	}
-	for i, in := range w.gateway.publish.loops {
+	for i, in := range w.gateway.publish.Loops {
 		l := &w.loops[len(w.gateway.clients.shards)+i]
 		l.publish = stats.NewPublish()
-		in.addStats(&l.publish)
-		w.incidents.sampled(in.samples.Take())
+		in.AddStats(&l.publish)
+		w.incidents.sampled(in.Samples.Take())
 	}
 	w.incidents.observe(w.sum(), poller.Now(), true)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/ingest"
 )
 
 // check names every option that is out of range, and where its value comes
@@ -59,7 +60,7 @@ func (o *Options) fits(config *gateway.Config) []fit {
 	return []fit{
 		{one: "max-event", oneSize: o.MaxEvent, all: "credits", allSizes: o.Credits},
 		{one: "max-event", oneSize: o.MaxEvent, all: "backlog-memory", allSizes: backlogs},
-		{one: "max-event", oneSize: o.MaxEvent, all: "input-memory", allSizes: input, extra: gateway.RequestRoom},
+		{one: "max-event", oneSize: o.MaxEvent, all: "input-memory", allSizes: input, extra: ingest.RequestRoom},
 		{one: "max-message", oneSize: o.MaxMessage, all: "input-memory", allSizes: input},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway"
+	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/rules"
 )
 
@@ -44,7 +45,7 @@ func (o *Options) unshared(connections int) gateway.Config {
 	config.BacklogMemory = int64(cmp.Or(uint64(o.BacklogMemory), uint64(backlogMemory()), gateway.DefaultBacklogMemory))
 	// The defaults give way.
 	if !o.isSet("input-memory") {
-		config.InputMemory = max(config.InputMemory, int64(o.MaxEvent)+gateway.RequestRoom, int64(o.MaxMessage))
+		config.InputMemory = max(config.InputMemory, int64(o.MaxEvent)+ingest.RequestRoom, int64(o.MaxMessage))
 	}
 	if !o.isSet("backlog-memory") {
 		config.BacklogMemory = max(config.BacklogMemory, int64(o.MaxEvent))

@@ -1,6 +1,6 @@
 //go:build invariants
 
-package gateway
+package ingest
 
 import (
 	"net/netip"
@@ -14,12 +14,12 @@ import (
 
 // portScene is an ingest loop with two publishers, of which one has published.
 type portScene struct {
-	*ingest
+	*Loop
 	publisher *publisher
 }
 
 func newPortScene(t *testing.T) *portScene {
-	sc := &portScene{ingest: newTestPublishLoop(t)}
+	sc := &portScene{Loop: newTestPublishLoop(t)}
 	sc.publisher = sc.connect(t, "10.0.0.1")
 	sc.places.published(sc.publisher, 0)
 	sc.connect(t, "10.0.0.2")
@@ -33,8 +33,8 @@ func (sc *portScene) connect(t *testing.T, address string) *publisher {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(pair[1]) })
-	p := newPublisher(sc.ingest)
-	if err := sc.loop.Register(&p.conn, pair[0], p); err != nil {
+	p := newPublisher(sc.Loop)
+	if err := sc.Loop.Loop.Register(&p.conn, pair[0], p); err != nil {
 		t.Fatal(err)
 	}
 	sc.places.enter(p, netip.MustParseAddr(address))
@@ -45,7 +45,7 @@ func (sc *portScene) connect(t *testing.T, address string) *publisher {
 
 // mend lets all end when the loop closes.
 func (sc *portScene) mend() {
-	sc.loop.EachConn(func(h poller.Handler) { h.(*publisher).place = nil })
+	sc.Loop.Loop.EachConn(func(h poller.Handler) { h.(*publisher).place = nil })
 }
 
 // giveTwice gives credits back that nobody has taken.
@@ -62,7 +62,7 @@ func TestPublishPortInvariantsHold(t *testing.T) {
 func TestInvariantsOfThePublishPort(t *testing.T) {
 	for finds, breaks := range map[string]func(*portScene){
 		"the connections are -1":          func(sc *portScene) { sc.port.connections.Store(-1) },
-		"the bytes of input are -1":       func(sc *portScene) { sc.port.input.Held.Store(-1) },
+		"the bytes of input are -1":       func(sc *portScene) { sc.port.Input.Held.Store(-1) },
 		"the bytes of transactions are -": func(sc *portScene) { sc.port.queued.Store(-1) },
 		"credits are free of 67108864":    func(sc *portScene) { sc.giveTwice() },
 		"given back 5 more": func(sc *portScene) {

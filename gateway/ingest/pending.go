@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"fleetcast/codec/command"
@@ -50,7 +50,7 @@ func (w *pendingReplies) abandon() {
 func (p *publisher) publish(to reply, channels [][]byte, key, data []byte) {
 	in, r := p.ingest, p.ingest.submit
 	in.counters.Requests++
-	r.Begin(p, p.account, in.loop.Now())
+	r.Begin(p, p.account, in.Loop.Now())
 	for _, channel := range channels {
 		r.Submit(channel, key, data)
 		in.work += eventWork
@@ -90,11 +90,11 @@ func (p *publisher) answer(to reply, r *stream.Request) {
 }
 
 // Post implements stream.Submitter.
-func (p *publisher) Post(f func()) { p.ingest.post(f) }
+func (p *publisher) Post(f func()) { p.ingest.Post(f) }
 
 // Settled implements stream.Submitter.
 func (p *publisher) Settled(*stream.Request) {
-	p.ingest.places.published(p, p.ingest.loop.Now())
+	p.ingest.places.published(p, p.ingest.Loop.Now())
 	p.answerSettled()
 	p.repliesLeft()
 }

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"container/list"
@@ -42,7 +42,7 @@ const (
 // publisher is one connection to the publish port. Its ingest loop owns it.
 type publisher struct {
 	conn     poller.Conn
-	ingest   *ingest
+	ingest   *Loop
 	account  *limits.Account
 	protocol publish.Protocol
 	lines    publish.Lines              // of NDJSON
@@ -68,20 +68,20 @@ type publisher struct {
 	heldBytes     int           // as counted for all publishers
 }
 
-func newPublisher(in *ingest) *publisher {
+func newPublisher(in *Loop) *publisher {
 	return &publisher{
 		ingest:  in,
-		account: in.port.credits.NewAccount(&in.starved, limits.ByPublisher),
+		account: in.port.Credits.NewAccount(&in.Starved, limits.ByPublisher),
 		resp:    respState{version: publish.RESP2, id: in.port.ids.Add(1)},
 	}
 }
 
 // lineLimit is the length of the longest request in NDJSON, in bytes.
-func (p *publisher) lineLimit() int { return p.ingest.port.settings.Config().MaxEvent + RequestRoom }
+func (p *publisher) lineLimit() int { return p.ingest.port.Settings.Config().MaxEvent + RequestRoom }
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
-	p.readAt = p.ingest.loop.Now()
+	p.readAt = p.ingest.Loop.Now()
 	p.ingest.reads++
 	p.ingest.counters.BytesIn += uint64(len(b))
 	if p.closing {
@@ -169,10 +169,10 @@ func (p *publisher) handle(b []byte) {
 	events := p.ingest.counters.Events
 	rest, outcome := p.steps(b)
 	if p.ingest.counters.Events != events {
-		p.ingest.places.published(p, p.ingest.loop.Now())
+		p.ingest.places.published(p, p.ingest.Loop.Now())
 	}
 	if len(rest) < len(b) {
-		p.since = p.ingest.loop.Now() // what is unfinished now began with this read
+		p.since = p.ingest.Loop.Now() // what is unfinished now began with this read
 	}
 	p.keep(rest)
 	p.sendReplies()
@@ -280,7 +280,7 @@ func (p *publisher) Resume() {
 	case p.ended:
 		p.endInput()
 	default:
-		p.readAt = p.ingest.loop.Now() // what came meanwhile is not read yet
+		p.readAt = p.ingest.Loop.Now() // what came meanwhile is not read yet
 		p.conn.ResumeReading()
 	}
 }
@@ -306,8 +306,8 @@ func (p *publisher) refused(code command.Code, message string) {
 	in.work += refusedWork
 	in.counters.Errors[string(code)]++
 	p.account.Sent.Errors++
-	if key := (stats.IncidentKey{Metric: stats.MetricPublishErrors, Label: string(code)}); in.samples.Wants(key) {
-		in.samples.Keep(key, append(p.Identity(), slog.String("message", stats.Clip(message)))...)
+	if key := (stats.IncidentKey{Metric: stats.MetricPublishErrors, Label: string(code)}); in.Samples.Wants(key) {
+		in.Samples.Keep(key, append(p.Identity(), slog.String("message", stats.Clip(message)))...)
 	}
 }
 
@@ -352,7 +352,7 @@ func (p *publisher) close() {
 	p.closing, p.waits = true, waitsForInput
 	p.ingest.places.leave(p)
 	p.keep(nil)
-	p.ingest.closing.Add(p, p.ingest.loop.Now())
+	p.ingest.closing.Add(p, p.ingest.Loop.Now())
 	p.conn.ResumeReading()
 	if p.answered() {
 		p.said()

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"errors"
@@ -27,17 +27,17 @@ const sharedRead = 16 << 10
 // only be kept, because the budget is used up or many publishers wait for their turn.
 const starvedRead = 4 << 10
 
-// drainPatience is how long a drain serves publishers that do not stop sending, and
+// DrainPatience is how long a drain serves publishers that do not stop sending, and
 // then how long all may take to read their replies and to close their side.
-const drainPatience = 500 * time.Millisecond
+const DrainPatience = 500 * time.Millisecond
 
-// ingest is one loop of the publish port. It owns the connections of its publishers and
+// Loop is one loop of the publish port. It owns the connections of its publishers and
 // is its loop's Owner. Everything below runs on the loop's goroutine, except post.
-type ingest struct {
-	port      *publishPort
-	loop      *poller.Loop
+type Loop struct {
+	port      *Port
+	Loop      *poller.Loop
 	mailbox   *poller.Mailbox[func()]
-	starved   limits.Starved       // publishers that wait for credit
+	Starved   limits.Starved       // publishers that wait for credit
 	postponed mem.Ring[*publisher] // publishers whose input is handled in a later turn
 	closing   *poller.Deadlines[*publisher]
 	places    publisherPlaces
@@ -48,8 +48,8 @@ type ingest struct {
 
 	pace         limits.Pace
 	counters     stats.Publish
-	samples      stats.Samples
-	longest      stats.Longest // turn since the watch asked
+	Samples      stats.Samples
+	Longest      stats.Longest // turn since the watch asked
 	reads        int           // of publishers, in this turn
 	sharing      int           // how many publishers share what is read, by the last turns
 	transactions int           // of publishers, that are open
@@ -73,59 +73,61 @@ var errLingers = errors.New("publisher did not close in time")
 
 // Why connections to the publish port are turned away.
 const (
-	refusedFull     = "full"
-	refusedDraining = "draining"
+	RefusedFull     = "full"
+	RefusedDraining = "draining"
 )
 
-// publisherSendTimeout is how long a publisher may leave replies unacknowledged, or
+// SendTimeout is how long a publisher may leave replies unacknowledged, or
 // keep its receive window shut: as long as keep-alive probes take to find out that one
 // is gone. A publisher may read late on purpose, so it has more time than a client.
-const publisherSendTimeout = 2 * time.Minute
+const SendTimeout = 2 * time.Minute
 
-func newIngest(port *publishPort) (*ingest, error) {
-	in := &ingest{
+// NewLoop opens a loop of a port. The caller adds it to the port, gives it listeners and
+// runs it.
+func NewLoop(port *Port) (*Loop, error) {
+	in := &Loop{
 		port:     port,
 		mailbox:  poller.NewMailbox[func()](),
 		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
-		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
+		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 	}
-	in.submit = stream.NewRequest(port.engine, &in.wakes, &in.counters.Events)
+	in.submit = stream.NewRequest(port.Engine, &in.wakes, &in.counters.Events)
 	var err error
-	in.loop, err = poller.NewLoop(in, poller.LoopConfig{
+	in.Loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
-		SweepInterval: port.settings.Config().MessageTimeout / limits.UnfinishedChecks,
-		TurnDone:      func(took time.Duration) { in.longest.Observe(took); in.checkInvariants() },
+		SweepInterval: port.Settings.Config().MessageTimeout / limits.UnfinishedChecks,
+		TurnDone:      func(took time.Duration) { in.Longest.Observe(took); in.checkInvariants() },
 	})
-	in.starved.Loop, in.starved.Samples = in.loop, &in.samples
+	in.Starved.Loop, in.Starved.Samples = in.Loop, &in.Samples
 	return in, err
 }
 
-// post has the loop's goroutine call f soon. Any goroutine may call it.
-func (in *ingest) post(f func()) {
+// Post has the loop's goroutine call f soon. Any goroutine may call it.
+func (in *Loop) Post(f func()) {
 	in.mailbox.Post(f)
-	in.loop.Wake()
+	in.Loop.Wake()
 }
 
 // Accepted implements poller.Owner.
-func (in *ingest) Accepted(_ *poller.Listener, fd int) {
+func (in *Loop) Accepted(_ *poller.Listener, fd int) {
 	port := in.port
-	if port.connections.Add(1) > int64(port.settings.Config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
-		in.turnAway(fd, refusedFull, "-ERR max number of clients reached\r\n")
+	if port.connections.Add(1) > int64(port.Settings.Config().MaxPublishers) && (in.drained != nil || !in.makePlace(poller.RemoteAddr(fd).Addr())) {
+		in.turnAway(fd, RefusedFull, "-ERR max number of clients reached\r\n")
 		return
 	}
 	if in.drained != nil {
-		in.turnAway(fd, refusedDraining, "-ERR the gateway is stopping\r\n")
+		in.turnAway(fd, RefusedDraining, "-ERR the gateway is stopping\r\n")
 		return
 	}
 	p := newPublisher(in)
-	if err := in.loop.Register(&p.conn, fd, p); err != nil {
+	if err := in.Loop.Register(&p.conn, fd, p); err != nil {
 		port.connections.Add(-1)
 		unix.Close(fd)
-		port.logger.Warn("a publisher was dropped", "error", err)
+		port.Logger.Warn("a publisher was dropped", "error", err)
 		return
 	}
-	p.remote, p.opened, p.readAt, p.since = limits.PeerText(fd), in.loop.Now(), in.loop.Now(), in.loop.Now()
+	p.remote, p.opened, p.readAt, p.since = limits.PeerText(fd), in.Loop.Now(), in.Loop.Now(), in.Loop.Now()
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	in.counters.Publishers++
 	p.logConnected()
@@ -133,10 +135,10 @@ func (in *ingest) Accepted(_ *poller.Listener, fd int) {
 
 // turnAway closes a connection that was counted but cannot be served. Its protocol is
 // not known, so the text must suit a person and RESP.
-func (in *ingest) turnAway(fd int, reason, words string) {
+func (in *Loop) turnAway(fd int, reason, words string) {
 	in.counters.Refused[reason]++
-	if key := (stats.IncidentKey{Metric: stats.MetricPublishers, Label: reason}); in.samples.Wants(key) {
-		in.samples.Keep(key, slog.String("address", limits.PeerText(fd)))
+	if key := (stats.IncidentKey{Metric: stats.MetricPublishers, Label: reason}); in.Samples.Wants(key) {
+		in.Samples.Keep(key, slog.String("address", limits.PeerText(fd)))
 	}
 	in.port.connections.Add(-1)
 	_ = unix.Sendto(fd, []byte(words), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
@@ -144,13 +146,13 @@ func (in *ingest) turnAway(fd int, reason, words string) {
 }
 
 // AcceptFailed implements poller.Owner.
-func (in *ingest) AcceptFailed(l *poller.Listener, err error) {
-	in.port.logger.Warn("cannot accept publishers for the moment; those connected are not affected",
+func (in *Loop) AcceptFailed(l *poller.Listener, err error) {
+	in.port.Logger.Warn("cannot accept publishers for the moment; those connected are not affected",
 		"listener", l.Addr(), "error", err)
 }
 
 // Turn implements poller.Owner.
-func (in *ingest) Turn() (busy bool) {
+func (in *Loop) Turn() (busy bool) {
 	for {
 		f, ok := in.mailbox.Take()
 		if !ok {
@@ -158,10 +160,10 @@ func (in *ingest) Turn() (busy bool) {
 		}
 		f()
 	}
-	in.starved.Resume()
+	in.Starved.Resume()
 	in.resumePostponed()
 	in.wakes.Wake()
-	if !in.loop.Midway() {
+	if !in.Loop.Midway() {
 		in.limitReads()
 		in.continueDrain() // which closes those that are silent
 	}
@@ -172,33 +174,33 @@ func (in *ingest) Turn() (busy bool) {
 // is read as much as there is, many are read a little each, so that none waits for long
 // behind the others. It also bounds what is held of publishers without credit: when the
 // budget is used up, a publisher that is read can publish nothing.
-func (in *ingest) limitReads() {
+func (in *Loop) limitReads() {
 	// Not by the last turn alone, which may have been for something else.
 	in.sharing = max(in.reads+in.postponed.Len(), in.sharing/2)
-	in.loop.LimitReads(in.readLimit())
+	in.Loop.LimitReads(in.readLimit())
 	in.reads = 0
 }
 
-func (in *ingest) readLimit() int {
-	if in.port.credits.Exhausted() || in.postponed.Len() >= manyPublishers {
+func (in *Loop) readLimit() int {
+	if in.port.Credits.Exhausted() || in.postponed.Len() >= manyPublishers {
 		return starvedRead
 	}
 	return max(ingestReadBuffer/max(in.sharing, 1), sharedRead)
 }
 
 // Pending implements poller.Owner.
-func (in *ingest) Pending() bool {
-	return !in.mailbox.Empty() || in.starved.Pending()
+func (in *Loop) Pending() bool {
+	return !in.mailbox.Empty() || in.Starved.Pending()
 }
 
 // Tick implements poller.Owner.
-func (in *ingest) Tick() {
-	if now := in.loop.Now(); in.transactions > 0 && now-in.looked >= time.Second {
+func (in *Loop) Tick() {
+	if now := in.Loop.Now(); in.transactions > 0 && now-in.looked >= time.Second {
 		in.looked = now
-		in.endOldTransactions(now)
+		in.EndOldTransactions(now)
 	}
 	for {
-		p, _, ok := in.closing.Due(in.loop.Now())
+		p, _, ok := in.closing.Due(in.Loop.Now())
 		if !ok {
 			return
 		}
@@ -206,46 +208,46 @@ func (in *ingest) Tick() {
 	}
 }
 
-// startDrain lets publishers finish and then closes their connections. done is
+// StartDrain lets publishers finish and then closes their connections. done is
 // called when the last one is gone.
-func (in *ingest) startDrain(done func()) {
-	in.drained, in.drainBy = done, in.loop.Now()+drainPatience
-	in.loop.CloseListeners()
+func (in *Loop) StartDrain(done func()) {
+	in.drained, in.drainBy = done, in.Loop.Now()+DrainPatience
+	in.Loop.CloseListeners()
 }
 
 // continueDrain ends the connections that are done: a publisher that was silent for a
 // tick has, as far as we know, nothing more on the way. One whose replies an engine
 // keeps waiting is told that they have not come. It ends with a FIN, because a close
 // would destroy replies that have not arrived if the publisher sends more.
-func (in *ingest) continueDrain() {
+func (in *Loop) continueDrain() {
 	if in.drained == nil {
 		return
 	}
-	in.loop.EachConn(func(h poller.Handler) {
+	in.Loop.EachConn(func(h poller.Handler) {
 		switch p := h.(*publisher); {
-		case in.loop.Now() >= in.drainBy+drainPatience:
+		case in.Loop.Now() >= in.drainBy+DrainPatience:
 			p.conn.Close(errLingers)
-		case in.loop.Now() >= in.drainBy || p.idle() && in.loop.Now()-p.readAt > poller.TickInterval:
+		case in.Loop.Now() >= in.drainBy || p.idle() && in.Loop.Now()-p.readAt > poller.TickInterval:
 			p.cutOff()
 		}
 	})
-	if in.loop.Conns() == 0 && in.postponed.Len() == 0 {
+	if in.Loop.Conns() == 0 && in.postponed.Len() == 0 {
 		in.drained()
 		in.drained = nil
 	}
 }
 
-// cutOff ends what a drain has left: from here on nothing of any publisher is
+// CutOff ends what a drain has left: from here on nothing of any publisher is
 // accepted. Their replies have the time that a close leaves them.
-func (in *ingest) cutOff() {
-	in.loop.EachConn(func(h poller.Handler) { h.(*publisher).cutOff() })
+func (in *Loop) CutOff() {
+	in.Loop.EachConn(func(h poller.Handler) { h.(*publisher).cutOff() })
 }
 
-// addStats adds the loop's counters; the loop calls it.
-func (in *ingest) addStats(to *stats.Publish) {
+// AddStats adds the loop's counters; the loop calls it.
+func (in *Loop) AddStats(to *stats.Publish) {
 	to.Add(&in.counters)
-	to.Paused += int64(len(in.starved.Queue))
-	to.CreditWait += in.starved.WaitedBy(poller.Now()).Seconds()
+	to.Paused += int64(len(in.Starved.Queue))
+	to.CreditWait += in.Starved.WaitedBy(poller.Now()).Seconds()
 }
 
 // requestCost is the price of an event for each channel of a request.

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"strings"
@@ -78,7 +78,7 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 	if n := in.postponed.Len(); n != publishers {
 		t.Fatalf("%d publishers were postponed", n)
 	}
-	if held := in.port.input.Held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
+	if held := in.port.Input.Held.Load(); held < publishers*int64(len(input))/2 || held != in.heldBytes {
 		t.Errorf("%d bytes are counted", held)
 	}
 	// The first had a turn of its own, and each of the others less.
@@ -107,7 +107,7 @@ func TestPublishersPostponedInTurns(t *testing.T) {
 
 // newTestPublisher returns a publisher, and a function that reads what was sent to
 // it.
-func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
+func newTestPublisher(tb testing.TB, in *Loop) (p *publisher, read func()) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		tb.Fatal(err)
@@ -115,7 +115,7 @@ func newTestPublisher(tb testing.TB, in *ingest) (p *publisher, read func()) {
 	_ = unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
 	tb.Cleanup(func() { unix.Close(pair[1]) })
 	p = newPublisher(in)
-	if err := in.loop.Register(&p.conn, pair[0], p); err != nil {
+	if err := in.Loop.Register(&p.conn, pair[0], p); err != nil {
 		tb.Fatal(err)
 	}
 	in.port.connections.Add(1)
@@ -142,7 +142,7 @@ func TestReadsAreShared(t *testing.T) {
 			t.Errorf("of %d publishers each is read %d bytes, want %d", test.readers, got, test.limit)
 		}
 	}
-	credits := in.port.credits
+	credits := in.port.Credits
 	credits.Take(credits.Budget.Load())
 	if got := in.readLimit(); got != starvedRead {
 		t.Errorf("without credit %d bytes are read", got)

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ func (r *respReplying) silent() bool { return r.off || r.skip }
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
 	c := &in.resp
-	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.port.settings.Config().MaxEvent, Command: in.port.settings.Config().MaxEvent + RequestRoom})
+	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.port.Settings.Config().MaxEvent, Command: in.port.Settings.Config().MaxEvent + RequestRoom})
 	if err != nil {
 		p.refused(command.BadRequest, err.Error())
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
@@ -76,10 +76,10 @@ func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 // httpWarnInterval keeps whoever reaches the port from filling the log.
 const httpWarnInterval = time.Minute
 
-func (in *ingest) warnOfHTTP(p *publisher) {
-	if now := in.loop.Now(); in.warned == 0 || now-in.warned >= httpWarnInterval {
+func (in *Loop) warnOfHTTP(p *publisher) {
+	if now := in.Loop.Now(); in.warned == 0 || now-in.warned >= httpWarnInterval {
 		in.warned = now
-		in.port.logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
+		in.port.Logger.Warn("an HTTP request came to the publish port and was cut off; it may be a web page that tries to publish",
 			"from", p.conn.RemoteAddr(), "next_warning_in", httpWarnInterval)
 	}
 }
@@ -180,7 +180,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	if p.resp.tx.running() {
 		p.resp.tx.cost -= cost // EXEC has taken the credits for all
 	} else {
-		refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, 1, cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, 1, cost, in.Loop.Now())
 		if refusal != nil {
 			return p.respRefuse(refusal)
 		} else if !ok {
@@ -195,8 +195,8 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 // until the next call.
 func (p *publisher) respEvent(args [][]byte) (data []byte, cost int64, err error) {
 	in, channel := p.ingest, args[1]
-	if err = command.CheckChannelWithin(channel, in.port.settings.Config().MaxChannelName); err == nil {
-		data, err = publish.DataFromPayload(&in.payload, args[2], in.port.settings.Config().MaxEvent)
+	if err = command.CheckChannelWithin(channel, in.port.Settings.Config().MaxChannelName); err == nil {
+		data, err = publish.DataFromPayload(&in.payload, args[2], in.port.Settings.Config().MaxEvent)
 	}
 	return data, limits.EventCost(channel, nil, data), err
 }

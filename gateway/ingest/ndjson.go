@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		return stepDone
 	}
 	r := &in.request
-	if err := r.Parse(line, in.port.settings.RequestLimits()); err != nil {
+	if err := r.Parse(line, in.port.Settings.RequestLimits()); err != nil {
 		if r.IsBarrier() {
 			p.answerRefusal(r.ID, command.RefusalOf(err)) // not the publisher's mistake, so not counted
 		} else {
@@ -45,7 +45,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	if refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, len(r.Channels), requestCost(r), in.loop.Now()); refusal != nil {
+	if refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, len(r.Channels), requestCost(r), in.Loop.Now()); refusal != nil {
 		p.refuseLine(r.ID, refusal)
 		return stepDone
 	} else if !ok {
@@ -66,7 +66,7 @@ func (p *publisher) answerLine(id command.ID, results []stream.Result) {
 		at := &results[i].At
 		in.replies = publish.AppendResult(in.replies, results[i].Channel, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 	}
-	if left, limited := p.account.RateLeft(in.loop.Now()); limited {
+	if left, limited := p.account.RateLeft(in.Loop.Now()); limited {
 		in.replies = publish.AppendResultsEndRate(in.replies, left)
 	} else {
 		in.replies = publish.AppendResultsEnd(in.replies)

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import "fleetcast/gateway/limits"
 
@@ -32,13 +32,13 @@ const manyPublishers = 256
 
 // beginWork starts the work for one publisher. The more publishers wait for their turn,
 // the less of each is handled at a time.
-func (in *ingest) beginWork() {
+func (in *Loop) beginWork() {
 	in.work = 0
 	in.workLimit = max(limits.TurnWork/(1+in.postponed.Len()), leastWork)
 }
 
 // workDone tells whether enough of one publisher was handled.
-func (in *ingest) workDone() bool { return in.work > in.workLimit }
+func (in *Loop) workDone() bool { return in.work > in.workLimit }
 
 // wait stops reading the publisher until resume is called. TCP pushes it back.
 func (p *publisher) wait(reason publisherWait) {
@@ -47,31 +47,31 @@ func (p *publisher) wait(reason publisherWait) {
 	p.conn.PauseReading()
 	switch reason {
 	case waitsForCredit:
-		in.starved.Add(p, p.account)
+		in.Starved.Add(p, p.account)
 	case waitsForTurn:
 		in.postpone(p)
 	}
 }
 
 // postpone lets a publisher go on in a later turn, so that others have theirs.
-func (in *ingest) postpone(p *publisher) {
+func (in *Loop) postpone(p *publisher) {
 	in.postponed.Push(p)
 	in.counters.ReadCuts++
 }
 
 // resumePostponed goes on with what publishers had sent too much of, one after the
 // other for a while.
-func (in *ingest) resumePostponed() {
+func (in *Loop) resumePostponed() {
 	if in.postponed.Len() == 0 {
 		return
 	}
-	end := in.loop.Refresh() + limits.ResumeSlice
+	end := in.Loop.Refresh() + limits.ResumeSlice
 	for range in.postponed.Len() {
 		// One that has ended meanwhile has dropped its input.
 		if p := in.postponed.Pop(); p.closing || p.waits == waitsForTurn {
 			p.Resume()
 		}
-		if in.loop.Refresh() > end {
+		if in.Loop.Refresh() > end {
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"container/list"
@@ -15,10 +15,10 @@ import (
 
 // Why the publish port ends connections.
 const (
-	endedSilent     = "silent"     // nothing came in time
-	endedUnfinished = "unfinished" // a request was not complete in time
-	endedReplaced   = "replaced"   // another one needed the place
-	endedInputFull  = "input_full" // all unfinished requests together held too much
+	EndedSilent     = "silent"     // nothing came in time
+	EndedUnfinished = "unfinished" // a request was not complete in time
+	EndedReplaced   = "replaced"   // another one needed the place
+	EndedInputFull  = "input_full" // all unfinished requests together held too much
 )
 
 const (
@@ -175,16 +175,16 @@ func (s *publisherPlaces) nextOfMany(addr netip.Addr, now time.Duration) *publis
 
 // makePlace ends the connection that is first to give its place to one of the given
 // address, and tells whether there was one.
-func (in *ingest) makePlace(addr netip.Addr) bool {
-	now := in.loop.Now()
+func (in *Loop) makePlace(addr netip.Addr) bool {
+	now := in.Loop.Now()
 	p := in.places.next(addr, now)
 	switch {
 	case p == nil:
 		return false
 	case p.placed == &in.places.used && now-p.publishedAt < publisherIdle:
-		p.end(endedReplaced, "the publish port is full, this address has the most connections, and this one has published nothing for the longest time")
+		p.end(EndedReplaced, "the publish port is full, this address has the most connections, and this one has published nothing for the longest time")
 	default:
-		p.end(endedReplaced, "the publish port is full, and this connection has published nothing for the longest time")
+		p.end(EndedReplaced, "the publish port is full, and this connection has published nothing for the longest time")
 	}
 	return true
 }
@@ -213,13 +213,13 @@ func (p *publisher) end(reason, words string) {
 // publisher may be idle without a limit, but not before its first byte and not within a
 // request.
 func (p *publisher) Swept() {
-	timeout, now := p.ingest.port.settings.Config().MessageTimeout, p.ingest.loop.Now()
+	timeout, now := p.ingest.port.Settings.Config().MessageTimeout, p.ingest.Loop.Now()
 	switch {
 	case p.closing || p.ingest.drained != nil:
 	case !p.heard && now-p.since >= timeout:
-		p.end(endedSilent, "nothing was sent in "+timeout.String())
+		p.end(EndedSilent, "nothing was sent in "+timeout.String())
 	case p.awaitsRest() && now-p.since >= timeout:
-		p.end(endedUnfinished, "the request was not complete after "+timeout.String())
+		p.end(EndedUnfinished, "the request was not complete after "+timeout.String())
 	}
 }
 
@@ -234,9 +234,9 @@ func (p *publisher) noteInput() {
 	if p.held != nil {
 		n = cap(p.held.B)
 	}
-	if p.ingest.port.input.Add(n - p.heldBytes) {
-		for _, other := range p.ingest.port.loops {
-			other.loop.Wake()
+	if p.ingest.port.Input.Add(n - p.heldBytes) {
+		for _, other := range p.ingest.port.Loops {
+			other.Loop.Wake()
 		}
 	}
 	p.ingest.heldBytes += int64(n - p.heldBytes)
@@ -245,17 +245,17 @@ func (p *publisher) noteInput() {
 
 // relieveInput ends the publishers of this loop with the heaviest unfinished requests,
 // while all publishers together hold too much and this loop has its part of that.
-func (in *ingest) relieveInput() (busy bool) {
-	memory := &in.port.input
+func (in *Loop) relieveInput() (busy bool) {
+	memory := &in.port.Input
 	if !memory.Over() || in.heldBytes == 0 {
 		return false
 	}
-	if in.heldBytes*int64(len(in.port.loops)) < memory.Held.Load() {
+	if in.heldBytes*int64(len(in.port.Loops)) < memory.Held.Load() {
 		return true // others have more
 	}
-	now := in.loop.Now()
+	now := in.Loop.Now()
 	heaviest := mem.NewBest(limits.EndsPerTurn, func(a, b limits.Weighed[*publisher]) int { return b.Compare(a) })
-	in.loop.EachConn(func(h poller.Handler) {
+	in.Loop.EachConn(func(h poller.Handler) {
 		if p := h.(*publisher); p.heldBytes > 0 {
 			heaviest.Offer(limits.Weighed[*publisher]{Who: p, Weight: limits.Unfinished{Bytes: p.heldBytes, Since: p.since}.Weight(now)})
 		}
@@ -264,7 +264,7 @@ func (in *ingest) relieveInput() (busy bool) {
 		if !memory.Over() {
 			return false
 		}
-		each.Who.end(endedInputFull, "too many requests are unfinished")
+		each.Who.end(EndedInputFull, "too many requests are unfinished")
 	}
 	return memory.Over()
 }

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"context"
@@ -27,11 +27,11 @@ const submitPatience = 5 * time.Second
 
 var publishKeys = []string{"id", "channel", "channels", "key", "data"}
 
-// apiPublisher publishes for POST /api/publish. All of its requests are one publisher,
+// API publishes for POST /api/publish. All of its requests are one publisher,
 // with one share of the credits. Unlike publishers of the publish port it does not wait
 // for credit. Any goroutine may call it.
-type apiPublisher struct {
-	port *publishPort
+type API struct {
+	port *Port
 
 	mu      sync.Mutex
 	account *limits.Account
@@ -45,14 +45,15 @@ type apiPublisher struct {
 	samples  stats.Samples
 }
 
-func newAPIPublisher(port *publishPort) *apiPublisher {
-	p := &apiPublisher{
+// NewAPI makes the publisher behind the API of a port.
+func NewAPI(port *Port) *API {
+	p := &API{
 		port:     port,
-		account:  &limits.Account{Credits: port.credits}, // never waits
-		wakes:    stream.NewWakeSet(port.settings.Config().Shards),
+		account:  &limits.Account{Credits: port.Credits}, // never waits
+		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 		counters: stats.NewPublish(),
 	}
-	p.submit = stream.NewRequest(port.engine, &p.wakes, &p.counters.Events)
+	p.submit = stream.NewRequest(port.Engine, &p.wakes, &p.counters.Events)
 	return p
 }
 
@@ -69,8 +70,8 @@ type publishResult struct {
 	Subscribers int          `json:"subscribers"`
 }
 
-// publish handles one request from an address and counts what became of it.
-func (p *apiPublisher) publish(ctx context.Context, body []byte, from string) (publishReply, error) {
+// Publish handles one request from an address and counts what became of it.
+func (p *API) Publish(ctx context.Context, body []byte, from string) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.from = from
@@ -86,18 +87,18 @@ func (p *apiPublisher) publish(ctx context.Context, body []byte, from string) (p
 	return reply, err
 }
 
-func (p *apiPublisher) sequence(ctx context.Context, body []byte) (reply publishReply, err error) {
+func (p *API) sequence(ctx context.Context, body []byte) (reply publishReply, err error) {
 	port, r := p.port, &p.request
 	if p.ended || port.isStopping() {
 		return reply, errStopped
 	}
-	if err := r.Parse(body, port.settings.RequestLimits()); err != nil {
+	if err := r.Parse(body, port.Settings.RequestLimits()); err != nil {
 		return reply, err
 	}
 	if err := command.EachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	refusal, ok := p.account.Admit(&port.settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
+	refusal, ok := p.account.Admit(&port.Settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal
@@ -131,7 +132,7 @@ func (p *apiPublisher) sequence(ctx context.Context, body []byte) (reply publish
 
 // apiSubmitter waits for an engine to complete one request.
 type apiSubmitter struct {
-	*apiPublisher
+	*API
 	settled chan struct{}
 }
 
@@ -156,7 +157,7 @@ func (s *apiSubmitter) await(ctx context.Context, r *stream.Request) {
 	select {
 	case <-s.settled:
 	case <-ctx.Done():
-	case <-s.port.stopping:
+	case <-s.port.Stopping:
 	}
 	s.mu.Lock()
 	if !r.Settled() {
@@ -164,22 +165,22 @@ func (s *apiSubmitter) await(ctx context.Context, r *stream.Request) {
 	}
 }
 
-// end refuses what comes from now on; what came before is with the shards.
-func (p *apiPublisher) end() {
+// End refuses what comes from now on; what came before is with the shards.
+func (p *API) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
 }
 
-// takeSamples returns the samples of requests that were refused.
-func (p *apiPublisher) takeSamples() stats.Samples {
+// TakeSamples returns the samples of requests that were refused.
+func (p *API) TakeSamples() stats.Samples {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.samples.Take()
 }
 
-// addStats adds the counters.
-func (p *apiPublisher) addStats(to *stats.Publish) {
+// AddStats adds the counters.
+func (p *API) AddStats(to *stats.Publish) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	to.Add(&p.counters)

@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"fmt"
@@ -12,15 +12,15 @@ import (
 	"fleetcast/poller"
 )
 
-// apiPublisherID is how /api/publishers names all requests to /api/publish, which
+// APIID is how /api/publishers names all requests to /api/publish, which
 // are one publisher.
-const apiPublisherID = "api"
+const APIID = "api"
 
-// offerPublishers offers a portion of the loop's connections, from a slot on, and
+// OfferPublishers offers a portion of the loop's connections, from a slot on, and
 // returns where the next one begins.
-func (in *ingest) offerPublishers(from int, to *stats.PublisherSearch) (next int) {
+func (in *Loop) OfferPublishers(from int, to *stats.PublisherSearch) (next int) {
 	wall := time.Now()
-	return in.loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
+	return in.Loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
 		p := h.(*publisher)
 		if !p.closing {
 			to.Offer(stats.PublisherFound{PublisherEntry: p.entry(to.Now, wall)}, &p.account.Sent)
@@ -49,19 +49,19 @@ func (p *publisher) protocolName() string {
 	return "undecided"
 }
 
-// offer offers the API itself, once something was published by it.
-func (p *apiPublisher) offer(to *stats.PublisherSearch) {
+// Offer offers the API itself, once something was published by it.
+func (p *API) Offer(to *stats.PublisherSearch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.from != "" {
-		to.Offer(stats.PublisherFound{PublisherEntry: stats.PublisherEntry{Publisher: apiPublisherID, Protocol: "http", Address: p.from}}, &p.account.Sent)
+		to.Offer(stats.PublisherFound{PublisherEntry: stats.PublisherEntry{Publisher: APIID, Protocol: "http", Address: p.from}}, &p.account.Sent)
 	}
 }
 
-// disconnectPublisher ends the connection of that number, if it is among a portion of
+// DisconnectPublisher ends the connection of that number, if it is among a portion of
 // the loop's, from a slot on. It returns where the next portion begins.
-func (in *ingest) disconnectPublisher(from int, number uint64, reason string) (next int, found bool) {
-	next = in.loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
+func (in *Loop) DisconnectPublisher(from int, number uint64, reason string) (next int, found bool) {
+	next = in.Loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
 		if p := h.(*publisher); p.respID() == number && !p.closing {
 			found = true
 			p.disconnect(reason)

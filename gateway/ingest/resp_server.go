@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"maps"
@@ -149,7 +149,7 @@ var respPubSubCommands = map[string]respSpec{
 func (p *publisher) respNumSub(args [][]byte) verdict {
 	out := publish.AppendRESPArray(p.ingest.replies, 2*(len(args)-2))
 	for _, name := range args[2:] {
-		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.port.streams.Subscribers(name)))
+		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.port.Streams.Subscribers(name)))
 	}
 	p.ingest.replies = out
 	return stepDone

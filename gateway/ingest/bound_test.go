@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 	defer unix.Close(pair[1])
 	p := newPublisher(in)
-	if err := in.loop.Register(&p.conn, pair[0], p); err != nil {
+	if err := in.Loop.Register(&p.conn, pair[0], p); err != nil {
 		t.Fatal(err)
 	}
 	in.port.connections.Add(1)

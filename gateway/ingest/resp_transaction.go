@@ -1,4 +1,4 @@
-package gateway
+package ingest
 
 import (
 	"fmt"
@@ -70,7 +70,7 @@ func (p *publisher) respMulti(args [][]byte) verdict {
 	if p.resp.tx.open() {
 		return p.respError("ERR MULTI calls can not be nested")
 	}
-	p.resp.tx = respTransaction{state: transactionQueuing, since: p.ingest.loop.Now()}
+	p.resp.tx = respTransaction{state: transactionQueuing, since: p.ingest.Loop.Now()}
 	p.ingest.transactions++
 	return p.respAccept(args)
 }
@@ -147,7 +147,7 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 		return &command.Error{Code: command.LimitExceeded, Message: fmt.Sprintf(
 			"a transaction may have %d events, %d other commands and %d bytes", maxQueuedEvents, maxQueuedOthers, max(maxQueued, p.lineLimit()))}
 	}
-	if all := in.port.queued.Add(int64(len(raw))); all > in.port.settings.Config().Credits {
+	if all := in.port.queued.Add(int64(len(raw))); all > in.port.Settings.Config().Credits {
 		in.port.queued.Add(-int64(len(raw)))
 		return &command.Error{Code: command.LimitExceeded, Message: "too much is queued in the transactions of all publishers; try again later"}
 	}
@@ -171,7 +171,7 @@ func (p *publisher) respExec([][]byte) verdict {
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
 	}
 	if tx.events > 0 {
-		refusal, ok := p.account.Admit(&in.port.settings.Load().Publisher, tx.events, tx.cost, in.loop.Now())
+		refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, tx.events, tx.cost, in.Loop.Now())
 		if refusal != nil {
 			p.endTransaction()
 			p.refused(refusal.Code, refusal.Message)
@@ -234,10 +234,10 @@ func (tx *respTransaction) commands() []byte {
 	return tx.queue.B
 }
 
-// endOldTransactions takes the room back that transactions hold which are open for too long. EXEC
+// EndOldTransactions takes the room back that transactions hold which are open for too long. EXEC
 // refuses them.
-func (in *ingest) endOldTransactions(now time.Duration) {
-	in.loop.EachConn(func(h poller.Handler) {
+func (in *Loop) EndOldTransactions(now time.Duration) {
+	in.Loop.EachConn(func(h poller.Handler) {
 		if p := h.(*publisher); p.resp.tx.open() && now-p.resp.tx.since > transactionTime {
 			p.resp.tx.fail()
 			p.dropQueue()

@@ -1,6 +1,6 @@
 //go:build invariants
 
-package gateway
+package ingest
 
 import (
 	"cmp"
@@ -13,21 +13,21 @@ import (
 )
 
 // checkInvariants is called by the loop after each turn.
-func (in *ingest) checkInvariants() {
+func (in *Loop) checkInvariants() {
 	if err := in.violation(); err != nil {
 		panic(fmt.Sprintf("gateway: an ingest loop breaks an invariant: %v", err))
 	}
 }
 
 // violation says what does not agree, if anything.
-func (in *ingest) violation() error {
-	err := cmp.Or(in.port.credits.Violation(), limits.Negative(limits.Sum{Of: "connections", N: in.port.connections.Load()},
-		limits.Sum{Of: "bytes of input", N: in.port.input.Held.Load()}, limits.Sum{Of: "bytes of transactions", N: in.port.queued.Load()}))
+func (in *Loop) violation() error {
+	err := cmp.Or(in.port.Credits.Violation(), limits.Negative(limits.Sum{Of: "connections", N: in.port.connections.Load()},
+		limits.Sum{Of: "bytes of input", N: in.port.Input.Held.Load()}, limits.Sum{Of: "bytes of transactions", N: in.port.queued.Load()}))
 	if err != nil || !in.pace.Due() {
 		return err
 	}
 	publishers, held, placed := 0, int64(0), make(map[*origin]int)
-	in.loop.EachConn(func(h poller.Handler) {
+	in.Loop.EachConn(func(h poller.Handler) {
 		p := h.(*publisher)
 		publishers++
 		held += int64(p.heldBytes)
@@ -60,7 +60,7 @@ func (in *ingest) violation() error {
 		err = cmp.Or(err, fmt.Errorf("of %d publishers with events %d are with their addresses; %d addresses are listed, %d known, %d have places",
 			places.used.Len(), used, listed, len(places.from), len(placed)))
 	}
-	if publishers == in.loop.Conns() && (int64(publishers) != in.counters.Publishers || held != in.heldBytes) {
+	if publishers == in.Loop.Conns() && (int64(publishers) != in.counters.Publishers || held != in.heldBytes) {
 		err = cmp.Or(err, fmt.Errorf("%d publishers hold %d bytes, counted are %d and %d", publishers, held, in.counters.Publishers, in.heldBytes))
 	}
 	return err

@@ -1,0 +1,5 @@
+//go:build !invariants
+
+package ingest
+
+func (in *Loop) checkInvariants() { _ = in.pace }

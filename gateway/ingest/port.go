@@ -1,0 +1,51 @@
+package ingest
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"fleetcast/gateway/limits"
+	"fleetcast/gateway/settings"
+	"fleetcast/gateway/stream"
+)
+
+// Port is what the loops of the publish port and the publisher behind the
+// API have in common. Its fields are set before the first loop runs. What they point
+// to and the counts may be used by any goroutine; a loop of the list may only be
+// posted to.
+type Port struct {
+	Settings *settings.Live
+	Logger   *slog.Logger
+	Log      *limits.ConnectionLog
+	Streams  *stream.Streams
+	Engine   stream.Engine // gets the events: the streams, but in tests
+	Credits  *limits.Credits
+	Stopping <-chan struct{} // closed when nothing more is to be published
+	API      *API
+	Loops    []*Loop // all of them
+
+	connections atomic.Int64
+	ids         atomic.Uint64      // the last number given to a connection
+	queued      atomic.Int64       // bytes that wait in transactions
+	Input       limits.InputMemory // unfinished requests
+}
+
+// isStopping tells whether nothing more is to be published.
+func (p *Port) isStopping() bool {
+	select {
+	case <-p.Stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// UseEngine has events go to another engine than before. It is called before the loops
+// run.
+func (p *Port) UseEngine(e stream.Engine) {
+	p.Engine = e
+	for _, in := range p.Loops {
+		in.submit = stream.NewRequest(e, &in.wakes, &in.counters.Events)
+	}
+	p.API.submit = stream.NewRequest(e, &p.API.wakes, &p.API.counters.Events)
+}

@@ -1,5 +1,0 @@
-//go:build !invariants
-
-package gateway
-
-func (in *ingest) checkInvariants() { _ = in.pace }
