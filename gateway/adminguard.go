@@ -102,12 +102,13 @@ func bodyTooLarge(limit int64) *apiError {
 }
 
 // answerAdminError answers in the form that the path's handler would use.
-func answerAdminError(w http.ResponseWriter, r *http.Request, e *apiError) {
+func answerAdminError(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		w.Header().Set("Cache-Control", "no-store")
-		answerError(w, e)
+		answerError(w, err)
 		return
 	}
+	e := apiErrorOf(err)
 	answer(w, e.status, e.message)
 }
 

@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -335,6 +338,24 @@ func (p *process) signal(t *testing.T, s os.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
+	if s == syscall.SIGSTOP { // threads go on until the one that takes the signal has had a processor
+		for !p.stopped(t) {
+			runtime.Gosched()
+		}
+	}
+}
+
+// stopped tells whether no thread of the process runs.
+func (p *process) stopped(t *testing.T) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("%v, %d threads", err, len(threads))
+	}
+	return !slices.ContainsFunc(threads, func(stat string) bool {
+		text, err := os.ReadFile(stat)
+		return err == nil && !bytes.Contains(text, []byte(") T "))
+	})
 }
 
 func (p *process) exitCode(t *testing.T) int {
