@@ -22,3 +22,6 @@ func (l *lagging) remove(c *session) {
 		*l = nil // after a storm the list may be long
 	}
 }
+
+// listed is how many clients have a backlog, those included that are about to go.
+func (s *shard) listed() int { return len(s.lagging) }

@@ -142,6 +142,10 @@ func newRandom() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
+// sliceFor sets for how long a turn fans out, which is half a millisecond else. The
+// least is one send.
+func (s *shard) sliceFor(slice time.Duration) { s.slice = slice }
+
 // post has the shard's goroutine call f soon. Any goroutine may call it.
 func (s *shard) post(f func()) {
 	s.port.Post(stream.Mail{Call: f})

@@ -36,3 +36,12 @@ type shared struct {
 	contexts      contextMemory
 	admission     admission
 }
+
+// useEngine has events of clients go to another engine than before. It is called before
+// the shards run.
+func (a *shared) useEngine(e stream.Engine) {
+	a.engine = e
+	for _, s := range a.shards {
+		s.submit = stream.NewRequest(e, &s.wakes, &s.counters.ClientPublished)
+	}
+}
