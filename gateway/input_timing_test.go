@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 )
 
@@ -64,7 +65,7 @@ func BenchmarkInput(b *testing.B) {
 	for name, input := range worstInputs() {
 		b.Run(name, func(b *testing.B) {
 			s := newTestShard(b, func(c *settings.Config) {
-				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"*"}
 			})
 			c, read := newReadSession(b, s)
 			defer read()

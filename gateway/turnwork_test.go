@@ -10,6 +10,7 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 )
 
@@ -44,7 +45,7 @@ func TestTurnWork(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTestShard(t, func(c *settings.Config) {
-				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, Patterns{"*"}
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"*"}
 			})
 			c, read := newReadSession(t, s)
 			defer read()
