@@ -21,12 +21,12 @@ type (
 func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	all := GatewayStats{StartedAt: g.startedAt, Ready: g.Ready(), Limits: g.limits(), Total: stats.NewShard(), Publish: stats.NewPublish()}
 	for _, s := range g.clients.shards {
-		var shard Stats
-		if err := g.ask(ctx, s.post, func() { shard = s.stats() }); err != nil {
+		var one Stats
+		if err := g.ask(ctx, s.post, func() { one = s.stats() }); err != nil {
 			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.Index, err)
 		}
-		all.Shards = append(all.Shards, shard)
-		all.Total.Add(&shard)
+		all.Shards = append(all.Shards, one)
+		all.Total.Add(&one)
 	}
 	for _, in := range g.publish.Loops {
 		if err := g.ask(ctx, in.Post, func() { in.AddStats(&all.Publish) }); err != nil {
