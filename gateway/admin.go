@@ -12,6 +12,7 @@ import (
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
 
@@ -67,7 +68,7 @@ type adminTarget struct {
 	settings *settings.Live
 	logger   *slog.Logger
 	streams  *stream.Streams
-	clients  *shared
+	clients  *shard.Shared
 	publish  *ingest.Port
 	refusals *adminRefusals
 	ready    func() bool

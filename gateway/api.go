@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stats"
 
 	"fleetcast/codec/command"
@@ -198,8 +199,8 @@ func (a *api) patience(r *http.Request) (context.Context, context.CancelFunc) {
 
 // onShard has a shard call f and waits for it. After an error f may still be
 // running: what it writes to must not be looked at then.
-func (a *api) onShard(ctx context.Context, s *shard, f func()) error {
-	return a.onLoop(ctx, fmt.Sprint("shard ", s.port.Index), s.post, f)
+func (a *api) onShard(ctx context.Context, s *shard.Shard, f func()) error {
+	return a.onLoop(ctx, fmt.Sprint("shard ", s.Port.Index), s.Post, f)
 }
 
 // onLoop is onShard for any loop. Its name is used in the error.

@@ -6,16 +6,18 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"fleetcast/gateway/shard"
 )
 
 // operatorReason is what a client is told that is disconnected without a reason.
 const operatorReason = "disconnected by an operator"
 
 func (a *api) client(w http.ResponseWriter, r *http.Request) error {
-	var detail clientDetail
+	var detail shard.ClientDetail
 	var failure error
-	err := a.withClient(r, func(s *shard, from int, id uint64) (next int, found bool) {
-		next, found, detail, failure = s.describe(from, id)
+	err := a.withClient(r, func(s *shard.Shard, from int, id uint64) (next int, found bool) {
+		next, found, detail, failure = s.Describe(from, id)
 		return next, found
 	})
 	if err := cmp.Or(err, failure); err != nil {
@@ -36,7 +38,7 @@ func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name strin
 	if err != nil {
 		return err
 	}
-	if err := a.withClient(r, func(s *shard, from int, id uint64) (int, bool) { return s.disconnect(from, id, reason) }); err != nil {
+	if err := a.withClient(r, func(s *shard.Shard, from int, id uint64) (int, bool) { return s.Disconnect(from, id, reason) }); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
@@ -48,14 +50,14 @@ func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name strin
 // withClient finds the client that the request's path names and has its shard
 // do something with it. There is no index of clients, which would cost every client
 // memory: the sessions are looked through, in portions.
-func (a *api) withClient(r *http.Request, do func(s *shard, from int, id uint64) (next int, found bool)) error {
+func (a *api) withClient(r *http.Request, do func(s *shard.Shard, from int, id uint64) (next int, found bool)) error {
 	id, err := parseClientID(r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for _, s := range a.of.clients.shards {
+	for _, s := range a.of.clients.Shards {
 		found := false
 		for next := 0; next >= 0 && !found; {
 			if err := a.onShard(ctx, s, func() { next, found = do(s, next, id) }); err != nil {
@@ -69,7 +71,7 @@ func (a *api) withClient(r *http.Request, do func(s *shard, from int, id uint64)
 	return &apiError{http.StatusNotFound, codeNotFound, fmt.Sprintf("no client %016x is connected here", id)}
 }
 
-// parseClientID reads an id as appendClientID writes it.
+// parseClientID reads an id as shard.appendClientID writes it.
 func parseClientID(text string) (uint64, error) {
 	id, err := strconv.ParseUint(text, 16, 64)
 	if err != nil || len(text) != 16 || text != strings.ToLower(text) {

@@ -1,5 +1,7 @@
 package gateway
 
+import "fleetcast/gateway/shard"
+
 // APIRoutes are the methods and paths of the API.
 func APIRoutes() (routes []string) {
 	for _, route := range apiRoutes {
@@ -10,6 +12,6 @@ func APIRoutes() (routes []string) {
 
 // Lagging counts the sessions that the shards list as lagging.
 func (g *Gateway) Lagging() (n int) {
-	g.onShards(func(s *shard) { n += s.listed() })
+	g.onShards(func(s *shard.Shard) { n += s.Listed() })
 	return n
 }

@@ -55,9 +55,9 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	for _, s := range a.of.clients.shards {
+	for _, s := range a.of.clients.Shards {
 		for next := 0; next >= 0; {
-			if err := a.onShard(ctx, s, func() { next = s.offerPublishers(next, search) }); err != nil {
+			if err := a.onShard(ctx, s, func() { next = s.OfferPublishers(next, search) }); err != nil {
 				return err
 			}
 		}

@@ -8,7 +8,7 @@
 // has rings and buffers, stats the figures, limits rates, quotas and credits, rules what
 // holds for a channel, dialect the seam to client protocols, stream the order of events,
 // settings the configuration, backlog what sockets have not taken, plainhttp requests that
-// are not for a WebSocket, ingest the publish port.
+// are not for a WebSocket, ingest the publish port, shard the clients.
 //
 // # Flow
 //
@@ -16,22 +16,21 @@
 // Under the lock of its channel's stripe it gets its offset, its frame is laid out once,
 // and it is posted to the mailbox of every shard that has subscribers (package stream). A
 // shard takes its mail, groups the events of a channel and writes each group with one send
-// to each subscriber, in slices, so that no channel holds up another (fanout.go). The first
+// to each subscriber, in slices, so that no channel holds up another (package shard). The first
 // shard that needs an event in another format makes it, and all subscribers of that format
 // get the same bytes (package stream, format.go and compression.go). What a socket does not
 // take becomes the session's backlog (package backlog). The channel's policy says what is
 // dropped from it (package rules), gaps tell the client, and the memory of all backlogs is
 // bounded.
 //
-// A session cuts a client's bytes into frames in place (session.go, input.go). Each message
-// is a command (commands.go), which changes the shard's channels (channel.go) and is
-// answered at once. admission.go, source.go, deciding.go and package limits decide who may
-// connect from where, and how often. drain.go and leaving.go stop a gateway.
+// A session cuts a client's bytes into frames in place. Each message is a command, which
+// changes the shard's channels and is answered at once (package shard). drain.go stops a
+// gateway: publishers first, then clients.
 //
 // # Who owns what
 //
-// A shard is one poller.Loop with its sessions, its channel table and its counters. Nothing
-// else touches them. Ingest loops own the connections of publishers. Goroutines share these
+// A [shard.Shard] is one poller.Loop with its sessions, its channel table and its counters.
+// Nothing else touches them. Ingest loops own the connections of publishers. Goroutines share these
 // things:
 //
 //   - the streams: the lock of its stripe guards each

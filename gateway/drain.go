@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/ingest"
+	"fleetcast/gateway/shard"
 	"fleetcast/poller"
 )
 
@@ -58,22 +59,22 @@ func (g *Gateway) drainClients(ctx context.Context) (err error) {
 		}
 	}()
 	var clients atomic.Int64
-	err = g.onEachShard(ctx, func(s *shard, done func()) {
-		s.startDrain(func() { clients.Add(s.counters.Clients); done() })
+	err = g.onEachShard(ctx, func(s *shard.Shard, done func()) {
+		s.StartDrain(func() { clients.Add(s.Counters.Clients); done() })
 	})
 	if err != nil {
 		return err
 	}
 	plan := g.planLeaving(ctx, clients.Load())
 	if n := clients.Load(); n > 0 {
-		g.logger.Info("clients are sent away", "clients", n, "over", plan.window.Round(time.Millisecond), "returns_over", plan.retryWindow)
+		g.logger.Info("clients are sent away", "clients", n, "over", plan.Window.Round(time.Millisecond), "returns_over", plan.RetryWindow)
 	}
-	return g.onEachShard(ctx, func(s *shard, done func()) { s.startLeaving(plan, done) })
+	return g.onEachShard(ctx, func(s *shard.Shard, done func()) { s.StartLeaving(plan, done) })
 }
 
 // planLeaving makes the plan for that many clients. It leaves the last of them some
 // time before ctx ends.
-func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
+func (g *Gateway) planLeaving(ctx context.Context, clients int64) shard.LeavePlan {
 	config := g.config()
 	window := config.DrainWindow
 	if clients < int64(window/g.drainPace) {
@@ -81,9 +82,9 @@ func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
-		window = min(window, max(left-closePatience, left/2, 0))
+		window = min(window, max(left-shard.ClosePatience, left/2, 0))
 	}
-	return leavePlan{began: poller.Now(), window: window, retryWindow: config.RetryWindow}
+	return shard.LeavePlan{Began: poller.Now(), Window: window, RetryWindow: config.RetryWindow}
 }
 
 // cutOff resets the clients that have not got everything. Otherwise they would see a
@@ -91,7 +92,7 @@ func (g *Gateway) planLeaving(ctx context.Context, clients int64) leavePlan {
 func (g *Gateway) cutOff() {
 	ctx, cancel := context.WithTimeout(context.Background(), cutOffPatience)
 	defer cancel()
-	_ = g.onEachShard(ctx, func(s *shard, done func()) { s.cutOff(); done() }) // a stalled shard cannot be waited for
+	_ = g.onEachShard(ctx, func(s *shard.Shard, done func()) { s.CutOff(); done() }) // a stalled shard cannot be waited for
 }
 
 // halfOf returns a context that ends after half of the time that ctx has left.
@@ -104,10 +105,10 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // onEachShard has every shard begin something, and waits until all are done.
-func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard, done func())) error {
-	starts := make([]func(done func()), 0, len(g.clients.shards))
-	for _, s := range g.clients.shards {
-		starts = append(starts, func(done func()) { s.post(func() { begin(s, done) }) })
+func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard.Shard, done func())) error {
+	starts := make([]func(done func()), 0, len(g.clients.Shards))
+	for _, s := range g.clients.Shards {
+		starts = append(starts, func(done func()) { s.Post(func() { begin(s, done) }) })
 	}
 	return g.await(ctx, starts)
 }

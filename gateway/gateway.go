@@ -15,6 +15,7 @@ import (
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
@@ -32,7 +33,7 @@ type Gateway struct {
 	credits       *limits.Credits
 	compressed    stream.CompressionWork
 	http          *plainhttp.Port // or nil
-	clients       shared
+	clients       shard.Shared
 	publish       ingest.Port
 	watch         *watch
 
@@ -75,11 +76,11 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	if config.HTTP != nil {
 		g.http = plainhttp.NewPort(config.HTTP, logger)
 	}
-	g.clients = shared{
-		settings: &g.settings, logger: logger, log: &g.connectionLog, streams: g.streams, engine: g.streams, credits: g.credits, http: g.http, ready: g.Ready, running: g.running,
-		addresses: limits.NewQuotas[netip.Addr](),
+	g.clients = shard.Shared{
+		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, HTTP: g.http, Ready: g.Ready, Running: g.running,
+		Addresses: limits.NewQuotas[netip.Addr](),
 	}
-	g.clients.backlogs.Compressed = &g.compressed.Alive
+	g.clients.Backlogs.Compressed = &g.compressed.Alive
 	g.publish = ingest.Port{
 		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, Stopping: g.running.Done(),
 	}
@@ -98,12 +99,12 @@ func (g *Gateway) open() error {
 	var shardLoops, ingestLoops []*poller.Loop
 	config := g.config()
 	for i := range config.Shards {
-		s, err := newShard(&g.clients, i)
+		s, err := shard.New(&g.clients, i)
 		if err != nil {
 			return fmt.Errorf("open shard: %w", err)
 		}
-		g.clients.shards = append(g.clients.shards, s)
-		shardLoops = append(shardLoops, s.loop)
+		g.clients.Shards = append(g.clients.Shards, s)
+		shardLoops = append(shardLoops, s.Loop)
 	}
 	if config.Publishes() {
 		for range config.IngestLoops {
@@ -116,7 +117,7 @@ func (g *Gateway) open() error {
 		}
 	}
 	var err error
-	clients := poller.ListenConfig{UnsentLowWater: kernelQueue, SendBuffer: config.SendBuffer, SendTimeout: config.SendTimeoutOrDefault()}
+	clients := poller.ListenConfig{UnsentLowWater: shard.KernelQueue, SendBuffer: config.SendBuffer, SendTimeout: config.SendTimeoutOrDefault()}
 	if g.clientAddrs, err = listenAll(clients, config.Listen, config.ListenFiles, shardLoops); err != nil {
 		return fmt.Errorf("open the client port: %w", err)
 	}
@@ -196,8 +197,8 @@ func (g *Gateway) Run() {
 		defer func() { g.http.Stop(); <-served }()
 	}
 	loops.Wait()
-	for _, s := range g.clients.shards {
-		s.closeWaiting()
+	for _, s := range g.clients.Shards {
+		s.CloseWaiting()
 	}
 	g.watch.finish()
 	g.compressed.End()
@@ -218,8 +219,8 @@ func (g *Gateway) loops() (loops []*poller.Loop) {
 	for _, in := range g.publish.Loops {
 		loops = append(loops, in.Loop)
 	}
-	for _, s := range g.clients.shards {
-		loops = append(loops, s.loop)
+	for _, s := range g.clients.Shards {
+		loops = append(loops, s.Loop)
 	}
 	return loops
 }
@@ -229,8 +230,8 @@ func (g *Gateway) feedStarved() {
 	for _, in := range g.publish.Loops {
 		in.Starved.Feed()
 	}
-	for _, s := range g.clients.shards {
-		s.starved.Feed()
+	for _, s := range g.clients.Shards {
+		s.Starved.Feed()
 	}
 }
 
@@ -265,7 +266,7 @@ func (g *Gateway) sweepAddresses() {
 	for {
 		select {
 		case <-ticker.C:
-			g.clients.addresses.Sweep(poller.Now())
+			g.clients.Addresses.Sweep(poller.Now())
 		case <-g.running.Done():
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/webport"
 )
@@ -51,25 +52,25 @@ const (
 // incidentKinds are the counters that mean that somebody was refused or cut off.
 // Each counter is here or in notIncidents; one with a label is here with each value.
 var incidentKinds = map[stats.IncidentKey]incidentKind{
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[slowConsumer]}:   {advice: adviceSlow},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[backlogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[pingTimeout]}:    {advice: adviceNetwork, usual: true},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[sendTimeout]}:    {advice: adviceUntaken, usual: true},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[protocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[messageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[inputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[messageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.SlowConsumer]}:   {advice: adviceSlow},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.BacklogsFull]}:   {advice: adviceSlow + ", --backlog-memory"},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.PingTimeout]}:    {advice: adviceNetwork, usual: true},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.SendTimeout]}:    {advice: adviceUntaken, usual: true},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.ProtocolError]}:  {advice: "see what these clients are, and whether a proxy changes what they send", usual: true},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.MessageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.InputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.MessageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
 
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonFull}:             {advice: adviceFull},
-	{Metric: stats.MetricHandshakes, Label: errConnectRate.Reason}:            {advice: "more clients come than --connects admits; they are told when to come back"},
-	{Metric: stats.MetricHandshakes, Label: errAddressFull.Reason}:            {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
-	{Metric: stats.MetricHandshakes, Label: errAddressRate.Reason}:            {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrConnectRate.Reason}:      {advice: "more clients come than --connects admits; they are told when to come back"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrAddressFull.Reason}:      {advice: "one address has --address-clients connections; behind a proxy set --trusted-proxies and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrAddressRate.Reason}:      {advice: "one address connects more often than --address-connects allows; behind a proxy set --trusted-proxies and --proxy-header"},
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonForbiddenOrigin}:  {advice: "if these are your pages, add their origins to --allow-origin", names: "origins"},
 	{Metric: stats.MetricHandshakes, Label: settings.ErrForbiddenHost.Reason}: {advice: "if clients use these host names, add them to --allow-host", names: "hosts"},
-	{Metric: stats.MetricHandshakes, Label: reasonBadProxyHeader}:             {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
-	{Metric: stats.MetricHandshakes, Label: errInputFull.Reason}:              {advice: "see who sends half requests; else raise --input-memory"},
-	{Metric: stats.MetricHandshakes, Label: errUndecided.Reason}:              {advice: "what decides who may connect answers too late; see what it waits for"},
-	{Metric: stats.MetricHandshakes, Label: errDecisionsFull.Reason}:          {advice: "what decides who may connect is too slow for so many; see what it waits for"},
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonBadProxyHeader}:       {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrInputFull.Reason}:        {advice: "see who sends half requests; else raise --input-memory"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrUndecided.Reason}:        {advice: "what decides who may connect answers too late; see what it waits for"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrDecisionsFull.Reason}:    {advice: "what decides who may connect is too slow for so many; see what it waits for"},
 	{Metric: stats.MetricHandshakes, Label: settings.ReasonRefused}:           {usual: true},
 	{Metric: stats.MetricHandshakes, Label: plainhttp.ErrBusy.Reason}:         {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonTooSlow}:          {advice: "the network is slow, or somebody holds connections open", usual: true},
@@ -135,13 +136,13 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 // notIncidents are the other counters, each with the reason why it is not logged. A
 // metric with an empty label is left out with all values of its label.
 var notIncidents = map[stats.IncidentKey]string{
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientClosed]}:    "the client wants it",
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[clientVanished]}:  "the client or its network does it",
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[handshakeFailed]}: "counted by reason in " + stats.MetricHandshakes,
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[httpRequest]}:     "it is served",
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[draining]}:        "the drain has lines of its own",
-	{Metric: stats.MetricDisconnects, Label: disconnectNames[disconnected]}:    "each has a line of its own",
-	{Metric: stats.MetricHandshakes, Label: errDraining.Reason}:                "the drain has lines of its own",
-	{Metric: stats.MetricHandshakes, Label: reasonVanished}:                    "the client does it, as probes of load balancers do",
-	{Metric: stats.MetricPublishers, Label: ingest.RefusedDraining}:            "the drain has lines of its own",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.ClientClosed]}:    "the client wants it",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.ClientVanished]}:  "the client or its network does it",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.HandshakeFailed]}: "counted by reason in " + stats.MetricHandshakes,
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.HTTPRequest]}:     "it is served",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Draining]}:        "the drain has lines of its own",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Disconnected]}:    "each has a line of its own",
+	{Metric: stats.MetricHandshakes, Label: shard.ErrDraining.Reason}:                      "the drain has lines of its own",
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonVanished}:                          "the client does it, as probes of load balancers do",
+	{Metric: stats.MetricPublishers, Label: ingest.RefusedDraining}:                        "the drain has lines of its own",
 }

@@ -6,21 +6,22 @@ import (
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stats"
 )
 
 // labelValues are the values that the label of a metric can take. They are exported
 // even while they are 0, so that a first increase shows.
 var labelValues = map[string][]string{
-	stats.MetricDisconnects: disconnectNames[undecided+1:],
+	stats.MetricDisconnects: shard.DisconnectNames[shard.Undecided+1:],
 	stats.MetricHandshakes: {
 		websocket.ReasonMalformedRequest, websocket.ReasonTLS, websocket.ReasonProxyHeader, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
 		websocket.ReasonNotFound, websocket.ReasonNotWebSocket, websocket.ReasonBadHost, websocket.ReasonNoUpgrade, websocket.ReasonBadVersion,
 		websocket.ReasonBadKey, websocket.ReasonUnexpectedBody, websocket.ReasonForbiddenOrigin, settings.ErrForbiddenHost.Reason,
 		websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
-		errDraining.Reason, plainhttp.ErrBusy.Reason, reasonVanished,
-		errConnectRate.Reason, errAddressFull.Reason, errAddressRate.Reason, reasonBadProxyHeader, errInputFull.Reason,
-		errUndecided.Reason, errDecisionsFull.Reason, settings.ReasonRefused,
+		shard.ErrDraining.Reason, plainhttp.ErrBusy.Reason, shard.ReasonVanished,
+		shard.ErrConnectRate.Reason, shard.ErrAddressFull.Reason, shard.ErrAddressRate.Reason, shard.ReasonBadProxyHeader, shard.ErrInputFull.Reason,
+		shard.ErrUndecided.Reason, shard.ErrDecisionsFull.Reason, settings.ReasonRefused,
 	},
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),

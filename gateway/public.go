@@ -5,6 +5,7 @@ import (
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/shard"
 )
 
 // What a gateway is set up with.
@@ -69,3 +70,7 @@ func ParsePatterns(patterns []string) (Patterns, error) { return rules.ParsePatt
 // HTTPConnections is how many connections with a plain HTTP request are served, or wait
 // for it, at the same time; see [plainhttp.Connections].
 const HTTPConnections = plainhttp.Connections
+
+// LingeringConnections is how many connections of clients are kept that were turned away
+// before their request had arrived; see [shard.LingeringConnections].
+const LingeringConnections = shard.LingeringConnections

@@ -24,23 +24,23 @@ func (g *Gateway) Reconfigure(next settings.Config) error {
 	g.settings.Store(settings.New(merged, &g.compressed))
 	// When the next one is due was laid out by the old rate.
 	if merged.Connects != before.Connects {
-		g.clients.admission.forgive()
+		g.clients.Admission.Forgive()
 	}
 	if merged.AddressConnects != before.AddressConnects {
-		g.clients.addresses.Forgive()
+		g.clients.Addresses.Forgive()
 	}
 	g.credits.Resize(merged.Credits, merged.PublisherCredits)
 	g.setLimits(&merged)
 	g.streams.SetLimit(merged.MaxChannels)
-	for _, s := range g.clients.shards {
-		s.post(func() {}) // clients may wait that need not any more; it must look
+	for _, s := range g.clients.Shards {
+		s.Post(func() {}) // clients may wait that need not any more; it must look
 	}
 	return nil
 }
 
 // setLimits puts the limits on what clients and publishers hold in memory into effect.
 func (g *Gateway) setLimits(c *settings.Config) {
-	g.clients.backlogs.Limit.Store(c.BacklogMemory)
-	g.clients.clientInput.Limit.Store(c.InputMemory)
+	g.clients.Backlogs.Limit.Store(c.BacklogMemory)
+	g.clients.ClientInput.Limit.Store(c.InputMemory)
 	g.publish.Input.Limit.Store(c.InputMemory)
 }

@@ -20,10 +20,10 @@ type (
 // answered, or the gateway has stopped.
 func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	all := GatewayStats{StartedAt: g.startedAt, Ready: g.Ready(), Limits: g.limits(), Total: stats.NewShard(), Publish: stats.NewPublish()}
-	for _, s := range g.clients.shards {
+	for _, s := range g.clients.Shards {
 		var one Stats
-		if err := g.ask(ctx, s.post, func() { one = s.stats() }); err != nil {
-			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.port.Index, err)
+		if err := g.ask(ctx, s.Post, func() { one = s.Stats() }); err != nil {
+			return GatewayStats{}, fmt.Errorf("ask shard %d for its counters: %w", s.Port.Index, err)
 		}
 		all.Shards = append(all.Shards, one)
 		all.Total.Add(&one)
@@ -36,12 +36,12 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	g.publish.API.AddStats(&all.Publish)
 	all.AdminRefused = make(map[string]uint64)
 	g.adminRefusals.addTo(all.AdminRefused)
-	all.BacklogMemory = g.clients.backlogs.Total()
-	all.ClientContexts = g.clients.contexts.held.Load()
-	all.ClientInput, all.Publish.InputBytes = g.clients.clientInput.Held.Load(), g.publish.Input.Held.Load()
+	all.BacklogMemory = g.clients.Backlogs.Total()
+	all.ClientContexts = g.clients.Contexts.Held.Load()
+	all.ClientInput, all.Publish.InputBytes = g.clients.ClientInput.Held.Load(), g.publish.Input.Held.Load()
 	all.Compression = g.compressed.Stats()
 	all.Publish.CreditsUsed = g.credits.InUse()
-	all.ClientAddresses = g.clients.addresses.Kept.Load()
+	all.ClientAddresses = g.clients.Addresses.Kept.Load()
 	g.streams.AddStats(&all.Publish)
 	return all, nil
 }

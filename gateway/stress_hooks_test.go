@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stream"
 	"fleetcast/poller"
 )
@@ -12,16 +13,16 @@ import (
 // surface. Any goroutine may call them.
 
 // onShards has every shard call f and waits.
-func (g *Gateway) onShards(f func(*shard)) {
-	for _, s := range g.clients.shards {
+func (g *Gateway) onShards(f func(*shard.Shard)) {
+	for _, s := range g.clients.Shards {
 		done := make(chan struct{})
-		s.post(func() { f(s); close(done) })
+		s.Post(func() { f(s); close(done) })
 		<-done
 	}
 }
 
 // CutFanOuts cuts every fan-out after the least number of sends.
-func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard) { s.sliceFor(0) }) }
+func (g *Gateway) CutFanOuts() { g.onShards(func(s *shard.Shard) { s.SliceFor(0) }) }
 
 // PaceDrain makes each client lengthen a drain by that, up to DrainWindow.
 func (g *Gateway) PaceDrain(pace time.Duration) { g.drainPace = pace }
@@ -30,15 +31,15 @@ func (g *Gateway) PaceDrain(pace time.Duration) { g.drainPace = pace }
 // be there yet.
 func (g *Gateway) CompressBeside(n int) {
 	g.settings.Load().Compression.InTurn = n
-	g.onShards(func(*shard) {}) // they see it from here on
+	g.onShards(func(*shard.Shard) {}) // they see it from here on
 }
 
 // StallShards makes every shard wait until goOn is called.
 func (g *Gateway) StallShards() (goOn func()) {
 	stalled := make(chan struct{})
 	release := make(chan struct{})
-	for _, s := range g.clients.shards {
-		s.post(func() {
+	for _, s := range g.clients.Shards {
+		s.Post(func() {
 			stalled <- struct{}{}
 			<-release
 		})
@@ -69,7 +70,7 @@ func (g *Gateway) StreamsWithInterest() int { return g.streams.Wanted() }
 // Feed publishes events to a channel and waits until every shard has served
 // them.
 func (g *Gateway) Feed(channel, data []byte, events int) {
-	wakes := stream.NewWakeSet(len(g.clients.shards))
+	wakes := stream.NewWakeSet(len(g.clients.Shards))
 	from := g.credits.NewAccount(new(limits.Starved), limits.ByPublisher)
 	r := stream.NewRequest(g.streams, &wakes, new(uint64))
 	for range events {

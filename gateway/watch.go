@@ -68,11 +68,11 @@ type holdUp struct {
 
 func newWatch(g *Gateway) *watch {
 	w := &watch{gateway: g, every: watchInterval, incidents: newIncidents(g.logger)}
-	for _, s := range g.clients.shards {
+	for _, s := range g.clients.Shards {
 		loop := len(w.loops)
-		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.port.Index), ask: func() {
-			s.post(func() {
-				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.longest.Take(), stats: s.stats(), samples: s.samples.Take()}
+		w.loops = append(w.loops, watchedLoop{name: fmt.Sprint("shard ", s.Port.Index), ask: func() {
+			s.Post(func() {
+				w.answers <- loopAnswer{loop: loop, at: poller.Now(), longest: s.Longest.Take(), stats: s.Stats(), samples: s.Samples.Take()}
 			})
 		}})
 	}
@@ -185,12 +185,12 @@ func (w *watch) sum() *GatewayStats {
 
 // finish logs what was not logged yet. The loops have ended.
 func (w *watch) finish() {
-	for i, s := range w.gateway.clients.shards {
-		w.loops[i].stats = s.stats()
-		w.incidents.sampled(s.samples.Take())
+	for i, s := range w.gateway.clients.Shards {
+		w.loops[i].stats = s.Stats()
+		w.incidents.sampled(s.Samples.Take())
 	}
 	for i, in := range w.gateway.publish.Loops {
-		l := &w.loops[len(w.gateway.clients.shards)+i]
+		l := &w.loops[len(w.gateway.clients.Shards)+i]
 		l.publish = stats.NewPublish()
 		in.AddStats(&l.publish)
 		w.incidents.sampled(in.Samples.Take())

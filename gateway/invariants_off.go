@@ -1,5 +1,0 @@
-//go:build !invariants
-
-package gateway
-
-func (s *shard) checkInvariants() { _ = s.pace }
