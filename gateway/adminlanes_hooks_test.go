@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// EndAPIPublisher has POST /api/publish refused as at the end of the process.
-func (g *Gateway) EndAPIPublisher() { g.publish.API.End() }
-
 // A request that a lane has no room for is refused, late, and ends its connection.
 func TestLaneRefuses(t *testing.T) {
 	t.Parallel() // it waits most of the time

@@ -65,6 +65,14 @@ var apiRoutes = []apiRoute{
 	{"GET", "/api/openapi.yaml", nil, (*api).description},
 }
 
+// Routes are the methods and paths of the API.
+func Routes() (routes []string) {
+	for _, route := range apiRoutes {
+		routes = append(routes, route.method+" "+route.path)
+	}
+	return routes
+}
+
 //go:embed openapi.yaml
 var openAPI []byte
 

@@ -3,12 +3,7 @@ package gateway
 import "fleetcast/gateway/shard"
 
 // APIRoutes are the methods and paths of the API.
-func APIRoutes() (routes []string) {
-	for _, route := range apiRoutes {
-		routes = append(routes, route.method+" "+route.path)
-	}
-	return routes
-}
+func APIRoutes() []string { return Routes() }
 
 // Lagging counts the sessions that the shards list as lagging.
 func (g *Gateway) Lagging() (n int) {

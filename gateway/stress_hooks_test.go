@@ -85,3 +85,6 @@ func (g *Gateway) Feed(channel, data []byte, events int) {
 		time.Sleep(20 * time.Microsecond) // much less than a fan-out takes
 	}
 }
+
+// EndAPIPublisher has POST /api/publish refused as at the end of the process.
+func (g *Gateway) EndAPIPublisher() { g.publish.API.End() }
