@@ -101,7 +101,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 }
 
 func TestDescriptionIsServed(t *testing.T) {
-	text, err := os.ReadFile("openapi.yaml")
+	text, err := os.ReadFile("admin/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,13 @@
 package gateway
 
-import "fleetcast/gateway/shard"
+import (
+	"fleetcast/gateway/shard"
+
+	"fleetcast/gateway/admin"
+)
 
 // APIRoutes are the methods and paths of the API.
-func APIRoutes() []string { return Routes() }
+func APIRoutes() []string { return admin.Routes() }
 
 // Lagging counts the sessions that the shards list as lagging.
 func (g *Gateway) Lagging() (n int) {

@@ -39,7 +39,7 @@ const jsonType = "Content-Type: application/json"
 // describe loads openapi.yaml, which must be valid, its examples included.
 func describe(tb testing.TB) *openapi3.T {
 	tb.Helper()
-	document, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	document, err := openapi3.NewLoader().LoadFromFile("admin/openapi.yaml")
 	if err != nil {
 		tb.Fatalf("loading the description: %v", err)
 	}

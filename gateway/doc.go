@@ -8,7 +8,9 @@
 // has rings and buffers, stats the figures, limits rates, quotas and credits, rules what
 // holds for a channel, dialect the seam to client protocols, stream the order of events,
 // settings the configuration, backlog what sockets have not taken, plainhttp requests that
-// are not for a WebSocket, ingest the publish port, shard the clients.
+// are not for a WebSocket, ingest the publish port, shard the clients, admin
+// the admin port. This package wires them, runs, drains, sums and reconfigures a gateway,
+// and watches it for incidents.
 //
 // # Flow
 //
@@ -40,7 +42,7 @@
 //   - the quotas of addresses: under a lock, when a connection opens or closes
 //   - the mailboxes: the only way into a loop
 //
-// All other code, such as the admin port (admin.go, api.go), asks a loop by posting to it a
+// All other code, such as the admin port, asks a loop by posting to it a
 // function that the loop calls.
 //
 // Any goroutine may call the methods of [Gateway].

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleetcast/gateway/admin"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
@@ -21,7 +22,7 @@ import (
 )
 
 // ErrStopped is returned by calls on a gateway that has stopped.
-var ErrStopped = errAdminStopped
+var ErrStopped = admin.ErrStopped
 
 // Gateway is a whole gateway: its shards, its publish port and what they
 // share. All methods may be called from any goroutine.
@@ -52,7 +53,7 @@ type Gateway struct {
 
 	startedAt time.Time
 
-	adminRefusals adminRefusals
+	adminRefusals admin.Refusals
 }
 
 // New opens a gateway: it binds its addresses, so that clients and publishers
@@ -276,7 +277,7 @@ func (g *Gateway) sweepAddresses() {
 // AdminConnectionRefused counts a connection to the admin port that was refused
 // before it had a request, for one of webport's reasons.
 func (g *Gateway) AdminConnectionRefused(reason, from string) {
-	g.adminRefusals.refused(reason, "", slog.String("address", from))
+	g.adminRefusals.Refused(reason, "", slog.String("address", from))
 }
 
 // AdminHandler serves the admin port: / (the dashboard), /healthz (the process
@@ -284,13 +285,13 @@ func (g *Gateway) AdminConnectionRefused(reason, from string) {
 // (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
 // requests for an allowed host that do not come from a web page of another origin,
 // and bounds the size of bodies and the rate of requests of each kind.
-func (g *Gateway) AdminHandler(admin Admin) http.Handler {
-	return newAdminHandler(g.adminTarget(), admin)
+func (g *Gateway) AdminHandler(process Admin) http.Handler {
+	return admin.NewHandler(g.adminTarget(), process)
 }
 
-func (g *Gateway) adminTarget() *adminTarget {
-	return &adminTarget{
-		settings: &g.settings, logger: g.logger, streams: g.streams, clients: &g.clients, publish: &g.publish, refusals: &g.adminRefusals,
-		ready: g.Ready, stats: g.Stats, ask: g.ask,
+func (g *Gateway) adminTarget() *admin.Target {
+	return &admin.Target{
+		Settings: &g.settings, Logger: g.logger, Streams: g.streams, Clients: &g.clients, Publish: &g.publish, Refusals: &g.adminRefusals,
+		Ready: g.Ready, Stats: g.Stats, Ask: g.ask,
 	}
 }

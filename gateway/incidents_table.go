@@ -3,6 +3,7 @@ package gateway
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/admin"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
@@ -115,10 +116,10 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
 
-	{Metric: stats.MetricAdminRefused, Label: adminForbiddenHost}:        {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
-	{Metric: stats.MetricAdminRefused, Label: adminForbiddenOrigin}:      {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
-	{Metric: stats.MetricAdminRefused, Label: adminTooLarge}:             {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
-	{Metric: stats.MetricAdminRefused, Label: adminNotAvailable}:         {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
+	{Metric: stats.MetricAdminRefused, Label: admin.ForbiddenHost}:       {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
+	{Metric: stats.MetricAdminRefused, Label: admin.ForbiddenOrigin}:     {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
+	{Metric: stats.MetricAdminRefused, Label: admin.TooLarge}:            {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
+	{Metric: stats.MetricAdminRefused, Label: admin.NotAvailable}:        {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
 	{Metric: stats.MetricAdminRefused, Label: webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},
 	{Metric: stats.MetricAdminRefused, Label: webport.ReasonMalformed}:   {advice: "somebody sends what is no HTTP request to this port", usual: true},
 	{Metric: stats.MetricAdminRefused, Label: webport.ReasonVersion}:     {advice: "this port speaks HTTP/1.1 and HTTP/1.0"},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/gateway/admin"
 	"fleetcast/gateway/stats"
 )
 
@@ -34,12 +35,12 @@ func TestEveryRefusalHasALine(t *testing.T) {
 	}
 	known := make(map[stats.IncidentKey]bool)
 	for _, m := range stats.Metrics() {
-		for _, value := range labelValues[m.Name] {
+		for _, value := range admin.LabelValues[m.Name] {
 			known[stats.IncidentKey{Metric: m.Name, Label: value}] = true
 			check(stats.IncidentKey{Metric: m.Name, Label: value})
 		}
 		switch {
-		case m.Label != "" && len(labelValues[m.Name]) == 0:
+		case m.Label != "" && len(admin.LabelValues[m.Name]) == 0:
 			t.Errorf("labelValues has no values of %s", m.Name)
 		case m.Label == "" && m.Kind == stats.Counter && !noRefusals[m.Name]:
 			known[stats.IncidentKey{Metric: m.Name, Label: ""}] = true

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fleetcast/gateway/admin"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/rules"
@@ -74,3 +75,6 @@ const HTTPConnections = plainhttp.Connections
 // LingeringConnections is how many connections of clients are kept that were turned away
 // before their request had arrived; see [shard.LingeringConnections].
 const LingeringConnections = shard.LingeringConnections
+
+// Admin is what the admin port needs from the process around the gateway.
+type Admin = admin.Options

@@ -253,7 +253,7 @@ func TestLoggedAddress(t *testing.T) {
 	}
 }
 
-// retryAfter is comesBack for a client behind whose answer the connection ends.
+// admin.retryAfter is comesBack for a client behind whose answer the connection ends.
 func (p *peer) retryAfter(status int, body string) int {
 	p.Helper()
 	seconds := p.comesBack(status, body)

@@ -35,7 +35,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	}
 	g.publish.API.AddStats(&all.Publish)
 	all.AdminRefused = make(map[string]uint64)
-	g.adminRefusals.addTo(all.AdminRefused)
+	g.adminRefusals.AddTo(all.AdminRefused)
 	all.BacklogMemory = g.clients.Backlogs.Total()
 	all.ClientContexts = g.clients.Contexts.Held.Load()
 	all.ClientInput, all.Publish.InputBytes = g.clients.ClientInput.Held.Load(), g.publish.Input.Held.Load()

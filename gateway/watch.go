@@ -178,8 +178,8 @@ func (w *watch) sum() *GatewayStats {
 	w.gateway.streams.AddStats(&sum.Publish)
 	w.incidents.sampled(w.gateway.publish.API.TakeSamples())
 	w.gateway.publish.API.AddStats(&sum.Publish)
-	w.incidents.sampled(w.gateway.adminRefusals.takeSamples())
-	w.gateway.adminRefusals.addTo(sum.AdminRefused)
+	w.incidents.sampled(w.gateway.adminRefusals.TakeSamples())
+	w.gateway.adminRefusals.AddTo(sum.AdminRefused)
 	return sum
 }
 

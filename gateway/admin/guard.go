@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"fmt"
@@ -13,20 +13,20 @@ import (
 // maxProfileBody is the longest body of a request below /debug/pprof/, in bytes.
 const maxProfileBody = 64 << 10
 
-// adminGuard checks every request to the admin port before it reaches a handler:
+// guard checks every request to the admin port before it reaches a handler:
 // the HTTP version, the host, where it comes from, and the size of its body.
-type adminGuard struct {
-	of          *adminTarget
+type guard struct {
+	of          *Target
 	crossOrigin *http.CrossOriginProtection
 	next        http.Handler
 }
 
-func newAdminGuard(of *adminTarget, next http.Handler) *adminGuard {
-	return &adminGuard{of: of, crossOrigin: http.NewCrossOriginProtection(), next: next}
+func newGuard(of *Target, next http.Handler) *guard {
+	return &guard{of: of, crossOrigin: http.NewCrossOriginProtection(), next: next}
 }
 
 // ServeHTTP implements http.Handler.
-func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plain := w // net/http knows it
 	w = &refusalWriter{w, a.of, r}
 	header := w.Header()
@@ -34,14 +34,14 @@ func (a *adminGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if refused := a.check(r); refused != nil {
 		header.Set("Connection", "close")
-		answerAdminError(w, r, refused)
+		answerRefusal(w, r, refused)
 		return
 	}
 	r.Body = http.MaxBytesReader(plain, r.Body, a.bodyLimit(r))
 	a.next.ServeHTTP(w, r)
 }
 
-func (a *adminGuard) check(r *http.Request) *apiError {
+func (a *guard) check(r *http.Request) *apiError {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
 		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
@@ -59,17 +59,17 @@ func (a *adminGuard) check(r *http.Request) *apiError {
 
 // allowsHost checks the host that the request is for. A request of HTTP/1.0 may
 // name none; no browser sends such a request.
-func (a *adminGuard) allowsHost(r *http.Request) bool {
+func (a *guard) allowsHost(r *http.Request) bool {
 	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
 		return true
 	}
-	return a.of.settings.Load().Hosts.Allow([]byte(r.Host))
+	return a.of.Settings.Load().Hosts.Allow([]byte(r.Host))
 }
 
 // allowsOrigin refuses requests that a web page of another origin makes a browser send.
 // GET requests are refused too, because they cost time. A link to the dashboard may be
 // followed. No browser sends one of these fields twice, so the checks read the first.
-func (a *adminGuard) allowsOrigin(r *http.Request) bool {
+func (a *guard) allowsOrigin(r *http.Request) bool {
 	if len(r.Header["Origin"]) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
 		return false
 	}
@@ -84,14 +84,14 @@ func (a *adminGuard) allowsOrigin(r *http.Request) bool {
 
 // bodyLimit is how long the body of a request may be, in bytes. Handlers may
 // allow less.
-func (a *adminGuard) bodyLimit(r *http.Request) int64 {
+func (a *guard) bodyLimit(r *http.Request) int64 {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return 0
 	case isProfilePath(r.URL.Path):
 		return maxProfileBody
 	}
-	return int64(max(bodyLimit, a.of.settings.Config().MaxEvent+ingest.RequestRoom))
+	return int64(max(bodyLimit, a.of.Settings.Config().MaxEvent+ingest.RequestRoom))
 }
 
 func bodyTooLarge(limit int64) *apiError {
@@ -101,8 +101,8 @@ func bodyTooLarge(limit int64) *apiError {
 	return &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body is longer than %d bytes", limit)}
 }
 
-// answerAdminError answers in the form that the path's handler would use.
-func answerAdminError(w http.ResponseWriter, r *http.Request, err error) {
+// answerRefusal answers in the form that the path's handler would use.
+func answerRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		w.Header().Set("Cache-Control", "no-store")
 		answerError(w, err)

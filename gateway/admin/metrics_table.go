@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"fleetcast/codec/command"
@@ -10,9 +10,9 @@ import (
 	"fleetcast/gateway/stats"
 )
 
-// labelValues are the values that the label of a metric can take. They are exported
+// LabelValues are the values that the label of a metric can take. They are exported
 // even while they are 0, so that a first increase shows.
-var labelValues = map[string][]string{
+var LabelValues = map[string][]string{
 	stats.MetricDisconnects: shard.DisconnectNames[shard.Undecided+1:],
 	stats.MetricHandshakes: {
 		websocket.ReasonMalformedRequest, websocket.ReasonTLS, websocket.ReasonProxyHeader, websocket.ReasonBadHTTPVersion, websocket.ReasonBadMethod,
@@ -34,5 +34,5 @@ var labelValues = map[string][]string{
 	},
 	stats.MetricPublishers:      {ingest.RefusedFull, ingest.RefusedDraining},
 	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull},
-	stats.MetricAdminRefused:    adminRefusedReasons,
+	stats.MetricAdminRefused:    refusedReasons,
 }

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"bytes"
@@ -100,5 +100,5 @@ func (t *turns) bound(next http.Handler) http.Handler {
 // requests behind it there have waited as long.
 func refuseLane(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
-	answerAdminError(w, r, errAPIBusy)
+	answerRefusal(w, r, errAPIBusy)
 }

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"net/http"
@@ -7,11 +7,11 @@ import (
 )
 
 func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, int64(a.of.settings.Config().MaxEvent+ingest.RequestRoom))
+	body, err := readBody(w, r, int64(a.of.Settings.Config().MaxEvent+ingest.RequestRoom))
 	if err != nil {
 		return err
 	}
-	reply, err := a.of.publish.API.Publish(r.Context(), body, r.RemoteAddr)
+	reply, err := a.of.Publish.API.Publish(r.Context(), body, r.RemoteAddr)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"cmp"
@@ -42,7 +42,7 @@ func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name strin
 		return err
 	}
 	id := r.PathValue("id")
-	a.of.logger.Info("an operator has disconnected a client", "client", id, "reason", reason, "from", r.RemoteAddr)
+	a.of.Logger.Info("an operator has disconnected a client", "client", id, "reason", reason, "from", r.RemoteAddr)
 	answerJSON(w, http.StatusOK, map[string]any{name: id, "disconnected": true})
 	return nil
 }
@@ -57,7 +57,7 @@ func (a *api) withClient(r *http.Request, do func(s *shard.Shard, from int, id u
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for _, s := range a.of.clients.Shards {
+	for _, s := range a.of.Clients.Shards {
 		found := false
 		for next := 0; next >= 0 && !found; {
 			if err := a.onShard(ctx, s, func() { next, found = do(s, next, id) }); err != nil {

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"bytes"
@@ -24,13 +24,13 @@ import (
 // its client takes the answer. So neither many scrapes nor scrapers that do not read
 // keep another one out. Any goroutine may call it.
 type metricsHandler struct {
-	of       *adminTarget
+	of       *Target
 	patience time.Duration        // how long the loops may take to answer
 	process  *prometheus.Registry // what does not come from the loops
 	making   singleflight.Group   // by the form of the answer; there are few forms
 }
 
-func newMetricsHandler(of *adminTarget, admin Admin) *metricsHandler {
+func newMetricsHandler(of *Target, admin Options) *metricsHandler {
 	process := prometheus.NewRegistry()
 	process.MustRegister(
 		collectors.NewGoCollector(),
@@ -83,7 +83,7 @@ func takesGzip(header http.Header) bool {
 func (h *metricsHandler) answer(asked *http.Request) (*madeAnswer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	defer cancel()
-	stats, err := h.of.stats(ctx)
+	stats, err := h.of.Stats(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (c *statsCollector) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets)
 		case m.Label != "":
 			counts := m.Values(c.stats)
-			for _, value := range labelValues[m.Name] {
+			for _, value := range LabelValues[m.Name] {
 				if _, counted := counts[value]; !counted {
 					out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0, value)
 				}

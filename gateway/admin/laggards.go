@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"cmp"
@@ -31,7 +31,7 @@ func (a *api) laggards(w http.ResponseWriter, r *http.Request) error {
 		return cmp.Or(cmp.Compare(b.BacklogBytes, a.BacklogBytes), cmp.Compare(a.Id, b.Id))
 	})
 	list := laggardList{Laggards: make([]shard.Laggard, 0, limit)}
-	for _, s := range a.of.clients.Shards {
+	for _, s := range a.of.Clients.Shards {
 		met := make(map[uint64]bool) // the clients that are in the list already
 		for end := math.MaxInt; end > 0; {
 			lagging := int64(0)

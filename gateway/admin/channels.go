@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"net/http"
@@ -13,7 +13,7 @@ func (a *api) channels(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answerJSON(w, http.StatusOK, a.of.streams.List(q))
+	answerJSON(w, http.StatusOK, a.of.Streams.List(q))
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"context"
@@ -40,8 +40,8 @@ const (
 // api is the HTTP API of the admin port. docs/api.md and openapi.yaml describe
 // it. Any goroutine may call it; what belongs to a loop it asks the loop for.
 type api struct {
-	of    *adminTarget
-	admin Admin
+	of    *Target
+	admin Options
 }
 
 // apiRoute is one operation. An error that it returns is answered with; an
@@ -214,13 +214,13 @@ func (a *api) onShard(ctx context.Context, s *shard.Shard, f func()) error {
 // onLoop is onShard for any loop. Its name is used in the error.
 func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func()) error {
 	called := false
-	err := a.of.ask(ctx, post, func() {
+	err := a.of.Ask(ctx, post, func() {
 		if called = ctx.Err() == nil; called { // else the caller has stopped waiting
 			f()
 		}
 	})
 	switch {
-	case errors.Is(err, errAdminStopped):
+	case errors.Is(err, ErrStopped):
 		return notAvailable("the gateway has stopped")
 	case err != nil || !called:
 		return notAvailable(fmt.Sprintf("%s has not answered within %v", name, a.admin.Patience))
@@ -231,7 +231,7 @@ func (a *api) onLoop(ctx context.Context, name string, post func(func()), f func
 func (a *api) stats(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	all, err := a.of.stats(ctx)
+	all, err := a.of.Stats(ctx)
 	if err != nil {
 		return notAvailable(err.Error())
 	}
@@ -249,7 +249,7 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request) error {
 	if a.admin.Drain == nil {
 		return &apiError{http.StatusNotImplemented, command.NotAvailable, "this gateway cannot be stopped from here"}
 	}
-	a.of.logger.Info("an operator asks the gateway to stop", "from", r.RemoteAddr)
+	a.of.Logger.Info("an operator asks the gateway to stop", "from", r.RemoteAddr)
 	a.admin.Drain()
 	answerJSON(w, http.StatusAccepted, map[string]bool{"draining": true})
 	return nil

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"cmp"
@@ -25,8 +25,8 @@ const defaultPatience = 5 * time.Second
 // Time for the body of a request to the admin port, and for its answer. A client that
 // neither sends nor reads must not keep a place there.
 const (
-	adminBodyTimeout   = 5 * time.Second
-	adminAnswerTimeout = 30 * time.Second
+	bodyTimeout   = 5 * time.Second
+	answerTimeout = 30 * time.Second
 )
 
 const (
@@ -44,8 +44,8 @@ const readinessPath = "/readyz"
 // notReady is the answer of /readyz when it is not.
 const notReady = "not ready: the gateway is starting or draining"
 
-// Admin is what the admin port needs from the process around the gateway.
-type Admin struct {
+// Options is what the admin port needs from the process around the gateway.
+type Options struct {
 	// Version is what /api/stats reports.
 	Version string
 	// Drain begins to stop the process as SIGTERM does. It returns at once and
@@ -60,26 +60,26 @@ type Admin struct {
 	Patience time.Duration
 }
 
-// errAdminStopped is what asking a gateway that has stopped comes to.
-var errAdminStopped = errors.New("gateway has stopped")
+// ErrStopped is what asking a gateway that has stopped comes to.
+var ErrStopped = errors.New("gateway has stopped")
 
-// adminTarget is the gateway that an admin port is for.
-type adminTarget struct {
-	settings *settings.Live
-	logger   *slog.Logger
-	streams  *stream.Streams
-	clients  *shard.Shared
-	publish  *ingest.Port
-	refusals *adminRefusals
-	ready    func() bool
-	stats    func(context.Context) (stats.Gateway, error)
-	// ask has a loop, to which post posts, call f, and waits for it. The error is
-	// that of the context, or errAdminStopped.
-	ask func(ctx context.Context, post func(func()), f func()) error
+// Target is the gateway that an admin port is for.
+type Target struct {
+	Settings *settings.Live
+	Logger   *slog.Logger
+	Streams  *stream.Streams
+	Clients  *shard.Shared
+	Publish  *ingest.Port
+	Refusals *Refusals
+	Ready    func() bool
+	Stats    func(context.Context) (stats.Gateway, error)
+	// Ask has a loop, to which post posts, call f, and waits for it. The error is
+	// that of the context, or ErrStopped.
+	Ask func(ctx context.Context, post func(func()), f func()) error
 }
 
-// newAdminHandler serves the admin port of a gateway.
-func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
+// NewHandler serves the admin port of a gateway.
+func NewHandler(of *Target, admin Options) http.Handler {
 	admin.Patience = cmp.Or(admin.Patience, defaultPatience)
 	in := newLanes()
 	mux := http.NewServeMux()
@@ -87,7 +87,7 @@ func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
 		answer(w, http.StatusOK, "ok")
 	})))
 	mux.Handle("GET "+readinessPath, in.health.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if of.ready() {
+		if of.Ready() {
 			answer(w, http.StatusOK, "ready")
 		} else {
 			answer(w, http.StatusServiceUnavailable, notReady)
@@ -100,14 +100,14 @@ func newAdminHandler(of *adminTarget, admin Admin) http.Handler {
 	mux.Handle("GET /dashboard/", page)
 	mux.Handle("/", in.others.bound(http.NotFoundHandler()))
 	all := http.NewServeMux()
-	all.Handle("/", plainhttp.BoundAnswer(adminAnswerTimeout, mux))
+	all.Handle("/", plainhttp.BoundAnswer(answerTimeout, mux))
 	all.Handle(profilePath, in.profiles.bound(newProfiles()))
-	return plainhttp.BoundBody(adminBodyTimeout, newAdminGuard(of, all))
+	return plainhttp.BoundBody(bodyTimeout, newGuard(of, all))
 }
 
 // addAPI adds the API to the admin port's handlers. What has to look at many
 // channels, clients or publishers is served in turn.
-func addAPI(of *adminTarget, mux *http.ServeMux, in *lanes, admin Admin) {
+func addAPI(of *Target, mux *http.ServeMux, in *lanes, admin Options) {
 	served := http.NewServeMux()
 	(&api{of: of, admin: admin}).addTo(served)
 	inPlace := (&plainhttp.Places{Limit: apiPlaces, Sure: apiSure, Busy: http.HandlerFunc(answerBusy)}).Bound(served)

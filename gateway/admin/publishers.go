@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"cmp"
@@ -48,21 +48,21 @@ func (a *api) publishers(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := a.patience(r)
 	defer cancel()
 	search := &stats.PublisherSearch{Now: poller.Now(), Best: mem.NewBest(limit, order)}
-	for i, in := range a.of.publish.Loops {
+	for i, in := range a.of.Publish.Loops {
 		for next := 0; next >= 0; {
 			if err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.Post, func() { next = in.OfferPublishers(next, search) }); err != nil {
 				return err
 			}
 		}
 	}
-	for _, s := range a.of.clients.Shards {
+	for _, s := range a.of.Clients.Shards {
 		for next := 0; next >= 0; {
 			if err := a.onShard(ctx, s, func() { next = s.OfferPublishers(next, search) }); err != nil {
 				return err
 			}
 		}
 	}
-	a.of.publish.API.Offer(search)
+	a.of.Publish.API.Offer(search)
 	list := publisherList{Publishers: make([]stats.PublisherEntry, 0, limit), Total: search.Total}
 	for _, found := range search.Best.Sorted() {
 		list.Publishers = append(list.Publishers, found.PublisherEntry)
@@ -89,7 +89,7 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 	}
 	ctx, cancel := a.patience(r)
 	defer cancel()
-	for i, in := range a.of.publish.Loops {
+	for i, in := range a.of.Publish.Loops {
 		found := false
 		for next := 0; next >= 0 && !found; {
 			err := a.onLoop(ctx, fmt.Sprint("publish loop ", i), in.Post, func() { next, found = in.DisconnectPublisher(next, number, reason) })
@@ -98,7 +98,7 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 			}
 		}
 		if found {
-			a.of.logger.Info("an operator has disconnected a publisher", "publisher", id, "reason", reason, "from", r.RemoteAddr)
+			a.of.Logger.Info("an operator has disconnected a publisher", "publisher", id, "reason", reason, "from", r.RemoteAddr)
 			answerJSON(w, http.StatusOK, map[string]any{"publisher": id, "disconnected": true})
 			return nil
 		}

@@ -1,4 +1,4 @@
-package gateway
+package admin
 
 import (
 	"log/slog"
@@ -13,38 +13,38 @@ import (
 // The reasons for which the admin port refuses a request that another setting, or a
 // lower load of the gateway, would let through.
 const (
-	adminForbiddenHost   = "forbidden_host"
-	adminForbiddenOrigin = "forbidden_origin"
-	adminTooLarge        = "too_large"
-	adminNotAvailable    = string(command.NotAvailable)
+	ForbiddenHost   = "forbidden_host"
+	ForbiddenOrigin = "forbidden_origin"
+	TooLarge        = "too_large"
+	NotAvailable    = string(command.NotAvailable)
 )
 
-// adminRefusedReasons are all reasons.
-var adminRefusedReasons = []string{
-	adminForbiddenHost, adminForbiddenOrigin, adminTooLarge, adminNotAvailable,
+// refusedReasons are all reasons.
+var refusedReasons = []string{
+	ForbiddenHost, ForbiddenOrigin, TooLarge, NotAvailable,
 	webport.ReasonTLS, webport.ReasonMalformed, webport.ReasonVersion, webport.ReasonHeadTooLong,
 }
 
-// adminRefusedStatus finds the reason in the status of an answer. Other answers are no
+// refusedStatus finds the reason in the status of an answer. Other answers are no
 // refusals, or report a mistake of the client.
-var adminRefusedStatus = map[int]string{
-	http.StatusMisdirectedRequest:      adminForbiddenHost,
-	http.StatusForbidden:               adminForbiddenOrigin,
-	http.StatusRequestEntityTooLarge:   adminTooLarge,
-	http.StatusServiceUnavailable:      adminNotAvailable,
+var refusedStatus = map[int]string{
+	http.StatusMisdirectedRequest:      ForbiddenHost,
+	http.StatusForbidden:               ForbiddenOrigin,
+	http.StatusRequestEntityTooLarge:   TooLarge,
+	http.StatusServiceUnavailable:      NotAvailable,
 	http.StatusHTTPVersionNotSupported: webport.ReasonVersion,
 }
 
-// adminRefusals counts requests and connections that the admin port refuses. Any
+// Refusals counts requests and connections that the admin port refuses. Any
 // goroutine may call its methods.
-type adminRefusals struct {
+type Refusals struct {
 	mu      sync.Mutex
 	counts  map[string]uint64
 	samples stats.Samples
 }
 
-// refused counts one. name is what matters most about it, or empty.
-func (a *adminRefusals) refused(reason, name string, attrs ...slog.Attr) {
+// Refused counts one. name is what matters most about it, or empty.
+func (a *Refusals) Refused(reason, name string, attrs ...slog.Attr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.counts == nil {
@@ -58,15 +58,15 @@ func (a *adminRefusals) refused(reason, name string, attrs ...slog.Attr) {
 	a.samples.Name(key, stats.Clip(name))
 }
 
-// takeSamples returns the samples and clears them.
-func (a *adminRefusals) takeSamples() stats.Samples {
+// TakeSamples returns the samples and clears them.
+func (a *Refusals) TakeSamples() stats.Samples {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.samples.Take()
 }
 
-// addTo adds the counts to others.
-func (a *adminRefusals) addTo(counts map[string]uint64) {
+// AddTo adds the counts to others.
+func (a *Refusals) AddTo(counts map[string]uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for reason, n := range a.counts {
@@ -77,7 +77,7 @@ func (a *adminRefusals) addTo(counts map[string]uint64) {
 // refusalWriter counts an answer that refuses its request.
 type refusalWriter struct {
 	http.ResponseWriter
-	of      *adminTarget
+	of      *Target
 	request *http.Request
 }
 
@@ -87,15 +87,15 @@ func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *refusalWriter) WriteHeader(status int) {
 	r := w.request
-	if reason := adminRefusedStatus[status]; reason != "" && r.URL.Path != readinessPath {
+	if reason := refusedStatus[status]; reason != "" && r.URL.Path != readinessPath {
 		name := ""
 		switch reason {
-		case adminForbiddenHost:
+		case ForbiddenHost:
 			name = r.Host
-		case adminForbiddenOrigin:
+		case ForbiddenOrigin:
 			name = r.Header.Get("Origin")
 		}
-		w.of.refusals.refused(reason, name, slog.String("address", r.RemoteAddr),
+		w.of.Refusals.Refused(reason, name, slog.String("address", r.RemoteAddr),
 			slog.String("request", stats.Clip(r.Method+" "+r.URL.Path)))
 	}
 	w.ResponseWriter.WriteHeader(status)
