@@ -164,12 +164,7 @@ func (e proxyExample) run(t *testing.T, options []string, config string) {
 // start runs the proxy on a free port and returns its address once it serves.
 func (e proxyExample) start(t *testing.T, gatewayAt, config string) (at string) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at = free.Addr().String()
-	free.Close()
+	at = testrun.FreeAddress(t)
 	host, port, _ := net.SplitHostPort(at)
 	for _, change := range [][2]string{{"10.0.0.5:8080", gatewayAt}, {"75s", proxyTime}} {
 		if e.noLimit && change[1] == proxyTime {

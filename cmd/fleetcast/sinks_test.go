@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 
 	"fleetcast/cmd/internal/options"
 	"fleetcast/cmd/internal/stdio"
+	"fleetcast/codec/testrun"
 )
 
 // pipe is a pipe of which the process gets the writing end.
@@ -70,22 +70,11 @@ func device(t *testing.T, path string) *os.File {
 	return file
 }
 
-// freePort is a port of loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // A gateway whose log can no longer be written goes on: it serves, counts the
 // lost lines, and says goodbye to its clients when it is stopped.
 func TestLostLog(t *testing.T) {
 	serve := func(t *testing.T) (args []string, client, publish, admin string) {
-		client, publish, admin = freePort(t), freePort(t), freePort(t)
+		client, publish, admin = testrun.FreeAddress(t), testrun.FreeAddress(t), testrun.FreeAddress(t)
 		return []string{"--listen=" + client, "--publish=" + publish, "--admin=" + admin, "--log-connections=1000"}, client, publish, admin
 	}
 	for name, test := range map[string]struct {
@@ -298,7 +287,7 @@ func TestSubscribeToAFullDisk(t *testing.T) {
 // A gateway whose whole output is stuck in a pipe still starts and stops.
 func TestStuckFromTheStart(t *testing.T) {
 	stuck := full(t)
-	listen := freePort(t)
+	listen := testrun.FreeAddress(t)
 	cmd := exec.Command(testBinary(t), "--listen="+listen, "--publish=off", "--admin=off")
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	cmd.Stdout, cmd.Stderr = stuck, stuck
@@ -317,7 +306,7 @@ func TestStuckFromTheStart(t *testing.T) {
 // No socket takes the place of a standard stream that was closed before the
 // start: what is written there would go to a client.
 func TestClosedStandardStreams(t *testing.T) {
-	listen := freePort(t)
+	listen := testrun.FreeAddress(t)
 	p := startCommand(t, exec.Command("/bin/sh", "-c", `exec "$0" --listen="$1" --publish=off --admin=off <&- >&- 2>&-`, testBinary(t), listen))
 	awaitHTTP(t, "http://"+listen+"/healthz", nil)
 	for fd := range 3 {

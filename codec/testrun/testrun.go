@@ -5,6 +5,9 @@ package testrun
 
 import (
 	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"testing"
 )
 
@@ -35,4 +38,20 @@ func OtherProcess(t testing.TB) {
 	if testing.Short() {
 		t.Skip("the work happens in other programs: not run with -short")
 	}
+}
+
+// FreeAddress is an address of loopback on which nothing listens. Its port lies below
+// those that the kernel gives to connections and to listeners that name none, so that
+// nothing takes it by chance before the test does.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }

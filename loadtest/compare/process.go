@@ -1,9 +1,11 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -171,17 +173,23 @@ func checkProcessors(server, harness int) error {
 
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// freePorts finds two ports that are free now.
+// freePorts finds two ports that are free now. They lie below those that the kernel gives
+// to connections, so that nothing takes them by chance before the server does.
 func freePorts() (first, second int, err error) {
-	a, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, 0, err
+	for range 100 {
+		first = 10_000 + rand.IntN(10_000)
+		second = first + 10_000
+		if err = cmp.Or(tryPort(first), tryPort(second)); err == nil {
+			return first, second, nil
+		}
 	}
-	defer a.Close()
-	b, err := net.Listen("tcp4", "127.0.0.1:0")
+	return 0, 0, err
+}
+
+func tryPort(port int) error {
+	l, err := net.Listen("tcp4", local(port))
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	defer b.Close()
-	return a.Addr().(*net.TCPAddr).Port, b.Addr().(*net.TCPAddr).Port, nil
+	return l.Close()
 }
