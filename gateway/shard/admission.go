@@ -101,7 +101,7 @@ func (s *Shard) admit(fd int, from *source) {
 	c := &session{shard: s, source: from, opened: tenthsOf(s.Loop.Now())}
 	if err := s.Loop.Register(&c.conn, fd, c); err != nil {
 		all.connections.Add(-1)
-		s.leave(from)
+		s.uncount(from)
 		unix.Close(fd)
 		all.Logger.Warn("a client was dropped", "error", err)
 		return
@@ -164,7 +164,7 @@ func (s *Shard) CloseWaiting() {
 	for s.waiting.Len() > 0 {
 		given := s.nextWaiting()
 		unix.Close(given.fd)
-		s.leave(given.from)
+		s.uncount(given.from)
 		s.shared.connections.Add(-1)
 	}
 }
@@ -173,7 +173,7 @@ func (s *Shard) CloseWaiting() {
 // it, at the least cost.
 func (s *Shard) turnAway(fd int, from *source, refused refusal) {
 	s.shared.connections.Add(-1)
-	s.leave(from)
+	s.uncount(from)
 	s.Counters.HandshakeFailures[refused.err.Reason]++
 	if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.err.Reason}); s.Samples.Wants(key) {
 		s.Samples.Keep(key, slog.String("address", limits.PeerText(fd)))

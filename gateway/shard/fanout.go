@@ -59,7 +59,7 @@ func (s *Shard) enqueue(c *channel, e *stream.Event) {
 // wait to continue. So a small channel does not wait for a large one, and many small
 // ones do not stop a large one.
 func (s *Shard) fanOut() (busy bool) {
-	if s.isQuiet() {
+	if s.nothingToFanOut() {
 		return false
 	}
 	end := s.Loop.Refresh() + s.slice
@@ -70,11 +70,11 @@ func (s *Shard) fanOut() (busy bool) {
 	if s.Loop.Now() < end || s.active.Len() == 0 {
 		s.fanOutOf(&s.fresh, end)
 	}
-	return !s.isQuiet()
+	return !s.nothingToFanOut()
 }
 
-// isQuiet tells whether no channel has anything to fan out now.
-func (s *Shard) isQuiet() bool { return s.fresh.Len() == 0 && s.active.Len() == 0 }
+// nothingToFanOut tells whether no channel has anything to fan out now.
+func (s *Shard) nothingToFanOut() bool { return s.fresh.Len() == 0 && s.active.Len() == 0 }
 
 // fanOutOf serves the channels of a list in turn, at least one if there is any,
 // up to a moment of the loop's clock.
@@ -165,7 +165,7 @@ func (s *Shard) layOut(c *channel, f stream.Format, end time.Duration) progress 
 			return got
 		}
 	}
-	s.join(j, l, f)
+	s.concatenate(j, l, f)
 	return progressDone
 }
 
@@ -192,9 +192,9 @@ func (s *Shard) build(c *channel, k *stream.Compression, f stream.Format, end ti
 	return s.build(c, k, f, end) // it was built in this moment; the next one may be or not
 }
 
-// join puts the frames of a job one after the other, in a format in which all of them
+// concatenate puts the frames of a job one after the other, in a format in which all of them
 // exist.
-func (s *Shard) join(j *job, l *layout, f stream.Format) {
+func (s *Shard) concatenate(j *job, l *layout, f stream.Format) {
 	l.ready, l.format = true, f
 	if len(j.events) == 1 {
 		l.bytes = j.events[0].FrameIn(f)

@@ -146,7 +146,7 @@ func (s *Shard) continueDrain() (busy bool) {
 }
 
 // quiet tells whether no fan-out is under way.
-func (s *Shard) quiet() bool { return s.isQuiet() && s.parked == 0 }
+func (s *Shard) quiet() bool { return s.nothingToFanOut() && s.parked == 0 }
 
 // refuseHandshakes walks over the connections for one time slice and refuses those that
 // are not clients yet. It returns true after the last one.

@@ -187,7 +187,7 @@ func (c *session) Closed(err error) {
 	}
 	s.Counters.Connections--
 	s.shared.connections.Add(-1)
-	s.leave(c.source)
+	s.uncount(c.source)
 	s.Counters.Disconnects[DisconnectNames[c.reason]]++
 	c.logGone(err)
 }

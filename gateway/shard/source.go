@@ -100,8 +100,8 @@ func (s *Shard) retryLater() int {
 	return 1 + int(s.random.Uint64()%uint64(spread/time.Second))
 }
 
-// leave ends the counting of a connection.
-func (s *Shard) leave(from *source) {
+// uncount ends the counting of a connection.
+func (s *Shard) uncount(from *source) {
 	if from != nil && from.used != nil {
 		s.shared.Addresses.Close(from.used, s.Loop.Now())
 		from.used = nil
