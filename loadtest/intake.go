@@ -95,7 +95,7 @@ func (in *intake) connect() {
 func (in *intake) start() {
 	in.stall.idle(in.clock.now())
 	for _, c := range in.conns {
-		if c.Open() {
+		if c.err == nil { // else its end is through; that of a socket just closed is yet to come
 			in.active++
 		}
 	}
