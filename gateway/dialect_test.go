@@ -167,13 +167,23 @@ func TestDialectWords(t *testing.T) {
 // the other does not. An answer is no command: it is not refused when the rate allows none.
 func TestDialectPingsInMessages(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := start(t, twoDialects, impatient, func(c *gateway.Config) { c.ClientCommands = gateway.Rate{PerSecond: 0.01, Burst: 1} })
+	s := start(t, twoDialects, func(c *gateway.Config) {
+		c.PingInterval, c.PongTimeout = 300*time.Millisecond, 2*time.Second
+		c.ClientCommands = gateway.Rate{PerSecond: 0.01, Burst: 1}
+	})
 	lives, silent := s.toy(), s.toy()
 	lives.says("hello?")
-	lives.wants("hello!")
-	for range 5 {
-		lives.wants("there?")
-		lives.says("here")
+	hellos, pings := 0, 0
+	for hellos == 0 || pings < 5 {
+		switch text := lives.text(); {
+		case text == "there?":
+			pings++
+			lives.says("here")
+		case text == "hello!" && hellos == 0:
+			hellos++
+		default:
+			t.Fatalf("received %q", text)
+		}
 	}
 	silent.wants("there?")
 	silent.ends()
