@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fleetcast/gateway"
 	"fmt"
 	"log/slog"
 	"net"
@@ -71,7 +73,7 @@ func (n *notifier) watch(ctx context.Context, alive func(context.Context) error)
 		err := alive(attempt)
 		cancel()
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || errors.Is(err, gateway.ErrStopped):
 			return
 		case err == nil:
 			n.send(daemon.SdNotifyWatchdog)

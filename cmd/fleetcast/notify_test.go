@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fleetcast/gateway"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -168,5 +171,18 @@ func TestNotifyDoesNotWaitForSystemd(t *testing.T) {
 	case <-full:
 	case <-time.After(patience):
 		t.Error("a notification waits for its reader")
+	}
+}
+
+// A gateway that has stopped is no loop that does not answer.
+func TestWatchdogEndsWithTheGateway(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	t.Setenv("WATCHDOG_USEC", "2000")
+	t.Setenv("WATCHDOG_PID", "")
+	var log bytes.Buffer
+	n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
+	n.watch(t.Context(), func(context.Context) error { return fmt.Errorf("ask a loop: %w", gateway.ErrStopped) }) // returns
+	if log.Len() > 0 {
+		t.Errorf("it logs %s", log.String())
 	}
 }

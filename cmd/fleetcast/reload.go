@@ -50,6 +50,9 @@ func (r *reloader) reload() {
 	// What has changed is logged at the more talkative of both levels.
 	r.level.Set(min(r.level.Level(), slog.Level(next.LogLevel)))
 	r.report(changed, waiting)
+	if len(changed)+len(waiting) > 0 {
+		next.WarnOfNoEffect(r.server.logger)
+	}
 	r.level.Set(slog.Level(next.LogLevel))
 }
 

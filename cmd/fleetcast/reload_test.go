@@ -53,6 +53,7 @@ func TestReload(t *testing.T) {
 	p.reload(t, "max-clients: 30\nping-interval: 2h\n", `level=WARN msg="reloaded; some changes need a restart" needs_restart="\[ping-interval: 1h -> 2h\]"`)
 	p.reload(t, "max-clients: 31\nping-interval: 2h\n", `changed="\[max-clients: 30 -> 31\]" needs_restart="\[ping-interval: 1h -> 2h\]"`)
 	p.reload(t, "max-clients: 31\nping-interval: 1h\n", `level=INFO msg="reloaded; nothing has changed"`)
+	p.reload(t, "max-clients: 31\nping-interval: 1h\nchannels: [{match: bad}]\n", `level=WARN msg="a rule for channels sets nothing and has no effect`)
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("exit code %d: %s", code, p.err)

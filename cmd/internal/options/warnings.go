@@ -10,11 +10,11 @@ import (
 // Warn logs options that are set and have no effect.
 func (o *Options) Warn(logger *slog.Logger) {
 	o.warnOfVariables(logger)
-	o.warnOfNoEffect(logger)
+	o.WarnOfNoEffect(logger)
 }
 
-// warnOfNoEffect says which options are set without any effect.
-func (o *Options) warnOfNoEffect(logger *slog.Logger) {
+// WarnOfNoEffect says which options are set without any effect.
+func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 	for i, r := range o.Channels {
 		if r.idle() {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
