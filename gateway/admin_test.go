@@ -180,7 +180,9 @@ func TestDashboardIsMounted(t *testing.T) {
 }
 
 func TestProfiles(t *testing.T) {
-	get := admin(t, start(t).Gateway)
+	s := start(t)
+	s.stats() // the loops run
+	get := admin(t, s.Gateway)
 	for path, want := range map[string]string{
 		"/debug/pprof/":                  "goroutine",
 		"/debug/pprof/goroutine?debug=1": "poller.(*Loop).Run",

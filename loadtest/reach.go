@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"golang.org/x/sys/unix"
 	"strings"
 	"time"
 )
@@ -162,7 +163,7 @@ func (r *run) hint(got string) string {
 	switch {
 	case strings.Contains(got, "handshake") && got != errHandshake.Error() && path != r.profile.Path():
 		return fmt.Sprintf("Servers of profile %s are usually at ws://%s%s.", r.profile.Name(), to.Host, r.profile.Path())
-	case got == errPeerClosed.Error() || got == errOverdue.Error():
+	case got == errPeerClosed.Error() || got == errOverdue.Error() || strings.HasSuffix(got, unix.ECONNRESET.Error()):
 		return fmt.Sprintf("Perhaps the server does not speak profile %s: --profile names what it speaks.", r.profile.Name())
 	}
 	return ""
