@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"golang.org/x/sys/unix"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A run ends soon if its server lets no client in, or lets none in any more. Otherwise

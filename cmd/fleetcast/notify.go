@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fleetcast/gateway"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"fleetcast/gateway"
 )
 
 // notifier tells systemd how the service is (sd_notify(3)). Without systemd, that is
