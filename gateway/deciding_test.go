@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,30 @@ func TestDecisionToRefuse(t *testing.T) {
 		})
 	}
 	s.eventually("the end of all", func(g gateway.GatewayStats) bool { return g.Total.Connections == 0 && g.Total.Deciding == 0 })
+}
+
+// TestDeciderPanics has a decider that panics, or ends its goroutine: its client is
+// refused, and others are decided about.
+func TestDeciderPanics(t *testing.T) {
+	s := start(t, func(c *gateway.Config) {
+		c.Decider = &gateway.Decider{AtOnce: 1, Decide: func(_ context.Context, r gateway.ConnectRequest) *gateway.ConnectRefusal {
+			switch r.Query {
+			case "panic":
+				panic("no key")
+			case "exit":
+				runtime.Goexit()
+			}
+			return nil
+		}}
+	})
+	for _, query := range []string{"panic", "exit", "panic"} {
+		s.knock(query, "").refused(500, "could not be decided", "")
+	}
+	s.knock("", "").upgraded()
+	stats := s.stats()
+	if n := stats.Total.HandshakeFailures["decider_failed"]; n != 3 || stats.Total.Deciding != 0 {
+		t.Errorf("%d failures are counted, %d clients wait", n, stats.Total.Deciding)
+	}
 }
 
 // TestGoneBeforeTheDecision has clients that leave in different ways: the decider is

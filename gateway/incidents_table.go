@@ -71,6 +71,7 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonBadProxyHeader}:       {advice: "a trusted proxy sends no PROXY protocol header: see its configuration and --proxy-header"},
 	{Metric: stats.MetricHandshakes, Label: shard.ErrInputFull.Reason}:        {advice: "see who sends half requests; else raise --input-memory"},
 	{Metric: stats.MetricHandshakes, Label: shard.ErrUndecided.Reason}:        {advice: "what decides who may connect answers too late; see what it waits for"},
+	{Metric: stats.MetricHandshakes, Label: shard.ErrDeciderFailed.Reason}:    {advice: "what decides who may connect has panicked; this is a fault of it"},
 	{Metric: stats.MetricHandshakes, Label: shard.ErrDecisionsFull.Reason}:    {advice: "what decides who may connect is too slow for so many; see what it waits for"},
 	{Metric: stats.MetricHandshakes, Label: settings.ReasonRefused}:           {usual: true},
 	{Metric: stats.MetricHandshakes, Label: plainhttp.ErrBusy.Reason}:         {advice: "pages or health checks are asked for more often than the client port serves them; let a load balancer ask /readyz on the admin port"},

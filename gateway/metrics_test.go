@@ -127,7 +127,7 @@ func TestMetrics(t *testing.T) {
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0, "forbidden_host": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0,
-			"undecided": 0, "decisions_full": 0, "refused": 0},
+			"undecided": 0, "decisions_full": 0, "decider_failed": 0, "refused": 0},
 		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0},

@@ -21,7 +21,7 @@ var LabelValues = map[string][]string{
 		websocket.ReasonHeadTooLarge, websocket.ReasonTargetTooLong, websocket.ReasonTooSlow, websocket.ReasonFull,
 		shard.ErrDraining.Reason, plainhttp.ErrBusy.Reason, shard.ReasonVanished,
 		shard.ErrConnectRate.Reason, shard.ErrAddressFull.Reason, shard.ErrAddressRate.Reason, shard.ReasonBadProxyHeader, shard.ErrInputFull.Reason,
-		shard.ErrUndecided.Reason, shard.ErrDecisionsFull.Reason, settings.ReasonRefused,
+		shard.ErrUndecided.Reason, shard.ErrDecisionsFull.Reason, shard.ErrDeciderFailed.Reason, settings.ReasonRefused,
 	},
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),

@@ -18,7 +18,7 @@ import (
 // one read, and not read beyond that.
 type Decider struct {
 	// Decide returns nil if the client may connect. It is called on a goroutine of its
-	// own for each request, and may wait. ctx ends when the answer does not matter any
+	// own for each request, and may wait. If it panics, the client is refused. ctx ends when the answer does not matter any
 	// more, because the client is gone, its time is over, or the gateway stops.
 	Decide func(ctx context.Context, request ConnectRequest) *Refusal
 	// Reasons are the labels under which refusals are counted: each of 1 to 32 of

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
+	"fleetcast/gateway/stats"
 )
 
 // Refusals of clients for which a [settings.Decider] has not decided in time, and of
@@ -17,13 +20,17 @@ var (
 	ErrUndecided = &websocket.HandshakeError{
 		Status: http.StatusRequestTimeout, Reason: "undecided", Message: "it was not decided in time whether you may connect; try again later",
 	}
+	// ErrDeciderFailed refuses a client about which the decider has not decided, but panicked.
+	ErrDeciderFailed = &websocket.HandshakeError{
+		Status: http.StatusInternalServerError, Reason: "decider_failed", Message: "it could not be decided whether you may connect; try again later",
+	}
 	ErrDecisionsFull = &websocket.HandshakeError{
 		Status: http.StatusServiceUnavailable, Reason: "decisions_full", Message: "too many clients wait for the decision whether they may connect; try again later",
 	}
 )
 
 // decision is whether one client may connect, while something else decides about it. The
-// goroutine that asks the decider writes refusal before it posts the decision back
+// goroutine that asks the decider writes refusal and failure before it posts the decision back
 // to the shard; everything else is the shard's.
 type decision struct {
 	session *session // that waits; nil once it does not
@@ -32,6 +39,7 @@ type decision struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	refusal *settings.Refusal
+	failure string // what the decider has panicked with
 }
 
 // size is about how many bytes it holds; d may be nil.
@@ -66,10 +74,23 @@ func (c *session) startDeciding(decider *settings.Decider, head []byte, hs webso
 	c.held = &heldInput{waits: waitDecision, decision: d}
 	c.moveTo(sessionDeciding)
 	go func() {
-		d.refusal = decider.Decide(d.ctx, d.request)
-		s.Post(func() { s.decided.Push(d) })
+		defer s.Post(func() { s.decided.Push(d) })
+		d.ask(decider)
 	}()
 	return nil
+}
+
+// ask asks the decider. It is not the gateway's own code: if it panics, or ends its
+// goroutine, one client is refused and nothing else is harmed.
+func (d *decision) ask(decider *settings.Decider) {
+	d.failure = "the goroutine has ended"
+	defer func() {
+		if failure := recover(); failure != nil {
+			d.failure = fmt.Sprint(failure)
+		}
+	}()
+	d.refusal = decider.Decide(d.ctx, d.request)
+	d.failure = ""
 }
 
 // early keeps what a client sends before its request is answered. The client is not
@@ -121,6 +142,11 @@ func (c *session) decided(d *decision) {
 	case err != nil: // the gateway stops, and closes it
 	case s.drain != drainNot:
 		c.refuseHandshake(ErrDraining)
+	case d.failure != "":
+		if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: ErrDeciderFailed.Reason}); s.Samples.Wants(key) {
+			s.Samples.Keep(key, slog.String("address", c.address()), slog.String("panic", stats.Clip(d.failure)))
+		}
+		c.refuseHandshake(ErrDeciderFailed)
 	case d.refusal != nil:
 		refused := s.shared.Settings.Config().Decider.Response(d.refusal)
 		s.replies = websocket.AppendRefusalWith(s.replies, refused, d.refusal.Header)
