@@ -78,8 +78,8 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 		g.http = plainhttp.NewPort(config.HTTP, logger)
 	}
 	g.clients = shard.Shared{
-		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, HTTP: g.http, Ready: g.Ready, Running: g.running,
-		Addresses: limits.NewQuotas[netip.Addr](),
+		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, HTTP: g.http,
+		Ready: g.Ready, Running: g.running, Addresses: limits.NewQuotas[netip.Addr](),
 	}
 	g.clients.Backlogs.Compressed = &g.compressed.Alive
 	g.publish = ingest.Port{

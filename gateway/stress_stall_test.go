@@ -19,7 +19,7 @@ import (
 
 // eventAt is the event message as AppendEvent lays it out.
 func eventAt(channel string, offset uint64, data string) string {
-	return string(command.AppendEvent(nil, command.EventPrefix(channel), offset, []byte(data)))
+	return string(command.AppendEvent(nil, command.AppendEventPrefix(nil, channel), offset, []byte(data)))
 }
 
 // TestStalledClient has a client that reads nothing beside healthy ones. Those

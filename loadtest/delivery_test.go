@@ -62,7 +62,7 @@ func newBenchOf(tb testing.TB, clients, events int, of Data, payload int) *bench
 	}
 	b.worker.prepare()
 	flow := b.cohort.flow
-	prefix := command.EventPrefix(flow.plan.Channels[0])
+	prefix := command.AppendEventPrefix(nil, flow.plan.Channels[0])
 	deflater := deflate.NewDeflater(deflate.MinLevel, deflate.MaxWindowBits)
 	for range events {
 		due := s.clock.now()

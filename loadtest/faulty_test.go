@@ -284,7 +284,7 @@ func (s *faultyServer) servePublisher(conn net.Conn) {
 			continue
 		}
 		whole := s.broadcast(event.channel, event.key, func(offset uint64) []byte {
-			return command.AppendEvent(nil, command.EventPrefix(event.channel), offset, event.data)
+			return command.AppendEvent(nil, command.AppendEventPrefix(nil, event.channel), offset, event.data)
 		})
 		if !whole {
 			return

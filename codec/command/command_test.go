@@ -203,7 +203,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 		[]byte(`{"type":"ping","id":4}`),
 		[]byte(`{"type":"dance","id":4}`),
 	}
-	event := command.AppendEvent(nil, command.EventPrefix("n\"s"), 18, []byte(`{"a":1}`))
+	event := command.AppendEvent(nil, command.AppendEventPrefix(nil, "n\"s"), 18, []byte(`{"a":1}`))
 	var c command.Command
 	var m command.ServerMessage
 	allocs := testing.AllocsPerRun(100, func() {

@@ -27,7 +27,7 @@ func BenchmarkParseCommand(b *testing.B) {
 }
 
 func BenchmarkAppendEvent(b *testing.B) {
-	prefix, data := command.EventPrefix("news"), make([]byte, 128)
+	prefix, data := command.AppendEventPrefix(nil, "news"), make([]byte, 128)
 	dst := make([]byte, 0, 1024)
 	b.SetBytes(int64(command.EventLength(prefix, 123456, data)))
 	b.ReportAllocs()
@@ -49,7 +49,7 @@ func BenchmarkAppendSubscribed(b *testing.B) {
 
 func BenchmarkParseEvent(b *testing.B) {
 	var m command.ServerMessage
-	text := command.AppendEvent(nil, command.EventPrefix("news"), 123456, []byte(`{"user":"alice","text":"hello there, a plain message of text"}`))
+	text := command.AppendEvent(nil, command.AppendEventPrefix(nil, "news"), 123456, []byte(`{"user":"alice","text":"hello there, a plain message of text"}`))
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,7 +2,7 @@
 // JSON object for each WebSocket text message, without the frame around it.
 //
 // For the gateway, [Command.Parse] reads what clients send, the Append functions write
-// replies, and EventPrefix, EventLength and AppendEvent lay out an event. For clients,
+// replies, and AppendEventPrefix, EventLength and AppendEvent lay out an event. For clients,
 // AppendSubscribe and its like write commands, and [ServerMessage.Parse] reads what the
 // gateway sends.
 //

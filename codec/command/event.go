@@ -9,11 +9,8 @@ import (
 
 const dataKey = `,"data":`
 
-// EventPrefix returns the beginning of every event of a channel, up to its offset. It
-// is made once per channel, shared by its events, and never modified.
-func EventPrefix[C jsonscan.Text](channel C) []byte { return AppendEventPrefix(nil, channel) }
-
-// AppendEventPrefix appends what EventPrefix returns.
+// AppendEventPrefix appends the beginning of every event of a channel, up to its offset.
+// It is made once per channel and shared by its events.
 func AppendEventPrefix[C jsonscan.Text](dst []byte, channel C) []byte {
 	const head, tail = `{"type":"event","channel":`, `,"offset":`
 	dst = append(slices.Grow(dst, len(head)+len(channel)+2+len(tail)), head...)
@@ -27,7 +24,7 @@ func EventLength(prefix []byte, offset uint64, data []byte) int {
 	return len(prefix) + decimalLength(offset) + len(dataKey) + len(data) + 1
 }
 
-// AppendEvent appends the event message with the given prefix (see EventPrefix), offset and data, which
+// AppendEvent appends the event message with the given prefix (see AppendEventPrefix), offset and data, which
 // is valid JSON and is written byte for byte.
 func AppendEvent(dst, prefix []byte, offset uint64, data []byte) []byte {
 	dst = append(dst, prefix...)

@@ -28,8 +28,8 @@ var messages = []struct {
 	{"pong", command.AppendPong(nil, command.NewID(4)), `{"type":"pong","id":4}`},
 	{"pong without id", command.AppendPong(nil, none), `{"type":"pong"}`},
 	{"pong to id 0", command.AppendPong(nil, command.NewID(0)), `{"type":"pong","id":0}`},
-	{"event", command.AppendEvent(nil, command.EventPrefix("news"), 18, []byte(`{"a":1}`)), `{"type":"event","channel":"news","offset":18,"data":{"a":1}}`},
-	{"event of an odd channel", command.AppendEvent(nil, command.EventPrefix([]byte(`a"é`)), 1, []byte(`null`)), `{"type":"event","channel":"a\"é","offset":1,"data":null}`},
+	{"event", command.AppendEvent(nil, command.AppendEventPrefix(nil, "news"), 18, []byte(`{"a":1}`)), `{"type":"event","channel":"news","offset":18,"data":{"a":1}}`},
+	{"event of an odd channel", command.AppendEvent(nil, command.AppendEventPrefix(nil, []byte(`a"é`)), 1, []byte(`null`)), `{"type":"event","channel":"a\"é","offset":1,"data":null}`},
 	{"gap", command.AppendGap(nil, "news", 19, 40), `{"type":"gap","channel":"news","from":19,"to":40}`},
 	{"error", command.AppendRefusal(nil, one, &command.Error{Code: command.PermissionDenied, Message: `not "here"`}), `{"type":"error","id":1,"code":"permission_denied","message":"not \"here\""}`},
 	{"error for a while", command.AppendRefusal(nil, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: 1500_001 * time.Microsecond}),
@@ -70,7 +70,7 @@ func TestErrorCodes(t *testing.T) {
 func TestEventLength(t *testing.T) {
 	data := []byte(`{"a":1}`)
 	for _, channel := range []string{"n", "news", `q"é`} {
-		prefix := command.EventPrefix(channel)
+		prefix := command.AppendEventPrefix(nil, channel)
 		for _, offset := range []uint64{0, 1, 9, 10, 99, 100, 12345678, 1<<53 - 1, 1<<64 - 1} {
 			got := command.EventLength(prefix, offset, data)
 			if want := len(command.AppendEvent(nil, prefix, offset, data)); got != want {
@@ -82,7 +82,7 @@ func TestEventLength(t *testing.T) {
 
 func TestAppendingAllocatesNothing(t *testing.T) {
 	dst := make([]byte, 0, 1024)
-	channel, prefix, data := []byte("news"), command.EventPrefix("news"), []byte(`{"a":1}`)
+	channel, prefix, data := []byte("news"), command.AppendEventPrefix(nil, "news"), []byte(`{"a":1}`)
 	allocs := testing.AllocsPerRun(100, func() {
 		dst = command.AppendWelcome(dst[:0], "5f0c", 25000, nil)
 		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17)

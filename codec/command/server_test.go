@@ -22,7 +22,7 @@ func encode(m *command.ServerMessage) []byte {
 	case command.KindPong:
 		return command.AppendPong(nil, m.ID)
 	case command.KindEvent:
-		return command.AppendEvent(nil, command.EventPrefix(m.Channel), m.Offset, m.Data)
+		return command.AppendEvent(nil, command.AppendEventPrefix(nil, m.Channel), m.Offset, m.Data)
 	case command.KindGap:
 		return command.AppendGap(nil, m.Channel, m.From, m.To)
 	case command.KindError:

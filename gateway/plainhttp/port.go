@@ -134,8 +134,8 @@ func (h *Port) leave() {
 	h.open--
 }
 
-// KeepFor sets for how long a connection that is served keeps its place for sure,
-// which is a second else.
+// KeepFor sets for how long a connection that is served keeps its place for sure. The
+// default is a second.
 func (h *Port) KeepFor(sure time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

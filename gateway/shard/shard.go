@@ -144,8 +144,8 @@ func newRandom() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// SliceFor sets for how long a turn fans out, which is half a millisecond else. The
-// least is one send.
+// SliceFor sets for how long a turn fans out. The default is half a millisecond. With 0,
+// a turn makes the least number of sends.
 func (s *Shard) SliceFor(slice time.Duration) { s.slice = slice }
 
 // Post has the shard's goroutine call f soon. Any goroutine may call it.

@@ -108,7 +108,7 @@ func TestVariantsAreReused(t *testing.T) {
 					t.Fatal("a small event is not laid out at once")
 				}
 			}
-			opcode, want := byte(ws.OpText), command.AppendEvent(nil, command.EventPrefix("test"), e.Offset, data)
+			opcode, want := byte(ws.OpText), command.AppendEvent(nil, command.AppendEventPrefix(nil, "test"), e.Offset, data)
 			if fs.Dialect(f) == (upside{}) {
 				opcode, want = byte(ws.OpBinary), upsideMessage("test", e.Offset, data)
 			}

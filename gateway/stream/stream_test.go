@@ -17,7 +17,7 @@ var v1 = NewFormats(fleetcastv1.Dialect{})
 
 // TestStream returns a stream without events.
 func testStream(name string) *Stream {
-	return &Stream{Name: name, prefix: command.EventPrefix(name)}
+	return &Stream{Name: name, prefix: command.AppendEventPrefix(nil, name)}
 }
 
 // nextTestEvent returns the stream's next event, held once, by the test.
@@ -54,7 +54,7 @@ func mailed(t *testing.T, c *Interest) (offsets []uint64) {
 		if m.Interest != c {
 			t.Errorf("an event was posted to another channel of the name %q", m.Interest.Name)
 		}
-		if want := string(command.AppendEvent(nil, command.EventPrefix(c.Name), m.Event.Offset, []byte("1"))); !strings.HasSuffix(string(m.Event.Frame), want) {
+		if want := string(command.AppendEvent(nil, command.AppendEventPrefix(nil, c.Name), m.Event.Offset, []byte("1"))); !strings.HasSuffix(string(m.Event.Frame), want) {
 			t.Errorf("the frame is %q, want the message %q in it", m.Event.Frame, want)
 		}
 		offsets = append(offsets, m.Event.Offset)

@@ -67,7 +67,7 @@ func testMessages(t *testing.T, p *profile.Profile, tests []messageTest) {
 }
 
 func fleetcastEvent(channel, data string) string {
-	return string(command.AppendEvent(nil, command.EventPrefix(channel), 18, []byte(data)))
+	return string(command.AppendEvent(nil, command.AppendEventPrefix(nil, channel), 18, []byte(data)))
 }
 
 func TestFleetcastMessages(t *testing.T) {
