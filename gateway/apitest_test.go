@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -61,6 +62,8 @@ func operate(tb testing.TB, g *gateway.Gateway, admin gateway.Admin) *operator {
 	web.Config.DisableGeneralOptionsHandler = true // as the real port has it
 	web.Start()
 	tb.Cleanup(web.Close)
+	// Without this, net/http sends the body of a request that expects 100-continue at once.
+	web.Client().Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
 	return &operator{TB: tb, web: web, router: router}
 }
 
