@@ -2,32 +2,9 @@
 // and their subscribers, the publish port, the admin port, and the way of an event between
 // them.
 //
-// # Packages
-//
-// It uses the packages below it. From the bottom up, each uses only those before it: mem
-// has rings and buffers, stats the figures, limits rates, quotas and credits, rules what
-// holds for a channel, dialect the seam to client protocols, stream the order of events,
-// settings the configuration, backlog what sockets have not taken, plainhttp requests that
-// are not for a WebSocket, ingest the publish port, shard the clients, admin
-// the admin port. This package wires them, runs, drains, sums and reconfigures a gateway,
-// and watches it for incidents.
-//
-// # Flow
-//
-// An ingest loop parses a publisher's bytes (package ingest). Each request becomes an event.
-// Under the lock of its channel's stripe it gets its offset, its frame is laid out once,
-// and it is posted to the mailbox of every shard that has subscribers (package stream). A
-// shard takes its mail, groups the events of a channel and writes each group with one send
-// to each subscriber, in slices, so that no channel holds up another (package shard). The first
-// shard that needs an event in another format makes it, and all subscribers of that format
-// get the same bytes (package stream, format.go and compression.go). What a socket does not
-// take becomes the session's backlog (package backlog). The channel's policy says what is
-// dropped from it (package rules), gaps tell the client, and the memory of all backlogs is
-// bounded.
-//
-// A session cuts a client's bytes into frames in place. Each message is a command, which
-// changes the shard's channels and is answered at once (package shard). drain.go stops a
-// gateway: publishers first, then clients.
+// It wires the packages below it (docs/contributing.md lists them), runs, drains, sums and
+// reconfigures a gateway, and watches it for incidents. docs/design.md has the way of an event
+// through them.
 //
 // # Who owns what
 //

@@ -353,7 +353,6 @@ func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool
 	}
 }
 
-// PeerClosed implements poller.Handler.
 func (c *client) PeerClosed() {
 	if c.state == clientLeaving && c.told {
 		c.Close(errLeft)
@@ -370,7 +369,6 @@ func (c *client) PeerClosed() {
 	c.Close(errPeerClosed)
 }
 
-// Writable implements poller.Handler.
 func (c *client) Writable() {
 	if err := c.unsent.Flush(&c.Conn); err != nil {
 		c.Close(err)
@@ -381,8 +379,6 @@ func (c *client) Writable() {
 	}
 }
 
-// Swept implements poller.Handler.
 func (c *client) Swept() {}
 
-// Closed implements poller.Handler.
 func (c *client) Closed(err error) { c.ended(err) }

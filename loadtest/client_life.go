@@ -112,7 +112,7 @@ func (c *client) becomeLive() {
 	c.attempts, c.away = 0, 0
 	h.tally.Connected++
 	h.counters().connected.Add(1)
-	h.handshake.record(h.worker.swarm.clock.now() - c.dialled)
+	h.times.Handshake.record(h.worker.swarm.clock.now() - c.dialled)
 	if !h.untilServed {
 		h.settle(c)
 	}

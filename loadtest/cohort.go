@@ -28,11 +28,9 @@ type cohort struct {
 	churn       churn
 	pings       pings
 
-	tally     tally
-	latency   histogram    // since the last sample
-	handshake histogram    // since the last sample
-	pong      histogram    // from ping to pong, since the last sample
-	spare     [3]histogram // of the last sample
+	tally tally
+	times times // since the last sample
+	spare times // of the last sample
 }
 
 // churn is the leaving and coming back of a cohort's clients at a rate.
@@ -47,8 +45,7 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 	h := &cohort{
 		worker: w, plan: plan, flow: flow,
 		clients: make([]client, shareSize(plan.Clients, first, step)),
-		latency: newHistogram(), handshake: newHistogram(), pong: newHistogram(),
-		spare: [3]histogram{newHistogram(), newHistogram(), newHistogram()},
+		times:   newTimes(), spare: newTimes(),
 	}
 	for i := range h.clients {
 		number := first + i*step
@@ -70,14 +67,10 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 // sample returns what was counted, and clears the latencies. The histograms that it
 // returns are valid until the next call.
 func (h *cohort) sample() groupAnswer {
-	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Latency: h.latency, Handshake: h.handshake, Pong: h.pong}
+	a := groupAnswer{Live: h.live, Compressing: h.compressing, Tally: h.tally, Times: h.times}
 	a.Tally.Examples = slices.Clone(a.Tally.Examples)
-	h.latency, h.spare[0] = h.spare[0], h.latency
-	h.handshake, h.spare[1] = h.spare[1], h.handshake
-	h.pong, h.spare[2] = h.spare[2], h.pong
-	h.latency.reset()
-	h.handshake.reset()
-	h.pong.reset()
+	h.times, h.spare = h.spare, h.times
+	h.times.reset()
 	return a
 }
 

@@ -36,7 +36,6 @@ func (q dials) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 // Push implements heap.Interface.
 func (q *dials) Push(d any) { *q = append(*q, d.(dial)) }
 
-// Pop implements heap.Interface.
 func (q *dials) Pop() any {
 	last := (*q)[len(*q)-1]
 	*q = (*q)[:len(*q)-1]

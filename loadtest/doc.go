@@ -32,43 +32,19 @@
 //
 // # Verification
 //
-// The data of an event is {"s":sequence,"t":"due time","p":"padding"}: the sequence number
-// of the event in its flow, the time at which it was due in nanoseconds of Unix time, and
-// padding that follows from the sequence number. So every byte of it is known in advance. A
-// server may also parse the JSON and write it anew; then the members are compared. The time
-// is a string because many languages round large numbers.
-//
-// The first client of a worker to get an event parses it, with its offset. Its frame is then
-// the reference: the frames of all other clients are compared with it, byte for byte. If
-// the server compresses each message for itself, compressed frames are compared as they
-// arrive, with a reference of their own. If it compresses with context, each client's frames
-// are inflated and parsed.
+// docs/loadtesting.md says what is verified, and how latency is measured. Every byte of an
+// event is known in advance. The first client of a worker to get an event parses it, with its
+// offset. Its frame is then the reference, with which the frames of all other clients are
+// compared byte for byte. If the server compresses each message for itself, compressed frames
+// are compared as they arrive, with a reference of their own. If it compresses with context,
+// each client's frames are inflated and parsed.
 //
 // A client that comes back continues from the offset in the answer to its subscription. What
 // it missed while it was away of its own will is not lost. What it missed because the server
 // ended the connection is lost. If the server sends no offsets, the first event that such a
 // client gets counts as its first.
 //
-// A gap is a server's message about events that it will not deliver. It must be in the place
-// of its events: after all before it, before the next one, and next to no other gap. So every
-// event is delivered, told in a gap, or lost, and the harness finds an event that is two of
-// these. If events have keys, by which a server may conflate, no gap may tell of the newest
-// event of a key.
-//
-// If the server does not answer subscriptions, probes go ahead of the events. They are
-// published again and again until each client has seen one.
-//
-// # Obedience
-//
-// A client that is refused with a time to come back (503 or 429 and Retry-After) comes back
-// then. It counts as turned away and not as refused. A client whose attempt fails otherwise
-// waits for a random time that grows, if its group is one that comes back.
-//
-// # Latency
-//
-// The clock of an event starts when it was due. At a fixed rate that is its place in the
-// schedule, however late the harness or the server's back-pressure let it out. With a window
-// it is the moment at which the window had room. The clock stops when the client's bytes are
-// read from the socket. The clock of a ping also starts when it was due, and stops with the
-// pong to it or to a later one.
+// A gap must be in the place of its events: after all before it, before the next one, and next
+// to no other gap. So every event is delivered, told in a gap, or lost, and the harness finds an
+// event that is two of these.
 package loadtest

@@ -32,7 +32,7 @@ type door interface {
 	ended() bool
 	// copies is how many events came back because the server sends them to
 	// everyone. Any goroutine may ask.
-	copies() int64
+	copies() int
 	// close ends it. The publisher is told if it is open.
 	close()
 }
@@ -142,7 +142,7 @@ func (d *streamDoor) flush() {
 
 func (d *streamDoor) unsent() int { return d.waiting.Len() }
 
-func (d *streamDoor) copies() int64 { return d.returned.Load() }
+func (d *streamDoor) copies() int { return int(d.returned.Load()) }
 
 func (d *streamDoor) send(p []byte) {
 	if err := d.waiting.Send(&d.Conn, p); err != nil {
@@ -159,17 +159,14 @@ func (d *streamDoor) close() {
 // PeerClosed implements poller.Handler.
 func (d *streamDoor) PeerClosed() { d.Close(errDoorClosed) }
 
-// Writable implements poller.Handler.
 func (d *streamDoor) Writable() {
 	if err := d.waiting.Flush(&d.Conn); err != nil {
 		d.Close(err)
 	}
 }
 
-// Swept implements poller.Handler.
 func (d *streamDoor) Swept() {}
 
-// Closed implements poller.Handler.
 func (d *streamDoor) Closed(err error) {
 	d.closed = true
 	d.waiting.Release()

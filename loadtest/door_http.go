@@ -78,10 +78,10 @@ func (d *httpDoor) publish(seq int64, channel, key string, data []byte) {
 	d.bodies <- httpEvent{seq, body}
 }
 
-func (d *httpDoor) batched() int  { return d.batch }
-func (d *httpDoor) flush()        { d.batch = 0 }
-func (d *httpDoor) unsent() int   { return int(d.waiting.Load()) }
-func (d *httpDoor) copies() int64 { return 0 }
+func (d *httpDoor) batched() int { return d.batch }
+func (d *httpDoor) flush()       { d.batch = 0 }
+func (d *httpDoor) unsent() int  { return int(d.waiting.Load()) }
+func (d *httpDoor) copies() int  { return 0 }
 
 // ended implements door: later requests open new connections.
 func (d *httpDoor) ended() bool { return false }
@@ -131,7 +131,6 @@ func (d *httpDoor) answered(seq int64, err error) {
 // httpRefusal is an answer that says no.
 type httpRefusal struct{ text string }
 
-// Error implements error.
 func (r *httpRefusal) Error() string { return r.text }
 
 func refusef(format string, values ...any) error { return &httpRefusal{fmt.Sprintf(format, values...)} }

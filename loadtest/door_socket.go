@@ -112,7 +112,6 @@ func (d *socketDoor) greet() {
 	}
 }
 
-// Closed implements poller.Handler.
 func (d *socketDoor) Closed(err error) {
 	d.reader.Release()
 	d.streamDoor.Closed(err)

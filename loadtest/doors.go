@@ -17,35 +17,18 @@ func (d doors) open(p *publisher) error {
 // of is the door for the events of a channel.
 func (d doors) of(channel int32) door { return d[int(channel)%len(d)] }
 
-// batched is how many bytes of events wait for the next flush.
-func (d doors) batched() (size int) {
+// sum adds up what of says of each: door.batched, door.unsent or door.copies.
+func (d doors) sum(of func(door) int) (sum int) {
 	for _, one := range d {
-		size += one.batched()
+		sum += of(one)
 	}
-	return size
+	return sum
 }
 
 func (d doors) flush() {
 	for _, one := range d {
 		one.flush()
 	}
-}
-
-// unsent is how many bytes were flushed and wait to be sent.
-func (d doors) unsent() (size int) {
-	for _, one := range d {
-		size += one.unsent()
-	}
-	return size
-}
-
-// copies is how many events came back because the server sends them to everyone.
-// Any goroutine may ask.
-func (d doors) copies() (count int64) {
-	for _, one := range d {
-		count += one.copies()
-	}
-	return count
 }
 
 func (d doors) close() {

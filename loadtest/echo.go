@@ -185,7 +185,7 @@ func (c *client) takeEcho(message websocket.Message, came wire, now int64) {
 	whole := known && c.isEcho(message.Payload, seq, due)
 	if whole && message.Op == w.swarm.plan.Echo.op() {
 		tally.deliver(c.form, came.size)
-		c.cohort.latency.record(now - due)
+		c.cohort.times.Latency.record(now - due)
 	} else {
 		tally.Corrupted++
 		c.exampleOfEcho(message, index, due)

@@ -16,6 +16,7 @@ import (
 // intake is the loop of the scenario intake: connections to the publish port that send
 // as much as the port takes. It belongs to its loop's goroutine, except sent.
 type intake struct {
+	noListeners
 	profile *profile.Profile
 	addr    netip.AddrPort
 	payload int
@@ -132,7 +133,6 @@ func (in *intake) Turn() (busy bool) {
 // Pending implements poller.Owner.
 func (in *intake) Pending() bool { return !in.mail.Empty() }
 
-// Tick implements poller.Owner.
 func (in *intake) Tick() {
 	if in.active == 0 {
 		return
@@ -150,12 +150,6 @@ func (in *intake) Tick() {
 		}
 	}
 }
-
-// Accepted implements poller.Owner; there are no listeners.
-func (in *intake) Accepted(*poller.Listener, int) {}
-
-// AcceptFailed implements poller.Owner.
-func (in *intake) AcceptFailed(*poller.Listener, error) {}
 
 // ready tells whether the connection takes more.
 func (c *intakeConn) ready() bool { return c.Open() && c.sent < c.events && c.unsent.Len() == 0 }
@@ -225,20 +219,16 @@ func (c *intakeConn) takeLine(line string) {
 	})
 }
 
-// PeerClosed implements poller.Handler.
 func (c *intakeConn) PeerClosed() { c.Close(errDoorClosed) }
 
-// Writable implements poller.Handler.
 func (c *intakeConn) Writable() {
 	if err := c.unsent.Flush(&c.Conn); err != nil {
 		c.Close(err)
 	}
 }
 
-// Swept implements poller.Handler.
 func (c *intakeConn) Swept() {}
 
-// Closed implements poller.Handler.
 func (c *intakeConn) Closed(err error) {
 	c.unsent.Release()
 	in := c.intake

@@ -37,17 +37,27 @@ func (h histogram) merge(other histogram) {
 	}
 }
 
-// merged is the counts of all of them together.
-func merged(all []histogram) histogram {
-	sum := newHistogram()
-	for _, h := range all {
-		sum.merge(h)
-	}
-	return sum
+// times are the latencies that are counted for a group of clients.
+type times struct {
+	Latency   histogram // from an event's due time to its arrival
+	Handshake histogram // from dialling to the subscription
+	Pong      histogram // from a ping's due time to its pong
+}
+
+func newTimes() times { return times{newHistogram(), newHistogram(), newHistogram()} }
+
+func (t *times) merge(other *times) {
+	t.Latency.merge(other.Latency)
+	t.Handshake.merge(other.Handshake)
+	t.Pong.merge(other.Pong)
 }
 
 // reset forgets all counts.
-func (h histogram) reset() { h.counts.Reset() }
+func (t *times) reset() {
+	t.Latency.counts.Reset()
+	t.Handshake.counts.Reset()
+	t.Pong.counts.Reset()
+}
 
 // GobEncode implements gob.GobEncoder: histograms travel between the processes
 // of a run, and what arrives is the same as what was sent.

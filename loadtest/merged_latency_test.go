@@ -54,7 +54,7 @@ func TestLatencyOfEachDelivery(t *testing.T) {
 	if first, last := publisher.first.counts.TotalCount(), publisher.last.counts.TotalCount(); first != events || last != events {
 		t.Errorf("%d first and %d last latencies of %d events", first, last, events)
 	}
-	if got := r.samples.phases[0].handshake[0].counts.TotalCount(); got != int64(f.Clients) {
+	if got := r.samples.phases[0].times[0].Handshake.counts.TotalCount(); got != int64(f.Clients) {
 		t.Errorf("%d handshakes of %d clients", got, f.Clients)
 	}
 }

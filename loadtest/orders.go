@@ -48,9 +48,7 @@ type groupAnswer struct {
 	Live        int
 	Compressing int // of them, those whose server agreed to compress
 	Tally       tally
-	Latency     histogram // since the last orderSample
-	Handshake   histogram // since the last orderSample
-	Pong        histogram // since the last orderSample
+	Times       times // since the last orderSample
 }
 
 // add adds what another swarm has answered.
@@ -81,7 +79,5 @@ func (g *groupAnswer) add(other *groupAnswer) {
 	g.Live += other.Live
 	g.Compressing += other.Compressing
 	g.Tally.add(&other.Tally)
-	g.Latency.merge(other.Latency)
-	g.Handshake.merge(other.Handshake)
-	g.Pong.merge(other.Pong)
+	g.Times.merge(&other.Times)
 }

@@ -51,9 +51,9 @@ func (r *run) result(o outcome) *Result {
 	}
 	handshake := newHistogram()
 	for _, phase := range s.phases {
-		handshake.merge(merged(phase.handshake))
+		handshake.merge(phase.all().Handshake)
 	}
-	result.Handshake, result.Pong = handshake.percentiles(), merged(p.pong).percentiles()
+	result.Handshake, result.Pong = handshake.percentiles(), p.all().Pong.percentiles()
 	result.Run = r.info()
 	r.describe(result, &total)
 	r.publisherTimes(result, o.flow)
@@ -98,7 +98,7 @@ func (r *run) latency(p *phase) histogram {
 	merged := newHistogram()
 	for i, g := range r.plan.Groups {
 		if !g.Unmeasured {
-			merged.merge(p.latency[i])
+			merged.merge(p.times[i].Latency)
 		}
 	}
 	return merged
@@ -243,13 +243,14 @@ func measured(value float64) *float64 { return &value }
 
 // phaseResult is what is known of one phase, of the groups that are measured.
 func (r *run) phaseResult(p *phase) Phase {
+	all := p.all()
 	result := Phase{
 		Name:      p.name,
 		Seconds:   p.seconds(),
 		Delivered: r.measuredDelivered(p),
 		Latency:   r.latency(p).percentiles(),
-		Handshake: merged(p.handshake).percentiles(),
-		Pong:      merged(p.pong).percentiles(),
+		Handshake: all.Handshake.percentiles(),
+		Pong:      all.Pong.percentiles(),
 	}
 	if result.Seconds > 0 {
 		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds

@@ -65,7 +65,7 @@ func (c *client) takePong(payload []byte, now int64) {
 			continue
 		}
 		for _, answered := range dues[:i+1] {
-			c.cohort.pong.record(now - answered)
+			c.cohort.times.Pong.record(now - answered)
 		}
 		c.pinger.dues = dues[:copy(dues, dues[i+1:])]
 		return

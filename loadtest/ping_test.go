@@ -31,7 +31,7 @@ func TestPongs(t *testing.T) {
 			for _, payload := range c.pongs {
 				client.takePong(payload, 1000)
 			}
-			if got := client.cohort.pong.counts.TotalCount(); got != c.answered || !slices.Equal(client.pinger.dues, c.unanswered) {
+			if got := client.cohort.times.Pong.counts.TotalCount(); got != c.answered || !slices.Equal(client.pinger.dues, c.unanswered) {
 				t.Errorf("%d answered, %v not; want %d and %v", got, client.pinger.dues, c.answered, c.unanswered)
 			}
 			client.forgetPings(true)

@@ -154,16 +154,16 @@ func (p *publisher) cut() {
 
 // turn publishes what may go out, in one send; busy tells that more may.
 func (p *publisher) turn() (busy bool) {
-	for p.doors.batched() < maxBatch && p.mayPublish() {
+	for p.doors.sum(door.batched) < maxBatch && p.mayPublish() {
 		p.publish()
 	}
-	p.handed += int64(p.doors.batched())
+	p.handed += int64(p.doors.sum(door.batched))
 	p.doors.flush()
 	if p.state == publisherRunning {
 		switch {
 		case p.publishing.board.live() == 0:
 			p.enter(publisherDone, errNobodyLeft)
-		case p.published() == p.events && p.inFlight == 0 && p.doors.unsent() == 0:
+		case p.published() == p.events && p.inFlight == 0 && p.doors.sum(door.unsent) == 0:
 			p.enter(publisherDone, nil)
 		}
 	}
@@ -177,7 +177,7 @@ func (p *publisher) held() bool { return p.published() >= min(p.events, p.hold) 
 
 // mayPublish tells whether an event may go out now.
 func (p *publisher) mayPublish() bool {
-	if p.state != publisherRunning || p.held() || p.doors.unsent() > maxUnsent {
+	if p.state != publisherRunning || p.held() || p.doors.sum(door.unsent) > maxUnsent {
 		return false
 	}
 	if p.window > 0 {
@@ -188,7 +188,7 @@ func (p *publisher) mayPublish() bool {
 
 // nextDue is when the next event at a rate is due; 0 if none is.
 func (p *publisher) nextDue() int64 {
-	if p.state != publisherRunning || p.window > 0 || p.held() || p.doors.unsent() > maxUnsent {
+	if p.state != publisherRunning || p.window > 0 || p.held() || p.doors.sum(door.unsent) > maxUnsent {
 		return 0
 	}
 	return p.dueAt(p.published())
@@ -269,7 +269,7 @@ func (p *publisher) tick() {
 	now := p.publishing.clock.now()
 	progress := p.publishing.board.delivered(p.flow)
 	if p.inFlight == 0 {
-		unsent := p.doors.unsent()
+		unsent := p.doors.sum(door.unsent)
 		if unsent == 0 {
 			p.stall.idle(now)
 			return

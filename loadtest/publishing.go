@@ -13,6 +13,7 @@ import (
 // each flow. It lets them out when they are due, whatever the clients' loops
 // are busy with.
 type publishing struct {
+	noListeners
 	plan       *plan
 	clock      clock
 	board      *board
@@ -121,14 +122,7 @@ func (l *publishing) wakeAt(next int64) {
 	l.loop.WakeAt(l.loop.Refresh() + time.Duration(next-l.clock.now()))
 }
 
-// Pending implements poller.Owner.
 func (l *publishing) Pending() bool { return !l.mail.Empty() }
 
 // Tick implements poller.Owner; see wakeAt.
 func (l *publishing) Tick() {}
-
-// Accepted implements poller.Owner; there are no listeners.
-func (l *publishing) Accepted(*poller.Listener, int) {}
-
-// AcceptFailed implements poller.Owner.
-func (l *publishing) AcceptFailed(*poller.Listener, error) {}

@@ -189,7 +189,7 @@ func (r *run) published() (events, copies int64) {
 	}
 	if r.publishing != nil {
 		for _, p := range r.publishing.publishers {
-			copies += p.doors.copies()
+			copies += int64(p.doors.sum(door.copies))
 		}
 	}
 	return events, copies

@@ -46,13 +46,11 @@ type samples struct {
 
 // phase is a part of a run.
 type phase struct {
-	name      string
-	from, to  moment
-	before    []tally // by group, at its begin
-	after     []tally // and its end
-	latency   []histogram
-	handshake []histogram
-	pong      []histogram
+	name     string
+	from, to moment
+	before   []tally // by group, at its begin
+	after    []tally // and its end
+	times    []times // by group
 	// Events published, of all flows, and copies that publishers got, at the
 	// begin and at the end.
 	eventsBefore, eventsAfter int64
@@ -101,9 +99,7 @@ func (s *samples) begin(name string) {
 	groups := len(s.run.plan.Groups)
 	p := &phase{name: name, from: s.moment}
 	for i := range groups {
-		p.latency = append(p.latency, newHistogram())
-		p.handshake = append(p.handshake, newHistogram())
-		p.pong = append(p.pong, newHistogram())
+		p.times = append(p.times, newTimes())
 		p.before = append(p.before, s.last.Groups[i].Tally)
 	}
 	p.eventsBefore, p.copiesBefore = s.run.published()
@@ -160,9 +156,7 @@ func (s *samples) add(a *answer, now moment) {
 		p.to, p.after = now, p.after[:0]
 		p.eventsAfter, p.copiesAfter = s.run.published()
 		for i := range a.Groups {
-			p.latency[i].merge(a.Groups[i].Latency)
-			p.handshake[i].merge(a.Groups[i].Handshake)
-			p.pong[i].merge(a.Groups[i].Pong)
+			p.times[i].merge(&a.Groups[i].Times)
 			p.after = append(p.after, a.Groups[i].Tally)
 		}
 		s.addToTimeline(s.point(a, &now, p.name))
@@ -202,7 +196,7 @@ func (s *samples) point(a *answer, now *moment, phase string) Sample {
 		point.Faults += got.Tally.faults()
 		point.Missing += got.Tally.Missing
 		if !g.Unmeasured {
-			latency.merge(got.Latency)
+			latency.merge(got.Times.Latency)
 		}
 	}
 	point.Events, _ = s.run.published()
@@ -270,6 +264,15 @@ func (p *phase) delivered(group int) (count int64) {
 		}
 	}
 	return count
+}
+
+// all is the times of all groups together.
+func (p *phase) all() times {
+	sum := newTimes()
+	for i := range p.times {
+		sum.merge(&p.times[i])
+	}
+	return sum
 }
 
 func (p *phase) seconds() float64 { return p.to.at.Sub(p.from.at).Seconds() }

@@ -166,7 +166,7 @@ func (w *worker) answer(o order) *answer {
 			a.Last = w.last
 			a.Groups = append(a.Groups, h.sample())
 		} else {
-			a.Groups = append(a.Groups, groupAnswer{Live: h.live, Compressing: h.compressing, Latency: newHistogram(), Handshake: newHistogram()})
+			a.Groups = append(a.Groups, groupAnswer{Live: h.live, Compressing: h.compressing, Times: newTimes()})
 		}
 	}
 	return a

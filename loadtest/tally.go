@@ -1,5 +1,7 @@
 package loadtest
 
+import "reflect"
+
 // tally counts what the clients of one cohort saw. Its fields are exported for
 // the way between processes.
 type tally struct {
@@ -61,34 +63,13 @@ func (t *tally) faults() int64 {
 	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected + t.GapWrong + t.GapSplit + t.NewestDropped
 }
 
-// add adds the counts of other.
+// add adds the counts of other: each of the numbers.
 func (t *tally) add(other *tally) {
-	t.Connected += other.Connected
-	t.Refused += other.Refused
-	t.TurnedAway += other.TurnedAway
-	t.Delivered += other.Delivered
-	t.Missing += other.Missing
-	t.Lost += other.Lost
-	t.InFlight += other.InFlight
-	t.Duplicated += other.Duplicated
-	t.Reordered += other.Reordered
-	t.Corrupted += other.Corrupted
-	t.Misplaced += other.Misplaced
-	t.Unexpected += other.Unexpected
-	t.Told += other.Told
-	t.GapMessages += other.GapMessages
-	t.GapWrong += other.GapWrong
-	t.GapSplit += other.GapSplit
-	t.NewestDropped += other.NewestDropped
-	t.Disconnected += other.Disconnected
-	t.Pings += other.Pings
-	t.Unanswered += other.Unanswered
-	t.CutOff += other.CutOff
-	t.CutUntold += other.CutUntold
-	t.FrameBytes += other.FrameBytes
-	t.Inflated += other.Inflated
-	t.InflatedBytes += other.InflatedBytes
-	t.Declined += other.Declined
-	t.Rewritten += other.Rewritten
+	sum, more := reflect.ValueOf(t).Elem(), reflect.ValueOf(other).Elem()
+	for i := range sum.NumField() {
+		if field := sum.Field(i); field.CanInt() {
+			field.SetInt(field.Int() + more.Field(i).Int())
+		}
+	}
 	t.Examples.add(other.Examples)
 }

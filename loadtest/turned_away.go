@@ -18,7 +18,6 @@ type turnedAway struct {
 	after  time.Duration // how long the client must stay away at least
 }
 
-// Error implements error.
 func (e *turnedAway) Error() string {
 	return fmt.Sprintf("handshake: the server answered %d: come back in %v", e.status, e.after)
 }

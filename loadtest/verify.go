@@ -110,7 +110,7 @@ func (c *client) place(seq, index int64, intact bool, data []byte, size int, now
 		return false
 	case order == arrivalLate:
 		// The event was passed over when a later one came.
-		c.cohort.latency.record(now - due)
+		c.cohort.times.Latency.record(now - due)
 	default:
 		c.arrived(f, seq, due, now)
 	}
@@ -120,7 +120,7 @@ func (c *client) place(seq, index int64, intact bool, data []byte, size int, now
 
 // arrived counts a verified event that came in order.
 func (c *client) arrived(f *flow, seq, due, now int64) {
-	c.cohort.latency.record(now - due)
+	c.cohort.times.Latency.record(now - due)
 	c.cohort.worker.last = now
 	if !c.served {
 		c.serve()

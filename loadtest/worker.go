@@ -17,6 +17,7 @@ import (
 // worker owns one loop and its share of the clients. Only its loop's goroutine
 // touches it once the loop runs; others send mail.
 type worker struct {
+	noListeners
 	swarm     *swarm
 	place     int // among the workers of all processes
 	loop      *poller.Loop
@@ -34,6 +35,15 @@ type worker struct {
 	scratch []byte // what goes out next
 	data    []byte // what an event's data should be
 }
+
+// noListeners is the part of a poller.Owner whose loop has no listeners.
+type noListeners struct{}
+
+// Accepted is never called.
+func (noListeners) Accepted(*poller.Listener, int) {}
+
+// AcceptFailed is never called.
+func (noListeners) AcceptFailed(*poller.Listener, error) {}
 
 // attempt is a client's life that must have come further when its time is over.
 type attempt struct {
@@ -150,10 +160,8 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// Pending implements poller.Owner.
 func (w *worker) Pending() bool { return !w.mail.Empty() }
 
-// Tick implements poller.Owner.
 func (w *worker) Tick() {
 	for {
 		a, _, ok := w.deadlines.Due(w.loop.Now())
@@ -173,12 +181,6 @@ func (w *worker) Tick() {
 		w.swarm.board.counters[w.place].delivered[flow].Store(count)
 	}
 }
-
-// Accepted implements poller.Owner; a worker has no listeners.
-func (w *worker) Accepted(*poller.Listener, int) {}
-
-// AcceptFailed implements poller.Owner.
-func (w *worker) AcceptFailed(*poller.Listener, error) {}
 
 // dialMore keeps a bounded number of clients on their way.
 func (w *worker) dialMore(now int64) {

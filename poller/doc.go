@@ -24,11 +24,8 @@
 // # System calls
 //
 // Epoll is level-triggered, and every epoll call is in epoll.go. Calls that cannot block
-// use RawSyscall, which saves the runtime's bookkeeping for blocking calls on each send.
-// Those on client sockets are in socket_raw.go. Under the race detector socket_race.go
-// replaces it, with calls that the detector sees.
-//
-// A loop that waits parks in the runtime's own poller. There must be a scheduler slot
-// (GOMAXPROCS) for each busy loop and one more. Otherwise only the runtime's monitor
-// wakes a parked loop, up to 10 ms late.
+// use RawSyscall. Those on client sockets are in socket_raw.go. Under the race detector
+// socket_race.go replaces it, with calls that the detector sees. A loop that waits parks in
+// the runtime's own poller. There must be a scheduler slot (GOMAXPROCS) for each busy loop
+// and one more: docs/design.md says why.
 package poller

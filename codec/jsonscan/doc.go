@@ -11,17 +11,5 @@
 // belongs to one goroutine at a time. Slices that are returned point into the input
 // unless stated otherwise.
 //
-// # Why our own scanner
-//
-// sonic's native scanner (decoder.Skip) accepts bad escapes ("\x", "\u12"), raw control
-// bytes in strings and invalid UTF-8. So each string would need a second pass. The
-// scanner here checks everything in one pass, eight bytes at a time inside strings. On
-// records of short members, which publishers usually send, it takes less time than Skip
-// alone (BenchmarkValid against BenchmarkSonicSkip), and less than half of the time of
-// encoding/json.Valid. On strings of a kilobyte and more, Skip's vector code is up to
-// five times as fast as this pass, but the second pass that it would need is this one.
-//
-// sonic is used where it is faster. Its vectorised UTF-8 check reads values with bytes
-// outside ASCII (four times as fast as unicode/utf8 there, BenchmarkUTF8). Its native
-// unquote decodes strings with escapes.
+// docs/design.md says why the scanner is our own, and what sonic is used for.
 package jsonscan

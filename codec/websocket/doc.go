@@ -28,17 +28,11 @@
 //
 // # What is from gobwas/ws
 //
-// The types of header, opcode and status, the header rules (ws.CheckHeader), the masking
-// cipher (ws.Cipher), the ranges of close codes (ws.CheckCloseFrameData) and the close
-// body are from github.com/gobwas/ws.
-//
-// Its frame readers are not used: they pull from an io.Reader, and lose the bytes of a
-// header that has arrived in part. Its Upgrader is not used either. It does not tell a
-// missing Upgrade or version from a malformed one (400 where 426 is due). It accepts
-// control bytes, bare line feeds and repeated Host, key and version fields. And it
-// prefers the client's order of subprotocols. BenchmarkUpgrade runs both on the same
-// request of a browser. They take about as long, but this package checks more and
-// allocates nothing, and gobwas's allocates three times.
+// The types of header, opcode and status, the header rules, the masking cipher, and the ranges
+// of close codes are from github.com/gobwas/ws. Its frame readers are not used: they pull from
+// an io.Reader, and lose the bytes of a header that has arrived in part. Its Upgrader is not
+// used: it accepts control bytes, bare line feeds and repeated fields, and answers 400 where
+// 426 is due. It takes as long (BenchmarkUpgrade).
 //
 // # Conformance
 //

@@ -139,7 +139,6 @@ func (c *statsCollector) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector.
 func (c *statsCollector) Collect(out chan<- prometheus.Metric) {
 	for _, m := range stats.Metrics() {
 		desc := describe(&m)

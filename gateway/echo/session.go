@@ -117,7 +117,6 @@ func (s *session) PeerClosed() {
 	}
 }
 
-// Writable implements poller.Handler.
 func (s *session) Writable() {
 	if err := s.unsent.Flush(&s.conn); err != nil {
 		s.end(err)
@@ -134,7 +133,6 @@ func (s *session) Writable() {
 	}
 }
 
-// Closed implements poller.Handler.
 func (s *session) Closed(error) {
 	s.phase = ended // the poller may have closed it of its own accord
 	s.dropInput()

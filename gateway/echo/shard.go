@@ -83,12 +83,10 @@ func (sh *shard) Accepted(_ *poller.Listener, fd int) {
 	sh.handshakes.Add(s, s.since)
 }
 
-// AcceptFailed implements poller.Owner.
 func (sh *shard) AcceptFailed(l *poller.Listener, err error) {
 	sh.logger.Warn("echo: cannot accept for now", "address", l.Addr(), "error", err)
 }
 
-// Turn implements poller.Owner.
 func (sh *shard) Turn() (busy bool) {
 	if sh.Pending() {
 		sh.drain()
@@ -103,7 +101,6 @@ func (sh *shard) Turn() (busy bool) {
 	return sh.relieve() || len(sh.yielding) > 0
 }
 
-// Pending implements poller.Owner.
 func (sh *shard) Pending() bool { return sh.draining.Load() && !sh.drained }
 
 // drain says goodbye to everyone. The loop ends with its last connection.

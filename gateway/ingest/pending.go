@@ -92,7 +92,6 @@ func (p *publisher) answer(to reply, r *stream.Request) {
 // Post implements stream.Submitter.
 func (p *publisher) Post(f func()) { p.ingest.Post(f) }
 
-// Settled implements stream.Submitter.
 func (p *publisher) Settled(*stream.Request) {
 	p.ingest.places.published(p, p.ingest.Loop.Now())
 	p.answerSettled()

@@ -120,7 +120,6 @@ func (p *publisher) PeerClosed() {
 	}
 }
 
-// Writable implements poller.Handler.
 func (p *publisher) Writable() {
 	if err := p.unsent.Flush(&p.conn); err != nil {
 		p.conn.Close(err)
@@ -140,7 +139,6 @@ func (p *publisher) repliesLeft() {
 	}
 }
 
-// Closed implements poller.Handler.
 func (p *publisher) Closed(err error) {
 	p.keep(nil)
 	if !p.resp.tx.running() { // else the rest of it is published, see resume

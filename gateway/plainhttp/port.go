@@ -240,7 +240,6 @@ func (c *httpConn) RemoteAddr() net.Addr {
 	return c.Conn.RemoteAddr()
 }
 
-// Close implements net.Conn.
 func (c *httpConn) Close() error {
 	err := c.Conn.Close()
 	c.port.ended(c)

@@ -35,7 +35,6 @@ func (c *session) confirmLater(r *stream.Request, id command.ID) {
 // Post implements stream.Submitter.
 func (c *session) Post(f func()) { c.shard.Post(f) }
 
-// Settled implements stream.Submitter.
 func (c *session) Settled(r *stream.Request) {
 	id := c.shard.unconfirmed[c].id
 	delete(c.shard.unconfirmed, c)

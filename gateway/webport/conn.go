@@ -77,7 +77,6 @@ func (c *conn) Write(b []byte) (n int, err error) {
 
 var headTooLong = fmt.Sprintf("the request head is longer than the %d bytes that this port takes (--max-head is for the client port only); send fewer or shorter header fields (cookies)\n", maxHead)
 
-// Close implements net.Conn.
 func (c *conn) Close() error {
 	c.port.remove(c)
 	return c.Conn.Close()

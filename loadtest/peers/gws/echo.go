@@ -31,7 +31,6 @@ func newEchoServer() *gws.Server {
 // OnPing implements gws.Event.
 func (echoHandler) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong(payload) }
 
-// OnMessage implements gws.Event.
 func (echoHandler) OnMessage(socket *gws.Conn, message *gws.Message) {
 	defer message.Close()
 	_ = socket.WriteMessage(message.Opcode, message.Bytes()) // who is gone is told of it by OnClose

@@ -49,13 +49,10 @@ func main() {
 // OnOpen implements gws.Event.
 func (h *handler) OnOpen(socket *gws.Conn) { h.clients.Add(socket) }
 
-// OnClose implements gws.Event.
 func (h *handler) OnClose(socket *gws.Conn, _ error) { h.clients.Remove(socket) }
 
-// OnPing implements gws.Event.
 func (h *handler) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong(payload) }
 
-// OnMessage implements gws.Event.
 func (h *handler) OnMessage(_ *gws.Conn, message *gws.Message) {
 	defer message.Close()
 	if message.Opcode != gws.OpcodeText || len(message.Bytes()) == 0 || message.Bytes()[0] != peer.Mark {
