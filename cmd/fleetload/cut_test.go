@@ -92,8 +92,8 @@ func TestCutShort(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer cmd.Process.Kill()
-			awaitClients(t, server.Pid, 10)
 			if c.do != nil {
+				awaitConnections(t, server.Pid, connectionsOf(c.line))
 				time.Sleep(200 * time.Millisecond) // somewhere in the middle of the run
 				c.do(cmd.Process, server)
 			}
@@ -125,23 +125,54 @@ func endedIn(r *loadtest.Result, phase string) bool {
 	return byClients || first || strings.HasPrefix(r.Incomplete, "publishing: ") && strings.Contains(r.Incomplete, " in phase "+phase)
 }
 
-// awaitClients waits until a process has so many sockets open.
-func awaitClients(t *testing.T, pid, count int) {
+// connectionsOf is how many connections a run of 10 clients makes before events flow.
+func connectionsOf(line string) int {
+	switch scenario, _, _ := strings.Cut(line, " "); scenario {
+	case "connect":
+		return 10
+	case "storm":
+		return 10 + 5 + 1 // with the witnesses and the publisher
+	}
+	return 10 + 1
+}
+
+// awaitConnections waits until a process has so many connections.
+func awaitConnections(t *testing.T, pid, count int) {
 	t.Helper()
-	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		entries, err := os.ReadDir(dir)
-		sockets := 0
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		entries, err := os.ReadDir(filepath.Join(dir, "fd"))
+		established, found := establishedSockets(t), 0
 		for _, e := range entries {
-			if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && strings.HasPrefix(target, "socket:") {
-				sockets++
+			if target, err := os.Readlink(filepath.Join(dir, "fd", e.Name())); err == nil && established[target] {
+				found++
 			}
 		}
-		if sockets > count+1 { // and the listening ones
+		if found >= count {
 			return
 		}
 		if err != nil || time.Now().After(until) {
-			t.Fatalf("the clients are not there: %v", err)
+			t.Fatalf("there are %d connections of %d: %v", found, count, err)
 		}
 	}
+}
+
+// establishedSockets are the TCP connections of this machine, as the links to them in
+// /proc/PID/fd show them.
+func establishedSockets(t *testing.T) map[string]bool {
+	t.Helper()
+	const state, inode, isEstablished = 3, 9, "01" // the columns of proc_net_tcp(5)
+	found := make(map[string]bool)
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			continue // without IPv6
+		}
+		for line := range strings.Lines(string(text)) {
+			if columns := strings.Fields(line); len(columns) > inode && columns[state] == isEstablished {
+				found["socket:["+columns[inode]+"]"] = true
+			}
+		}
+	}
+	return found
 }
