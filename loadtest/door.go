@@ -56,7 +56,7 @@ func (l *publishing) newDoor(port string) (door, error) {
 		return &socketDoor{streamDoor: streamDoor{publishing: l, addr: l.plan.Target.Addr}, codec: l.profile.NewCodec()}, nil
 	}
 	if via == profile.HTTP {
-		return newHTTPDoor(l, port)
+		return newHTTPDoor(l, port), nil
 	}
 	addr, err := resolve(port)
 	if err != nil {

@@ -47,7 +47,7 @@ const (
 )
 
 // newHTTPDoor makes a door to the API at base, a URL without a path of its own.
-func newHTTPDoor(l *publishing, base string) (*httpDoor, error) {
+func newHTTPDoor(l *publishing, base string) *httpDoor {
 	request := l.profile.Request()
 	ctx, cancel := context.WithCancel(context.Background())
 	return &httpDoor{
@@ -59,7 +59,7 @@ func newHTTPDoor(l *publishing, base string) (*httpDoor, error) {
 		codec:      l.profile.NewCodec(),
 		client:     newHTTPClient(),
 		bodies:     make(chan httpEvent, maxBodies),
-	}, nil
+	}
 }
 
 // open has nothing to open: the first request connects.

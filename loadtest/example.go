@@ -3,6 +3,7 @@ package loadtest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -42,7 +43,6 @@ const (
 	kindRejected      = "rejected"
 	kindNotTaken      = "not_taken"
 	kindRewritten     = "rewritten"
-	kindUnproved      = "unproved"
 	kindUnanswered    = "unanswered"
 )
 
@@ -50,12 +50,7 @@ const (
 type examples []Example
 
 func (e examples) has(kind string) bool {
-	for i := range e {
-		if e[i].Kind == kind {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e, func(one Example) bool { return one.Kind == kind })
 }
 
 // once keeps what describe says, if it is the first of its kind.

@@ -129,10 +129,8 @@ func (m *meter) stranger(publishAt string) (warning string) {
 	if err != nil || len(pids) == 0 {
 		return ""
 	}
-	for _, pid := range pids {
-		if slices.Contains(m.server.PIDs(), pid) {
-			return ""
-		}
+	if own := m.server.PIDs(); slices.ContainsFunc(pids, func(pid int) bool { return slices.Contains(own, pid) }) {
+		return ""
 	}
 	return fmt.Sprintf("the cost is that of %s, %s; events are published to %s (process %d): if the first is a proxy, name the server behind it (--pid %d)",
 		processText(m.processes()), m.how, proc.Command(pids[0]), pids[0], pids[0])

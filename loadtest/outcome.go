@@ -179,17 +179,12 @@ func (r *run) publisherTimes(result *Result, flow int) {
 		d.FirstLatency, d.LastLatency = p.first.percentiles(), p.last.percentiles()
 	})
 	if result.Delivered > 0 {
-		result.Seconds = time.Duration(r.samples.last.Last - start).Seconds()
-	}
-	if result.Seconds > 0 {
-		result.EventsPerSecond = float64(result.Events) / result.Seconds
-		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds
+		result.spread(time.Duration(r.samples.last.Last - start).Seconds())
 	}
 }
 
-// spread fills in what follows from the number of events in a run without a
-// publisher.
-func (r *run) spread(result *Result, seconds float64) {
+// spread fills in what follows from the number of events and the time that they took.
+func (result *Result) spread(seconds float64) {
 	result.Seconds = seconds
 	if seconds <= 0 {
 		return // it was cut short before

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"fleetcast/poller"
@@ -84,12 +85,7 @@ func (p *plan) readBuffer() int {
 
 // hasApart tells whether there is a loop beside the shared ones.
 func (p *plan) hasApart() bool {
-	for _, g := range p.Groups {
-		if g.Apart {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Groups, func(g groupPlan) bool { return g.Apart })
 }
 
 // workers is how many workers this process has.

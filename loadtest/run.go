@@ -97,16 +97,14 @@ func (r *run) open(traffic []Traffic) (err error) {
 	if len(r.plan.Sources) == 0 {
 		r.plan.Sources = usualSources(to.Addr.Addr(), r.plan.clients())
 	}
-	for _, f := range r.plan.Flows {
-		if len(f.Channels) > 1 && !r.profile.ManyChannels() {
-			return fmt.Errorf("a server of profile %s has no channels: want 1, not %d", r.profile.Name(), len(f.Channels))
-		}
-	}
 	if len(r.plan.Flows) > 1 && !r.profile.ManyChannels() {
 		return fmt.Errorf("a server of profile %s has no channels: the scenario %s needs two", r.profile.Name(), r.scenario)
 	}
 	for _, f := range r.plan.Flows {
-		if f.Keys > 0 && !r.profile.Keys() {
+		switch {
+		case len(f.Channels) > 1 && !r.profile.ManyChannels():
+			return fmt.Errorf("a server of profile %s has no channels: want 1, not %d", r.profile.Name(), len(f.Channels))
+		case f.Keys > 0 && !r.profile.Keys():
 			return fmt.Errorf("profile %s cannot give events keys: that takes a publish port with JSON lines", r.profile.Name())
 		}
 	}

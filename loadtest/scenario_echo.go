@@ -73,7 +73,7 @@ func RunEcho(ctx context.Context, config Echo) (*Result, error) {
 		return nil, err
 	}
 	result.Events = result.Delivered + result.Lost + result.Corrupted + result.InFlight
-	r.spread(result, seconds)
+	result.spread(seconds)
 	return result, nil
 }
 

@@ -126,7 +126,7 @@ func (r *run) addIntake(result *Result, in *intake) {
 	})
 	d.Examples, d.Notes = append(d.Examples, described...), append(d.Notes, described.texts()...)
 	d.Taken = result.Events - d.Rejected - d.NotTaken - result.InFlight
-	r.spread(result, r.samples.measured([]string{phaseEvents}).seconds())
+	result.spread(r.samples.measured([]string{phaseEvents}).seconds())
 }
 
 // confirmation is the answer to the last request of a connection.

@@ -98,13 +98,9 @@ func (w *worker) run() {
 // goroutine may call it.
 func (w *worker) call(f func()) {
 	done := make(chan struct{})
-	w.post(func() { f(); close(done) })
-	<-done
-}
-
-func (w *worker) post(f func()) {
-	w.mail.Post(f)
+	w.mail.Post(func() { f(); close(done) })
 	w.loop.Wake()
+	<-done
 }
 
 // Turn implements poller.Owner.

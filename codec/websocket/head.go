@@ -193,9 +193,7 @@ func byteSet(members string) (set [256]bool) {
 // bytes.Trim it never returns nil for an empty value, because an empty field differs
 // from an absent one.
 func trimSpace(b []byte) []byte {
-	for len(b) > 0 && isSpace(b[0]) {
-		b = b[1:]
-	}
+	b = trimSpaceLeft(b)
 	for len(b) > 0 && isSpace(b[len(b)-1]) {
 		b = b[:len(b)-1]
 	}
@@ -231,18 +229,14 @@ func equalFold(b []byte, lower string) bool {
 		return false
 	}
 	for i, c := range b {
-		if lowerByte(c) != lower[i] {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
 			return false
 		}
 	}
 	return true
-}
-
-func lowerByte(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }
 
 // parseVersion reads "HTTP/1.1" (RFC 9112, 2.3).

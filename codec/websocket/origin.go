@@ -30,19 +30,7 @@ func SameOrigin(origin, host []byte) bool {
 	if !ok {
 		return false
 	}
-	return sameName(originName, hostName) && samePort(originPort, hostPort, standard)
-}
-
-func sameName(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if lowerByte(a[i]) != lowerByte(b[i]) {
-			return false
-		}
-	}
-	return true
+	return bytes.EqualFold(originName, hostName) && samePort(originPort, hostPort, standard)
 }
 
 // samePort compares two ports. An empty one stands for the standard port.

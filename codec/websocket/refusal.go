@@ -104,14 +104,10 @@ func newTargetTooLong(limit int) *HandshakeError {
 // AppendRefusal appends the whole HTTP response that refuses a handshake: the status,
 // the fields that RFC 9110 wants with it, and the message as the body. The connection
 // must be closed after it.
-func AppendRefusal(dst []byte, e *HandshakeError) []byte {
-	dst = AppendRefusalHead(dst, e)
-	dst = append(dst, e.Message...)
-	return append(dst, '\n')
-}
+func AppendRefusal(dst []byte, e *HandshakeError) []byte { return AppendRefusalRetry(dst, e, 0) }
 
 // AppendRefusalRetry is [AppendRefusal] with the time in seconds after which the
-// client may try again (Retry-After, RFC 9110, 10.2.3).
+// client may try again (Retry-After, RFC 9110, 10.2.3); 0 says nothing of it.
 func AppendRefusalRetry(dst []byte, e *HandshakeError, retryAfter int) []byte {
 	dst = appendRefusalHead(dst, e, retryAfter)
 	dst = append(dst, e.Message...)

@@ -1,9 +1,6 @@
 package publisher
 
-import (
-	"container/list"
-	"context"
-)
+import "context"
 
 // room is what requests take of a link's bounds.
 type room struct {
@@ -69,18 +66,12 @@ func (p *Publisher) acquire(ctx context.Context, need room, on *link) (*link, er
 			}
 		}
 		if ended != nil {
-			p.withdraw(element)
+			p.waiters.Remove(element) // if it still is in the queue
+			p.admit()                 // those behind it may need less
 			p.mu.Unlock()
 			return nil, notSent(ended)
 		}
 	}
-}
-
-// withdraw takes a waiter out of the queue if it still is in it; those behind it
-// may need less. Publisher.mu is held.
-func (p *Publisher) withdraw(element *list.Element) {
-	p.waiters.Remove(element)
-	p.admit()
 }
 
 // admit grants room to the waiters at the front. It must be called when there

@@ -23,7 +23,7 @@ func (p *Publisher) NewBatch() *Batch { return &Batch{p: p} }
 // Add adds an event. It refuses what Publish would refuse before sending; the
 // error then matches [*Error], and the batch is as it was.
 func (b *Batch) Add(channel string, data []byte, options ...EventOption) error {
-	data, key, _, err := b.p.checkEvent(channel, data, options)
+	data, key, _, err := b.p.checkEvent([]string{channel}, bodyLength(channel), data, options)
 	if err != nil {
 		return err
 	}

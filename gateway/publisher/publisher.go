@@ -21,15 +21,9 @@ const (
 
 // String returns the state's name.
 func (s State) String() string {
-	switch s {
-	case StateConnecting:
-		return "connecting"
-	case StateConnected:
-		return "connected"
-	case StateClosing:
-		return "closing"
-	case StateClosed:
-		return "closed"
+	names := [...]string{StateConnecting: "connecting", StateConnected: "connected", StateClosing: "closing", StateClosed: "closed"}
+	if int(s) < len(names) {
+		return names[s]
 	}
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
@@ -152,7 +146,7 @@ func (p *Publisher) unlink(l *link, cause error) {
 // [ErrNotSent], it never left. Otherwise (the context ended, the connection
 // broke, the Publisher was closed) it may or may not have been sequenced.
 func (p *Publisher) Publish(ctx context.Context, channel string, data []byte, options ...EventOption) (Result, error) {
-	data, key, size, err := p.checkEvent(channel, data, options)
+	data, key, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, options)
 	if err != nil {
 		return Result{}, err
 	}
@@ -184,7 +178,10 @@ func (p *Publisher) Publish(ctx context.Context, channel string, data []byte, op
 // If the gateway refuses one of the channels, it refuses all of them: an *[Error]
 // says that the event was sequenced in none.
 func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []byte, options ...EventOption) ([]Result, error) {
-	data, key, size, err := p.checkEventMany(channels, data, options)
+	if len(channels) == 0 {
+		return nil, fmt.Errorf("publishing: %w", &Error{Code: CodeBadRequest, Message: "no channel"})
+	}
+	data, key, size, err := p.checkEvent(channels, bodyLengthMany(channels), data, options)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +219,7 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 // and to the next Flush. An error of Send itself says that the event was not
 // sent: it matches [ErrNotSent] or [*Error].
 func (p *Publisher) Send(ctx context.Context, channel string, data []byte, options ...EventOption) error {
-	data, key, size, err := p.checkEvent(channel, data, options)
+	data, key, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, options)
 	if err != nil {
 		return err
 	}
@@ -237,49 +234,27 @@ func (p *Publisher) Send(ctx context.Context, channel string, data []byte, optio
 	return nil
 }
 
-// checkEvent returns the data to write, the key, and a bound of the request's
-// size.
-func (p *Publisher) checkEvent(channel string, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
-	if key, err = keyOf(options); err == nil {
-		err = checkChannel(channel)
-	}
-	if err != nil {
-		return nil, "", 0, fmt.Errorf("publishing: %w", err)
-	}
-	data, size, err = p.checkSize(given, bodyLength(channel, key, nil))
-	return data, key, size, err
-}
-
-// checkEventMany is checkEvent for several channels.
-func (p *Publisher) checkEventMany(channels []string, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
-	if len(channels) == 0 {
-		return nil, "", 0, fmt.Errorf("publishing: %w", &Error{Code: CodeBadRequest, Message: "no channel"})
-	}
+// checkEvent returns the data to write, the key, and a bound of the request's size, whose
+// body has overhead bytes beside both.
+func (p *Publisher) checkEvent(channels []string, overhead int, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
 	key, err = keyOf(options)
 	for _, channel := range channels {
 		if err == nil {
 			err = checkChannel(channel)
 		}
 	}
+	if err == nil {
+		data, err = checkData(given)
+	}
+	size = requestOverhead + overhead + keyLength(key) + len(data)
+	if err == nil && size > p.cfg.WriteBuffer {
+		err = &Error{Code: CodeLimitExceeded,
+			Message: fmt.Sprintf("a request of %d bytes exceeds the write buffer of %d", size, p.cfg.WriteBuffer)}
+	}
 	if err != nil {
 		return nil, "", 0, fmt.Errorf("publishing: %w", err)
 	}
-	data, size, err = p.checkSize(given, bodyLengthMany(channels, key, nil))
-	return data, key, size, err
-}
-
-// checkSize checks the data of a request whose other parts take overhead bytes.
-func (p *Publisher) checkSize(data []byte, overhead int) ([]byte, int, error) {
-	data, err := checkData(data)
-	if err != nil {
-		return nil, 0, fmt.Errorf("publishing: %w", err)
-	}
-	size := requestOverhead + overhead + len(data)
-	if size > p.cfg.WriteBuffer {
-		return nil, 0, fmt.Errorf("publishing: %w", &Error{Code: CodeLimitExceeded,
-			Message: fmt.Sprintf("a request of %d bytes exceeds the write buffer of %d", size, p.cfg.WriteBuffer)})
-	}
-	return data, size, nil
+	return data, key, size, nil
 }
 
 // await returns nil when c has ended; its outcomes are then the caller's. If ctx

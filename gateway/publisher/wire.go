@@ -105,15 +105,13 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, '}', '\n')
 }
 
-// bodyLength bounds the length of appendBody's text. A checked name has no control
-// characters, so that an escape makes two bytes of one at most.
-func bodyLength(channel, key string, data []byte) int {
-	return len(`"channel":"","data":}`) + 1 + 2*len(channel) + keyLength(key) + len(data)
-}
+// bodyLength bounds the length of appendBody's text without key and data. A checked name has
+// no control characters, so that an escape makes two bytes of one at most.
+func bodyLength(channel string) int { return len(`"channel":"","data":}`) + 1 + 2*len(channel) }
 
-// bodyLengthMany bounds the length of appendBodyMany's text.
-func bodyLengthMany(channels []string, key string, data []byte) int {
-	n := len(`"channels":[],"data":}`) + 1 + keyLength(key) + len(data)
+// bodyLengthMany is bodyLength of appendBodyMany's text.
+func bodyLengthMany(channels []string) int {
+	n := len(`"channels":[],"data":}`) + 1
 	for _, channel := range channels {
 		n += 2*len(channel) + len(`"",`)
 	}

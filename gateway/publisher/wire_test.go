@@ -41,7 +41,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		one := appendBody(nil, channel, key, checked)
 		many := appendBodyMany(nil, []string{channel, channel}, key, checked)
-		if len(one) > bodyLength(channel, key, checked) || len(many) > bodyLengthMany([]string{channel, channel}, key, checked) {
+		if rest := keyLength(key) + len(checked); len(one) > bodyLength(channel)+rest || len(many) > bodyLengthMany([]string{channel, channel})+rest {
 			t.Fatalf("bodies of %d and %d bytes exceed their bounds", len(one), len(many))
 		}
 		for _, body := range [][]byte{one, many} {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -207,19 +208,10 @@ func (e entry) headers() []Header {
 		switch {
 		case !validToken.MatchString(name):
 			h.fail("it is not the name of a header field")
-		case isFraming(name):
+		case slices.ContainsFunc(framing, func(f string) bool { return strings.EqualFold(f, name) }):
 			h.fail("this header field follows from the request itself")
 		}
 		headers = append(headers, Header{name, h.matching(validField, "the value of a header field")})
 	}
 	return headers
-}
-
-func isFraming(name string) bool {
-	for _, f := range framing {
-		if strings.EqualFold(f, name) {
-			return true
-		}
-	}
-	return false
 }

@@ -52,6 +52,14 @@ func (p *Profile) PublishVia() Via { return p.publish.via }
 // is NDJSON, RESP or TCP; 0 if there is none.
 func (p *Profile) PublishPort() int { return p.publish.port }
 
+// WithPort returns the profile with another way to publish on a TCP port: NDJSON or RESP. It is for a
+// server that has both.
+func (p *Profile) WithPort(via Via) *Profile {
+	other := *p
+	other.publish.via = via
+	return &other
+}
+
 // AppendPublishHello appends what is to be sent first on a TCP connection; often nothing.
 func (p *Profile) AppendPublishHello(dst []byte) []byte {
 	return p.publish.hello.append(dst, "", nil)

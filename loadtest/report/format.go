@@ -10,9 +10,7 @@ import (
 	"fleetcast/loadtest"
 )
 
-func count(n int64) string {
-	return humanize.Comma(n)
-}
+func count(n int64) string { return humanize.Comma(n) }
 
 // quantity prints v with at least three significant digits, grouped, and
 // without an exponent.
