@@ -88,7 +88,9 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.publish.API = ingest.NewAPI(&g.publish)
 	g.setLimits(&config)
 	if err := g.open(); err != nil {
-		g.closeLoops()
+		for _, loop := range g.loops() {
+			loop.Close()
+		}
 		return nil, err
 	}
 	g.watch = newWatch(g)
@@ -188,8 +190,14 @@ func (g *Gateway) Run() {
 	for _, loop := range g.loops() {
 		loops.Go(loop.Run)
 	}
-	loops.Go(g.sweepStreams)
-	loops.Go(g.sweepAddresses)
+	stripe := 0 // of streams, that is swept next
+	loops.Go(func() {
+		g.every(max(g.config().ChannelRetention/stream.StripeCount, time.Millisecond), func() {
+			g.streams.Sweep(stripe)
+			stripe = (stripe + 1) % stream.StripeCount
+		})
+	})
+	loops.Go(func() { g.every(addressSweep, func() { g.clients.Addresses.Sweep(poller.Now()) }) })
 	loops.Go(g.watch.run)
 	if g.http != nil {
 		served := make(chan struct{})
@@ -236,38 +244,17 @@ func (g *Gateway) feedStarved() {
 	}
 }
 
-// closeLoops gives the descriptors of loops back that were never run.
-func (g *Gateway) closeLoops() {
-	for _, loop := range g.loops() {
-		loop.Close()
-	}
-}
-
-// sweepStreams forgets unused channels, one stripe at a time.
-func (g *Gateway) sweepStreams() {
-	ticker := time.NewTicker(max(g.config().ChannelRetention/stream.StripeCount, time.Millisecond))
-	defer ticker.Stop()
-	for i := 0; ; i = (i + 1) % stream.StripeCount {
-		select {
-		case <-ticker.C:
-			g.streams.Sweep(i)
-		case <-g.running.Done():
-			return
-		}
-	}
-}
-
 // addressSweep is how often addresses of clients are looked over that have gone.
 const addressSweep = 5 * time.Second
 
-// sweepAddresses forgets addresses of clients that need not be kept.
-func (g *Gateway) sweepAddresses() {
-	ticker := time.NewTicker(addressSweep)
+// every calls do once in each interval, until the gateway stops.
+func (g *Gateway) every(interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			g.clients.Addresses.Sweep(poller.Now())
+			do()
 		case <-g.running.Done():
 			return
 		}

@@ -159,11 +159,7 @@ func earlier(a, b int64) int64 {
 func (w *worker) Pending() bool { return !w.mail.Empty() }
 
 func (w *worker) Tick() {
-	for {
-		a, _, ok := w.deadlines.Due(w.loop.Now())
-		if !ok {
-			break
-		}
+	for a := range w.deadlines.Expired(w.loop.Now()) {
 		if a.client.life == a.life {
 			a.client.overdue()
 		}

@@ -1,6 +1,9 @@
 package poller
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Deadlines is a queue of things that are due a fixed time after they were
 // added: one duration for all makes it a plain first-in first-out queue, so
@@ -45,6 +48,15 @@ func (d *Deadlines[T]) Due(now time.Duration) (what T, added time.Duration, ok b
 	d.head++
 	d.compact()
 	return entry.what, entry.added, true
+}
+
+// Expired removes the entries whose time has come, and yields each with the time at which
+// it was added.
+func (d *Deadlines[T]) Expired(now time.Duration) iter.Seq2[T, time.Duration] {
+	return func(yield func(T, time.Duration) bool) {
+		for what, added, ok := d.Due(now); ok && yield(what, added); what, added, ok = d.Due(now) {
+		}
+	}
 }
 
 // Clear removes all entries. It is for an owner without connections, which needs none

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"time"
@@ -79,14 +80,7 @@ func SyntaxError(text []byte, err error, offset int) *Error {
 }
 
 func startsObject(text []byte) bool {
-	for _, c := range text {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return c == '{'
-		}
-	}
-	return false
+	return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
 }
 
 // RefusalOf returns the error that a client or publisher gets for err: err itself if it

@@ -183,30 +183,18 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 	return 0, nil, nil
 }
 
+// kinds are the texts of the messages' types.
+var kinds = [...]string{
+	KindWelcome: "welcome", KindSubscribed: "subscribed", KindUnsubscribed: "unsubscribed", KindPublished: "published",
+	KindPong: "pong", KindEvent: "event", KindGap: "gap", KindError: "error", KindGoodbye: "goodbye",
+}
+
 func parseKind(raw []byte, u *jsonscan.Unquoter) (kind Kind, ok bool) {
 	text, err := u.Text(raw)
-	if err != nil {
-		return KindUnknown, false
+	for kind := KindWelcome; err == nil && kind <= KindGoodbye; kind++ {
+		if string(text) == kinds[kind] {
+			return kind, true
+		}
 	}
-	switch string(text) {
-	case "welcome":
-		return KindWelcome, true
-	case "subscribed":
-		return KindSubscribed, true
-	case "unsubscribed":
-		return KindUnsubscribed, true
-	case "published":
-		return KindPublished, true
-	case "pong":
-		return KindPong, true
-	case "event":
-		return KindEvent, true
-	case "gap":
-		return KindGap, true
-	case "error":
-		return KindError, true
-	case "goodbye":
-		return KindGoodbye, true
-	}
-	return KindUnknown, true
+	return KindUnknown, err == nil
 }

@@ -1,6 +1,9 @@
 package publish
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // split cuts an inline command's line into words by Redis's rules (sdssplitargs): double
 // quotes with the escapes \xHH \n \r \t \b \a and \ before any other byte, single quotes with \'; a quote
@@ -60,10 +63,8 @@ func unescape(line []byte, i int) (b byte, next int) {
 	switch b = line[i+1]; b {
 	case 'x':
 		if i+3 < len(line) {
-			high, okHigh := hexDigit(line[i+2])
-			low, okLow := hexDigit(line[i+3])
-			if okHigh && okLow {
-				return high<<4 | low, i + 4
+			if n, err := strconv.ParseUint(string(line[i+2:i+4]), 16, 8); err == nil {
+				return byte(n), i + 4
 			}
 		}
 	case 'n':
@@ -80,25 +81,11 @@ func unescape(line []byte, i int) (b byte, next int) {
 	return b, i + 2
 }
 
-func hexDigit(c byte) (value byte, ok bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10, true
-	}
-	return 0, false
-}
-
 // endsWord reports whether c ends a word outside quotes. Vertical tab and form feed do
 // not, although they are blanks between words. Redis does the same.
-func endsWord(c byte) bool {
-	return c == ' ' || c == '\t' || c == '\r'
-}
+func endsWord(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
-func isBlank(c byte) bool {
-	return endsWord(c) || c == '\v' || c == '\f'
-}
+func isBlank(c byte) bool { return endsWord(c) || c == '\v' || c == '\f' }
 
 func skipBlanks(line []byte, i int) int {
 	for i < len(line) && isBlank(line[i]) {

@@ -170,13 +170,6 @@ func dataTooLong(maxData int) *command.Error {
 func badChannel(name []byte, err error) *command.Error {
 	return &command.Error{
 		Code:    command.BadChannel,
-		Message: "channel " + command.QuoteChannel(name) + ": " + reason(err),
+		Message: "channel " + command.QuoteChannel(name) + ": " + command.RefusalOf(err).Message,
 	}
-}
-
-func reason(err error) string {
-	if refusal, ok := err.(*command.Error); ok {
-		return refusal.Message
-	}
-	return err.Error()
 }

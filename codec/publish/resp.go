@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 )
 
 // RESPLimits bounds what one RESP command may hold. A field that is zero means its default.
@@ -25,15 +26,8 @@ const (
 )
 
 func (l RESPLimits) withDefaults() RESPLimits {
-	if l.Args == 0 {
-		l.Args = defaultArgs
-	}
-	if l.Bulk == 0 {
-		l.Bulk = defaultBulk
-	}
-	if l.Command == 0 {
-		l.Command = l.Bulk + commandRoom
-	}
+	l.Args, l.Bulk = cmp.Or(l.Args, defaultArgs), cmp.Or(l.Bulk, defaultBulk)
+	l.Command = cmp.Or(l.Command, l.Bulk+commandRoom)
 	return l
 }
 

@@ -19,15 +19,11 @@ func AppendRESPInt(dst []byte, n int64) []byte {
 }
 
 // AppendRESPSimple appends a simple string, such as OK; CR and LF in it become spaces.
-func AppendRESPSimple(dst []byte, text string) []byte {
-	return appendRESPLine(dst, '+', text)
-}
+func AppendRESPSimple(dst []byte, text string) []byte { return appendRESPLine(dst, '+', text) }
 
 // AppendRESPError appends an error reply. The message starts with its code, such as ERR; CR and LF in
 // it become spaces, as in Redis.
-func AppendRESPError(dst []byte, message string) []byte {
-	return appendRESPLine(dst, '-', message)
-}
+func AppendRESPError(dst []byte, message string) []byte { return appendRESPLine(dst, '-', message) }
 
 func appendRESPLine(dst []byte, kind byte, text string) []byte {
 	dst = append(dst, kind)
@@ -68,9 +64,7 @@ func AppendRESPNull(dst []byte, version RESPVersion) []byte {
 }
 
 // AppendRESPArray appends the header of an array; n replies follow as its elements.
-func AppendRESPArray(dst []byte, n int) []byte {
-	return appendRESPHeader(dst, '*', n)
-}
+func AppendRESPArray(dst []byte, n int) []byte { return appendRESPHeader(dst, '*', n) }
 
 // AppendRESPSet appends the header of a set, which in RESP2 is an array; n replies follow as its
 // elements.

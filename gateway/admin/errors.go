@@ -54,21 +54,12 @@ func apiErrorOf(err error) *apiError {
 	return &apiError{status, refusal.Code, refusal.Message}
 }
 
-// retryAfter is the time after which the same request is worth another try; 0
-// if that is not known.
-func retryAfter(err error) time.Duration {
-	if refusal, ok := errors.AsType[*command.Error](err); ok {
-		return refusal.RetryAfter
-	}
-	return 0
-}
-
 func answerError(w http.ResponseWriter, err error) {
-	e, after := apiErrorOf(err), retryAfter(err)
+	e := apiErrorOf(err)
 	fields := map[string]any{"code": string(e.code), "message": e.message}
-	if after > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
-		fields["retry_after_ms"] = (after + time.Millisecond - 1).Milliseconds()
+	if refusal, ok := errors.AsType[*command.Error](err); ok && refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((refusal.RetryAfter+time.Second-1)/time.Second), 10))
+		fields["retry_after_ms"] = refusal.RetryAfterMS()
 	}
 	answerJSON(w, e.status, map[string]any{"error": fields})
 }

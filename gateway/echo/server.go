@@ -135,12 +135,7 @@ func (c *Config) complete() error {
 	case c.InputMemory < 0:
 		return fmt.Errorf("%d bytes for unfinished messages: the size cannot be negative", c.InputMemory)
 	}
-	if c.Loops == 0 {
-		c.Loops = runtime.GOMAXPROCS(0)
-	}
-	if c.MaxMessage == 0 {
-		c.MaxMessage = DefaultMaxMessage
-	}
+	c.Loops, c.MaxMessage = cmp.Or(c.Loops, runtime.GOMAXPROCS(0)), cmp.Or(c.MaxMessage, DefaultMaxMessage)
 	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
 	c.InputMemory = cmp.Or(c.InputMemory, max(DefaultInputMemory, 2*int64(c.MaxMessage)))
 	if c.Logger == nil {

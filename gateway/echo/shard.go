@@ -120,29 +120,17 @@ func (sh *shard) stopIfDrained() {
 // Tick implements poller.Owner. Entries whose session has moved on are stale.
 func (sh *shard) Tick() {
 	now := sh.loop.Now()
-	for {
-		s, _, due := sh.handshakes.Due(now)
-		if !due {
-			break
-		}
+	for s := range sh.handshakes.Expired(now) {
 		if s.phase == handshaking {
 			s.refuse(websocket.ErrTooSlow)
 		}
 	}
-	for {
-		f, _, due := sh.flushes.Due(now)
-		if !due {
-			break
-		}
+	for f := range sh.flushes.Expired(now) {
 		if f.session.phase == flushing {
 			f.session.checkProgress(f.left)
 		}
 	}
-	for {
-		s, _, due := sh.lingers.Due(now)
-		if !due {
-			break
-		}
+	for s := range sh.lingers.Expired(now) {
 		if s.phase == lingering {
 			s.end(errPeerStays)
 		}

@@ -33,7 +33,7 @@ func (in *Loop) OfferPublishers(from int, to *stats.PublisherSearch) (next int) 
 func (p *publisher) entry(now time.Duration, wall time.Time) stats.PublisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return stats.PublisherEntry{
-		Publisher: strconv.FormatUint(p.respID(), 10), Protocol: p.protocolName(),
+		Publisher: strconv.FormatUint(p.resp.id, 10), Protocol: p.protocolName(),
 		Name: stats.Clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.waits == waitsForCredit,
 	}
 }
@@ -62,7 +62,7 @@ func (p *API) Offer(to *stats.PublisherSearch) {
 // the loop's, from a slot on. It returns where the next portion begins.
 func (in *Loop) DisconnectPublisher(from int, number uint64, reason string) (next int, found bool) {
 	next = in.Loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
-		if p := h.(*publisher); p.respID() == number && !p.closing {
+		if p := h.(*publisher); p.resp.id == number && !p.closing {
 			found = true
 			p.disconnect(reason)
 		}

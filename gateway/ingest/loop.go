@@ -199,11 +199,7 @@ func (in *Loop) Tick() {
 		in.looked = now
 		in.EndOldTransactions(now)
 	}
-	for {
-		p, _, ok := in.closing.Due(in.Loop.Now())
-		if !ok {
-			return
-		}
+	for p := range in.closing.Expired(in.Loop.Now()) {
 		p.conn.Close(errLingers)
 	}
 }

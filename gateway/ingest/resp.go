@@ -19,8 +19,8 @@ type respState struct {
 	version  publish.RESPVersion
 	name     string // by CLIENT SETNAME or HELLO
 	library  string // by CLIENT SETINFO
-	id       uint64
-	need     int // input below this many bytes is not worth another look
+	id       uint64 // the number of the connection, whatever it speaks
+	need     int    // input below this many bytes is not worth another look
 	replying respReplying
 	tracking respTracking
 	tx       respTransaction
@@ -225,7 +225,12 @@ func respUnknown(args [][]byte) string {
 func (p *publisher) respRefuse(err error) verdict {
 	refusal := command.RefusalOf(err)
 	p.refused(refusal.Code, refusal.Message)
-	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, "ERR "+respReason(refusal))
+	return p.respond(publish.AppendRESPError(p.ingest.replies, "ERR "+respReason(refusal)))
+}
+
+// respond sets the loop's replies, with that of a command that is done.
+func (p *publisher) respond(replies []byte) verdict {
+	p.ingest.replies = replies
 	return stepDone
 }
 
@@ -239,16 +244,14 @@ func respReason(refusal *command.Error) string {
 
 func (p *publisher) respError(message string) verdict {
 	p.refused(command.BadRequest, message)
-	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
-	return stepDone
+	return p.respond(publish.AppendRESPError(p.ingest.replies, message))
 }
 
 // respUnavailable answers commands by which libraries find out what a server can do. A
 // command that is not available is not the publisher's mistake, so it is not counted.
 func (p *publisher) respUnavailable(message string) verdict {
 	p.ingest.work += refusedWork
-	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, message)
-	return stepDone
+	return p.respond(publish.AppendRESPError(p.ingest.replies, message))
 }
 
 // appendLower appends the first bytes of a command's name in lower case, at most one

@@ -24,19 +24,16 @@ func (p *publisher) respPing(args [][]byte) verdict {
 	if len(args) == 2 {
 		return p.respEcho(args)
 	}
-	p.ingest.replies = publish.AppendRESPSimple(p.ingest.replies, "PONG")
-	return stepDone
+	return p.respond(publish.AppendRESPSimple(p.ingest.replies, "PONG"))
 }
 
 func (p *publisher) respEcho(args [][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPBulk(p.ingest.replies, args[1])
-	return stepDone
+	return p.respond(publish.AppendRESPBulk(p.ingest.replies, args[1]))
 }
 
 // respAccept answers commands that have nothing to do here.
 func (p *publisher) respAccept([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPSimple(p.ingest.replies, "OK")
-	return stepDone
+	return p.respond(publish.AppendRESPSimple(p.ingest.replies, "OK"))
 }
 
 func (p *publisher) respQuit(args [][]byte) verdict {
@@ -47,8 +44,7 @@ func (p *publisher) respQuit(args [][]byte) verdict {
 func (p *publisher) respReset([][]byte) verdict {
 	p.endTransaction()
 	p.resp = respState{version: publish.RESP2, id: p.resp.id}
-	p.ingest.replies = publish.AppendRESPSimple(p.ingest.replies, "RESET")
-	return stepDone
+	return p.respond(publish.AppendRESPSimple(p.ingest.replies, "RESET"))
 }
 
 // respAuth answers AUTH [user] password as a Redis without passwords: its user is called default, and any
@@ -103,12 +99,11 @@ func (p *publisher) respHello(args [][]byte) verdict {
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "server"), "redis")
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "version"), redisVersion)
 	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "proto"), int64(version))
-	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "id"), int64(p.respID()))
+	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "id"), int64(p.resp.id))
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "mode"), "standalone")
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "role"), "master")
 	out = publish.AppendRESPArray(publish.AppendRESPBulk(out, "modules"), 0)
-	p.ingest.replies = out
-	return stepDone
+	return p.respond(out)
 }
 
 // respDatabases is how many databases may be selected, as many as Redis has by default.
@@ -175,14 +170,12 @@ func (p *publisher) respSetInfo(args [][]byte) verdict {
 }
 
 func (p *publisher) respClientID([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPInt(p.ingest.replies, int64(p.respID()))
-	return stepDone
+	return p.respond(publish.AppendRESPInt(p.ingest.replies, int64(p.resp.id)))
 }
 
 func (p *publisher) respClientInfo([][]byte) verdict {
-	text := fmt.Sprintf("id=%d addr=%s name=%s db=0 user=default resp=%d\n", p.respID(), p.remote, p.resp.name, p.resp.version)
-	p.ingest.replies = publish.AppendRESPVerbatim(p.ingest.replies, p.resp.version, text)
-	return stepDone
+	text := fmt.Sprintf("id=%d addr=%s name=%s db=0 user=default resp=%d\n", p.resp.id, p.remote, p.resp.name, p.resp.version)
+	return p.respond(publish.AppendRESPVerbatim(p.ingest.replies, p.resp.version, text))
 }
 
 // respReply answers CLIENT REPLY, by which a publisher that reads no replies turns them
@@ -211,9 +204,6 @@ func (p *publisher) respOnOff(args [][]byte) verdict {
 }
 
 func isWord(arg []byte, word string) bool { return bytes.EqualFold(arg, []byte(word)) }
-
-// respID is the connection's number.
-func (p *publisher) respID() uint64 { return p.resp.id }
 
 // libraryName is how much of a library's name and version is kept, in bytes.
 const libraryName = 64

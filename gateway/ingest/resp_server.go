@@ -23,16 +23,14 @@ func (p *publisher) respNoCluster([][]byte) verdict { return p.respUnavailable(e
 func (p *publisher) respRole([][]byte) verdict {
 	out := publish.AppendRESPArray(p.ingest.replies, 3)
 	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "master"), 0)
-	p.ingest.replies = publish.AppendRESPArray(out, 0)
-	return stepDone
+	return p.respond(publish.AppendRESPArray(out, 0))
 }
 
 func (p *publisher) respTime([][]byte) verdict {
 	now := time.Now()
 	out := publish.AppendRESPArray(p.ingest.replies, 2)
 	out = publish.AppendRESPBulk(out, strconv.FormatInt(now.Unix(), 10))
-	p.ingest.replies = publish.AppendRESPBulk(out, strconv.Itoa(now.Nanosecond()/1000))
-	return stepDone
+	return p.respond(publish.AppendRESPBulk(out, strconv.Itoa(now.Nanosecond()/1000)))
 }
 
 // respInfo answers INFO [section ...].
@@ -59,8 +57,7 @@ func (p *publisher) respInfo(args [][]byte) verdict {
 			texts = append(texts, "# "+s.name+"\r\n"+s.text)
 		}
 	}
-	p.ingest.replies = publish.AppendRESPVerbatim(p.ingest.replies, p.resp.version, strings.Join(texts, "\r\n"))
-	return stepDone
+	return p.respond(publish.AppendRESPVerbatim(p.ingest.replies, p.resp.version, strings.Join(texts, "\r\n")))
 }
 
 // respCommandCommands are the subcommands of COMMAND. Libraries ask how to use a
@@ -72,18 +69,15 @@ var respCommandCommands = map[string]respSpec{
 }
 
 func (p *publisher) respNoCommands([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPArray(p.ingest.replies, 0)
-	return stepDone
+	return p.respond(publish.AppendRESPArray(p.ingest.replies, 0))
 }
 
 func (p *publisher) respCommandCount([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPInt(p.ingest.replies, int64(len(respCommands)))
-	return stepDone
+	return p.respond(publish.AppendRESPInt(p.ingest.replies, int64(len(respCommands))))
 }
 
 func (p *publisher) respCommandDocs([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPMap(p.ingest.replies, p.resp.version, 0)
-	return stepDone
+	return p.respond(publish.AppendRESPMap(p.ingest.replies, p.resp.version, 0))
 }
 
 func (p *publisher) respCommandInfo(args [][]byte) verdict {
@@ -91,8 +85,7 @@ func (p *publisher) respCommandInfo(args [][]byte) verdict {
 	for range args[2:] {
 		out = publish.AppendRESPNull(out, p.resp.version)
 	}
-	p.ingest.replies = out
-	return stepDone
+	return p.respond(out)
 }
 
 var respConfigCommands = map[string]respSpec{
@@ -124,8 +117,7 @@ func (p *publisher) respConfigGet(args [][]byte) verdict {
 	for _, name := range found {
 		out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, name), redisSettings[name])
 	}
-	p.ingest.replies = out
-	return stepDone
+	return p.respond(out)
 }
 
 var respACLCommands = map[string]respSpec{
@@ -151,11 +143,9 @@ func (p *publisher) respNumSub(args [][]byte) verdict {
 	for _, name := range args[2:] {
 		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.port.Streams.Subscribers(name)))
 	}
-	p.ingest.replies = out
-	return stepDone
+	return p.respond(out)
 }
 
 func (p *publisher) respNumPat([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPInt(p.ingest.replies, 0)
-	return stepDone
+	return p.respond(publish.AppendRESPInt(p.ingest.replies, 0))
 }

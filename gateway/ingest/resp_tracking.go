@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"slices"
 
 	"fleetcast/codec/publish"
 )
@@ -55,14 +56,7 @@ func (p *publisher) respTrack(args [][]byte) verdict {
 	return p.respAccept(args)
 }
 
-func (t *respTracking) has(mode string) bool {
-	for _, m := range t.modes {
-		if m == mode {
-			return true
-		}
-	}
-	return false
-}
+func (t *respTracking) has(mode string) bool { return slices.Contains(t.modes, mode) }
 
 // redirection is the connection that would be told of changed keys: -1 while nothing is tracked, 0 if
 // that is this one.
@@ -74,8 +68,7 @@ func (t *respTracking) redirection() int64 {
 }
 
 func (p *publisher) respRedirection([][]byte) verdict {
-	p.ingest.replies = publish.AppendRESPInt(p.ingest.replies, p.resp.tracking.redirection())
-	return stepDone
+	return p.respond(publish.AppendRESPInt(p.ingest.replies, p.resp.tracking.redirection()))
 }
 
 func (p *publisher) respTrackingInfo([][]byte) verdict {
@@ -91,8 +84,7 @@ func (p *publisher) respTrackingInfo([][]byte) verdict {
 	}
 	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "redirect"), t.redirection())
 	out = publish.AppendRESPArray(publish.AppendRESPBulk(out, "prefixes"), 0)
-	p.ingest.replies = out
-	return stepDone
+	return p.respond(out)
 }
 
 func (p *publisher) respCaching(args [][]byte) verdict {

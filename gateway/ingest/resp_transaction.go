@@ -115,16 +115,14 @@ func (p *publisher) dropQueue() {
 func (p *publisher) respQueue(args [][]byte, raw []byte) verdict {
 	in, tx := p.ingest, &p.resp.tx
 	if tx.state == transactionFailed { // nothing of it will be executed
-		in.replies = publish.AppendRESPSimple(in.replies, "QUEUED")
-		return stepDone
+		return p.respond(publish.AppendRESPSimple(in.replies, "QUEUED"))
 	}
 	if refusal := p.queue(args, raw); refusal != nil {
 		tx.fail()
 		p.dropQueue()
 		return p.respRefuse(refusal)
 	}
-	in.replies = publish.AppendRESPSimple(in.replies, "QUEUED")
-	return stepDone
+	return p.respond(publish.AppendRESPSimple(in.replies, "QUEUED"))
 }
 
 func (p *publisher) queue(args [][]byte, raw []byte) error {

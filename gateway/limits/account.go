@@ -160,20 +160,15 @@ func (st *Starved) Resume() {
 			st.Queue = append(st.Queue, s)
 			continue
 		}
-		st.goesOn(s)
+		st.waited += poller.Now() - s.since
+		st.sample(s)
+		s.starver.Resume()
 		if rest := waiting[i+1:]; len(rest) > 0 && poller.Now() > end {
 			st.Queue = append(slices.Clone(rest), st.Queue...)
 			st.fed.Store(true) // these were not looked at
 			return
 		}
 	}
-}
-
-// goesOn continues with one connection, and counts how long it has waited.
-func (st *Starved) goesOn(s starvation) {
-	st.waited += poller.Now() - s.since
-	st.sample(s)
-	s.starver.Resume()
 }
 
 // WaitedBy is how long connections have waited in all until now, including those that

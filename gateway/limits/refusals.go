@@ -12,7 +12,7 @@ import (
 // CommandRate bounds the commands of a client.
 type CommandRate struct {
 	compactBucket
-	refusal string
+	rateRefusal
 }
 
 // NewCommandRate is for clients that are swept once in each interval swept.
@@ -24,24 +24,21 @@ func NewCommandRate(r Rate, swept time.Duration) CommandRate {
 // which the next one is due.
 type EventRate struct {
 	Bucket
-	refusal string
+	rateRefusal
 }
 
 // NewEventRate bounds events by a rate.
 func NewEventRate(r Rate) EventRate { return EventRate{NewBucket(r), tooMany("events", r)} }
 
-// Refuse is the answer to who must wait.
-func (r *EventRate) Refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
+// rateRefusal is the text of a refusal, with the rate that is allowed.
+type rateRefusal string
 
 // Refuse is the answer to who must wait.
-func (r *CommandRate) Refuse(wait time.Duration) *command.Error { return rateLimited(r.refusal, wait) }
-
-func rateLimited(message string, wait time.Duration) *command.Error {
-	return &command.Error{Code: command.RateLimited, Message: message, RetryAfter: wait}
+func (r rateRefusal) Refuse(wait time.Duration) *command.Error {
+	return &command.Error{Code: command.RateLimited, Message: string(r), RetryAfter: wait}
 }
 
-// tooMany is the text of a refusal, with the rate that is allowed.
-func tooMany(things string, r Rate) string {
+func tooMany(things string, r Rate) rateRefusal {
 	if r.Unlimited() {
 		return ""
 	}
@@ -49,7 +46,7 @@ func tooMany(things string, r Rate) string {
 	if float64(r.Burst) > max(r.PerSecond, 1) {
 		text += fmt.Sprintf(", %d at once", r.Burst)
 	}
-	return text
+	return rateRefusal(text)
 }
 
 // perTime writes a rate with the shortest time in which it is a whole number.

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -84,9 +85,7 @@ func (c Config) complete() (Config, error) {
 		if *d.value < 0 {
 			return c, fmt.Errorf("publisher: %s is negative: %v", d.name, *d.value)
 		}
-		if *d.value == 0 {
-			*d.value = d.fallback
-		}
+		*d.value = cmp.Or(*d.value, d.fallback)
 	}
 	if c.MinBackoff > c.MaxBackoff {
 		return c, fmt.Errorf("publisher: MinBackoff %v exceeds MaxBackoff %v", c.MinBackoff, c.MaxBackoff)
@@ -94,11 +93,6 @@ func (c Config) complete() (Config, error) {
 	if c.WriteBuffer < 0 || c.MaxInFlight < 0 {
 		return c, fmt.Errorf("publisher: WriteBuffer %d or MaxInFlight %d is negative", c.WriteBuffer, c.MaxInFlight)
 	}
-	if c.WriteBuffer == 0 {
-		c.WriteBuffer = DefaultWriteBuffer
-	}
-	if c.MaxInFlight == 0 {
-		c.MaxInFlight = DefaultMaxInFlight
-	}
+	c.WriteBuffer, c.MaxInFlight = cmp.Or(c.WriteBuffer, DefaultWriteBuffer), cmp.Or(c.MaxInFlight, DefaultMaxInFlight)
 	return c, nil
 }

@@ -3,7 +3,6 @@ package publisher
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -35,11 +34,7 @@ func checkChannel(name string) error {
 	if err == nil {
 		return nil
 	}
-	message := err.Error()
-	if refusal, ok := errors.AsType[*command.Error](err); ok {
-		message = refusal.Message
-	}
-	return &Error{Code: CodeBadChannel, Message: "channel " + command.QuoteChannel([]byte(name)) + ": " + message}
+	return &Error{Code: CodeBadChannel, Message: "channel " + command.QuoteChannel([]byte(name)) + ": " + command.RefusalOf(err).Message}
 }
 
 // checkData returns data as it may stand in a line: itself without a byte order

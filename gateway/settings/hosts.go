@@ -3,6 +3,7 @@ package settings
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"fleetcast/codec/websocket"
@@ -49,12 +50,9 @@ func (h *hosts) Allow(host []byte) bool {
 	if h.names[name] || name == "localhost" || strings.HasSuffix(name, ".localhost") && len(name) > len(".localhost") || isAddress(name) {
 		return true
 	}
-	for _, suffix := range h.suffixes {
-		if strings.HasSuffix(name, suffix) && len(name) > len(suffix) && name[0] != '.' {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.suffixes, func(suffix string) bool {
+		return strings.HasSuffix(name, suffix) && len(name) > len(suffix) && name[0] != '.'
+	})
 }
 
 // isAddress tells whether a host is an IP address, those of version 6 in brackets.

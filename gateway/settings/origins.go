@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 
 	"fleetcast/codec/websocket"
@@ -42,15 +43,8 @@ func newOrigins(allowed []string) origins {
 
 // allow decides about a page of origin that connects to host.
 func (o *origins) allow(origin, host []byte) bool {
-	if o.all || o.names[string(origin)] || websocket.SameOrigin(origin, host) {
-		return true
-	}
-	for _, p := range o.patterns {
-		if p.matches(origin) {
-			return true
-		}
-	}
-	return false
+	return o.all || o.names[string(origin)] || websocket.SameOrigin(origin, host) ||
+		slices.ContainsFunc(o.patterns, func(p originPattern) bool { return p.matches(origin) })
 }
 
 // matches tells whether origin has the scheme and port of the pattern, and one or

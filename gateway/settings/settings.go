@@ -84,13 +84,13 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 			ContextBits: Inbound(i).contextBits(),
 		}
 	}
+	s.Contextless = s.Upgrader
 	if s.Rules.Compresses() {
-		s.Upgrader.Deflate = new(deflate.Policy)
+		s.Upgrader.Deflate, s.Contextless.Deflate = new(deflate.Policy), new(deflate.Policy)
 		if config.ClientContext > 0 {
 			s.Upgrader.Deflate.ClientContextBits = uint8(bits.TrailingZeros(uint(config.ClientContext)))
 		}
 	}
-	s.withoutContext()
 	return s
 }
 
@@ -104,23 +104,14 @@ func clientLimits(c *Config) command.Limits {
 	}
 }
 
-// liveFields are the indexes of the fields of Config that Reconfigure changes.
-var liveFields = func() (indexes []int) {
-	config := reflect.TypeFor[Config]()
-	for i := range config.NumField() {
-		if config.Field(i).Tag.Get("reload") == "live" {
-			indexes = append(indexes, i)
-		}
-	}
-	return indexes
-}()
-
 // WithLive is a copy of c with the live fields of next.
 func (c *Config) WithLive(next *Config) Config {
 	merged := *c
 	to, from := reflect.ValueOf(&merged).Elem(), reflect.ValueOf(next).Elem()
-	for _, i := range liveFields {
-		to.Field(i).Set(from.Field(i))
+	for i := range to.NumField() {
+		if to.Type().Field(i).Tag.Get("reload") == "live" {
+			to.Field(i).Set(from.Field(i))
+		}
 	}
 	return merged
 }
@@ -158,18 +149,11 @@ func (i Inbound) contextBits() int { return max(int(i)-1, 0) }
 
 // Trusts tells whether an address is a trusted proxy's.
 func (s *Settings) Trusts(addr netip.Addr) bool {
-	for _, p := range s.Config.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Counts tells whether anything is bounded per address.
-func (s *Settings) Counts() bool {
-	return s.PerAddress.Open > 0 || s.PerAddress.Rate.Interval > 0
-}
+func (s *Settings) Counts() bool { return s.PerAddress.Open > 0 || s.PerAddress.Rate.Interval > 0 }
 
 // Path is where clients connect.
 const Path = "/ws"
@@ -180,12 +164,4 @@ func (i Inbound) ContextBytes() int64 {
 		return 0
 	}
 	return 1 << i.contextBits()
-}
-
-// withoutContext is s's answer to handshakes when there is no room for contexts.
-func (s *Settings) withoutContext() {
-	s.Contextless = s.Upgrader
-	if s.Upgrader.Deflate != nil {
-		s.Contextless.Deflate = new(deflate.Policy)
-	}
 }

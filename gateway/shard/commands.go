@@ -52,7 +52,7 @@ func (c *session) command(payload []byte, binary bool) (channels, refused int) {
 	case cmd.Type == command.Pong:
 		return 0, 1
 	}
-	if refusal := c.takeCommand(); refusal != nil {
+	if refusal := c.takeCommand(0); refusal != nil {
 		err, refused = refusal, 1
 	}
 	switch {
@@ -74,13 +74,9 @@ func (c *session) reply(r dialect.Reply) {
 	c.shard.replies = c.dialect().AppendReply(c.shard.replies, r)
 }
 
-// takeCommand counts one command; the refusal, if any, says that there were too
-// many.
-func (c *session) takeCommand() (refusal *command.Error) { return c.takeCommandBehind(0) }
-
-// takeCommandBehind is takeCommand for a command of several. If it is refused, it must
-// be tried again behind others that were refused.
-func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
+// takeCommand counts one command. The refusal, if any, says that there were too many. The
+// command must then be tried again behind others of its message that were refused.
+func (c *session) takeCommand(others int) (refusal *command.Error) {
 	rate := &c.shard.shared.Settings.Load().Commands
 	if wait := rate.Take(&c.commandsDue, c.shard.Loop.Now()); wait > 0 {
 		return rate.Refuse(rate.Behind(wait, others))
@@ -92,7 +88,7 @@ func (c *session) takeCommandBehind(others int) (refusal *command.Error) {
 // returns how many of them the rate refused.
 func (c *session) eachChannel(cmd *command.Command) (refused int) {
 	for _, name := range cmd.Channels {
-		refusal := c.takeCommandBehind(refused)
+		refusal := c.takeCommand(refused)
 		if refusal != nil {
 			refused++
 		}

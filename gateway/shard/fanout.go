@@ -257,7 +257,7 @@ func (c *session) deliver(j *job, l *layout) {
 	}
 	n, err := c.conn.Send(l.bytes)
 	if err != nil {
-		c.vanish(err)
+		c.conn.Close(err)
 		return
 	}
 	counters.Writes++

@@ -1,8 +1,6 @@
 package shard
 
-import (
-	"fleetcast/codec/websocket"
-)
+import "fleetcast/codec/websocket"
 
 // A turn looks at most at so many clients that lag, and disconnects at most so many of
 // them (because memory is short, or because they are slow), and for no longer than one

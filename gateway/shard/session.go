@@ -292,17 +292,12 @@ func (c *session) write(kind backlog.OwnKind, p []byte) {
 func (c *session) send(p []byte) (n int, ok bool) {
 	n, err := c.conn.Send(p)
 	if err != nil {
-		c.vanish(err)
+		c.conn.Close(err)
 		return 0, false
 	}
 	c.shard.Counters.Writes++
 	c.shard.Counters.BytesOut += uint64(n)
 	return n, true
-}
-
-// vanish ends a session whose socket has failed.
-func (c *session) vanish(err error) {
-	c.conn.Close(err)
 }
 
 // lag starts a backlog.
@@ -328,7 +323,7 @@ func (c *session) Writable() {
 		n, err := c.conn.SendVectors(s.vectors)
 		if err != nil {
 			clear(s.vectors)
-			c.vanish(err)
+			c.conn.Close(err)
 			return
 		}
 		if n == 0 && len(s.vectors[0]) > 0 { // empty: a gap for which the dialect has no word

@@ -211,11 +211,7 @@ func (s *Shard) Pending() bool {
 func (s *Shard) Tick() {
 	now := s.Loop.Now()
 	s.patrol.tick(now, len(s.lagging), s.shared.Settings.Config().SlowAfter)
-	for {
-		c, pinged, ok := s.pongs.Due(now)
-		if !ok {
-			break
-		}
+	for c, pinged := range s.pongs.Expired(now) {
 		c.pongDue(pinged)
 	}
 	s.resumeThrottled()

@@ -5,7 +5,17 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/webport"
 )
+
+// ReservedDescriptors are kept from clients and publishers: listeners, epoll
+// instances, the admin port, plain HTTP requests, clients that are turned away,
+// files.
+func ReservedDescriptors(loops int) int {
+	return 64 + 8*loops + webport.Connections + gateway.HTTPConnections + gateway.LingeringConnections
+}
 
 // RaiseDescriptorLimit raises the soft limit to the hard one and returns how
 // many connections that leaves room for.

@@ -1,6 +1,7 @@
 package shellhelp
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -63,7 +64,7 @@ _%[1]s() {
 	%[3]s) ((COMP_CWORD > 1)) && command=${COMP_WORDS[1]} ;;
 	esac
 	case "$command $prev" in
-`, p.name, or(p.standard, "none"), strings.Join(p.names(), " | "))
+`, p.name, cmp.Or(p.standard, "none"), strings.Join(p.names(), " | "))
 	for _, c := range p.commands {
 		flags, _ := c.offered()
 		for _, f := range flags {
@@ -115,7 +116,7 @@ func (p *program) zsh() string {
 	for _, c := range p.commands {
 		fmt.Fprintf(&b, "\t\t%s\n", quoted(c.name+":"+sentence(c.help)))
 	}
-	fmt.Fprintf(&b, "\t)\n\tlocal command=%s\n", or(p.standard, "none"))
+	fmt.Fprintf(&b, "\t)\n\tlocal command=%s\n", cmp.Or(p.standard, "none"))
 	fmt.Fprintf(&b, `	if ((CURRENT > 2)) && [[ $words[2] == (%s) ]]; then
 		command=$words[2]
 		shift words
@@ -214,10 +215,3 @@ func fishText(text string) string {
 
 // quoted quotes a text for POSIX shells.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
