@@ -38,11 +38,11 @@ func (g *Gateway) Drain(ctx context.Context) error {
 func (g *Gateway) drainPublishers(ctx context.Context) error {
 	half, cancel := halfOf(ctx)
 	defer cancel()
-	err := g.onIngests(half, (*ingest.Loop).StartDrain)
+	err := onEach(half, g, g.publish.Loops, (*ingest.Loop).StartDrain)
 	if err == nil {
 		return nil
 	}
-	_ = g.onIngests(ctx, func(in *ingest.Loop, done func()) { in.CutOff(); done() }) // err says enough
+	_ = onEach(ctx, g, g.publish.Loops, func(in *ingest.Loop, done func()) { in.CutOff(); done() }) // err says enough
 	return fmt.Errorf("drain publishers: %w", err)
 }
 
@@ -59,7 +59,7 @@ func (g *Gateway) drainClients(ctx context.Context) (err error) {
 		}
 	}()
 	var clients atomic.Int64
-	err = g.onEachShard(ctx, func(s *shard.Shard, done func()) {
+	err = onEach(ctx, g, g.clients.Shards, func(s *shard.Shard, done func()) {
 		s.StartDrain(func() { clients.Add(s.Counters.Clients); done() })
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (g *Gateway) drainClients(ctx context.Context) (err error) {
 	if n := clients.Load(); n > 0 {
 		g.logger.Info("clients are sent away", "clients", n, "over", plan.Window.Round(time.Millisecond), "returns_over", plan.RetryWindow)
 	}
-	return g.onEachShard(ctx, func(s *shard.Shard, done func()) { s.StartLeaving(plan, done) })
+	return onEach(ctx, g, g.clients.Shards, func(s *shard.Shard, done func()) { s.StartLeaving(plan, done) })
 }
 
 // planLeaving makes the plan for that many clients. It leaves the last of them some
@@ -92,7 +92,7 @@ func (g *Gateway) planLeaving(ctx context.Context, clients int64) shard.LeavePla
 func (g *Gateway) cutOff() {
 	ctx, cancel := context.WithTimeout(context.Background(), cutOffPatience)
 	defer cancel()
-	_ = g.onEachShard(ctx, func(s *shard.Shard, done func()) { s.CutOff(); done() }) // a stalled shard cannot be waited for
+	_ = onEach(ctx, g, g.clients.Shards, func(s *shard.Shard, done func()) { s.CutOff(); done() }) // a stalled shard cannot be waited for
 }
 
 // halfOf returns a context that ends after half of the time that ctx has left.
@@ -104,31 +104,13 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
-// onEachShard has every shard begin something, and waits until all are done.
-func (g *Gateway) onEachShard(ctx context.Context, begin func(s *shard.Shard, done func())) error {
-	starts := make([]func(done func()), 0, len(g.clients.Shards))
-	for _, s := range g.clients.Shards {
-		starts = append(starts, func(done func()) { s.Post(func() { begin(s, done) }) })
+// onEach has every loop begin something, and waits until all are done.
+func onEach[L interface{ Post(func()) }](ctx context.Context, g *Gateway, loops []L, begin func(loop L, done func())) error {
+	done := make(chan struct{}, len(loops))
+	for _, loop := range loops {
+		loop.Post(func() { begin(loop, func() { done <- struct{}{} }) })
 	}
-	return g.await(ctx, starts)
-}
-
-// onIngests is onEachShard for the ingest loops.
-func (g *Gateway) onIngests(ctx context.Context, begin func(in *ingest.Loop, done func())) error {
-	starts := make([]func(done func()), 0, len(g.publish.Loops))
-	for _, in := range g.publish.Loops {
-		starts = append(starts, func(done func()) { in.Post(func() { begin(in, done) }) })
-	}
-	return g.await(ctx, starts)
-}
-
-// await starts several things and waits until all are done.
-func (g *Gateway) await(ctx context.Context, starts []func(done func())) error {
-	done := make(chan struct{}, len(starts))
-	for _, start := range starts {
-		start(func() { done <- struct{}{} })
-	}
-	for range starts {
+	for range loops {
 		select {
 		case <-done:
 		case <-g.stopped:

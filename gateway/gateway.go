@@ -273,12 +273,8 @@ func (g *Gateway) AdminConnectionRefused(reason, from string) {
 // requests for an allowed host that do not come from a web page of another origin,
 // and bounds the size of bodies and the rate of requests of each kind.
 func (g *Gateway) AdminHandler(process Admin) http.Handler {
-	return admin.NewHandler(g.adminTarget(), process)
-}
-
-func (g *Gateway) adminTarget() *admin.Target {
-	return &admin.Target{
+	return admin.NewHandler(&admin.Target{
 		Settings: &g.settings, Logger: g.logger, Streams: g.streams, Clients: &g.clients, Publish: &g.publish, Refusals: &g.adminRefusals,
 		Ready: g.Ready, Stats: g.Stats, Ask: g.ask,
-	}
+	}, process)
 }

@@ -58,7 +58,7 @@ func newCohort(w *worker, plan *groupPlan, flow *flow, first, step int) *cohort 
 		}
 		h.clients[i].offers = w.swarm.plan.offers(number, channels)
 		if w.swarm.plan.Echo != nil {
-			h.clients[i].echo = newEcho(w.swarm.plan.Echo)
+			h.clients[i].echo = &echo{dues: make([]int64, w.swarm.plan.Echo.Messages)}
 		}
 	}
 	return h

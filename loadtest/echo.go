@@ -20,8 +20,6 @@ type echo struct {
 	gone bool    // the connection ended: nothing more is sent or awaited
 }
 
-func newEcho(p *echoPlan) *echo { return &echo{dues: make([]int64, p.Messages)} }
-
 // echoing is the state of a worker's echoes.
 type echoing struct {
 	done     chan struct{} // closed when no echo is awaited any more; nil if none runs

@@ -139,9 +139,6 @@ func (e *epoll) wait(mayBlock bool) []unix.EpollEvent {
 	return e.events[:e.ready]
 }
 
-// hasParked tells whether the last wait had to wait.
-func (e *epoll) hasParked() bool { return e.parked }
-
 // poll looks for ready events and tells whether there are any. It cannot block,
 // so the scheduler need not hear of it.
 func (e *epoll) poll() bool {

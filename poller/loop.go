@@ -262,7 +262,7 @@ func (l *Loop) dispatch(events []unix.EpollEvent) {
 	l.full = len(events) == maxEvents
 	l.asleep.Store(false)
 	l.turnBegan = l.Refresh()
-	if l.epoll.hasParked() {
+	if l.epoll.parked {
 		l.busySince, l.shared = l.turnBegan, false
 	}
 	l.alarm.passed(l.turnBegan)

@@ -1,18 +1,6 @@
 // Command fleetcast is the gateway and its tools for the terminal.
 //
-//	fleetcast                 run the gateway with its defaults (the same as serve)
-//	fleetcast config          print the effective configuration
-//	fleetcast config explain  print what holds for a channel
-//	fleetcast publish         publish events
-//	fleetcast subscribe       print the events of channels
-//	fleetcast echo            run a WebSocket echo server
-//	fleetcast health          ask a gateway whether it is well
-//	fleetcast doctor          check the machine's limits
-//	fleetcast completion      print the completion for a shell
-//	fleetcast man             print the manual page
-//	fleetcast version
-//
-// Each command is one file; flags are the fields of its structure.
+// Each command is one file; flags are the fields of its structure. --help lists them.
 package main
 
 import (

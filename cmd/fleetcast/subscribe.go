@@ -100,9 +100,6 @@ func ended(ctx context.Context) error {
 // outputError ends subscribe, because its output cannot be written.
 type outputError struct{ error }
 
-// Unwrap returns the error itself.
-func (e outputError) Unwrap() error { return e.error }
-
 // refusedError is an answer that would be the same the next time.
 type refusedError struct{ code, message string }
 

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
-	"runtime"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -78,12 +77,6 @@ func (f *clientFlags) apply(c *loadtest.Common) error {
 	}
 	c.Member = []string{self, "member"}
 	return nil
-}
-
-// giveLoopsProcessors makes room in the runtime's scheduler: a busy loop does
-// not share its slot, and pinning the process may have left a single one.
-func giveLoopsProcessors(loops int) {
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), loops+3))
 }
 
 // AfterApply is called by the parser. It refuses a number that is not above 0 where the

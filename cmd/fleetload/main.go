@@ -1,19 +1,6 @@
 // Command fleetload is the load harness: it holds a fleet of WebSocket clients
 // against a server, publishes events, verifies what every client receives and
-// reports latency and cost.
-//
-//	fleetload connect    clients connect, stay and leave
-//	fleetload fanout     events go to many clients
-//	fleetload echo       round trips
-//	fleetload churn      clients come and go while events flow
-//	fleetload storm      a fleet is dropped at once and comes back
-//	fleetload slow       some clients stop reading
-//	fleetload fairness   a small channel beside a flooded one
-//	fleetload intake     the publish port alone
-//	fleetload compare    servers in alternation
-//	fleetload completion the completion for a shell
-//	fleetload man        the manual page
-//	fleetload version
+// reports latency and cost. --help lists its commands.
 //
 // Its exit status is 0 if all is well, 1 if something that arrived or did not is
 // wrong or a threshold was missed, 2 if the run could not be made or was asked

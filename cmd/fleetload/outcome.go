@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"fleetcast/loadtest"
 	"fleetcast/loadtest/expect"
@@ -30,7 +31,9 @@ func (f *commonFlags) play(std streams, name string, common *loadtest.Common, cl
 	if err != nil {
 		return err
 	}
-	giveLoopsProcessors(max(common.Loops, 1))
+	// A busy loop does not share its slot in the runtime's scheduler, and pinning the
+	// process may have left a single one.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), max(common.Loops, 1)+3))
 	done := f.showProgress(common)
 	result, err := run()
 	done()

@@ -154,7 +154,8 @@ func (r *Request) check(limits RequestLimits) *command.Error {
 	}
 	for _, name := range r.Channels {
 		if err := command.CheckChannelWithin(name, limits.Channel); err != nil {
-			return badChannel(name, err)
+			message := "channel " + command.QuoteChannel(name) + ": " + command.RefusalOf(err).Message
+			return &command.Error{Code: command.BadChannel, Message: message}
 		}
 	}
 	return nil
@@ -164,12 +165,5 @@ func dataTooLong(maxData int) *command.Error {
 	return &command.Error{
 		Code:    command.LimitExceeded,
 		Message: "data is longer than " + strconv.Itoa(maxData) + " bytes",
-	}
-}
-
-func badChannel(name []byte, err error) *command.Error {
-	return &command.Error{
-		Code:    command.BadChannel,
-		Message: "channel " + command.QuoteChannel(name) + ": " + command.RefusalOf(err).Message,
 	}
 }

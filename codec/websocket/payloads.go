@@ -57,7 +57,7 @@ func roomFor(b *bytebufferpool.ByteBuffer, n int, more int64) *bytebufferpool.By
 	if need <= cap(b.B) {
 		return b
 	}
-	size := powerOfTwo(max(need, smallest))
+	size := 1 << bits.Len(uint(max(need, smallest)-1)) // the least power of two that is enough
 	if int64(need)+more > int64(size) {
 		size *= 2
 	}
@@ -80,10 +80,6 @@ func large(capacity int) *bytebufferpool.ByteBuffer {
 	}
 	return &bytebufferpool.ByteBuffer{B: make([]byte, 0, capacity)}
 }
-
-// powerOfTwo returns the least power of two that is not below n, which is
-// positive.
-func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // TakePayload hands the buffer that holds the payload of msg, which Next has
 // just returned, over to the caller, who gives it back with [FreePayload]. It is

@@ -102,7 +102,7 @@ func NewHandler(of *Target, admin Options) http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/", plainhttp.BoundAnswer(answerTimeout, mux))
 	all.Handle(profilePath, in.profiles.bound(newProfiles()))
-	return plainhttp.BoundBody(bodyTimeout, newGuard(of, all))
+	return plainhttp.BoundBody(bodyTimeout, &guard{of: of, crossOrigin: http.NewCrossOriginProtection(), next: all})
 }
 
 // addAPI adds the API to the admin port's handlers. What has to look at many

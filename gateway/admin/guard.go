@@ -21,10 +21,6 @@ type guard struct {
 	next        http.Handler
 }
 
-func newGuard(of *Target, next http.Handler) *guard {
-	return &guard{of: of, crossOrigin: http.NewCrossOriginProtection(), next: next}
-}
-
 // ServeHTTP implements http.Handler.
 func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plain := w // net/http knows it
@@ -88,7 +84,7 @@ func (a *guard) bodyLimit(r *http.Request) int64 {
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return 0
-	case isProfilePath(r.URL.Path):
+	case strings.HasPrefix(r.URL.Path, profilePath):
 		return maxProfileBody
 	}
 	return int64(max(bodyLimit, a.of.Settings.Config().MaxEvent+ingest.RequestRoom))

@@ -8,7 +8,6 @@ import (
 	"net/http/pprof"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"fleetcast/gateway/plainhttp"
@@ -26,9 +25,6 @@ const (
 	// profileAnswerTimeout is the time for the answer, without the time to gather it.
 	profileAnswerTimeout = 30 * time.Second
 )
-
-// isProfilePath tells whether a request is for a profile.
-func isProfilePath(path string) bool { return strings.HasPrefix(path, profilePath) }
 
 // newProfiles serves Go's profiles: few at a time, each for a bounded time. One
 // ends when its client leaves.

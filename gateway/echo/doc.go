@@ -11,8 +11,7 @@
 // goroutine may call [Server.Shutdown] and [Server.Close]: they set a flag and wake the
 // loops.
 //
-// A session gathers the request's head, then echoes, then sends its last frames and waits
-// for the peer to close (see phase). The replies to one read leave in one write.
+// See phase for the course of a session. The replies to one read leave in one write.
 //
 // # Compression
 //

@@ -9,7 +9,6 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
 	"fleetcast/gateway/limits"
-	"fleetcast/gateway/mem"
 	"fleetcast/poller"
 )
 
@@ -218,14 +217,9 @@ func (p *publisher) Swept() {
 	case p.closing || p.ingest.drained != nil:
 	case !p.heard && now-p.since >= timeout:
 		p.end(EndedSilent, "nothing was sent in "+timeout.String())
-	case p.awaitsRest() && now-p.since >= timeout:
+	case p.held != nil && p.waits == waitsForInput && now-p.since >= timeout: // for the rest of a request
 		p.end(EndedUnfinished, "the request was not complete after "+timeout.String())
 	}
-}
-
-// awaitsRest tells whether the publisher has to send the rest of a request.
-func (p *publisher) awaitsRest() bool {
-	return p.held != nil && p.waits == waitsForInput
 }
 
 // noteInput counts what is held of the publisher's input.
@@ -250,21 +244,13 @@ func (in *Loop) relieveInput() (busy bool) {
 	if !memory.Over() || in.heldBytes == 0 {
 		return false
 	}
-	if in.heldBytes*int64(len(in.port.Loops)) < memory.Held.Load() {
-		return true // others have more
-	}
-	now := in.Loop.Now()
-	heaviest := mem.NewBest(limits.EndsPerTurn, func(a, b limits.Weighed[*publisher]) int { return b.Compare(a) })
+	part := limits.Part[*publisher]{Memory: memory, Loops: len(in.port.Loops), Held: in.heldBytes, Each: in.offerInput}
+	return part.Relieve(in.Loop.Now(), func(p *publisher) { p.end(EndedInputFull, "too many requests are unfinished") })
+}
+
+func (in *Loop) offerInput(offer func(*publisher, limits.Unfinished)) {
 	in.Loop.EachConn(func(h poller.Handler) {
-		if p := h.(*publisher); p.heldBytes > 0 {
-			heaviest.Offer(limits.Weighed[*publisher]{Who: p, Weight: limits.Unfinished{Bytes: p.heldBytes, Since: p.since}.Weight(now)})
-		}
+		p := h.(*publisher)
+		offer(p, limits.Unfinished{Bytes: p.heldBytes, Since: p.since})
 	})
-	for _, each := range heaviest.Sorted() {
-		if !memory.Over() {
-			return false
-		}
-		each.Who.end(EndedInputFull, "too many requests are unfinished")
-	}
-	return memory.Over()
 }

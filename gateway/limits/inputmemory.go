@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"sync/atomic"
 	"time"
+
+	"fleetcast/gateway/mem"
 )
 
 // InputMemory counts the unfinished input that the process holds for one kind of peers,
@@ -44,16 +46,41 @@ type Unfinished struct {
 	Since time.Duration // when it began, or we began to read the client again
 }
 
-// Weight is larger for peers that are ended first.
-func (u Unfinished) Weight(now time.Duration) int64 {
+// weight is larger for peers that are ended first.
+func (u Unfinished) weight(now time.Duration) int64 {
 	return int64(u.Bytes) * int64((now-u.Since)/time.Millisecond+1)
 }
 
-// Weighed is a peer with the weight of its unfinished input.
-type Weighed[T any] struct {
-	Who    T
-	Weight int64
+// Part is what one of several loops holds of an InputMemory.
+type Part[T any] struct {
+	Memory *InputMemory
+	Loops  int
+	Held   int64                           // by this loop
+	Each   func(offer func(T, Unfinished)) // has its peers offered
 }
 
-// Compare orders by weight.
-func (w Weighed[T]) Compare(other Weighed[T]) int { return cmp.Compare(w.Weight, other.Weight) }
+// Relieve ends the loop's peers with the heaviest input, while all loops together hold too
+// much and this one has its part of that; busy tells that it is still too much. Its caller
+// has asked the memory whether it is over the limit.
+func (p Part[T]) Relieve(now time.Duration, end func(T)) (busy bool) {
+	if p.Held*int64(p.Loops) < p.Memory.Held.Load() {
+		return true // others have more
+	}
+	type weighed struct {
+		who    T
+		weight int64
+	}
+	heaviest := mem.NewBest(EndsPerTurn, func(a, b weighed) int { return cmp.Compare(b.weight, a.weight) })
+	p.Each(func(who T, held Unfinished) {
+		if held.Bytes > 0 {
+			heaviest.Offer(weighed{who, held.weight(now)})
+		}
+	})
+	for _, each := range heaviest.Sorted() {
+		if !p.Memory.Over() {
+			return false
+		}
+		end(each.who)
+	}
+	return p.Memory.Over()
+}

@@ -273,11 +273,14 @@ func (c *session) repliesWait() bool {
 func (c *session) write(kind backlog.OwnKind, p []byte) {
 	sent := 0
 	if c.backlog == nil {
-		var ok bool
-		if sent, ok = c.send(p); !ok {
+		n, err := c.conn.Send(p)
+		if err != nil {
+			c.conn.Close(err)
 			return
 		}
-		if sent == len(p) {
+		c.shard.Counters.Writes++
+		c.shard.Counters.BytesOut += uint64(n)
+		if sent = n; sent == len(p) {
 			if kind == backlog.OwnPing {
 				c.pinged()
 			}
@@ -286,18 +289,6 @@ func (c *session) write(kind backlog.OwnKind, p []byte) {
 		c.lag()
 	}
 	c.backlog.PushOwn(kind, p, sent)
-}
-
-// send tries the socket; ok is false if the client turns out to be gone.
-func (c *session) send(p []byte) (n int, ok bool) {
-	n, err := c.conn.Send(p)
-	if err != nil {
-		c.conn.Close(err)
-		return 0, false
-	}
-	c.shard.Counters.Writes++
-	c.shard.Counters.BytesOut += uint64(n)
-	return n, true
 }
 
 // lag starts a backlog.

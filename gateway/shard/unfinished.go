@@ -7,7 +7,6 @@ import (
 
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/limits"
-	"fleetcast/gateway/mem"
 )
 
 // checksPerTurn bounds how many unfinished messages are looked at in a turn.
@@ -107,26 +106,18 @@ func (s *Shard) relieveInput() (busy bool) {
 	if !memory.Over() || s.unfinishedBytes == 0 {
 		return false
 	}
-	if s.unfinishedBytes*int64(len(s.shared.Shards)) < memory.Held.Load() {
-		return true // others have more
-	}
-	now := s.Loop.Now()
-	heaviest := mem.NewBest(limits.EndsPerTurn, func(a, b limits.Weighed[*session]) int { return b.Compare(a) })
-	for c, u := range s.unfinished {
-		if u.Bytes > 0 {
-			heaviest.Offer(limits.Weighed[*session]{Who: c, Weight: u.Weight(now)})
+	part := limits.Part[*session]{Memory: memory, Loops: len(s.shared.Shards), Held: s.unfinishedBytes}
+	part.Each = func(offer func(*session, limits.Unfinished)) {
+		for c, held := range s.unfinished {
+			offer(c, held)
 		}
 	}
-	for _, each := range heaviest.Sorted() {
-		if !memory.Over() {
-			return false
-		}
-		switch c := each.Who; c.state {
+	return part.Relieve(s.Loop.Now(), func(c *session) {
+		switch c.state {
 		case sessionOpen:
 			c.finish(InputFull, websocket.StatusTryAgainLater, "too many unfinished messages")
 		case sessionHandshaking, sessionDeciding:
 			c.refuseHandshake(ErrInputFull)
 		}
-	}
-	return memory.Over()
+	})
 }

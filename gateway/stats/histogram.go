@@ -1,6 +1,9 @@
 package stats
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // histogramBounds are the upper ends of a histogram's buckets. Longer values are
 // counted, but in no bucket.
@@ -27,10 +30,7 @@ type Histogram struct {
 
 // Observe counts d, n times.
 func (h *Histogram) Observe(d time.Duration, n uint64) {
-	bucket := 0
-	for bucket < len(histogramBounds) && d > histogramBounds[bucket] {
-		bucket++
-	}
+	bucket, _ := slices.BinarySearch(histogramBounds[:], d)
 	h.counts[bucket] += n
 	h.sum += d * time.Duration(n)
 }

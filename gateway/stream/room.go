@@ -1,10 +1,8 @@
 package stream
 
 import (
-	"fmt"
 	"sync/atomic"
 
-	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 )
@@ -54,13 +52,6 @@ func (s *Streams) Has(name []byte) bool {
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
 	return stripe.byName[string(name)] != nil
-}
-
-func tooManyChannels(limit int64) *command.Error {
-	return &command.Error{
-		Code:    command.LimitExceeded,
-		Message: fmt.Sprintf("the gateway holds %d channels, which is its limit", limit),
-	}
 }
 
 // Open makes a stream, as an unused one, or returns nil if there is no room. The

@@ -3,11 +3,13 @@ package stream
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
@@ -152,7 +154,8 @@ func (s *Streams) Join(c *Interest) (Position, error) {
 	st := stripe.byName[c.Name]
 	if st == nil {
 		if st = s.open(stripe, []byte(c.Name), limits.ByClient, true); st == nil {
-			return Position{}, tooManyChannels(s.limit.Load())
+			message := fmt.Sprintf("the gateway holds %d channels, which is its limit", s.limit.Load())
+			return Position{}, &command.Error{Code: command.LimitExceeded, Message: message}
 		}
 	}
 	if len(st.interested) == 0 {

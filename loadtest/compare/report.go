@@ -137,7 +137,8 @@ func (r *Report) note(s *setting, peer string, pairs []pair) {
 func (r *Report) noteRuns(of string, runs []*outcome) {
 	tell := func(what string, texts []string) {
 		if len(texts) > 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s: %s in %d of %d runs: %s", of, what, len(texts), len(runs), inALine(texts[0])))
+			line := strings.Join(strings.Fields(texts[0]), " ")
+			r.Notes = append(r.Notes, fmt.Sprintf("%s: %s in %d of %d runs: %s", of, what, len(texts), len(runs), line))
 		}
 	}
 	var faults, warnings []string
@@ -152,9 +153,6 @@ func (r *Report) noteRuns(of string, runs []*outcome) {
 	tell("faults", faults)
 	tell("a warning", warnings)
 }
-
-// inALine puts a text of several lines into one.
-func inALine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // sort brings the rows of one figure together, in the order of settings and
 // figures, and leaves the peers in theirs.

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -162,21 +163,13 @@ func (m *matcher) condition(e entry) condition {
 	}
 	c.want = []byte(strings.TrimSpace(value))
 	if !isScalar(c.want) {
-		e.fail("bad condition %q: %s is no text in double quotes, number, true, false or null", text, quoteValue(c.want))
+		e.fail("bad condition %q: %s is no text in double quotes, number, true, false or null", text, cmp.Or(string(c.want), "nothing"))
 	}
 	return c
 }
 
 func isScalar(text []byte) bool {
 	return jsonscan.Valid(text) && text[0] != '{' && text[0] != '['
-}
-
-// quoteValue shows the right side of a condition.
-func quoteValue(text []byte) string {
-	if len(text) == 0 {
-		return "nothing"
-	}
-	return string(text)
 }
 
 // check finds rules that can never match, because one that is tried before them

@@ -32,10 +32,6 @@ type live struct {
 	view view
 }
 
-func newLive(to *os.File, colours bool) *live {
-	return &live{to: to, colours: colours}
-}
-
 func (l *live) show(v view) {
 	l.mu.Lock()
 	l.view = v

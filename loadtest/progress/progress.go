@@ -31,7 +31,7 @@ type display interface {
 // variable NO_COLOR is set.
 func New(w *os.File) *Progress {
 	if drawable(w) {
-		return &Progress{display: newLive(w, os.Getenv("NO_COLOR") == "")}
+		return &Progress{display: &live{to: w, colours: os.Getenv("NO_COLOR") == ""}}
 	}
 	return &Progress{display: &plain{to: w}}
 }

@@ -39,7 +39,9 @@ func judge(r *loadtest.Result) verdict {
 			Faults: faults, Notes: r.Detail.Notes,
 		}
 	case r.Delivered > 0:
-		return verdict{Class: "good", Headline: "Verified", Text: verifiedText(r), Notes: r.Detail.Notes}
+		text := fmt.Sprintf("Every event that was due to a client reached it once, in order and intact: %s events, %s deliveries, %s clients.",
+			count(r.Events), count(r.Delivered), count(int64(r.Clients)))
+		return verdict{Class: "good", Headline: "Verified", Text: text + gapText(r.Gaps), Notes: r.Detail.Notes}
 	case r.Events > 0:
 		return verdict{
 			Class: "none", Headline: "Nothing was delivered",
@@ -70,11 +72,6 @@ func faultLines(r *loadtest.Result) (lines []string) {
 		lines = append(lines, r.Missed...)
 	}
 	return lines
-}
-
-func verifiedText(r *loadtest.Result) string {
-	return fmt.Sprintf("Every event that was due to a client reached it once, in order and intact: %s events, %s deliveries, %s clients.",
-		count(r.Events), count(r.Delivered), count(int64(r.Clients))) + gapText(r.Gaps)
 }
 
 // gapText speaks of events that the server announced not to deliver.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 
 	"github.com/alecthomas/kong"
 )
@@ -110,6 +111,6 @@ func resolver(values map[string]given, path string) kong.Resolver {
 // AfterApply is called by the parser when every option has its value. It checks more
 // than the form of single values.
 func (o *Options) AfterApply() error {
-	o.Channels = dropEmpty(o.Channels)
+	o.Channels = slices.DeleteFunc(o.Channels, func(r channelRule) bool { return r.Match == "" }) // empty rules
 	return o.check()
 }

@@ -92,11 +92,6 @@ func suggestRuleKey(key string, keys []string) string {
 	return "there are " + strings.Join(keys[:len(keys)-1], ", ") + " and " + keys[len(keys)-1]
 }
 
-// dropEmpty removes empty rules.
-func dropEmpty(rules []channelRule) []channelRule {
-	return slices.DeleteFunc(rules, func(r channelRule) bool { return r.Match == "" })
-}
-
 // idle tells whether the rule changes nothing.
 func (r channelRule) idle() bool { return len(r.members()) == 1 }
 
