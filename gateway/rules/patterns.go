@@ -7,75 +7,134 @@ import (
 	"fleetcast/codec/command"
 )
 
-// Patterns select channels by name. In a pattern, * stands for any characters,
-// none included. The zero value selects no channel.
+// Patterns select channels by name. A pattern is text in which these stand for others:
+//
+//   - any characters within a segment, none included
+//     **      any characters, none included
+//     {user}  the user's name, compared literally; without a user it matches nothing
+//
+// Segments are what . : and / separate. A pattern has 1 to 255 bytes. The text of a
+// pattern is what is matched: nothing is compiled, so patterns can be compared and
+// printed as the strings that they are. The zero value selects no channel.
 type Patterns []string
 
-// ParsePatterns checks patterns.
+// The marks of a pattern that stand for something else.
+const (
+	star     = "*"
+	deepStar = "**"
+	userMark = "{user}"
+)
+
+// ParsePatterns checks patterns. The result refers to the strings, not to the slice's
+// other contents: a caller that changes the slice later changes the patterns.
 func ParsePatterns(patterns []string) (Patterns, error) {
 	for _, p := range patterns {
 		if p == "" {
-			return nil, fmt.Errorf("channel pattern is empty; use * for all channels")
+			return nil, fmt.Errorf("channel pattern is empty; use ** for all channels")
 		}
 		if err := command.CheckChannel([]byte(p)); err != nil {
 			return nil, fmt.Errorf("channel pattern %q can match no channel: %w", p, err)
+		}
+		if strings.Contains(p, deepStar+star) {
+			return nil, fmt.Errorf("channel pattern %q has three * in a row; write ** for any characters, * for any within a segment", p)
 		}
 	}
 	return Patterns(patterns), nil
 }
 
-// Match tells whether one of the patterns matches the whole name.
-func (p Patterns) Match(name []byte) bool { return p.matches(string(name)) }
+// Match tells whether one of the patterns matches the whole name, for nobody in
+// particular: a pattern with {user} matches nothing. It allocates nothing, and takes
+// time in proportion to the length of a pattern times that of the name at most.
+func (p Patterns) Match(name []byte) bool { return p.MatchUser("", name) }
 
-func (p Patterns) matches(name string) bool {
+// MatchUser is Match for a client that has a user; "" is nobody in particular.
+func (p Patterns) MatchUser(user string, name []byte) bool {
 	for _, pattern := range p {
-		if match(pattern, name) {
+		if match(pattern, name, is(user)) {
 			return true
 		}
 	}
 	return false
 }
 
-func match(pattern, name string) bool {
-	p := parse(pattern)
-	return p.matches(name)
+// who says what {user} stands for.
+type who struct {
+	name   string // "": nobody, whom no name matches
+	anyone bool   // any text but none, instead of the name
 }
 
-// parsed is a pattern in its parts.
-type parsed struct {
-	head, tail string   // before the first star, and behind the last one
-	middle     []string // between the stars
-	starred    bool     // else head is the whole name
-}
+func is(user string) who { return who{name: user} }
 
-func parse(pattern string) parsed {
-	parts := strings.Split(pattern, "*")
-	if last := len(parts) - 1; last > 0 {
-		return parsed{head: parts[0], middle: parts[1:last], tail: parts[last], starred: true}
-	}
-	return parsed{head: pattern}
-}
+var anyone = who{anyone: true}
 
-// all tells whether the pattern matches every name.
-func (p *parsed) all() bool {
-	return p.starred && p.head == "" && p.tail == "" && strings.Join(p.middle, "") == ""
-}
+// namesUser tells whether the pattern has {user}.
+func namesUser(pattern string) bool { return strings.Contains(pattern, userMark) }
 
-func (p *parsed) matches(name string) bool {
-	if !p.starred {
-		return p.head == name
-	}
-	if len(name) < len(p.head)+len(p.tail) || !strings.HasPrefix(name, p.head) || !strings.HasSuffix(name, p.tail) {
-		return false
-	}
-	rest := name[len(p.head) : len(name)-len(p.tail)]
-	for _, part := range p.middle {
-		// The first occurrence leaves the most for the others.
-		i := strings.Index(rest, part)
-		if i < 0 {
-			return false
+// matchesAll tells whether the pattern matches every name.
+func matchesAll(pattern string) bool { return pattern == deepStar }
+
+// separates tells whether c ends a segment.
+func separates(c byte) bool { return c == '.' || c == ':' || c == '/' }
+
+// match tells whether the pattern matches the whole name.
+//
+// Where the name differs, only the last star takes one byte more, and only the last **
+// if a separator stops that one. Earlier ones need no second try. What stands between
+// two ** has the same number of separators wherever it matches, so of two ways to match
+// its beginning the shorter one leaves the same segment, with more of it, to the rest.
+func match[T string | []byte](pattern string, name T, user who) bool {
+	p, n := 0, 0                // what is compared next
+	shallow, shallowTo := -1, 0 // behind the last *, and where ends what it has taken
+	deep, deepTo := -1, 0       // the same of the last **
+	for {
+		switch {
+		case p == len(pattern):
+			if n == len(name) || p == deep {
+				return true
+			}
+		case strings.HasPrefix(pattern[p:], deepStar):
+			p += len(deepStar)
+			deep, deepTo, shallow = p, n, -1
+			continue
+		case pattern[p] == star[0]:
+			p += len(star)
+			shallow, shallowTo = p, n
+			continue
+		case n == len(name):
+			return false // later tries have less of the name
+		case strings.HasPrefix(pattern[p:], userMark):
+			if user.anyone {
+				p, n = p+len(userMark), n+1
+				deep, deepTo, shallow = p, n, -1
+				continue
+			}
+			if begins(name[n:], user.name) {
+				p, n = p+len(userMark), n+len(user.name)
+				continue
+			}
+		case pattern[p] == name[n]:
+			p, n = p+1, n+1
+			continue
 		}
-		rest = rest[i+len(part):]
+		switch {
+		case shallow >= 0 && shallowTo < len(name) && !separates(name[shallowTo]):
+			shallowTo++
+			p, n = shallow, shallowTo
+			continue
+		case deep < 0 || deepTo == len(name) || shallow >= 0 && shallowTo == len(name):
+			return false
+		case shallow >= 0:
+			// The same separator stops every try that begins in this segment.
+			for !separates(name[deepTo]) {
+				deepTo++
+			}
+		}
+		deepTo++
+		p, n, shallow = deep, deepTo, -1
 	}
-	return true
+}
+
+// begins tells whether the text begins with a user's name, if there is one.
+func begins[T string | []byte](text T, user string) bool {
+	return user != "" && len(text) >= len(user) && string(text[:len(user)]) == user
 }

@@ -71,7 +71,6 @@ func set[T any](to, from *T) bool {
 // first one that sets a key decides it. A key that none sets has its default.
 type Table struct {
 	entries  []Entry
-	patterns []parsed // of the entries
 	defaults Values
 	compress bool
 
@@ -82,9 +81,6 @@ type Table struct {
 // NewTable makes a table of entries for which Check has found nothing wrong.
 func NewTable(entries []Entry, defaults Values) *Table {
 	t := &Table{entries: entries, defaults: defaults, interned: make(map[Values]*Rule)}
-	for i := range entries {
-		t.patterns = append(t.patterns, parse(entries[i].Match))
-	}
 	t.compress = t.findCompress()
 	return t
 }
@@ -97,7 +93,7 @@ func (t *Table) findCompress() bool {
 		if e.Compress != nil && *e.Compress {
 			return true
 		}
-		if (e.Compress != nil || e.Final) && t.patterns[i].all() {
+		if (e.Compress != nil || e.Final) && matchesAll(e.Match) {
 			return e.Compress == nil && t.defaults.Compress
 		}
 	}
@@ -122,7 +118,7 @@ func (t *Table) For(channel string) *Rule {
 	values, decided := t.defaults, 0
 	var by [len(keys)]bool
 	for i := range t.entries {
-		if !t.patterns[i].matches(channel) {
+		if !match(t.entries[i].Match, channel, anyone) {
 			continue
 		}
 		for k := range keys {
@@ -169,7 +165,7 @@ func (t *Table) Explain(channel string) (decisions []Decision) {
 		decision := Decision{Key: key.name}
 		for i := range t.entries {
 			e := &t.entries[i]
-			if !t.patterns[i].matches(channel) {
+			if !match(t.entries[i].Match, channel, anyone) {
 				continue
 			}
 			if key.set(&values, e) {

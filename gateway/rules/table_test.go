@@ -10,11 +10,11 @@ func TestTable(t *testing.T) {
 	on, off := true, false
 	conflate, dropOldest := SlowConflate, SlowDropOldest
 	table := NewTable([]Entry{
-		{Match: "prices.vip.*", Compress: &off},
-		{Match: "prices.*", Slow: &conflate, Compress: &on, Source: "prices"},
-		{Match: "chat.quiet.*", Final: true},
-		{Match: "chat.*", ClientPublish: &on},
-		{Match: "*.1", Slow: &dropOldest},
+		{Match: "prices.vip.**", Compress: &off},
+		{Match: "prices.**", Slow: &conflate, Compress: &on, Source: "prices"},
+		{Match: "chat.quiet.**", Final: true},
+		{Match: "chat.**", ClientPublish: &on},
+		{Match: "**.1", Slow: &dropOldest},
 	}, Values{})
 	for channel, want := range map[string]Values{
 		"news":         {},
@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 	if table.For("a.prices") != table.For("news") {
 		t.Error("channels for which the same holds have two rules")
 	}
-	if by := table.Explain("chat.quiet.1")[0]; by.By != nil || by.Final == nil || by.Final.Match != "chat.quiet.*" {
+	if by := table.Explain("chat.quiet.1")[0]; by.By != nil || by.Final == nil || by.Final.Match != "chat.quiet.**" {
 		t.Errorf("the policy of chat.quiet.1 comes from %+v", by)
 	}
 }
@@ -63,14 +63,14 @@ func TestTableCompresses(t *testing.T) {
 		"nothing":              {nil, false, false},
 		"default":              {nil, true, true},
 		"on":                   {[]Entry{{Match: "a", Compress: &on}}, false, true},
-		"off":                  {[]Entry{{Match: "*", Compress: &off}}, false, false},
+		"off":                  {[]Entry{{Match: "**", Compress: &off}}, false, false},
 		"off, default on":      {[]Entry{{Match: "a", Compress: &off}}, true, true},
 		"all off, default on":  {[]Entry{{Match: "**", Compress: &off}}, true, false},
-		"on behind all off":    {[]Entry{{Match: "*", Compress: &off}, {Match: "a", Compress: &on}}, true, false},
-		"on before all off":    {[]Entry{{Match: "a", Compress: &on}, {Match: "*", Compress: &off}}, false, true},
-		"on behind a final":    {[]Entry{{Match: "*", Final: true}, {Match: "a", Compress: &on}}, false, false},
-		"default, all final":   {[]Entry{{Match: "*", Final: true}}, true, true},
-		"on behind some final": {[]Entry{{Match: "b*", Final: true}, {Match: "a", Compress: &on}}, false, true},
+		"on behind all off":    {[]Entry{{Match: "**", Compress: &off}, {Match: "a", Compress: &on}}, true, false},
+		"on before all off":    {[]Entry{{Match: "a", Compress: &on}, {Match: "**", Compress: &off}}, false, true},
+		"on behind a final":    {[]Entry{{Match: "**", Final: true}, {Match: "a", Compress: &on}}, false, false},
+		"default, all final":   {[]Entry{{Match: "**", Final: true}}, true, true},
+		"on behind some final": {[]Entry{{Match: "b**", Final: true}, {Match: "a", Compress: &on}}, false, true},
 	} {
 		if got := NewTable(test.entries, Values{Compress: test.defaults}).Compresses(); got != test.want {
 			t.Errorf("%s: Compresses is %v", name, got)
@@ -83,10 +83,10 @@ func TestTableGrants(t *testing.T) {
 	on, off := true, false
 	table := NewTable([]Entry{
 		{Match: "chat.locked", ClientPublish: &off, Final: true},
-		{Match: "chat.*", Compress: &on},
-		{Match: "chat.a*", ClientPublish: &on},
-		{Match: "chat.*", Final: true},
-		{Match: "*", ClientPublish: &on},
+		{Match: "chat.**", Compress: &on},
+		{Match: "chat.a**", ClientPublish: &on},
+		{Match: "chat.**", Final: true},
+		{Match: "**", ClientPublish: &on},
 	}, Values{})
 	grants := table.Grants()
 	for _, channel := range []string{"chat.locked", "chat.a1", "chat.b", "news"} {
@@ -145,7 +145,7 @@ func TestEntryCheck(t *testing.T) {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
-	if err := (&Entry{Match: "a.*"}).Check(); err != nil {
+	if err := (&Entry{Match: "a.**"}).Check(); err != nil {
 		t.Error(err)
 	}
 }
@@ -153,7 +153,7 @@ func TestEntryCheck(t *testing.T) {
 // BenchmarkTable is what the first subscriber to a channel costs: a table of a
 // thousand entries is looked through.
 func BenchmarkTable(b *testing.B) {
-	for name, pattern := range map[string]string{"prefixes": "shop.%d.*", "suffixes": "*.%d.prices", "infixes": "shop.*.%d.*"} {
+	for name, pattern := range map[string]string{"prefixes": "shop.%d.**", "suffixes": "**.%d.prices", "infixes": "shop.**.%d.**"} {
 		b.Run(name, func(b *testing.B) {
 			var entries []Entry
 			conflate := SlowConflate
