@@ -12,6 +12,51 @@ const (
 	finalKey = "final"
 )
 
+// key is one thing that an entry can set.
+type key struct {
+	name string // in the configuration
+	of   subject
+	set  func(*Entry) bool
+	text func(*Values) string
+	read func(*Entry, string) error // reads what text writes
+}
+
+// keys are all of them: one for each subject, in their order, and behind these those that
+// are short for one. A further thing to be ruled is a field of Entry, one of Values, a
+// subject with its part of decide, and a line here.
+var keys = [...]key{
+	ofSlow: {
+		"slow", ofSlow,
+		func(e *Entry) bool { return e.Slow != nil },
+		func(v *Values) string { return v.Slow.String() },
+		func(e *Entry, text string) error { return read(&e.Slow, text, parseSlowPolicy) },
+	},
+	ofCompress: {
+		"compress", ofCompress,
+		func(e *Entry) bool { return e.Compress != nil },
+		func(v *Values) string { return onOff(v.Compress) },
+		func(e *Entry, text string) error { return read(&e.Compress, text, parseOnOff) },
+	},
+	ofSubscribe: {
+		"subscribe", ofSubscribe,
+		func(e *Entry) bool { return e.Subscribe != nil },
+		func(v *Values) string { return v.Subscribe.String() },
+		func(e *Entry, text string) error { return read(&e.Subscribe, text, parseAudience) },
+	},
+	ofPublish: {
+		"publish", ofPublish,
+		func(e *Entry) bool { return e.Publish != nil },
+		func(v *Values) string { return v.Publish.String() },
+		func(e *Entry, text string) error { return read(&e.Publish, text, parseAudience) },
+	},
+	{
+		"client-publish", ofPublish,
+		func(e *Entry) bool { return e.ClientPublish != nil },
+		func(v *Values) string { return onOff(v.Publish == Anyone) },
+		func(e *Entry, text string) error { return read(&e.ClientPublish, text, parseOnOff) },
+	},
+}
+
 // Keys are the names by which a configuration sets the fields of an entry.
 func Keys() []string {
 	names := []string{MatchKey}
@@ -46,9 +91,10 @@ type Field struct{ Key, Value string }
 // Fields are those that the entry sets, its pattern first. Set reads them.
 func (e *Entry) Fields() []Field {
 	fields := []Field{{MatchKey, e.Match}}
+	var values Values
+	e.decide(allSubjects, &values)
 	for i := range keys {
-		var values Values
-		if keys[i].set(&values, e) {
+		if keys[i].set(e) {
 			fields = append(fields, Field{keys[i].name, keys[i].text(&values)})
 		}
 	}

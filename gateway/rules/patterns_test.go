@@ -119,7 +119,7 @@ func TestParsePatternsRefuses(t *testing.T) {
 var hostile = map[string][2]string{
 	"stars":            {strings.Repeat("*a", 127), strings.Repeat("a", 254) + "b"},
 	"deep stars":       {strings.Repeat("**a", 84), strings.Repeat("a", 254) + "b"},
-	"stars, segments":  {"**" + strings.Repeat("*a*.", 60) + "b", strings.Repeat("aaa.", 63)},
+	"stars, segments":  {"**" + strings.Repeat("a*a.", 60) + "b", strings.Repeat("aaa.", 63)},
 	"deep, then stars": {"**" + strings.Repeat("a*", 120) + "b", strings.Repeat("a", 127) + "." + strings.Repeat("a", 127)},
 	"long literals":    {"**" + strings.Repeat("a", 120) + "*" + strings.Repeat("a", 120) + "b", strings.Repeat("a", 255)},
 	"users":            {strings.Repeat("**{user}", 31), strings.Repeat("a", 255)},

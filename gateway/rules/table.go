@@ -2,16 +2,23 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Entry is one entry of a table: what is set for the channels of a pattern. A nil field
 // is not set.
 type Entry struct {
-	Match         string // as in [Patterns]
+	// Match is the pattern; see [Patterns]. In it, {user} is the client's own user for
+	// Subscribe and Publish: a client without a user is not matched. For all else it
+	// stands for any text but none.
+	Match         string
 	Slow          *SlowPolicy
 	Compress      *bool
-	ClientPublish *bool
+	Subscribe     *Audience
+	Publish       *Audience
+	ClientPublish *bool // short for a Publish of Anyone, or Nobody
 	// Final tells that later entries do not count for the channels of this one.
 	Final bool
 	// Source says where the entry was configured.
@@ -20,67 +27,100 @@ type Entry struct {
 
 // Values are what entries set.
 type Values struct {
-	Slow          SlowPolicy
-	Compress      bool // for clients that take it
-	ClientPublish bool // clients may publish
+	Slow      SlowPolicy
+	Compress  bool // for clients that take it
+	Subscribe Audience
+	Publish   Audience
 }
 
 // Rule is what holds for a channel. Channels for which the same holds share one.
+// Subscribe and Publish are those for clients without a user; see [Table.Subscribe].
 type Rule struct {
 	Values
 	Of *Table
+	// personal tells that Subscribe or Publish depends on who the client is.
+	personal bool
 }
 
-// key is one thing that an entry can set.
-type key struct {
-	name string // in the configuration
-	set  func(*Values, *Entry) bool
-	text func(*Values) string
-	read func(*Entry, string) error // reads what text writes
-}
+// subject is a thing that is decided for a channel, and subjects are several. They are
+// in the order of [Table.Explain].
+type (
+	subject  uint8
+	subjects uint8
+)
 
-// keys are all of them. A further thing to be ruled is a field of Entry, one of
-// Values, and a line here.
-var keys = [...]key{
-	{
-		"slow", func(v *Values, e *Entry) bool { return set(&v.Slow, e.Slow) },
-		func(v *Values) string { return v.Slow.String() },
-		func(e *Entry, text string) error { return read(&e.Slow, text, parseSlowPolicy) },
-	},
-	{
-		"compress", func(v *Values, e *Entry) bool { return set(&v.Compress, e.Compress) },
-		func(v *Values) string { return onOff(v.Compress) },
-		func(e *Entry, text string) error { return read(&e.Compress, text, parseOnOff) },
-	},
-	{
-		"client-publish", func(v *Values, e *Entry) bool { return set(&v.ClientPublish, e.ClientPublish) },
-		func(v *Values) string { return onOff(v.ClientPublish) },
-		func(e *Entry, text string) error { return read(&e.ClientPublish, text, parseOnOff) },
-	},
-}
+const (
+	ofSlow subject = iota
+	ofCompress
+	ofSubscribe
+	ofPublish
+	subjectCount
 
-func set[T any](to, from *T) bool {
-	if from == nil {
-		return false
+	allSubjects subjects = 1<<subjectCount - 1
+	ofAccess    subjects = 1<<ofSubscribe | 1<<ofPublish // for which {user} is the client's own
+)
+
+func (s subjects) has(one subject) bool { return s&(1<<one) != 0 }
+
+// decide sets what the entry says of the subjects in values, and returns of which it
+// says something.
+func (e *Entry) decide(of subjects, values *Values) (decided subjects) {
+	if of.has(ofSlow) && e.Slow != nil {
+		values.Slow = *e.Slow
+		decided |= 1 << ofSlow
 	}
-	*to = *from
-	return true
+	if of.has(ofCompress) && e.Compress != nil {
+		values.Compress = *e.Compress
+		decided |= 1 << ofCompress
+	}
+	if of.has(ofSubscribe) && e.Subscribe != nil {
+		values.Subscribe = *e.Subscribe
+		decided |= 1 << ofSubscribe
+	}
+	if of.has(ofPublish) && (e.Publish != nil || e.ClientPublish != nil) {
+		values.Publish = e.publish()
+		decided |= 1 << ofPublish
+	}
+	return decided
+}
+
+// publish is who may publish by an entry that says it.
+func (e *Entry) publish() Audience {
+	switch {
+	case e.Publish != nil:
+		return *e.Publish
+	case *e.ClientPublish:
+		return Anyone
+	}
+	return Nobody
 }
 
 // Table holds the rules for all channels. Of the entries that match a channel, the
 // first one that sets a key decides it. A key that none sets has its default.
 type Table struct {
 	entries  []Entry
+	personal []bool   // of the entries: the pattern has {user}
+	access   []*Entry // those that may decide Subscribe or Publish
 	defaults Values
 	compress bool
+	open     bool
 
-	mu       sync.Mutex
-	interned map[Values]*Rule
+	mu       sync.Mutex // held to add a rule
+	interned atomic.Pointer[[]*Rule]
 }
 
 // NewTable makes a table of entries for which Check has found nothing wrong.
 func NewTable(entries []Entry, defaults Values) *Table {
-	t := &Table{entries: entries, defaults: defaults, interned: make(map[Values]*Rule)}
+	t := &Table{entries: entries, defaults: defaults, open: defaults.Subscribe == Anyone}
+	for i := range entries {
+		e := &entries[i]
+		t.personal = append(t.personal, namesUser(e.Match))
+		if e.Final || e.decide(ofAccess, new(Values)) != 0 {
+			t.access = append(t.access, e)
+		}
+		t.open = t.open && (e.Subscribe == nil || *e.Subscribe == Anyone)
+	}
+	t.interned.Store(new([]*Rule))
 	t.compress = t.findCompress()
 	return t
 }
@@ -110,43 +150,111 @@ func (e *Entry) Check() error {
 			return fmt.Errorf("channel pattern %q has %w", e.Match, err)
 		}
 	}
+	for _, audience := range []*Audience{e.Subscribe, e.Publish} {
+		if audience == nil {
+			continue
+		}
+		if err := audience.Check(); err != nil {
+			return fmt.Errorf("channel pattern %q has %w", e.Match, err)
+		}
+	}
+	if e.Publish != nil && e.ClientPublish != nil {
+		return fmt.Errorf("channel pattern %q has publish and client-publish, which is short for it; write publish alone", e.Match)
+	}
 	return nil
 }
 
 // For is the rule for a channel. It looks through the table.
-func (t *Table) For(channel string) *Rule {
-	values, decided := t.defaults, 0
-	var by [len(keys)]bool
+func (t *Table) For(channel string) *Rule { return rule(t, channel) }
+
+// ForName is For, for a name that has not been made a string yet.
+func (t *Table) ForName(channel []byte) *Rule { return rule(t, channel) }
+
+func rule[T string | []byte](t *Table, channel T) *Rule {
+	values, open, personal := t.defaults, allSubjects, false
 	for i := range t.entries {
 		if !match(t.entries[i].Match, channel, anyone) {
 			continue
 		}
-		for k := range keys {
-			if !by[k] && keys[k].set(&values, &t.entries[i]) {
-				by[k] = true
-				decided++
-			}
+		of, e := open, &t.entries[i]
+		if t.personal[i] {
+			of &^= ofAccess // for a client without a user
+			personal = personal || e.Final && open&ofAccess != 0 || e.decide(open&ofAccess, new(Values)) != 0
 		}
-		if decided == len(keys) || t.entries[i].Final {
+		decided := e.decide(of, &values)
+		if e.Final {
+			decided = of
+		}
+		if open &^= decided; open == 0 {
 			break
 		}
 	}
-	return t.intern(values)
+	return t.intern(values, personal)
 }
 
-func (t *Table) intern(values Values) *Rule {
+// intern is the rule with these values. It takes a lock only for one that is new, and
+// there are not many.
+func (t *Table) intern(values Values, personal bool) *Rule {
+	find := func() *Rule {
+		for _, r := range *t.interned.Load() {
+			if r.Values == values && r.personal == personal {
+				return r
+			}
+		}
+		return nil
+	}
+	if r := find(); r != nil {
+		return r
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := t.interned[values]
+	r := find()
 	if r == nil {
-		r = &Rule{values, t}
-		t.interned[values] = r
+		r = &Rule{Values: values, Of: t, personal: personal}
+		grown := append(slices.Clone(*t.interned.Load()), r)
+		t.interned.Store(&grown)
 	}
 	return r
 }
 
 // Compresses tells whether the events of some channel may be compressed.
 func (t *Table) Compresses() bool { return t.compress }
+
+// Open tells whether anyone may subscribe to every channel.
+func (t *Table) Open() bool { return t.open }
+
+// Subscribe says who may subscribe to a channel, for a client of that user; "" is nobody
+// in particular. r is the channel's rule in this table. Only where the patterns of
+// entries with {user} may match the channel are entries looked through: those that set
+// Subscribe, Publish or Final. It allocates nothing.
+func (t *Table) Subscribe(r *Rule, user string, channel []byte) Audience {
+	if !r.personal || user == "" {
+		return r.Values.Subscribe
+	}
+	values := t.personally(1<<ofSubscribe, user, channel)
+	return values.Subscribe
+}
+
+// Publish is Subscribe for who may publish.
+func (t *Table) Publish(r *Rule, user string, channel []byte) Audience {
+	if !r.personal || user == "" {
+		return r.Values.Publish
+	}
+	values := t.personally(1<<ofPublish, user, channel)
+	return values.Publish
+}
+
+// personally is what entries decide of one of the subjects of access, for a client of
+// that user.
+func (t *Table) personally(of subjects, user string, channel []byte) Values {
+	values := t.defaults
+	for _, e := range t.access {
+		if match(e.Match, channel, is(user)) && (e.decide(of, &values) != 0 || e.Final) {
+			break
+		}
+	}
+	return values
+}
 
 // Decision is what holds for a channel in one respect, and which entry says so.
 type Decision struct {
@@ -158,17 +266,24 @@ type Decision struct {
 	Final *Entry
 }
 
-// Explain is what holds for a channel.
-func (t *Table) Explain(channel string) (decisions []Decision) {
-	for _, key := range keys {
+// Explain is what holds for a channel, for a client without a user.
+func (t *Table) Explain(channel string) []Decision { return t.ExplainUser("", channel) }
+
+// ExplainUser is Explain for a client of that user; "" is nobody in particular.
+func (t *Table) ExplainUser(user, channel string) (decisions []Decision) {
+	for of := range subjectCount {
 		values := t.defaults
-		decision := Decision{Key: key.name}
+		decision := Decision{Key: keys[of].name}
+		reader := anyone
+		if ofAccess.has(of) {
+			reader = is(user)
+		}
 		for i := range t.entries {
 			e := &t.entries[i]
-			if !match(t.entries[i].Match, channel, anyone) {
+			if !match(e.Match, channel, reader) {
 				continue
 			}
-			if key.set(&values, e) {
+			if e.decide(1<<of, &values) != 0 {
 				decision.By = e
 				break
 			}
@@ -177,27 +292,30 @@ func (t *Table) Explain(channel string) (decisions []Decision) {
 				break
 			}
 		}
-		decision.Value = key.text(&values)
+		decision.Value = keys[of].text(&values)
 		decisions = append(decisions, decision)
 	}
 	return decisions
 }
 
-// Grant says whether clients may publish to the channels of a pattern.
+// Grant says whether clients without an identity may publish to the channels of a
+// pattern.
 type Grant struct {
-	Match   string // as in [Patterns]
+	Match   string // as in [Patterns], without {user}
 	Clients bool   // clients may
 }
 
-// Grants say to which channels clients may publish: the first one that matches a
-// channel decides. If none matches, they may not publish.
+// Grants say to which channels clients without an identity may publish: the first one
+// that matches a channel decides. If none matches, they may not publish.
 func (t *Table) Grants() (grants []Grant) {
 	for i := range t.entries {
-		switch e := &t.entries[i]; {
-		case e.ClientPublish != nil:
-			grants = append(grants, Grant{e.Match, *e.ClientPublish})
-		case e.Final:
-			grants = append(grants, Grant{e.Match, t.defaults.ClientPublish})
+		e := &t.entries[i]
+		if t.personal[i] {
+			continue
+		}
+		values := t.defaults
+		if e.decide(1<<ofPublish, &values) != 0 || e.Final {
+			grants = append(grants, Grant{e.Match, values.Publish == Anyone})
 		}
 	}
 	return grants

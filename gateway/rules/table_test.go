@@ -15,22 +15,22 @@ func TestTable(t *testing.T) {
 		{Match: "chat.quiet.**", Final: true},
 		{Match: "chat.**", ClientPublish: &on},
 		{Match: "**.1", Slow: &dropOldest},
-	}, Values{})
+	}, Values{Publish: Nobody})
 	for channel, want := range map[string]Values{
-		"news":         {},
-		"prices.a":     {Slow: SlowConflate, Compress: true},
-		"prices.1":     {Slow: SlowConflate, Compress: true}, // the first that sets it
-		"prices.vip.a": {Slow: SlowConflate},                 // key by key
-		"chat.a":       {ClientPublish: true},
-		"chat.1":       {Slow: SlowDropOldest, ClientPublish: true},
-		"chat.quiet.1": {}, // nothing behind a final one
-		"prices":       {},
+		"news":         {Publish: Nobody},
+		"prices.a":     {Slow: SlowConflate, Compress: true, Publish: Nobody},
+		"prices.1":     {Slow: SlowConflate, Compress: true, Publish: Nobody}, // the first that sets it
+		"prices.vip.a": {Slow: SlowConflate, Publish: Nobody},                 // key by key
+		"chat.a":       {Publish: Anyone},
+		"chat.1":       {Slow: SlowDropOldest, Publish: Anyone},
+		"chat.quiet.1": {Publish: Nobody}, // nothing behind a final one
+		"prices":       {Publish: Nobody},
 	} {
 		rule := table.For(channel)
 		if rule.Values != want || rule.Of != table {
 			t.Errorf("%s has %+v, want %+v", channel, rule.Values, want)
 		}
-		if again := table.For(channel); again != rule {
+		if again := table.ForName([]byte(channel)); again != rule {
 			t.Errorf("%s has two rules", channel)
 		}
 		for i, decision := range table.Explain(channel) {
@@ -80,16 +80,18 @@ func TestTableCompresses(t *testing.T) {
 
 // The first grant that matches a channel says what its rule says.
 func TestTableGrants(t *testing.T) {
-	on, off := true, false
+	on, off, tokens, users := true, false, Tokens, Users
 	table := NewTable([]Entry{
+		{Match: "inbox.{user}", Publish: &users}, // for no client without a user
 		{Match: "chat.locked", ClientPublish: &off, Final: true},
 		{Match: "chat.**", Compress: &on},
 		{Match: "chat.a**", ClientPublish: &on},
 		{Match: "chat.**", Final: true},
+		{Match: "**.open", Publish: &tokens},
 		{Match: "**", ClientPublish: &on},
-	}, Values{})
+	}, Values{Publish: Nobody})
 	grants := table.Grants()
-	for _, channel := range []string{"chat.locked", "chat.a1", "chat.b", "news"} {
+	for _, channel := range []string{"chat.locked", "chat.a1", "chat.b", "news", "news.open", "inbox.alice"} {
 		may := false
 		for _, g := range grants {
 			if (Patterns{g.Match}).Match([]byte(channel)) {
@@ -97,20 +99,21 @@ func TestTableGrants(t *testing.T) {
 				break
 			}
 		}
-		if want := table.For(channel).ClientPublish; may != want {
+		if want := table.For(channel).Publish == Anyone; may != want {
 			t.Errorf("clients may publish to %s: %v by the grants, %v by the table", channel, may, want)
 		}
 	}
-	if len(grants) != 4 {
+	if len(grants) != 5 {
 		t.Errorf("grants %+v", grants)
 	}
 }
 
 // What an entry says of itself can be set.
 func TestEntryFields(t *testing.T) {
-	on, off, drop := true, false, SlowDropOldest
+	on, off, drop, users, tokens := true, false, SlowDropOldest, Users, Tokens
 	for text, entry := range map[string]Entry{
-		"a": {Match: "a"},
+		"a":                                     {Match: "a"},
+		"{user}.* subscribe=user publish=token": {Match: "{user}.*", Subscribe: &users, Publish: &tokens},
 		"a=b slow=drop_oldest compress=on client-publish=off final=on": {Match: "a=b", Slow: &drop, Compress: &on, ClientPublish: &off, Final: true},
 	} {
 		if got := entry.String(); got != text {
@@ -126,21 +129,24 @@ func TestEntryFields(t *testing.T) {
 			t.Errorf("%+v after it was set, want %+v", again, entry)
 		}
 	}
-	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
+	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"subscribe", ""}, {"subscribe", "on"}, {"publish", "users"}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
 		if err := new(Entry).Set(bad.Key, bad.Value); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
 	for _, key := range Keys() {
-		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "client-publish": true, "final": true}[key]; !known {
+		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "subscribe": true, "publish": true, "client-publish": true, "final": true}[key]; !known {
 			t.Errorf("key %s", key)
 		}
 	}
 }
 
 func TestEntryCheck(t *testing.T) {
-	none := slowPolicyCount
-	for _, bad := range []Entry{{}, {Match: "a b"}, {Match: "a", Slow: &none}} {
+	none, nobodyElse, on, tokens := slowPolicyCount, audienceCount, true, Tokens
+	for _, bad := range []Entry{
+		{}, {Match: "a b"}, {Match: "a***"}, {Match: "a", Slow: &none}, {Match: "a", Subscribe: &nobodyElse}, {Match: "a", Publish: &nobodyElse},
+		{Match: "a", Publish: &tokens, ClientPublish: &on},
+	} {
 		if err := bad.Check(); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
