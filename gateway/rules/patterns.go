@@ -83,10 +83,16 @@ func separates(c byte) bool { return c == '.' || c == ':' || c == '/' }
 // two ** has the same number of separators wherever it matches, so of two ways to match
 // its beginning the shorter one leaves the same segment, with more of it, to the rest.
 func match[T string | []byte](pattern string, name T, user who) bool {
+	if !endsAlike(pattern, name) {
+		return false
+	}
 	p, n := 0, 0                // what is compared next
 	shallow, shallowTo := -1, 0 // behind the last *, and where ends what it has taken
 	deep, deepTo := -1, 0       // the same of the last **
 	for {
+		for p < len(pattern) && n < len(name) && pattern[p] == name[n] && !special(pattern[p]) {
+			p, n = p+1, n+1
+		}
 		switch {
 		case p == len(pattern):
 			if n == len(name) || p == deep {
@@ -102,23 +108,22 @@ func match[T string | []byte](pattern string, name T, user who) bool {
 			continue
 		case n == len(name):
 			return false // later tries have less of the name
+		case strings.HasPrefix(pattern[p:], userMark) && user.anyone:
+			p, n = p+len(userMark), n+1
+			deep, deepTo, shallow = p, n, -1
+			continue
 		case strings.HasPrefix(pattern[p:], userMark):
-			if user.anyone {
-				p, n = p+len(userMark), n+1
-				deep, deepTo, shallow = p, n, -1
-				continue
-			}
 			if begins(name[n:], user.name) {
 				p, n = p+len(userMark), n+len(user.name)
 				continue
 			}
-		case pattern[p] == name[n]:
+		case pattern[p] == name[n]: // a brace
 			p, n = p+1, n+1
 			continue
 		}
 		switch {
 		case shallow >= 0 && shallowTo < len(name) && !separates(name[shallowTo]):
-			shallowTo++
+			shallowTo = skip(pattern[shallow:], name, shallowTo+1, true)
 			p, n = shallow, shallowTo
 			continue
 		case deep < 0 || deepTo == len(name) || shallow >= 0 && shallowTo == len(name):
@@ -129,9 +134,37 @@ func match[T string | []byte](pattern string, name T, user who) bool {
 				deepTo++
 			}
 		}
-		deepTo++
+		deepTo = skip(pattern[deep:], name, deepTo+1, false)
 		p, n, shallow = deep, deepTo, -1
 	}
+}
+
+// skip is the first place from n on where the pattern can begin, or where the name ends,
+// or the segment.
+func skip[T string | []byte](pattern string, name T, n int, segment bool) int {
+	if pattern == "" || special(pattern[0]) {
+		return n
+	}
+	for n < len(name) && name[n] != pattern[0] && !(segment && separates(name[n])) {
+		n++
+	}
+	return n
+}
+
+// special tells whether c can begin a mark.
+func special(c byte) bool { return c == star[0] || c == userMark[0] }
+
+// endsAlike tells whether the name ends with what the pattern has behind its last mark.
+// That rules out most of a table's patterns that begin with a star.
+func endsAlike[T string | []byte](pattern string, name T) bool {
+	for p, n := len(pattern)-1, len(name)-1; p >= 0; p, n = p-1, n-1 {
+		if c := pattern[p]; c == star[0] || c == userMark[len(userMark)-1] {
+			return true
+		} else if n < 0 || c != name[n] {
+			return false
+		}
+	}
+	return true // the rest is compared
 }
 
 // begins tells whether the text begins with a user's name, if there is one.
