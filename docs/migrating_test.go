@@ -30,7 +30,7 @@ func TestMigrating(t *testing.T) {
 	ports := freePorts(t, 3)
 	here := strings.NewReplacer("localhost:8080", "localhost:"+ports[0], "localhost:8081", "localhost:"+ports[1]).Replace
 	gateway := startRunning(t, t.TempDir(), nil, fleetcast, "--listen=localhost:"+ports[0], "--admin=localhost:"+ports[1],
-		"--publish=localhost:"+ports[2], "--client-publish", "chat.*")
+		"--publish=localhost:"+ports[2], "--client-publish", "chat.**")
 	until(t, "the gateway", regexp.MustCompile("stop with"), gateway.String)
 
 	dir := t.TempDir()

@@ -64,7 +64,7 @@ func waitFor[T any](tb testing.TB, ask func() T, condition func(T) bool) T {
 
 // TestPublishers has each kind of publisher send, and finds all in the list.
 func TestPublishers(t *testing.T) {
-	patterns, err := gateway.ParsePatterns([]string{"*"})
+	patterns, err := gateway.ParsePatterns([]string{"**"})
 	if err != nil {
 		t.Fatal(err)
 	}

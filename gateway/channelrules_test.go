@@ -17,7 +17,7 @@ func TestChannelRules(t *testing.T) {
 	var config gateway.Config
 	s := start(t, func(c *gateway.Config) {
 		c.Channels = []rules.Entry{{Match: "chat.locked", ClientPublish: &off}}
-		c.ClientPublish = gateway.Patterns{"chat.*"} // behind the table
+		c.ClientPublish = gateway.Patterns{"chat.**"} // behind the table
 		config = *c
 	})
 	p := dialCoder(s, nil, nil)
@@ -45,7 +45,7 @@ func TestChannelRules(t *testing.T) {
 	publishes("chat.a", false)
 	publishes("chat.joined", false)
 	publishes("chat.locked", false)
-	config.Channels = []rules.Entry{{Match: "*", ClientPublish: &on}}
+	config.Channels = []rules.Entry{{Match: "**", ClientPublish: &on}}
 	if err := s.Reconfigure(config); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestChannelRules(t *testing.T) {
 func TestShorthandsOfRules(t *testing.T) {
 	c := gateway.DefaultConfig(10_000)
 	c.Channels = []rules.Entry{{Match: "a", Slow: new(gateway.SlowPolicy), Source: "channels[1]"}}
-	c.SlowRules = []gateway.SlowRule{{Pattern: "*", Policy: gateway.SlowConflate}}
+	c.SlowRules = []gateway.SlowRule{{Pattern: "**", Policy: gateway.SlowConflate}}
 	c.Compress, c.ClientPublish = nil, gateway.Patterns{"a*"}
 	explained := func(channel string) (texts []string) {
 		for _, d := range c.Explain(channel) {
@@ -73,8 +73,8 @@ func TestShorthandsOfRules(t *testing.T) {
 		return texts
 	}
 	for channel, want := range map[string][]string{
-		"a":  {"slow disconnect channels[1] a", "compress off default", "client-publish on ClientPublish a*"},
-		"ab": {"slow conflate SlowRules *", "compress off default", "client-publish on ClientPublish a*"},
+		"a":  {"slow disconnect channels[1] a", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*"},
+		"ab": {"slow conflate SlowRules **", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*"},
 	} {
 		if got := explained(channel); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s has %q, want %q", channel, got, want)
@@ -87,10 +87,10 @@ func TestShorthandsOfRules(t *testing.T) {
 func TestFinalRuleLeavesDefaults(t *testing.T) {
 	c := gateway.DefaultConfig(10_000) // which compresses all
 	c.SlowPolicy = gateway.SlowConflate
-	c.SlowRules = []gateway.SlowRule{{Pattern: "*", Policy: gateway.SlowDropOldest}}
-	c.ClientPublish = gateway.Patterns{"*"}
-	c.Channels = []rules.Entry{{Match: "*", Final: true}}
-	for i, want := range []string{"conflate", "on", "off"} {
+	c.SlowRules = []gateway.SlowRule{{Pattern: "**", Policy: gateway.SlowDropOldest}}
+	c.ClientPublish = gateway.Patterns{"**"}
+	c.Channels = []rules.Entry{{Match: "**", Final: true}}
+	for i, want := range []string{"conflate", "on", "anyone", "nobody"} {
 		if d := c.Explain("a")[i]; d.Value != want || d.By != nil || d.Final == nil {
 			t.Errorf("%s is %s by %+v, want %s by default", d.Key, d.Value, d.By, want)
 		}

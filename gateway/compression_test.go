@@ -242,7 +242,7 @@ func TestCompressedMixed(t *testing.T) {
 
 func TestCompressionByPattern(t *testing.T) {
 	var config gateway.Config
-	s := start(t, oneShard, func(c *gateway.Config) { c.Compress = gateway.Patterns{"big.*"}; config = *c })
+	s := start(t, oneShard, func(c *gateway.Config) { c.Compress = gateway.Patterns{"big.**"}; config = *c })
 	p, plain := s.deflating(bareOffer), s.connect()
 	for _, channel := range []string{"big.a", "small"} {
 		p.subscribe(channel)
@@ -270,7 +270,7 @@ func TestCompressionByPattern(t *testing.T) {
 	// Who had agreed may go on sending compressed messages.
 	p.sends(newDeflater(false).frame(ws.OpText, ping))
 	p.wants(pong)
-	config.Compress = gateway.Patterns{"*"}
+	config.Compress = gateway.Patterns{"**"}
 	if err := s.Reconfigure(config); err != nil {
 		t.Fatal(err)
 	}

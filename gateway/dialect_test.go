@@ -54,7 +54,7 @@ func TestDialectsShareAChannel(t *testing.T) {
 		var words, toyWords atomic.Int64
 		v1, other := counted{worded: &words}, toy{&toyWords}
 		s := start(t, noRates, func(c *gateway.Config) {
-			c.Shards, c.CompressFrom, c.ClientPublish = 3, 100, gateway.Patterns{"*"}
+			c.Shards, c.CompressFrom, c.ClientPublish = 3, 100, gateway.Patterns{"**"}
 			c.Dialects = []dialect.Dialect{v1, other}
 			if toyFirst {
 				c.Dialects = []dialect.Dialect{other, v1}
@@ -200,8 +200,8 @@ func TestSlowPoliciesAcrossDialects(t *testing.T) {
 		policy     gateway.SlowPolicy
 		compressed gateway.Patterns
 	}{
-		"drop_oldest":              {gateway.SlowDropOldest, gateway.Patterns{"*"}},
-		"conflate":                 {gateway.SlowConflate, gateway.Patterns{"*"}},
+		"drop_oldest":              {gateway.SlowDropOldest, gateway.Patterns{"**"}},
+		"conflate":                 {gateway.SlowConflate, gateway.Patterns{"**"}},
 		"conflate, not compressed": {gateway.SlowConflate, gateway.Patterns{"other"}},
 	} {
 		t.Run(name, func(t *testing.T) {

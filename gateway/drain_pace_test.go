@@ -19,7 +19,7 @@ import (
 func TestDrainServesThoseWhoseTurnHasNotCome(t *testing.T) {
 	s := start(t, oneShard, func(c *gateway.Config) {
 		c.DrainWindow = 10 * time.Hour
-		c.ClientPublish = gateway.Patterns{"*"}
+		c.ClientPublish = gateway.Patterns{"**"}
 	})
 	s.PaceDrain(time.Hour)
 	first, second, third := s.connect(), s.connect(), s.connect()
@@ -98,7 +98,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	const subscribers, publishers, clientPublishers = 16, 2, 4
 	s := start(t, func(c *gateway.Config) {
 		neverSlow(c)
-		c.ClientPublish = gateway.Patterns{"*"}
+		c.ClientPublish = gateway.Patterns{"**"}
 		c.DrainWindow = 200 * time.Millisecond
 	})
 	lagging := s.connectNarrow()

@@ -67,7 +67,7 @@ func target(channel string) string {
 	return `"channel":` + channel
 }
 
-func clientsPublish(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"*"} }
+func clientsPublish(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"**"} }
 
 // TestOddData publishes, through every entrance, data that readers may stumble over. It is delivered byte
 // for byte.

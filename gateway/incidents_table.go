@@ -95,7 +95,7 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricCommandErrors, Label: string(command.RateLimited)}:       {advice: "--client-commands, --client-publishes"},
 	{Metric: stats.MetricCommandErrors, Label: string(command.Internal)}:          {advice: "this is a fault of the gateway"},
 	{Metric: stats.MetricCommandErrors, Label: string(command.NotAvailable)}:      {usual: true},
-	{Metric: stats.MetricCommandErrors, Label: string(command.PermissionDenied)}:  {advice: "clients may publish where --client-publish and the rules for channels say; see fleetcast config explain", usual: true},
+	{Metric: stats.MetricCommandErrors, Label: string(command.PermissionDenied)}:  {advice: "clients may subscribe and publish where the rules for channels and their tokens say; see fleetcast config explain", usual: true},
 	{Metric: stats.MetricCommandErrors, Label: string(command.BadRequest)}:        {advice: adviceClient, usual: true},
 	{Metric: stats.MetricCommandErrors, Label: string(command.UnknownType)}:       {advice: adviceClient, usual: true},
 	{Metric: stats.MetricCommandErrors, Label: string(command.BadChannel)}:        {advice: adviceClient, usual: true},

@@ -37,7 +37,7 @@ func TestClientChannels(t *testing.T) {
 // TestMaxChannels fills the gateway with channels: who publishes goes on, unused
 // channels make room, and what subscribers have stays.
 func TestMaxChannels(t *testing.T) {
-	patterns, err := gateway.ParsePatterns([]string{"*"})
+	patterns, err := gateway.ParsePatterns([]string{"**"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestMaxChannels(t *testing.T) {
 func TestUnusedChannelsShutNobodyOut(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	const room = 400
-	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = room, gateway.Patterns{"*"} })
+	s := start(t, func(c *gateway.Config) { c.MaxChannels, c.ClientPublish = room, gateway.Patterns{"**"} })
 	upstream := s.publisher()
 	kept := upstream.publishes("kept", "1")
 	for connection := range 40 {

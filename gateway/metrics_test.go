@@ -61,7 +61,7 @@ func metricTypes(text string) map[string]string {
 // TestMetrics does some of each and knows every series there is. So it also sees
 // that channels and clients have none of their own.
 func TestMetrics(t *testing.T) {
-	patterns, err := gateway.ParsePatterns([]string{"*"})
+	patterns, err := gateway.ParsePatterns([]string{"**"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,7 +175,7 @@ func TestClientPublishes(t *testing.T) {
 // A publish that waits for credit is counted once.
 func TestClientPublishesThatWait(t *testing.T) {
 	s := start(t, oneShard, func(c *gateway.Config) {
-		c.ClientPublishes, c.ClientCommands, c.ClientPublish = three, three, gateway.Patterns{"*"}
+		c.ClientPublishes, c.ClientCommands, c.ClientPublish = three, three, gateway.Patterns{"**"}
 		c.PublisherCredits = 1
 	})
 	reader := s.connect()
@@ -300,7 +300,7 @@ func TestMaxSubscriptionsAndChannels(t *testing.T) {
 // TestMaxChannelName goes by every way into the gateway.
 func TestMaxChannelName(t *testing.T) {
 	var config gateway.Config
-	s := start(t, func(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"*"}; config = *c })
+	s := start(t, func(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"**"}; config = *c })
 	p := s.connect()
 	p.subscribe("fives")
 	config.MaxChannelName = 4

@@ -169,7 +169,7 @@ func TestOracle(t *testing.T) {
 }
 
 func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
-	patterns, err := gateway.ParsePatterns([]string{"*"})
+	patterns, err := gateway.ParsePatterns([]string{"**"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func startOn(tb testing.TB, e *heldEngine, set ...func(*gateway.Config)) *server
 }
 
 // publishAll lets clients publish everywhere.
-func publishAll(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"*"} }
+func publishAll(c *gateway.Config) { c.ClientPublish = gateway.Patterns{"**"} }
 
 // noCredits waits until no event holds credits.
 func (s *server) noCredits() gateway.GatewayStats {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPrintedConfigurationExplains(t *testing.T) {
-	configFileHere(t, "\nmax-clients: 5\nallow-origin: https://a\nchannels:\n- match: a.*\n  client-publish: yes\n- match: b\n  final: true")
+	configFileHere(t, "\nmax-clients: 5\nallow-origin: https://a\nchannels:\n- match: a.**\n  client-publish: yes\n- match: b\n  final: true")
 	t.Setenv("FLEETCAST_MAX_EVENT", "1KiB")
 	c := start(t, nil, "config", "--config=fleetcast.yaml", "--shards=2")
 	if code := c.wait(t); code != 0 {
@@ -18,7 +18,7 @@ func TestPrintedConfigurationExplains(t *testing.T) {
 		"\n# Connections of clients; more get 503.\n# Default: what the descriptor limit allows; a change takes effect with SIGHUP.\nmax-clients: 5 # from fleetcast.yaml:2\n",
 		"\nallow-origin: # from fleetcast.yaml:3\n  - https://a\n",
 		"\nclient-publish: []\n",
-		"\nchannels: # from fleetcast.yaml:4\n  - match: \"a.*\"\n    client-publish: on\n  - match: b\n    final: on\n",
+		"\nchannels: # from fleetcast.yaml:4\n  - match: \"a.**\"\n    client-publish: on\n  - match: b\n    final: on\n",
 		"\nmax-event: 1KiB # from FLEETCAST_MAX_EVENT\n",
 		"\n# Event loops that serve clients. The kernel spreads connections over them. Can be from 1 to\n# 1024.\n# Default: one per processor; a change takes a restart.\nshards: 2 # from --shards\n",
 		"\nmax-publishers: 0\n",

@@ -24,39 +24,40 @@ func explained(t *testing.T, args ...string) string {
 
 func TestExplain(t *testing.T) {
 	const file = `
-client-publish: "*.open"
+client-publish: "**.open"
 channels:
-  - match: prices.*
+  - match: prices.**
     slow: conflate
     compress: off
-  - {match: prices.vip.*, slow: disconnect, client-publish: on}
-  - match: locked.*
+  - {match: prices.vip.**, slow: disconnect, client-publish: on}
+  - match: locked.**
     final: true
 `
 	for name, test := range map[string]struct {
 		channel string
 		flags   []string
-		want    []string // slow, compress, client-publish
+		want    []string // slow, compress, subscribe, publish
 	}{
 		"defaults": {"news", nil, []string{
-			"slow disconnect slow-policy: disconnect default", "compress on compression: on default", "client-publish off default default"}},
+			"slow disconnect slow-policy: disconnect default", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default"}},
 		"the first that sets a key": {"prices.vip.a", nil, []string{
-			"slow conflate prices.* slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
-			"compress off prices.* slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
-			"client-publish on prices.vip.* slow=disconnect client-publish=on channels[2], line 7 of fleetcast.yaml"}},
-		"short forms": {"a.open", []string{"--slow-channels=b=conflate a.*=drop_oldest", "--compress-channels=a.* b.*"}, []string{
-			"slow drop_oldest slow-channels: a.*=drop_oldest --slow-channels", "compress on compress-channels: a.* --compress-channels",
-			"client-publish on client-publish: *.open fleetcast.yaml:2"}},
-		"other defaults": {"x", []string{"--slow-policy=conflate", "--compress-channels=a.* b.*"}, []string{
-			"slow conflate slow-policy: conflate --slow-policy", "compress off compress-channels: a.* b.* --compress-channels", "client-publish off default default"}},
-		"final": {"locked.open", []string{"--slow-channels=*=conflate"}, []string{
-			"slow disconnect slow-policy: disconnect, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
-			"compress on compression: on, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
-			"client-publish off default, because locked.* final=on ends the search default; channels[3], line 8 of fleetcast.yaml"}},
+			"slow conflate prices.** slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
+			"compress off prices.** slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
+			"subscribe anyone default default", "publish anyone prices.vip.** slow=disconnect client-publish=on channels[2], line 7 of fleetcast.yaml"}},
+		"short forms": {"a.open", []string{"--slow-channels=b=conflate a.**=drop_oldest", "--compress-channels=a.** b.**"}, []string{
+			"slow drop_oldest slow-channels: a.**=drop_oldest --slow-channels", "compress on compress-channels: a.** --compress-channels",
+			"subscribe anyone default default", "publish anyone client-publish: **.open fleetcast.yaml:2"}},
+		"other defaults": {"x", []string{"--slow-policy=conflate", "--compress-channels=a.** b.**"}, []string{
+			"slow conflate slow-policy: conflate --slow-policy", "compress off compress-channels: a.** b.** --compress-channels", "subscribe anyone default default", "publish nobody default default"}},
+		"final": {"locked.open", []string{"--slow-channels=**=conflate"}, []string{
+			"slow disconnect slow-policy: disconnect, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
+			"compress on compression: on, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
+			"subscribe anyone default, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
+			"publish nobody default, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml"}},
 		"by a flag": {"a", []string{"--channels=b slow=conflate", "--channels=a slow=drop_oldest"}, []string{
-			"slow drop_oldest a slow=drop_oldest --channels", "compress on compression: on default", "client-publish off default default"}},
-		"compression off before any rule": {"a", []string{"--channels=* compress=on", "--compression=off"}, []string{
-			"slow disconnect slow-policy: disconnect default", "compress off compression: off --compression", "client-publish off default default"}},
+			"slow drop_oldest a slow=drop_oldest --channels", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default"}},
+		"compression off before any rule": {"a", []string{"--channels=** compress=on", "--compression=off"}, []string{
+			"slow disconnect slow-policy: disconnect default", "compress off compression: off --compression", "subscribe anyone default default", "publish nobody default default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			configFileHere(t, file)
@@ -70,12 +71,13 @@ channels:
 
 // The columns stand below each other, and rules from a variable name it.
 func TestExplainAligns(t *testing.T) {
-	t.Setenv("FLEETCAST_CHANNELS", "ü.* slow=conflate\nb final=on")
+	t.Setenv("FLEETCAST_CHANNELS", "ü.** slow=conflate\nb final=on")
 	c := start(t, nil, "config", "explain", "ü.x")
-	const want = `KEY             VALUE     RULE               FROM
-slow            conflate  ü.* slow=conflate  FLEETCAST_CHANNELS
-compress        on        compression: on    default
-client-publish  off       default            default
+	const want = `KEY        VALUE     RULE                FROM
+slow       conflate  ü.** slow=conflate  FLEETCAST_CHANNELS
+compress   on        compression: on     default
+subscribe  anyone    default             default
+publish    nobody    default             default
 `
 	if code := c.wait(t); code != 0 || c.out.String() != want || c.err.String() != "" {
 		t.Errorf("exit code %d, output\n%s\nwant\n%s%s", code, c.out, want, c.err)
@@ -139,16 +141,20 @@ func TestDocumentedRules(t *testing.T) {
 			examples = append(examples, text)
 		}
 	}
-	if len(examples) != 3 {
+	if len(examples) != 4 {
 		t.Fatalf("the page has %d examples", len(examples))
 	}
 	configFileHere(t, examples[1])
-	if got := explained(t, "--config=fleetcast.yaml", "chat.news"); !strings.Contains(got, "slow drop_oldest chat.*") || !strings.Contains(got, "client-publish off chat.news") {
+	if got := explained(t, "--config=fleetcast.yaml", "chat.news"); !strings.Contains(got, "slow drop_oldest chat.**") || !strings.Contains(got, "publish nobody chat.news") {
 		t.Errorf("chat.news is explained as\n%s", got)
 	}
 	writeConfig(t, "fleetcast.yaml", examples[0])
 	c := start(t, nil, "config", "explain", "prices.eur", "--config=fleetcast.yaml")
 	if code := c.wait(t); code != 0 || c.out.String() != examples[2] {
 		t.Errorf("exit code %d, output\n%s\nthe page has\n%s", code, c.out, examples[2])
+	}
+	writeConfig(t, "fleetcast.yaml", examples[3])
+	if got := explained(t, "--config=fleetcast.yaml", "inbox.alice"); !strings.Contains(got, "subscribe nobody inbox.** subscribe=nobody") {
+		t.Errorf("inbox.alice is explained as\n%s", got)
 	}
 }

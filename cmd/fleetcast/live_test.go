@@ -18,7 +18,7 @@ func TestLiveOptionsAreLiveFields(t *testing.T) {
 	// Fields that several options, or options of other names, make up.
 	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}}
 	// Fields that are no options: what the process itself hands over.
-	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true}
+	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "Identified": true}
 	options := map[string]string{} // names to live marks
 	setBy := map[string][]string{} // fields to options
 	for _, f := range serveFlags(t) {
@@ -136,7 +136,7 @@ func (g *liveGateway) sees(test liveOption, want string) {
 // TestLiveRules reloads a file whose rules are mappings: compression that is off
 // counts before them, and after it is on again they count.
 func TestLiveRules(t *testing.T) {
-	const rules = "channels:\n- match: b\n  compress: on\n- match: \"*\"\n  compress: off\n"
+	const rules = "channels:\n- match: b\n  compress: on\n- match: \"**\"\n  compress: off\n"
 	g, reload := startLive(t, "compression: off\n"+rules)
 	extensions := liveOption{look: (*liveGateway).lookAtExtensions}
 	event := liveOption{look: (*liveGateway).lookAtEvent}

@@ -18,9 +18,11 @@ var liveOptions = map[string]liveOption{
 
 	"allow-host":     {"", "*.a.test", "", (*liveGateway).lookAtHost, "421", "200", false},
 	"allow-origin":   {"", "https://*.test", "", handshakes(1, "Origin: https://a.test"), "403", "101", false},
-	"client-publish": {"", "ch*", "", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
+	"client-publish": {"", "ch**", "", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
-	"channels": {"ch* client-publish=off", "ch* client-publish=on", "--client-publish=*", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
+	"channels": {"ch** client-publish=off", "ch** client-publish=on", "--client-publish=**", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
+
+	"patterns": {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", false},
 
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},
@@ -32,7 +34,7 @@ var liveOptions = map[string]liveOption{
 	"max-subscriptions": {"1", "10", "", asks(1, `{"type":"subscribe","channel":"a"}`, `{"type":"subscribe","channel":"b"}`), "subscribed limit_exceeded", "subscribed subscribed", false},
 	"max-channel-name":  {"3", "6", "", asks(1, `{"type":"subscribe","channel":"abcdef"}`), "bad_channel", "subscribed", false},
 	"client-commands":   {"1/h burst 2", "1000/s", "", asks(3, `{"type":"ping"}`), "pong pong rate_limited", "pong pong pong", false},
-	"client-publishes":  {"1/h burst 1", "1000/s", "--client-publish=*", asks(2, `{"type":"publish","channel":"a","data":1}`), "published rate_limited", "published published", false},
+	"client-publishes":  {"1/h burst 1", "1000/s", "--client-publish=**", asks(2, `{"type":"publish","channel":"a","data":1}`), "published rate_limited", "published published", false},
 	"publisher-rate":    {"1/h burst 1", "1000/s", "", publishes(`"channel":"a","data":1`, `"channel":"a","data":1`), "results rate_limited", "results results", false},
 	"slow-after":        {"5m", "100ms", "", (*liveGateway).lookAtPatience, "", "cut", false},
 	"backlog":           {"64MiB", "64KiB", "--slow-policy=drop_oldest", (*liveGateway).lookAtSlowClient, "all", "gap", false},
@@ -108,6 +110,14 @@ func (g *liveGateway) lookAtFrontPage() string {
 		return "console"
 	}
 	return "text"
+}
+
+// lookAtStars tells whether a reload has refused a pattern with a single *.
+func (g *liveGateway) lookAtStars() string {
+	if strings.Contains(g.err.String(), "the configuration was not reloaded") && strings.Contains(g.err.String(), "* now ends at") {
+		return "refused"
+	}
+	return "taken"
 }
 
 // lookAtHost asks for the page by another name.

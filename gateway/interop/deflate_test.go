@@ -231,7 +231,7 @@ func TestDeflateEvents(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, context of %d", name, context), func(t *testing.T) {
 				t.Parallel()
 				g := startGateway(t, func(c *gateway.Config) {
-					c.ClientContext, c.ClientPublish, c.Shards = context, gateway.Patterns{"*"}, 1
+					c.ClientContext, c.ClientPublish, c.Shards = context, gateway.Patterns{"**"}, 1
 				})
 				d.converse(t, g.url("127.0.0.1", ""), name, combinations, most, texts(1<<10, 40<<10))
 				if got := g.stats(t).Compression.Events; got != uint64(2*len(combinations)) {

@@ -10,7 +10,7 @@ import (
 
 // SlowRule gives the channels of a pattern a policy of their own.
 type SlowRule struct {
-	Pattern string // as in [Patterns]
+	Pattern string // as in [rules.Patterns]
 	Policy  rules.SlowPolicy
 }
 
@@ -33,21 +33,30 @@ func (c *Config) ChannelRules() []rules.Entry {
 	return entries
 }
 
-// Explain returns what holds for a channel, and which entry of which field says so.
-func (c *Config) Explain(channel string) []rules.Decision {
-	return c.ruleTable().Explain(channel)
+// Explain returns what holds for a channel, and which entry of which field says so, for
+// a client without a user.
+func (c *Config) Explain(channel string) []rules.Decision { return c.ExplainUser("", channel) }
+
+// ExplainUser is Explain for a client of that user; "" is nobody in particular.
+func (c *Config) ExplainUser(user, channel string) []rules.Decision {
+	return c.ruleTable().ExplainUser(user, channel)
 }
 
-// Grants say to which channels clients may publish; see [rules.Table.Grants].
+// Grants say to which channels clients without an identity may publish; see
+// [rules.Table.Grants].
 func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
 
 func (c *Config) ruleTable() *rules.Table {
-	return rules.NewTable(c.ChannelRules(), rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll()})
+	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: rules.Anyone, Publish: rules.Nobody}
+	if c.Identified {
+		defaults.Subscribe, defaults.Publish = rules.Tokens, rules.Tokens
+	}
+	return rules.NewTable(c.ChannelRules(), defaults)
 }
 
 // compressesAll tells whether events are compressed wherever no rule says otherwise. An
 // entry with Final does not change that, as it does not change SlowPolicy.
-func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "*") }
+func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "**") }
 
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {

@@ -67,10 +67,14 @@ type Config struct {
 	// Channels are the rules for channels. Of the rules that match a channel, the first
 	// one that sets a key decides it. SlowRules, Compress and ClientPublish count
 	// behind them; they are short for rules that set one key. A rule with Final ends
-	// the search for its channels: then SlowPolicy counts, * in Compress, and clients
-	// may not publish.
+	// the search for its channels: then SlowPolicy counts, ** in Compress, and for
+	// clients that subscribe and publish what Identified says.
 	Channels []rules.Entry `reload:"live"`
-	// ClientPublish are the channels to which clients may publish.
+	// Identified tells that something of identity is configured. Then clients may
+	// subscribe and publish where their tokens grant it, if no rule says otherwise. Else
+	// anyone may subscribe, and nobody may publish.
+	Identified bool `reload:"live"`
+	// ClientPublish are the channels to which any client may publish.
 	ClientPublish rules.Patterns `reload:"live"`
 
 	MaxClients     int `reload:"live" least:"1"`   // connections of clients; more are answered 503
@@ -217,7 +221,7 @@ func DefaultConfig(maxConnections int) Config {
 		BacklogMemory:    DefaultBacklogMemory,
 		InputMemory:      DefaultInputMemory,
 		MessageTimeout:   30 * time.Second,
-		Compress:         rules.Patterns{"*"},
+		Compress:         rules.Patterns{"**"},
 		CompressLevel:    1,
 		CompressFrom:     DefaultCompressFrom,
 		Credits:          64 << 20,

@@ -89,7 +89,7 @@ func (r *roster) move(from, hole int) int {
 // than those of its own channels.
 const namesLooked = 1024
 
-// ruleFor is the rule for a channel that a client names.
+// ruleFor is the rule for a channel that a client names. It remembers the name.
 func (s *Shard) ruleFor(name []byte) *rules.Rule {
 	table := s.shared.Settings.Load().Rules
 	if ch := s.channels[string(name)]; ch != nil {

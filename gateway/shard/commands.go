@@ -18,7 +18,6 @@ var (
 	errNotSubscribed     = &command.Error{Code: command.NotSubscribed, Message: "not subscribed"}
 	errTooManyChannels   = &command.Error{Code: command.LimitExceeded, Message: "too many channels on one connection"}
 	errOneChannel        = &command.Error{Code: command.BadRequest, Message: "publish: one channel at a time"}
-	errMayNotPublish     = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
 	errFewChannelsLeft   = &command.Error{Code: command.LimitExceeded, Message: "the gateway holds nearly as many channels as it may; clients with fewer subscriptions go first"}
 	errStopping          = &command.Error{Code: command.NotAvailable, Message: "the gateway is stopping"}
 	errDataTooLong       = &command.Error{Code: command.LimitExceeded, Message: "data is too long"}
@@ -113,11 +112,15 @@ func (c *session) subscribe(name []byte, id command.ID) {
 		return
 	}
 	ch := s.channels[string(name)]
-	switch {
-	case ch != nil && c.find(ch) >= 0:
+	if ch != nil && c.find(ch) >= 0 {
 		c.refuseChannel(command.Subscribe, name, errAlreadySubscribed, id)
 		return
-	case len(c.subscriptions) >= config.ClientChannels:
+	}
+	if err := c.maySubscribe(name, ch); err != nil {
+		c.refuseChannel(command.Subscribe, name, err, id)
+		return
+	}
+	if len(c.subscriptions) >= config.ClientChannels {
 		c.refuseChannel(command.Subscribe, name, errTooManyChannels, id)
 		return
 	}
@@ -169,7 +172,7 @@ func (c *session) unsubscribe(name []byte, id command.ID) {
 
 // publish sequences a client's event where the configuration allows it.
 func (c *session) publish(cmd *command.Command, payload []byte, binary bool) {
-	if !c.mayPublish(cmd) {
+	if !c.checkPublish(cmd) {
 		return
 	}
 	s, name := c.shard, cmd.Channels[0]
@@ -191,13 +194,13 @@ func (c *session) publish(cmd *command.Command, payload []byte, binary bool) {
 // counted it.
 func (c *session) republish(payload []byte, binary bool) {
 	cmd := &c.shard.command
-	if c.dialect().Parse(cmd, payload, binary) == nil && c.mayPublish(cmd) {
+	if c.dialect().Parse(cmd, payload, binary) == nil && c.checkPublish(cmd) {
 		c.sequence(cmd, payload, binary, c.shard.publishing[c])
 	}
 }
 
-// mayPublish refuses a command for anything but the rates and credit.
-func (c *session) mayPublish(cmd *command.Command) bool {
+// checkPublish refuses a command for anything but the rates and credit.
+func (c *session) checkPublish(cmd *command.Command) bool {
 	s := c.shard
 	config, name := s.shared.Settings.Config(), cmd.Channels[0]
 	if len(cmd.Channels) > 1 {
@@ -205,10 +208,11 @@ func (c *session) mayPublish(cmd *command.Command) bool {
 		return false
 	}
 	err := command.CheckChannelWithin(name, config.MaxChannelName)
+	if err == nil {
+		err = c.mayPublish(name)
+	}
 	switch {
 	case err != nil:
-	case !s.ruleFor(name).ClientPublish:
-		err = errMayNotPublish
 	case s.drain != drainNot:
 		err = errStopping
 	case len(cmd.Data) > config.MaxEvent:

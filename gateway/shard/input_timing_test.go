@@ -65,7 +65,7 @@ func BenchmarkInput(b *testing.B) {
 	for name, input := range worstInputs() {
 		b.Run(name, func(b *testing.B) {
 			s := newTestShard(b, func(c *settings.Config) {
-				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"*"}
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"**"}
 			})
 			c, read := newReadSession(b, s)
 			defer read()

@@ -45,7 +45,7 @@ func TestTurnWork(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTestShard(t, func(c *settings.Config) {
-				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"*"}
+				c.ClientCommands, c.ClientPublishes, c.ClientPublish = limits.Rate{}, limits.Rate{}, rules.Patterns{"**"}
 			})
 			c, read := newReadSession(t, s)
 			defer read()

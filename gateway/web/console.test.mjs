@@ -36,6 +36,8 @@ test("patterns match whole names, as the gateway's do", () => {
     ["chat", "chat", true], ["chat", "chats", false], ["chat*", "chat", true], ["chat*", "a-chat", false],
     ["*", "", true], ["*.x", "a.x", true], ["*.x", "a.xy", false], ["a*b*c", "a1b2c", true], ["a*b*c", "a1c2b", false],
     ["a*a", "a", false], ["a*a", "aa", true], ["ab*ba", "aba", false], ["a.c", "abc", false], ["**", "x", true],
+    ["*", "a.b", false], ["**", "a.b:c/d", true], ["chat.*", "chat.a", true], ["chat.*", "chat.a.b", false], ["chat.**", "chat.a.b", true],
+    ["*:*", "a:b", true], ["*:*", "a:b/c", false], ["**.a*b**c", "x.a.ab.c", true], ["**a*b", "ab.a", false], ["**.a.*b", "a.a.a.b", true], ["", "", true], ["", "x", false],
   ]) assert.equal(matches(pattern, name), want, `${pattern} ${name}`);
 });
 

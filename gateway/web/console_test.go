@@ -43,7 +43,7 @@ func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Conso
 		Path:          gateway.Path,
 		Publish:       r.gateway.PublishAddrs()[0].String(),
 		Admin:         "localhost:8081",
-		ClientPublish: []web.Grant{{Match: "chat.locked"}, {Match: "chat*", Clients: true}},
+		ClientPublish: []web.Grant{{Match: "chat.locked"}, {Match: "chat**", Clients: true}},
 		Console:       true,
 	}.Handler()
 	sockets := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.line.addr()})
@@ -69,7 +69,7 @@ func startPatientGateway(t *testing.T) *gateway.Gateway {
 	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
-	config.ClientPublish = gateway.Patterns{"chat*"}
+	config.ClientPublish = gateway.Patterns{"chat**"}
 	config.RetryWindow = 50 * time.Millisecond
 	config.SlowAfter, config.HandshakeTimeout, config.PongTimeout = 5*time.Minute, time.Minute, 5*time.Minute
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))

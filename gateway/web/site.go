@@ -22,15 +22,17 @@ type Site struct {
 	// opens it.
 	Publish string
 	Admin   string
-	// ClientPublish says to which channels clients may publish: the first grant that
-	// matches a channel decides, and if none does they may not.
+	// ClientPublish says to which channels clients without an identity may publish, as
+	// the console page is one: the first grant that matches a channel decides, and if
+	// none does they may not.
 	ClientPublish []Grant
 	// Console adds the console page.
 	Console bool
 }
 
-// Grant says for the channels of a pattern, in which * stands for any characters,
-// whether clients may publish to them.
+// Grant says for the channels of a pattern whether clients without an identity may
+// publish to them. In the pattern, ** stands for any characters, and * for any but . :
+// and /.
 type Grant struct {
 	Match   string `json:"match"`
 	Clients bool   `json:"clients"`

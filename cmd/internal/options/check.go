@@ -44,6 +44,7 @@ func (o *Options) check() error {
 	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
 		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
+	errs = append(errs, o.checkStars()...)
 	return errors.Join(append(errs, o.overlaps()...)...)
 }
 

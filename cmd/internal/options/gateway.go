@@ -110,7 +110,7 @@ func assign(field, value reflect.Value) {
 // compressed are the channels whose events are compressed.
 func (o *Options) compressed() (channels gateway.Patterns) {
 	if o.Compression.On && len(o.CompressChannels) == 0 {
-		return gateway.Patterns{"*"}
+		return gateway.Patterns{"**"}
 	}
 	for _, p := range o.CompressChannels {
 		if o.Compression.On {

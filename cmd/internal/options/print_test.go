@@ -11,7 +11,7 @@ import (
 // unusual has another value than the default for every option but --config.
 var unusual = []string{
 	"--listen=:0", "--publish=[::1]:9", "--admin=off", "--console=off",
-	"--max-head=16KiB", "--allow-host=* *.a.test 192.0.2.1 b", "--allow-origin=* http://[::1]:3000", "--client-publish=* a.* null 1 é #a -x a:b a\"b\\",
+	"--max-head=16KiB", "--allow-host=* *.a.test 192.0.2.1 b", "--allow-origin=* http://[::1]:3000", "--patterns=segments", "--client-publish=* a.* null 1 é #a -x a:b a\"b\\",
 	"--shards=3", "--ingest-loops=2", "--max-clients=7", "--max-publishers=8", "--max-channels=9", "--client-channels=10",
 	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--slow-after=20s", "--credits=1GiB",
 	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
@@ -21,7 +21,7 @@ var unusual = []string{
 	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
-	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null",
+	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels={user}.* subscribe=user publish=token",
 }
 
 // What is printed can be given to --config and leads to the same options.

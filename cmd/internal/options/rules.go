@@ -40,7 +40,7 @@ func (r *channelRule) UnmarshalText(text []byte) error {
 		seen = append(seen, key)
 	}
 	*r = channelRule(rule)
-	return nil
+	return rule.Check()
 }
 
 func (r channelRule) String() string { return (*gateway.ChannelRule)(&r).String() }
@@ -61,9 +61,9 @@ func (r *channelRule) setMember(key, value string) error {
 // checkMembers tells whether the mapping that has been set is whole.
 func (r *channelRule) checkMembers() error {
 	if r.Match == "" {
-		return errors.New(`a rule has no match; write for example match: prices.*, or match: "*" for all channels`)
+		return errors.New(`a rule has no match; write for example match: prices.**, or match: "**" for all channels`)
 	}
-	return nil
+	return (*gateway.ChannelRule)(r).Check()
 }
 
 // setInRule sets a key of a rule. For a wrong key it says what was likely meant.
@@ -99,7 +99,7 @@ func (r channelRule) idle() bool { return len(r.members()) == 1 }
 // before them that nothing is compressed, if compression is off.
 func (o *Options) channelRules() (rules []gateway.ChannelRule) {
 	if off := false; !o.Compression.On {
-		rules = append(rules, gateway.ChannelRule{Match: "*", Compress: &off, Source: compressionOption})
+		rules = append(rules, gateway.ChannelRule{Match: "**", Compress: &off, Source: compressionOption})
 	}
 	for i, r := range o.Channels {
 		rule := gateway.ChannelRule(r)

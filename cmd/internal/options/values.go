@@ -189,7 +189,7 @@ type slowRule gateway.SlowRule
 func (r *slowRule) UnmarshalText(text []byte) error {
 	at := strings.LastIndexByte(string(text), '=')
 	if at < 0 {
-		return fmt.Errorf("%s names no policy; write for example prices.*=conflate", Shown(text))
+		return fmt.Errorf("%s names no policy; write for example prices.**=conflate", Shown(text))
 	}
 	if _, err := gateway.ParsePatterns([]string{string(text[:at])}); err != nil {
 		return err

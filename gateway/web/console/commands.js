@@ -58,18 +58,29 @@ export function grantFor(grants, name) {
   return grants.find((grant) => matches(grant.match, name));
 }
 
-/** Whether the pattern, in which * stands for any characters, matches the whole name. */
+/** Whether the pattern matches the whole name: ** is any characters, * any but . : and /. */
 export function matches(pattern, name) {
-  const [head, ...parts] = pattern.split("*");
-  if (parts.length === 0) return pattern === name;
-  if (!name.startsWith(head)) return false;
-  const tail = parts.pop();
-  let at = head.length;
-  // Between two stars, the first occurrence leaves the most for the others.
-  for (const part of parts) {
-    const found = name.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
+  let [p, n] = [0, 0]; // what is compared next
+  let [star, starTo] = [-1, 0]; // behind the last *, and where ends what it has taken
+  let [deep, deepTo] = [-1, 0]; // the same of the last **
+  for (;;) {
+    if (pattern.startsWith("**", p)) {
+      p += 2;
+      [deep, deepTo, star] = [p, n, -1];
+    } else if (pattern[p] === "*") {
+      p++;
+      [star, starTo] = [p, n];
+    } else if (p === pattern.length && n === name.length) {
+      return true;
+    } else if (p < pattern.length && pattern[p] === name[n]) {
+      p++;
+      n++;
+    } else if (star >= 0 && starTo < name.length && !".:/".includes(name[starTo])) {
+      [p, n] = [star, ++starTo]; // the last star takes one more
+    } else if (deep >= 0 && deepTo < name.length) {
+      [p, n, star] = [deep, ++deepTo, -1];
+    } else {
+      return false;
+    }
   }
-  return name.length - at >= tail.length && name.endsWith(tail);
 }
