@@ -22,7 +22,7 @@ var liveOptions = map[string]liveOption{
 
 	"channels": {"ch** client-publish=off", "ch** client-publish=on", "--client-publish=**", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
-	"patterns": {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", false},
+	"patterns": {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", true},
 
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},

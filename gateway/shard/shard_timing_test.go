@@ -6,6 +6,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
 )
 
@@ -34,8 +35,17 @@ func BenchmarkRoster(b *testing.B) {
 
 // BenchmarkSubscribeLeave is the same as clients do it: both commands, with
 // their replies.
-func BenchmarkSubscribeLeave(b *testing.B) {
-	s := newTestShard(b, func(c *settings.Config) { c.ClientCommands = limits.Rate{} })
+func BenchmarkSubscribeLeave(b *testing.B) { benchmarkSubscribeLeave(b) }
+
+// BenchmarkSubscribeLeaveRuled is BenchmarkSubscribeLeave where the rules let clients
+// subscribe to some channels only.
+func BenchmarkSubscribeLeaveRuled(b *testing.B) {
+	anybody, nobody := rules.Anyone, rules.Nobody
+	benchmarkSubscribeLeave(b, rules.Entry{Match: "news", Subscribe: &anybody}, rules.Entry{Match: "**", Subscribe: &nobody})
+}
+
+func benchmarkSubscribeLeave(b *testing.B, entries ...rules.Entry) {
+	s := newTestShard(b, func(c *settings.Config) { c.ClientCommands, c.Channels = limits.Rate{}, entries })
 	sessions := make([]*session, crowd)
 	name := []byte("news")
 	for i := range sessions {

@@ -42,7 +42,7 @@ test("patterns match whole names, as the gateway's do", () => {
 });
 
 test("the first grant that matches decides", () => {
-  const grants = [{ match: "chat.locked", clients: false }, { match: "chat*", clients: true }];
+  const grants = [{ match: "chat.locked", clients: false }, { match: "chat**", clients: true }];
   assert.equal(grantFor(grants, "chat.locked").clients, false);
   assert.equal(grantFor(grants, "chat.open").clients, true);
   assert.equal(grantFor(grants, "news"), undefined);
