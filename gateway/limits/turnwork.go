@@ -13,6 +13,7 @@ const (
 	MessageWork = 256     // of each, which may be refused with an error
 	ControlWork = 64      // of a ping, for example
 	NameWork    = 512     // of a channel in a command, which may be opened or closed
+	RuleWork    = 8       // for each rule for channels that is looked through for a name
 	InflateWork = 4 << 10 // of a compressed message, besides the work for what is inflated
 )
 

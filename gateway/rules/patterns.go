@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"fleetcast/codec/command"
 )
@@ -50,7 +51,7 @@ func (p Patterns) Match(name []byte) bool { return p.MatchUser("", name) }
 // MatchUser is Match for a client that has a user; "" is nobody in particular.
 func (p Patterns) MatchUser(user string, name []byte) bool {
 	for _, pattern := range p {
-		if match(pattern, name, is(user)) {
+		if match(pattern, text(name), is(user)) {
 			return true
 		}
 	}
@@ -67,11 +68,27 @@ func is(user string) who { return who{name: user} }
 
 var anyone = who{anyone: true}
 
-// namesUser tells whether the pattern has {user}.
-func namesUser(pattern string) bool { return strings.Contains(pattern, userMark) }
+// pattern is one of a table's, with what tells fast that it does not match.
+type pattern struct {
+	text     string
+	head     string // what is before the first mark
+	personal bool   // there is {user} in it
+}
 
-// matchesAll tells whether the pattern matches every name.
-func matchesAll(pattern string) bool { return pattern == deepStar }
+func parse(text string) pattern {
+	p := pattern{text: text, head: text, personal: strings.Contains(text, userMark)}
+	if mark := strings.IndexAny(text, star+userMark[:1]); mark >= 0 {
+		p.head = text[:mark]
+	}
+	return p
+}
+
+// all tells whether the pattern matches every name.
+func (p *pattern) all() bool { return p.text == deepStar }
+
+func (p *pattern) matches(name string, user who) bool {
+	return strings.HasPrefix(name, p.head) && match(p.text, name, user)
+}
 
 // separates tells whether c ends a segment.
 func separates(c byte) bool { return c == '.' || c == ':' || c == '/' }
@@ -82,7 +99,7 @@ func separates(c byte) bool { return c == '.' || c == ':' || c == '/' }
 // if a separator stops that one. Earlier ones need no second try. What stands between
 // two ** has the same number of separators wherever it matches, so of two ways to match
 // its beginning the shorter one leaves the same segment, with more of it, to the rest.
-func match[T string | []byte](pattern string, name T, user who) bool {
+func match(pattern, name string, user who) bool {
 	if !endsAlike(pattern, name) {
 		return false
 	}
@@ -113,7 +130,7 @@ func match[T string | []byte](pattern string, name T, user who) bool {
 			deep, deepTo, shallow = p, n, -1
 			continue
 		case strings.HasPrefix(pattern[p:], userMark):
-			if begins(name[n:], user.name) {
+			if user.name != "" && strings.HasPrefix(name[n:], user.name) {
 				p, n = p+len(userMark), n+len(user.name)
 				continue
 			}
@@ -141,11 +158,17 @@ func match[T string | []byte](pattern string, name T, user who) bool {
 
 // skip is the first place from n on where the pattern can begin, or where the name ends,
 // or the segment.
-func skip[T string | []byte](pattern string, name T, n int, segment bool) int {
+func skip(pattern, name string, n int, segment bool) int {
 	if pattern == "" || special(pattern[0]) {
 		return n
 	}
-	for n < len(name) && name[n] != pattern[0] && !(segment && separates(name[n])) {
+	if !segment {
+		if found := strings.IndexByte(name[n:], pattern[0]); found >= 0 {
+			return n + found
+		}
+		return len(name)
+	}
+	for n < len(name) && name[n] != pattern[0] && !separates(name[n]) {
 		n++
 	}
 	return n
@@ -156,7 +179,7 @@ func special(c byte) bool { return c == star[0] || c == userMark[0] }
 
 // endsAlike tells whether the name ends with what the pattern has behind its last mark.
 // That rules out most of a table's patterns that begin with a star.
-func endsAlike[T string | []byte](pattern string, name T) bool {
+func endsAlike(pattern, name string) bool {
 	for p, n := len(pattern)-1, len(name)-1; p >= 0; p, n = p-1, n-1 {
 		if c := pattern[p]; c == star[0] || c == userMark[len(userMark)-1] {
 			return true
@@ -167,7 +190,5 @@ func endsAlike[T string | []byte](pattern string, name T) bool {
 	return true // the rest is compared
 }
 
-// begins tells whether the text begins with a user's name, if there is one.
-func begins[T string | []byte](text T, user string) bool {
-	return user != "" && len(text) >= len(user) && string(text[:len(user)]) == user
-}
+// text is the name as a string without a copy. It must not be kept: the bytes change.
+func text(name []byte) string { return unsafe.String(unsafe.SliceData(name), len(name)) }

@@ -99,8 +99,8 @@ func (e *Entry) publish() Audience {
 // first one that sets a key decides it. A key that none sets has its default.
 type Table struct {
 	entries  []Entry
-	personal []bool   // of the entries: the pattern has {user}
-	access   []*Entry // those that may decide Subscribe or Publish
+	patterns []pattern // of the entries
+	access   []int     // the entries that may decide Subscribe or Publish
 	defaults Values
 	compress bool
 	open     bool
@@ -114,9 +114,9 @@ func NewTable(entries []Entry, defaults Values) *Table {
 	t := &Table{entries: entries, defaults: defaults, open: defaults.Subscribe == Anyone}
 	for i := range entries {
 		e := &entries[i]
-		t.personal = append(t.personal, namesUser(e.Match))
+		t.patterns = append(t.patterns, parse(e.Match))
 		if e.Final || e.decide(ofAccess, new(Values)) != 0 {
-			t.access = append(t.access, e)
+			t.access = append(t.access, i)
 		}
 		t.open = t.open && (e.Subscribe == nil || *e.Subscribe == Anyone)
 	}
@@ -133,7 +133,7 @@ func (t *Table) findCompress() bool {
 		if e.Compress != nil && *e.Compress {
 			return true
 		}
-		if (e.Compress != nil || e.Final) && matchesAll(e.Match) {
+		if (e.Compress != nil || e.Final) && t.patterns[i].all() {
 			return e.Compress == nil && t.defaults.Compress
 		}
 	}
@@ -164,20 +164,21 @@ func (e *Entry) Check() error {
 	return nil
 }
 
+// ForName is [Table.For] for a name that is not kept.
+func (t *Table) ForName(channel []byte) *Rule { return t.For(text(channel)) }
+
+// Len is how many entries For looks through at most.
+func (t *Table) Len() int { return len(t.entries) }
+
 // For is the rule for a channel. It looks through the table.
-func (t *Table) For(channel string) *Rule { return rule(t, channel) }
-
-// ForName is For, for a name that has not been made a string yet.
-func (t *Table) ForName(channel []byte) *Rule { return rule(t, channel) }
-
-func rule[T string | []byte](t *Table, channel T) *Rule {
+func (t *Table) For(channel string) *Rule {
 	values, open, personal := t.defaults, allSubjects, false
 	for i := range t.entries {
-		if !match(t.entries[i].Match, channel, anyone) {
+		if !t.patterns[i].matches(channel, anyone) {
 			continue
 		}
 		of, e := open, &t.entries[i]
-		if t.personal[i] {
+		if t.patterns[i].personal {
 			of &^= ofAccess // for a client without a user
 			personal = personal || e.Final && open&ofAccess != 0 || e.decide(open&ofAccess, new(Values)) != 0
 		}
@@ -248,8 +249,9 @@ func (t *Table) Publish(r *Rule, user string, channel []byte) Audience {
 // that user.
 func (t *Table) personally(of subjects, user string, channel []byte) Values {
 	values := t.defaults
-	for _, e := range t.access {
-		if match(e.Match, channel, is(user)) && (e.decide(of, &values) != 0 || e.Final) {
+	for _, i := range t.access {
+		e := &t.entries[i]
+		if t.patterns[i].matches(text(channel), is(user)) && (e.decide(of, &values) != 0 || e.Final) {
 			break
 		}
 	}
@@ -280,7 +282,7 @@ func (t *Table) ExplainUser(user, channel string) (decisions []Decision) {
 		}
 		for i := range t.entries {
 			e := &t.entries[i]
-			if !match(e.Match, channel, reader) {
+			if !t.patterns[i].matches(channel, reader) {
 				continue
 			}
 			if e.decide(1<<of, &values) != 0 {
@@ -310,7 +312,7 @@ type Grant struct {
 func (t *Table) Grants() (grants []Grant) {
 	for i := range t.entries {
 		e := &t.entries[i]
-		if t.personal[i] {
+		if t.patterns[i].personal {
 			continue
 		}
 		values := t.defaults

@@ -37,6 +37,7 @@ func (c *session) maySubscribe(name []byte, ch *channel) error {
 	if ch != nil {
 		rule = ch.Stream.RuleIn(table)
 	} else {
+		c.shard.ruled += table.Len()
 		rule = table.ForName(name)
 	}
 	switch who := table.Subscribe(rule, c.user(), name); {

@@ -97,7 +97,8 @@ func (s *Shard) ruleFor(name []byte) *rules.Rule {
 	}
 	r := s.rules[string(name)]
 	if r == nil || r.Of != table {
-		if r = table.For(string(name)); len(s.rules) >= namesLooked {
+		s.ruled += table.Len()
+		if r = table.ForName(name); len(s.rules) >= namesLooked {
 			clear(s.rules)
 		}
 		s.rules[string(name)] = r

@@ -84,6 +84,44 @@ func TestTurnWork(t *testing.T) {
 	}
 }
 
+// TestTurnWorkOfRules has names for which a thousand rules are looked through: they
+// cost a turn more than others.
+func TestTurnWorkOfRules(t *testing.T) {
+	anybody, nobody := rules.Anyone, rules.Nobody
+	for command, access := range map[string]rules.Entry{"subscribe": {Match: "**", Subscribe: &nobody}, "publish": {Match: "**", Publish: &anybody}} {
+		t.Run(command, func(t *testing.T) {
+			s := newTestShard(t, func(c *settings.Config) {
+				c.ClientCommands, c.ClientPublishes = limits.Rate{}, limits.Rate{}
+				for i := range 999 {
+					c.Channels = append(c.Channels, rules.Entry{Match: fmt.Sprintf("shop.%d.**", i), Subscribe: &anybody})
+				}
+				c.Channels = append(c.Channels, access)
+			})
+			c, read := newReadSession(t, s)
+			defer read()
+			var input []byte
+			const count = 330
+			for i := range count {
+				input = websocket.AppendMaskedFrame(input, ws.OpText, fmt.Appendf(nil, `{"type":%q,"channel":"shop.x%d","data":1}`, command, i), [4]byte{1, 2, 3, 4})
+			}
+			turns := 1
+			for c.Received(input); c.held != nil || c.backlog != nil; {
+				read()
+				if c.backlog != nil {
+					c.Writable()
+				}
+				if c.held != nil && c.held.waits == waitTurn {
+					turns++
+					s.resumePostponed()
+				}
+			}
+			if least := count / 33; turns < least {
+				t.Errorf("handled in %d turns, want %d at least", turns, least)
+			}
+		})
+	}
+}
+
 // Clients whose input waits do not all go on in the same turn.
 func TestPostponedInTurns(t *testing.T) {
 	s := newTestShard(t, func(c *settings.Config) { c.ClientCommands = limits.Rate{} })
