@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"fleetcast/gateway"
 )
 
@@ -88,6 +90,8 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	alone.post("/api/publish", `{"channel":"news","data":1}`)
 	note(alone)
 
+	note(refusedForKeys(t, document))
+
 	for path, item := range document.Paths.Map() {
 		for method, operation := range item.Operations() {
 			for status := range operation.Responses.Map() {
@@ -98,6 +102,31 @@ func TestEveryDescribedAnswer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// refusedForKeys calls each operation without a key, with one that is for something else,
+// and with wrong ones until these are too many.
+func refusedForKeys(t *testing.T, document *openapi3.T) *operator {
+	w := newWitness(t)
+	publishText, publish := w.key("upstream", "**")
+	adminText, admin := w.operatorKey("ops", gateway.KeyWrite)
+	s, _ := startSeen(t, w, func(c *gateway.Config) { c.PublishKeys, c.AdminKeys = []gateway.Key{publish}, []gateway.Key{admin} })
+	o := operate(t, s.Gateway, gateway.Admin{})
+	for path, item := range document.Paths.Map() {
+		for method := range item.Operations() {
+			other := publishText
+			if path == "/api/publish" {
+				other = adminText
+			}
+			path := strings.ReplaceAll(path, "{id}", "0123456789abcdef")
+			o.call(method, path, "", jsonType)
+			o.call(method, path, "", jsonType, "Authorization: Bearer "+other)
+			for range 12 {
+				o.call(method, path, "", jsonType, "Authorization: Bearer "+publishText+"x")
+			}
+		}
+	}
+	return o
 }
 
 func TestDescriptionIsServed(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"fleetcast/gateway/admin"
 	"fleetcast/gateway/ingest"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
@@ -84,6 +85,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.clients.Backlogs.Compressed = &g.compressed.Alive
 	g.publish = ingest.Port{
 		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, Stopping: g.running.Done(),
+		Tries: keys.NewTries(),
 	}
 	g.publish.API = ingest.NewAPI(&g.publish)
 	g.setLimits(&config)
@@ -197,7 +199,12 @@ func (g *Gateway) Run() {
 			stripe = (stripe + 1) % stream.StripeCount
 		})
 	})
-	loops.Go(func() { g.every(addressSweep, func() { g.clients.Addresses.Sweep(poller.Now()) }) })
+	loops.Go(func() {
+		g.every(addressSweep, func() {
+			g.clients.Addresses.Sweep(poller.Now())
+			g.publish.Tries.Sweep(poller.Now())
+		})
+	})
 	loops.Go(g.watch.run)
 	if g.http != nil {
 		served := make(chan struct{})
@@ -244,7 +251,7 @@ func (g *Gateway) feedStarved() {
 	}
 }
 
-// addressSweep is how often addresses of clients are looked over that have gone.
+// addressSweep is how often addresses of peers are looked over that have gone.
 const addressSweep = 5 * time.Second
 
 // every calls do once in each interval, until the gateway stops.
@@ -269,8 +276,8 @@ func (g *Gateway) AdminConnectionRefused(reason, from string) {
 
 // AdminHandler serves the admin port: / (the dashboard), /healthz (the process
 // runs), /readyz (it takes clients), the API below /api/ (docs/api.md), /metrics
-// (for Prometheus) and /debug/pprof. It does not authenticate. It answers only
-// requests for an allowed host that do not come from a web page of another origin,
+// (for Prometheus) and /debug/pprof. Where keys are configured, all but the pages and
+// the two for health need one. It answers only requests for an allowed host that do not come from a web page of another origin,
 // and bounds the size of bodies and the rate of requests of each kind.
 func (g *Gateway) AdminHandler(process Admin) http.Handler {
 	return admin.NewHandler(&admin.Target{

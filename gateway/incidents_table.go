@@ -106,19 +106,27 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricPublishErrors, Label: string(command.BadChannel)}:       {advice: adviceSender},
 	{Metric: stats.MetricPublishErrors, Label: string(command.LimitExceeded)}:    {advice: adviceSender + "; " + adviceLimit},
 	{Metric: stats.MetricPublishErrors, Label: string(command.PermissionDenied)}: {advice: adviceSender},
-	{Metric: stats.MetricPublishErrors, Label: string(command.RateLimited)}:      {advice: adviceSender + "; --publisher-rate"},
+	{Metric: stats.MetricPublishErrors, Label: string(command.RateLimited)}:      {advice: adviceSender + "; --publisher-rate, or the rate of the key"},
 	{Metric: stats.MetricPublishErrors, Label: string(command.NotAvailable)}:     {advice: adviceSender},
-	{Metric: stats.MetricPublishErrors, Label: string(command.Internal)}:         {advice: adviceSender},
+
+	{Metric: stats.MetricPublishErrors, Label: string(command.AuthenticationRequired)}: {advice: "these publishers show no key; give them one with fleetcast key new, or see who they are"},
+	{Metric: stats.MetricPublishErrors, Label: string(command.InvalidKey)}:             {advice: "these publishers show a key that is not in --publish-keys: it was removed, or somebody tries keys"},
+
+	{Metric: stats.MetricPublishErrors, Label: string(command.Internal)}: {advice: adviceSender},
 
 	{Metric: stats.MetricPublishers, Label: ingest.RefusedFull}: {advice: "see who opens connections and does not close them: /api/publishers; else raise --max-publishers"},
 
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedReplaced}:   {advice: "all places were taken, and these had published nothing for the longest time: see /api/publishers; else raise --max-publishers"},
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedInputFull}:  {advice: "see who sends half requests; else raise --input-memory"},
+	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedNoKey}:      {advice: "publishers connect and show no key, or their key was removed", usual: true},
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedUnfinished}: {advice: "the network is slow, or somebody holds connections open; see --message-timeout", usual: true},
 	{Metric: stats.MetricPublishersEnded, Label: ingest.EndedSilent}:     {advice: "publishers connect before they have something to send: let them send a line end", usual: true},
 
 	{Metric: stats.MetricAdminRefused, Label: admin.ForbiddenHost}:       {advice: "if this host name is yours, add it to --allow-host", names: "hosts"},
 	{Metric: stats.MetricAdminRefused, Label: admin.ForbiddenOrigin}:     {advice: "if these are pages of this port behind a proxy, let it pass Host on, and add that name to --allow-host; pages of other origins cannot be allowed here (--allow-origin is for the client port)", names: "origins"},
+	{Metric: stats.MetricAdminRefused, Label: admin.NoKey}:               {advice: "these requests show no key: give one out with fleetcast key new, or see who sends them", usual: true},
+	{Metric: stats.MetricAdminRefused, Label: admin.WrongKey}:            {advice: "these requests show a key that is in neither --admin-keys nor --publish-keys: it was removed, or somebody tries keys"},
+	{Metric: stats.MetricAdminRefused, Label: admin.OtherScope}:          {advice: "these requests show a key that is for something else; the answer says which is needed", usual: true},
 	{Metric: stats.MetricAdminRefused, Label: admin.TooLarge}:            {advice: "events are bound by --max-event; other requests have short bodies, and GET requests none"},
 	{Metric: stats.MetricAdminRefused, Label: admin.NotAvailable}:        {advice: "more is asked for than the admin port serves beside the clients, credits are used up, or loops do not answer; see who asks so often"},
 	{Metric: stats.MetricAdminRefused, Label: webport.ReasonTLS}:         {advice: "use http:// and not https:// on this port, which takes no TLS, or put a proxy that ends TLS before it"},

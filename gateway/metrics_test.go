@@ -118,9 +118,9 @@ func TestMetrics(t *testing.T) {
 		"publish_received_bytes_total": float64(stats.Publish.BytesIn), "publish_reply_bytes_total": float64(stats.Publish.BytesOut),
 	}
 	for metric, values := range map[string]map[string]float64{
-		"admin_refused_total{reason": {"forbidden_host": 0, "forbidden_origin": 0, "too_large": 0, "not_available": 0,
+		"admin_refused_total{reason": {"forbidden_host": 0, "forbidden_origin": 0, "too_large": 0, "not_available": 0, "authentication_required": 0, "invalid_key": 0, "other_scope": 0,
 			"tls": 0, "malformed_request": 0, "bad_http_version": 0, "head_too_large": 0},
-		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0},
+		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0, "no_key": 0},
 		"client_disconnects_total{reason": {"message_timeout": 0, "input_full": 0, "client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
 			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "tls": 0, "proxy_header": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
@@ -128,7 +128,7 @@ func TestMetrics(t *testing.T) {
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0,
 			"undecided": 0, "decisions_full": 0, "decider_failed": 0, "refused": 0},
-		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
+		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0, "authentication_required": 0, "invalid_key": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fleetcast/gateway/admin"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/rules"
@@ -15,6 +16,7 @@ type (
 	ConnectRequest = settings.ConnectRequest
 	ConnectRefusal = settings.Refusal
 	Decider        = settings.Decider
+	Key            = keys.Key
 	RuleDecision   = rules.Decision
 	Config         = settings.Config
 	OptionError    = settings.OptionError
@@ -24,6 +26,13 @@ type (
 	Rate           = limits.Rate
 	SlowPolicy     = rules.SlowPolicy
 	SlowRule       = settings.SlowRule
+)
+
+// What keys are for.
+const (
+	KeyPublish = keys.Publish
+	KeyRead    = keys.Read
+	KeyWrite   = keys.Write
 )
 
 // The policies for slow subscribers.

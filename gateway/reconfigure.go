@@ -9,19 +9,21 @@ import (
 // config is the configuration in effect.
 func (g *Gateway) config() *settings.Config { return g.settings.Config() }
 
-// Reconfigure takes over the fields of next that are tagged reload:"live". The others
+// Reconfigure takes over the fields of config that are tagged reload:"live". The others
 // stay as they were at the start. A lower limit does not cut off clients that are
 // already beyond it. Changes of compression count for later events and clients. If a
 // value is out of range, the error names it, and nothing has changed.
-func (g *Gateway) Reconfigure(next settings.Config) error {
+func (g *Gateway) Reconfigure(config settings.Config) error {
 	g.reconfiguring.Lock()
 	defer g.reconfiguring.Unlock()
-	merged := g.config().WithLive(&next)
+	merged := g.config().WithLive(&config)
 	if err := merged.Check(); err != nil {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
 	before := *g.config()
-	g.settings.Store(settings.New(merged, &g.compressed))
+	next := settings.New(merged, &g.compressed)
+	next.PublishKeys.Continue(g.settings.Load().PublishKeys)
+	g.settings.Store(next)
 	// When the next one is due was laid out by the old rate.
 	if merged.Connects != before.Connects {
 		g.clients.Admission.Forgive()
@@ -32,6 +34,9 @@ func (g *Gateway) Reconfigure(next settings.Config) error {
 	g.credits.Resize(merged.Credits, merged.PublisherCredits)
 	g.setLimits(&merged)
 	g.streams.SetLimit(merged.MaxChannels)
+	for _, in := range g.publish.Loops {
+		in.Post(in.CheckKeys)
+	}
 	for _, s := range g.clients.Shards {
 		s.Post(func() {}) // clients may wait that need not any more; it must look
 	}

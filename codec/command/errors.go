@@ -24,6 +24,10 @@ const (
 	RateLimited       Code = "rate_limited"
 	NotAvailable      Code = "not_available"
 	Internal          Code = "internal"
+	// AuthenticationRequired and InvalidKey are for publishers, and for the API: a key is
+	// needed and none was given, and there is no such key.
+	AuthenticationRequired Code = "authentication_required"
+	InvalidKey             Code = "invalid_key"
 )
 
 // Error is a refusal as it goes over the wire.

@@ -50,6 +50,15 @@ func AppendResultsEndRate(dst []byte, left int) []byte {
 	return append(dst, "}\n"...)
 }
 
+// AppendAuthenticated appends the answer to a line that showed a key, by the key's name.
+func AppendAuthenticated(dst []byte, id command.ID, name string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id.Value, 10)
+	dst = append(dst, `,"authenticated":`...)
+	dst = jsonscan.AppendString(dst, name)
+	return append(dst, "}\n"...)
+}
+
 // AppendError is AppendRefusal without a time.
 func AppendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
 	return AppendRefusal(dst, id, line, &command.Error{Code: code, Message: message})

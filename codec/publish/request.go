@@ -20,6 +20,9 @@ type Request struct {
 	// events wait for a subscriber that does not keep up, an event may replace an
 	// earlier one with the same key.
 	Key []byte
+	// Auth is the publisher's own key, in a line that has only that and perhaps an id;
+	// see IsAuth.
+	Auth []byte
 
 	seen  keys
 	texts jsonscan.Unquoter
@@ -34,6 +37,7 @@ const (
 	keyChannels
 	keyData
 	keyKey
+	keyAuth
 )
 
 // Refusals with a fixed text.
@@ -43,8 +47,13 @@ var (
 	errNoChannel    = &command.Error{Code: command.BadRequest, Message: "channel is missing"}
 	errBadKey       = &command.Error{Code: command.BadRequest, Message: "key must be a string of 1 to " + strconv.Itoa(MaxKey) + " bytes"}
 	errKeySurrogate = &command.Error{Code: command.BadRequest, Message: "key holds half of a surrogate pair, which is no character"}
+	errBadAuth      = &command.Error{Code: command.BadRequest, Message: "auth must be a string of 1 to " + strconv.Itoa(maxAuth) + " bytes"}
+	errAuthAlone    = &command.Error{Code: command.BadRequest, Message: "a line with auth publishes nothing: it may have an id beside it, and no channel, channels, key or data"}
 	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
 )
+
+// maxAuth is the length of the longest key that a publisher can show, in bytes.
+const maxAuth = 255
 
 // RequestLimits bound what a request may hold, in bytes.
 type RequestLimits struct {
@@ -90,6 +99,9 @@ func (r *Request) Parse(line []byte, limits RequestLimits) error {
 // before it were handled.
 func (r *Request) IsBarrier() bool { return r.seen == keyID && r.ID.Set }
 
+// IsAuth tells whether the parsed line shows a key and publishes nothing.
+func (r *Request) IsAuth() bool { return r.seen&keyAuth != 0 }
+
 // take stores one member.
 func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 	key := requestKey(m.Key)
@@ -119,6 +131,12 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 			return errBadKey
 		}
 		r.Key = key
+	case keyAuth:
+		auth, bad := r.texts.Text(m.Value)
+		if bad != nil || len(auth) == 0 || len(auth) > maxAuth {
+			return errBadAuth
+		}
+		r.Auth = auth
 	}
 	return err
 }
@@ -135,6 +153,8 @@ func requestKey(key []byte) keys {
 		return keyData
 	case "key":
 		return keyKey
+	case "auth":
+		return keyAuth
 	}
 	return 0
 }
@@ -143,6 +163,10 @@ func requestKey(key []byte) keys {
 func (r *Request) check(limits RequestLimits) *command.Error {
 	const bothChannels = keyChannel | keyChannels
 	switch {
+	case r.IsAuth() && r.seen&^(keyAuth|keyID) != 0:
+		return errAuthAlone
+	case r.IsAuth():
+		return nil
 	case r.seen&bothChannels == bothChannels:
 		return errBothChannels
 	case r.seen&bothChannels == 0:

@@ -88,7 +88,7 @@ func (a *api) addTo(mux *http.ServeMux) {
 		}))
 	}
 	mux.Handle("/api/", a.answering(func(_ http.ResponseWriter, r *http.Request) error {
-		return &apiError{http.StatusNotFound, codeNotFound, fmt.Sprintf("there is no %.200q; GET /api/openapi.yaml lists what there is", r.URL.Path)}
+		return &apiError{status: http.StatusNotFound, code: codeNotFound, message: fmt.Sprintf("there is no %.200q; GET /api/openapi.yaml lists what there is", r.URL.Path)}
 	}))
 }
 
@@ -112,7 +112,7 @@ func (a *api) dispatch(routes []apiRoute, w http.ResponseWriter, r *http.Request
 	i := slices.IndexFunc(routes, func(route apiRoute) bool { return route.method == method })
 	if i < 0 {
 		w.Header().Set("Allow", allowed(routes))
-		return &apiError{http.StatusMethodNotAllowed, codeMethodNotAllowed, "this path takes " + allowed(routes)}
+		return &apiError{status: http.StatusMethodNotAllowed, code: codeMethodNotAllowed, message: "this path takes " + allowed(routes)}
 	}
 	if method == http.MethodPost {
 		if err := checkType(r); err != nil {
@@ -142,7 +142,7 @@ func allowed(routes []apiRoute) string {
 func checkType(r *http.Request) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
-		return &apiError{http.StatusUnsupportedMediaType, codeUnsupportedType, "send the header Content-Type: application/json"}
+		return &apiError{status: http.StatusUnsupportedMediaType, code: codeUnsupportedType, message: "send the header Content-Type: application/json"}
 	}
 	return nil
 }
@@ -247,9 +247,9 @@ func (a *api) drain(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.admin.Drain == nil {
-		return &apiError{http.StatusNotImplemented, command.NotAvailable, "this gateway cannot be stopped from here"}
+		return &apiError{status: http.StatusNotImplemented, code: command.NotAvailable, message: "this gateway cannot be stopped from here"}
 	}
-	a.of.Logger.Info("an operator asks the gateway to stop", "from", r.RemoteAddr)
+	a.logOperator(r, "an operator asks the gateway to stop")
 	a.admin.Drain()
 	answerJSON(w, http.StatusAccepted, map[string]bool{"draining": true})
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fleetcast/gateway/shard"
+	"fleetcast/gateway/stats"
 )
 
 // operatorReason is what a client is told that is disconnected without a reason.
@@ -42,7 +43,7 @@ func (a *api) disconnectNamed(w http.ResponseWriter, r *http.Request, name strin
 		return err
 	}
 	id := r.PathValue("id")
-	a.of.Logger.Info("an operator has disconnected a client", "client", id, "reason", reason, "from", r.RemoteAddr)
+	a.logOperator(r, "an operator has disconnected a client", "client", id, "reason", stats.Redact(reason))
 	answerJSON(w, http.StatusOK, map[string]any{name: id, "disconnected": true})
 	return nil
 }
@@ -68,7 +69,7 @@ func (a *api) withClient(r *http.Request, do func(s *shard.Shard, from int, id u
 			return nil
 		}
 	}
-	return &apiError{http.StatusNotFound, codeNotFound, fmt.Sprintf("no client %016x is connected here", id)}
+	return &apiError{status: http.StatusNotFound, code: codeNotFound, message: fmt.Sprintf("no client %016x is connected here", id)}
 }
 
 // parseClientID reads an id as shard.appendClientID writes it.

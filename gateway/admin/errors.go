@@ -15,6 +15,10 @@ type apiError struct {
 	status  int
 	code    command.Code
 	message string
+
+	after     time.Duration // after which to try again; 0 if that is not known
+	challenge string        // for WWW-Authenticate, or empty
+	reason    string        // as which it is counted; empty: that of its status, if any
 }
 
 // errAPIBusy is answered to whoever finds no place.
@@ -44,6 +48,8 @@ func apiErrorOf(err error) *apiError {
 	switch refusal.Code {
 	case command.BadRequest, command.BadChannel:
 		status = http.StatusBadRequest
+	case command.PermissionDenied:
+		status = http.StatusForbidden
 	case command.LimitExceeded:
 		status = http.StatusRequestEntityTooLarge
 	case command.RateLimited:
@@ -51,15 +57,27 @@ func apiErrorOf(err error) *apiError {
 	case command.NotAvailable:
 		status = http.StatusServiceUnavailable
 	}
-	return &apiError{status, refusal.Code, refusal.Message}
+	return &apiError{status: status, code: refusal.Code, message: refusal.Message}
+}
+
+// retryAfter is the time after which the same request is worth another try; 0
+// if that is not known.
+func retryAfter(err error) time.Duration {
+	if refusal, ok := errors.AsType[*command.Error](err); ok {
+		return refusal.RetryAfter
+	}
+	if refusal, ok := errors.AsType[*apiError](err); ok {
+		return refusal.after
+	}
+	return 0
 }
 
 func answerError(w http.ResponseWriter, err error) {
-	e := apiErrorOf(err)
+	e, after := apiErrorOf(err), retryAfter(err)
 	fields := map[string]any{"code": string(e.code), "message": e.message}
-	if refusal, ok := errors.AsType[*command.Error](err); ok && refusal.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(int64((refusal.RetryAfter+time.Second-1)/time.Second), 10))
-		fields["retry_after_ms"] = refusal.RetryAfterMS()
+	if after > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
+		fields["retry_after_ms"] = (&command.Error{RetryAfter: after}).RetryAfterMS()
 	}
 	answerJSON(w, e.status, map[string]any{"error": fields})
 }

@@ -7,6 +7,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/ingest"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/settings"
 )
 
@@ -14,7 +15,7 @@ import (
 const maxProfileBody = 64 << 10
 
 // guard checks every request to the admin port before it reaches a handler:
-// the HTTP version, the host, where it comes from, and the size of its body.
+// the HTTP version, the host, where it comes from, its key, and the size of its body.
 type guard struct {
 	of          *Target
 	crossOrigin *http.CrossOriginProtection
@@ -24,15 +25,26 @@ type guard struct {
 // ServeHTTP implements http.Handler.
 func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plain := w // net/http knows it
-	w = &refusalWriter{w, a.of, r}
+	counted := &refusalWriter{ResponseWriter: w, of: a.of, request: r}
+	w = counted
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if refused := a.check(r); refused != nil {
+	refused := a.check(r)
+	var grant *keys.Grant
+	if refused == nil {
+		grant, refused = a.checkKey(r)
+	}
+	if refused != nil {
+		counted.reason = refused.reason
 		header.Set("Connection", "close")
+		if refused.challenge != "" {
+			header.Set("WWW-Authenticate", refused.challenge)
+		}
 		answerRefusal(w, r, refused)
 		return
 	}
+	r = withGrant(r, grant)
 	r.Body = http.MaxBytesReader(plain, r.Body, a.bodyLimit(r))
 	a.next.ServeHTTP(w, r)
 }
@@ -40,11 +52,11 @@ func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *guard) check(r *http.Request) *apiError {
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor > 1:
-		return &apiError{http.StatusHTTPVersionNotSupported, command.BadRequest, "this port speaks HTTP/1.1 and HTTP/1.0"}
+		return &apiError{status: http.StatusHTTPVersionNotSupported, code: command.BadRequest, message: "this port speaks HTTP/1.1 and HTTP/1.0"}
 	case !a.allowsHost(r):
-		return &apiError{settings.ErrForbiddenHost.Status, command.PermissionDenied, settings.ErrForbiddenHost.Message}
+		return &apiError{status: settings.ErrForbiddenHost.Status, code: command.PermissionDenied, message: settings.ErrForbiddenHost.Message}
 	case !a.allowsOrigin(r):
-		return &apiError{http.StatusForbidden, command.PermissionDenied, errForeignPage}
+		return &apiError{status: http.StatusForbidden, code: command.PermissionDenied, message: errForeignPage, reason: ForbiddenOrigin}
 	}
 	limit := a.bodyLimit(r)
 	if length := r.ContentLength; length > limit || length < 0 && limit == 0 {
@@ -92,9 +104,9 @@ func (a *guard) bodyLimit(r *http.Request) int64 {
 
 func bodyTooLarge(limit int64) *apiError {
 	if limit == 0 {
-		return &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, "a request with this method has no body here"}
+		return &apiError{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: "a request with this method has no body here"}
 	}
-	return &apiError{http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body is longer than %d bytes", limit)}
+	return &apiError{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, message: fmt.Sprintf("the body is longer than %d bytes", limit)}
 }
 
 // answerRefusal answers in the form that the path's handler would use.

@@ -26,6 +26,7 @@ var LabelValues = map[string][]string{
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
 		string(command.PermissionDenied), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
+		string(command.AuthenticationRequired), string(command.InvalidKey),
 	},
 	stats.MetricCommandErrors: {
 		string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
@@ -33,6 +34,6 @@ var LabelValues = map[string][]string{
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 	},
 	stats.MetricPublishers:      {ingest.RefusedFull, ingest.RefusedDraining},
-	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull},
+	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull, ingest.EndedNoKey},
 	stats.MetricAdminRefused:    refusedReasons,
 }

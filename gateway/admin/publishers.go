@@ -98,12 +98,12 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 			}
 		}
 		if found {
-			a.of.Logger.Info("an operator has disconnected a publisher", "publisher", id, "reason", reason, "from", r.RemoteAddr)
+			a.logOperator(r, "an operator has disconnected a publisher", "publisher", id, "reason", stats.Redact(reason))
 			answerJSON(w, http.StatusOK, map[string]any{"publisher": id, "disconnected": true})
 			return nil
 		}
 	}
-	return &apiError{http.StatusNotFound, codeNotFound, fmt.Sprintf("no publisher %s is connected here", id)}
+	return &apiError{status: http.StatusNotFound, code: codeNotFound, message: fmt.Sprintf("no publisher %s is connected here", id)}
 }
 
 // reasonOf reads the body of a request to disconnect.
@@ -125,7 +125,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, err := a.of.Publish.API.Publish(r.Context(), body, r.RemoteAddr)
+	reply, err := a.of.Publish.API.Publish(r.Context(), body, r.RemoteAddr, grantOf(r))
 	if err != nil {
 		return err
 	}

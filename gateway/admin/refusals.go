@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -17,19 +18,21 @@ const (
 	ForbiddenOrigin = "forbidden_origin"
 	TooLarge        = "too_large"
 	NotAvailable    = string(command.NotAvailable)
+	NoKey           = string(command.AuthenticationRequired)
+	WrongKey        = string(command.InvalidKey)
+	OtherScope      = "other_scope" // the key is for something else
 )
 
 // refusedReasons are all reasons.
 var refusedReasons = []string{
-	ForbiddenHost, ForbiddenOrigin, TooLarge, NotAvailable,
+	ForbiddenHost, ForbiddenOrigin, TooLarge, NotAvailable, NoKey, WrongKey, OtherScope,
 	webport.ReasonTLS, webport.ReasonMalformed, webport.ReasonVersion, webport.ReasonHeadTooLong,
 }
 
-// refusedStatus finds the reason in the status of an answer. Other answers are no
-// refusals, or report a mistake of the client.
+// refusedStatus finds the reason in the status of an answer, if the guard has not told it.
+// Other answers are no refusals, or report a mistake of the client.
 var refusedStatus = map[int]string{
 	http.StatusMisdirectedRequest:      ForbiddenHost,
-	http.StatusForbidden:               ForbiddenOrigin,
 	http.StatusRequestEntityTooLarge:   TooLarge,
 	http.StatusServiceUnavailable:      NotAvailable,
 	http.StatusHTTPVersionNotSupported: webport.ReasonVersion,
@@ -79,6 +82,7 @@ type refusalWriter struct {
 	http.ResponseWriter
 	of      *Target
 	request *http.Request
+	reason  string // why the guard refuses, where the status does not say it
 }
 
 // Unwrap is for [http.ResponseController].
@@ -87,7 +91,7 @@ func (w *refusalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *refusalWriter) WriteHeader(status int) {
 	r := w.request
-	if reason := refusedStatus[status]; reason != "" && r.URL.Path != readinessPath {
+	if reason := cmp.Or(w.reason, refusedStatus[status]); reason != "" && r.URL.Path != readinessPath {
 		name := ""
 		switch reason {
 		case ForbiddenHost:

@@ -8,6 +8,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
@@ -70,12 +71,13 @@ type publishResult struct {
 	Subscribers int          `json:"subscribers"`
 }
 
-// Publish handles one request from an address and counts what became of it.
-func (p *API) Publish(ctx context.Context, body []byte, from string) (publishReply, error) {
+// Publish handles one request from an address and counts what became of it. grant is what its
+// key allows, nil if none is needed.
+func (p *API) Publish(ctx context.Context, body []byte, from string, grant *keys.Grant) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.from = from
-	reply, err := p.sequence(ctx, body)
+	reply, err := p.sequence(ctx, body, grant)
 	if err != nil {
 		p.account.Sent.Errors++
 		refusal := command.RefusalOf(err)
@@ -87,7 +89,7 @@ func (p *API) Publish(ctx context.Context, body []byte, from string) (publishRep
 	return reply, err
 }
 
-func (p *API) sequence(ctx context.Context, body []byte) (reply publishReply, err error) {
+func (p *API) sequence(ctx context.Context, body []byte, grant *keys.Grant) (reply publishReply, err error) {
 	port, r := p.port, &p.request
 	if p.ended || port.isStopping() {
 		return reply, errStopped
@@ -98,7 +100,12 @@ func (p *API) sequence(ctx context.Context, body []byte) (reply publishReply, er
 	if err := command.EachMember(body, publishKeys, func(string, []byte) error { return nil }); err != nil {
 		return reply, err
 	}
-	refusal, ok := p.account.Admit(&port.Settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
+	for _, channel := range r.Channels {
+		if grant != nil && !grant.MayPublish(channel) {
+			return reply, notYourChannel(grant, channel)
+		}
+	}
+	refusal, ok := admit(grant, p.account, &port.Settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal

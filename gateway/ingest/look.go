@@ -33,7 +33,7 @@ func (in *Loop) OfferPublishers(from int, to *stats.PublisherSearch) (next int) 
 func (p *publisher) entry(now time.Duration, wall time.Time) stats.PublisherEntry {
 	connected := wall.Add(p.opened - now).UTC().Round(time.Millisecond)
 	return stats.PublisherEntry{
-		Publisher: strconv.FormatUint(p.resp.id, 10), Protocol: p.protocolName(),
+		Publisher: strconv.FormatUint(p.resp.id, 10), Protocol: p.protocolName(), Key: p.keyName(),
 		Name: stats.Clip(p.resp.name), Library: p.resp.library, Address: p.remote, ConnectedAt: &connected, Paused: p.waits == waitsForCredit,
 	}
 }
@@ -64,7 +64,7 @@ func (in *Loop) DisconnectPublisher(from int, number uint64, reason string) (nex
 	next = in.Loop.Walk(from, stats.SearchPortion, func(h poller.Handler) bool {
 		if p := h.(*publisher); p.resp.id == number && !p.closing {
 			found = true
-			p.disconnect(reason)
+			p.disconnect(&command.Error{Code: command.NotAvailable, Message: reason})
 		}
 		return !found
 	})
@@ -73,12 +73,12 @@ func (in *Loop) DisconnectPublisher(from int, number uint64, reason string) (nex
 
 // disconnect tells the publisher why and ends the connection. What it has sent and
 // is not handled yet is dropped.
-func (p *publisher) disconnect(reason string) {
+func (p *publisher) disconnect(why *command.Error) {
 	in := p.ingest
 	if p.protocol == publish.RESP {
-		in.replies = publish.AppendRESPError(in.replies, "ERR "+strings.Map(printable, reason))
+		in.replies = publish.AppendRESPError(in.replies, respPrefix(why)+strings.Map(printable, why.Message))
 	} else {
-		in.replies = publish.AppendError(in.replies, command.ID{}, p.lines.Number(), command.NotAvailable, reason)
+		in.replies = publish.AppendRefusal(in.replies, command.ID{}, p.lines.Number(), why)
 	}
 	p.sendReplies()
 	p.close()

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/publish"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
@@ -64,6 +65,7 @@ type Loop struct {
 	queued  publish.RESPCommand // of a transaction
 	payload []byte
 	replies []byte
+	allowed *keys.Cache // which channels the publishers' keys allow
 	wakes   stream.WakeSet
 	submit  *stream.Request // those that are published
 }
@@ -90,6 +92,7 @@ func NewLoop(port *Port) (*Loop, error) {
 		mailbox:  poller.NewMailbox[func()](),
 		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
+		allowed:  keys.NewCache(),
 		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 	}
 	in.submit = stream.NewRequest(port.Engine, &in.wakes, &in.counters.Events)
@@ -128,6 +131,7 @@ func (in *Loop) Accepted(_ *poller.Listener, fd int) {
 		return
 	}
 	p.remote, p.opened, p.readAt, p.since = limits.PeerText(fd), in.Loop.Now(), in.Loop.Now(), in.Loop.Now()
+	p.access = access{set: in.port.Settings.Load().PublishKeys, since: p.opened}
 	in.places.enter(p, p.conn.RemoteAddr().Addr())
 	in.counters.Publishers++
 	p.logConnected()

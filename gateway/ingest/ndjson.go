@@ -18,9 +18,12 @@ func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
 	case publish.Blank:
 		return n, stepDone
 	}
-	if p.line(line, status) == stepWait {
+	switch outcome = p.line(line, status); outcome {
+	case stepWait:
 		p.lines = before
 		return 0, stepWait
+	case stepClose:
+		return n, stepClose
 	}
 	return n, stepDone
 }
@@ -29,6 +32,9 @@ func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
 func (p *publisher) line(line []byte, status publish.Status) verdict {
 	in := p.ingest
 	in.work += requestWork
+	if !p.admitted() {
+		return p.strangerLine(line, status)
+	}
 	if status == publish.TooLong {
 		p.refuseLine(command.ID{}, &command.Error{
 			Code:    command.LimitExceeded,
@@ -45,7 +51,14 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 		}
 		return stepDone
 	}
-	if refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, len(r.Channels), requestCost(r), in.Loop.Now()); refusal != nil {
+	if r.IsAuth() {
+		return p.takeLineKey(r)
+	}
+	if refusal := p.mayPublishAll(r.Channels); refusal != nil {
+		p.refuseLine(r.ID, refusal)
+		return stepDone
+	}
+	if refusal, ok := p.admit(len(r.Channels), requestCost(r)); refusal != nil {
 		p.refuseLine(r.ID, refusal)
 		return stepDone
 	} else if !ok {
@@ -66,7 +79,7 @@ func (p *publisher) answerLine(id command.ID, results []stream.Result) {
 		at := &results[i].At
 		in.replies = publish.AppendResult(in.replies, results[i].Channel, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 	}
-	if left, limited := p.account.RateLeft(in.Loop.Now()); limited {
+	if left, limited := p.rateLeft(); limited {
 		in.replies = publish.AppendResultsEndRate(in.replies, left)
 	} else {
 		in.replies = publish.AppendResultsEnd(in.replies)

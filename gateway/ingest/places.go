@@ -18,6 +18,7 @@ const (
 	EndedUnfinished = "unfinished" // a request was not complete in time
 	EndedReplaced   = "replaced"   // another one needed the place
 	EndedInputFull  = "input_full" // all unfinished requests together held too much
+	EndedNoKey      = "no_key"     // no key came in time, or the key was removed
 )
 
 const (
@@ -217,6 +218,8 @@ func (p *publisher) Swept() {
 	case p.closing || p.ingest.drained != nil:
 	case !p.heard && now-p.since >= timeout:
 		p.end(EndedSilent, "nothing was sent in "+timeout.String())
+	case !p.admitted() && now-p.access.since >= min(strangerTime, timeout):
+		p.end(EndedNoKey, "no key came in "+min(strangerTime, timeout).String())
 	case p.held != nil && p.waits == waitsForInput && now-p.since >= timeout: // for the rest of a request
 		p.end(EndedUnfinished, "the request was not complete after "+timeout.String())
 	}

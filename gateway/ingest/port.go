@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
@@ -22,7 +23,8 @@ type Port struct {
 	Credits  *limits.Credits
 	Stopping <-chan struct{} // closed when nothing more is to be published
 	API      *API
-	Loops    []*Loop // all of them
+	Tries    *keys.Tries // wrong keys, also of the API
+	Loops    []*Loop     // all of them
 
 	connections atomic.Int64
 	ids         atomic.Uint64      // the last number given to a connection

@@ -57,6 +57,7 @@ type publisher struct {
 	opened   time.Duration              // when it was accepted; the loop's time
 	closing  bool                       // closes when its replies have left
 	heard    bool                       // something has come
+	access   access                     // what it may do
 
 	place  *list.Element // in placed; nil once it ends
 	placed *list.List
@@ -77,7 +78,12 @@ func newPublisher(in *Loop) *publisher {
 }
 
 // lineLimit is the length of the longest request in NDJSON, in bytes.
-func (p *publisher) lineLimit() int { return p.ingest.port.Settings.Config().MaxEvent + RequestRoom }
+func (p *publisher) lineLimit() int {
+	if !p.admitted() {
+		return strangerLine
+	}
+	return p.ingest.port.Settings.Config().MaxEvent + RequestRoom
+}
 
 // Received implements poller.Handler.
 func (p *publisher) Received(b []byte) {
@@ -312,6 +318,9 @@ func (p *publisher) refused(code command.Code, message string) {
 // Identity is how log lines name a publisher. It implements starver.
 func (p *publisher) Identity() []slog.Attr {
 	attrs := []slog.Attr{slog.String("address", p.remote)}
+	if g := p.access.grant; g != nil {
+		attrs = append(attrs, slog.String("key", g.Name))
+	}
 	if p.resp.name != "" {
 		attrs = append(attrs, slog.String("name", stats.Clip(p.resp.name)))
 	}

@@ -39,7 +39,10 @@ func (r *respReplying) silent() bool { return r.off || r.skip }
 func (p *publisher) stepRESP(b []byte) (n int, outcome verdict) {
 	in := p.ingest
 	c := &in.resp
-	n, err := c.Parse(b, publish.RESPLimits{Bulk: in.port.Settings.Config().MaxEvent, Command: in.port.Settings.Config().MaxEvent + RequestRoom})
+	n, err := c.Parse(b, p.respLimits())
+	if n == 0 && err == nil && len(b) > strangerInput && !p.admitted() {
+		err = publish.ErrInlineTooBig // an array has smaller limits
+	}
 	if err != nil {
 		p.refused(command.BadRequest, err.Error())
 		in.replies = publish.AppendRESPError(in.replies, "ERR "+err.Error())
@@ -133,6 +136,9 @@ func init() {
 // respCommand executes one command, or queues it. raw is the command as it came. Errors are in
 // Redis's own words: client libraries match on them.
 func (p *publisher) respCommand(args [][]byte, raw []byte) verdict {
+	if !p.admitted() && !respForStrangers(args[0]) {
+		return p.respStranger(errNoAuth)
+	}
 	spec, mistake := respFind(args)
 	switch {
 	case mistake != "" && isWord(args[0], "client"):
@@ -172,7 +178,6 @@ func respFind(args [][]byte) (spec respSpec, mistake string) {
 // respPublish answers PUBLISH, and SPUBLISH, which libraries send in its place: there are no shards
 // here.
 func (p *publisher) respPublish(args [][]byte) verdict {
-	in := p.ingest
 	data, cost, err := p.respEvent(args)
 	if err != nil {
 		return p.respRefuse(err)
@@ -180,7 +185,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 	if p.resp.tx.running() {
 		p.resp.tx.cost -= cost // EXEC has taken the credits for all
 	} else {
-		refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, 1, cost, in.Loop.Now())
+		refusal, ok := p.admit(1, cost)
 		if refusal != nil {
 			return p.respRefuse(refusal)
 		} else if !ok {
@@ -195,9 +200,13 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 // until the next call.
 func (p *publisher) respEvent(args [][]byte) (data []byte, cost int64, err error) {
 	in, channel := p.ingest, args[1]
-	if err = command.CheckChannelWithin(channel, in.port.Settings.Config().MaxChannelName); err == nil {
-		data, err = publish.DataFromPayload(&in.payload, args[2], in.port.Settings.Config().MaxEvent)
+	if err = command.CheckChannelWithin(channel, in.port.Settings.Config().MaxChannelName); err != nil {
+		return nil, 0, err
 	}
+	if refusal := p.mayPublish(channel); refusal != nil {
+		return nil, 0, refusal
+	}
+	data, err = publish.DataFromPayload(&in.payload, args[2], in.port.Settings.Config().MaxEvent)
 	return data, limits.EventCost(channel, nil, data), err
 }
 
@@ -225,13 +234,24 @@ func respUnknown(args [][]byte) string {
 func (p *publisher) respRefuse(err error) verdict {
 	refusal := command.RefusalOf(err)
 	p.refused(refusal.Code, refusal.Message)
-	return p.respond(publish.AppendRESPError(p.ingest.replies, "ERR "+respReason(refusal)))
+	return p.respond(publish.AppendRESPError(p.ingest.replies, respPrefix(refusal)+respReason(refusal)))
 }
 
 // respond sets the loop's replies, with that of a command that is done.
 func (p *publisher) respond(replies []byte) verdict {
 	p.ingest.replies = replies
 	return stepDone
+}
+
+// respPrefix is the first word of a refusal, by which libraries know its kind.
+func respPrefix(refusal *command.Error) string {
+	switch refusal.Code {
+	case command.PermissionDenied:
+		return "NOPERM "
+	case command.AuthenticationRequired:
+		return "NOAUTH "
+	}
+	return "ERR "
 }
 
 // respReason words a refusal for RESP, which has no field for when to try again.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"fleetcast/codec/command"
 	"fleetcast/codec/publish"
 )
 
@@ -15,6 +16,9 @@ import (
 const (
 	errNoPassword = "ERR AUTH <password> called without any password configured for the default user. " +
 		"Are you sure your configuration is correct?"
+	errNoAuth      = "NOAUTH Authentication required."
+	errNoAuthHello = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> " +
+		"option can be used to authenticate the client and select the RESP protocol version at the same time"
 	errWrongPassword = "WRONGPASS invalid username-password pair or user is disabled."
 	errSyntax        = "ERR syntax error"
 	errClientName    = "ERR Client names cannot contain spaces, newlines or special characters."
@@ -44,21 +48,56 @@ func (p *publisher) respQuit(args [][]byte) verdict {
 func (p *publisher) respReset([][]byte) verdict {
 	p.endTransaction()
 	p.resp = respState{version: publish.RESP2, id: p.resp.id}
+	p.access.forget(p.ingest.Loop.Now())
 	return p.respond(publish.AppendRESPSimple(p.ingest.replies, "RESET"))
 }
 
-// respAuth answers AUTH [user] password as a Redis without passwords: its user is called default, and any
-// password is right.
+// respAuth answers AUTH [user] password. The password is a key, and the user default or the
+// key's name. Where no key is needed, it answers as a Redis without passwords does: its
+// user is called default, and any password is right.
 func (p *publisher) respAuth(args [][]byte) verdict {
+	open := p.ingest.port.Settings.Load().PublishKeys == nil
 	switch {
-	case len(args) == 2:
+	case len(args) == 2 && open:
 		return p.respError(errNoPassword)
 	case len(args) > 3:
 		return p.respError(errSyntax)
-	case string(args[1]) != "default":
-		return p.respError(errWrongPassword)
+	case len(args) == 2:
+		return p.respKey([]byte("default"), args[1])
 	}
-	return p.respAccept(args)
+	return p.respKey(args[1], args[2])
+}
+
+// respKey takes a key that AUTH or HELLO has shown, and answers.
+func (p *publisher) respKey(user, text []byte) verdict {
+	if outcome, ok := p.respTakeKey(user, text); !ok {
+		return outcome
+	}
+	return p.respAccept(nil)
+}
+
+// respTakeKey takes a key, or answers why not.
+func (p *publisher) respTakeKey(user, text []byte) (outcome verdict, ok bool) {
+	if p.ingest.port.Settings.Load().PublishKeys == nil {
+		if string(user) != "default" {
+			return p.respError(errWrongPassword), false
+		}
+		return stepDone, true
+	}
+	refusal, cut := p.takeKey(string(user), text)
+	if refusal == nil {
+		return stepDone, true
+	}
+	words := errWrongPassword
+	if refusal.Code == command.RateLimited {
+		words = "ERR " + respReason(refusal)
+	}
+	p.refused(command.InvalidKey, refusal.Message)
+	p.ingest.replies = publish.AppendRESPError(p.ingest.replies, words)
+	if cut {
+		return stepClose, false
+	}
+	return stepDone, false
 }
 
 // respHello answers HELLO [protover [AUTH user password] [SETNAME name]].
@@ -77,12 +116,11 @@ func (p *publisher) respHello(args [][]byte) verdict {
 			return p.respError("NOPROTO unsupported protocol version")
 		}
 	}
+	var user, text []byte
 	for i := 2; i < len(args); {
 		switch option := args[i]; {
 		case bytes.EqualFold(option, []byte("auth")) && i+2 < len(args):
-			if string(args[i+1]) != "default" {
-				return p.respError(errWrongPassword)
-			}
+			user, text = args[i+1], args[i+2]
 			i += 3
 		case bytes.EqualFold(option, []byte("setname")) && i+1 < len(args):
 			if name = string(args[i+1]); !validClientName(name) {
@@ -93,8 +131,21 @@ func (p *publisher) respHello(args [][]byte) verdict {
 			return p.respError(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", option))
 		}
 	}
+	if user != nil {
+		if outcome, ok := p.respTakeKey(user, text); !ok {
+			return outcome
+		}
+	}
+	if !p.admitted() {
+		return p.respStranger(errNoAuthHello)
+	}
 	p.resp.version, p.resp.name = version, name
-	out := p.ingest.replies
+	return p.respGreet()
+}
+
+// respGreet answers HELLO.
+func (p *publisher) respGreet() verdict {
+	version, out := p.resp.version, p.ingest.replies
 	out = publish.AppendRESPMap(out, version, 7)
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "server"), "redis")
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "version"), redisVersion)
@@ -102,8 +153,7 @@ func (p *publisher) respHello(args [][]byte) verdict {
 	out = publish.AppendRESPInt(publish.AppendRESPBulk(out, "id"), int64(p.resp.id))
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "mode"), "standalone")
 	out = publish.AppendRESPBulk(publish.AppendRESPBulk(out, "role"), "master")
-	out = publish.AppendRESPArray(publish.AppendRESPBulk(out, "modules"), 0)
-	return p.respond(out)
+	return p.respond(publish.AppendRESPArray(publish.AppendRESPBulk(out, "modules"), 0))
 }
 
 // respDatabases is how many databases may be selected, as many as Redis has by default.
@@ -174,7 +224,7 @@ func (p *publisher) respClientID([][]byte) verdict {
 }
 
 func (p *publisher) respClientInfo([][]byte) verdict {
-	text := fmt.Sprintf("id=%d addr=%s name=%s db=0 user=default resp=%d\n", p.resp.id, p.remote, p.resp.name, p.resp.version)
+	text := fmt.Sprintf("id=%d addr=%s name=%s db=0 user=%s resp=%d\n", p.resp.id, p.remote, p.resp.name, p.respUser(), p.resp.version)
 	return p.respond(publish.AppendRESPVerbatim(p.ingest.replies, p.resp.version, text))
 }
 

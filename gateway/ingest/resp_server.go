@@ -122,7 +122,7 @@ func (p *publisher) respConfigGet(args [][]byte) verdict {
 
 var respACLCommands = map[string]respSpec{
 	"whoami": {least: 2, most: 2, run: func(p *publisher, _ [][]byte) verdict {
-		p.ingest.replies = publish.AppendRESPBulk(p.ingest.replies, "default")
+		p.ingest.replies = publish.AppendRESPBulk(p.ingest.replies, p.respUser())
 		return stepDone
 	}},
 }

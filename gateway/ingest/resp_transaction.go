@@ -134,7 +134,7 @@ func (p *publisher) queue(args [][]byte, raw []byte) error {
 			return err
 		}
 		events, others, cost = tx.events+1, tx.others, tx.cost+price
-	} else if len(raw) > maxQueuedOther || len(args) > 2 && isWord(args[0], "client") && isWord(args[1], "reply") {
+	} else if len(raw) > maxQueuedOther || len(args) > 2 && isWord(args[0], "client") && isWord(args[1], "reply") || p.access.set != nil && respForStrangers(args[0]) {
 		return &command.Error{Code: command.BadRequest, Message: "this command is not taken in a transaction"}
 	}
 	length := len(raw)
@@ -169,7 +169,7 @@ func (p *publisher) respExec([][]byte) verdict {
 		return p.respError("EXECABORT Transaction discarded because of previous errors.")
 	}
 	if tx.events > 0 {
-		refusal, ok := p.account.Admit(&in.port.Settings.Load().Publisher, tx.events, tx.cost, in.Loop.Now())
+		refusal, ok := p.admit(tx.events, tx.cost)
 		if refusal != nil {
 			p.endTransaction()
 			p.refused(refusal.Code, refusal.Message)

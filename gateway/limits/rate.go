@@ -90,9 +90,14 @@ func (b Bucket) TakeShared(due *atomic.Int64, n int, now time.Duration) (wait ti
 	}
 }
 
-// GiveShared gives one back that was taken. It goes unnoticed once it would have
+// GiveShared gives n back that were taken. That goes unnoticed once they would have
 // been due.
-func (b Bucket) GiveShared(due *atomic.Int64) { due.Add(-int64(b.Interval)) }
+func (b Bucket) GiveShared(due *atomic.Int64, n int) { due.Add(-int64(b.Interval) * int64(n)) }
+
+// LeftShared is left for a number that many goroutines share.
+func (b Bucket) LeftShared(due *atomic.Int64, now time.Duration) int {
+	return b.left(time.Duration(due.Load()), now)
+}
 
 func (b Bucket) next(due time.Duration, n int, now time.Duration) (next, wait time.Duration) {
 	if b.Interval == 0 {

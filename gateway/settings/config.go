@@ -17,6 +17,7 @@ import (
 	"fleetcast/codec/deflate"
 	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/dialect/fleetcastv1"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stream"
@@ -76,6 +77,13 @@ type Config struct {
 	Identified bool `reload:"live"`
 	// ClientPublish are the channels to which any client may publish.
 	ClientPublish rules.Patterns `reload:"live"`
+
+	// PublishKeys are the keys of publishers, AdminKeys those of operators. Without any,
+	// whoever reaches the publish port may publish, and whoever reaches
+	// [Gateway.AdminHandler] may do all that it offers. With either, POST /api/publish
+	// takes keys of publishers only. A key that is removed ends its connections.
+	PublishKeys []keys.Key `reload:"live"`
+	AdminKeys   []keys.Key `reload:"live"`
 
 	MaxClients     int `reload:"live" least:"1"`   // connections of clients; more are answered 503
 	MaxPublishers  int `reload:"live" least:"1"`   // connections of publishers; more are closed
@@ -295,6 +303,7 @@ func (c *Config) Check() error {
 	if n := c.ClientContext; n != 0 && (n < 1<<deflate.MinContextBits || n > 1<<deflate.MaxWindowBits || n&(n-1) != 0) {
 		errs.add("ClientContext", "is %d, must be 0 or a power of two from %d to %d bytes", n, 1<<deflate.MinContextBits, 1<<deflate.MaxWindowBits)
 	}
+	c.checkKeys(&errs)
 	c.checkConnects(&errs)
 	c.checkDecider(&errs)
 	if len(errs) == 0 {
@@ -326,6 +335,16 @@ func (c *Config) checkTags(errs *OptionErrors) {
 		if value.Int() < least {
 			errs.add(field.Name, "is %v, must be at least %s", value, text)
 		}
+	}
+}
+
+// checkKeys names what is wrong with the keys.
+func (c *Config) checkKeys(errs *OptionErrors) {
+	if err := keys.Check(c.PublishKeys); err != nil {
+		errs.add("PublishKeys", "%v", err)
+	}
+	if err := keys.Check(c.AdminKeys); err != nil {
+		errs.add("AdminKeys", "%v", err)
 	}
 }
 

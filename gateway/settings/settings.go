@@ -11,6 +11,7 @@ import (
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/publish"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stream"
@@ -31,6 +32,9 @@ type Settings struct {
 	Publishes   limits.EventRate // of a client
 	Publisher   limits.EventRate // of a publisher
 	Limits      command.Limits   // of a client, as in its welcome
+
+	PublishKeys *keys.Set // nil: publishers need none
+	AdminKeys   *keys.Set // nil: operators need none
 
 	Connects     limits.Bucket // of clients in all
 	ConnectQueue int           // how many wait for their turn
@@ -61,6 +65,8 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 		Hosts:       newHosts(config.AllowedHosts),
 		Compression: stream.NewCompression(config.CompressLevel, config.CompressFrom, work),
 		Rules:       config.ruleTable(),
+		PublishKeys: keys.NewSet(config.PublishKeys),
+		AdminKeys:   keys.NewSet(config.AdminKeys),
 		Connects:    limits.NewBucket(config.Connects),
 		PerAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
 	}

@@ -170,7 +170,7 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 	var refused refusal
 	if c.source.used, refused = c.shard.count(client.Addr()); refused.err != nil {
 		set := c.shard.shared.Settings.Load()
-		set.Connects.GiveShared(&c.shard.shared.Admission.due) // for whoever comes next
+		set.Connects.GiveShared(&c.shard.shared.Admission.due, 1) // for whoever comes next
 		c.shard.replies = websocket.AppendRefusalRetry(c.shard.replies, refused.err, refused.retryAfter)
 		c.handshakeRefused(refused.err)
 		return false

@@ -15,6 +15,7 @@ const SearchPortion = 4096
 type PublisherEntry struct {
 	Publisher   string     `json:"publisher"` // a connection's number, a client's id, or "api"
 	Protocol    string     `json:"protocol"`
+	Key         string     `json:"key,omitempty"`     // the name of its key
 	Name        string     `json:"name,omitempty"`    // as it has called itself
 	Library     string     `json:"library,omitempty"` // as that has called itself
 	Address     string     `json:"address"`

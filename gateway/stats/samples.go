@@ -74,7 +74,8 @@ func (s *Samples) Take() Samples {
 	return taken
 }
 
-// Clip is a text from outside as a log line shows it: valid, and not too long.
+// Clip is a text from outside as a log line shows it: valid, not too long, and without
+// secrets.
 func Clip(text string) string {
 	if len(text) > sampleText {
 		end := sampleText
@@ -83,7 +84,7 @@ func Clip(text string) string {
 		}
 		text = text[:end] + "…"
 	}
-	return strings.ToValidUTF8(text, "\ufffd")
+	return Redact(strings.ToValidUTF8(text, "\ufffd"))
 }
 
 // CreditWaits is the metric of how long publishers have waited for credit.
