@@ -15,18 +15,21 @@ import (
 	"fleetcast/gateway"
 )
 
-// warnOfOpenPorts says which ports others than this machine can reach.
+// warnOfOpenPorts says which ports others than this machine can reach without a key.
 func (s *server) warnOfOpenPorts() {
+	publishCan, publishOpen := s.options.Unguarded("publish")
+	adminCan, adminOpen := s.options.Unguarded("admin")
 	for _, open := range []struct {
 		flag string
 		at   *port
 		who  string
+		open bool
 	}{
-		{"--listen", &s.ports.clients, "subscribe to every channel"},
-		{"--publish", &s.ports.publish, "publish to every channel"},
-		{"--admin", &s.ports.admin, "see statistics and profiles, publish, disconnect clients and stop the gateway"},
+		{"--listen", &s.ports.clients, "subscribe to every channel", true},
+		{"--publish", &s.ports.publish, publishCan, publishOpen},
+		{"--admin", &s.ports.admin, adminCan, adminOpen},
 	} {
-		if open.at.public() {
+		if open.open && open.at.public() {
 			s.logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+open.who,
 				"flag", open.flag, "address", open.at.opened())
 		}
@@ -55,17 +58,27 @@ func (s *server) announce(w *logWriter, clients int) {
 	fmt.Fprintf(&text, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
 		s.clientURL(), humanize.Comma(int64(clients)))
 	if s.ports.publish.on() {
-		at := s.ports.publish.shown()
-		host, port, _ := net.SplitHostPort(at)
-		fmt.Fprintf(&text, "  publish to           %s   for example:\n", at)
-		fmt.Fprintf(&text, "      printf '{\"channel\":\"news\",\"data\":{\"a\":1}}\\n' | nc -N %s %s\n", host, port)
-		fmt.Fprintf(&text, "      redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
+		s.announcePublish(&text)
 	}
 	if s.ports.admin.on() {
 		fmt.Fprintf(&text, "  look inside at       http://%s/\n", s.ports.admin.shown())
 	}
 	fmt.Fprintln(&text, "  stop with            Ctrl-C")
 	_, _ = w.Write(text.Bytes()) // a log writer cannot fail
+}
+
+// announcePublish says how to publish.
+func (s *server) announcePublish(text *bytes.Buffer) {
+	at := s.ports.publish.shown()
+	host, port, _ := net.SplitHostPort(at)
+	fmt.Fprintf(text, "  publish to           %s   for example:\n", at)
+	if _, open := s.options.Unguarded("publish"); !open {
+		fmt.Fprintf(text, "      fleetcast publish --key-file FILE --to %s news '{\"a\":1}'\n", at)
+		fmt.Fprintf(text, "      REDISCLI_AUTH=$(cat FILE) redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
+		return
+	}
+	fmt.Fprintf(text, "      printf '{\"channel\":\"news\",\"data\":{\"a\":1}}\\n' | nc -N %s %s\n", host, port)
+	fmt.Fprintf(text, "      redis-cli -h %s -p %s PUBLISH news '{\"a\":1}'\n", host, port)
 }
 
 // newAnnouncement prints on the standard output what a server says of its start. It

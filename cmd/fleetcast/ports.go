@@ -20,9 +20,10 @@ type ports struct {
 
 // port is one of them.
 type port struct {
-	option options.Endpoint
-	files  []*os.File       // of systemd; then the option's addresses do not count
-	bound  []netip.AddrPort // once it is open
+	option    options.Endpoint
+	files     []*os.File       // of systemd; then the option's addresses do not count
+	inherited options.Endpoint // where these listen
+	bound     []netip.AddrPort // once it is open
 }
 
 // openPorts finds out where to listen.
@@ -43,8 +44,47 @@ func openPorts(o *options.Options) (ports, error) {
 			return ports{}, fmt.Errorf("systemd passed a socket with the name %q, but that port is off in the configuration: stop its .socket unit, or turn the port on", passed.name)
 		}
 		passed.port.option.Addrs = nil
+		if passed.port.inherited, err = addressesOf(passed.port.files); err != nil {
+			return ports{}, err
+		}
 	}
-	return p, nil
+	return p, p.checkExposure(o)
+}
+
+// checkExposure refuses sockets of systemd that other machines can reach without a key.
+// Where the options say where to listen, their own check does.
+func (p *ports) checkExposure(o *options.Options) error {
+	var errs []error
+	for _, checked := range []struct {
+		port   *port
+		option string
+	}{{&p.publish, "publish"}, {&p.admin, "admin"}} {
+		if len(checked.port.inherited.Addrs) > 0 {
+			errs = append(errs, o.CheckInherited(checked.option, checked.port.inherited))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// addressesOf are the addresses at which inherited sockets listen.
+func addressesOf(files []*os.File) (at options.Endpoint, err error) {
+	var texts []string
+	for _, file := range files {
+		l, err := net.FileListener(file)
+		if err != nil {
+			return at, fmt.Errorf("look at the inherited socket %s: %w", file.Name(), err)
+		}
+		if addr, ok := l.Addr().(*net.TCPAddr); ok {
+			at.Addrs = append(at.Addrs, netip.AddrPortFrom(addr.AddrPort().Addr().Unmap(), addr.AddrPort().Port()))
+			texts = append(texts, addr.String())
+		}
+		l.Close()
+	}
+	at.Text = strings.Join(texts, ", ")
+	return at, nil
 }
 
 // close gives the sockets of systemd back; whoever uses them has copies.

@@ -27,6 +27,10 @@ func (r *reloader) reload() {
 		r.refuse(err)
 		return
 	}
+	if err := r.server.ports.checkExposure(next); err != nil {
+		r.refuse(err)
+		return
+	}
 	// A restart with these options must be possible, too.
 	if _, err := next.GatewayConfig(r.connections); err != nil {
 		r.refuse(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -47,6 +48,9 @@ func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, rec
 	err := c.serve(ctx, std, args, received)
 	if err != nil && c.LogFormat.JSON {
 		newLogger(std.err, c.LogFormat, slog.LevelInfo).Error("cannot serve", "error", err)
+		if errors.As(err, new(usageError)) {
+			return usageError{errSilentFailure}
+		}
 		return errSilentFailure
 	}
 	return err

@@ -88,6 +88,7 @@ func TestCheck(t *testing.T) {
 		"bad entry":          func(list []keys.Key) []keys.Key { list[0].Channels = []string{"a b"}; return list },
 		"a key has no user":  func(list []keys.Key) []keys.Key { list[0].Channels = []string{"inbox.{user}"}; return list },
 		"has 0 bytes":        func(list []keys.Key) []keys.Key { list[0].Name = ""; return list },
+		"as a key does":      func(list []keys.Key) []keys.Key { list[0].Name = keys.New(); return list },
 		"letters, digits":    func(list []keys.Key) []keys.Key { list[0].Name = "a b"; return list },
 		"with a rate":        func(list []keys.Key) []keys.Key { list[0].Rate = limits.Rate{PerSecond: -1, Burst: 1}; return list },
 	} {

@@ -63,7 +63,7 @@ func Check(list []Key) error {
 
 func (k *Key) check() error {
 	if err := CheckName(k.Name); err != nil {
-		return err
+		return fmt.Errorf("has a bad entry: %w", err)
 	}
 	if k.Digest == (Digest{}) {
 		return fmt.Errorf("has the key %s without its sha256", k.Name)
@@ -84,12 +84,15 @@ func (k *Key) check() error {
 // one word of a flag.
 func CheckName(name string) error {
 	if name == "" || len(name) > maxName {
-		return fmt.Errorf("has a key whose name has %d bytes, must have 1 to %d", len(name), maxName)
+		return fmt.Errorf("a name of a key has %d bytes, must have 1 to %d", len(name), maxName)
+	}
+	if strings.HasPrefix(name, Prefix) {
+		return fmt.Errorf("a name of a key begins with %s, as a key does; the name is no secret, and stands in logs", Prefix)
 	}
 	if strings.ContainsFunc(name, func(r rune) bool {
 		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.@", r)
 	}) {
-		return fmt.Errorf("has a key with the name %.80q; a name has letters, digits and - _ . @", name)
+		return fmt.Errorf("a key has the name %.80q; a name has letters, digits and - _ . @", name)
 	}
 	return nil
 }

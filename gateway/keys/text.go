@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"fleetcast/gateway/stats"
 )
 
 // Prefix begins the text of every key, so that people and scanners for leaked secrets
@@ -63,3 +65,6 @@ func (d *Digest) UnmarshalText(text []byte) error {
 
 // String is the digest in lower case.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Shown is a text that may have a key in it, for people: without the key.
+func Shown(text string) string { return stats.Redact(text) }

@@ -8,14 +8,22 @@ func (o *Options) Differences(next *Options) (live, waiting []string) {
 	for i, old := range o.settings {
 		s := next.settings[i]
 		switch {
-		case slices.Equal(old.texts(), s.texts()):
+		case slices.Equal(old.compared(), s.compared()):
 		case s.live():
-			live = append(live, s.name()+": "+old.meaning()+" -> "+s.meaning())
+			live = append(live, change(old, s))
 		default:
-			waiting = append(waiting, s.name()+": "+old.meaning()+" -> "+s.meaning())
+			waiting = append(waiting, change(old, s))
 		}
 	}
 	return live, waiting
+}
+
+// change words a change. Two secrets may look the same.
+func change(old, next setting) string {
+	if slices.Equal(old.texts(), next.texts()) {
+		return next.name() + ": what a file or a variable has for it is another secret"
+	}
+	return next.name() + ": " + old.meaning() + " -> " + next.meaning()
 }
 
 // KeepRestarting gives o the values of running for all that cannot change live.

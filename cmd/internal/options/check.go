@@ -44,8 +44,8 @@ func (o *Options) check() error {
 	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
 		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
-	errs = append(errs, o.checkStars()...)
-	return errors.Join(append(errs, o.overlaps()...)...)
+	errs = append(append(errs, o.checkStars()...), o.overlaps()...)
+	return errors.Join(append(errs, o.exposures()...)...)
 }
 
 // fit is what one option allows for a single thing and what another allows for

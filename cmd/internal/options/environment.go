@@ -14,6 +14,13 @@ import (
 // environmentPrefix begins the names of our environment variables.
 const environmentPrefix = "FLEETCAST_"
 
+// The variables that hold the key of a publisher, or name the file with it. They are for
+// other commands than serve.
+const (
+	KeyVariable     = environmentPrefix + "KEY"
+	KeyFileVariable = environmentPrefix + "KEY_FILE"
+)
+
 // VariableOf is the environment variable of an option.
 func VariableOf(option string) string {
 	return environmentPrefix + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
@@ -69,7 +76,7 @@ const testPrefix = environmentPrefix + "TEST_"
 
 // strangeVariables are those that look like options and are none.
 func strangeVariables(flags []*kong.Flag) []variable {
-	known := []string{VariableOf(ConfigFlag)}
+	known := []string{VariableOf(ConfigFlag), KeyVariable, KeyFileVariable}
 	for _, f := range flags {
 		known = append(known, VariableOf(f.Name))
 	}

@@ -184,7 +184,7 @@ func (c *configFile) plain(tokens token.Tokens) bool {
 			}
 		}
 		switch {
-		case depth > 3: // {option: [{key: value}]}
+		case depth > 4: // {option: [{key: [value]}]}
 			c.fail(line, "YAML: lists and mappings nest too deep")
 			return false
 		case keys > maxConfigKeys:
@@ -317,8 +317,11 @@ func (c *configFile) element(flag *kong.Flag, line int, n ast.Node) (text string
 }
 
 func wanted(flag *kong.Flag) string {
-	if mappingFor(flag) != nil {
+	switch {
+	case flag.Name == channelsOption:
 		return "a list of rules"
+	case mappingFor(flag) != nil:
+		return "a list of entries"
 	}
 	if flag.IsSlice() {
 		return "a value, or a list of values"

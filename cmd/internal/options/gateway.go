@@ -55,6 +55,7 @@ func (o *Options) unshared(connections int) gateway.Config {
 	}
 	config.Compress = o.compressed()
 	config.Channels = o.channelRules()
+	config.PublishKeys, config.AdminKeys = o.publishKeys(), o.adminKeys()
 	return config
 }
 

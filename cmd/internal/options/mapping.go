@@ -3,6 +3,7 @@ package options
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml/ast"
@@ -46,7 +47,7 @@ func (c *configFile) mapping(flag *kong.Flag, line int, into mappingValue, membe
 			continue
 		}
 		lines[key] = at
-		value, plain := scalar(m.Value)
+		value, plain := memberText(into, key, m.Value)
 		if !plain {
 			c.fail(at, "%s: %s is %s; write one value", flag.Name, shownKey(key), kind(m.Value))
 			continue
@@ -60,5 +61,33 @@ func (c *configFile) mapping(flag *kong.Flag, line int, into mappingValue, membe
 			c.fail(line, "%s: %w", flag.Name, err)
 		}
 	}
-	return into.String(), len(c.errs) == before
+	return exactText(into), len(c.errs) == before
+}
+
+// memberText is the text of a member's value. A member that may be a list has its elements
+// with blanks between them.
+func memberText(into mappingValue, key string, n ast.Node) (text string, ok bool) {
+	list, isList := n.(*ast.SequenceNode)
+	may, ok := into.(interface{ listMember(string) bool })
+	if !isList || !ok || !may.listMember(key) {
+		return scalar(n)
+	}
+	var texts []string
+	for _, e := range list.Values {
+		text, plain := scalar(e)
+		if !plain || strings.ContainsAny(text, " \t") {
+			return "", false
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, " "), true
+}
+
+// exactText is the text by which the parser makes the value again. A value that hides a
+// part of itself in String has the method exact.
+func exactText(v mappingValue) string {
+	if of, ok := v.(interface{ exact() string }); ok {
+		return of.exact()
+	}
+	return v.String()
 }

@@ -3,9 +3,12 @@ package options
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"fleetcast/gateway/keys"
 )
 
 // unusual has another value than the default for every option but --config.
@@ -20,12 +23,18 @@ var unusual = []string{
 	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
 	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
+	"--publish-keys=billing sha256=" + digest + " channels=invoices.**", "--publish-keys=a.b@c-d_e key=env:PATH_TO channels=\"* #a 'b' c:d\" rate=\"100/s burst 7\"",
+	"--admin-keys=ops sha256=" + digest + " access=write", "--admin-keys=null sha256=" + strings.ToUpper(other) + " access=read", "--insecure=admin",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels={user}.* subscribe=user publish=token",
 }
 
+// Digests of keys.
+var digest, other = keys.DigestOf([]byte("a")).String(), keys.DigestOf([]byte("b")).String()
+
 // What is printed can be given to --config and leads to the same options.
 func TestPrintedConfigurationIsTheSame(t *testing.T) {
+	t.Setenv("PATH_TO", keys.New())
 	for name, args := range map[string][]string{"defaults": nil, "unusual": unusual} {
 		t.Run(name, func(t *testing.T) {
 			want, err := parseOptions(args...)

@@ -112,5 +112,6 @@ func resolver(values map[string]given, path string) kong.Resolver {
 // than the form of single values.
 func (o *Options) AfterApply() error {
 	o.Channels = slices.DeleteFunc(o.Channels, func(r channelRule) bool { return r.Match == "" }) // empty rules
+	o.dropEmptyKeys()
 	return o.check()
 }

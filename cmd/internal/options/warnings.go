@@ -13,8 +13,11 @@ func (o *Options) Warn(logger *slog.Logger) {
 	o.WarnOfNoEffect(logger)
 }
 
-// WarnOfNoEffect says which options are set without any effect.
+// WarnOfNoEffect says which options are set without any effect, and which secrets others
+// can read.
 func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
+	o.warnOfReadableSecrets(logger)
+	o.warnOfInsecure(logger)
 	for i, r := range o.Channels {
 		if r.idle() {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",

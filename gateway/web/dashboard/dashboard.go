@@ -5,7 +5,7 @@
 // index.html and dashboard.css are what a user sees. figures.js and verdict.js are pure
 // functions from answers of /api/stats to rates, quantiles and a verdict. flood.js finds
 // the flood behind it in answers of /api/channels and /api/publishers. format.js writes
-// numbers and names. plots.js, tables.js and dialogs.js draw. dashboard.js connects them.
+// numbers and names. key.js keeps the operator's key, and asks for it. plots.js, tables.js and dialogs.js draw. dashboard.js connects them.
 //
 // The handler keeps no state. Any goroutine may call it.
 package dashboard

@@ -1,10 +1,11 @@
 // Asks the gateway how it is, again and again, and shows it.
 
-import { Failure, ask } from "./api.js";
+import { Failure, ask, open } from "./api.js";
 import * as dialogs from "./dialogs.js";
 import { Course, History, MINUTE, at, rates, shardRows, sum } from "./figures.js";
 import { findFlood } from "./flood.js";
 import * as format from "./format.js";
+import * as key from "./key.js";
 import * as plots from "./plots.js";
 import * as tables from "./tables.js";
 import { THRESHOLDS, judge, steady } from "./verdict.js";
@@ -95,6 +96,10 @@ async function poll() {
     take(body, date);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
+    if (error.status === 401 || error.status === 403 || error.status === 429) {
+      await key.asked(error.message);
+      return poll();
+    }
     failure = { since: failure?.since ?? Date.now(), message: error.message };
     course.gap(Date.now() / 1000);
   }
@@ -219,6 +224,7 @@ function pause() {
 
 async function run() {
   tables.$("host").textContent = location.host;
+  key.wire(open, soon);
   dialogs.wire(soon, () => (history.last ? at(history.last.stats, "total.clients") : null));
   redraw = plots.draw(course);
   document.addEventListener("visibilitychange", soon);

@@ -31,6 +31,7 @@ type front struct {
 	answers map[string]any     // by path; an error is a refusal with its text
 	silent  bool               // /api/ ends connections
 	posts   []string
+	bare    bool // the gateway answers itself
 }
 
 // newFront serves g, without what depends on the machine's speed.
@@ -77,6 +78,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = object{"error": object{"code": "not_available", "message": refusal.Error()}}
 	}
 	switch {
+	case f.bare:
+		f.admin.ServeHTTP(w, r)
 	case ok:
 		_ = json.NewEncoder(w).Encode(answer) // the page is gone if it fails
 	case r.URL.Path == "/api/stats":
