@@ -118,7 +118,7 @@ func TestKubernetes(t *testing.T) {
 		}
 	}
 	metrics := "http://127.0.0.1:" + ports["admin"] + "/metrics"
-	for host, want := range map[string]int{"fleetcast-internal.default.svc.cluster.local:8081": 200, "fleetcast-internal": 421} {
+	for host, want := range map[string]int{"fleetcast-internal.default.svc.cluster.local:8081": 401, "fleetcast-internal": 421} {
 		if status := asked(t, metrics, host); status != want {
 			t.Errorf("a request for %s gets %d, not %d", host, status, want)
 		}

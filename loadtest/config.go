@@ -40,6 +40,7 @@ type Common struct {
 	Publish string
 	Profile string // a built-in target profile's name or a file's path; default DefaultProfile
 	Via     string // ndjson or resp: the protocol of the publish port, instead of that of the profile
+	Key     string // shown to the publish port or the API, if not empty; no report has it
 
 	PID     int          // of the server; 0: whoever listens on the URL's port, if on this machine
 	PIDs    []int        // of the server, if it has several processes; PID means nothing then

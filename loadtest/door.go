@@ -181,13 +181,29 @@ type portDoor struct {
 	unconfirmed bool // what was sent must be confirmed, and is not yet
 	confirmed   bool
 	heard       bool // something has come
+	linesBefore int  // of NDJSON, before the first event
 }
 
 func (d *portDoor) open(p *publisher) error { return d.dial(p, d) }
 
-// Connected implements poller.DialHandler. There is nothing to say first: the
-// first request decides the protocol.
-func (d *portDoor) Connected() { d.publisher.doorOpened() }
+// Connected implements poller.DialHandler. Without a key there is nothing to say first:
+// the first request decides the protocol.
+func (d *portDoor) Connected() {
+	key, via := d.publishing.key, d.publishing.profile.PublishVia()
+	if key == "" {
+		d.publisher.doorOpened()
+		return
+	}
+	d.replies.shown = func(answer string) {
+		if err := keyRefused(via, answer); err != nil {
+			d.Close(err)
+			return
+		}
+		d.linesBefore = 1
+		d.publisher.doorOpened()
+	}
+	d.send(appendKey(nil, via, key))
+}
 
 func (d *portDoor) publish(seq int64, channel, key string, data []byte) {
 	before := len(d.batch)
@@ -217,7 +233,7 @@ func (d *portDoor) refused(text string) {
 			d.confirmed = true
 			return
 		}
-		index = answeredLine(text) - 1
+		index = answeredLine(text) - 1 - d.linesBefore
 	} else {
 		d.answered++
 	}
@@ -277,6 +293,9 @@ type replies struct {
 	line  []byte // one that has arrived in part
 	good  int64  // integers of RESP
 	lines int64
+	// shown is called with the first line, if that is the answer to a key. It does not
+	// count.
+	shown func(text string)
 }
 
 // maxReply bounds what is kept of an answer, in bytes.
@@ -292,7 +311,11 @@ func (r *replies) take(p []byte, taken func(), refused func(text string)) {
 			r.line = append(r.line, line[:min(len(line), maxReply-len(r.line))]...)
 			line = r.line
 		}
-		if whole {
+		if shown := r.shown; whole && shown != nil {
+			r.shown = nil
+			shown(string(bytes.TrimSuffix(line, []byte("\r"))))
+			r.line = r.line[:0]
+		} else if whole {
 			r.lines++
 			if line = bytes.TrimSuffix(line, []byte("\r")); len(line) > 0 && line[0] == ':' {
 				r.good++

@@ -143,6 +143,9 @@ func (d *httpDoor) post(body []byte) error {
 	for _, h := range d.request.Headers {
 		r.Header.Set(h.Name, h.Value)
 	}
+	if key := d.publishing.key; key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
 	answer, err := d.client.Do(r)
 	if err != nil {
 		return err

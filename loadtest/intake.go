@@ -20,6 +20,7 @@ type intake struct {
 	profile *profile.Profile
 	addr    netip.AddrPort
 	payload int
+	key     string // shown first, if not empty
 	clock   clock
 	loop    *poller.Loop
 	mail    *poller.Mailbox[func()]
@@ -58,7 +59,7 @@ var (
 
 func newIntake(p *profile.Profile, addr netip.AddrPort, config *Intake, clock clock) (*intake, error) {
 	in := &intake{
-		profile: p, addr: addr, payload: config.Payload, clock: clock,
+		profile: p, addr: addr, payload: config.Payload, key: config.Key, clock: clock,
 		mail:  poller.NewMailbox[func()](),
 		ready: make(chan error, config.Connections),
 		done:  make(chan struct{}), planned: int64(config.Events),
@@ -189,6 +190,25 @@ func appendConfirmed(dst []byte, channel string, data []byte) []byte {
 
 // Connected implements poller.DialHandler.
 func (c *intakeConn) Connected() {
+	via := c.intake.profile.PublishVia()
+	if c.intake.key == "" {
+		c.opened()
+		return
+	}
+	c.replies.shown = func(answer string) {
+		if err := keyRefused(via, answer); err != nil {
+			c.Close(err)
+			return
+		}
+		c.opened()
+	}
+	if err := c.unsent.Send(&c.Conn, appendKey(nil, via, c.intake.key)); err != nil {
+		c.Close(err)
+	}
+}
+
+// opened is called when events may be sent.
+func (c *intakeConn) opened() {
 	if c.intake.open++; c.intake.open == len(c.intake.conns) {
 		c.intake.ready <- nil
 	}

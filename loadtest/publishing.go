@@ -18,6 +18,7 @@ type publishing struct {
 	clock      clock
 	board      *board
 	profile    *profile.Profile
+	key        string // that doors show, if not empty
 	loop       *poller.Loop
 	mail       *poller.Mailbox[letter]
 	publishers []*publisher
@@ -32,9 +33,9 @@ type letter struct {
 }
 
 // newPublishing makes the loop, which its caller runs, with a publisher for each
-// flow of the plan. port is the address of the publish port.
-func newPublishing(p *plan, b *board, traffic []Traffic, pr *profile.Profile, port string) (*publishing, error) {
-	l := &publishing{plan: p, clock: clockAt(p.Base), board: b, profile: pr, mail: poller.NewMailbox[letter]()}
+// flow of the plan. port is the address of the publish port, key what is shown there.
+func newPublishing(p *plan, b *board, traffic []Traffic, pr *profile.Profile, port, key string) (*publishing, error) {
+	l := &publishing{plan: p, clock: clockAt(p.Base), board: b, profile: pr, key: key, mail: poller.NewMailbox[letter]()}
 	var err error
 	if l.loop, err = poller.NewLoop(l, poller.LoopConfig{}); err != nil {
 		return nil, fmt.Errorf("publishing: %w", err)

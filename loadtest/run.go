@@ -120,7 +120,7 @@ func (r *run) open(traffic []Traffic) (err error) {
 		if r.publishAt, err = publishAt(r.config.Publish, r.profile, to); err != nil {
 			return err
 		}
-		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.publishAt)
+		r.publishing, err = newPublishing(&r.plan, r.board, traffic, r.profile, r.publishAt, r.config.Key)
 		if err != nil {
 			return err
 		}

@@ -125,12 +125,13 @@ func TestImage(t *testing.T) {
 
 	var arguments []string
 	for _, quoted := range regexp.MustCompile(`"[^"]*"`).FindAllString(directive(`CMD (\[.*\])`), -1) {
-		port := regexp.MustCompile(`:80\d\d$`)
-		arguments = append(arguments, port.ReplaceAllString(strings.Trim(quoted, `"`), ":0"))
+		arguments = append(arguments, strings.Trim(quoted, `"`))
 	}
-	gateway := runImage(t, root, arguments...)
+	clients := regexp.MustCompile(`:80\d\d$`).ReplaceAllString(directive(`ENV FLEETCAST_LISTEN=(.*)`), ":0")
+	environment := []string{"FLEETCAST_LISTEN=" + clients, "FLEETCAST_PUBLISH=localhost:0", "FLEETCAST_ADMIN=localhost:0"}
+	gateway := runImage(t, root, environment, arguments...)
 	admin := gateway.out.await(t, `look inside at +http://([^/]+)/`)[1]
-	healthy := runImage(t, root, "health", "--ready", "--admin="+admin)
+	healthy := runImage(t, root, nil, "health", "--ready", "--admin="+admin)
 	if code := healthy.exitCode(t); code != 0 {
 		t.Errorf("health: exit code %d: %s", code, healthy.err)
 	}
@@ -138,11 +139,15 @@ func TestImage(t *testing.T) {
 	if code := gateway.exitCode(t); code != 0 {
 		t.Errorf("serve: exit code %d: %s", code, gateway.err)
 	}
-	said := runImage(t, root, "version")
+	open := runImage(t, root, []string{"FLEETCAST_PUBLISH=0.0.0.0:0"}, arguments...)
+	if code := open.exitCode(t); code != exitUsage || !strings.Contains(open.err.String(), "--insecure=publish") {
+		t.Errorf("with an open publish port and no keys: exit code %d: %s", code, open.err)
+	}
+	said := runImage(t, root, nil, "version")
 	if code := said.exitCode(t); code != 0 || !strings.HasPrefix(said.out.String(), "fleetcast v1.2.3-image (") {
 		t.Errorf("version: exit code %d, it says %q", code, said.out)
 	}
-	unhealthy := runImage(t, root, "health", "--admin="+admin)
+	unhealthy := runImage(t, root, nil, "health", "--admin="+admin)
 	if code := unhealthy.exitCode(t); code != exitFailure {
 		t.Errorf("health of nobody: exit code %d", code)
 	}
@@ -164,11 +169,11 @@ func checkStatic(t *testing.T, program string) {
 }
 
 // runImage starts the program in a root directory that holds nothing else, as
-// the user that the Dockerfile names.
-func runImage(t *testing.T, root string, args ...string) *process {
+// the user that the Dockerfile names, with that environment.
+func runImage(t *testing.T, root string, environment []string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command("/fleetcast", args...), out: newOutput(), err: newOutput()}
-	p.cmd.Dir, p.cmd.Env = "/", []string{}
+	p.cmd.Dir, p.cmd.Env = "/", append([]string{}, environment...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot:     root,

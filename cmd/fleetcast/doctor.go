@@ -16,10 +16,11 @@ import (
 // doctorCommand checks the limits of this machine, and of a running process,
 // against a number of clients.
 type doctorCommand struct {
-	Clients    int  `default:"100000" placeholder:"N" help:"Clients that are to fit (${default})."`
-	Publishers int  `default:"0" placeholder:"N" help:"Connections of publishers that are to fit (what serve keeps for them: an eighth of all, at most 10,000)."`
-	Pid        int  `placeholder:"PID" help:"Check the limits of this running process instead of those that this shell hands on."`
-	JSON       bool `name:"json" help:"Print JSON."`
+	Clients    int    `default:"100000" placeholder:"N" help:"Clients that are to fit (${default})."`
+	Publishers int    `default:"0" placeholder:"N" help:"Connections of publishers that are to fit (what serve keeps for them: an eighth of all, at most 10,000)."`
+	Pid        int    `placeholder:"PID" help:"Check the limits of this running process instead of those that this shell hands on."`
+	Config     string `placeholder:"FILE" help:"Also check this configuration file, and whether it opens a port to others without keys."`
+	JSON       bool   `name:"json" help:"Print JSON."`
 }
 
 // Validate is called by the parser.
@@ -41,6 +42,10 @@ func (c *doctorCommand) Run(_ context.Context, std streams) error {
 		return err
 	}
 	d := doctor.Diagnose(h, doctor.Fleet{Clients: c.Clients, Publishers: c.Publishers})
+	if c.Config != "" {
+		_, err := readOptions(arguments{"serve", "--config=" + c.Config})
+		d.AddConfiguration(c.Config, err)
+	}
 	var err error
 	if c.JSON {
 		encoder := json.NewEncoder(std.out)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,6 +29,15 @@ func TestDoctorCommand(t *testing.T) {
 		t.Errorf("exit code %d for a billion clients", code)
 	}
 	c.out.await(t, `bad +descriptor limit(?s).*The narrowest:`)
+
+	for text, want := range map[string]int{"max-clients: 10\n": code, "publish: 0.0.0.0:8082\n": exitFailure, "max-cleints: 10\n": exitFailure} {
+		file := filepath.Join(t.TempDir(), "fleetcast.yaml")
+		writeConfig(t, file, text)
+		c := start(t, nil, "doctor", "--clients=1", "--publishers=1", "--config="+file)
+		if got := c.wait(t); got != want || !strings.Contains(c.out.String(), "configuration") || (want != 0) != strings.Contains(c.out.String(), "--check --config") {
+			t.Errorf("%q: exit code %d\n%s", text, got, c.out)
+		}
+	}
 
 	for args, want := range map[string]string{
 		"--pid=999999999":      "there is no such process",

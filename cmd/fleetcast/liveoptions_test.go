@@ -23,6 +23,8 @@ var liveOptions = map[string]liveOption{
 	"channels": {"ch** client-publish=off", "ch** client-publish=on", "--client-publish=**", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
 	"patterns": {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", true},
+	"publish-keys": {"", "a sha256=" + anyDigest + " channels=**", "", publishes(`"channel":"a","data":1`), "results", "authentication_required", false},
+	"admin-keys":   {"", "a sha256=" + anyDigest + " access=read", "", (*liveGateway).lookAtAdmin, "200", "401", false},
 
 	"max-clients":       {"1", "4", "", handshakes(2), "101 503", "101 101", false},
 	"max-publishers":    {"1", "4", "", (*liveGateway).lookAtPublishers, "served refused", "served served", false},
@@ -62,6 +64,15 @@ var liveOptions = map[string]liveOption{
 	"drain-timeout":     {"24h", "20ms", "--drain-window=0s --handshake-timeout=24h", (*liveGateway).lookAtDrainOfUnfinished, "", "ended", false},
 	"log-level":         {"error", "info", "--log-connections=100", (*liveGateway).lookAtLog, "silent", "connected", true},
 	"log-connections":   {"0", "100", "", (*liveGateway).lookAtLog, "silent", "connected", true},
+}
+
+// anyDigest is that of a key that nobody has.
+var anyDigest = strings.Repeat("0123456789abcdef", 4)
+
+// lookAtAdmin asks the admin port without a key.
+func (g *liveGateway) lookAtAdmin() string {
+	status, _ := fetch(g.T, g.admin+"/api/channels")
+	return fmt.Sprint(status)
 }
 
 // handshakes makes connections that stay and tells how each is answered.

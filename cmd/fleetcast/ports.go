@@ -44,7 +44,7 @@ func openPorts(o *options.Options) (ports, error) {
 			return ports{}, fmt.Errorf("systemd passed a socket with the name %q, but that port is off in the configuration: stop its .socket unit, or turn the port on", passed.name)
 		}
 		passed.port.option.Addrs = nil
-		if passed.port.inherited, err = addressesOf(passed.port.files); err != nil {
+		if passed.port.inherited, err = inheritedAt(passed.port.files); err != nil {
 			return ports{}, err
 		}
 	}
@@ -69,8 +69,8 @@ func (p *ports) checkExposure(o *options.Options) error {
 	return nil
 }
 
-// addressesOf are the addresses at which inherited sockets listen.
-func addressesOf(files []*os.File) (at options.Endpoint, err error) {
+// inheritedAt are the addresses at which inherited sockets listen.
+func inheritedAt(files []*os.File) (at options.Endpoint, err error) {
 	var texts []string
 	for _, file := range files {
 		l, err := net.FileListener(file)

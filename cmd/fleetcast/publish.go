@@ -12,18 +12,20 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/publisher"
 )
 
 // publishCommand publishes one event, or the lines of the standard input.
 type publishCommand struct {
-	Channel string        `arg:"" help:"Channel to publish to."`
-	Data    string        `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
-	To      string        `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
-	Text    bool          `help:"Take the data as plain text and publish it as a JSON string."`
-	Key     *string       `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
-	Quiet   bool          `short:"q" help:"Print nothing on success."`
+	Channel string  `arg:"" help:"Channel to publish to."`
+	Data    string  `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
+	To      string  `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
+	Text    bool    `help:"Take the data as plain text and publish it as a JSON string."`
+	Key     *string `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
+	Quiet   bool    `short:"q" help:"Print nothing on success."`
+	keyfile.Flag
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect, for the gateway to take an event, and to get the answer to the last (${default})."`
 }
 
@@ -59,14 +61,26 @@ func (c *publishCommand) Validate() error {
 // Run publishes.
 func (c *publishCommand) Run(ctx context.Context, std streams) error {
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	key, err := c.Source()
+	if err != nil {
+		return err
+	}
+	if path := c.Path(); keyfile.Exposed(path) {
+		logger.Warn("every user of this machine can read the file with the key", "file", path, "advice", "chmod o= "+path)
+	}
 	config := publisher.Config{
+		Key:          key,
 		Logger:       logger,
 		DialTimeout:  c.Timeout,
 		CloseTimeout: publishCloseTimeout,
 		WriteBuffer:  publishBuffer,
 	}
 	p, err := config.Dial(ctx, c.To)
-	if err != nil {
+	var refused *publisher.Error
+	switch {
+	case errors.As(err, &refused):
+		return err
+	case err != nil:
 		return fmt.Errorf("%w\nIs a gateway running there? Start one with: fleetcast serve", err)
 	}
 	if c.Data == "-" {
@@ -292,8 +306,12 @@ var errUTF16 = errors.New("the input is UTF-16, by its byte order mark; it must 
 
 var errLineTooLong = fmt.Errorf("longer than %d bytes; it and what follows was not published", maxInputLine)
 
-// withHint adds the cure to the refusal of data that is not JSON.
+// withHint adds the cure to the refusal of data that is not JSON, or for want of a key.
 func (c *publishCommand) withHint(err error, data []byte) error {
+	var refused *publisher.Error
+	if errors.As(err, &refused) && refused.Code == publisher.CodeAuthenticationRequired {
+		return fmt.Errorf("%w\nGive one with --key-file, %s or %s", err, keyfile.Variable, keyfile.FileVariable)
+	}
 	if c.Text || jsonscan.Valid(data) {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/loadtest"
 )
 
@@ -19,6 +20,8 @@ type commonFlags struct {
 	Profile string `default:"fleetcast" help:"What the server speaks: fleetcast, raw, centrifugo, nats, or a file that ends in .yaml (see docs/profiles.md)."`
 	Via     string `enum:",ndjson,resp" default:"" placeholder:"ndjson|resp" help:"How the publish port is spoken to, if not as the profile says."`
 	PID     []int  `name:"pid" aliases:"server-pid" default:"0" placeholder:"PID" help:"The server's processes, to measure their cost, with commas between them. Through a proxy name the server behind it. 0: those that listen on the port of --url, if on this machine; -1: none."`
+
+	keyfile.Flag
 
 	Settle time.Duration `zero:"" default:"1s" help:"Idle time before memory is read."`
 	Stall  time.Duration `default:"5s" help:"Time without a delivery after which events are given up."`

@@ -23,6 +23,13 @@ func (f *commonFlags) play(std streams, name string, common *loadtest.Common, cl
 			return err
 		}
 	}
+	key, err := f.Source()
+	if err == nil && key != nil {
+		common.Key, err = key()
+	}
+	if err != nil {
+		return err
+	}
 	expectations, err := expect.Parse(f.Expect, loadtest.Figures(name)...)
 	if err != nil {
 		return fmt.Errorf("--expect: %w", err)

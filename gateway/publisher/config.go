@@ -50,6 +50,12 @@ type Config struct {
 	// MaxInFlight is how many requests may await a reply. Default 16,384.
 	MaxInFlight int
 
+	// Key returns the key that a connection shows (fleetcast key new makes one), where the
+	// gateway wants one. It is called for each attempt to connect, so a new key counts
+	// from the next connection on. If nil, no key is shown. A gateway that wants none
+	// takes any.
+	Key func() (string, error)
+
 	// FailFast makes calls fail at once with ErrDisconnected and ErrNotSent
 	// while there is no connection, instead of waiting for the next one.
 	FailFast bool

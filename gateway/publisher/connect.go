@@ -48,7 +48,7 @@ func (p *Publisher) reconnect(pauses backoff.BackOff) *link {
 			pause.Stop()
 			return nil
 		}
-		conn, err := dialConnection(p.life, p.addr, p.cfg.DialTimeout, p.cfg.WriteTimeout)
+		conn, err := p.cfg.connect(p.life, p.addr)
 		if err == nil {
 			if l := newLink(p, conn); p.install(l) {
 				return l
@@ -61,18 +61,27 @@ func (p *Publisher) reconnect(pauses backoff.BackOff) *link {
 	}
 }
 
-// dialConnection connects, for no longer than timeout and ctx, and gives the
-// socket to netpoll. The connecting itself is the net package's: netpoll's
-// dialler knows no context and reports a refused connection as closed by the
-// peer. silence is how long the gateway's host may acknowledge nothing.
-func dialConnection(ctx context.Context, addr string, timeout, silence time.Duration) (netpoll.Connection, error) {
-	dialer := net.Dialer{Timeout: timeout, KeepAlive: keepAlive}
-	c, err := dialer.DialContext(ctx, "tcp", addr)
+// connect connects, for no longer than DialTimeout and ctx, shows the key if there is
+// one, and gives the socket to netpoll. The connecting itself is the net package's:
+// netpoll's dialler knows no context and reports a refused connection as closed by the
+// peer.
+func (c *Config) connect(ctx context.Context, addr string) (netpoll.Connection, error) {
+	dialer := net.Dialer{Timeout: c.DialTimeout, KeepAlive: keepAlive}
+	socket, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the gateway: %w", err)
 	}
-	defer c.Close()
-	fd, err := takeSocket(c.(*net.TCPConn), silence)
+	defer socket.Close()
+	if c.Key != nil {
+		stop := context.AfterFunc(ctx, func() { socket.Close() })
+		if err := c.authenticate(socket); err != nil {
+			return nil, fmt.Errorf("connecting to the gateway at %s: %w", addr, errors.Join(err, context.Cause(ctx)))
+		}
+		if !stop() {
+			return nil, fmt.Errorf("connecting to the gateway at %s: %w", addr, context.Cause(ctx))
+		}
+	}
+	fd, err := takeSocket(socket.(*net.TCPConn), c.WriteTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the gateway at %s: %w", addr, err)
 	}

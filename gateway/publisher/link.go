@@ -71,6 +71,9 @@ func newLink(p *Publisher, conn netpoll.Connection) *link {
 		wake: make(chan struct{}, 1), broken: make(chan struct{}),
 		pending: []byte(greeting),
 	}
+	if p.cfg.Key != nil {
+		l.lines, l.answered, l.settled = authLines, authLines, authLines
+	}
 	l.overdue = time.AfterFunc(p.cfg.WriteTimeout, func() { l.abort(errWriteTimeout) })
 	l.overdue.Stop()
 	return l
@@ -318,6 +321,9 @@ func (l *link) refuseSend(r *reply) error {
 	last := l.lines
 	if l.inFlight.len() > 0 {
 		last = l.inFlight.front().line - 1
+	}
+	if r.Line <= l.settled && r.Error.Code == CodeAuthenticationRequired {
+		return fmt.Errorf("%w: %w", errPeerClosed, r.refusal()) // the key was removed
 	}
 	if r.Line <= l.settled || r.Line > last {
 		return fmt.Errorf("%w: error about line %d, which awaits none", ErrProtocol, r.Line)

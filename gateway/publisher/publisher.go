@@ -65,7 +65,7 @@ func (c Config) Dial(ctx context.Context, addr string) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dialConnection(ctx, addr, cfg.DialTimeout, cfg.WriteTimeout)
+	conn, err := cfg.connect(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
@@ -87,8 +87,8 @@ func (p *Publisher) State() State {
 	return p.state
 }
 
-// RateLeft returns how many events the gateway's --publisher-rate allowed this
-// connection at once when it answered the last Publish or PublishMany. Each channel of
+// RateLeft returns how many events the gateway's --publisher-rate, and the rate of the
+// key, allowed this connection at once when it answered the last Publish or PublishMany. Each channel of
 // an event counts. Events sent afterwards are not subtracted. limited is false if there
 // is no such rate, or it is not known yet for this connection. A caller that sends no
 // more than that before the next Publish is not refused with [CodeRateLimited], and so

@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"strings"
+
 	"fleetcast/cmd/internal/host"
 	"fleetcast/gateway"
 )
@@ -77,15 +79,46 @@ type Diagnosis struct {
 func Diagnose(h host.Host, f Fleet) *Diagnosis {
 	e := &examination{Host: h, Fleet: f.complete(), publishersGiven: f.Publishers > 0}
 	d := &Diagnosis{Status: statusOK, Clients: e.Clients, Publishers: e.Publishers, Findings: e.all()}
-	for _, finding := range d.Findings {
-		switch {
-		case finding.Status == StatusBad:
-			d.Status = StatusBad
-		case finding.Status == statusWarn && d.Status == statusOK:
-			d.Status = statusWarn
-		}
+	for _, f := range d.Findings {
+		d.count(f)
 	}
 	return d
+}
+
+// count has the verdict follow from a finding.
+func (d *Diagnosis) count(f finding) {
+	switch {
+	case f.Status == StatusBad:
+		d.Status = StatusBad
+	case f.Status == statusWarn && d.Status == statusOK:
+		d.Status = statusWarn
+	}
+}
+
+// AddConfiguration adds what is wrong with a configuration file, nil if nothing is. A file
+// that opens a port to others without a key is wrong.
+func (d *Diagnosis) AddConfiguration(path string, problem error) {
+	f := finding{
+		Check: "configuration", Status: statusOK, Source: path, Found: "serve starts with it",
+		Want: "no mistake, and keys for ports that other machines can reach",
+		Why:  "serve does not start with a mistake, or with a publish or admin port that is open to others without keys",
+	}
+	if problem != nil {
+		f.Status, f.Found = StatusBad, firstLine(problem.Error())
+		f.Change = "what fleetcast config --check --config " + path + " says"
+	}
+	d.Findings = append(d.Findings, f)
+	d.count(f)
+}
+
+// firstLine is the first line of a text, cut short.
+func firstLine(text string) string {
+	const most = 200
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
 }
 
 // narrowest is the finding that allows the fewest clients, nil if none counts

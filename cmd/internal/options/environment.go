@@ -9,17 +9,12 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/alecthomas/kong"
+
+	"fleetcast/cmd/internal/keyfile"
 )
 
 // environmentPrefix begins the names of our environment variables.
 const environmentPrefix = "FLEETCAST_"
-
-// The variables that hold the key of a publisher, or name the file with it. They are for
-// other commands than serve.
-const (
-	KeyVariable     = environmentPrefix + "KEY"
-	KeyFileVariable = environmentPrefix + "KEY_FILE"
-)
 
 // VariableOf is the environment variable of an option.
 func VariableOf(option string) string {
@@ -76,7 +71,8 @@ const testPrefix = environmentPrefix + "TEST_"
 
 // strangeVariables are those that look like options and are none.
 func strangeVariables(flags []*kong.Flag) []variable {
-	known := []string{VariableOf(ConfigFlag), KeyVariable, KeyFileVariable}
+	// Those of keys are for other commands than serve.
+	known := []string{VariableOf(ConfigFlag), keyfile.Variable, keyfile.FileVariable}
 	for _, f := range flags {
 		known = append(known, VariableOf(f.Name))
 	}

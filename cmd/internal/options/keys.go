@@ -1,6 +1,7 @@
 package options
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -302,4 +303,38 @@ func (o *Options) adminKeys() (list []gateway.Key) {
 func (o *Options) dropEmptyKeys() {
 	o.PublishKeys = slices.DeleteFunc(o.PublishKeys, func(k publishKey) bool { return k.Name == "" })
 	o.AdminKeys = slices.DeleteFunc(o.AdminKeys, func(k adminKey) bool { return k.Name == "" })
+}
+
+// NewKey says what an entry is to have. Without Access it is one of publish-keys.
+type NewKey struct {
+	Name           string // empty: a usual one
+	Digest         keys.Digest
+	Channels, Rate string
+	Access         string // read or write
+}
+
+// KeyEntry is the YAML of an entry, with the name of its list.
+func KeyEntry(n NewKey) (string, error) {
+	var into mappingValue = new(publishKey)
+	list, name := "publish-keys", cmp.Or(n.Name, "publisher")
+	given := [][2]string{{keySHA256, n.Digest.String()}, {keyChannels, n.Channels}, {keyRate, n.Rate}}
+	if n.Access != "" {
+		into, list, name = new(adminKey), "admin-keys", cmp.Or(n.Name, "operator")
+		given = [][2]string{{keySHA256, n.Digest.String()}, {keyAccess, n.Access}}
+	}
+	for _, m := range append([][2]string{{keyName, name}}, given...) {
+		if m[1] == "" {
+			continue
+		}
+		if err := into.setMember(m[0], m[1]); err != nil {
+			return "", err
+		}
+	}
+	if err := into.checkMembers(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", list)
+	printMembers(&b, into.(interface{ members() [][2]string }).members())
+	return b.String(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/keys"
 )
 
 // session is a gateway and a subscriber of its channel news.
@@ -25,8 +27,11 @@ type session struct {
 	subscriber *websocket.Conn
 }
 
-func start(t *testing.T) *session {
+func start(t *testing.T, set ...func(*gateway.Config)) *session {
 	config := gateway.DefaultConfig(1000)
+	for _, f := range set {
+		f(&config)
+	}
 	config.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	config.Publish = config.Listen
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
@@ -160,5 +165,54 @@ func TestGoRedis(t *testing.T) {
 			t.Error("a transaction with a bad channel succeeds")
 		}
 		s.events("1", "2", "3")
+	}
+}
+
+// TestKeys shows a key as password, and a wrong one.
+func TestKeys(t *testing.T) {
+	key := keys.New()
+	s := start(t, func(c *gateway.Config) {
+		c.PublishKeys = []gateway.Key{{Name: "feed", Digest: keys.DigestOf([]byte(key)), Channels: []string{"news"}}}
+	})
+	publish := map[string]func(user, password, channel string) error{
+		"go-redis": func(user, password, channel string) error {
+			client := goredis.NewClient(&goredis.Options{Addr: s.address, Username: user, Password: password, MaxRetries: -1})
+			defer client.Close()
+			return client.Publish(t.Context(), channel, "1").Err()
+		},
+		"redigo": func(user, password, channel string) error {
+			conn, err := redis.Dial("tcp", s.address, redis.DialUsername(user), redis.DialPassword(password))
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			_, err = conn.Do("PUBLISH", channel, "1")
+			return err
+		},
+		"rueidis": func(user, password, channel string) error {
+			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, Username: user, Password: password, DisableRetry: true})
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return client.Do(t.Context(), client.B().Publish().Channel(channel).Message("1").Build()).Error()
+		},
+	}
+	for name, publish := range publish {
+		for _, test := range []struct{ user, password, channel, want string }{
+			{"", key, "news", ""},
+			{"feed", key, "news", ""},
+			{"", key, "secret", "NOPERM"},
+			{"", "wrong", "news", "WRONGPASS"},
+			{"", "", "news", "NOAUTH"},
+		} {
+			err := publish(test.user, test.password, test.channel)
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, user %q, channel %s: %v, want %q", name, test.user, test.channel, err, test.want)
+			}
+			if err == nil {
+				s.events("1")
+			}
+		}
 	}
 }

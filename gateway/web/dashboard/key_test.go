@@ -39,7 +39,9 @@ func TestKey(t *testing.T) {
 	f := newFront(t, g)
 	f.set(func(f *front) { clear(f.answers); f.bare = true })
 	p := open(t, f, "light", 1280)
-	shown := func() bool { return ask[bool](p, `getComputedStyle(document.getElementById("key")).display !== "none"`) }
+	shown := func() bool {
+		return ask[bool](p, `getComputedStyle(document.getElementById("key")).display !== "none"`)
+	}
 	enter := func(text string) {
 		t.Helper()
 		p.run(fmt.Sprintf(`(document.getElementById("key-text").value = %q, document.querySelector("#key button").click())`, text))
