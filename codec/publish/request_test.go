@@ -39,6 +39,7 @@ type outcome struct {
 	channels []string
 	data     string
 	key      string
+	auth     string
 	code     command.Code // "" if accepted
 }
 
@@ -58,7 +59,10 @@ func parse(r *publish.Request, line string, maxData int) (o outcome, message str
 	for _, name := range r.Channels {
 		o.channels = append(o.channels, string(name))
 	}
-	o.data, o.key = string(r.Data), string(r.Key)
+	o.data, o.key, o.auth = string(r.Data), string(r.Key), string(r.Auth)
+	if r.IsAuth() != (o.auth != "") {
+		return o, "", fmt.Errorf("IsAuth is %v with the key %q", r.IsAuth(), o.auth)
+	}
 	return o, "", nil
 }
 
@@ -124,6 +128,15 @@ var requestTests = []struct {
 	{`{"id":7,"channel":"\ufffd","data":1}`, outcome{id: "7", channels: []string{"\ufffd"}, data: "1"}, ""},
 	{`{"id":7,"channel":"a","key":"\ud800\ud800","data":1}`, outcome{id: "7", code: command.BadRequest}, "surrogate"},
 	{`{"id":7,"channel":"a","key":"k","data":"\ud800"}`, outcome{id: "7", channels: []string{"a"}, data: `"\ud800"`, key: "k"}, ""},
+	{`{"auth":"fck_x"}`, outcome{auth: "fck_x"}, ""},
+	{`{"id":3,"auth":"fck\u005fx","extra":1}`, outcome{id: "3", auth: "fck_x"}, ""},
+	{`{"auth":"` + strings.Repeat("x", 255) + `"}`, outcome{auth: strings.Repeat("x", 255)}, ""},
+	{`{"id":3,"auth":"` + strings.Repeat("x", 256) + `"}`, outcome{id: "3", code: command.BadRequest}, "auth must be a string of 1 to 255 bytes"},
+	{`{"auth":""}`, outcome{code: command.BadRequest}, "auth must be a string"},
+	{`{"auth":1}`, outcome{code: command.BadRequest}, "auth must be a string"},
+	{`{"auth":"a","auth":"b"}`, outcome{code: command.BadRequest}, "repeated"},
+	{`{"id":3,"auth":"a","channel":"news","data":1}`, outcome{id: "3", code: command.BadRequest}, "a line with auth publishes nothing"},
+	{`{"auth":"a","key":"b"}`, outcome{code: command.BadRequest}, "a line with auth publishes nothing"},
 	{`[]`, outcome{code: command.BadRequest}, "object"},
 	{`hello`, outcome{code: command.BadRequest}, "object"},
 	{``, outcome{code: command.BadRequest}, "end"},
@@ -213,7 +226,7 @@ func oracle(line []byte) (o outcome, ok bool) {
 		if decoder.Decode(&value) != nil {
 			return o, false
 		}
-		known := slices.Contains([]string{"id", "channel", "channels", "data", "key"}, key)
+		known := slices.Contains([]string{"id", "channel", "channels", "data", "key", "auth"}, key)
 		if _, repeated := members[key]; repeated && known {
 			return o, false
 		}
@@ -229,6 +242,14 @@ func oracle(line []byte) (o outcome, ok bool) {
 		if raw[0] != '"' || json.Unmarshal(raw, &o.key) != nil || o.key == "" || len(o.key) > publish.MaxKey {
 			return o, false
 		}
+	}
+	if raw, has := members["auth"]; has {
+		for _, other := range []string{"channel", "channels", "data", "key"} {
+			if _, beside := members[other]; beside {
+				return o, false
+			}
+		}
+		return o, raw[0] == '"' && json.Unmarshal(raw, &o.auth) == nil && o.auth != "" && len(o.auth) <= 255
 	}
 	channel, hasChannel := members["channel"]
 	list, hasChannels := members["channels"]

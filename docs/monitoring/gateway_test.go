@@ -29,10 +29,13 @@ const patience = time.Minute
 
 // startGateway runs a gateway until the test ends and returns it with the
 // address of its admin port.
-func startGateway(t *testing.T) (g *gateway.Gateway, admin string) {
+func startGateway(t *testing.T, set ...func(*gateway.Config)) (g *gateway.Gateway, admin string) {
 	t.Helper()
 	config := gateway.DefaultConfig(1_000)
 	config.Shards = 2
+	for _, f := range set {
+		f(&config)
+	}
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)

@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"fleetcast/gateway"
+	"fleetcast/gateway/keys"
 )
 
 // command finds a program of Prometheus, or skips the test.
@@ -68,7 +71,8 @@ type prometheus struct {
 
 // startPrometheus runs Prometheus with prometheus.yaml, but for the target and
 // shorter intervals, and with exampleRule beside the alerts.
-func startPrometheus(t *testing.T, admin string) *prometheus {
+// With a key it shows that.
+func startPrometheus(t *testing.T, admin, key string) *prometheus {
 	t.Helper()
 	path, dir := command(t, "prometheus"), t.TempDir()
 	rules, err := filepath.Abs("alerts.yaml")
@@ -85,12 +89,16 @@ func startPrometheus(t *testing.T, admin string) *prometheus {
 	job := config["scrape_configs"].([]any)[0].(map[string]any)
 	delete(job, "scrape_timeout") // may not exceed the interval
 	job["static_configs"] = []any{map[string]any{"targets": []string{admin}}}
+	keyFile := filepath.Join(dir, "prometheus.key")
+	if key != "" {
+		job["authorization"] = map[string]string{"credentials_file": keyFile}
+	}
 	text, err := yaml.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "prometheus.yaml")
-	for name, text := range map[string][]byte{file: text, example: []byte(exampleRule)} {
+	for name, text := range map[string][]byte{file: text, example: []byte(exampleRule), keyFile: []byte(key)} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +240,7 @@ func TestQueriesOfARunningGateway(t *testing.T) {
 	command(t, "prometheus")
 	g, admin := startGateway(t)
 	keepBusy(t, g)
-	p := startPrometheus(t, admin)
+	p := startPrometheus(t, admin, "")
 	deadline := time.Now().Add(patience)
 
 	// As Grafana does: a pattern within a string.
@@ -286,4 +294,17 @@ func (p *prometheus) rulesAreHealthy(alerts int) error {
 		return fmt.Errorf("%d are loaded, want %d", loaded, alerts+1)
 	}
 	return nil
+}
+
+// TestPrometheusWithKey scrapes a gateway that wants a key.
+func TestPrometheusWithKey(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	key := keys.New()
+	_, admin := startGateway(t, func(c *gateway.Config) {
+		c.AdminKeys = []gateway.Key{{Name: "prometheus", Digest: keys.DigestOf([]byte(key)), Scope: gateway.KeyRead}}
+	})
+	p := startPrometheus(t, admin, key)
+	p.eventually("a scrape", time.Now().Add(patience), func() error {
+		return p.evaluates(query{expr: `up{job="fleetcast"} == 1 and on(instance) fleetcast_clients`})
+	})
 }
