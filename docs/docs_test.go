@@ -209,7 +209,11 @@ func askOptions(t *testing.T) knownOptions {
 		for _, command := range commands {
 			options := map[string]bool{}
 			flags := regexp.MustCompile(`(?m)^ *(?:-\w, +)?(--[a-z][a-z0-9-]*)`)
-			for _, match := range flags.FindAllStringSubmatch(helpOf(name, command[1]), -1) {
+			help := helpOf(name, command[1])
+			for _, nested := range regexp.MustCompile(`(?m)^  `+command[1]+` ([a-z]+) `).FindAllStringSubmatch(help, -1) {
+				help += helpOf(name, command[1], nested[1])
+			}
+			for _, match := range flags.FindAllStringSubmatch(help, -1) {
 				options[match[1]] = true
 			}
 			known[name+" "+command[1]] = options

@@ -22,7 +22,7 @@ var liveOptions = map[string]liveOption{
 
 	"channels": {"ch** client-publish=off", "ch** client-publish=on", "--client-publish=**", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
-	"patterns": {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", true},
+	"patterns":     {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", true},
 	"publish-keys": {"", "a sha256=" + anyDigest + " channels=**", "", publishes(`"channel":"a","data":1`), "results", "authentication_required", false},
 	"admin-keys":   {"", "a sha256=" + anyDigest + " access=read", "", (*liveGateway).lookAtAdmin, "200", "401", false},
 
