@@ -1,0 +1,169 @@
+package identity
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"fleetcast/codec/command"
+	"fleetcast/codec/jsonscan"
+	"fleetcast/gateway/rules"
+)
+
+// Bounds of one set of grants.
+const (
+	MaxPatterns = 64 // in each list of patterns
+	MaxAuto     = 32 // channels in Auto
+)
+
+// Grants are what a client may do, beyond what the rules of channels allow everybody:
+// the value of the claim "fleetcast". In a pattern, {user} stands for the identity's
+// user. Grants are made by ParseGrants and are immutable.
+type Grants struct {
+	Subscribe, Publish, Presence, History rules.Patterns
+	// Auto are the channels to which the client is subscribed when it connects. They
+	// are names, not patterns, and imply the grant to subscribe to them.
+	Auto []string
+	text string // see Text
+}
+
+// noGrants is never changed.
+var noGrants = &Grants{text: "{}"}
+
+// ParseGrants reads grants from JSON:
+//
+//	{"subscribe":["chat.*"],"publish":["chat.{user}"],"presence":[],"history":[],"auto":["news"]}
+//
+// Every member may be missing or null. Other members are ignored. A repeated member is
+// an error, and so are lists above MaxPatterns and MaxAuto.
+func ParseGrants(text []byte) (*Grants, error) {
+	if string(bytes.TrimSpace(text)) == "null" {
+		return noGrants, nil
+	}
+	lists, err := grantLists(text)
+	if err != nil {
+		return nil, err
+	}
+	g := &Grants{Auto: lists.Auto}
+	for _, list := range []struct {
+		name  string
+		texts []string
+		to    *rules.Patterns
+	}{
+		{"subscribe", lists.Subscribe, &g.Subscribe}, {"publish", lists.Publish, &g.Publish},
+		{"presence", lists.Presence, &g.Presence}, {"history", lists.History, &g.History},
+	} {
+		if len(list.texts) == 0 {
+			continue
+		}
+		if *list.to, err = rules.ParsePatterns(list.texts); err != nil {
+			return nil, fmt.Errorf("%q: %w", list.name, err)
+		}
+	}
+	for _, channel := range lists.Auto {
+		if err := command.CheckChannel([]byte(channel)); err != nil {
+			return nil, fmt.Errorf(`"auto": %w`, err)
+		}
+	}
+	var canonical []byte
+	if canonical, err = json.Marshal(lists); err != nil {
+		return nil, fmt.Errorf("writing grants: %w", err)
+	}
+	g.text = string(canonical)
+	return g, nil
+}
+
+// lists are grants as JSON has them.
+type lists struct {
+	Subscribe []string `json:"subscribe,omitempty"`
+	Publish   []string `json:"publish,omitempty"`
+	Presence  []string `json:"presence,omitempty"`
+	History   []string `json:"history,omitempty"`
+	Auto      []string `json:"auto,omitempty"`
+}
+
+// ErrNotGrants means that grants are not a JSON object.
+var ErrNotGrants = errors.New("grants must be an object with lists of channel patterns")
+
+func grantLists(text []byte) (*lists, error) {
+	var read lists
+	seen := map[string]bool{}
+	members := jsonscan.NewObject(text)
+	var m jsonscan.Member
+	for members.Next(&m) {
+		name, bound := string(m.Key), MaxPatterns
+		var to *[]string
+		switch name {
+		case "subscribe":
+			to = &read.Subscribe
+		case "publish":
+			to = &read.Publish
+		case "presence":
+			to = &read.Presence
+		case "history":
+			to = &read.History
+		case "auto":
+			to, bound = &read.Auto, MaxAuto
+		default:
+			continue
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("%q is there twice", name)
+		}
+		seen[name] = true
+		var err error
+		if *to, err = texts(m.Value, bound); err != nil {
+			return nil, fmt.Errorf("%q %w", name, err)
+		}
+	}
+	if members.Err() != nil {
+		return nil, ErrNotGrants
+	}
+	return &read, nil
+}
+
+// texts reads a JSON array of at most bound strings, or null.
+func texts(raw []byte, bound int) (all []string, err error) {
+	if string(raw) == "null" {
+		return nil, nil
+	}
+	elements := jsonscan.NewArray(raw)
+	var element []byte
+	for elements.Next(&element) {
+		text, err := jsonscan.Unquote(element)
+		if err != nil {
+			return nil, errors.New("must be a list of texts")
+		}
+		if len(all) == bound {
+			return nil, fmt.Errorf("has more than %d entries", bound)
+		}
+		all = append(all, string(text))
+	}
+	if elements.Err() != nil {
+		return nil, errors.New("must be a list of texts")
+	}
+	return all, nil
+}
+
+// Text is the grants as JSON in one form: members in a fixed order, none that is empty.
+// ParseGrants reads it.
+func (g *Grants) Text() string {
+	if g.text == "" {
+		return "{}"
+	}
+	return g.text
+}
+
+// Equal tells whether two grants are the same, text for text.
+func (g *Grants) Equal(other *Grants) bool { return g == other || g.Text() == other.Text() }
+
+// subscribesItself tells whether a channel is in Auto.
+func (g *Grants) subscribesItself(channel []byte) bool {
+	for _, name := range g.Auto {
+		if name == string(channel) {
+			return true
+		}
+	}
+	return false
+}

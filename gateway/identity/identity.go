@@ -1,0 +1,44 @@
+package identity
+
+import "fleetcast/gateway/rules"
+
+// Identity is who a client is and what it may. It is immutable: clients with the same
+// token share one, and any goroutine may read it.
+type Identity struct {
+	// User is the user's name, of at most MaxUser bytes. It is empty for an anonymous
+	// client and for a token that names no user.
+	User string
+	// Grants is never nil.
+	Grants *Grants
+	// Expires is when the identity ends, in Unix seconds; 0 is never. For a token it is
+	// the claim exp. A token is accepted for a short time after that, because clocks
+	// differ, so Expires may lie a little in the past.
+	Expires int64
+}
+
+// MaxUser is the length of the longest user name, in bytes.
+const MaxUser = 255
+
+// anonymous is never changed.
+var anonymous = &Identity{Grants: noGrants}
+
+// Anonymous is the identity of a client that has shown nothing: no user, no grants, no
+// end. It is one and the same for all.
+func Anonymous() *Identity { return anonymous }
+
+// MaySubscribe tells whether the identity's own grants allow a subscription to a
+// channel. What the channel's rule allows comes on top.
+func (i *Identity) MaySubscribe(channel []byte) bool {
+	return matches(i.Grants.Subscribe, i.User, channel) || i.Grants.subscribesItself(channel)
+}
+
+// MayPublish tells whether the identity's own grants allow to publish to a channel.
+func (i *Identity) MayPublish(channel []byte) bool {
+	return matches(i.Grants.Publish, i.User, channel)
+}
+
+// Over tells whether the identity has ended at a moment in Unix seconds.
+func (i *Identity) Over(now int64) bool { return i.Expires != 0 && now >= i.Expires }
+
+// matches tells whether a pattern matches a channel for a user.
+func matches(p rules.Patterns, _ string, channel []byte) bool { return p.Match(channel) }
