@@ -1,6 +1,14 @@
 package identity
 
-import "fleetcast/gateway/rules"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"fleetcast/gateway/rules"
+)
 
 // Identity is who a client is and what it may. It is immutable: clients with the same
 // token share one, and any goroutine may read it.
@@ -14,6 +22,26 @@ type Identity struct {
 	// the claim exp. A token is accepted for a short time after that, because clocks
 	// differ, so Expires may lie a little in the past.
 	Expires int64
+	// ticketEnd is the end of the ticket that the identity came from, in Unix seconds;
+	// 0 if it did not come from one.
+	ticketEnd int64
+}
+
+// FromTicket tells whether the identity came from a resume ticket.
+func (i *Identity) FromTicket() bool { return i.ticketEnd != 0 }
+
+// CheckUser checks a user's name: at most MaxUser bytes of UTF-8 without control
+// characters. The empty name is nobody in particular, and right.
+func CheckUser(name string) error {
+	switch {
+	case len(name) > MaxUser:
+		return fmt.Errorf("a user's name is longer than %d bytes", MaxUser)
+	case !utf8.ValidString(name):
+		return errors.New("a user's name is not valid UTF-8")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("a user's name has control characters")
+	}
+	return nil
 }
 
 // MaxUser is the length of the longest user name, in bytes.
