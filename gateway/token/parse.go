@@ -1,0 +1,193 @@
+package token
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+
+	"fleetcast/codec/jsonscan"
+)
+
+// MaxToken is the size of the largest token, in bytes.
+const MaxToken = 4096
+
+// maxMembers is how many members a token's head, its claims, and each object on the way
+// to a nested claim may have. It bounds the search for repeated ones.
+const maxMembers = 128
+
+// parsed is a token in its parts, not verified. Its slices hold memory of their own.
+type parsed struct {
+	signed    string // what the signature is for
+	signature []byte
+	alg       string
+	kid       string
+	claims    object
+}
+
+// parse takes a token apart. The refusals are Malformed, or Invalid for an algorithm
+// that is never taken.
+func parse(text []byte) (*parsed, *Refusal) {
+	for _, c := range text {
+		if !isTokenByte(c) {
+			return nil, notToken(text)
+		}
+	}
+	switch bytes.Count(text, []byte{'.'}) {
+	case 2:
+	case 4:
+		return nil, refuse(Malformed, "the token is encrypted (JWE); it must be signed only (JWS)")
+	default:
+		return nil, refuse(Malformed, "the token is not a JSON Web Token: that has three parts with dots between them")
+	}
+	last := bytes.LastIndexByte(text, '.')
+	first := bytes.IndexByte(text, '.')
+	decoded := make([][]byte, 3)
+	for i, part := range [][]byte{text[:first], text[first+1 : last], text[last+1:]} {
+		var err error
+		if decoded[i], err = base64.RawURLEncoding.Strict().AppendDecode(nil, part); err != nil {
+			return nil, refuse(Malformed, "the token's %s is not base64url", partNames[i])
+		}
+	}
+	p := &parsed{signed: string(text[:last]), signature: decoded[2]}
+	head, problem := newObject(decoded[0])
+	if problem != "" {
+		return nil, refuse(Malformed, "the token's head %s", problem)
+	}
+	if refusal := p.readHead(head); refusal != nil {
+		return nil, refusal
+	}
+	if p.claims, problem = newObject(decoded[1]); problem != "" {
+		if nested(decoded[1]) {
+			return nil, refuse(Malformed, "the token holds another token; nested tokens are not taken")
+		}
+		return nil, refuse(Malformed, "the token's claims: the object %s", problem)
+	}
+	if len(p.signature) == 0 {
+		return nil, refuse(Invalid, "the token is not signed")
+	}
+	return p, nil
+}
+
+var partNames = []string{"head", "claims", "signature"}
+
+// isTokenByte tells whether c is one of base64url's or a dot.
+func isTokenByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
+}
+
+// notToken says what else a text with other characters may be.
+func notToken(text []byte) *Refusal {
+	switch {
+	case len(text) > 7 && strings.EqualFold(string(text[:7]), "bearer "):
+		return refuse(Malformed, "the token begins with the word Bearer; leave it out")
+	case bytes.ContainsAny(text, "=+/"):
+		return refuse(Malformed, "the token is not base64url without padding")
+	case len(text) > 0 && text[0] == '"':
+		return refuse(Malformed, "the token has quotes around it")
+	}
+	return refuse(Malformed, "the token has characters that no JSON Web Token has")
+}
+
+// nested tells whether the claims are the text of a token.
+func nested(claims []byte) bool {
+	return bytes.HasPrefix(claims, []byte("eyJ")) && bytes.Count(claims, []byte{'.'}) >= 2
+}
+
+// readHead reads what a token's head says.
+func (p *parsed) readHead(head object) *Refusal {
+	for _, m := range head {
+		switch string(m.Key) {
+		case "crit":
+			return refuse(Malformed, "the token demands extensions (crit), of which none are known")
+		case "b64":
+			return refuse(Malformed, "the token has a head b64, which is not taken")
+		case "enc", "zip":
+			return refuse(Malformed, "the token is encrypted (JWE); it must be signed only (JWS)")
+		case "cty":
+			if kind, _ := jsonscan.Unquote(m.Value); strings.EqualFold(string(kind), "JWT") {
+				return refuse(Malformed, "the token holds another token; nested tokens are not taken")
+			}
+		case "alg":
+			alg, err := jsonscan.Unquote(m.Value)
+			if err != nil {
+				return refuse(Malformed, "the token's alg is not a text")
+			}
+			p.alg = string(alg)
+		case "kid":
+			kid, err := jsonscan.Unquote(m.Value)
+			if err != nil {
+				return refuse(Malformed, "the token's kid is not a text")
+			}
+			p.kid = string(kid)
+		}
+	}
+	switch {
+	case p.alg == "":
+		return refuse(Malformed, "the token's head names no algorithm (alg)")
+	case isNone(p.alg):
+		return refuse(Invalid, "the token is not signed: its algorithm is none")
+	}
+	if _, known := algorithms[p.alg]; !known {
+		return refuse(Invalid, "the token's algorithm %.20q is not one of %s", p.alg, algorithmNames)
+	}
+	return nil
+}
+
+// object are the members of a JSON object, each of which is there once.
+type object []jsonscan.Member
+
+// newObject reads an object. The problem is empty or what is wrong with it, as the end of
+// a sentence that begins with its name.
+func newObject(text []byte) (members object, problem string) {
+	walk := jsonscan.NewObject(text)
+	var m jsonscan.Member
+	for walk.Next(&m) {
+		if len(members) == maxMembers {
+			return nil, "has too many members"
+		}
+		if _, again := members.get(string(m.Key)); again {
+			return nil, "has a member twice"
+		}
+		members = append(members, m)
+	}
+	if walk.Err() != nil {
+		return nil, "is not a JSON object"
+	}
+	return members, ""
+}
+
+// get returns the raw value of a member.
+func (o object) get(name string) (raw []byte, found bool) {
+	for i := range o {
+		if string(o[i].Key) == name {
+			return o[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// find follows a path through nested objects. Nothing is found where one of them is
+// missing or null. The problem is as that of newObject.
+func (o object) find(path []string) (raw []byte, problem string) {
+	for i, name := range path {
+		raw, found := o.get(name)
+		if !found || string(raw) == "null" {
+			return nil, ""
+		}
+		if i == len(path)-1 {
+			return raw, ""
+		}
+		if o, problem = newObject(raw); problem != "" {
+			return nil, problem
+		}
+	}
+	return nil, ""
+}
+
+// claimPath is the way to a claim: see Issuer.Claim.
+func claimPath(name string) []string {
+	if strings.ContainsAny(name, ":/") {
+		return []string{name}
+	}
+	return strings.Split(name, ".")
+}

@@ -1,0 +1,277 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fleetcast/gateway/identity"
+)
+
+// Verifier verifies tokens and resume tickets. Any goroutine may call its methods.
+type Verifier struct {
+	issuers  map[string]*issuer // by their names; never changed behind New
+	options  Options
+	leeway   int64 // seconds
+	interner *identity.Interner
+	now      func() time.Time
+	good     *cache // tokens that were accepted
+	bad      *cache // tokens whose signature was refused
+	pool     *pool
+	figures  *figures
+
+	successor atomic.Pointer[Verifier] // that has taken over
+	close     sync.Once
+	closing   chan struct{}
+	swept     chan struct{} // closed when sweep has returned
+}
+
+// outcome is the answer about a token, whatever that is for.
+type outcome struct {
+	accepted *accepted
+	refusal  *Refusal
+}
+
+// question is a token that looks right, but for its signature.
+type question struct {
+	digest digest
+	token  *parsed
+	alg    algorithm
+	issuer *issuer
+	end    int64 // its exp, in Unix seconds
+	now    int64
+}
+
+// Quick answers what costs little: what the caches know, tokens that are refused for
+// another reason than their signature, HMAC, and resume tickets. If it returns false,
+// Verify knows the answer. It never waits, and takes some 30 µs at most.
+func (v *Verifier) Quick(text []byte) (Verdict, bool) {
+	if bytes.HasPrefix(text, []byte(identity.TicketPrefix)) {
+		return v.count(v.ticket(text)), true
+	}
+	o, q := v.quick(text)
+	if q != nil {
+		return Verdict{}, false
+	}
+	return v.count(forConnection(o)), true
+}
+
+// Verify answers about every token. It waits for keys that are not there yet, 2 s at
+// most, and for a place in the pool. When ctx ends, so does it, and the refusal is
+// temporary.
+func (v *Verifier) Verify(ctx context.Context, text []byte) Verdict {
+	if bytes.HasPrefix(text, []byte(identity.TicketPrefix)) {
+		return v.count(v.ticket(text))
+	}
+	o, q := v.quick(text)
+	if q != nil {
+		o = v.slow(ctx, q)
+	}
+	return v.count(forConnection(o))
+}
+
+// forConnection leaves out what is for a subscription only.
+func forConnection(o outcome) Verdict {
+	switch {
+	case o.refusal != nil:
+		return Verdict{Refusal: o.refusal}
+	case o.accepted.channels != nil:
+		return Verdict{Refusal: refuse(WrongUse, "the token is for a subscription, because it has the claim %q; this needs one for the connection", channelClaim)}
+	}
+	return Verdict{Identity: o.accepted.identity}
+}
+
+func (v *Verifier) ticket(text []byte) Verdict {
+	if v.options.Tickets == nil {
+		return Verdict{Refusal: refuse(TicketInvalid, "resume tickets are not taken here")}
+	}
+	id, err := v.options.Tickets.Open(text, v.now())
+	switch {
+	case err == nil:
+		return Verdict{Identity: id}
+	case errors.Is(err, identity.ErrTicketExpired):
+		return Verdict{Refusal: refuse(TicketExpired, "%v", err)}
+	}
+	return Verdict{Refusal: refuse(TicketInvalid, "%v", err)}
+}
+
+// quick answers, or returns the question that is left for slow.
+func (v *Verifier) quick(text []byte) (outcome, *question) {
+	if len(text) > MaxToken {
+		return outcome{refusal: refuse(TooLarge, "the token has %d bytes, may have %d", len(text), MaxToken)}, nil
+	}
+	q := &question{digest: sha256.Sum256(text), now: v.now().Unix()}
+	if o, known := v.known(q); known {
+		v.figures.cacheHits.Add(1)
+		return o, nil
+	}
+	v.figures.cacheMisses.Add(1)
+	var refusal *Refusal
+	if q.token, refusal = parse(text); refusal != nil {
+		return outcome{refusal: refusal}, nil
+	}
+	q.alg = algorithms[q.token.alg]
+	if q.issuer, refusal = v.issuerOf(q.token); refusal != nil {
+		return outcome{refusal: refusal}, nil
+	}
+	if q.end, refusal = v.checkTimes(q.issuer, q.token, time.Unix(q.now, 0)); refusal != nil {
+		return outcome{refusal: refusal}, nil
+	}
+	keys := q.issuer.static.candidates(q.alg, q.token.kid)
+	switch {
+	case q.alg.kind == secretKey && len(keys) > 0:
+		return v.try(q, keys, q.issuer.current()), nil
+	case len(keys) == 0 && (q.issuer.remote == nil || q.alg.kind == secretKey):
+		return outcome{refusal: refuse(Invalid, "no key of the token's issuer is for the algorithm %s", q.alg.name)}, nil
+	case len(keys) == 0:
+		if _, refusal := q.issuer.remote.find(q.alg, q.token.kid); refusal != nil {
+			return outcome{refusal: refusal}, nil
+		}
+	}
+	return outcome{}, q
+}
+
+// known asks the caches.
+func (v *Verifier) known(q *question) (outcome, bool) {
+	if e := v.good.find(&q.digest, q.now); e != nil {
+		return outcome{accepted: e.accepted}, true
+	}
+	if e := v.bad.find(&q.digest, q.now); e != nil {
+		return outcome{refusal: e.refusal}, true
+	}
+	return outcome{}, false
+}
+
+// slow finds the keys, waits for them if it must, and has the signature verified in the
+// pool.
+func (v *Verifier) slow(ctx context.Context, q *question) outcome {
+	r := q.issuer.remote
+	if r == nil {
+		return v.pooled(ctx, q, q.issuer.static.candidates(q.alg, q.token.kid), nil)
+	}
+	for fetched := false; ; fetched = true {
+		set := r.set.Load()
+		keys, refusal := r.find(q.alg, q.token.kid)
+		if refusal != nil {
+			return outcome{refusal: refusal}
+		}
+		var o outcome
+		if len(keys) > 0 {
+			o = v.pooled(ctx, q, keys, set)
+			// If a key has no id, only a failure shows that the issuer has another one now.
+			if fetched || o.accepted != nil || o.refusal.Reason != Invalid || allNamed(keys, q.token.kid) {
+				return o
+			}
+		}
+		if fetched {
+			return outcome{refusal: unknownKey(q.token.kid, q.alg)}
+		}
+		if refusal := r.wait(ctx, q.token.kid); refusal != nil {
+			if o.refusal != nil {
+				return o
+			}
+			return outcome{refusal: refusal}
+		}
+		if o.refusal != nil && r.set.Load() == set {
+			return o
+		}
+	}
+}
+
+// allNamed tells whether all keys have the id that a token names.
+func allNamed(keys []*key, kid string) bool {
+	for _, k := range keys {
+		if k.id != kid || kid == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// pooled is try in the pool.
+func (v *Verifier) pooled(ctx context.Context, q *question, keys []*key, set *keySet) outcome {
+	var cost time.Duration
+	for _, k := range keys[:min(len(keys), maxTries)] {
+		cost += costOf(k.public)
+	}
+	result := make(chan outcome, 1)
+	err := v.pool.do(ctx, cost, func() {
+		o, known := v.known(q) // another client may have shown the same token
+		if !known {
+			o = v.try(q, keys, set)
+		}
+		result <- o
+	})
+	if errors.Is(err, errBusy) {
+		return outcome{refusal: refuse(Busy, "too many tokens wait to be verified; try again")}
+	}
+	select {
+	case o := <-result:
+		return o
+	default: // ctx had ended before its turn came
+		return outcome{refusal: refuse(Busy, "the token's verification was broken off; try again")}
+	}
+}
+
+// try verifies a token with each of some keys, and has the caches know the outcome. The
+// set is the fetched one at the time: a refusal holds while no other has come.
+func (v *Verifier) try(q *question, keys []*key, set *keySet) outcome {
+	e := &entry{issuer: q.issuer, set: set, until: min(q.end+v.leeway, q.now+maxRefusedFor)}
+	if len(keys) > maxTries {
+		e.refusal = refuse(Invalid, "the token names no key (kid), and its issuer has %d that could be it", len(keys))
+		keys = nil
+	}
+	for _, k := range keys {
+		v.figures.verifications.Add(1)
+		if q.alg.method.Verify(q.token.signed, q.token.signature, k.public) != nil {
+			continue
+		}
+		if e.accepted, e.refusal = v.read(q.issuer, q.token, q.end); e.refusal != nil {
+			break
+		}
+		e.key, e.until = k, q.end+v.leeway
+		return outcome{accepted: v.good.put(&q.digest, e, q.now).accepted}
+	}
+	if e.refusal == nil {
+		e.refusal = refuse(Invalid, "the token's signature is not that of its issuer's key; was it made with another key, or changed since?")
+	}
+	v.bad.put(&q.digest, e, q.now)
+	return outcome{refusal: e.refusal}
+}
+
+// sweep forgets, once a minute, what the caches need not know any more.
+func (v *Verifier) sweep() {
+	defer close(v.swept)
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			now := v.now().Unix()
+			v.good.sweep(now)
+			v.bad.sweep(now)
+		case <-v.closing:
+			return
+		}
+	}
+}
+
+// Close ends the goroutines of v, but for those that a successor has taken over. Tokens
+// that wait in the pool are still verified; later ones are refused as temporary.
+func (v *Verifier) Close() {
+	v.close.Do(func() {
+		close(v.closing)
+		<-v.swept
+		successor := v.successor.Load()
+		for name, i := range v.issuers {
+			if i.remote != nil && (successor == nil || successor.issuers[name] != i) {
+				i.remote.close()
+			}
+		}
+		v.pool.stop()
+	})
+}
