@@ -60,7 +60,7 @@ func newKey(id, alg string, public any) (*key, error) {
 		}
 	}
 	if k.kind == noKind {
-		return nil, fmt.Errorf("a key of the type %T on a curve that no algorithm has; use RSA, P-256, P-384, P-521 or Ed25519", public)
+		return nil, fmt.Errorf("a key whose type or curve no algorithm has (%T); use RSA, P-256, P-384, P-521 or Ed25519", public)
 	}
 	if named, known := algorithms[alg]; alg != "" && (!known || named.kind != k.kind) {
 		return nil, fmt.Errorf("a key for the algorithm %.20q, which does not fit its type", alg)
