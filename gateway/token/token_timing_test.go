@@ -1,0 +1,167 @@
+package token_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"fleetcast/gateway/token"
+)
+
+// manyTokens are n different good tokens.
+func manyTokens(b *testing.B, c *clock, alg string, key any, n int) (all [][]byte) {
+	for i := range n {
+		all = append(all, []byte(sign(b, alg, "", key, claims(c, map[string]any{"sub": fmt.Sprint("user-", i), "name": "Alice Example", "iat": c.now().Unix(), "jti": fmt.Sprint(i)}))))
+	}
+	return all
+}
+
+func allVerifier(b *testing.B, c *clock) *token.Verifier {
+	return newVerifier(b, c, token.Options{Cache: 1, Issuers: []token.Issuer{{Issuer: issName, Secret: secret, Keys: pemOf(b, keys()["RS256"]) + pemOf(b, keys()["ES256"]) + pemOf(b, keys()["EdDSA"])}}})
+}
+
+// BenchmarkQuickCached asks for a token that is known.
+func BenchmarkQuickCached(b *testing.B) {
+	c := newClock()
+	v := newVerifier(b, c, token.Options{Issuers: []token.Issuer{{Secret: secret}}})
+	text := manyTokens(b, c, "HS256", []byte(secret), 1)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		if verdict, ok := v.Quick(text); !ok || verdict.Refusal != nil {
+			b.Fatal(verdict.Refusal)
+		}
+	}
+}
+
+// BenchmarkQuickHS256 verifies on the loop.
+func BenchmarkQuickHS256(b *testing.B) {
+	c := newClock()
+	v := allVerifier(b, c)
+	all := manyTokens(b, c, "HS256", []byte(secret), 1000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if verdict, ok := v.Quick(all[i%len(all)]); !ok || verdict.Refusal != nil {
+			b.Fatal(verdict.Refusal)
+		}
+	}
+}
+
+// BenchmarkQuickRefused is what a text that is no token costs.
+func BenchmarkQuickRefused(b *testing.B) {
+	v := allVerifier(b, newClock())
+	text := []byte("eyJhbGciOiJIUzI1NiJ9.e30.x")
+	b.ReportAllocs()
+	for b.Loop() {
+		v.Quick(text)
+	}
+}
+
+// BenchmarkVerify verifies one token after the other, each by way of the pool.
+func BenchmarkVerify(b *testing.B) {
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		b.Run(alg, func(b *testing.B) {
+			c := newClock()
+			v := allVerifier(b, c)
+			all := manyTokens(b, c, alg, keys()[alg], 100)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if verdict := v.Verify(context.Background(), all[i%len(all)]); verdict.Refusal != nil {
+					b.Fatal(verdict.Refusal)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPool has 1,000 goroutines verify ES256. On as many processors as tests have,
+// it tells the throughput of the pool; with -cpu 1 also what a goroutine that waits for a
+// socket, as a loop does, waits beside it.
+func BenchmarkPool(b *testing.B) {
+	c := newClock()
+	v := allVerifier(b, c)
+	all := manyTokens(b, c, "ES256", keys()["ES256"], 1000)
+	waits := echoWaits(b)
+	var work sync.WaitGroup
+	b.ResetTimer()
+	for worker := range 1000 {
+		work.Go(func() {
+			for i := worker; i < b.N; i += 1000 {
+				if verdict := v.Verify(context.Background(), all[i%len(all)]); verdict.Refusal != nil {
+					b.Error(verdict.Refusal)
+				}
+			}
+		})
+	}
+	work.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+	if times := waits(); len(times) > 0 {
+		slices.Sort(times)
+		b.ReportMetric(float64(times[len(times)/2].Microseconds()), "echo-p50-µs")
+		b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "echo-p99-µs")
+	}
+}
+
+// echoWaits measures, until the returned function is called, how long one byte takes to
+// a goroutine that waits for a socket, and back.
+func echoWaits(b *testing.B) func() []time.Duration {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		buffer := make([]byte, 1)
+		for {
+			if _, err := conn.Read(buffer); err != nil {
+				return
+			}
+			if _, err := conn.Write(buffer); err != nil {
+				return
+			}
+		}
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var times []time.Duration
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		buffer := make([]byte, 1)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			start := time.Now()
+			if _, err := conn.Write(buffer); err != nil {
+				return
+			}
+			if _, err := conn.Read(buffer); err != nil {
+				return
+			}
+			times = append(times, time.Since(start))
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return func() []time.Duration {
+		close(stop)
+		<-done
+		conn.Close()
+		l.Close()
+		runtime.Gosched()
+		return times
+	}
+}
