@@ -60,7 +60,11 @@ func TestIssuerCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	private := jwkOf(t, ec, "a")
-	private["d"] = base64.RawURLEncoding.EncodeToString(ec.D.FillBytes(make([]byte, 32)))
+	scalar, err := ec.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private["d"] = base64.RawURLEncoding.EncodeToString(scalar)
 	path := filepath.Join(t.TempDir(), "keys.pem")
 	if err := os.WriteFile(path, []byte(public), 0o600); err != nil {
 		t.Fatal(err)

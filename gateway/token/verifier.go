@@ -104,12 +104,13 @@ func (v *Verifier) quick(text []byte) (outcome, *question) {
 	if len(text) > MaxToken {
 		return outcome{refusal: refuse(TooLarge, "the token has %d bytes, may have %d", len(text), MaxToken)}, nil
 	}
-	q := &question{digest: sha256.Sum256(text), now: v.now().Unix()}
-	if o, known := v.known(q); known {
+	sum, now := digest(sha256.Sum256(text)), v.now().Unix()
+	if o, known := v.known(&sum, now); known {
 		v.figures.cacheHits.Add(1)
 		return o, nil
 	}
 	v.figures.cacheMisses.Add(1)
+	q := &question{digest: sum, now: now}
 	var refusal *Refusal
 	if q.token, refusal = parse(text); refusal != nil {
 		return outcome{refusal: refusal}, nil
@@ -136,11 +137,11 @@ func (v *Verifier) quick(text []byte) (outcome, *question) {
 }
 
 // known asks the caches.
-func (v *Verifier) known(q *question) (outcome, bool) {
-	if e := v.good.find(&q.digest, q.now); e != nil {
+func (v *Verifier) known(d *digest, now int64) (outcome, bool) {
+	if e := v.good.find(d, now); e != nil {
 		return outcome{accepted: e.accepted}, true
 	}
-	if e := v.bad.find(&q.digest, q.now); e != nil {
+	if e := v.bad.find(d, now); e != nil {
 		return outcome{refusal: e.refusal}, true
 	}
 	return outcome{}, false
@@ -200,7 +201,7 @@ func (v *Verifier) pooled(ctx context.Context, q *question, keys []*key, set *ke
 	}
 	result := make(chan outcome, 1)
 	err := v.pool.do(ctx, cost, func() {
-		o, known := v.known(q) // another client may have shown the same token
+		o, known := v.known(&q.digest, q.now) // another client may have shown the same token
 		if !known {
 			o = v.try(q, keys, set)
 		}
