@@ -224,6 +224,14 @@ func TestBadAnswersChangeNothing(t *testing.T) {
 				fmt.Fprint(w, `"}`)
 			}
 		},
+		"10 MB of spaces behind": func(*keyServer) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprint(w, good)
+				for range 10 << 10 {
+					fmt.Fprint(w, strings.Repeat(" ", 1024))
+				}
+			}
+		},
 		"10 MB of headers": func(*keyServer) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
 				for i := range 10 << 10 {
@@ -300,7 +308,7 @@ func TestStalledServer(t *testing.T) {
 	c := newClock()
 	s := newKeyServer(t, jwksOf(t, jwkOf(t, keys()["ES256"], "known")))
 	v := jwksVerifier(t, c, s, func(o *token.Options) {
-		o.SetTiming(time.Hour, time.Hour, 0, 20*time.Millisecond, time.Minute)
+		o.SetTiming(time.Hour, time.Hour, 0, 20*time.Millisecond, time.Hour)
 		o.Workers, o.Queue = 1, 1
 	})
 	fetched(t, v, 1)
@@ -311,7 +319,17 @@ func TestStalledServer(t *testing.T) {
 		}
 	})
 	for i := range 5 {
-		want(t, v, sign(t, "ES256", fmt.Sprint("new", i), keys()["ES256"], claims(c, nil)), token.KeysUnavailable)
+		answered := make(chan string, 1)
+		text := []byte(sign(t, "ES256", fmt.Sprint("new", i), keys()["ES256"], claims(c, nil)))
+		go func() { answered <- reasonOf(v.Verify(context.Background(), text)) }()
+		select {
+		case got := <-answered:
+			if got != token.KeysUnavailable {
+				t.Error(got)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("a token waits without end")
+		}
 		want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, map[string]any{"sub": fmt.Sprint("u", i)})), "accepted")
 	}
 }

@@ -69,6 +69,8 @@ func TestSpelledTokens(t *testing.T) {
 		{"not UTF-8", head, `{` + exp + ",\"sub\":\"\xff\"}", token.Malformed, "is not a JSON object"},
 		{"a mark before", head, "\ufeff{" + exp + `}`, token.Malformed, "is not a JSON object"},
 
+		{"none", `{"alg":"none"}`, `{` + exp + `}`, token.Invalid, "algorithm is none"},
+		{"NONE", `{"alg":"NONE"}`, `{` + exp + `}`, token.Invalid, "algorithm is none"},
 		{"exp is a text", head, `{"exp":"1800003600"}`, token.Malformed, "exp is not a number"},
 		{"exp is null", head, `{"exp":null}`, token.Malformed, "exp is not a number"},
 		{"exp is huge", head, `{"exp":1e300}`, "accepted", ""},
