@@ -71,7 +71,7 @@ func TestParseGrantsRefuses(t *testing.T) {
 }
 
 func TestGrantsDecide(t *testing.T) {
-	g, err := identity.ParseGrants([]byte(`{"subscribe":["chat.*"],"publish":["chat.lobby"],"auto":["news"]}`))
+	g, err := identity.ParseGrants([]byte(`{"subscribe":["chat.*","inbox.{user}"],"publish":["chat.lobby","from.{user}.**"],"auto":["news"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,8 @@ func TestGrantsDecide(t *testing.T) {
 		subscribe, publish bool
 	}{
 		{"chat.lobby", true, true}, {"chat.other", true, false}, {"news", true, false}, {"other", false, false},
+		{"chat.a.b", false, false}, {"inbox.alice", true, false}, {"inbox.bob", false, false}, {"inbox.", false, false},
+		{"from.alice.a.b", false, true}, {"from.bob.a", false, false},
 	} {
 		channel := []byte(test.channel)
 		if got := alice.MaySubscribe(channel); got != test.subscribe {

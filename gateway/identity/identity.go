@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"fleetcast/gateway/rules"
 )
 
 // Identity is who a client is and what it may. It is immutable: clients with the same
@@ -57,16 +55,13 @@ func Anonymous() *Identity { return anonymous }
 // MaySubscribe tells whether the identity's own grants allow a subscription to a
 // channel. What the channel's rule allows comes on top.
 func (i *Identity) MaySubscribe(channel []byte) bool {
-	return matches(i.Grants.Subscribe, i.User, channel) || i.Grants.subscribesItself(channel)
+	return i.Grants.Subscribe.MatchUser(i.User, channel) || i.Grants.subscribesItself(channel)
 }
 
 // MayPublish tells whether the identity's own grants allow to publish to a channel.
 func (i *Identity) MayPublish(channel []byte) bool {
-	return matches(i.Grants.Publish, i.User, channel)
+	return i.Grants.Publish.MatchUser(i.User, channel)
 }
 
 // Over tells whether the identity has ended at a moment in Unix seconds.
 func (i *Identity) Over(now int64) bool { return i.Expires != 0 && now >= i.Expires }
-
-// matches tells whether a pattern matches a channel for a user.
-func matches(p rules.Patterns, _ string, channel []byte) bool { return p.Match(channel) }

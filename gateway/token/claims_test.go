@@ -152,6 +152,8 @@ func TestSubscriptionTokens(t *testing.T) {
 		want    string
 	}{
 		{"right", make(map[string]any{"channel": "chat.*"}), alice, "chat.lobby", ""},
+		{"of its user", make(map[string]any{"channel": "inbox.{user}"}), alice, "inbox.alice", ""},
+		{"of another user", make(map[string]any{"channel": "inbox.{user}"}), alice, "inbox.bob", token.WrongUse},
 		{"another channel", make(map[string]any{"channel": "chat.*"}), alice, "news", token.WrongUse},
 		{"another user", make(map[string]any{"channel": "chat.*"}), bob, "chat.lobby", token.WrongUse},
 		{"for nobody, by somebody", make(map[string]any{"channel": "chat.*", "sub": nil}), bob, "chat.lobby", token.WrongUse},

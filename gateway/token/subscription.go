@@ -59,7 +59,7 @@ func (s *Subscription) Refuses(id *identity.Identity, channel []byte) *Refusal {
 	switch {
 	case s.User != id.User:
 		return refuse(WrongUse, "the token is for another user than the connection's")
-	case !s.Channels.Match(channel):
+	case !s.Channels.MatchUser(s.User, channel):
 		return refuse(WrongUse, "the token is for another channel (claim %q)", channelClaim)
 	}
 	return nil
