@@ -52,6 +52,8 @@ type Figures struct {
 	Waiting         int64             `json:"waiting" metric:"token_verifications_waiting" help:"Tokens that wait for their signature to be verified."`
 	KeyFetches      uint64            `json:"key_fetches" metric:"token_key_fetches_total" help:"Times that the keys of an issuer were fetched."`
 	KeyFetchFailure uint64            `json:"key_fetch_failures" metric:"token_key_fetch_failures_total" help:"Times that the keys of an issuer could not be fetched, or had no usable key."`
+	IssuersFailing  int64             `json:"issuers_failing" metric:"token_issuers_failing" help:"Issuers whose keys could not be fetched the last time."`
+	IssuersKeyless  int64             `json:"issuers_without_keys" metric:"token_issuers_without_keys" help:"Issuers whose keys have not been there yet, so that their tokens are refused as temporary."`
 }
 
 // Figures are the present figures.
@@ -68,6 +70,17 @@ func (v *Verifier) Figures() Figures {
 	for i, reason := range reasons {
 		if n := f.refused[i].Load(); n > 0 {
 			figures.Refused[reason] = n
+		}
+	}
+	for _, i := range v.issuers {
+		if i.remote == nil {
+			continue
+		}
+		if i.remote.isFailing() {
+			figures.IssuersFailing++
+		}
+		if i.current() == nil {
+			figures.IssuersKeyless++
 		}
 	}
 	return figures

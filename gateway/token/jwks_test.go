@@ -272,7 +272,7 @@ func TestBadAnswersChangeNothing(t *testing.T) {
 			}
 			want(t, v, sign(t, "HS256", "new", []byte("0123456789abcdef0123456789abcdef"), claims(c, nil)), token.Invalid)
 			want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, map[string]any{"sub": "bob"})), "accepted")
-			if f := v.Figures(); f.KeyFetchFailure != 1 {
+			if f := v.Figures(); f.KeyFetchFailure != 1 || f.IssuersFailing != 1 || f.IssuersKeyless != 0 {
 				t.Errorf("%+v", f)
 			}
 			s.serve(good) // it is well again
@@ -334,6 +334,34 @@ func TestStalledServer(t *testing.T) {
 	}
 }
 
+// TestWaitingIsBounded lets so many tokens wait for keys, and no more.
+func TestWaitingIsBounded(t *testing.T) {
+	c := newClock()
+	s := newKeyServer(t, "")
+	s.handle(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-s.stalled:
+		case <-r.Context().Done():
+		}
+	})
+	v := jwksVerifier(t, c, s, func(o *token.Options) { o.SetTiming(0, 0, 0, time.Hour, time.Hour) })
+	if f := v.Figures(); f.IssuersKeyless != 1 {
+		t.Errorf("%+v", f)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	text := []byte(sign(t, "ES256", "new", keys()["ES256"], claims(c, nil)))
+	for range 1024 + 3 {
+		all.Go(func() { v.Verify(ctx, text) })
+	}
+	eventually(t, "three are refused", func() bool { return v.Figures().Refused[token.Busy] == 3 })
+	cancel()
+	all.Wait()
+	if f := v.Figures(); f.Refused[token.Busy] != 3 || f.Refused[token.KeysUnavailable] != 1024 {
+		t.Errorf("%+v", f)
+	}
+}
+
 // TestStallEnds ends a fetch that takes too long: the next one finds the server well.
 func TestStallEnds(t *testing.T) {
 	c := newClock()
@@ -345,7 +373,7 @@ func TestStallEnds(t *testing.T) {
 		<-r.Context().Done()
 	}
 	s.handle(slowly)
-	v := jwksVerifier(t, c, s, func(o *token.Options) { o.SetTiming(time.Hour, time.Millisecond, 0, time.Minute, 50*time.Millisecond) })
+	v := jwksVerifier(t, c, s, func(o *token.Options) { o.SetTiming(time.Hour, time.Millisecond, 0, time.Minute, 500*time.Millisecond) })
 	fetched(t, v, 1)
 	s.serve(good)
 	eventually(t, "accepted", func() bool {

@@ -20,7 +20,7 @@ import (
 
 // Bounds of keys.
 const (
-	MinSecret  = 32   // bytes of an HMAC secret
+	MinSecret  = 32   // bytes of an HMAC secret, for HS384 and HS512 too
 	minRSABits = 2048 // RFC 7518, 3.3
 	maxRSABits = 8192 // a larger key takes milliseconds a token
 	maxKeys    = 100  // of one issuer

@@ -31,6 +31,7 @@ func TestReloadTakesKeysOver(t *testing.T) {
 	second := newVerifier(t, c, o)
 	want(t, first, sign(t, "ES256", "known", keys()["ES256"], claims(c, map[string]any{"sub": "during"})), "accepted")
 	first.Close()
+	want(t, first, sign(t, "ES256", "known", keys()["ES256"], claims(c, map[string]any{"sub": "late"})), "accepted") // by its successor
 	if got := want(t, second, known, "accepted").Identity; got != alice {
 		t.Error("the same token is another identity")
 	}

@@ -163,6 +163,13 @@ func (r *remote) tell(ctx context.Context, err error, set *keySet) {
 	}
 }
 
+// isFailing tells whether the keys could not be fetched the last time.
+func (r *remote) isFailing() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failing
+}
+
 func keyCount(set *keySet) int {
 	if set == nil {
 		return 0

@@ -33,11 +33,7 @@ func (v *Verifier) QuickSubscription(text []byte) (SubscriptionVerdict, bool) {
 
 // VerifySubscription is Verify for a token for a subscription.
 func (v *Verifier) VerifySubscription(ctx context.Context, text []byte) SubscriptionVerdict {
-	o, q := v.quick(text)
-	if q != nil {
-		o = v.slow(ctx, q)
-	}
-	return v.forSubscription(o)
+	return v.forSubscription(v.settle(ctx, text))
 }
 
 func (v *Verifier) forSubscription(o outcome) SubscriptionVerdict {

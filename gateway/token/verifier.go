@@ -67,11 +67,27 @@ func (v *Verifier) Verify(ctx context.Context, text []byte) Verdict {
 	if bytes.HasPrefix(text, []byte(identity.TicketPrefix)) {
 		return v.count(v.ticket(text))
 	}
+	return v.count(forConnection(v.settle(ctx, text)))
+}
+
+// settle is quick, and slow where that is needed. Who still asks a verifier that was
+// closed is answered by its successor.
+func (v *Verifier) settle(ctx context.Context, text []byte) outcome {
 	o, q := v.quick(text)
 	if q != nil {
 		o = v.slow(ctx, q)
 	}
-	return v.count(forConnection(o))
+	if o.refusal == nil || !o.refusal.Temporary || ctx.Err() != nil {
+		return o
+	}
+	select {
+	case <-v.closing:
+		if successor := v.successor.Load(); successor != nil {
+			return successor.settle(ctx, text)
+		}
+	default:
+	}
+	return o
 }
 
 // forConnection leaves out what is for a subscription only.
@@ -262,7 +278,8 @@ func (v *Verifier) sweep() {
 }
 
 // Close ends the goroutines of v, but for those that a successor has taken over. Tokens
-// that wait in the pool are still verified; later ones are refused as temporary.
+// that wait in the pool are still verified. Later ones go to the successor; without one
+// they are refused as temporary.
 func (v *Verifier) Close() {
 	v.close.Do(func() {
 		close(v.closing)
