@@ -22,7 +22,7 @@ func manyTokens(b *testing.B, c *clock, alg string, key any, n int) (all [][]byt
 }
 
 func allVerifier(b *testing.B, c *clock) *token.Verifier {
-	return newVerifier(b, c, token.Options{Cache: 1, Issuers: []token.Issuer{{Issuer: issName, Secret: secret, Keys: pemOf(b, keys()["RS256"]) + pemOf(b, keys()["ES256"]) + pemOf(b, keys()["EdDSA"])}}})
+	return newVerifier(b, c, token.Options{Cache: 1, Issuers: []token.Issuer{{Issuer: issName, Secret: secret, Keys: pemOf(b, keys()["RS256"]) + pemOf(b, keys()["ES256"]) + pemOf(b, keys()["EdDSA"]) + pemOf(b, keys()["ES512"])}}})
 }
 
 // BenchmarkQuickCached asks for a token that is known.
@@ -63,7 +63,7 @@ func BenchmarkQuickRefused(b *testing.B) {
 
 // BenchmarkVerify verifies one token after the other, each by way of the pool.
 func BenchmarkVerify(b *testing.B) {
-	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+	for _, alg := range []string{"RS256", "ES256", "ES512", "EdDSA"} {
 		b.Run(alg, func(b *testing.B) {
 			c := newClock()
 			v := allVerifier(b, c)
