@@ -101,6 +101,10 @@ func New(o Options) (*Verifier, error) {
 		}
 		v.issuers[name] = i
 	}
+	var err error
+	if v.pool, err = newPool(o.Workers, o.Queue); err != nil {
+		return nil, fmt.Errorf("making the pool: %w", err)
+	}
 	v.inherit(o.Previous)
 	for _, i := range v.issuers {
 		if i.config.JWKS != "" && i.remote == nil {
@@ -108,7 +112,6 @@ func New(o Options) (*Verifier, error) {
 			i.remote.start()
 		}
 	}
-	v.pool = newPool(o.Workers, o.Queue)
 	go v.sweep()
 	return v, nil
 }

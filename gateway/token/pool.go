@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +17,9 @@ const (
 	maxQueued = 2 * time.Second
 )
 
-// Pacing of a worker. A loop that waits for its sockets is woken by the runtime's poller,
-// which is asked when a processor runs out of goroutines, else every 10 ms. With one
-// processor, workers that never pause would delay every loop by that.
-const (
-	workSlice = 500 * time.Microsecond
-	workPause = 20 * time.Microsecond // the runtime makes some 60 µs of it
-)
+// workSlice is how long a worker computes before it lets the loops of its processor look
+// at their sockets.
+const workSlice = 250 * time.Microsecond
 
 // pool does work in a bounded number of goroutines, with a bounded queue. Any goroutine
 // may use it.
@@ -43,20 +40,34 @@ type job struct {
 	done chan struct{} // closed behind run, or if ctx had ended before it
 }
 
-func newPool(workers, queue int) *pool {
+func newPool(workers, queue int) (*pool, error) {
 	p := &pool{
 		jobs: make(chan *job, queue), most: int64(workers) * int64(maxQueued),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	var all sync.WaitGroup
+	var breaths []*breath
 	for range workers {
-		all.Go(p.work)
+		b, err := newBreath()
+		if err != nil {
+			for _, b := range breaths {
+				b.close()
+			}
+			return nil, err
+		}
+		breaths = append(breaths, b)
+	}
+	var all sync.WaitGroup
+	for _, b := range breaths {
+		all.Go(func() {
+			defer b.close()
+			p.work(b)
+		})
 	}
 	go func() {
 		all.Wait()
 		close(p.stopped)
 	}()
-	return p
+	return p, nil
 }
 
 // errBusy means that the pool is full, or closed.
@@ -97,7 +108,7 @@ func (p *pool) do(ctx context.Context, cost time.Duration, run func()) error {
 }
 
 // work takes jobs until the pool is closed and its queue is empty.
-func (p *pool) work() {
+func (p *pool) work(b *breath) {
 	var busy time.Duration
 	for {
 		select {
@@ -114,7 +125,9 @@ func (p *pool) work() {
 			}
 		}
 		if busy >= workSlice {
-			time.Sleep(workPause)
+			if err := b.take(); err != nil {
+				runtime.Gosched() // the second best
+			}
 			busy = 0
 		}
 	}
