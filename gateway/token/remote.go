@@ -248,7 +248,7 @@ func (r *remote) wait(ctx context.Context, kid string) *Refusal {
 	if r.round == nil {
 		if !r.mayAsk() {
 			r.mu.Unlock()
-			return refuse(KeysUnavailable, "the key of the token is not known, and the keys of its issuer were fetched a moment ago; try again")
+			return refuse(KeysUnavailable, "the key of the token is not known, and the keys of its issuer were asked for a moment ago; try again")
 		}
 		r.asked = r.now()
 		r.round = newRound()
