@@ -161,7 +161,12 @@ func (p *publisher) respStranger(words string) verdict {
 // mayPublish returns a refusal if the publisher's key is not for the channel.
 func (p *publisher) mayPublish(channel []byte) *command.Error {
 	g := p.access.grant
-	if g == nil || p.ingest.allowed.MayPublish(g, channel) {
+	if g == nil {
+		return nil
+	}
+	may, looked := p.ingest.allowed.MayPublish(g, channel)
+	p.ingest.work += looked * limits.NameWork
+	if may {
 		return nil
 	}
 	return notYourChannel(g, channel)

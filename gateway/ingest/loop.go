@@ -65,7 +65,7 @@ type Loop struct {
 	queued  publish.RESPCommand // of a transaction
 	payload []byte
 	replies []byte
-	allowed *keys.Cache // which channels the publishers' keys allow
+	allowed keys.Cache // which channels the publishers' keys allow
 	wakes   stream.WakeSet
 	submit  *stream.Request // those that are published
 }
@@ -92,7 +92,6 @@ func NewLoop(port *Port) (*Loop, error) {
 		mailbox:  poller.NewMailbox[func()](),
 		counters: stats.NewPublish(),
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
-		allowed:  keys.NewCache(),
 		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 	}
 	in.submit = stream.NewRequest(port.Engine, &in.wakes, &in.counters.Events)

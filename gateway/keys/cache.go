@@ -2,21 +2,19 @@ package keys
 
 import (
 	"bytes"
-	"hash/maphash"
+	"encoding/binary"
 )
 
 // cacheSlots is how many answers a Cache keeps. With names of the greatest length they
 // take some 150 kB.
-const cacheSlots = 512
+const cacheSlots = 1 << cacheBits
+
+const cacheBits = 9
 
 // Cache remembers to which channels the holders of keys may publish. The patterns are
 // looked at once for a channel that is published to often, and not for each event. It
-// allocates nothing once its slots have room for the names. The zero value is not ready;
-// see [NewCache].
-type Cache struct {
-	seed  maphash.Seed
-	slots [cacheSlots]cacheSlot
-}
+// allocates nothing once its slots have room for the names. The zero value is ready.
+type Cache struct{ slots [cacheSlots]cacheSlot }
 
 type cacheSlot struct {
 	grant   *Grant
@@ -24,17 +22,32 @@ type cacheSlot struct {
 	may     bool
 }
 
-// NewCache makes an empty cache.
-func NewCache() *Cache { return &Cache{seed: maphash.MakeSeed()} }
-
-// MayPublish tells whether the holder of g may publish to a channel.
-func (c *Cache) MayPublish(g *Grant, channel []byte) bool {
+// MayPublish tells whether the holder of g may publish to a channel, and how many
+// patterns it has looked at for that.
+func (c *Cache) MayPublish(g *Grant, channel []byte) (may bool, looked int) {
 	if g.all {
-		return true
+		return true, 0
 	}
-	slot := &c.slots[maphash.Bytes(c.seed, channel)%cacheSlots]
+	slot := &c.slots[slotOf(channel)]
 	if slot.grant != g || !bytes.Equal(slot.channel, channel) {
 		*slot = cacheSlot{g, append(slot.channel[:0], channel...), g.MayPublish(channel)}
+		looked = len(g.channels)
 	}
-	return slot.may
+	return slot.may, looked
+}
+
+// slotOf finds the slot of a name by its length and its ends. Names that share a slot
+// cost a look at the patterns, which is bounded, so the hash need not resist whoever
+// chooses them.
+func slotOf(channel []byte) uint64 {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
+	h := uint64(len(channel))
+	if len(channel) >= 8 {
+		h ^= binary.LittleEndian.Uint64(channel) ^ binary.LittleEndian.Uint64(channel[len(channel)-8:])*golden
+	} else {
+		for _, c := range channel {
+			h = h<<8 | uint64(c)
+		}
+	}
+	return h * golden >> (64 - cacheBits)
 }

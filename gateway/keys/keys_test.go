@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func TestCheck(t *testing.T) {
 			return append(list, again)
 		},
 		"without its sha256": func(list []keys.Key) []keys.Key { list[0].Digest = keys.Digest{}; return list },
+		"with 65 channels":   func(list []keys.Key) []keys.Key { list[0].Channels = slices.Repeat([]string{"a"}, 65); return list },
 		"without channels":   func(list []keys.Key) []keys.Key { list[0].Channels = nil; return list },
 		"bad entry":          func(list []keys.Key) []keys.Key { list[0].Channels = []string{"a b"}; return list },
 		"a key has no user":  func(list []keys.Key) []keys.Key { list[0].Channels = []string{"inbox.{user}"}; return list },
@@ -107,14 +109,17 @@ func TestCache(t *testing.T) {
 	allText, all := made("all", "**")
 	set := keys.NewSet([]keys.Key{a, b, all})
 	grants := []*keys.Grant{set.Find([]byte(aText)), set.Find([]byte(bText)), set.Find([]byte(allText))}
-	cache := keys.NewCache()
+	var cache keys.Cache
 	for range 2 {
 		for i := range 2000 {
 			for prefix, may := range map[string][3]bool{"a.": {true, false, true}, "b.": {false, true, true}, "both.": {true, true, true}, "c.": {false, false, true}} {
 				name := fmt.Append(nil, prefix, i)
 				for at, g := range grants {
-					if got := cache.MayPublish(g, name); got != may[at] {
+					if got, _ := cache.MayPublish(g, name); got != may[at] {
 						t.Fatalf("%s to %s: %v", g.Name, name, got)
+					}
+					if _, looked := cache.MayPublish(g, name); looked != 0 {
+						t.Fatalf("%s to %s: the second look is at %d patterns", g.Name, name, looked)
 					}
 				}
 			}
@@ -203,9 +208,9 @@ func BenchmarkMayPublish(b *testing.B) {
 		text, k := made("a", patterns...)
 		g, channel := keys.NewSet([]keys.Key{k}).Find([]byte(text)), []byte("prices.eur")
 		b.Run(name+"/cached", func(b *testing.B) {
-			cache := keys.NewCache()
+			var cache keys.Cache
 			for b.Loop() {
-				if !cache.MayPublish(g, channel) {
+				if may, _ := cache.MayPublish(g, channel); !may {
 					b.Fatal("it may not")
 				}
 			}

@@ -40,6 +40,9 @@ type Key struct {
 // maxName is the length of the longest name, in bytes.
 const maxName = 64
 
+// maxPatterns is how many patterns a key may have, so that a look at them is short.
+const maxPatterns = 64
+
 // Check names what is wrong with a list of keys. Two keys may be for the same channels,
 // so that a new one can be given out before the old one is removed; but each has a name
 // and a digest of its own.
@@ -70,6 +73,9 @@ func (k *Key) check() error {
 	}
 	if k.Scope == Publish && len(k.Channels) == 0 {
 		return fmt.Errorf("has the key %s without channels; write ** for all", k.Name)
+	}
+	if n := len(k.Channels); n > maxPatterns {
+		return fmt.Errorf("has the key %s with %d channels, may have %d", k.Name, n, maxPatterns)
 	}
 	if _, err := k.patterns(); err != nil {
 		return fmt.Errorf("has the key %s with a bad entry: %w", k.Name, err)
