@@ -55,7 +55,7 @@ func isOpen(path string) bool {
 
 // checkKey returns what the request's key allows, nil if none is needed, or why it is
 // refused.
-func (a *guard) checkKey(r *http.Request) (*keys.Grant, *apiError) {
+func (a *guard) checkKey(r *http.Request) (*keys.Holder, *apiError) {
 	in := a.of.Settings.Load()
 	publishes := r.URL.Path == publishPath
 	switch {
@@ -71,11 +71,11 @@ func (a *guard) checkKey(r *http.Request) (*keys.Grant, *apiError) {
 		}
 		return nil, errNoKey
 	}
-	return a.grant(in, r, publishes, text)
+	return a.holder(in, r, publishes, text)
 }
 
-// grant looks the key up and compares what it is for with the request.
-func (a *guard) grant(in *settings.Settings, r *http.Request, publishes bool, text string) (*keys.Grant, *apiError) {
+// holder looks the key up and compares what it is for with the request.
+func (a *guard) holder(in *settings.Settings, r *http.Request, publishes bool, text string) (*keys.Holder, *apiError) {
 	publisher, operator := in.PublishKeys.Find([]byte(text)), in.AdminKeys.Find([]byte(text))
 	switch {
 	case publisher == nil && operator == nil:
@@ -118,27 +118,27 @@ func bearer(r *http.Request) (text string, shown bool) {
 	return text, strings.EqualFold(scheme, "Bearer") && text != ""
 }
 
-// grantKey is where a request's context has what its key allows.
-type grantKey struct{}
+// holderKey is where a request's context has what its key allows.
+type holderKey struct{}
 
-func withGrant(r *http.Request, g *keys.Grant) *http.Request {
-	if g == nil {
+func withHolder(r *http.Request, h *keys.Holder) *http.Request {
+	if h == nil {
 		return r
 	}
-	return r.WithContext(context.WithValue(r.Context(), grantKey{}, g))
+	return r.WithContext(context.WithValue(r.Context(), holderKey{}, h))
 }
 
-// grantOf is what the request's key allows, nil if none was needed.
-func grantOf(r *http.Request) *keys.Grant {
-	g, _ := r.Context().Value(grantKey{}).(*keys.Grant)
-	return g
+// holderOf is what the request's key allows, nil if none was needed.
+func holderOf(r *http.Request) *keys.Holder {
+	h, _ := r.Context().Value(holderKey{}).(*keys.Holder)
+	return h
 }
 
 // logOperator logs what an operator does, and whose key that was.
 func (a *api) logOperator(r *http.Request, message string, attrs ...any) {
 	attrs = append(attrs, "from", r.RemoteAddr)
-	if g := grantOf(r); g != nil {
-		attrs = append(attrs, "key", g.Name)
+	if h := holderOf(r); h != nil {
+		attrs = append(attrs, "key", h.Name)
 	}
 	a.of.Logger.Info(message, attrs...)
 }

@@ -31,9 +31,9 @@ func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	refused := a.check(r)
-	var grant *keys.Grant
+	var holder *keys.Holder
 	if refused == nil {
-		grant, refused = a.checkKey(r)
+		holder, refused = a.checkKey(r)
 	}
 	if refused != nil {
 		counted.reason = refused.reason
@@ -44,7 +44,7 @@ func (a *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerRefusal(w, r, refused)
 		return
 	}
-	r = withGrant(r, grant)
+	r = withHolder(r, holder)
 	r.Body = http.MaxBytesReader(plain, r.Body, a.bodyLimit(r))
 	a.next.ServeHTTP(w, r)
 }

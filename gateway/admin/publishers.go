@@ -125,7 +125,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, err := a.of.Publish.API.Publish(r.Context(), body, r.RemoteAddr, grantOf(r))
+	reply, err := a.of.Publish.API.Publish(r.Context(), body, r.RemoteAddr, holderOf(r))
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,8 @@ const (
 
 // access is what a publisher has shown, and what it may do by that.
 type access struct {
-	set     *keys.Set     // in which grant was found; nil: no key is needed
-	grant   *keys.Grant   // nil: it has shown no key, or needs none
+	set     *keys.Set     // in which holder was found; nil: no key is needed
+	holder  *keys.Holder  // nil: it has shown no key, or needs none
 	since   time.Duration // when it began to be a stranger; the loop's time
 	lost    bool          // it is a stranger because the configuration has changed
 	wrong   uint8         // keys that were wrong
@@ -43,29 +43,29 @@ type access struct {
 }
 
 // forget makes the publisher a stranger again, if keys are needed.
-func (a *access) forget(now time.Duration) { a.grant, a.since, a.refused = nil, now, 0 }
+func (a *access) forget(now time.Duration) { a.holder, a.since, a.refused = nil, now, 0 }
 
 // admitted tells whether the publisher is no stranger. After a change of the
 // configuration it looks at its key anew.
 func (p *publisher) admitted() bool {
 	a := &p.access
 	if set := p.ingest.port.Settings.Load().PublishKeys; set != a.set {
-		was := a.set == nil || a.grant != nil
-		a.set, a.grant = set, set.Again(a.grant)
-		if set != nil && a.grant == nil && was {
+		was := a.set == nil || a.holder != nil
+		a.set, a.holder = set, set.Again(a.holder)
+		if set != nil && a.holder == nil && was {
 			a.forget(p.ingest.Loop.Now())
 			a.lost = true
 		}
 	}
-	return a.set == nil || a.grant != nil
+	return a.set == nil || a.holder != nil
 }
 
 // keyName is the name of the publisher's key, or empty.
 func (p *publisher) keyName() string {
-	if p.access.grant == nil {
+	if p.access.holder == nil {
 		return ""
 	}
-	return p.access.grant.Name
+	return p.access.holder.Name
 }
 
 // respUser is what RESP calls the publisher's user.
@@ -87,9 +87,9 @@ var (
 func (p *publisher) takeKey(user string, text []byte) (refusal *command.Error, cut bool) {
 	p.admitted() // so that its set is the one in effect
 	a := &p.access
-	grant := a.set.Find(text)
-	if grant != nil && (user == "" || user == "default" || user == grant.Name) {
-		a.grant, a.wrong, a.refused, a.lost = grant, 0, 0, false
+	holder := a.set.Find(text)
+	if holder != nil && (user == "" || user == "default" || user == holder.Name) {
+		a.holder, a.wrong, a.refused, a.lost = holder, 0, 0, false
 		return nil, false
 	}
 	a.wrong++
@@ -160,22 +160,22 @@ func (p *publisher) respStranger(words string) verdict {
 
 // mayPublish returns a refusal if the publisher's key is not for the channel.
 func (p *publisher) mayPublish(channel []byte) *command.Error {
-	g := p.access.grant
-	if g == nil {
+	h := p.access.holder
+	if h == nil {
 		return nil
 	}
-	may, looked := p.ingest.allowed.MayPublish(g, channel)
+	may, looked := p.ingest.allowed.MayPublish(h, channel)
 	p.ingest.work += looked * limits.NameWork
 	if may {
 		return nil
 	}
-	return notYourChannel(g, channel)
+	return notYourChannel(h, channel)
 }
 
 // mayPublishAll is mayPublish for the channels of one request, which is refused as a
 // whole.
 func (p *publisher) mayPublishAll(channels [][]byte) *command.Error {
-	if p.access.grant == nil {
+	if p.access.holder == nil {
 		return nil
 	}
 	for _, channel := range channels {
@@ -186,20 +186,20 @@ func (p *publisher) mayPublishAll(channels [][]byte) *command.Error {
 	return nil
 }
 
-func notYourChannel(g *keys.Grant, channel []byte) *command.Error {
-	return &command.Error{Code: command.PermissionDenied, Message: "the key " + g.Name + " may not publish to " + command.QuoteChannel(channel)}
+func notYourChannel(h *keys.Holder, channel []byte) *command.Error {
+	return &command.Error{Code: command.PermissionDenied, Message: "the key " + h.Name + " may not publish to " + command.QuoteChannel(channel)}
 }
 
 // admit takes what events cost, by the rate of the publisher's key, its own rate, and its
 // credits. ok is false without a refusal if there is no credit. Then nothing is taken.
 func (p *publisher) admit(events int, cost int64) (refusal *command.Error, ok bool) {
 	in := p.ingest
-	return admit(p.access.grant, p.account, &in.port.Settings.Load().Publisher, events, cost, in.Loop.Now())
+	return admit(p.access.holder, p.account, &in.port.Settings.Load().Publisher, events, cost, in.Loop.Now())
 }
 
 // admit is for a publisher with a key, or without one, and the rate that each publisher
 // has.
-func admit(by *keys.Grant, account *limits.Account, rate *limits.EventRate, events int, cost int64, now time.Duration) (refusal *command.Error, ok bool) {
+func admit(by *keys.Holder, account *limits.Account, rate *limits.EventRate, events int, cost int64, now time.Duration) (refusal *command.Error, ok bool) {
 	limited := by != nil && by.Limited()
 	if limited {
 		if refusal = by.Take(events, now); refusal != nil {
@@ -217,8 +217,8 @@ func admit(by *keys.Grant, account *limits.Account, rate *limits.EventRate, even
 func (p *publisher) rateLeft() (left int, limited bool) {
 	now := p.ingest.Loop.Now()
 	left, limited = p.account.RateLeft(now)
-	if g := p.access.grant; g != nil && g.Limited() {
-		return min(left, g.Left(now)), true
+	if h := p.access.holder; h != nil && h.Limited() {
+		return min(left, h.Left(now)), true
 	}
 	return left, limited
 }

@@ -71,13 +71,13 @@ type publishResult struct {
 	Subscribers int          `json:"subscribers"`
 }
 
-// Publish handles one request from an address and counts what became of it. grant is what its
+// Publish handles one request from an address and counts what became of it. holder is what its
 // key allows, nil if none is needed.
-func (p *API) Publish(ctx context.Context, body []byte, from string, grant *keys.Grant) (publishReply, error) {
+func (p *API) Publish(ctx context.Context, body []byte, from string, holder *keys.Holder) (publishReply, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.from = from
-	reply, err := p.sequence(ctx, body, grant)
+	reply, err := p.sequence(ctx, body, holder)
 	if err != nil {
 		p.account.Sent.Errors++
 		refusal := command.RefusalOf(err)
@@ -89,7 +89,7 @@ func (p *API) Publish(ctx context.Context, body []byte, from string, grant *keys
 	return reply, err
 }
 
-func (p *API) sequence(ctx context.Context, body []byte, grant *keys.Grant) (reply publishReply, err error) {
+func (p *API) sequence(ctx context.Context, body []byte, holder *keys.Holder) (reply publishReply, err error) {
 	port, r := p.port, &p.request
 	if p.ended || port.isStopping() {
 		return reply, errStopped
@@ -101,11 +101,11 @@ func (p *API) sequence(ctx context.Context, body []byte, grant *keys.Grant) (rep
 		return reply, err
 	}
 	for _, channel := range r.Channels {
-		if grant != nil && !grant.MayPublish(channel) {
-			return reply, notYourChannel(grant, channel)
+		if holder != nil && !holder.MayPublish(channel) {
+			return reply, notYourChannel(holder, channel)
 		}
 	}
-	refusal, ok := admit(grant, p.account, &port.Settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
+	refusal, ok := admit(holder, p.account, &port.Settings.Load().Publisher, len(r.Channels), requestCost(r), poller.Now())
 	switch {
 	case refusal != nil:
 		return reply, refusal

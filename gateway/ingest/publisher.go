@@ -318,7 +318,7 @@ func (p *publisher) refused(code command.Code, message string) {
 // Identity is how log lines name a publisher. It implements starver.
 func (p *publisher) Identity() []slog.Attr {
 	attrs := []slog.Attr{slog.String("address", p.remote)}
-	if g := p.access.grant; g != nil {
+	if g := p.access.holder; g != nil {
 		attrs = append(attrs, slog.String("key", g.Name))
 	}
 	if p.resp.name != "" {

@@ -17,21 +17,21 @@ const cacheBits = 9
 type Cache struct{ slots [cacheSlots]cacheSlot }
 
 type cacheSlot struct {
-	grant   *Grant
+	holder  *Holder
 	channel []byte
 	may     bool
 }
 
-// MayPublish tells whether the holder of g may publish to a channel, and how many
+// MayPublish tells whether a holder may publish to a channel, and how many
 // patterns it has looked at for that.
-func (c *Cache) MayPublish(g *Grant, channel []byte) (may bool, looked int) {
-	if g.all {
+func (c *Cache) MayPublish(h *Holder, channel []byte) (may bool, looked int) {
+	if h.all {
 		return true, 0
 	}
 	slot := &c.slots[slotOf(channel)]
-	if slot.grant != g || !bytes.Equal(slot.channel, channel) {
-		*slot = cacheSlot{g, append(slot.channel[:0], channel...), g.MayPublish(channel)}
-		looked = len(g.channels)
+	if slot.holder != h || !bytes.Equal(slot.channel, channel) {
+		*slot = cacheSlot{h, append(slot.channel[:0], channel...), h.MayPublish(channel)}
+		looked = len(h.channels)
 	}
 	return slot.may, looked
 }

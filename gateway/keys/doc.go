@@ -5,6 +5,6 @@
 // only the SHA-256 of that text. No slow hash is needed: it would protect a password,
 // which can be guessed, but 32 random bytes cannot.
 //
-// A [Set] is immutable. Any goroutine may use it and its grants. A [Cache] belongs to one
+// A [Set] is immutable. Any goroutine may use it and its holders. A [Cache] belongs to one
 // goroutine.
 package keys

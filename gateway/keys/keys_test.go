@@ -108,13 +108,13 @@ func TestCache(t *testing.T) {
 	bText, b := made("b", "b.*", "both.*")
 	allText, all := made("all", "**")
 	set := keys.NewSet([]keys.Key{a, b, all})
-	grants := []*keys.Grant{set.Find([]byte(aText)), set.Find([]byte(bText)), set.Find([]byte(allText))}
+	holders := []*keys.Holder{set.Find([]byte(aText)), set.Find([]byte(bText)), set.Find([]byte(allText))}
 	var cache keys.Cache
 	for range 2 {
 		for i := range 2000 {
 			for prefix, may := range map[string][3]bool{"a.": {true, false, true}, "b.": {false, true, true}, "both.": {true, true, true}, "c.": {false, false, true}} {
 				name := fmt.Append(nil, prefix, i)
-				for at, g := range grants {
+				for at, g := range holders {
 					if got, _ := cache.MayPublish(g, name); got != may[at] {
 						t.Fatalf("%s to %s: %v", g.Name, name, got)
 					}
@@ -125,7 +125,7 @@ func TestCache(t *testing.T) {
 			}
 		}
 	}
-	g, name := grants[0], []byte("a.news")
+	g, name := holders[0], []byte("a.news")
 	if n := testing.AllocsPerRun(1000, func() { cache.MayPublish(g, name) }); n != 0 {
 		t.Errorf("a look takes %v allocations", n)
 	}

@@ -113,8 +113,8 @@ func (k *Key) patterns() (rules.Patterns, error) {
 	return rules.ParsePatterns(k.Channels)
 }
 
-// Grant is what the holder of a key may do.
-type Grant struct {
+// Holder is what the holder of a key may do.
+type Holder struct {
 	Name   string
 	Scope  Scope
 	digest Digest
@@ -126,7 +126,7 @@ type Grant struct {
 }
 
 // Set are the keys of one kind. The nil Set has no keys: then none is needed.
-type Set struct{ grants map[Digest]*Grant }
+type Set struct{ holders map[Digest]*Holder }
 
 // NewSet makes the set of keys in which Check has found nothing wrong; nil if there are
 // none.
@@ -134,14 +134,14 @@ func NewSet(list []Key) *Set {
 	if len(list) == 0 {
 		return nil
 	}
-	s := &Set{make(map[Digest]*Grant, len(list))}
+	s := &Set{make(map[Digest]*Holder, len(list))}
 	for i := range list {
 		k := &list[i]
 		channels, err := k.patterns()
 		if err != nil {
 			panic(fmt.Sprintf("keys: %s was not checked: %v", k.Name, err))
 		}
-		s.grants[k.Digest] = &Grant{
+		s.holders[k.Digest] = &Holder{
 			Name: k.Name, Scope: k.Scope, digest: k.Digest,
 			channels: channels, all: slices.Contains(k.Channels, "**"),
 			rate: limits.NewEventRate(k.Rate), used: new(atomic.Int64),
@@ -156,25 +156,25 @@ func NewSet(list []Key) *Set {
 // so that the cost does not grow with the number of keys. How long that takes says
 // something about the digest, and nothing about any key: whoever chooses a text cannot
 // choose its digest. Still the last comparison takes the same time for all.
-func (s *Set) Find(text []byte) *Grant {
+func (s *Set) Find(text []byte) *Holder {
 	if s == nil || !HasForm(text) {
 		return nil
 	}
 	digest := DigestOf(text)
-	g := s.grants[digest]
-	if g == nil || subtle.ConstantTimeCompare(g.digest[:], digest[:]) != 1 {
+	h := s.holders[digest]
+	if h == nil || subtle.ConstantTimeCompare(h.digest[:], digest[:]) != 1 {
 		return nil
 	}
-	return g
+	return h
 }
 
-// Again is what the holder of g may do by this set; nil if its key is not in it, or g is
+// Again is what a holder may do by this set; nil if its key is not in it, or h is
 // nil.
-func (s *Set) Again(g *Grant) *Grant {
-	if s == nil || g == nil {
+func (s *Set) Again(h *Holder) *Holder {
+	if s == nil || h == nil {
 		return nil
 	}
-	return s.grants[g.digest]
+	return s.holders[h.digest]
 }
 
 // Continue takes over from another set what keys have used of their rates, if these are
@@ -183,30 +183,30 @@ func (s *Set) Continue(before *Set) {
 	if s == nil || before == nil {
 		return
 	}
-	for digest, g := range s.grants {
-		if was := before.grants[digest]; was != nil && was.rate == g.rate {
-			g.used = was.used
+	for digest, h := range s.holders {
+		if was := before.holders[digest]; was != nil && was.rate == h.rate {
+			h.used = was.used
 		}
 	}
 }
 
 // MayPublish tells whether the holder may publish to a channel.
-func (g *Grant) MayPublish(channel []byte) bool { return g.all || g.channels.Match(channel) }
+func (h *Holder) MayPublish(channel []byte) bool { return h.all || h.channels.Match(channel) }
 
 // Limited tells whether the key has a rate.
-func (g *Grant) Limited() bool { return g.rate.Interval > 0 }
+func (h *Holder) Limited() bool { return h.rate.Interval > 0 }
 
 // Take takes n events if the key's rate allows them, or returns the refusal.
-func (g *Grant) Take(n int, now time.Duration) *command.Error {
-	wait := g.rate.TakeShared(g.used, n, now)
+func (h *Holder) Take(n int, now time.Duration) *command.Error {
+	wait := h.rate.TakeShared(h.used, n, now)
 	if wait == 0 {
 		return nil
 	}
-	return g.rate.Refuse(wait)
+	return h.rate.Refuse(wait)
 }
 
 // Give returns n events that were taken and are not published.
-func (g *Grant) Give(n int) { g.rate.GiveShared(g.used, n) }
+func (h *Holder) Give(n int) { h.rate.GiveShared(h.used, n) }
 
 // Left is how many events the key's rate allows one after the other at this moment.
-func (g *Grant) Left(now time.Duration) int { return g.rate.LeftShared(g.used, now) }
+func (h *Holder) Left(now time.Duration) int { return h.rate.LeftShared(h.used, now) }

@@ -66,7 +66,7 @@ func (o *Options) guards() []guard {
 
 // exposed is the error for a port that other machines can reach at an address.
 func (g *guard) exposed(named, at string) error {
-	return fmt.Errorf("%s is %s, which other machines can reach, and nothing keeps them from what it offers: whoever reaches it can %s. Do one of these:\n"+
+	return fmt.Errorf("%s is %s, which other machines can reach, and needs no key: whoever reaches it can %s. Do one of these:\n"+
 		"  require a key: fleetcast key new %s prints one, and the entry for %s\n"+
 		"  keep it on this machine: %s: localhost:PORT, or off\n"+
 		"  say that the network in front keeps others out: --insecure=%s",
