@@ -121,6 +121,10 @@ func TestTicketsRefuse(t *testing.T) {
 	if _, err := newTickets(t, other, key).Open([]byte(good), start); err != nil {
 		t.Errorf("under a new key beside the old: %v", err)
 	}
+	byFirst := newTickets(t, other, key).Issue(someone(t, `{}`, start.Add(time.Hour)), start)
+	if _, err := newTickets(t, other).Open([]byte(byFirst), start); err != nil {
+		t.Errorf("the first key does not sign: %v", err)
+	}
 	if _, err := identity.NewTickets(&identity.Interner{}, make([]byte, 31)); err == nil {
 		t.Error("a short key is taken")
 	}

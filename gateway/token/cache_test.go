@@ -115,6 +115,32 @@ func TestManyAskAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// TestOneIdentityForOneToken has goroutines show a token that nobody knows yet at the
+// same time.
+func TestOneIdentityForOneToken(t *testing.T) {
+	c := newClock()
+	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Secret: secret}}})
+	for i := range 200 {
+		text := []byte(sign(t, "HS256", "", []byte(secret), claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
+		got := make([]token.Verdict, 4)
+		begin := make(chan struct{})
+		var all sync.WaitGroup
+		for worker := range got {
+			all.Go(func() {
+				<-begin
+				got[worker], _ = v.Quick(text)
+			})
+		}
+		close(begin)
+		all.Wait()
+		for _, verdict := range got {
+			if verdict.Identity == nil || verdict.Identity != got[0].Identity {
+				t.Fatalf("token %d: %p and %p", i, verdict.Identity, got[0].Identity)
+			}
+		}
+	}
+}
+
 // TestPoolIsBounded refuses as temporary what finds no place.
 func TestPoolIsBounded(t *testing.T) {
 	c := newClock()

@@ -294,7 +294,7 @@ func TestKeysBesideOnesOfNoUse(t *testing.T) {
 	private := jwkOf(t, newP256(t), "private")
 	private["d"] = "AAAA"
 	s := newKeyServer(t, jwksOf(t, map[string]any{"kty": "XX"}, map[string]any{"kty": "oct", "kid": "o", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"},
-		private, withMember(jwkOf(t, keys()["RS256"], "enc"), "use", "enc"), withMember(jwkOf(t, keys()["ES256"], "good"), "x5u", "https://evil.example/"), jwkOf(t, keys()["ES384"], "also")))
+		private, withMember(jwkOf(t, keys()["RS256"], "enc"), "use", "enc"), withMember(jwkOf(t, keys()["ES256"], "good"), "x5u", "https://evil.example/"), withMember(jwkOf(t, keys()["ES384"], "also"), "x5c", []string{"no certificate"})))
 	v := jwksVerifier(t, c, s, nil)
 	want(t, v, sign(t, "ES256", "good", keys()["ES256"], claims(c, nil)), "accepted")
 	want(t, v, sign(t, "ES384", "also", keys()["ES384"], claims(c, nil)), "accepted")
