@@ -53,7 +53,7 @@ func prepare(tb testing.TB, set ...func(*gateway.Config)) *gateway.Gateway {
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, slog.New(slog.NewTextHandler(logGuard{tb}, nil)))
 	if err != nil {
 		tb.Fatalf("starting a gateway: %v", err)
 	}

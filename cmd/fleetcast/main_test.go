@@ -93,12 +93,20 @@ func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
 	return startWith(t, stdin, nil, args...)
 }
 
+// secretForms are keys and tokens, whole: none may be in a log or an error of any command.
+var secretForms = regexp.MustCompile(`fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
+
 func startWith(t *testing.T, stdin io.Reader, hangups <-chan os.Signal, args ...string) *invocation {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &invocation{out: newOutput(), err: newOutput(), stop: cancel, code: make(chan int, 1)}
 	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}, signals{hangups: hangups}) }()
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		cancel()
+		if secret := secretForms.FindString(c.err.String()); secret != "" {
+			t.Errorf("%q writes a secret into its log or errors: %s", args, c.err)
+		}
+	})
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -211,3 +212,29 @@ func TestSecretsOfOthers(t *testing.T) {
 		t.Errorf("without a change they are %q and %q", live, waiting)
 	}
 }
+
+// FuzzKeyEntry: what String writes is read as the same, whatever was given, and no error
+// has a key in it.
+func FuzzKeyEntry(f *testing.F) {
+	for _, text := range []string{
+		"billing sha256=" + digest + " channels=invoices.**", "a sha256=" + digest + " channels=\"a b\" rate=\"1/s burst 2\"", "a key=env:A channels=a", "", "\"", "a b=c",
+		keys.New(), "a sha256=" + keys.New(),
+	} {
+		f.Add(text)
+	}
+	f.Setenv("A", keys.New())
+	f.Fuzz(func(t *testing.T, text string) {
+		var first, second publishKey
+		if err := first.UnmarshalText([]byte(text)); err != nil {
+			if secretForm.MatchString(err.Error()) {
+				t.Errorf("%q: the error has a key: %v", text, err)
+			}
+			return
+		}
+		if err := second.UnmarshalText([]byte(first.String())); err != nil || first.fingerprint() != second.fingerprint() || fmt.Sprint(first) != fmt.Sprint(second) {
+			t.Errorf("%q is written as %q, which is read as %q, %v", text, first, second, err)
+		}
+	})
+}
+
+var secretForm = regexp.MustCompile(`fck_[A-Za-z0-9_-]{43}`)
