@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"fleetcast/gateway"
 	"fleetcast/gateway/keys"
@@ -71,6 +72,11 @@ func TestKey(t *testing.T) {
 	// It survives a reload of the page, and its end is noticed.
 	p.run(`window.gone = true`)
 	p.run(`location.reload()`)
+	for until := time.Now().Add(time.Minute); !ask[bool](p, `!window.gone && document.readyState === "complete"`); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the page is not loaded again")
+		}
+	}
 	p.await("#headline", "All is well")
 	p.run(`document.getElementById("forget").click()`)
 	p.await("#key-words", "this needs a key of --admin-keys")
