@@ -61,7 +61,7 @@ func (c *configFile) mapping(flag *kong.Flag, line int, into mappingValue, membe
 			c.fail(line, "%s: %w", flag.Name, err)
 		}
 	}
-	return exactText(into), len(c.errs) == before
+	return into.String(), len(c.errs) == before
 }
 
 // memberText is the text of a member's value. A member that may be a list has its elements
@@ -81,13 +81,4 @@ func memberText(into mappingValue, key string, n ast.Node) (text string, ok bool
 		texts = append(texts, text)
 	}
 	return strings.Join(texts, " "), true
-}
-
-// exactText is the text by which the parser makes the value again. A value that hides a
-// part of itself in String has the method exact.
-func exactText(v mappingValue) string {
-	if of, ok := v.(interface{ exact() string }); ok {
-		return of.exact()
-	}
-	return v.String()
 }
