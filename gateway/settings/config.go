@@ -68,13 +68,9 @@ type Config struct {
 	// Channels are the rules for channels. Of the rules that match a channel, the first
 	// one that sets a key decides it. SlowRules, Compress and ClientPublish count
 	// behind them; they are short for rules that set one key. A rule with Final ends
-	// the search for its channels: then SlowPolicy counts, ** in Compress, and for
-	// clients that subscribe and publish what Identified says.
+	// the search for its channels: then SlowPolicy counts, ** in Compress, any client may
+	// subscribe and none may publish.
 	Channels []rules.Entry `reload:"live"`
-	// Identified tells that something of identity is configured. Then clients may
-	// subscribe and publish where their tokens grant it, if no rule says otherwise. Else
-	// anyone may subscribe, and nobody may publish.
-	Identified bool `reload:"live"`
 	// ClientPublish are the channels to which any client may publish.
 	ClientPublish rules.Patterns `reload:"live"`
 
