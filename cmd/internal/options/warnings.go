@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/rules"
 )
 
 // Warn logs options that are set and have no effect.
@@ -23,6 +24,10 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
 				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
 		}
+		if isForSome(r.Subscribe) || isForSome(r.Publish) {
+			logger.Warn("a rule for channels lets no client in, because no client has a user or a token yet",
+				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
+		}
 	}
 	drops := func(r slowRule) bool { return r.Policy != gateway.SlowDisconnect }
 	ruled := func(r channelRule) bool { return r.Slow != nil && *r.Slow != gateway.SlowDisconnect }
@@ -36,6 +41,9 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 		}
 	}
 }
+
+// isForSome tells whether a rule is for clients that have shown who they are.
+func isForSome(a *rules.Audience) bool { return a != nil && (*a == rules.Users || *a == rules.Tokens) }
 
 // warnOfVariables says which environment variables have no effect.
 func (o *Options) warnOfVariables(logger *slog.Logger) {
