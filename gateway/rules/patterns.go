@@ -8,11 +8,9 @@ import (
 	"fleetcast/codec/command"
 )
 
-// Patterns select channels by name. A pattern is text in which these stand for others:
-//
-//   - any characters within a segment, none included
-//     **      any characters, none included
-//     {user}  the user's name, compared literally; without a user it matches nothing
+// Patterns select channels by name. In a pattern, * stands for any characters within a
+// segment and ** for any characters, none included in both; {user} stands for the user's
+// name, which is compared literally, and matches nothing without a user.
 //
 // Segments are what . : and / separate. A pattern has 1 to 255 bytes. The text of a
 // pattern is what is matched: nothing is compiled, so patterns can be compared and
