@@ -176,6 +176,20 @@ func TestCheckChannel(t *testing.T) {
 	}
 }
 
+// Long names are looked at eight bytes at a time: each byte is tried at each place.
+func TestCheckChannelEachByte(t *testing.T) {
+	for c := range 256 {
+		valid := '!' <= c && c <= '~'
+		for at := range 20 {
+			name := []byte("abcdefgh~!~!~!~!news")
+			name[at] = byte(c)
+			if err := command.CheckChannel(name); (err == nil) != valid {
+				t.Errorf("CheckChannel(%q): %v", name, err)
+			}
+		}
+	}
+}
+
 func TestCheckChannelWithin(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/binary"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -93,15 +94,28 @@ func CheckChannel(name []byte) error {
 	if len(name) > MaxChannel {
 		return errChannelLong
 	}
-	for i, c := range name {
+	rest := name
+	for len(rest) >= 8 && graphic8(binary.LittleEndian.Uint64(rest)) {
+		rest = rest[8:]
+	}
+	for i, c := range rest {
 		if c >= utf8.RuneSelf {
-			return checkUnicodeChannel(name[i:])
+			return checkUnicodeChannel(rest[i:])
 		}
 		if c <= ' ' || c == 0x7f {
 			return errChannelControl
 		}
 	}
 	return nil
+}
+
+// graphic8 tells whether each byte of w is a character of ASCII that is neither white
+// space nor a control character: from 0x21 to 0x7e. A subtraction of 0x21 and an
+// addition of 1 set the high bit of the first byte that is not; what they carry into
+// the bytes above does not matter then.
+func graphic8(w uint64) bool {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	return (w|(w-0x21*low)|(w+low))&high == 0
 }
 
 // CheckChannelWithin is CheckChannel for names of at most longest bytes, which is at most MaxChannel.

@@ -121,7 +121,7 @@ func scanNested(b []byte, i int, kinds []uint64, limit int) (end int, high uint6
 			i = skipSpace(b, i+1)
 		}
 		if closer == '}' {
-			if _, i, high, err = scanKey(b, i, high); err != nil {
+			if _, _, i, high, err = scanKey(b, i, high); err != nil {
 				return i, high, err
 			}
 		}
@@ -130,21 +130,21 @@ func scanNested(b []byte, i int, kinds []uint64, limit int) (end int, high uint6
 }
 
 // scanKey scans a member's key and colon at b[i] and returns the end of the key and the start
-// of the value; for seen and high, see scanString.
-func scanKey(b []byte, i int, seen uint64) (keyEnd, value int, high uint64, err error) {
+// of the value; for seen and high, see scanString. A plain key is known to hold no escape.
+func scanKey(b []byte, i int, seen uint64) (keyEnd int, plain bool, value int, high uint64, err error) {
 	if i >= len(b) || b[i] != '"' {
-		return i, i, seen, unexpected(b, i)
+		return i, false, i, seen, unexpected(b, i)
 	}
 	if short, w := shortString(b, i+1); short > 0 {
-		keyEnd, high = short, seen|w
+		keyEnd, plain, high = short, true, seen|w
 	} else if keyEnd, high, err = scanString(b, i+1, seen); err != nil {
-		return keyEnd, keyEnd, high, err
+		return keyEnd, false, keyEnd, high, err
 	}
 	i = skipSpace(b, keyEnd)
 	if i >= len(b) || b[i] != ':' {
-		return keyEnd, i, high, unexpected(b, i)
+		return keyEnd, plain, i, high, unexpected(b, i)
 	}
-	return keyEnd, skipSpace(b, i+1), high, nil
+	return keyEnd, plain, skipSpace(b, i+1), high, nil
 }
 
 // unexpected says what is wrong if b[i] is not what must come next.

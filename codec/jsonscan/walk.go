@@ -36,7 +36,7 @@ func (o *Object) Next(m *Member) bool {
 	if !o.advance('{', '}') {
 		return false
 	}
-	keyEnd, value, high, err := scanKey(o.text, o.at, 0)
+	keyEnd, plain, value, high, err := scanKey(o.text, o.at, 0)
 	if err != nil {
 		return o.fail(value, err)
 	}
@@ -44,7 +44,7 @@ func (o *Object) Next(m *Member) bool {
 	if high&highBits != 0 && !utf8.Validate(key) {
 		return o.fail(o.at, ErrUTF8)
 	}
-	if bytes.IndexByte(key, '\\') >= 0 {
+	if !plain && bytes.IndexByte(key, '\\') >= 0 {
 		key = AppendUnquoted(nil, o.text[o.at:keyEnd])
 	}
 	m.Key = key

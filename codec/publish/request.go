@@ -69,8 +69,7 @@ type RequestLimits struct {
 // with an id, so that the answer can carry it.
 func (r *Request) Parse(line []byte, limits RequestLimits) error {
 	line = jsonscan.TrimMark(line)
-	r.texts.Reset()
-	*r = Request{Channels: r.Channels[:0], texts: r.texts}
+	r.reset()
 	object := jsonscan.NewObject(line)
 	var member jsonscan.Member
 	var refusal *command.Error
@@ -92,6 +91,13 @@ func (r *Request) Parse(line []byte, limits RequestLimits) error {
 		return refusal
 	}
 	return nil
+}
+
+// reset forgets the last line. It sets each field: to build a new Request and copy it
+// took 3 % of a publisher's time.
+func (r *Request) reset() {
+	r.ID, r.Channels, r.Data, r.Key, r.Auth, r.seen = command.ID{}, r.Channels[:0], nil, nil, nil, 0
+	r.texts.Reset()
 }
 
 // IsBarrier tells whether the parsed line has an id and nothing else. It is refused,

@@ -131,6 +131,9 @@ const (
 // parseHeader reads an integer and CRLF at b[at:]; next is behind them. Integers are strict, as in Redis:
 // no plus, no leading zero, no "-0". Those that have no chance to be within a limit are bad.
 func parseHeader(b []byte, at int) (value, next int, state headerState) {
+	if value, next = shortHeader(b, at); next > 0 {
+		return value, next, headerWhole
+	}
 	i := at
 	negative := i < len(b) && b[i] == '-'
 	if negative {
@@ -161,6 +164,23 @@ func parseHeader(b []byte, at int) (value, next int, state headerState) {
 		value = -value
 	}
 	return value, i + 2, headerWhole
+}
+
+// shortHeader is parseHeader for most: one digit or two, neither sign nor a leading zero.
+// next is 0 for any other.
+func shortHeader(b []byte, at int) (value, next int) {
+	if len(b)-at < 4 {
+		return 0, 0
+	}
+	h := b[at : at+4]
+	first, second := int(h[0])-'0', int(h[1])-'0'
+	switch {
+	case uint(first) <= 9 && h[1] == '\r' && h[2] == '\n':
+		return first, at + 3
+	case uint(first-1) <= 8 && uint(second) <= 9 && h[2] == '\r' && h[3] == '\n':
+		return 10*first + second, at + 4
+	}
+	return 0, 0
 }
 
 // expectedBulk names the byte found where an argument should start.

@@ -114,6 +114,24 @@ func TestRESP(t *testing.T) {
 	}
 }
 
+// Lengths of one and two digits are read in a way of their own.
+func TestRESPLengths(t *testing.T) {
+	for length := range 101 {
+		text := strings.Repeat("x", length)
+		stream := fmt.Sprintf("*1\r\n$%d\r\n%s\r\n", length, text)
+		for name, pieces := range map[string]func() int{"whole": all, "bytes": one} {
+			if got, want := commands(t, []byte(stream), pieces), fmt.Sprintf("[%q]", text); !slices.Equal(got, []string{want}) {
+				t.Errorf("%q in %s: %q, want %q", stream, name, got, want)
+			}
+		}
+	}
+	for _, header := range []string{"00", "07", "0x", "1\n", "1\rx", "12\n", "12\rx", "1:", ":1", "/1", "1/", "-1"} {
+		if got := commands(t, []byte("*1\r\n$"+header+"\r\n"+strings.Repeat("x", 20)), all); !slices.Equal(got, []string{"Protocol error: invalid bulk length"}) {
+			t.Errorf("the length %q: %q", header, got)
+		}
+	}
+}
+
 func TestInline(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{`PING`, `["PING"]`},

@@ -47,7 +47,8 @@ type publisher struct {
 	protocol publish.Protocol
 	lines    publish.Lines              // of NDJSON
 	resp     respState                  // of RESP
-	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil
+	held     *bytebufferpool.ByteBuffer // input not yet handled, or nil; see input
+	handled  int                        // bytes at the start of held that are handled
 	unsent   poller.Unsent              // replies
 	pending  pendingReplies             // that do not leave before an engine completes what they are about
 	readAt   time.Duration              // when bytes last came; the loop's time
@@ -95,19 +96,19 @@ func (p *publisher) Received(b []byte) {
 	}
 	p.heard = true
 	if p.waits != waitsForInput {
-		p.held = mem.AppendBuffer(p.held, b)
+		p.hold(b)
 		p.noteInput()
 		return
 	}
 	if p.held == nil {
 		p.since = p.readAt
 	} else {
-		p.held = mem.AppendBuffer(p.held, b)
-		if len(p.held.B) < p.resp.need {
+		p.hold(b)
+		if len(p.input()) < p.resp.need {
 			p.noteInput()
 			return
 		}
-		b = p.held.B
+		b = p.input()
 	}
 	p.handle(b)
 }
@@ -252,18 +253,31 @@ var strangers = map[publish.Protocol]string{
 	publish.Unknown: "send JSON lines, such as {\"channel\":\"news\",\"data\":{}}, or RESP, such as PUBLISH news {}",
 }
 
-// keep stores rest, which may lie in what is kept already.
+// input is what is held and not handled yet.
+func (p *publisher) input() []byte { return p.held.B[p.handled:] }
+
+// hold appends b to what is held. What is handled makes room first.
+func (p *publisher) hold(b []byte) {
+	if p.handled > 0 {
+		p.held.B = p.held.B[:copy(p.held.B, p.input())]
+		p.handled = 0
+	}
+	p.held = mem.AppendBuffer(p.held, b)
+}
+
+// keep stores rest, or notes how much of what is held is handled, if rest is the end of
+// that. It moves nothing: much input is handled in many turns.
 func (p *publisher) keep(rest []byte) {
 	switch {
 	case len(rest) == 0:
 		if p.held != nil {
 			mem.GiveBuffer(p.held)
-			p.held = nil
+			p.held, p.handled = nil, 0
 		}
 	case p.held == nil:
-		p.held = mem.AppendBuffer(nil, rest)
+		p.hold(rest)
 	default:
-		p.held.B = p.held.B[:copy(p.held.B, rest)]
+		p.handled = len(p.held.B) - len(rest)
 	}
 	p.noteInput()
 }
@@ -277,7 +291,7 @@ func (p *publisher) Resume() {
 	}
 	p.waits = waitsForInput
 	if p.held != nil {
-		p.handle(p.held.B)
+		p.handle(p.input())
 	}
 	switch {
 	case p.waits != waitsForInput || p.closing:
@@ -293,7 +307,7 @@ func (p *publisher) Resume() {
 func (p *publisher) endInput() {
 	if p.protocol == publish.NDJSON && p.held != nil {
 		before := p.lines
-		line, status := p.lines.End(p.held.B)
+		line, status := p.lines.End(p.input())
 		if status != publish.Incomplete && p.line(line, status) == stepWait {
 			p.lines = before
 			p.wait(waitsForCredit)

@@ -102,9 +102,12 @@ const anyWords = 1 << 20
 // executes commands itself.
 var respCommands map[string]respSpec
 
+// respPublishing is PUBLISH, which is found without a look-up where it is in capitals.
+var respPublishing = respSpec{least: 3, most: 3, run: (*publisher).respPublish}
+
 func init() {
 	respCommands = map[string]respSpec{
-		"publish":   {least: 3, most: 3, run: (*publisher).respPublish},
+		"publish":   respPublishing,
 		"spublish":  {least: 3, most: 3, run: (*publisher).respPublish},
 		"multi":     {least: 1, most: 1, immediate: true, run: (*publisher).respMulti},
 		"exec":      {least: 1, most: 1, immediate: true, run: (*publisher).respExec},
@@ -155,6 +158,9 @@ func (p *publisher) respCommand(args [][]byte, raw []byte) verdict {
 
 // respFind looks for the command that args are. mistake is what to answer if there is none.
 func respFind(args [][]byte) (spec respSpec, mistake string) {
+	if len(args) == 3 && string(args[0]) == "PUBLISH" {
+		return respPublishing, ""
+	}
 	var scratch [16]byte
 	spec, known := respCommands[string(appendLower(scratch[:0], args[0]))]
 	switch {

@@ -126,8 +126,22 @@ func (r *Request) Submit(channel, key, data []byte) {
 	s.Channel, s.Key, s.Data, s.Cost = channel, key, data, limits.EventCost(channel, key, data)
 	s.part = len(r.Results)
 	r.size = len(data)
-	r.Results = append(r.Results, Result{Channel: channel})
+	r.addResult(channel)
 	r.engine.Submit(s)
+}
+
+// addResult adds the result of a channel, whose At and Err the completion sets. A result
+// of an earlier request is used again: to append a new one took 4 % of a publisher's
+// time.
+func (r *Request) addResult(channel []byte) {
+	n := len(r.Results)
+	if n == cap(r.Results) {
+		r.Results = append(r.Results, Result{Channel: channel})
+		return
+	}
+	r.Results = r.Results[:n+1]
+	result := &r.Results[n]
+	result.Channel, result.Err, result.pending = channel, nil, false
 }
 
 // complete takes the outcome of a deferred submission, on the goroutine of its
