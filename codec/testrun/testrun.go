@@ -8,6 +8,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -42,11 +46,16 @@ func OtherProcess(t testing.TB) {
 
 // FreeAddress is an address of loopback on which nothing listens. Its port lies below
 // those that the kernel gives to connections and to listeners that name none, so that
-// nothing takes it by chance before the test does.
+// nothing takes it by chance before the test does. Until the test ends, no other test of
+// this machine gets it, whatever process runs that.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+		port := 10_000 + rand.IntN(20_000)
+		if !reserve(t, port) {
+			continue
+		}
+		l, err := net.Listen("tcp4", fmt.Sprint("127.0.0.1:", port))
 		if err == nil {
 			l.Close()
 			return l.Addr().String()
@@ -54,4 +63,24 @@ func FreeAddress(t testing.TB) string {
 	}
 	t.Fatal("no port is free")
 	return ""
+}
+
+// reserve takes the lock of a port, which the kernel gives back when the test, or its
+// process, has ended.
+func reserve(t testing.TB, port int) bool {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), "fleetcast-test-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return false // another user's
+	}
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		lock.Close()
+		return false
+	}
+	t.Cleanup(func() { lock.Close() })
+	return true
 }
