@@ -313,14 +313,24 @@ func TestHandshakesRefusedByDrain(t *testing.T) {
 // stormAnswers counts how clients of a storm were answered.
 type stormAnswers struct {
 	connected, turnedAway, broken atomic.Int64
+	early                         atomic.Int64 // turned away before the request was sent
 	latest                        atomic.Int64 // Retry-After in seconds
 	failure                       atomic.Value
 }
+
+// unsolicited is the error of net/http where an answer has come before the request was
+// sent, as to a client that is turned away when it is accepted. net/http does not show
+// the answer then. It happens where the client has to wait for a processor.
+const unsolicited = "readLoopPeekFailLocked: %!w(<nil>)"
 
 // take counts one answer.
 func (a *stormAnswers) take(response *http.Response, err error) {
 	if err == nil {
 		a.connected.Add(1)
+		return
+	}
+	if err != nil && strings.Contains(err.Error(), unsolicited) {
+		a.early.Add(1)
 		return
 	}
 	if response == nil || response.StatusCode != http.StatusServiceUnavailable {
@@ -375,7 +385,7 @@ func TestConnectStorm(t *testing.T) {
 		settled.says(ping)
 		settled.wants(pong)
 	}
-	connected, turnedAway, broken := answers.connected.Load(), answers.turnedAway.Load(), answers.broken.Load()
+	connected, turnedAway, broken := answers.connected.Load(), answers.turnedAway.Load()+answers.early.Load(), answers.broken.Load()
 	t.Logf("%d connected, %d turned away for up to %d s, %d without an answer; %d events meanwhile; %v", connected, turnedAway, answers.latest.Load(), broken, events, answers.failure.Load())
 	if connected+turnedAway+broken != clients || connected < rate || turnedAway == 0 {
 		t.Errorf("%d connected, %d turned away", connected, turnedAway)
