@@ -1,0 +1,162 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// call sends one request and reads the answer.
+func (h *Hook) call(ctx context.Context, m message, read reader) (verdict, *failure) {
+	limited, cancel := context.WithTimeout(ctx, h.options.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(limited, http.MethodPost, h.options.URL, bytes.NewReader(m.body))
+	if err != nil {
+		return verdict{}, &failure{reason: ReasonFailed, err: errors.New("the URL makes no request")} // the error would show it
+	}
+	request.Header = m.header
+	request.GetBody = bodyOnceMore(m.body)
+	response, err := h.transport.RoundTrip(request)
+	if err != nil {
+		return verdict{}, broken(ctx, limited, err)
+	}
+	defer response.Body.Close()
+	switch status := response.StatusCode; {
+	case status >= 200 && status < 300:
+		return h.readAnswer(ctx, limited, response, read)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return h.readRefusal(response, read), nil
+	default:
+		return verdict{}, statusFailure(response)
+	}
+}
+
+// bodyOnceMore is for a request that net/http sends again: once. Otherwise one request
+// that makes a server close the connection would be sent on every idle one.
+func bodyOnceMore(body []byte) func() (io.ReadCloser, error) {
+	again := false
+	return func() (io.ReadCloser, error) {
+		if again {
+			return nil, errors.New("the server closes connections without an answer")
+		}
+		again = true
+		return io.NopCloser(bytes.NewReader(body)), nil
+	}
+}
+
+// broken is the failure of a call that has ended with an error of the connection.
+func broken(ctx, limited context.Context, err error) *failure {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	var timeout net.Error
+	reason := ReasonFailed
+	if limited.Err() != nil || errors.As(err, &timeout) && timeout.Timeout() {
+		reason = ReasonTimeout
+	}
+	return &failure{reason: reason, down: true, err: unquoted(err)}
+}
+
+// unquoted is an error of a connection for a log line. net/http's errors quote what the
+// server has sent, which may repeat the request with its secrets, so they end there.
+func unquoted(err error) error {
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), `"`)
+	return errors.New(strings.TrimSpace(text))
+}
+
+// readAnswer reads the answer with a status of success. An answer that is wrong says
+// nothing about the answers to others.
+func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response, read reader) (verdict, *failure) {
+	text, err := h.readBody(response)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("the answer has more than %d bytes", h.options.MaxAnswer)}
+	case err != nil:
+		return verdict{}, broken(ctx, limited, fmt.Errorf("read the answer: %w", err))
+	}
+	v, err := read(text, time.Now())
+	if err != nil {
+		return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("status %d: %w", response.StatusCode, err)}
+	}
+	return v, nil
+}
+
+// readRefusal reads the answer with a status of refusal. It is one, whatever the body says;
+// only the reason and the message are taken from it.
+func (h *Hook) readRefusal(response *http.Response, read reader) verdict {
+	if text, err := h.readBody(response); err == nil {
+		if v, err := read(text, time.Now()); err == nil && v.refusal != nil {
+			return v
+		}
+	}
+	return verdict{refusal: newRefusal("", "")}
+}
+
+var errTooLarge = errors.New("too large")
+
+func (h *Hook) readBody(response *http.Response) ([]byte, error) {
+	limit := h.options.MaxAnswer
+	if response.ContentLength > limit {
+		return nil, errTooLarge
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if int64(len(text)) > limit {
+		return nil, errTooLarge
+	}
+	return text, err
+}
+
+// smallBody is how much of a body that does not matter is read, so that the connection
+// can serve the next call.
+const smallBody = 4 << 10
+
+// statusFailure is the failure of a call with another status.
+func statusFailure(response *http.Response) *failure {
+	if n := response.ContentLength; n >= 0 && n <= smallBody {
+		_, _ = io.Copy(io.Discard, response.Body) // it may fail: then the connection is closed
+	}
+	f := &failure{reason: ReasonFailed, err: fmt.Errorf("status %d", response.StatusCode)}
+	switch status := response.StatusCode; {
+	case status >= 300 && status < 400:
+		f.err = fmt.Errorf("status %d: redirects are not followed", status)
+	case status == http.StatusTooManyRequests, status >= 500:
+		f.down = true
+		f.retryAfter = retryAfter(response.Header)
+	}
+	return f
+}
+
+// maxRetryAfter is the longest time that a server may ask for.
+const maxRetryAfter = time.Minute
+
+// retryAfter is the time that a server asks for, 0 if it names none in seconds.
+func retryAfter(header http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+}
+
+// loopbackOnly lets a socket connect to this machine only. A name such as localhost may
+// resolve to another address.
+func loopbackOnly(_, address string, _ syscall.RawConn) error {
+	if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("%s is not this machine, and the URL is http", address)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package hook
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
+
+	"fleetcast/gateway/identity"
+	"fleetcast/gateway/stats"
+)
+
+// Outcome is what became of a question. The zero value allows nothing.
+type Outcome struct {
+	// Allowed is set exactly if Refusal is nil.
+	Allowed bool
+	// Identity is who the client is, of a connect hook that allows.
+	Identity *identity.Identity
+	// Expires is when what is allowed ends, in Unix seconds; 0 is never. Of a connect hook
+	// it is that of the identity.
+	Expires int64
+	// Refusal is set if it is not allowed.
+	Refusal *Refusal
+}
+
+// Refusal is why something is not allowed.
+type Refusal struct {
+	// Reason has 1 to 32 of a-z, 0-9 and _. It is one of the reasons of this package, or
+	// what the endpoint says.
+	Reason string
+	// Message is one line for a person, of some 200 bytes at most.
+	Message string
+	// Temporary is set if the same question may be answered otherwise later.
+	Temporary bool
+	// RetryAfter is when that may be, 0 if nobody knows.
+	RetryAfter time.Duration
+}
+
+// Reasons of refusals. All but the first are temporary, and no answer of the endpoint.
+const (
+	ReasonRefused   = "refused"        // by the endpoint, which gives no reason
+	ReasonBusy      = "hook_busy"      // too many wait, or it waited too long for its turn
+	ReasonTimeout   = "hook_timeout"   // the endpoint has not answered in time
+	ReasonFailed    = "hook_failed"    // the endpoint is not reached, or its answer is no answer
+	ReasonOpen      = "hook_open"      // the endpoint has failed, and is not asked for a while
+	ReasonCancelled = "hook_cancelled" // the caller's context has ended
+)
+
+// outcomeAllowed and outcomeRefused are the outcomes that are answers.
+const (
+	outcomeAllowed = "allowed"
+	outcomeRefused = "refused"
+)
+
+// Outcomes are the values of the label of the metric that counts requests.
+var Outcomes = []string{outcomeAllowed, outcomeRefused, ReasonBusy, ReasonTimeout, ReasonFailed, ReasonOpen, ReasonCancelled}
+
+// Hook is one endpoint. Any goroutine may call it.
+type Hook struct {
+	options   Options
+	url       string // as logs show it
+	transport *http.Transport
+	// readConnect reads the answers to Connect.
+	readConnect reader
+	places      chan struct{} // has one entry for each call in flight
+	breaker     *gobreaker.TwoStepCircuitBreaker[any]
+	openUntil   atomic.Int64 // when probes begin, in Unix nanoseconds, while the breaker is open
+	waiting     atomic.Int64
+	complain    rate.Sometimes // about calls that fail
+	silenced    atomic.Int64   // complaints left out since the last
+
+	mu         sync.Mutex        // guards what follows; it is not held while the breaker is asked
+	counters   stats.ConnectHook // Requests, Opened and Seconds
+	lastFail   error             // the last reason to think that the endpoint fails
+	failsSince time.Time         // when the breaker has opened
+}
+
+// complainEvery is how often calls that fail are logged.
+const complainEvery = 10 * time.Second
+
+// New makes a hook. It opens no connection before the first call.
+func New(o Options) (*Hook, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	transport, err := o.transport()
+	if err != nil {
+		return nil, err
+	}
+	o.Header = o.Header.Clone()
+	h := &Hook{
+		options: o, url: publicURL(o.URL), transport: transport,
+		readConnect: readConnect(cmp.Or(o.Grants, new(identity.Interner))),
+		places:      make(chan struct{}, o.AtOnce),
+		complain:    rate.Sometimes{Interval: complainEvery},
+		counters:    stats.ConnectHook{Requests: make(map[string]uint64, len(Outcomes))},
+	}
+	for _, outcome := range Outcomes {
+		h.counters.Requests[outcome] = 0
+	}
+	h.breaker = h.newBreaker()
+	return h, nil
+}
+
+// Close closes the connections that are idle, and those that become so. Calls go on.
+func (h *Hook) Close() { h.transport.CloseIdleConnections() }
+
+// Stats is what the hook has counted.
+func (h *Hook) Stats() stats.ConnectHook {
+	s := h.counted()
+	s.InFlight, s.Waiting = int64(len(h.places)), h.waiting.Load()
+	if h.breaker.State() != gobreaker.StateClosed {
+		s.Open = 1
+	}
+	return s
+}
+
+func (h *Hook) counted() stats.ConnectHook {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.counters
+	s.Requests = maps.Clone(h.counters.Requests)
+	s.Seconds = h.counters.Seconds.Snapshot()
+	return s
+}
+
+// Connect asks who a client is. It waits: for a turn, and then for the answer, each as
+// long as Timeout at most, and no longer than until ctx ends.
+func (h *Hook) Connect(ctx context.Context, r ConnectRequest) Outcome {
+	return h.outcome(h.ask(ctx, func() (message, error) { return h.connectMessage(&r) }, h.readConnect))
+}
+
+// Subscribe asks whether a client may subscribe to a channel. It waits as Connect does.
+func (h *Hook) Subscribe(ctx context.Context, r SubscribeRequest) Outcome {
+	return h.outcome(h.ask(ctx, func() (message, error) { return h.subscribeMessage(&r) }, readSubscribe))
+}
+
+// outcome counts and returns what became of a question.
+func (h *Hook) outcome(v verdict, failed *failure) Outcome {
+	switch {
+	case failed != nil:
+		h.count(failed.reason)
+		h.report(failed)
+		return Outcome{Refusal: &Refusal{
+			Reason: failed.reason, Message: "the application could not be asked; try again later", Temporary: true, RetryAfter: failed.retryAfter,
+		}}
+	case v.refusal != nil:
+		h.count(outcomeRefused)
+		return Outcome{Refusal: v.refusal}
+	}
+	h.count(outcomeAllowed)
+	return Outcome{Allowed: true, Identity: v.identity, Expires: v.expires}
+}
+
+func (h *Hook) count(outcome string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counters.Requests[outcome]++
+}
+
+// report logs that a call has failed, unless one was logged just now. What the breaker
+// has refused is logged when it opens, and who has gone needs no answer.
+func (h *Hook) report(f *failure) {
+	if f.reason == ReasonOpen || f.reason == ReasonCancelled {
+		return
+	}
+	logged := false
+	h.complain.Do(func() {
+		logged = true
+		attrs := []slog.Attr{slog.String("hook", h.options.Name), slog.String("url", h.url), slog.String("reason", f.reason), slog.String("error", stats.Clip(f.err.Error()))}
+		if n := h.silenced.Swap(0); n > 0 {
+			attrs = append(attrs, slog.Int64("lines_left_out", n))
+		}
+		h.options.Logger.LogAttrs(context.Background(), slog.LevelWarn, "a hook did not answer; the client was refused for now", attrs...)
+	})
+	if !logged {
+		h.silenced.Add(1)
+	}
+}
+
+// failure is why there is no answer. It is no error of its own, so that none is nil and
+// not nil.
+type failure struct {
+	reason     string
+	down       bool // the endpoint as a whole seems to fail, whatever it is asked
+	retryAfter time.Duration
+	err        error // fit for a log line, but for its length
+}
+
+// ask asks one question in its turn.
+func (h *Hook) ask(ctx context.Context, write func() (message, error), read reader) (v verdict, failed *failure) {
+	if h.breaker.State() == gobreaker.StateOpen {
+		return verdict{}, h.openFailure()
+	}
+	if failed := h.enter(ctx); failed != nil {
+		return verdict{}, failed
+	}
+	defer func() { <-h.places }()
+	done, err := h.breaker.Allow()
+	if err != nil {
+		return verdict{}, h.openFailure()
+	}
+	defer func() { h.tell(done, failed) }()
+	m, err := write()
+	if err != nil {
+		return verdict{}, &failure{reason: ReasonFailed, err: err}
+	}
+	start := time.Now()
+	defer func() { h.observe(time.Since(start)) }()
+	return h.call(ctx, m, read)
+}
+
+func (h *Hook) observe(took time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counters.Seconds.Observe(took, 1)
+}
+
+// enter takes a place, and waits for one if there is room in the queue.
+func (h *Hook) enter(ctx context.Context) *failure {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	select {
+	case h.places <- struct{}{}:
+		return nil
+	default:
+	}
+	if h.waiting.Add(1) > int64(h.options.Queue) {
+		h.waiting.Add(-1)
+		return &failure{reason: ReasonBusy, err: fmt.Errorf("%d calls are in flight and %d callers wait", h.options.AtOnce, h.options.Queue)}
+	}
+	defer h.waiting.Add(-1)
+	patience := time.NewTimer(h.options.Timeout)
+	defer patience.Stop()
+	select {
+	case h.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx)
+	case <-patience.C:
+		return &failure{reason: ReasonBusy, err: fmt.Errorf("no turn in %v: %d calls are in flight", h.options.Timeout, h.options.AtOnce)}
+	}
+}
+
+// ended is the failure of a caller whose context has ended. A deadline of the caller's
+// says nothing about the endpoint.
+func ended(ctx context.Context) *failure {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &failure{reason: ReasonTimeout, err: errors.New("the caller's time is over")}
+	}
+	return &failure{reason: ReasonCancelled, err: context.Cause(ctx)}
+}
