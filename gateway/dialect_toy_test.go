@@ -76,6 +76,10 @@ func (toy) AppendRefusal(dst []byte, r dialect.Reply, err *command.Error) []byte
 	return says(dst, "no %v of %q: %s", r.To, r.Channel, err.Code)
 }
 
+func (toy) AppendWithdrawn(dst []byte, channel string, code command.Code) []byte {
+	return says(dst, "no more %s: %s", channel, code)
+}
+
 func (toy) AppendGap(dst []byte, channel string, from, to uint64) []byte {
 	return says(dst, "lost %s %d %d", channel, from, to)
 }

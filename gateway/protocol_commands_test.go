@@ -174,7 +174,7 @@ func TestCommandErrors(t *testing.T) {
 		{`{"type":"ping","id":1.0}`, refusal("", "bad_request", badID)},
 		{`{"type":"ping","id":"1"}`, refusal("", "bad_request", badID)},
 		{`{"type":"ping","id":9007199254740992}`, refusal("", "bad_request", badID)},
-		{`{"type":"dance","id":4}`, refusal(`"id":4,`, "unknown_type", "type must be subscribe, unsubscribe, publish or ping")},
+		{`{"type":"dance","id":4}`, refusal(`"id":4,`, "unknown_type", "type must be subscribe, unsubscribe, publish, ping or authenticate")},
 		{`{"type":"subscribe","id":4}`, refusal(`"id":4,`, "bad_request", "channel is missing")},
 		{`{"type":"unsubscribe"}`, refusal("", "bad_request", "channel is missing")},
 		{`{"type":"subscribe","channel":1}`, refusal("", "bad_request", "channel must be a string")},

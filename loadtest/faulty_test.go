@@ -123,7 +123,7 @@ func (s *faultyServer) serveClient(conn net.Conn) {
 			s.subscribe(conn, deflate, "", nil)
 		}()
 	} else {
-		conn.Write(text(command.AppendWelcome(nil, "test", 25000, nil)))
+		conn.Write(text(command.AppendWelcome(nil, "test", 25000, nil, nil)))
 	}
 	readMessages(conn, func(m websocket.Message) {
 		switch {

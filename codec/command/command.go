@@ -14,11 +14,12 @@ const (
 	// Pong is what a client says to a ping that was a message. It asks for nothing. Parse never
 	// returns it: the gateway pings clients of fleetcast.v1 with frames.
 	Pong
+	Authenticate // says who the client is
 )
 
 // String is the verb of the command, empty for the zero Type.
 func (t Type) String() string {
-	return [...]string{Subscribe: "subscribe", Unsubscribe: "unsubscribe", Publish: "publish", Ping: "ping", Pong: "pong"}[t]
+	return [...]string{Subscribe: "subscribe", Unsubscribe: "unsubscribe", Publish: "publish", Ping: "ping", Pong: "pong", Authenticate: "authenticate"}[t]
 }
 
 // Since is the position from which a subscriber wants to go on: the last event that it has.
@@ -36,6 +37,7 @@ type Command struct {
 	Since    Since    // valid if HasSince
 	HasSince bool
 	Data     []byte // raw JSON; present if Type is Publish
+	Token    []byte // present if Type is Authenticate; of a Subscribe, nil if it has none
 
 	seen  keys
 	texts jsonscan.Unquoter
@@ -51,6 +53,7 @@ const (
 	keyChannels
 	keySince
 	keyData
+	keyToken
 )
 
 // Parse reads one message and overwrites c with it. A known key must have the right
@@ -116,6 +119,8 @@ func (c *Command) take(m *jsonscan.Member) (err *Error) {
 	case keyData:
 		c.Data = m.Value
 		err = CheckData(m)
+	case keyToken:
+		c.Token, err = parseToken(m.Value, &c.texts)
 	}
 	return err
 }
@@ -134,6 +139,8 @@ func commandKey(key []byte) keys {
 		return keySince
 	case "data":
 		return keyData
+	case "token":
+		return keyToken
 	}
 	return 0
 }
@@ -152,8 +159,18 @@ func parseType(raw []byte, u *jsonscan.Unquoter) (Type, *Error) {
 		return Publish, nil
 	case "ping":
 		return Ping, nil
+	case "authenticate":
+		return Authenticate, nil
 	}
 	return 0, errUnknownType
+}
+
+func parseToken(raw []byte, u *jsonscan.Unquoter) ([]byte, *Error) {
+	text, err := u.Text(raw)
+	if err != nil || len(text) == 0 {
+		return nil, errBadToken
+	}
+	return text, nil
 }
 
 // parseSince reads {"epoch":"...","offset":N}; other keys in it are ignored.
@@ -191,6 +208,7 @@ func parseSince(raw []byte, u *jsonscan.Unquoter) (since Since, err *Error) {
 // check looks at what the members amount to together.
 func (c *Command) check() *Error {
 	const bothChannels, sinceChannels = keyChannel | keyChannels, keySince | keyChannels
+	needsChannel := c.Type != Ping && c.Type != Authenticate
 	switch {
 	case c.seen&keyType == 0:
 		return errNoType
@@ -198,10 +216,14 @@ func (c *Command) check() *Error {
 		return errBothChannels
 	case c.seen&sinceChannels == sinceChannels:
 		return errSinceChannels
-	case c.Type != Ping && c.seen&bothChannels == 0:
+	case needsChannel && c.seen&bothChannels == 0:
 		return errNoChannel
 	case c.Type == Publish && c.seen&keyData == 0:
 		return errNoData
+	case c.Type == Authenticate && c.Token == nil:
+		return errNoToken
+	case c.Type == Subscribe && c.Token != nil && c.seen&keyChannels != 0:
+		return errTokenChannels
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type outcome struct {
 	channels []string
 	since    string // "" if none, else epoch@offset
 	data     string
+	token    string
 	code     command.Code // "" if accepted
 }
 
@@ -41,7 +42,7 @@ func parse(c *command.Command, payload string) (o outcome, err error) {
 	if c.HasSince {
 		o.since = fmt.Sprintf("%s@%d", c.Since.Epoch, c.Since.Offset)
 	}
-	o.data = string(c.Data)
+	o.data, o.token = string(c.Data), string(c.Token)
 	return o, nil
 }
 
@@ -65,6 +66,13 @@ var commandTests = []struct {
 	{`{"type":"unsubscribe","channels":["\n",""]}`, outcome{typ: command.Unsubscribe, channels: []string{"\n", ""}}},
 	{`{"type":"publish","id":3,"channel":"chat","data": {"a": 1} }`, outcome{typ: command.Publish, id: "3", channels: []string{"chat"}, data: `{"a": 1}`}},
 	{`{"type":"publish","channel":"chat","data":null}`, outcome{typ: command.Publish, channels: []string{"chat"}, data: `null`}},
+	{`{"type":"authenticate","id":1,"token":"a.b.c"}`, outcome{typ: command.Authenticate, id: "1", token: "a.b.c"}},
+	{`{"type":"subscribe","channel":"a","token":"\u0061.b.c"}`, outcome{typ: command.Subscribe, channels: []string{"a"}, token: "a.b.c"}},
+	{`{"type":"subscribe","channels":["a"],"token":"a"}`, outcome{code: command.BadRequest}},
+	{`{"type":"authenticate","id":1}`, outcome{id: "1", code: command.BadRequest}},
+	{`{"type":"authenticate","token":""}`, outcome{code: command.BadRequest}},
+	{`{"type":"authenticate","token":1}`, outcome{code: command.BadRequest}},
+	{`{"type":"authenticate","token":"a","token":"a"}`, outcome{code: command.BadRequest}},
 	{`{"type":"ping","id":4}`, outcome{typ: command.Ping, id: "4"}},
 	{` { "type" : "ping" , "\u0069d" : 0 } `, outcome{typ: command.Ping, id: "0"}},
 	{`{"type":"ping","id":9007199254740991,"Type":1,"ID":"x","extra":{"type":1,"type":2}}`, outcome{typ: command.Ping, id: "9007199254740991"}},

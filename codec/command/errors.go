@@ -24,8 +24,9 @@ const (
 	RateLimited       Code = "rate_limited"
 	NotAvailable      Code = "not_available"
 	Internal          Code = "internal"
-	// AuthenticationRequired and InvalidKey are for publishers, and for the API: a key is
-	// needed and none was given, and there is no such key.
+	// AuthenticationRequired is for commands of a client that must say who it is first, and
+	// for publishers and the API, where a key is needed and none was given. InvalidKey is for
+	// these where there is no such key.
 	AuthenticationRequired Code = "authentication_required"
 	InvalidKey             Code = "invalid_key"
 )
@@ -53,7 +54,7 @@ var (
 	errBadID          = &Error{Code: BadRequest, Message: "id must be an integer from 0 to 9007199254740991"}
 	errBadType        = &Error{Code: BadRequest, Message: "type must be a string"}
 	errNoType         = &Error{Code: BadRequest, Message: "type is missing"}
-	errUnknownType    = &Error{Code: UnknownType, Message: "type must be subscribe, unsubscribe, publish or ping"}
+	errUnknownType    = &Error{Code: UnknownType, Message: "type must be subscribe, unsubscribe, publish, ping or authenticate"}
 	errChannelType    = &Error{Code: BadRequest, Message: "channel must be a string"}
 	errChannelsType   = &Error{Code: BadRequest, Message: "channels must be an array of strings"}
 	errNoChannels     = &Error{Code: BadRequest, Message: "channels is empty"}
@@ -62,6 +63,9 @@ var (
 	errNoChannel      = &Error{Code: BadRequest, Message: "channel is missing"}
 	errBadSince       = &Error{Code: BadRequest, Message: "since must be an object with epoch, a string, and offset, an integer"}
 	errSinceChannels  = &Error{Code: BadRequest, Message: "since goes with channel, not with channels"}
+	errBadToken       = &Error{Code: BadRequest, Message: "token must be a string that is not empty"}
+	errNoToken        = &Error{Code: BadRequest, Message: "token is missing"}
+	errTokenChannels  = &Error{Code: BadRequest, Message: "token goes with channel, not with channels"}
 	errNoData         = &Error{Code: BadRequest, Message: "data is missing"}
 	errUTF16          = &Error{Code: BadRequest, Message: "the text starts with the byte order mark of UTF-16; send UTF-8"}
 	errNotObject      = &Error{Code: BadRequest, Message: "a message is one JSON object"}

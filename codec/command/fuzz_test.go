@@ -15,13 +15,14 @@ import (
 
 // oracle reads a command slowly, with encoding/json, and says whether it is to be accepted.
 func oracle(payload []byte) (o outcome, ok bool) {
-	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data")
+	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data", "token")
 	if !ok {
 		return o, false
 	}
 	typ, ok := oracleText(members["type"])
 	o.typ = map[string]command.Type{
 		"subscribe": command.Subscribe, "unsubscribe": command.Unsubscribe, "publish": command.Publish, "ping": command.Ping,
+		"authenticate": command.Authenticate,
 	}[typ]
 	if !ok || o.typ == 0 {
 		return o, false
@@ -56,8 +57,16 @@ func oracle(payload []byte) (o outcome, ok bool) {
 	}
 	data, hasData := members["data"]
 	o.data = string(data)
+	token, hasToken := members["token"]
+	if hasToken {
+		if o.token, ok = oracleText(token); !ok || o.token == "" {
+			return o, false
+		}
+	}
 	switch {
-	case hasChannel && hasChannels, hasSince && hasChannels, !hasChannel && !hasChannels && o.typ != command.Ping,
+	case hasChannel && hasChannels, hasSince && hasChannels,
+		!hasChannel && !hasChannels && o.typ != command.Ping && o.typ != command.Authenticate,
+		o.typ == command.Authenticate && !hasToken, o.typ == command.Subscribe && hasToken && hasChannels,
 		o.typ == command.Publish && !hasData:
 		return o, false
 	}

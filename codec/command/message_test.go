@@ -18,9 +18,16 @@ var messages = []struct {
 	got  []byte
 	want string
 }{
-	{"welcome", command.AppendWelcome(nil, "5f0c", 25000, nil), `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`},
-	{"welcome with limits", command.AppendWelcome(nil, "5f0c", 25000, []byte(`{"channels":128}`)),
+	{"welcome", command.AppendWelcome(nil, "5f0c", 25000, nil, nil), `{"type":"welcome","client":"5f0c","ping_interval_ms":25000}`},
+	{"welcome with limits", command.AppendWelcome(nil, "5f0c", 25000, []byte(`{"channels":128}`), nil),
 		`{"type":"welcome","client":"5f0c","ping_interval_ms":25000,"limits":{"channels":128}}`},
+	{"welcome of a user", command.AppendWelcome(nil, "5f0c", 25000, nil, &command.Standing{User: "al\"ice", ExpiresMS: 60000, RefreshMS: 40000, Ticket: "fct1.x"}),
+		`{"type":"welcome","client":"5f0c","ping_interval_ms":25000,"user":"al\"ice","expires_in_ms":60000,"refresh_in_ms":40000,"ticket":"fct1.x"}`},
+	{"welcome of somebody", command.AppendWelcome(nil, "5f0c", 25000, nil, &command.Standing{WithinMS: 10000}),
+		`{"type":"welcome","client":"5f0c","ping_interval_ms":25000,"authenticate_within_ms":10000}`},
+	{"authenticated", command.AppendAuthenticated(nil, one, &command.Standing{User: "alice"}), `{"type":"authenticated","id":1,"user":"alice"}`},
+	{"authenticated without a word", command.AppendAuthenticated(nil, none, nil), `{"type":"authenticated"}`},
+	{"withdrawn", command.AppendWithdrawn(nil, "news", command.PermissionDenied), `{"type":"unsubscribed","channel":"news","code":"permission_denied"}`},
 	{"subscribed", command.AppendSubscribed(nil, one, "news", "Zx3k", 17), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17}`},
 	{"subscribed without id", command.AppendSubscribed(nil, none, []byte("news"), "Zx3k", 0), `{"type":"subscribed","channel":"news","epoch":"Zx3k","offset":0}`},
 	{"unsubscribed", command.AppendUnsubscribed(nil, command.NewID(2), "news"), `{"type":"unsubscribed","id":2,"channel":"news"}`},
@@ -37,6 +44,7 @@ var messages = []struct {
 	{"error for good", command.AppendRefusal(nil, none, &command.Error{Code: command.BadRequest, Message: "no"}), `{"type":"error","code":"bad_request","message":"no"}`},
 	{"goodbye", command.AppendGoodbye(nil, "draining", 1234), `{"type":"goodbye","reason":"draining","retry_after_ms":1234}`},
 
+	{"authenticate", command.AppendAuthenticate(nil, one, "a.b.c"), `{"type":"authenticate","id":1,"token":"a.b.c"}`},
 	{"subscribe", command.AppendSubscribe(nil, one, "news"), `{"type":"subscribe","id":1,"channel":"news"}`},
 	{"subscribe to several", command.AppendSubscribe(nil, one, "a", `b"`), `{"type":"subscribe","id":1,"channels":["a","b\""]}`},
 }
@@ -54,10 +62,10 @@ func TestErrorCodes(t *testing.T) {
 		command.BadRequest: "bad_request", command.UnknownType: "unknown_type", command.BadChannel: "bad_channel",
 		command.AlreadySubscribed: "already_subscribed", command.NotSubscribed: "not_subscribed",
 		command.PermissionDenied: "permission_denied", command.LimitExceeded: "limit_exceeded",
-		command.RateLimited: "rate_limited", command.NotAvailable: "not_available", command.Internal: "internal",
+		command.RateLimited: "rate_limited", command.AuthenticationRequired: "authentication_required", command.NotAvailable: "not_available", command.Internal: "internal",
 	}
-	if len(codes) != 10 {
-		t.Errorf("%d distinct codes, want 10", len(codes))
+	if len(codes) != 11 {
+		t.Errorf("%d distinct codes, want 11", len(codes))
 	}
 	for code, want := range codes {
 		message := string(command.AppendRefusal(nil, none, &command.Error{Code: code, Message: "x"}))
@@ -84,7 +92,7 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 	dst := make([]byte, 0, 1024)
 	channel, prefix, data := []byte("news"), command.AppendEventPrefix(nil, "news"), []byte(`{"a":1}`)
 	allocs := testing.AllocsPerRun(100, func() {
-		dst = command.AppendWelcome(dst[:0], "5f0c", 25000, nil)
+		dst = command.AppendWelcome(dst[:0], "5f0c", 25000, nil, nil)
 		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17)
 		dst = command.AppendUnsubscribed(dst, one, channel)
 		dst = command.AppendPublished(dst, one, channel, 18)
@@ -93,6 +101,8 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 		dst = command.AppendRefusal(dst, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: time.Second})
 		dst = command.AppendGoodbye(dst, "draining", 1234)
 		dst = command.AppendSubscribe(dst, one, channel)
+		dst = command.AppendAuthenticated(dst, one, &command.Standing{User: "alice", ExpiresMS: 1})
+		dst = command.AppendWithdrawn(dst, channel, command.PermissionDenied)
 		dst = command.AppendEvent(dst, prefix, 18, data)
 	})
 	if allocs != 0 {

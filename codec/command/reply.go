@@ -10,9 +10,9 @@ import (
 // UTF-8; an ID that is not set is left out.
 
 // AppendWelcome appends the first message of a connection: the client's id, the
-// interval between the gateway's pings in milliseconds, and the client's limits, as
-// AppendLimits writes them; nil leaves these out.
-func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64, limits []byte) []byte {
+// interval between the gateway's pings in milliseconds, the client's limits, as
+// AppendLimits writes them, and what it is told about who it is. nil leaves the last two out.
+func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64, limits []byte, standing *Standing) []byte {
 	dst = append(dst, `{"type":"welcome","client":`...)
 	dst = jsonscan.AppendString(dst, client)
 	dst = append(dst, `,"ping_interval_ms":`...)
@@ -20,7 +20,43 @@ func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64,
 	if limits != nil {
 		dst = append(append(dst, `,"limits":`...), limits...)
 	}
-	return append(dst, '}')
+	return append(standing.append(dst), '}')
+}
+
+// Standing is what the gateway tells a client about who it is, in welcome and in
+// authenticated. What is zero is left out.
+type Standing struct {
+	User      string // valid UTF-8
+	ExpiresMS uint64 // from now on the gateway closes the connection, unless the client authenticates again
+	RefreshMS uint64 // from now on the client should authenticate again
+	Ticket    string // stands for the token when the client reconnects soon
+	WithinMS  uint64 // in which the client must authenticate
+}
+
+func (s *Standing) append(dst []byte) []byte {
+	if s == nil {
+		return dst
+	}
+	if s.User != "" {
+		dst = appendText(dst, `,"user":`, s.User)
+	}
+	dst = appendMS(dst, `,"expires_in_ms":`, s.ExpiresMS)
+	dst = appendMS(dst, `,"refresh_in_ms":`, s.RefreshMS)
+	if s.Ticket != "" {
+		dst = appendText(dst, `,"ticket":`, s.Ticket)
+	}
+	return appendMS(dst, `,"authenticate_within_ms":`, s.WithinMS)
+}
+
+// AppendAuthenticated appends the answer to authenticate.
+func AppendAuthenticated(dst []byte, id ID, standing *Standing) []byte {
+	return append(standing.append(appendHead(dst, `{"type":"authenticated"`, id)), '}')
+}
+
+// AppendWithdrawn appends the notice that the gateway has ended a subscription of this client.
+func AppendWithdrawn[C jsonscan.Text](dst []byte, channel C, code Code) []byte {
+	dst = appendText(dst, `{"type":"unsubscribed","channel":`, channel)
+	return append(appendText(dst, `,"code":`, string(code)), '}')
 }
 
 // AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.
@@ -86,6 +122,14 @@ func appendHead(dst []byte, head string, id ID) []byte {
 		dst = strconv.AppendUint(dst, id.Value, 10)
 	}
 	return dst
+}
+
+// appendMS appends a number of milliseconds that is not 0.
+func appendMS(dst []byte, key string, ms uint64) []byte {
+	if ms == 0 {
+		return dst
+	}
+	return strconv.AppendUint(append(dst, key...), ms, 10)
 }
 
 func appendText[T jsonscan.Text](dst []byte, key string, text T) []byte {

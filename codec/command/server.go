@@ -23,6 +23,7 @@ const (
 	KindGap
 	KindError
 	KindGoodbye
+	KindAuthenticated
 )
 
 // ServerMessage is one message from the gateway. Which fields are valid depends on its Kind;
@@ -33,13 +34,18 @@ type ServerMessage struct {
 	ID             ID     // of the command that is answered, if it had one
 	Client         []byte // welcome
 	PingIntervalMS uint64 // welcome
+	User           []byte // welcome, authenticated; nil for nobody in particular
+	Ticket         []byte // welcome, authenticated; nil if it has none
+	ExpiresMS      uint64 // welcome, authenticated; 0: never
+	RefreshMS      uint64 // welcome, authenticated; 0: need not
+	WithinMS       uint64 // welcome: to authenticate; 0: need not
 	Limits         []byte // welcome: raw JSON, which ParseLimits reads; nil if it has none
 	Channel        []byte // subscribed, unsubscribed, published, event, gap
 	Epoch          []byte // subscribed
 	Offset         uint64 // subscribed, published, event
 	From, To       uint64 // gap: first and last missing offset
 	Data           []byte // event: raw JSON
-	Code           []byte // error
+	Code           []byte // error; unsubscribed, if the gateway has ended the subscription
 	Message        []byte // error
 	Reason         []byte // goodbye
 	RetryAfterMS   uint64 // goodbye; error, 0 if it does not say
@@ -49,7 +55,7 @@ type ServerMessage struct {
 }
 
 // fields is a set of a message's members.
-type fields uint16
+type fields uint32
 
 const (
 	fieldType fields = 1 << iota
@@ -67,20 +73,26 @@ const (
 	fieldReason
 	fieldRetryAfter
 	fieldLimits
+	fieldUser
+	fieldTicket
+	fieldExpires
+	fieldRefresh
+	fieldWithin
 )
 
 // required lists what a message of each kind must have.
 var required = [...]fields{
-	KindUnknown:      0,
-	KindWelcome:      fieldClient | fieldPingInterval,
-	KindSubscribed:   fieldChannel | fieldEpoch | fieldOffset,
-	KindUnsubscribed: fieldChannel,
-	KindPublished:    fieldChannel | fieldOffset,
-	KindPong:         0,
-	KindEvent:        fieldChannel | fieldOffset | fieldData,
-	KindGap:          fieldChannel | fieldFrom | fieldTo,
-	KindError:        fieldCode | fieldMessage,
-	KindGoodbye:      fieldReason | fieldRetryAfter,
+	KindUnknown:       0,
+	KindWelcome:       fieldClient | fieldPingInterval,
+	KindSubscribed:    fieldChannel | fieldEpoch | fieldOffset,
+	KindUnsubscribed:  fieldChannel,
+	KindPublished:     fieldChannel | fieldOffset,
+	KindPong:          0,
+	KindEvent:         fieldChannel | fieldOffset | fieldData,
+	KindGap:           fieldChannel | fieldFrom | fieldTo,
+	KindError:         fieldCode | fieldMessage,
+	KindGoodbye:       fieldReason | fieldRetryAfter,
+	KindAuthenticated: 0,
 }
 
 // Faults of a message from the gateway.
@@ -179,6 +191,16 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 		return fieldReason, &m.Reason, nil
 	case "retry_after_ms":
 		return fieldRetryAfter, nil, &m.RetryAfterMS
+	case "user":
+		return fieldUser, &m.User, nil
+	case "ticket":
+		return fieldTicket, &m.Ticket, nil
+	case "expires_in_ms":
+		return fieldExpires, nil, &m.ExpiresMS
+	case "refresh_in_ms":
+		return fieldRefresh, nil, &m.RefreshMS
+	case "authenticate_within_ms":
+		return fieldWithin, nil, &m.WithinMS
 	}
 	return 0, nil, nil
 }
@@ -187,11 +209,12 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 var kinds = [...]string{
 	KindWelcome: "welcome", KindSubscribed: "subscribed", KindUnsubscribed: "unsubscribed", KindPublished: "published",
 	KindPong: "pong", KindEvent: "event", KindGap: "gap", KindError: "error", KindGoodbye: "goodbye",
+	KindAuthenticated: "authenticated",
 }
 
 func parseKind(raw []byte, u *jsonscan.Unquoter) (kind Kind, ok bool) {
 	text, err := u.Text(raw)
-	for kind := KindWelcome; err == nil && kind <= KindGoodbye; kind++ {
+	for kind := KindWelcome; err == nil && int(kind) < len(kinds); kind++ {
 		if string(text) == kinds[kind] {
 			return kind, true
 		}

@@ -12,10 +12,15 @@ import (
 func encode(m *command.ServerMessage) []byte {
 	switch m.Kind {
 	case command.KindWelcome:
-		return command.AppendWelcome(nil, m.Client, m.PingIntervalMS, m.Limits)
+		return command.AppendWelcome(nil, m.Client, m.PingIntervalMS, m.Limits, standing(m))
+	case command.KindAuthenticated:
+		return command.AppendAuthenticated(nil, m.ID, standing(m))
 	case command.KindSubscribed:
 		return command.AppendSubscribed(nil, m.ID, m.Channel, m.Epoch, m.Offset)
 	case command.KindUnsubscribed:
+		if m.Code != nil {
+			return command.AppendWithdrawn(nil, m.Channel, command.Code(m.Code))
+		}
 		return command.AppendUnsubscribed(nil, m.ID, m.Channel)
 	case command.KindPublished:
 		return command.AppendPublished(nil, m.ID, m.Channel, m.Offset)
@@ -35,6 +40,12 @@ func encode(m *command.ServerMessage) []byte {
 	return nil
 }
 
+func standing(m *command.ServerMessage) *command.Standing {
+	return &command.Standing{
+		User: string(m.User), ExpiresMS: m.ExpiresMS, RefreshMS: m.RefreshMS, Ticket: string(m.Ticket), WithinMS: m.WithinMS,
+	}
+}
+
 func TestServerMessageRoundTrip(t *testing.T) {
 	var m command.ServerMessage
 	kinds := map[command.Kind]bool{}
@@ -48,8 +59,8 @@ func TestServerMessageRoundTrip(t *testing.T) {
 			t.Errorf("%s: %s came back as %s", tt.name, tt.want, encode(&m))
 		}
 	}
-	if len(kinds) != 10 {
-		t.Errorf("%d kinds seen, want all 9 and the unknown one", len(kinds))
+	if len(kinds) != 11 {
+		t.Errorf("%d kinds seen, want all 10 and the unknown one", len(kinds))
 	}
 }
 

@@ -40,6 +40,9 @@ type Dialect interface {
 	// AppendRefusal words the refusal of a command, or of one channel of it. Of r, only
 	// To, ID and Channel are set, as far as they are known.
 	AppendRefusal(dst []byte, r Reply, err *command.Error) []byte
+	// AppendWithdrawn words that the gateway has ended a subscription, for a reason such as
+	// [command.PermissionDenied].
+	AppendWithdrawn(dst []byte, channel string, code command.Code) []byte
 	// AppendGap words that the events of a channel from one offset to another, both
 	// included, will not reach the client.
 	AppendGap(dst []byte, channel string, from, to uint64) []byte
@@ -68,15 +71,18 @@ type Welcome struct {
 	Client       []byte        // its id, in ASCII
 	PingInterval time.Duration // between the gateway's pings
 	Limits       *command.Limits
+	Standing     *command.Standing // of the client; nil where nobody has to say who they are
 }
 
 // Reply is the outcome of a command, or of one channel of it.
 type Reply struct {
 	To      command.Type // what was asked for
 	ID      command.ID   // of the command, if it had one
-	Channel []byte       // nil for a ping
+	Channel []byte       // nil for a ping and for authenticate
 	Epoch   []byte       // subscribe: of the channel's offsets
 	Offset  uint64       // subscribe: events behind it follow; publish: the event's
+
+	Standing *command.Standing // authenticate: of the client
 }
 
 // Event is an event to be worded.

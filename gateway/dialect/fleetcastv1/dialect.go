@@ -39,7 +39,7 @@ const limitsRoom = 384
 func (Dialect) AppendWelcome(dst []byte, w dialect.Welcome) []byte {
 	var room [limitsRoom]byte
 	limits := command.AppendLimits(room[:0], *w.Limits)
-	text := command.AppendWelcome(websocket.BeginText(dst), w.Client, uint64(w.PingInterval.Milliseconds()), limits)
+	text := command.AppendWelcome(websocket.BeginText(dst), w.Client, uint64(w.PingInterval.Milliseconds()), limits, w.Standing)
 	return websocket.EndText(text, len(dst))
 }
 
@@ -55,6 +55,8 @@ func (Dialect) AppendReply(dst []byte, r dialect.Reply) []byte {
 		text = command.AppendPublished(text, r.ID, r.Channel, r.Offset)
 	case command.Ping:
 		text = command.AppendPong(text, r.ID)
+	case command.Authenticate:
+		text = command.AppendAuthenticated(text, r.ID, r.Standing)
 	}
 	return websocket.EndText(text, len(dst))
 }
@@ -62,6 +64,11 @@ func (Dialect) AppendReply(dst []byte, r dialect.Reply) []byte {
 // AppendRefusal implements [dialect.Dialect].
 func (Dialect) AppendRefusal(dst []byte, r dialect.Reply, err *command.Error) []byte {
 	return websocket.EndText(command.AppendRefusal(websocket.BeginText(dst), r.ID, err), len(dst))
+}
+
+// AppendWithdrawn implements [dialect.Dialect].
+func (Dialect) AppendWithdrawn(dst []byte, channel string, code command.Code) []byte {
+	return websocket.EndText(command.AppendWithdrawn(websocket.BeginText(dst), channel, code), len(dst))
 }
 
 // AppendGap implements [dialect.Dialect].
