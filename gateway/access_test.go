@@ -29,35 +29,51 @@ func TestAccess(t *testing.T) {
 		{Match: "inbox.{user}", Subscribe: &anybody, Publish: &anybody},
 		{Match: "inbox.*", Subscribe: &nobody, Publish: &nobody},
 	}
-	wants := map[string][2]string{ // what subscribe and publish are told
-		"open.a": {subscribed, published}, "users.a": {noUser, silentUser}, "tokens.a": {noToken, silentToken},
-		"inbox.{user}": {none, silent}, "inbox.": {none, silent}, "other": {subscribed, silent}, "open.a.b": {subscribed, silent},
-	}
-	s := start(t, oneShard, func(c *gateway.Config) { c.Channels = entries })
-	for i, command := range []string{"subscribe", "publish"} {
-		p := dialCoder(s, nil, nil)
-		p.welcome()
-		for channel, want := range wants {
-			p.says(fmt.Sprintf(`{"type":%q,"id":7,"channel":%q,"data":1}`, command, channel))
-			if want[i] == "" {
-				if text := p.text(); !strings.HasPrefix(text, `{"type":"`+[]string{"subscribed", "published"}[i]+`"`) {
-					t.Errorf("%s to %s is answered with %s", command, channel, text)
+	for name, test := range map[string]struct {
+		identified bool
+		want       map[string][2]string // what subscribe and publish are told
+	}{
+		"without identity": {false, map[string][2]string{
+			"open.a": {subscribed, published}, "users.a": {noUser, silentUser}, "tokens.a": {noToken, silentToken},
+			"inbox.{user}": {none, silent}, "inbox.": {none, silent}, "other": {subscribed, silent}, "open.a.b": {subscribed, silent},
+		}},
+		"identified": {true, map[string][2]string{
+			"open.a": {subscribed, published}, "other": {noToken, silentToken}, "open.a.b": {noToken, silentToken}, "inbox.a.b": {noToken, silentToken},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, oneShard, func(c *gateway.Config) {
+				if c.Channels = entries; test.identified {
+					identified(c)
 				}
-				continue
+			})
+			for i, command := range []string{"subscribe", "publish"} {
+				p := dialCoder(s, nil, nil)
+				p.welcome()
+				for channel, want := range test.want {
+					p.says(fmt.Sprintf(`{"type":%q,"id":7,"channel":%q,"data":1}`, command, channel))
+					if want[i] == "" {
+						if text := p.text(); !strings.HasPrefix(text, `{"type":"`+[]string{"subscribed", "published"}[i]+`"`) {
+							t.Errorf("%s to %s is answered with %s", command, channel, text)
+						}
+						continue
+					}
+					p.wants(fmt.Sprintf(`{"type":"error","id":7,"code":"permission_denied","message":"%s \"%s\": %s"}`, command, channel, want[i]))
+				}
 			}
-			p.wants(fmt.Sprintf(`{"type":"error","id":7,"code":"permission_denied","message":"%s \"%s\": %s"}`, command, channel, want[i]))
-		}
-	}
-	if denied := s.stats().Total.CommandErrors["permission_denied"]; denied == 0 {
-		t.Error("no refusal is counted")
-	}
-	if streams := s.stats().Publish.Streams; streams > 3 {
-		t.Errorf("%d streams: those of refused channels too", streams)
+			if denied := s.stats().Total.CommandErrors["permission_denied"]; denied == 0 {
+				t.Error("no refusal is counted")
+			}
+			if streams := s.stats().Publish.Streams; streams > 3 {
+				t.Errorf("%d streams: those of refused channels too", streams)
+			}
+		})
 	}
 }
 
 // TestAccessChanges changes who may subscribe while clients have subscriptions. A rule
-// counts for the next command.
+// counts for the next command; subscriptions are looked at once per ping interval, which is
+// longer than this test.
 func TestAccessChanges(t *testing.T) {
 	nobody := rules.Nobody
 	var config gateway.Config

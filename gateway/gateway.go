@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fleetcast/gateway/admin"
+	"fleetcast/gateway/identity"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
@@ -33,6 +34,7 @@ type Gateway struct {
 	connectionLog limits.ConnectionLog
 	streams       *stream.Streams
 	credits       *limits.Credits
+	interner      *identity.Interner
 	compressed    stream.CompressionWork
 	http          *plainhttp.Port // or nil
 	clients       shard.Shared
@@ -74,6 +76,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.settings.Store(settings.New(config, &g.compressed))
 	g.running, g.stop = context.WithCancel(context.Background())
 	g.credits = limits.NewCredits(config.Credits, config.PublisherCredits, g.feedStarved)
+	g.interner = new(identity.Interner)
 	g.streams = stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...))
 	if config.HTTP != nil {
 		g.http = plainhttp.NewPort(config.HTTP, logger)
@@ -81,6 +84,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.clients = shard.Shared{
 		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, HTTP: g.http,
 		Ready: g.Ready, Running: g.running, Addresses: limits.NewQuotas[netip.Addr](),
+		Users: limits.NewQuotas[string](), Blocked: new(identity.Blocked), Now: clock(&config),
 	}
 	g.clients.Backlogs.Compressed = &g.compressed.Alive
 	g.publish = ingest.Port{
@@ -89,10 +93,14 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	}
 	g.publish.API = ingest.NewAPI(&g.publish)
 	g.setLimits(&config)
+	if err := g.setAuthority(&config); err != nil {
+		return nil, fmt.Errorf("configure gateway: %w", err)
+	}
 	if err := g.open(); err != nil {
 		for _, loop := range g.loops() {
 			loop.Close()
 		}
+		g.closeAuthority()
 		return nil, err
 	}
 	g.watch = newWatch(g)
@@ -200,8 +208,9 @@ func (g *Gateway) Run() {
 		})
 	})
 	loops.Go(func() {
-		g.every(addressSweep, func() {
+		g.every(quotaSweep, func() {
 			g.clients.Addresses.Sweep(poller.Now())
+			g.clients.Users.Sweep(poller.Now())
 			g.publish.Tries.Sweep(poller.Now())
 		})
 	})
@@ -216,6 +225,7 @@ func (g *Gateway) Run() {
 	for _, s := range g.clients.Shards {
 		s.CloseWaiting()
 	}
+	g.closeAuthority()
 	g.watch.finish()
 	g.compressed.End()
 	g.serving.Store(false)
@@ -251,8 +261,8 @@ func (g *Gateway) feedStarved() {
 	}
 }
 
-// addressSweep is how often addresses of peers are looked over that have gone.
-const addressSweep = 5 * time.Second
+// quotaSweep is how often addresses and users are looked over whose peers have gone.
+const quotaSweep = 5 * time.Second
 
 // every calls do once in each interval, until the gateway stops.
 func (g *Gateway) every(interval time.Duration, do func()) {

@@ -4,6 +4,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
 	"fleetcast/gateway/admin"
+	"fleetcast/gateway/authority"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
@@ -47,7 +48,11 @@ const (
 	adviceClient  = "the example's message says what is wrong; many are a bug of the clients, or abuse"
 	adviceLimit   = "the example's message names the limit; see docs/operations.md#limits"
 	adviceNames   = "see who makes up names of channels: /api/channels, /api/publishers; else raise --max-channels"
-	adviceSender  = "these events are lost; /api/publishers shows who sends them"
+	adviceToken   = "fleetcast_tokens_refused_total has the reasons; the client is told, too; fleetcast token --explain looks at one token"
+
+	adviceUnverified = "see fleetcast_token_issuers_failing, fleetcast_token_verifications_waiting and fleetcast_connect_hook_requests_total"
+
+	adviceSender = "these events are lost; /api/publishers shows who sends them"
 )
 
 // incidentKinds are the counters that mean that somebody was refused or cut off.
@@ -61,6 +66,22 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.MessageTimeout]}: {advice: "the network is slow, or somebody holds half messages; see --message-timeout", usual: true},
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.InputFull]}:      {advice: "see who sends half messages; else raise --input-memory"},
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.MessageTooBig]}:  {advice: "clients send messages above --max-message", usual: true},
+
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Unauthenticated]}: {advice: "clients connect and do not show a good token in time; see docs/protocol.md#who-a-client-is", usual: true},
+
+	{Metric: stats.MetricHandshakes, Label: authority.Refused}:          {advice: adviceToken, usual: true},
+	{Metric: stats.MetricHandshakes, Label: authority.Unavailable}:      {advice: adviceUnverified},
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonBadCredentials}: {advice: adviceClient, usual: true},
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonUserBlocked}:    {advice: "an operator has blocked these users; see /api/users/", usual: true},
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonUserFull}:       {advice: "one user has --user-clients connections"},
+	{Metric: stats.MetricHandshakes, Label: shard.ReasonUserRate}:       {advice: "one user connects more often than --user-connects allows"},
+
+	{Metric: stats.MetricCommandErrors, Label: string(command.AuthenticationRequired)}: {advice: "clients send commands before they show a token", usual: true},
+	{Metric: stats.MetricCommandErrors, Label: authority.Refused}:                      {advice: adviceToken, usual: true},
+	{Metric: stats.MetricCommandErrors, Label: authority.Unavailable}:                  {advice: adviceUnverified},
+	{Metric: stats.MetricCommandErrors, Label: shard.ReasonUserBlocked}:                {advice: "an operator has blocked these users; see /api/users/", usual: true},
+	{Metric: stats.MetricCommandErrors, Label: shard.ReasonUserFull}:                   {advice: "one user has --user-clients connections"},
+	{Metric: stats.MetricCommandErrors, Label: shard.ReasonUserRate}:                   {advice: "one user connects more often than --user-connects allows"},
 
 	{Metric: stats.MetricHandshakes, Label: websocket.ReasonFull}:             {advice: adviceFull},
 	{Metric: stats.MetricHandshakes, Label: shard.ErrConnectRate.Reason}:      {advice: "more clients come than --connects admits; they are told when to come back"},
@@ -152,6 +173,7 @@ var notIncidents = map[stats.IncidentKey]string{
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.HTTPRequest]}:     "it is served",
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Draining]}:        "the drain has lines of its own",
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Disconnected]}:    "each has a line of its own",
+	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.TokenExpired]}:    "the client was told when it would be",
 	{Metric: stats.MetricHandshakes, Label: shard.ErrDraining.Reason}:                      "the drain has lines of its own",
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonVanished}:                          "the client does it, as probes of load balancers do",
 	{Metric: stats.MetricPublishers, Label: ingest.RefusedDraining}:                        "the drain has lines of its own",

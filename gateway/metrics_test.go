@@ -101,7 +101,11 @@ func TestMetrics(t *testing.T) {
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
 		"streams": 3, "streams_limit": 13, "streams_unused": 1, "streams_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
-		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "client_addresses": 0, "client_addresses_unknown_total": 0,
+		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "tokens_accepted_total": 0, "token_verifications_total": 0, "token_verifications_waiting": 0,
+		"token_cache_hits_total": 0, "token_cache_misses_total": 0, "token_cache_entries": 0, "token_cache_bytes": 0, "token_key_fetches_total": 0,
+		"token_key_fetch_failures_total": 0, "token_issuers_failing": 0, "token_issuers_without_keys": 0,
+		"connect_hook_in_flight": 0, "connect_hook_waiting": 0, "connect_hook_open": 0, "connect_hook_opened_total": 0,
+		"client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
 		"client_input_bytes": 0, "client_context_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
@@ -122,15 +126,21 @@ func TestMetrics(t *testing.T) {
 			"tls": 0, "malformed_request": 0, "bad_http_version": 0, "head_too_large": 0},
 		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0, "no_key": 0},
 		"client_disconnects_total{reason": {"message_timeout": 0, "input_full": 0, "client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
-			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0},
+			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0, "unauthenticated": 0, "token_expired": 0},
 		"handshake_failures_total{reason": {"malformed_request": 0, "tls": 0, "proxy_header": 0, "bad_http_version": 0, "bad_method": 0, "not_found": 0, "not_websocket": 1,
 			"bad_host": 0, "no_upgrade": 0, "bad_version": 0, "bad_key": 0, "unexpected_body": 0, "forbidden_origin": 0, "forbidden_host": 0,
 			"head_too_large": 0, "target_too_long": 0, "too_slow": 0, "full": 0, "draining": 0, "http_busy": 0, "vanished": 0,
 			"connect_rate": 0, "address_full": 0, "address_rate": 0, "bad_proxy_header": 0, "input_full": 0,
-			"undecided": 0, "decisions_full": 0, "decider_failed": 0, "refused": 0},
-		"publish_errors_total{code": {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0, "authentication_required": 0, "invalid_key": 0},
+			"undecided": 0, "decisions_full": 0, "decider_failed": 0, "refused": 0,
+			"token_refused": 0, "identity_unavailable": 0, "bad_credentials": 0, "user_blocked": 0, "user_full": 0, "user_rate": 0},
+		"tokens_refused_total{reason": {"token_malformed": 0, "token_invalid": 0, "token_unknown_key": 0, "token_unknown_issuer": 0, "token_expired": 0,
+			"token_not_yet_valid": 0, "token_no_expiry": 0, "token_wrong_audience": 0, "token_too_large": 0, "token_bad_claims": 0, "token_wrong_use": 0,
+			"ticket_invalid": 0, "ticket_expired": 0, "verification_busy": 0, "keys_unavailable": 0},
+		"connect_hook_requests_total{outcome": {"allowed": 0, "refused": 0, "hook_busy": 0, "hook_timeout": 0, "hook_failed": 0, "hook_open": 0, "hook_cancelled": 0},
+		"publish_errors_total{code":           {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0, "authentication_required": 0, "invalid_key": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
-			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0},
+			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0,
+			"authentication_required": 0, "token_refused": 0, "identity_unavailable": 0, "user_blocked": 0, "user_full": 0, "user_rate": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},
 	} {
 		for label, value := range values {
@@ -146,7 +156,7 @@ func TestMetrics(t *testing.T) {
 		t.Error("no turn was timed")
 	}
 	maps.DeleteFunc(got, func(name string, _ float64) bool {
-		return strings.HasPrefix(name, "publish_to_write_seconds_") || strings.HasPrefix(name, "shard_turn_seconds_")
+		return strings.HasPrefix(name, "publish_to_write_seconds_") || strings.HasPrefix(name, "shard_turn_seconds_") || strings.HasPrefix(name, "connect_hook_seconds_")
 	})
 	if !maps.Equal(got, want) {
 		t.Errorf("the series are\n%v, want\n%v", got, want)

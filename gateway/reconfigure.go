@@ -21,6 +21,9 @@ func (g *Gateway) Reconfigure(config settings.Config) error {
 		return fmt.Errorf("reconfigure gateway: %w", err)
 	}
 	before := *g.config()
+	if err := g.setAuthority(&merged); err != nil {
+		return fmt.Errorf("reconfigure gateway: %w", err)
+	}
 	next := settings.New(merged, &g.compressed)
 	next.PublishKeys.Continue(g.settings.Load().PublishKeys)
 	g.settings.Store(next)
@@ -30,6 +33,9 @@ func (g *Gateway) Reconfigure(config settings.Config) error {
 	}
 	if merged.AddressConnects != before.AddressConnects {
 		g.clients.Addresses.Forgive()
+	}
+	if merged.UserConnects != before.UserConnects {
+		g.clients.Users.Forgive()
 	}
 	g.credits.Resize(merged.Credits, merged.PublisherCredits)
 	g.setLimits(&merged)

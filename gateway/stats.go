@@ -43,6 +43,7 @@ func (g *Gateway) Stats(ctx context.Context) (GatewayStats, error) {
 	all.Publish.CreditsUsed = g.credits.InUse()
 	all.ClientAddresses = g.clients.Addresses.Kept.Load()
 	g.streams.AddStats(&all.Publish)
+	g.addIdentityStats(&all)
 	return all, nil
 }
 

@@ -24,6 +24,8 @@ const (
 	RateLimited       Code = "rate_limited"
 	NotAvailable      Code = "not_available"
 	Internal          Code = "internal"
+	// Withdrawn is for a subscription that an operator has ended.
+	Withdrawn Code = "withdrawn"
 	// AuthenticationRequired is for commands of a client that must say who it is first, and
 	// for publishers and the API, where a key is needed and none was given. InvalidKey is for
 	// these where there is no such key.

@@ -97,6 +97,7 @@ func New(o Options) (*Hook, error) {
 		return nil, err
 	}
 	o.Header = o.Header.Clone()
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	h := &Hook{
 		options: o, url: publicURL(o.URL), transport: transport,
 		readConnect: readConnect(cmp.Or(o.Grants, new(identity.Interner))),

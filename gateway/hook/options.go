@@ -57,7 +57,7 @@ type Options struct {
 	EnvironmentProxy bool
 	// Grants shares equal grants of different clients. nil is one for this hook alone.
 	Grants *identity.Interner
-	// Logger gets warnings. It must not be nil.
+	// Logger gets warnings; nil is nobody.
 	Logger *slog.Logger
 	// Dial opens the connections if it is not nil, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -125,7 +125,6 @@ func (o *Options) Check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	wrong(o.Logger == nil, "the hook has no logger")
 	wrong(o.Timeout < time.Millisecond || o.Timeout > time.Minute, "the timeout is %v, must be from 1ms to 1m", o.Timeout)
 	wrong(o.AtOnce < 1 || o.AtOnce > maxAtOnce, "%d calls at once, must be from 1 to %d", o.AtOnce, maxAtOnce)
 	wrong(o.Queue < 0 || o.Queue > maxQueue, "%d callers may wait, must be from 0 to %d", o.Queue, maxQueue)

@@ -69,7 +69,7 @@ func TestCheck(t *testing.T) {
 		want   string // in the error; "" if it is right
 	}{
 		{"as they are", func(*Options) {}, ""},
-		{"no logger", func(o *Options) { o.Logger = nil }, "has no logger"},
+		{"no logger", func(o *Options) { o.Logger = nil }, ""},
 		{"no timeout", func(o *Options) { o.Timeout = 0 }, "the timeout is 0s"},
 		{"a long timeout", func(o *Options) { o.Timeout = time.Hour }, "the timeout is 1h0m0s"},
 		{"nothing at once", func(o *Options) { o.AtOnce = 0 }, "0 calls at once"},

@@ -47,9 +47,11 @@ func (c *Config) ExplainUser(user, channel string) []rules.Decision {
 func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
 
 func (c *Config) ruleTable() *rules.Table {
-	return rules.NewTable(c.ChannelRules(), rules.Values{
-		Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: rules.Anyone, Publish: rules.Nobody,
-	})
+	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: rules.Anyone, Publish: rules.Nobody}
+	if c.Identifies() {
+		defaults.Subscribe, defaults.Publish = rules.Tokens, rules.Tokens
+	}
+	return rules.NewTable(c.ChannelRules(), defaults)
 }
 
 // compressesAll tells whether events are compressed wherever no rule says otherwise. An

@@ -17,10 +17,12 @@ import (
 	"fleetcast/codec/deflate"
 	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/dialect/fleetcastv1"
+	"fleetcast/gateway/hook"
 	"fleetcast/gateway/keys"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stream"
+	"fleetcast/gateway/token"
 )
 
 // Config is how a gateway is set up. Use [DefaultConfig] and change what
@@ -55,6 +57,26 @@ type Config struct {
 	// nobody else.
 	Decider *Decider `reload:"restart"`
 
+	// Issuers sign the tokens by which clients say who they are. With an issuer or a
+	// ConnectHook, a client may do what its token, the hook's answer or a rule for the
+	// channel grants, and nothing else.
+	Issuers []token.Issuer `reload:"live"`
+	// ConnectHook is asked who each client is that shows no resume ticket; nil is nobody.
+	ConnectHook *hook.Options `reload:"live"`
+	// TokenCookie is the name of the cookie in which requests to connect may show a token.
+	// They need an Origin then. Empty is no cookie.
+	TokenCookie string `reload:"live"`
+	// TicketKeys sign resume tickets, of at least [identity.MinTicketKey] bytes each. The
+	// first signs, all verify. Gateways that share them know each other's tickets. Without
+	// any, there is a random one.
+	TicketKeys [][]byte `reload:"live"`
+	// UserClients is how many connections one user may have; 0 is no bound. UserConnects
+	// is how often one user may connect.
+	UserClients  int         `reload:"live" least:"0"`
+	UserConnects limits.Rate `reload:"live"`
+	// Clock is what time it is, for the ends of tokens; nil is [time.Now].
+	Clock func() time.Time `reload:"restart"`
+
 	// AllowedOrigins are the origins whose web pages may connect, as browsers send them
 	// (https://example.com). Pages from the gateway's own host may always connect.
 	// https://*.example.com stands for every host below example.com, "null" for pages
@@ -68,8 +90,8 @@ type Config struct {
 	// Channels are the rules for channels. Of the rules that match a channel, the first
 	// one that sets a key decides it. SlowRules, Compress and ClientPublish count
 	// behind them; they are short for rules that set one key. A rule with Final ends
-	// the search for its channels: then SlowPolicy counts, ** in Compress, any client may
-	// subscribe and none may publish.
+	// the search for its channels: then SlowPolicy counts, ** in Compress, and for
+	// clients that subscribe and publish what [Config.Identifies] says.
 	Channels []rules.Entry `reload:"live"`
 	// ClientPublish are the channels to which any client may publish.
 	ClientPublish rules.Patterns `reload:"live"`
@@ -240,6 +262,11 @@ func DefaultConfig(maxConnections int) Config {
 	}
 }
 
+// Identifies tells whether clients can say who they are. Then clients may subscribe and
+// publish where they are granted to, if no rule says otherwise. Else anyone may subscribe,
+// and nobody may publish.
+func (c *Config) Identifies() bool { return len(c.Issuers) > 0 || c.ConnectHook != nil }
+
 // Publishes tells whether there is a publish port.
 func (c *Config) Publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }
 
@@ -302,6 +329,7 @@ func (c *Config) Check() error {
 	c.checkKeys(&errs)
 	c.checkConnects(&errs)
 	c.checkDecider(&errs)
+	c.checkIdentity(&errs)
 	if len(errs) == 0 {
 		return nil
 	}

@@ -39,6 +39,9 @@ type Settings struct {
 	Connects     limits.Bucket // of clients in all
 	ConnectQueue int           // how many wait for their turn
 	PerAddress   limits.QuotaBounds
+	PerUser      limits.QuotaBounds
+	// Anonymous tells whether a client that does not say who it is may do anything.
+	Anonymous bool
 }
 
 // Live holds the settings in effect. Any goroutine may call its methods.
@@ -67,8 +70,10 @@ func New(config Config, work *stream.CompressionWork) *Settings {
 		Rules:       config.ruleTable(),
 		PublishKeys: keys.NewSet(config.PublishKeys),
 		AdminKeys:   keys.NewSet(config.AdminKeys),
+		Anonymous:   config.allowsAnyone(),
 		Connects:    limits.NewBucket(config.Connects),
 		PerAddress:  limits.QuotaBounds{Open: config.AddressClients, Rate: limits.NewBucket(config.AddressConnects)},
+		PerUser:     limits.QuotaBounds{Open: config.UserClients, Rate: limits.NewBucket(config.UserConnects)},
 	}
 	s.Upgrader.CheckHost = func(host []byte) *websocket.HandshakeError {
 		if s.Hosts.Allow(host) {

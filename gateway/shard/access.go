@@ -1,8 +1,12 @@
 package shard
 
 import (
+	"time"
+
 	"fleetcast/codec/command"
+	"fleetcast/gateway/identity"
 	"fleetcast/gateway/rules"
+	"fleetcast/gateway/settings"
 )
 
 // Refusals of what a channel's rule does not let the client do. They name the rule's
@@ -16,12 +20,18 @@ var (
 	errPublishNobody   = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
 )
 
-// user is who the client is. Clients have no identity yet, so it is nobody in particular.
-func (c *session) user() string { return "" }
-
-// among tells whether the client is one of those.
-func (c *session) among(who rules.Audience) bool {
-	return who == rules.Anyone || who == rules.Users && c.user() != ""
+// among tells whether the client is one of those who may do a thing. Whether its own grants
+// allow it is granted.
+func among(allowed rules.Audience, who *identity.Identity, granted func(*identity.Identity, []byte) bool, name []byte) bool {
+	switch allowed {
+	case rules.Anyone:
+		return true
+	case rules.Users:
+		return who.User != "" || granted(who, name)
+	case rules.Tokens:
+		return granted(who, name)
+	}
+	return false
 }
 
 // maySubscribe returns why the client may not subscribe to a channel, or nil. ch is the
@@ -40,26 +50,46 @@ func (c *session) maySubscribe(name []byte, ch *channel) error {
 		c.shard.ruled += table.Len()
 		rule = table.ForName(name)
 	}
-	switch who := table.Subscribe(rule, c.user(), name); {
-	case c.among(who):
+	who := c.who()
+	switch allowed := table.Subscribe(rule, who.User, name); {
+	case among(allowed, who, (*identity.Identity).MaySubscribe, name):
 		return nil
-	case who == rules.Users:
+	case allowed == rules.Users:
 		return errSubscribeUsers
-	case who == rules.Tokens:
+	case allowed == rules.Tokens:
 		return errSubscribeTokens
 	}
 	return errSubscribeNobody
 }
 
+// noteRules has the subscriptions of all clients checked after a reload, each client's when
+// the loop sweeps over it.
+func (s *Shard) noteRules(now time.Duration) {
+	set := s.shared.Settings.Load()
+	if s.checked == set.Rules {
+		return
+	}
+	s.checked, s.checkUntil = set.Rules, now+set.Config.PingInterval+2*settings.BeatLength
+}
+
+// checkSubscriptions ends those that the rules do not allow any more.
+func (c *session) checkSubscriptions() {
+	if s := c.shard; s.Loop.Now() < s.checkUntil && !s.checked.Open() {
+		c.withdrawDenied()
+		c.flushReplies()
+	}
+}
+
 // mayPublish returns why the client may not publish to a channel, or nil.
 func (c *session) mayPublish(name []byte) error {
 	rule := c.shard.ruleFor(name)
-	switch who := rule.Of.Publish(rule, c.user(), name); {
-	case c.among(who):
+	who := c.who()
+	switch allowed := rule.Of.Publish(rule, who.User, name); {
+	case among(allowed, who, (*identity.Identity).MayPublish, name):
 		return nil
-	case who == rules.Users:
+	case allowed == rules.Users:
 		return errPublishUsers
-	case who == rules.Tokens:
+	case allowed == rules.Tokens:
 		return errPublishTokens
 	}
 	return errPublishNobody

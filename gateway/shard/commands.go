@@ -44,8 +44,18 @@ func tooManySubscriptions(limit, room int64) *command.Error {
 func (c *session) command(payload []byte, binary bool) (channels, refused int) {
 	cmd := &c.shard.command
 	err := c.dialect().Parse(cmd, payload, binary)
+	if err == nil && cmd.Type < command.Ping && c.mustAuthenticate() {
+		err = errMustAuthenticate
+	}
 	switch {
 	case err != nil:
+	case cmd.Type == command.Subscribe && cmd.Token != nil:
+		if refusal := c.takeCommand(0); refusal != nil {
+			c.refuseChannel(cmd.Type, cmd.Channels[0], refusal, cmd.ID)
+			return 1, 1
+		}
+		c.subscribeByToken(cmd)
+		return 1, 0
 	case cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe:
 		return len(cmd.Channels), c.eachChannel(cmd)
 	case cmd.Type == command.Pong:
@@ -59,6 +69,8 @@ func (c *session) command(payload []byte, binary bool) (channels, refused int) {
 		c.refuse(err, cmd)
 	case cmd.Type == command.Publish:
 		c.publish(cmd, payload, binary)
+	case cmd.Type == command.Authenticate:
+		c.authenticate(cmd)
 	case cmd.Type == command.Ping:
 		c.reply(dialect.Reply{To: command.Ping, ID: cmd.ID})
 	}
@@ -95,7 +107,7 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 		case refusal != nil:
 			c.refuseChannel(cmd.Type, name, refusal, cmd.ID)
 		case cmd.Type == command.Subscribe:
-			c.subscribe(name, cmd.ID)
+			c.subscribe(name, cmd.ID, false)
 		default:
 			c.unsubscribe(name, cmd.ID)
 		}
@@ -103,8 +115,9 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 	return refused
 }
 
-// subscribe starts deliveries behind the position that the reply names.
-func (c *session) subscribe(name []byte, id command.ID) {
+// subscribe starts deliveries behind the position that the reply names. lent tells that a
+// token for the subscription allows it.
+func (c *session) subscribe(name []byte, id command.ID, lent bool) {
 	s := c.shard
 	config := s.shared.Settings.Config()
 	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
@@ -116,7 +129,7 @@ func (c *session) subscribe(name []byte, id command.ID) {
 		c.refuseChannel(command.Subscribe, name, errAlreadySubscribed, id)
 		return
 	}
-	if err := c.maySubscribe(name, ch); err != nil {
+	if err := c.maySubscribe(name, ch); err != nil && (!lent || err == errSubscribeNobody) {
 		c.refuseChannel(command.Subscribe, name, err, id)
 		return
 	}
@@ -284,14 +297,24 @@ func (c *session) refuse(err error, cmd *command.Command) {
 // name many.
 func (c *session) refuseChannel(to command.Type, name []byte, err error, id command.ID) {
 	named := *command.RefusalOf(err)
-	named.Message = to.String() + " " + command.QuoteChannel(name) + ": " + named.Message
+	named.Message = nameChannel(to, name, named.Message)
 	c.answerRefusal(&named, dialect.Reply{To: to, ID: id, Channel: name})
 }
 
 func (c *session) answerRefusal(refusal *command.Error, of dialect.Reply) {
+	c.answerRefusalCounted(refusal, of, string(refusal.Code))
+}
+
+// nameChannel puts the command and the channel before the text of a refusal.
+func nameChannel(to command.Type, name []byte, text string) string {
+	return to.String() + " " + command.QuoteChannel(name) + ": " + text
+}
+
+// answerRefusalCounted is answerRefusal for a refusal whose code is no label of counters.
+func (c *session) answerRefusalCounted(refusal *command.Error, of dialect.Reply, label string) {
 	s := c.shard
-	s.Counters.CommandErrors[string(refusal.Code)]++
-	if key := (stats.IncidentKey{Metric: stats.MetricCommandErrors, Label: string(refusal.Code)}); s.Samples.Wants(key) {
+	s.Counters.CommandErrors[label]++
+	if key := (stats.IncidentKey{Metric: stats.MetricCommandErrors, Label: label}); s.Samples.Wants(key) {
 		s.Samples.Keep(key, append(c.Identity(), slog.String("message", stats.Clip(refusal.Message)))...)
 	}
 	s.replies = c.dialect().AppendRefusal(s.replies, of, refusal)

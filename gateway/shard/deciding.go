@@ -7,20 +7,22 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/authority"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 )
 
-// Refusals of clients for which a [settings.Decider] has not decided in time, and of
-// clients for which it cannot be asked now.
+// Refusals of clients about which it was not decided in time, and of clients about which
+// nothing can be decided now.
 var (
 	ErrUndecided = &websocket.HandshakeError{
 		Status: http.StatusRequestTimeout, Reason: "undecided", Message: "it was not decided in time whether you may connect; try again later",
 	}
-	// ErrDeciderFailed refuses a client about which the decider has not decided, but panicked.
+	// ErrDeciderFailed refuses a client about which a [settings.Decider] has not decided, but panicked.
 	ErrDeciderFailed = &websocket.HandshakeError{
 		Status: http.StatusInternalServerError, Reason: "decider_failed", Message: "it could not be decided whether you may connect; try again later",
 	}
@@ -29,17 +31,22 @@ var (
 	}
 )
 
-// decision is whether one client may connect, while something else decides about it. The
-// goroutine that asks the decider writes refusal and failure before it posts the decision back
-// to the shard; everything else is the shard's.
+// decision is who one client is, while that is found out elsewhere. The goroutine that asks
+// the authority writes outcome and failure before it posts the decision back to the shard;
+// everything else is the shard's.
 type decision struct {
-	session *session // that waits; nil once it does not
-	request settings.ConnectRequest
-	answer  []byte // to an accepted request
-	ctx     context.Context
-	cancel  context.CancelFunc
-	refusal *settings.Refusal
-	failure string // what the decider has panicked with
+	session  *session // that waits; nil once it does not
+	question authority.Question
+	ctx      context.Context
+	cancel   context.CancelFunc
+	outcome  authority.Outcome
+	failure  string // what the authority has panicked with
+
+	// Of a request to connect:
+	answer []byte // to an accepted request
+	at     place  // of its token
+	// Of a command:
+	after func(*session, authority.Outcome) // goes on with it
 }
 
 // size is about how many bytes it holds; d may be nil.
@@ -47,7 +54,7 @@ func (d *decision) size() int {
 	if d == nil {
 		return 0
 	}
-	return cap(d.answer) + d.request.Size()
+	return cap(d.answer) + d.question.Size()
 }
 
 // end is for a client that does not wait any more. The decision may still be under way,
@@ -57,39 +64,64 @@ func (d *decision) end() {
 	d.cancel()
 }
 
-// startDeciding asks the decider about a request that the gateway accepts as hs. The
-// answer is in the reply buffer. If too many requests wait, the refusal is returned.
-func (c *session) startDeciding(decider *settings.Decider, head []byte, hs websocket.Handshake) (refused *websocket.HandshakeError) {
-	s, all := c.shard, c.shard.shared
+// startDeciding asks the authority about a request that the gateway accepts as hs. The
+// answer is in the reply buffer. If too many wait, the refusal is returned.
+func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocket.Handshake, token []byte, at place) (refused *websocket.HandshakeError) {
+	s := c.shard
 	answer := s.replies
 	s.replies = s.replies[:0]
-	if all.Admission.deciding.Add(1) > int64(decider.AtOnce) {
-		all.Admission.deciding.Add(-1)
+	d := &decision{
+		question: authority.Question{Token: string(token), Request: settings.NewConnectRequest(head, hs, c.remote()), Connecting: true},
+		answer:   bytes.Clone(answer), at: at,
+	}
+	left := s.shared.Settings.Config().HandshakeTimeout - c.opened.since(s.Loop.Now())
+	if !c.wait(a, d, left) {
 		s.replies = websocket.AppendRefusalRetry(s.replies, ErrDecisionsFull, s.retryLater())
 		return ErrDecisionsFull
 	}
-	d := &decision{session: c, answer: bytes.Clone(answer), request: settings.NewConnectRequest(head, hs, c.remote())}
-	left := all.Settings.Config().HandshakeTimeout - c.opened.since(s.Loop.Now())
-	d.ctx, d.cancel = context.WithTimeout(all.Running, left)
-	c.held = &heldInput{waits: waitDecision, decision: d}
 	c.moveTo(sessionDeciding)
-	go func() {
-		defer s.Post(func() { s.decided.Push(d) })
-		d.ask(decider)
-	}()
 	return nil
 }
 
-// ask asks the decider. It is not the gateway's own code: if it panics, or ends its
+// decideThen asks the authority for a command of an open session, and calls after with the
+// outcome, on the shard's goroutine. The client is not read until then, so its replies keep
+// their order. If too many wait, after is called at once.
+func (c *session) decideThen(a *authority.Authority, question authority.Question, after func(*session, authority.Outcome)) {
+	d := &decision{question: question, after: after}
+	if !c.wait(a, d, c.shard.shared.Settings.Config().HandshakeTimeout) {
+		after(c, authority.Outcome{Refusal: &authority.Refusal{Reason: ErrDecisionsFull.Reason, Message: ErrDecisionsFull.Message, Temporary: true}})
+		return
+	}
+	c.conn.PauseReading()
+}
+
+// wait has the session wait for a decision, unless too many wait.
+func (c *session) wait(a *authority.Authority, d *decision, left time.Duration) bool {
+	s, all := c.shard, c.shard.shared
+	if all.Admission.deciding.Add(1) > int64(a.Waiting) {
+		all.Admission.deciding.Add(-1)
+		return false
+	}
+	d.session = c
+	d.ctx, d.cancel = context.WithTimeout(all.Running, left)
+	c.held = &heldInput{waits: waitDecision, decision: d}
+	go func() {
+		defer s.Post(func() { s.decided.Push(d) })
+		d.ask(a)
+	}()
+	return true
+}
+
+// ask asks the authority. Not all of it is the gateway's own code: if it panics, or ends its
 // goroutine, one client is refused and nothing else is harmed.
-func (d *decision) ask(decider *settings.Decider) {
+func (d *decision) ask(a *authority.Authority) {
 	d.failure = "the goroutine has ended"
 	defer func() {
 		if failure := recover(); failure != nil {
 			d.failure = fmt.Sprint(failure)
 		}
 	}()
-	d.refusal = decider.Decide(d.ctx, d.request)
+	d.outcome = a.Decide(d.ctx, &d.question)
 	d.failure = ""
 }
 
@@ -136,6 +168,15 @@ func (s *Shard) takeDecisions() (busy bool) {
 // decided ends the wait for a decision. One that comes too late does not count.
 func (c *session) decided(d *decision) {
 	s := c.shard
+	if d.failure != "" {
+		if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: ErrDeciderFailed.Reason}); s.Samples.Wants(key) {
+			s.Samples.Keep(key, slog.String("address", c.address()), slog.String("panic", stats.Clip(d.failure)))
+		}
+	}
+	if c.state == sessionOpen {
+		c.commandDecided(d)
+		return
+	}
 	switch err := d.ctx.Err(); {
 	case errors.Is(err, context.DeadlineExceeded):
 		c.refuseHandshake(ErrUndecided)
@@ -143,17 +184,29 @@ func (c *session) decided(d *decision) {
 	case s.drain != drainNot:
 		c.refuseHandshake(ErrDraining)
 	case d.failure != "":
-		if key := (stats.IncidentKey{Metric: stats.MetricHandshakes, Label: ErrDeciderFailed.Reason}); s.Samples.Wants(key) {
-			s.Samples.Keep(key, slog.String("address", c.address()), slog.String("panic", stats.Clip(d.failure)))
-		}
 		c.refuseHandshake(ErrDeciderFailed)
-	case d.refusal != nil:
-		refused := s.shared.Settings.Config().Decider.Response(d.refusal)
-		s.replies = websocket.AppendRefusalWith(s.replies, refused, d.refusal.Header)
-		c.handshakeRefused(refused)
 	default:
 		s.replies = append(s.replies, d.answer...)
-		c.open([]byte(d.request.Origin))
+		if refused := c.conclude(d.outcome, d.at, []byte(d.question.Request.Origin)); refused != nil {
+			c.handshakeRefused(refused)
+			return
+		}
 		c.Resume() // with what it sent early
 	}
+}
+
+// commandDecided goes on with a command that has waited.
+func (c *session) commandDecided(d *decision) {
+	switch {
+	case errors.Is(d.ctx.Err(), context.DeadlineExceeded):
+		d.outcome = authority.Outcome{Refusal: &authority.Refusal{Reason: ErrUndecided.Reason, Message: ErrUndecided.Message, Temporary: true}}
+	case d.ctx.Err() != nil:
+		return // the gateway stops, and closes it
+	case d.failure != "":
+		d.outcome = authority.Outcome{Refusal: &authority.Refusal{Reason: ErrDeciderFailed.Reason, Message: ErrDeciderFailed.Message, Temporary: true}}
+	}
+	d.end()
+	c.held.decision = nil
+	d.after(c, d.outcome)
+	c.Resume()
 }

@@ -77,8 +77,8 @@ func (c *session) handshake(p []byte) {
 	}
 }
 
-// upgrade answers the request in the reply buffer, unless a decider must be asked
-// first. If the answer is a refusal, it is returned.
+// upgrade answers the request in the reply buffer, unless it must wait for who the client
+// is. If the answer is a refusal, it is returned.
 func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 	s := c.shard
 	out, accepted, err := c.answerHead(head)
@@ -92,16 +92,12 @@ func (c *session) upgrade(head []byte) (refused *websocket.HandshakeError) {
 		window = accepted.Deflate.ServerWindow()
 	}
 	c.format = s.ledger.Formats.Of(accepted.Subprotocol, window)
-	if decider := s.shared.Settings.Config().Decider; decider != nil {
-		return c.startDeciding(decider, head, accepted)
-	}
-	c.open(accepted.Origin)
-	return nil
+	return c.identify(head, accepted)
 }
 
 // open makes a client of a session whose accepting answer is in the reply buffer, and
-// welcomes it.
-func (c *session) open(origin []byte) {
+// welcomes it. ticket tells whether it gets a resume ticket.
+func (c *session) open(origin []byte, ticket bool) {
 	s := c.shard
 	c.moveTo(sessionOpen)
 	c.opened = tenthsOf(s.Loop.Now())
@@ -116,7 +112,10 @@ func (c *session) open(origin []byte) {
 	c.logConnected(origin)
 	s.gapText = appendClientID(s.gapText[:0], c.id)
 	in := s.shared.Settings.Load()
-	s.replies = c.dialect().AppendWelcome(s.replies, dialect.Welcome{Client: s.gapText, PingInterval: in.Config.PingInterval, Limits: &in.Limits})
+	s.replies = c.dialect().AppendWelcome(s.replies, dialect.Welcome{
+		Client: s.gapText, PingInterval: in.Config.PingInterval, Limits: &in.Limits, Standing: c.standing(ticket),
+	})
+	c.subscribeItself()
 }
 
 // answerHead appends the answer to the reply buffer's text and, if the client is

@@ -23,7 +23,7 @@ const (
 	waitEngine                     // an engine has not completed its publish; see unconfirmed
 	waitTurn                       // for the next turn, because much was handled in this one
 	waitRate                       // for the client's rate to allow more frames
-	waitDecision                   // for the answer to its request; see decision
+	waitDecision                   // for who the client is; see decision
 )
 
 // heldInput is input that waits: the start of a handshake's head, or the bytes behind
@@ -33,7 +33,8 @@ type heldInput struct {
 	binary  bool   // it came in a binary message
 	waits   waitReason
 	rest    *bytebufferpool.ByteBuffer
-	// decision is set exactly while the session is in sessionDeciding.
+	// decision is set while the session is in sessionDeciding, and while a command of an open
+	// session waits for one.
 	decision *decision
 }
 

@@ -75,7 +75,8 @@ func (t *tally) look(c *session) error {
 	}
 	t.subscriptions += int64(len(c.subscriptions))
 	t.unfinished += int64(s.unfinished[c].Bytes)
-	if deciding := c.held != nil && c.held.decision != nil; deciding != (c.state == sessionDeciding) || deciding && c.held.decision.session != c {
+	deciding := c.held != nil && c.held.decision != nil
+	if deciding != (c.state == sessionDeciding) && c.state != sessionOpen || deciding && c.held.decision.session != c {
 		return fmt.Errorf("a session in state %d holds %+v", c.state, c.held)
 	}
 	if c.state != sessionOpen && len(c.subscriptions) > 0 {

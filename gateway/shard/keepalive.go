@@ -24,6 +24,11 @@ func (c *session) Swept() {
 	default:
 		return
 	}
+	if c.identityOver() {
+		return
+	}
+	c.endLent()
+	c.checkSubscriptions()
 	c.shard.shared.Settings.Load().Commands.Settle(&c.commandsDue, c.shard.Loop.Now())
 	if b := c.backlog; b == nil || !b.Pinging {
 		c.write(backlog.OwnPing, c.dialect().AppendPing(c.shard.replies[:0]))

@@ -92,6 +92,7 @@ type ClientDetail struct {
 	Client        string        `json:"client"`
 	Shard         int           `json:"shard"`
 	Address       string        `json:"address"`
+	User          string        `json:"user,omitempty"`
 	ConnectedAt   time.Time     `json:"connected_at"`
 	AgeSeconds    float64       `json:"age_seconds"`
 	Channels      []string      `json:"channels"` // the first of them
@@ -147,6 +148,7 @@ func (c *session) detail() (ClientDetail, error) {
 		Client:        c.clientID(),
 		Shard:         c.shard.Port.Index,
 		Address:       c.address(),
+		User:          c.who().User,
 		ConnectedAt:   time.Now().Add(-age).UTC().Round(time.Millisecond),
 		AgeSeconds:    seconds(age.Round(time.Second / 10)),
 		Channels:      make([]string, 0, min(len(c.subscriptions), shownChannels)),

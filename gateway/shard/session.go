@@ -19,7 +19,7 @@ type sessionState uint8
 
 const (
 	sessionHandshaking sessionState = iota // gathering the request's head
-	sessionDeciding                        // a decider decides about the request, which is whole
+	sessionDeciding                        // the request is whole, and it is found out who sends it
 	sessionOpen                            // frames flow
 	sessionClosing                         // our last bytes are queued or sent; input is ignored
 	sessionClosed                          // the socket is gone
@@ -44,6 +44,8 @@ const (
 	SendTimeout                // it did not acknowledge, or take, what was sent
 	Draining                   // the gateway stops
 	Disconnected               // an operator asked for it
+	Unauthenticated            // it did not say in time who it is, or its token was refused
+	TokenExpired               // its identity has ended, and it did not show another one
 	disconnectCount
 )
 
@@ -63,6 +65,8 @@ var DisconnectNames = [disconnectCount]string{
 	SendTimeout:     "send_timeout",
 	Draining:        "draining",
 	Disconnected:    "disconnected",
+	Unauthenticated: "unauthenticated",
+	TokenExpired:    "token_expired",
 }
 
 var (
@@ -88,7 +92,7 @@ type session struct {
 	held          *heldInput // input that cannot be handled yet, or nil
 	lastSeen      millis     // when bytes last came or left; see seenAt
 	commandsDue   uint32     // when its next command is; see limits.CommandRate
-	source        *source    // where it comes from, or nil
+	source        *source    // where it comes from and who it is, or nil
 	id            uint64
 }
 
@@ -99,7 +103,12 @@ func (c *session) moveTo(next sessionState) {
 	}
 	if c.state == sessionDeciding {
 		c.shard.Counters.Deciding--
+	}
+	if next > sessionDeciding && c.held != nil && c.held.decision != nil {
 		c.held.decision.end()
+		if next == sessionOpen {
+			c.held.decision = nil
+		}
 	}
 	if next == sessionDeciding {
 		c.shard.Counters.Deciding++
@@ -179,6 +188,7 @@ func (c *session) Closed(err error) {
 	c.releaseHeld()
 	c.forgetInput()
 	delete(s.publishing, c)
+	delete(s.lent, c)
 	delete(s.parting, c)
 	if c.backlog != nil {
 		c.backlog.Release()

@@ -57,6 +57,13 @@ type Shard struct {
 	publishing map[*session]*limits.Account
 	// unconfirmed has what they have published and an engine has not completed.
 	unconfirmed map[*session]unconfirmed
+	// checked is the table by which the subscriptions of all clients are allowed, or are
+	// checked until checkUntil, by the loop's time.
+	checked    *rules.Table
+	checkUntil time.Duration
+	// lent has the subscriptions of clients that a token of their own allows, until it ends,
+	// in Unix seconds.
+	lent map[*session]map[*channel]int64
 	// unfinished has the clients with held input, and those that had some when
 	// unfinishedDue last looked.
 	unfinished      map[*session]limits.Unfinished
@@ -79,10 +86,11 @@ type Shard struct {
 	pace     limits.Pace // of what the build tag invariants adds
 
 	// Scratch, empty between the handling of two sockets.
-	command command.Command
-	replies []byte
-	vectors [][]byte
-	gapText []byte
+	command  command.Command
+	replies  []byte
+	vectors  [][]byte
+	gapText  []byte
+	standing command.Standing
 	// wholeInput tells whether there was a moment in this read at which no message of
 	// the client was under way. Then an unfinished message began after that moment.
 	wholeInput bool
@@ -110,6 +118,7 @@ func New(all *Shared, index int) (*Shard, error) {
 		unconfirmed:   make(map[*session]unconfirmed),
 		unfinishedDue: poller.NewDeadlines[*session](config.MessageTimeout / limits.UnfinishedChecks),
 
+		checked:  all.Settings.Load().Rules,
 		Counters: stats.NewShard(),
 		random:   newRandom(),
 		vectors:  make([][]byte, 0, backlog.FlushVectors),
@@ -217,6 +226,7 @@ func (s *Shard) Tick() {
 	}
 	s.resumeThrottled()
 	s.endEarly()
+	s.noteRules(now)
 }
 
 // endLate ends the clients that have not finished their handshake, or not closed,
@@ -233,6 +243,8 @@ func (s *Shard) endLate() (busy bool) {
 			c.refuseHandshake(websocket.ErrTooSlow)
 		case sessionDeciding:
 			c.refuseHandshake(ErrUndecided)
+		case sessionOpen:
+			c.lateToAuthenticate()
 		}
 	}
 	for range limits.EndsPerTurn {

@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
+	"fleetcast/gateway/authority"
 	"fleetcast/gateway/backlog"
+	"fleetcast/gateway/identity"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
@@ -24,10 +27,16 @@ type Shared struct {
 	Engine    stream.Engine // gets the events: the streams, but in tests
 	Credits   *limits.Credits
 	Addresses *limits.Quotas[netip.Addr]
-	HTTP      *plainhttp.Port // gets the requests that are not for a WebSocket; or nil
-	Ready     func() bool     // what health checks are answered
-	Running   context.Context // ends when the gateway closes
-	Shards    []*Shard        // all of them
+	Users     *limits.Quotas[string] // connections of each user
+	Blocked   *identity.Blocked      // users that may not connect
+	// Authority decides who clients are. It holds nil if nobody is asked, and changes at
+	// a reload.
+	Authority atomic.Pointer[authority.Authority]
+	Now       func() time.Time // wall time
+	HTTP      *plainhttp.Port  // gets the requests that are not for a WebSocket; or nil
+	Ready     func() bool      // what health checks are answered
+	Running   context.Context  // ends when the gateway closes
+	Shards    []*Shard         // all of them
 
 	connections   atomic.Int64       // those that wait for their turn included
 	subscriptions atomic.Int64       // of all clients

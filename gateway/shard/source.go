@@ -9,6 +9,7 @@ import (
 	"fleetcast/codec/forwarded"
 	"fleetcast/codec/proxyproto"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/identity"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/settings"
@@ -36,12 +37,15 @@ type refusal struct {
 	retryAfter int
 }
 
-// source is where a client comes from. Most sessions have none: nothing is
-// counted, and the address is the socket's.
+// source is where a client comes from, and who it is. Many sessions have none: nothing is
+// counted, the address is the socket's, and the client is nobody in particular.
 type source struct {
 	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
 	used   *limits.Quota[netip.Addr] // nil: not counted
 	header settings.ProxyHeader      // which a trusted proxy has still to send
+
+	identity *identity.Identity    // nil: it has shown nothing
+	user     *limits.Quota[string] // nil: not counted
 }
 
 // sourceOf finds out where a socket comes from, as far as that is known before anything
@@ -102,10 +106,14 @@ func (s *Shard) retryLater() int {
 
 // uncount ends the counting of a connection.
 func (s *Shard) uncount(from *source) {
-	if from != nil && from.used != nil {
+	if from == nil {
+		return
+	}
+	if from.used != nil {
 		s.shared.Addresses.Close(from.used, s.Loop.Now())
 		from.used = nil
 	}
+	s.uncountUser(from)
 }
 
 // awaitsProxyHeader tells whether the connection must begin with a header of

@@ -9,6 +9,8 @@ const (
 	MetricPublishErrors    = "publish_errors_total"
 	MetricPublishers       = "publishers_refused_total"
 	MetricPublishersEnded  = "publishers_ended_total"
+	MetricTokensRefused    = "tokens_refused_total"
+	MetricConnectHook      = "connect_hook_requests_total"
 	MetricDropped          = "dropped_events_total"
 	MetricAddressesUnknown = "client_addresses_unknown_total"
 	MetricThrottles        = "throttles_total"

@@ -112,6 +112,9 @@ type Gateway struct {
 
 	ClientAddresses int64 `json:"client_addresses" metric:"client_addresses" help:"Addresses of clients that are counted; 0 if nothing is bounded per address."`
 
+	Tokens      Tokens      `json:"tokens"`
+	ConnectHook ConnectHook `json:"connect_hook"`
+
 	AdminRefused map[string]uint64 `json:"admin_refused" metric:"admin_refused_total" label:"reason" help:"Requests and connections that the admin port refused, by reason."`
 }
 

@@ -1,0 +1,149 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"fleetcast/gateway/hook"
+	"fleetcast/gateway/identity"
+	"fleetcast/gateway/settings"
+	"fleetcast/gateway/token"
+)
+
+// DefaultWaiting is how many clients may wait at a time for what cannot be decided at once.
+const DefaultWaiting = 8192
+
+// Authority decides who clients are. What it does not have is nil: without Tokens no token
+// is known, without Hook and Decider nobody else is asked.
+type Authority struct {
+	Tokens  *token.Verifier
+	Hook    *hook.Hook        // asked about each client that shows no resume ticket
+	Decider *settings.Decider // asked last, about requests to connect
+	Tickets *identity.Tickets // nil if there are none
+	// Cookie is the name of the cookie that may hold a token; empty is none.
+	Cookie string
+	// Waiting is how many clients may wait for Decide.
+	Waiting int
+	Now     func() time.Time
+}
+
+// Question is what a client shows.
+type Question struct {
+	Token   string                  // empty if it shows none
+	Request settings.ConnectRequest // zero for a token in an open connection
+	// Connecting tells whether it is a request to connect, and not a token in an open
+	// connection.
+	Connecting bool
+	// Subscribing tells whether the token is for a subscription.
+	Subscribing bool
+}
+
+// Size is about how many bytes it holds.
+func (q *Question) Size() int { return len(q.Token) + q.Request.Size() }
+
+// errNoTokens refuses tokens where nobody has issued any.
+var errNoTokens = Outcome{Refusal: &Refusal{
+	Reason: token.UnknownIssuer, Message: token.UnknownIssuer + ": the gateway knows no issuer of tokens",
+}}
+
+// AtOnce decides about a token, nil if none is shown, if that costs little: it is on a
+// loop. ok is false if Decide must be asked, on another goroutine. connecting is as in
+// [Question].
+func (a *Authority) AtOnce(text []byte, connecting bool) (outcome Outcome, ok bool) {
+	asks := a.Hook != nil || connecting && a.Decider != nil
+	switch {
+	case len(text) == 0:
+		return accepted(identity.Anonymous(), false), !asks
+	case a.isTicket(text):
+		return a.openTicket(text), !connecting || a.Decider == nil
+	case a.Tokens == nil:
+		return errNoTokens, a.Hook == nil
+	}
+	verdict, ok := a.Tokens.Quick(text)
+	if !ok {
+		return Outcome{}, false
+	}
+	outcome = ofVerdict(verdict, false)
+	return outcome, outcome.Refusal != nil || !asks
+}
+
+// Decide decides about what AtOnce has left. It waits, until ctx ends at the latest.
+func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
+	if q.Subscribing {
+		verdict := a.Tokens.VerifySubscription(ctx, []byte(q.Token))
+		return Outcome{Subscription: verdict.Subscription, Refusal: ofRefusal(verdict.Refusal)}
+	}
+	outcome := accepted(identity.Anonymous(), false)
+	ticket := a.isTicket([]byte(q.Token))
+	switch {
+	case q.Token == "":
+	case ticket:
+		outcome = a.openTicket([]byte(q.Token))
+	case a.Tokens != nil:
+		outcome = ofVerdict(a.Tokens.Verify(ctx, []byte(q.Token)), true)
+	}
+	if outcome.Refusal == nil && a.Hook != nil && !ticket {
+		outcome = a.askHook(ctx, q, outcome.Identity)
+	}
+	if outcome.Refusal == nil && a.Decider != nil && q.Connecting {
+		if r := a.Decider.Decide(ctx, q.Request); r != nil {
+			response := a.Decider.Response(r)
+			return Outcome{Refusal: &Refusal{Reason: response.Reason, Message: response.Message, Status: response.Status, Header: r.Header, Counted: response.Reason}}
+		}
+	}
+	return outcome
+}
+
+// askHook asks the connect hook about a client of a verified identity. The hook's answer
+// replaces it, but cannot outlast it.
+func (a *Authority) askHook(ctx context.Context, q *Question, verified *identity.Identity) Outcome {
+	r := hook.ConnectRequest{Token: q.Token}
+	if q.Connecting {
+		r.Client, r.Host, r.Origin, r.Path, r.Query = q.Request.Client, q.Request.Host, q.Request.Origin, q.Request.Path, q.Request.Query
+		r.Header = &q.Request
+	}
+	answer := a.Hook.Connect(ctx, r)
+	if refusal := answer.Refusal; refusal != nil {
+		return Outcome{Refusal: &Refusal{Reason: refusal.Reason, Message: refusal.Reason + ": " + refusal.Message, Temporary: refusal.Temporary}}
+	}
+	return accepted(answer.Identity.Until(verified.Expires), true)
+}
+
+func (a *Authority) isTicket(text []byte) bool {
+	return a.Tickets != nil && bytes.HasPrefix(text, []byte(identity.TicketPrefix))
+}
+
+func (a *Authority) openTicket(text []byte) Outcome {
+	who, err := a.Tickets.Open(text, a.Now())
+	if err != nil {
+		reason := token.TicketInvalid
+		if err == identity.ErrTicketExpired {
+			reason = token.TicketExpired
+		}
+		return Outcome{Refusal: ofRefusal(&token.Refusal{Reason: reason, Message: err.Error() + "; connect with a token"})}
+	}
+	return accepted(who, true)
+}
+
+// Ticket is a resume ticket for an identity, empty if there are none.
+func (a *Authority) Ticket(who *identity.Identity) string {
+	if a.Tickets == nil {
+		return ""
+	}
+	return a.Tickets.Issue(who, a.Now())
+}
+
+func ofVerdict(v token.Verdict, costly bool) Outcome {
+	if v.Refusal != nil {
+		return Outcome{Refusal: ofRefusal(v.Refusal)}
+	}
+	return accepted(v.Identity, costly)
+}
+
+func ofRefusal(r *token.Refusal) *Refusal {
+	if r == nil {
+		return nil
+	}
+	return &Refusal{Reason: r.Reason, Message: r.Reason + ": " + r.Message, Temporary: r.Temporary}
+}

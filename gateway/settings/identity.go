@@ -1,0 +1,50 @@
+package settings
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"fleetcast/gateway/identity"
+	"fleetcast/gateway/rules"
+)
+
+// allowsAnyone tells whether a client that does not say who it is may do anything.
+func (c *Config) allowsAnyone() bool {
+	if !c.Identifies() {
+		return true
+	}
+	is := func(a *rules.Audience) bool { return a != nil && *a == rules.Anyone }
+	return slices.ContainsFunc(c.ChannelRules(), func(e rules.Entry) bool { return is(e.Subscribe) || is(e.Publish) })
+}
+
+// checkIdentity names what is wrong with what says who clients are. No message shows a
+// secret.
+func (c *Config) checkIdentity(errs *OptionErrors) {
+	names := make(map[string]bool, len(c.Issuers))
+	for i := range c.Issuers {
+		issuer := &c.Issuers[i]
+		if err := issuer.Check(); err != nil {
+			errs.add("Issuers", "entry %d: %v", i+1, err)
+		}
+		if names[issuer.Issuer] {
+			errs.add("Issuers", "name %q twice", issuer.Issuer)
+		}
+		names[issuer.Issuer] = true
+	}
+	if c.ConnectHook != nil {
+		if err := c.ConnectHook.Check(); err != nil {
+			errs.add("ConnectHook", "is wrong: %v", err)
+		}
+	}
+	if c.TokenCookie != "" {
+		if err := (&http.Cookie{Name: c.TokenCookie, Value: "x"}).Valid(); err != nil {
+			errs.add("TokenCookie", "is %.40q, which is no name of a cookie", c.TokenCookie)
+		}
+	}
+	for i, key := range c.TicketKeys {
+		if len(key) < identity.MinTicketKey {
+			errs.add("TicketKeys", "%s", fmt.Sprintf("entry %d has %d bytes, must have at least %d", i+1, len(key), identity.MinTicketKey))
+		}
+	}
+}
