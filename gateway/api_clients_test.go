@@ -19,6 +19,7 @@ type clientDetail struct {
 	Client        string    `json:"client"`
 	Shard         int       `json:"shard"`
 	Address       string    `json:"address"`
+	User          string    `json:"user"`
 	ConnectedAt   time.Time `json:"connected_at"`
 	AgeSeconds    float64   `json:"age_seconds"`
 	Channels      []string  `json:"channels"`

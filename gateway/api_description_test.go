@@ -53,7 +53,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	s.eventually("no event under way", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 0 })
 	o.post("/api/publish", `{"channels":["one","two"],"data":null}`)
 	o.post("/api/publish", `{"channel":"one","data":"over the rate"}`)
-	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/publishers", "/api/openapi.yaml"} {
+	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/publishers", "/api/openapi.yaml", "/api/users/alice"} {
 		o.get(path)
 		o.get(path + "?nonsense=1")
 	}
@@ -63,7 +63,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	s.publisher().publishes("news", "1")
 	const first, noPublisher = "/api/publishers/1/disconnect", "/api/publishers/999/disconnect"
 	o.post(noPublisher, "{}")
-	for _, path := range []string{"/api/publish", "/api/drain", "/api/clients/" + id + "/disconnect", first} {
+	for _, path := range []string{"/api/publish", "/api/drain", "/api/clients/" + id + "/disconnect", first, "/api/users/alice/disconnect", "/api/users/alice/unsubscribe"} {
 		o.post(path, "x")
 		// This is over each limit. The body waits for the answer, or that might be lost in
 		// a reset; it is short enough for net/http to read to its end if it does come.
@@ -73,6 +73,8 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	}
 	o.post("/api/clients/"+id+"/disconnect", `{"reason":"over"}`)
 	o.post(first, `{"reason":"over"}`)
+	o.post("/api/users/alice/disconnect", `{"reason":"over","block_ms":1}`)
+	o.post("/api/users/alice/unsubscribe", `{"channel":"news"}`)
 	o.post("/api/drain", "{}")
 	note(o)
 
@@ -83,6 +85,9 @@ func TestEveryDescribedAnswer(t *testing.T) {
 		alone.get(path)
 	}
 	alone.post(nobody+"/disconnect", "{}")
+	alone.get("/api/users/alice")
+	alone.post("/api/users/alice/disconnect", "{}")
+	alone.post("/api/users/alice/unsubscribe", `{"channel":"news"}`)
 	alone.post("/api/publishers/0123456789abcdef/disconnect", "{}")
 	goOn()
 	s.Close()

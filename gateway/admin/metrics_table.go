@@ -3,11 +3,14 @@ package admin
 import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/authority"
+	"fleetcast/gateway/hook"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/plainhttp"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/shard"
 	"fleetcast/gateway/stats"
+	"fleetcast/gateway/token"
 )
 
 // LabelValues are the values that the label of a metric can take. They are exported
@@ -22,6 +25,7 @@ var LabelValues = map[string][]string{
 		shard.ErrDraining.Reason, plainhttp.ErrBusy.Reason, shard.ReasonVanished,
 		shard.ErrConnectRate.Reason, shard.ErrAddressFull.Reason, shard.ErrAddressRate.Reason, shard.ReasonBadProxyHeader, shard.ErrInputFull.Reason,
 		shard.ErrUndecided.Reason, shard.ErrDecisionsFull.Reason, shard.ErrDeciderFailed.Reason, settings.ReasonRefused,
+		authority.Refused, authority.Unavailable, shard.ReasonBadCredentials, shard.ReasonUserBlocked, shard.ReasonUserFull, shard.ReasonUserRate,
 	},
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
@@ -32,7 +36,10 @@ var LabelValues = map[string][]string{
 		string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
 		string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
+		string(command.AuthenticationRequired), authority.Refused, authority.Unavailable, shard.ReasonUserBlocked, shard.ReasonUserFull, shard.ReasonUserRate,
 	},
+	stats.MetricTokensRefused:   token.Reasons(),
+	stats.MetricConnectHook:     hook.Outcomes,
 	stats.MetricPublishers:      {ingest.RefusedFull, ingest.RefusedDraining},
 	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull, ingest.EndedNoKey},
 	stats.MetricAdminRefused:    refusedReasons,

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"fleetcast/codec/websocket"
-
-	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/ingest"
 	"fleetcast/gateway/mem"
 	"fleetcast/gateway/stats"
@@ -110,12 +107,8 @@ func (a *api) disconnectPublisher(w http.ResponseWriter, r *http.Request) error 
 func reasonOf(w http.ResponseWriter, r *http.Request) (reason string, err error) {
 	reason = operatorReason
 	err = readObject(w, r, []string{"reason"}, func(_ string, value []byte) error {
-		text, err := jsonscan.Unquote(value)
-		if err != nil || len(text) > websocket.MaxCloseReason {
-			return badRequest("reason must be a text of at most %d bytes", websocket.MaxCloseReason)
-		}
-		reason = string(text)
-		return nil
+		reason, err = closeReason(value)
+		return err
 	})
 	return reason, err
 }
