@@ -18,7 +18,7 @@ func TestLiveOptionsAreLiveFields(t *testing.T) {
 	// Fields that several options, or options of other names, make up.
 	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}}
 	// Fields that are no options: what the process itself hands over.
-	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true}
+	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "Clock": true}
 	options := map[string]string{} // names to live marks
 	setBy := map[string][]string{} // fields to options
 	for _, f := range serveFlags(t) {
@@ -95,6 +95,7 @@ func startLive(t *testing.T, text string, flags ...string) (g *liveGateway, relo
 
 // TestLiveOptions changes every live option by a reload and looks at its effect.
 func TestLiveOptions(t *testing.T) {
+	setSecrets(t)
 	for _, f := range serveFlags(t) {
 		if _, tested := liveOptions[f.Name]; tested != (f.Tag.Get("live") == "yes") {
 			t.Errorf("--%s has live:%q, and a test of its effect in liveOptions: %v", f.Name, f.Tag.Get("live"), tested)

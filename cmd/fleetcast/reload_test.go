@@ -54,7 +54,7 @@ func TestReload(t *testing.T) {
 	p.reload(t, "max-clients: 31\nping-interval: 2h\n", `changed="\[max-clients: 30 -> 31\]" needs_restart="\[ping-interval: 1h -> 2h\]"`)
 	p.reload(t, "max-clients: 31\nping-interval: 1h\n", `level=INFO msg="reloaded; nothing has changed"`)
 	p.reload(t, "max-clients: 31\nping-interval: 1h\nchannels: [{match: bad}]\n", `level=WARN msg="a rule for channels sets nothing and has no effect`)
-	p.reload(t, "max-clients: 31\nping-interval: 1h\nchannels: [{match: bad, subscribe: user}]\n", `level=WARN msg="a rule for channels lets no client in, because no client has a user or a token yet" rule="bad subscribe=user" from=`)
+	p.reload(t, "max-clients: 31\nping-interval: 1h\nchannels: [{match: bad, subscribe: user}]\n", `level=WARN msg="a rule for channels lets no client in, because clients cannot say who they are; set token-secret, issuers or connect-hook" rule="bad subscribe=user" from=`)
 	p.signal(t, syscall.SIGTERM)
 	if code := p.exitCode(t); code != 0 {
 		t.Errorf("exit code %d: %s", code, p.err)

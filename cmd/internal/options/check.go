@@ -3,6 +3,7 @@ package options
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fleetcast/gateway"
@@ -44,7 +45,7 @@ func (o *Options) check() error {
 	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
 		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
-	errs = append(append(errs, o.checkStars()...), o.overlaps()...)
+	errs = slices.Concat(errs, o.checkStars(), o.overlaps(), o.checkIdentity())
 	return errors.Join(append(errs, o.exposures()...)...)
 }
 

@@ -56,6 +56,7 @@ func (o *Options) unshared(connections int) gateway.Config {
 	config.Compress = o.compressed()
 	config.Channels = o.channelRules()
 	config.PublishKeys, config.AdminKeys = o.publishKeys(), o.adminKeys()
+	config.Issuers, config.ConnectHook, config.TicketKeys = o.issuers(), o.connectHook(), o.ticketKeys()
 	return config
 }
 

@@ -47,6 +47,14 @@ type Options struct {
 	AdminKeys   []adminKey   `group:"access" live:"yes" sep:"none" field:"-" placeholder:"KEY" help:"A key for the admin port: ops sha256=... access=write." detail:"Entries are name, sha256 or key, and access, which is read or write. As soon as there is one, all but the pages, /healthz and /readyz need a key in the header Authorization. read lets its holder see the API and /metrics, write also profiles and what changes something. Keys of --publish-keys are for /api/publish only."`
 	Insecure    openPorts    `group:"access" live:"no" field:"-" default:"off" choices:"publish,admin,off" placeholder:"PORTS" help:"Let publish, admin, or both (publish,admin), be open to other machines without keys." detail:"Without it, the gateway does not start if one of these ports listens on an address that other machines can reach and has no keys. Use it where the network keeps others out."`
 
+	TokenSecret  tokenSecret   `group:"identity" live:"yes" field:"-" default:"off" placeholder:"SECRET" help:"Let clients say who they are by tokens (JWT) that are signed with this secret: file:PATH or env:NAME; or off." detail:"It is short for an issuer without a name: HS256, HS384 and HS512, of any iss. It has 32 bytes at least. As soon as there is a secret, an issuer or a connect hook, a client may do what its token grants or what --channels lets it, and nothing else."`
+	Issuers      []issuerEntry `group:"identity" live:"yes" sep:"none" field:"-" placeholder:"ISSUER" help:"Who signs tokens: https://auth.example.com jwks=https://auth.example.com/keys audience=fleetcast." detail:"Entries are issuer, secret, keys, jwks, algorithms, audience, claim and user-claim."`
+	ConnectHook  []hookEntry   `group:"identity" live:"yes" sep:"none" field:"-" placeholder:"HOOK" help:"Ask this URL of yours who each client is and what it may: https://app.example.com/connect secret=file:PATH." detail:"Entries are url, secret, forward, timeout, at-once, queue and roots."`
+	TokenCookie  cookieName    `group:"identity" live:"yes" default:"off" placeholder:"NAME" help:"Take tokens also from the cookie of this name, or off." detail:"Such a request needs an Origin."`
+	UserClients  count         `group:"identity" span:"0 to 1000000000" live:"yes" default:"0" placeholder:"N" help:"Connections of one user; 0 for no limit." detail:"Beyond that, 429."`
+	UserConnects rate          `group:"identity" live:"yes" default:"off" placeholder:"RATE" help:"How often one user may connect." detail:"Beyond that, 429 with the time to wait."`
+	TicketKeys   []Secret      `group:"identity" live:"yes" sep:"none" field:"-" placeholder:"KEY" help:"A key for resume tickets, for gateways that share them: file:PATH or env:NAME." detail:"It has 32 bytes at least. The first key signs, all verify. Without any, each process has a random one."`
+
 	Shards      count `group:"loops" span:"1 to 1024" live:"no" field:"-" default:"0" derived:"one per processor" placeholder:"N" help:"Event loops that serve clients." detail:"The kernel spreads connections over them."`
 	IngestLoops count `group:"loops" span:"1 to 256" live:"no" default:"1" placeholder:"N" help:"Event loops that serve publishers." detail:"One loop takes more than a million small events a second."`
 
@@ -115,6 +123,7 @@ type Options struct {
 var groups = []kong.Group{
 	{Key: "ports", Title: "Ports"},
 	{Key: "access", Title: "Who may do what"},
+	{Key: "identity", Title: "Who clients are"},
 	{Key: "loops", Title: "Loops"},
 	{Key: "limits", Title: "Limits"},
 	{Key: "slow", Title: "Slow clients"},

@@ -25,6 +25,9 @@ var unusual = []string{
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--publish-keys=billing sha256=" + digest + " channels=invoices.**", "--publish-keys=a.b@c-d_e key=env:PATH_TO channels=\"* #a 'b' c:d\" rate=\"100/s burst 7\"",
 	"--admin-keys=ops sha256=" + digest + " access=write", "--admin-keys=null sha256=" + strings.ToUpper(other) + " access=read", "--insecure=admin",
+	"--token-secret=env:ITS_SECRET", "--token-cookie=session", "--user-clients=3", "--user-connects=4/m burst 5", "--ticket-keys=env:ITS_SECRET",
+	"--issuers=https://a.test/ secret=env:ITS_SECRET algorithms=\"HS256 HS512\" audience=\"a #b c:d\" claim=https://x/y user-claim=a.b", "--issuers=secret=env:ITS_SECRET issuer=null",
+	"--connect-hook=https://app.test/?a=b secret=env:ITS_SECRET forward=\"Cookie X-A\" timeout=3s at-once=5 queue=6",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels={user}.* subscribe=user publish=token",
 }
@@ -35,6 +38,7 @@ var digest, other = keys.DigestOf([]byte("a")).String(), keys.DigestOf([]byte("b
 // What is printed can be given to --config and leads to the same options.
 func TestPrintedConfigurationIsTheSame(t *testing.T) {
 	t.Setenv("PATH_TO", keys.New())
+	t.Setenv("ITS_SECRET", longSecret)
 	for name, args := range map[string][]string{"defaults": nil, "unusual": unusual} {
 		t.Run(name, func(t *testing.T) {
 			want, err := parseOptions(args...)

@@ -113,5 +113,6 @@ func resolver(values map[string]given, path string) kong.Resolver {
 func (o *Options) AfterApply() error {
 	o.Channels = slices.DeleteFunc(o.Channels, func(r channelRule) bool { return r.Match == "" }) // empty rules
 	o.dropEmptyKeys()
+	o.dropEmptyIdentity()
 	return o.check()
 }

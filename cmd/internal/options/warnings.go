@@ -24,8 +24,11 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
 				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
 		}
+		if o.identifies() {
+			continue
+		}
 		if isForSome(r.Subscribe) || isForSome(r.Publish) {
-			logger.Warn("a rule for channels lets no client in, because no client has a user or a token yet",
+			logger.Warn("a rule for channels lets no client in, because clients cannot say who they are; set token-secret, issuers or connect-hook",
 				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
 		}
 	}
