@@ -32,8 +32,16 @@ func (g *Gateway) setAuthority(c *settings.Config) error {
 	if err != nil {
 		return err
 	}
+	hooks, err := g.newHooks(c)
+	if err != nil {
+		closeParts(next)
+		return err
+	}
 	g.clients.Authority.Store(next)
 	closeParts(before)
+	if was := g.clients.Hooks.Swap(&hooks); was != nil {
+		closeHooks(*was)
+	}
 	return nil
 }
 
@@ -98,16 +106,52 @@ func closeParts(had *authority.Authority) {
 	}
 }
 
+// newHooks are the hooks that are asked about subscriptions. One whose options have not
+// changed goes on with what it knows of its endpoint.
+func (g *Gateway) newHooks(c *settings.Config) (authority.Hooks, error) {
+	hooks := make(authority.Hooks, len(c.SubscribeHooks))
+	before := g.clients.Hooks.Load()
+	for name, options := range c.SubscribeHooks {
+		options.Name = cmp.Or(options.Name, name)
+		if before != nil && (*before)[name].Has(&options) {
+			hooks[name] = (*before)[name]
+			continue
+		}
+		var err error
+		if hooks[name], err = hook.New(options); err != nil {
+			return nil, fmt.Errorf("set up the subscribe hook %s: %w", name, err)
+		}
+	}
+	return hooks, nil
+}
+
+func closeHooks(hooks authority.Hooks) {
+	for _, one := range hooks {
+		one.Close()
+	}
+}
+
 // closeAuthority is for a gateway that has stopped.
-func (g *Gateway) closeAuthority() { closeParts(g.clients.Authority.Load()) }
+func (g *Gateway) closeAuthority() {
+	closeParts(g.clients.Authority.Load())
+	if hooks := g.clients.Hooks.Load(); hooks != nil {
+		closeHooks(*hooks)
+	}
+}
 
 // addIdentityStats adds what those have counted who are asked who clients are.
 func (g *Gateway) addIdentityStats(all *stats.Gateway) {
 	a := g.clients.Authority.Load()
+	all.SubscribeHooks = make(map[string]stats.SubscribeHook)
 	if a != nil && a.Tokens != nil {
 		all.Tokens = a.Tokens.Figures()
 	}
 	if a != nil && a.Hook != nil {
 		all.ConnectHook = a.Hook.Stats()
+	}
+	if hooks := g.clients.Hooks.Load(); hooks != nil {
+		for name, one := range *hooks {
+			all.SubscribeHooks[name] = stats.SubscribeHook(one.Stats())
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 func TestEveryRefusalHasALine(t *testing.T) {
 	noRefusals := map[string]bool{
 		"tokens_accepted_total": true, "token_verifications_total": true, "token_cache_hits_total": true, "token_cache_misses_total": true,
-		"token_key_fetches_total": true, "token_key_fetch_failures_total": true, "connect_hook_opened_total": true,
+		"token_key_fetches_total": true, "token_key_fetch_failures_total": true, "connect_hook_opened_total": true, "subscribe_hook_opened_total": true,
 		"client_connections_accepted_total": true, "client_received_bytes_total": true, "client_sent_bytes_total": true,
 		"client_messages_total": true, "client_published_events_total": true, "shard_events_total": true, "deliveries_total": true,
 		"gaps_total": true, "writes_total": true, "fan_out_cuts_total": true, "read_cuts_total": true,
@@ -36,7 +36,7 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		}
 	}
 	// Whom these count, the handshakes or the commands count too.
-	countedElsewhere := map[string]bool{stats.MetricTokensRefused: true, stats.MetricConnectHook: true}
+	countedElsewhere := map[string]bool{stats.MetricTokensRefused: true, stats.MetricConnectHook: true, stats.MetricSubscribeHook: true}
 	known := make(map[stats.IncidentKey]bool)
 	for _, m := range stats.Metrics() {
 		if countedElsewhere[m.Name] {

@@ -18,7 +18,7 @@ func TestLiveOptionsAreLiveFields(t *testing.T) {
 	// Fields that several options, or options of other names, make up.
 	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}}
 	// Fields that are no options: what the process itself hands over.
-	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "Clock": true}
+	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "SubscribeHooks": true, "Clock": true}
 	options := map[string]string{} // names to live marks
 	setBy := map[string][]string{} // fields to options
 	for _, f := range serveFlags(t) {

@@ -26,6 +26,8 @@ const (
 	Internal          Code = "internal"
 	// Withdrawn is for a subscription that an operator has ended.
 	Withdrawn Code = "withdrawn"
+	// PermissionExpired is for a subscription that a hook has allowed for a time, which is over.
+	PermissionExpired Code = "permission_expired"
 	// AuthenticationRequired is for commands of a client that must say who it is first, and
 	// for publishers and the API, where a key is needed and none was given. InvalidKey is for
 	// these where there is no such key.

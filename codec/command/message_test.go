@@ -62,7 +62,7 @@ func TestErrorCodes(t *testing.T) {
 		command.BadRequest: "bad_request", command.UnknownType: "unknown_type", command.BadChannel: "bad_channel",
 		command.AlreadySubscribed: "already_subscribed", command.NotSubscribed: "not_subscribed",
 		command.PermissionDenied: "permission_denied", command.LimitExceeded: "limit_exceeded",
-		command.RateLimited: "rate_limited", command.AuthenticationRequired: "authentication_required", command.Withdrawn: "withdrawn", command.NotAvailable: "not_available", command.Internal: "internal",
+		command.RateLimited: "rate_limited", command.AuthenticationRequired: "authentication_required", command.Withdrawn: "withdrawn", command.PermissionExpired: "permission_expired", command.NotAvailable: "not_available", command.Internal: "internal",
 	}
 	if len(codes) != 12 {
 		t.Errorf("%d distinct codes, want 12", len(codes))

@@ -126,8 +126,10 @@ type statsCollector struct {
 // describe returns the description of a metric.
 func describe(m *stats.Metric) *prometheus.Desc {
 	var labels []string
-	if m.Label != "" {
-		labels = []string{m.Label}
+	for _, label := range []string{m.Each, m.Label} {
+		if label != "" {
+			labels = append(labels, label)
+		}
 	}
 	return prometheus.NewDesc(prometheus.BuildFQName("fleetcast", "", m.Name), m.Help, labels, nil)
 }
@@ -141,29 +143,42 @@ func (c *statsCollector) Describe(out chan<- *prometheus.Desc) {
 
 func (c *statsCollector) Collect(out chan<- prometheus.Metric) {
 	for _, m := range stats.Metrics() {
-		desc := describe(&m)
-		switch {
-		case m.Kind == stats.Times:
-			h := m.Histogram(c.stats)
-			buckets := make(map[float64]uint64, len(h.Buckets))
-			for _, b := range h.Buckets {
-				buckets[b.UpTo] = b.Count
+		for each, part := range m.Parts(c.stats) {
+			var labels []string
+			if m.Each != "" {
+				labels = []string{each}
 			}
-			out <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets)
-		case m.Label != "":
-			counts := m.Values(c.stats)
-			for _, value := range LabelValues[m.Name] {
-				if _, counted := counts[value]; !counted {
-					out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0, value)
-				}
-			}
-			for value, n := range counts {
-				out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), value)
-			}
-		case m.Kind == stats.Counter:
-			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, m.Value(c.stats))
-		default:
-			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, m.Value(c.stats))
+			collectPart(out, &m, part, labels)
 		}
+	}
+}
+
+// collectPart exports one of the parts of a metric, with these values of labels before that
+// of its own.
+func collectPart(out chan<- prometheus.Metric, m *stats.Metric, part any, labels []string) {
+	desc := describe(m)
+	with := func(value string) []string { return append(labels[:len(labels):len(labels)], value) }
+	switch {
+	case m.Kind == stats.Times:
+		h := m.Histogram(part)
+		buckets := make(map[float64]uint64, len(h.Buckets))
+		for _, b := range h.Buckets {
+			buckets[b.UpTo] = b.Count
+		}
+		out <- prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets, labels...)
+	case m.Label != "":
+		counts := m.Values(part)
+		for _, value := range LabelValues[m.Name] {
+			if _, counted := counts[value]; !counted {
+				out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0, with(value)...)
+			}
+		}
+		for value, n := range counts {
+			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), with(value)...)
+		}
+	case m.Kind == stats.Counter:
+		out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, m.Value(part), labels...)
+	default:
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, m.Value(part), labels...)
 	}
 }

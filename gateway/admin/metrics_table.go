@@ -40,6 +40,7 @@ var LabelValues = map[string][]string{
 	},
 	stats.MetricTokensRefused:   token.Reasons(),
 	stats.MetricConnectHook:     hook.Outcomes,
+	stats.MetricSubscribeHook:   hook.Outcomes,
 	stats.MetricPublishers:      {ingest.RefusedFull, ingest.RefusedDraining},
 	stats.MetricPublishersEnded: {ingest.EndedSilent, ingest.EndedUnfinished, ingest.EndedReplaced, ingest.EndedInputFull, ingest.EndedNoKey},
 	stats.MetricAdminRefused:    refusedReasons,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,9 @@ func New(o Options) (*Hook, error) {
 	h.breaker = h.newBreaker()
 	return h, nil
 }
+
+// Has tells whether the hook was made with these options. h may be nil.
+func (h *Hook) Has(o *Options) bool { return h != nil && reflect.DeepEqual(h.options, *o) }
 
 // Close closes the connections that are idle, and those that become so. Calls go on.
 func (h *Hook) Close() { h.transport.CloseIdleConnections() }

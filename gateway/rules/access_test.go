@@ -39,7 +39,7 @@ func TestTableAccess(t *testing.T) {
 	} {
 		r := table.For(test.channel)
 		name := []byte(test.channel)
-		if got := table.Subscribe(r, test.user, name); got != test.subscribe {
+		if got, _ := table.Subscribe(r, test.user, name); got != test.subscribe {
 			t.Errorf("%q may subscribe to %s if it is %v, want %v", test.user, test.channel, got, test.subscribe)
 		}
 		if got := table.Publish(r, test.user, name); got != test.publish {
@@ -109,5 +109,46 @@ func BenchmarkSubscribe(b *testing.B) {
 				table.Subscribe(r, "alice", name)
 			}
 		})
+	}
+}
+
+// An entry that says who may subscribe says which hook is asked too, be it none.
+func TestTableHook(t *testing.T) {
+	anybody, users, rooms, own := Anyone, Users, "rooms", "own"
+	table := NewTable([]Entry{
+		{Match: "room.lobby", Subscribe: &anybody},
+		{Match: "room.{user}", SubscribeHook: &own},
+		{Match: "room.vip.*", Subscribe: &users, SubscribeHook: &rooms},
+		{Match: "room.**", SubscribeHook: &rooms},
+		{Match: "room.**", Subscribe: &users},
+	}, Values{Subscribe: Tokens, Publish: Tokens})
+	if table.Open() || !table.Asks() || NewTable(nil, Values{}).Asks() {
+		t.Error("whether a hook is asked is wrong")
+	}
+	for _, test := range []struct {
+		user, channel string
+		allowed       Audience
+		hook          string
+	}{
+		{"alice", "room.lobby", Anyone, ""},
+		{"alice", "room.alice", Anyone, "own"},
+		{"bob", "room.alice", Anyone, "rooms"},
+		{"", "room.alice", Anyone, "rooms"},
+		{"", "room.vip.1", Users, "rooms"},
+		{"alice", "news", Tokens, ""},
+	} {
+		allowed, hook := table.Subscribe(table.For(test.channel), test.user, []byte(test.channel))
+		if allowed != test.allowed || hook != test.hook {
+			t.Errorf("%q may subscribe to %s if it is %v and %q allows it, want %v and %q", test.user, test.channel, allowed, hook, test.allowed, test.hook)
+		}
+		shown := ""
+		for _, d := range table.ExplainUser(test.user, test.channel) {
+			if d.Key == "subscribe-hook" {
+				shown = d.Value
+			}
+		}
+		if shown != test.hook {
+			t.Errorf("the hook of %s for %q is explained as %q", test.channel, test.user, shown)
+		}
 	}
 }

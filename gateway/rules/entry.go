@@ -12,6 +12,8 @@ const (
 	finalKey = "final"
 )
 
+const subscribeHookKey = "subscribe-hook"
+
 // key is one thing that an entry can set.
 type key struct {
 	name string // in the configuration
@@ -21,8 +23,8 @@ type key struct {
 	read func(*Entry, string) error // reads what text writes
 }
 
-// keys are all of them: one for each subject, in their order, and behind these those that
-// are short for one. A further thing to be ruled is a field of Entry, one of Values, a
+// keys are all of them: one for each subject, in their order, and behind these further ones
+// of a subject. A further thing to be ruled is a field of Entry, one of Values, a
 // subject with its part of decide, and a line here.
 var keys = [...]key{
 	ofSlow: {
@@ -54,6 +56,12 @@ var keys = [...]key{
 		func(e *Entry) bool { return e.ClientPublish != nil },
 		func(v *Values) string { return onOff(v.Publish == Anyone) },
 		func(e *Entry, text string) error { return read(&e.ClientPublish, text, parseOnOff) },
+	},
+	{
+		subscribeHookKey, ofSubscribe,
+		func(e *Entry) bool { return e.SubscribeHook != nil },
+		func(v *Values) string { return v.SubscribeHook },
+		func(e *Entry, text string) error { return read(&e.SubscribeHook, text, parseHookName) },
 	},
 }
 
@@ -140,4 +148,21 @@ func parseOnOff(text string) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("%.80q is neither on nor off", text)
+}
+
+// maxHookName is the length of the longest name of a hook, in bytes.
+const maxHookName = 32
+
+// parseHookName reads the name of a hook, which labels metrics and stands in log lines.
+func parseHookName(name string) (string, error) {
+	if name == "" || len(name) > maxHookName || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		return "", fmt.Errorf("%.80q is no name of a hook; it has 1 to %d of a-z, 0-9, - and _", name, maxHookName)
+	}
+	return name, nil
+}
+
+// CheckHookName names what is wrong with the name of a hook.
+func CheckHookName(name string) error {
+	_, err := parseHookName(name)
+	return err
 }

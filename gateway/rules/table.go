@@ -19,6 +19,9 @@ type Entry struct {
 	Subscribe     *Audience
 	Publish       *Audience
 	ClientPublish *bool // short for a Publish of Anyone, or Nobody
+	// SubscribeHook is the name of the hook that is asked about each subscription of a client
+	// that Subscribe lets in. Without Subscribe that is anyone.
+	SubscribeHook *string
 	// Final tells that later entries do not count for the channels of this one.
 	Final bool
 	// Source says where the entry was configured.
@@ -30,7 +33,9 @@ type Values struct {
 	Slow      SlowPolicy
 	Compress  bool // for clients that take it
 	Subscribe Audience
-	Publish   Audience
+	// SubscribeHook is the hook that decides about each client of Subscribe; empty is none.
+	SubscribeHook string
+	Publish       Audience
 }
 
 // Rule is what holds for a channel. Channels for which the same holds share one.
@@ -73,8 +78,8 @@ func (e *Entry) decide(of subjects, values *Values) (decided subjects) {
 		values.Compress = *e.Compress
 		decided |= 1 << ofCompress
 	}
-	if of.has(ofSubscribe) && e.Subscribe != nil {
-		values.Subscribe = *e.Subscribe
+	if of.has(ofSubscribe) && (e.Subscribe != nil || e.SubscribeHook != nil) {
+		values.Subscribe, values.SubscribeHook = e.subscribe()
 		decided |= 1 << ofSubscribe
 	}
 	if of.has(ofPublish) && (e.Publish != nil || e.ClientPublish != nil) {
@@ -82,6 +87,18 @@ func (e *Entry) decide(of subjects, values *Values) (decided subjects) {
 		decided |= 1 << ofPublish
 	}
 	return decided
+}
+
+// subscribe is who may subscribe by an entry that says it, and the hook that is asked. An
+// entry decides about both, so that the hook of a later one is not asked about its channels.
+func (e *Entry) subscribe() (allowed Audience, hook string) {
+	if e.Subscribe != nil {
+		allowed = *e.Subscribe
+	}
+	if e.SubscribeHook != nil {
+		hook = *e.SubscribeHook
+	}
+	return allowed, hook
 }
 
 // publish is who may publish by an entry that says it.
@@ -104,6 +121,7 @@ type Table struct {
 	defaults Values
 	compress bool
 	open     bool
+	asks     bool
 
 	mu       sync.Mutex // held to add a rule
 	interned atomic.Pointer[[]*Rule]
@@ -118,7 +136,8 @@ func NewTable(entries []Entry, defaults Values) *Table {
 		if e.Final || e.decide(ofAccess, new(Values)) != 0 {
 			t.access = append(t.access, i)
 		}
-		t.open = t.open && (e.Subscribe == nil || *e.Subscribe == Anyone)
+		t.asks = t.asks || e.SubscribeHook != nil
+		t.open = t.open && e.SubscribeHook == nil && (e.Subscribe == nil || *e.Subscribe == Anyone)
 	}
 	t.interned.Store(new([]*Rule))
 	t.compress = t.findCompress()
@@ -156,6 +175,14 @@ func (e *Entry) Check() error {
 		}
 		if err := audience.Check(); err != nil {
 			return fmt.Errorf("channel pattern %q has %w", e.Match, err)
+		}
+	}
+	if e.SubscribeHook != nil {
+		if _, err := parseHookName(*e.SubscribeHook); err != nil {
+			return fmt.Errorf("channel pattern %q has subscribe-hook: %w", e.Match, err)
+		}
+		if e.Subscribe != nil && *e.Subscribe == Nobody {
+			return fmt.Errorf("channel pattern %q has subscribe-hook and subscribe: nobody, so the hook would never be asked", e.Match)
 		}
 	}
 	if e.Publish != nil && e.ClientPublish != nil {
@@ -221,19 +248,22 @@ func (t *Table) intern(values Values, personal bool) *Rule {
 // Compresses tells whether the events of some channel may be compressed.
 func (t *Table) Compresses() bool { return t.compress }
 
-// Open tells whether anyone may subscribe to every channel.
+// Open tells whether anyone may subscribe to every channel, and no hook is asked.
 func (t *Table) Open() bool { return t.open }
 
-// Subscribe says who may subscribe to a channel, for a client of that user; "" is nobody
-// in particular. r is the channel's rule in this table. Only where the patterns of
+// Asks tells whether a hook is asked about the subscriptions to some channel.
+func (t *Table) Asks() bool { return t.asks }
+
+// Subscribe says who may subscribe to a channel, and which hook is asked about each of them
+// (empty: none), for a client of that user; "" is nobody in particular. r is the channel's rule in this table. Only where the patterns of
 // entries with {user} may match the channel are entries looked through: those that set
 // Subscribe, Publish or Final. It allocates nothing.
-func (t *Table) Subscribe(r *Rule, user string, channel []byte) Audience {
+func (t *Table) Subscribe(r *Rule, user string, channel []byte) (allowed Audience, hook string) {
 	if !r.personal || user == "" {
-		return r.Values.Subscribe
+		return r.Values.Subscribe, r.SubscribeHook
 	}
 	values := t.personally(1<<ofSubscribe, user, channel)
-	return values.Subscribe
+	return values.Subscribe, values.SubscribeHook
 }
 
 // Publish is Subscribe for who may publish.
@@ -296,6 +326,10 @@ func (t *Table) ExplainUser(user, channel string) (decisions []Decision) {
 		}
 		decision.Value = keys[of].text(&values)
 		decisions = append(decisions, decision)
+		if of == ofSubscribe && values.SubscribeHook != "" {
+			decision.Key, decision.Value = subscribeHookKey, values.SubscribeHook
+			decisions = append(decisions, decision)
+		}
 	}
 	return decisions
 }

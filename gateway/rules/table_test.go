@@ -110,10 +110,11 @@ func TestTableGrants(t *testing.T) {
 
 // What an entry says of itself can be set.
 func TestEntryFields(t *testing.T) {
-	on, off, drop, users, tokens := true, false, SlowDropOldest, Users, Tokens
+	on, off, drop, users, tokens, rooms := true, false, SlowDropOldest, Users, Tokens, "rooms"
 	for text, entry := range map[string]Entry{
 		"a":                                     {Match: "a"},
 		"{user}.* subscribe=user publish=token": {Match: "{user}.*", Subscribe: &users, Publish: &tokens},
+		"room.* subscribe=user subscribe-hook=rooms":                   {Match: "room.*", Subscribe: &users, SubscribeHook: &rooms},
 		"a=b slow=drop_oldest compress=on client-publish=off final=on": {Match: "a=b", Slow: &drop, Compress: &on, ClientPublish: &off, Final: true},
 	} {
 		if got := entry.String(); got != text {
@@ -129,23 +130,23 @@ func TestEntryFields(t *testing.T) {
 			t.Errorf("%+v after it was set, want %+v", again, entry)
 		}
 	}
-	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"subscribe", ""}, {"subscribe", "on"}, {"publish", "users"}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
+	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"subscribe", ""}, {"subscribe", "on"}, {"publish", "users"}, {"subscribe-hook", ""}, {"subscribe-hook", "https://a"}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
 		if err := new(Entry).Set(bad.Key, bad.Value); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
 	for _, key := range Keys() {
-		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "subscribe": true, "publish": true, "client-publish": true, "final": true}[key]; !known {
+		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "subscribe": true, "publish": true, "client-publish": true, "subscribe-hook": true, "final": true}[key]; !known {
 			t.Errorf("key %s", key)
 		}
 	}
 }
 
 func TestEntryCheck(t *testing.T) {
-	none, nobodyElse, on, tokens := slowPolicyCount, audienceCount, true, Tokens
+	none, nobodyElse, on, tokens, nobody, rooms, noName := slowPolicyCount, audienceCount, true, Tokens, Nobody, "rooms", "Rooms"
 	for _, bad := range []Entry{
 		{}, {Match: "a b"}, {Match: "a***"}, {Match: "a", Slow: &none}, {Match: "a", Subscribe: &nobodyElse}, {Match: "a", Publish: &nobodyElse},
-		{Match: "a", Publish: &tokens, ClientPublish: &on},
+		{Match: "a", Publish: &tokens, ClientPublish: &on}, {Match: "a", SubscribeHook: &noName}, {Match: "a", Subscribe: &nobody, SubscribeHook: &rooms},
 	} {
 		if err := bad.Check(); err == nil {
 			t.Errorf("%+v is accepted", bad)

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -61,7 +62,13 @@ func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "**")
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {
 	for i, entry := range c.ChannelRules() {
-		if err := entry.Check(); err != nil {
+		err := entry.Check()
+		if name := entry.SubscribeHook; err == nil && name != nil {
+			if _, known := c.SubscribeHooks[*name]; !known {
+				err = fmt.Errorf("channel pattern %q has subscribe-hook: %s, and there is no hook of that name", entry.Match, *name)
+			}
+		}
+		if err != nil {
 			field := entry.Source
 			if i < len(c.Channels) {
 				field = "Channels"

@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -14,9 +16,13 @@ func (c *Config) allowsAnyone() bool {
 	if !c.Identifies() {
 		return true
 	}
+	// A rule with a hook alone is for clients that have said who they are.
 	is := func(a *rules.Audience) bool { return a != nil && *a == rules.Anyone }
 	return slices.ContainsFunc(c.ChannelRules(), func(e rules.Entry) bool { return is(e.Subscribe) || is(e.Publish) })
 }
+
+// maxSubscribeHooks bounds the series of metrics, and how many clients can wait.
+const maxSubscribeHooks = 16
 
 // checkIdentity names what is wrong with what says who clients are. No message shows a
 // secret.
@@ -36,6 +42,15 @@ func (c *Config) checkIdentity(errs *OptionErrors) {
 		if err := c.ConnectHook.Check(); err != nil {
 			errs.add("ConnectHook", "is wrong: %v", err)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.SubscribeHooks)) {
+		options := c.SubscribeHooks[name]
+		if err := errors.Join(rules.CheckHookName(name), options.Check()); err != nil {
+			errs.add("SubscribeHooks", "entry %.40q: %v", name, err)
+		}
+	}
+	if n := len(c.SubscribeHooks); n > maxSubscribeHooks {
+		errs.add("SubscribeHooks", "are %d, must be at most %d", n, maxSubscribeHooks)
 	}
 	if c.TokenCookie != "" {
 		if err := (&http.Cookie{Name: c.TokenCookie, Value: "x"}).Valid(); err != nil {

@@ -20,6 +20,9 @@ var (
 	errPublishNobody   = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
 )
 
+// errNotAsked refuses where the rule has changed while the client waited for a hook.
+var errNotAsked = &command.Error{Code: command.NotAvailable, Message: "the rules have changed; try again"}
+
 // among tells whether the client is one of those who may do a thing. Whether its own grants
 // allow it is granted.
 func among(allowed rules.Audience, who *identity.Identity, granted func(*identity.Identity, []byte) bool, name []byte) bool {
@@ -34,15 +37,15 @@ func among(allowed rules.Audience, who *identity.Identity, granted func(*identit
 	return false
 }
 
-// maySubscribe returns why the client may not subscribe to a channel, or nil. ch is the
-// channel if this shard has it. A table that lets anyone subscribe everywhere costs
-// nothing; otherwise the rule of a new channel is looked up here and not kept, because
-// the channel may be refused.
-func (c *session) maySubscribe(name []byte, ch *channel) error {
-	table := c.shard.shared.Settings.Load().Rules
-	if table.Open() {
-		return nil
-	}
+// among tells whether the client is one of those who may subscribe.
+func (c *session) among(allowed rules.Audience, name []byte) bool {
+	return among(allowed, c.who(), (*identity.Identity).MaySubscribe, name)
+}
+
+// subscribable is which clients a table lets subscribe to a channel, and the hook that is
+// asked about them. ch is the channel if this shard has it. The rule of a new channel is not
+// kept, because the channel may be refused.
+func (c *session) subscribable(table *rules.Table, name []byte, ch *channel) (allowed rules.Audience, hookName string) {
 	var rule *rules.Rule
 	if ch != nil {
 		rule = ch.Stream.RuleIn(table)
@@ -50,9 +53,24 @@ func (c *session) maySubscribe(name []byte, ch *channel) error {
 		c.shard.ruled += table.Len()
 		rule = table.ForName(name)
 	}
-	who := c.who()
-	switch allowed := table.Subscribe(rule, who.User, name); {
-	case among(allowed, who, (*identity.Identity).MaySubscribe, name):
+	return table.Subscribe(rule, c.who().User, name)
+}
+
+// maySubscribe returns why the client may not subscribe to a channel, or nil. ch is the
+// channel if this shard has it, and by what allows it beside the client's identity, or nil.
+// A table that lets anyone subscribe everywhere costs nothing.
+func (c *session) maySubscribe(name []byte, ch *channel, by *permit) error {
+	table := c.shard.shared.Settings.Load().Rules
+	if table.Open() {
+		return nil
+	}
+	allowed, hookName := c.subscribable(table, name, ch)
+	byToken := by != nil && by.hook == "" && hookName == "" && allowed != rules.Nobody
+	switch {
+	case byToken || c.among(allowed, name):
+		if hookName != "" && (by == nil || by.hook != hookName) {
+			return errNotAsked
+		}
 		return nil
 	case allowed == rules.Users:
 		return errSubscribeUsers

@@ -50,7 +50,9 @@ type admission struct {
 	// deciding is how many requests the decider is asked about, those included whose
 	// clients have gone meanwhile.
 	deciding atomic.Int64
-	retry    atomic.Int64 // until when those who were turned away fill the time
+	// asking is how many commands subscribe hooks are asked about, likewise.
+	asking atomic.Int64
+	retry  atomic.Int64 // until when those who were turned away fill the time
 }
 
 // Forgive clears both numbers when the rate has changed.

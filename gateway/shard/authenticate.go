@@ -34,7 +34,7 @@ func (c *session) authenticate(cmd *command.Command) {
 		c.authenticated(outcome, id)
 		return
 	}
-	c.decideThen(a, authority.Question{Token: string(cmd.Token)}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
+	c.identifyThen(a, authority.Question{Token: string(cmd.Token)}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
 }
 
 // authenticated answers authenticate. A client that may do nothing without a token is
@@ -73,7 +73,7 @@ func commandError(r *authority.Refusal) *command.Error {
 func (c *session) withdrawDenied() {
 	for number := len(c.subscriptions) - 1; number >= 0; number-- {
 		ch := c.subscriptions[number].channel
-		if _, isLent := c.shard.lent[c][ch]; !isLent && c.maySubscribe([]byte(ch.Name), ch) != nil {
+		if c.maySubscribe([]byte(ch.Name), ch, c.permitFor(ch)) != nil {
 			c.withdraw(number, command.PermissionDenied)
 		}
 	}
@@ -91,9 +91,23 @@ func (c *session) withdraw(number int, code command.Code) {
 
 // subscribeItself subscribes the client to the channels that its grants name for that.
 func (c *session) subscribeItself() {
-	for _, name := range c.who().Grants.Auto {
-		if ch := c.shard.channels[name]; ch == nil || c.find(ch) < 0 {
-			c.subscribe([]byte(name), command.ID{}, false)
+	var hooks *asking
+	for _, text := range c.who().Grants.Auto {
+		if ch := c.shard.channels[text]; ch != nil && c.find(ch) >= 0 {
+			continue
 		}
+		name := []byte(text)
+		hookName := c.hookFor(name)
+		if hooks == nil && hookName == "" {
+			c.subscribe(name, command.ID{}, nil)
+			continue
+		}
+		if hooks == nil {
+			hooks = new(asking)
+		}
+		hooks.add(c, name, hookName, "", nil)
+	}
+	if hooks != nil {
+		c.ask(hooks)
 	}
 }

@@ -98,26 +98,37 @@ func (c *session) takeCommand(others int) (refusal *command.Error) {
 // eachChannel subscribes or unsubscribes. Each name is a command of its own; it
 // returns how many of them the rate refused.
 func (c *session) eachChannel(cmd *command.Command) (refused int) {
+	var hooks *asking
 	for _, name := range cmd.Channels {
-		refusal := c.takeCommand(refused)
+		refusal, hookName := c.takeCommand(refused), ""
 		if refusal != nil {
 			refused++
+		} else if cmd.Type == command.Subscribe {
+			hookName = c.hookFor(name)
+		}
+		if hooks == nil && hookName != "" {
+			hooks = &asking{id: cmd.ID}
 		}
 		switch {
+		case hooks != nil:
+			hooks.add(c, name, hookName, "", refusal)
 		case refusal != nil:
 			c.refuseChannel(cmd.Type, name, refusal, cmd.ID)
 		case cmd.Type == command.Subscribe:
-			c.subscribe(name, cmd.ID, false)
+			c.subscribe(name, cmd.ID, nil)
 		default:
 			c.unsubscribe(name, cmd.ID)
 		}
 	}
+	if hooks != nil {
+		c.ask(hooks)
+	}
 	return refused
 }
 
-// subscribe starts deliveries behind the position that the reply names. lent tells that a
-// token for the subscription allows it.
-func (c *session) subscribe(name []byte, id command.ID, lent bool) {
+// subscribe starts deliveries behind the position that the reply names. by is what allows
+// it beside the client's identity, or nil.
+func (c *session) subscribe(name []byte, id command.ID, by *permit) {
 	s := c.shard
 	config := s.shared.Settings.Config()
 	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
@@ -129,7 +140,7 @@ func (c *session) subscribe(name []byte, id command.ID, lent bool) {
 		c.refuseChannel(command.Subscribe, name, errAlreadySubscribed, id)
 		return
 	}
-	if err := c.maySubscribe(name, ch); err != nil && (!lent || err == errSubscribeNobody) {
+	if err := c.maySubscribe(name, ch, by); err != nil {
 		c.refuseChannel(command.Subscribe, name, err, id)
 		return
 	}
@@ -155,6 +166,9 @@ func (c *session) subscribe(name []byte, id command.ID, lent bool) {
 	c.subscriptions = append(c.subscriptions, subscription{ch, place})
 	ch.Subscribers.Store(int32(len(ch.roster.entries)))
 	s.Counters.Subscriptions++
+	if by != nil {
+		s.keepPermit(c, ch, *by)
+	}
 
 	c.reply(dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun})
 }
@@ -271,6 +285,11 @@ func (c *session) Resume() {
 	if c.state != sessionOpen || held == nil {
 		return // it ended meanwhile
 	}
+	if held.decision != nil { // it waits for the next one
+		c.flushReplies()
+		c.noteInput(true)
+		return
+	}
 	c.held = nil
 	c.shard.wholeInput = false
 	c.lastSeen = seenAt(c.shard.Loop.Now()) // it was us who did not read
@@ -334,6 +353,7 @@ func (c *session) find(ch *channel) int {
 func (c *session) leave(number int) {
 	sub := c.subscriptions[number]
 	sub.channel.roster.remove(sub.place)
+	delete(c.shard.permits[c], sub.channel)
 	last := len(c.subscriptions) - 1
 	if number != last {
 		moved := c.subscriptions[last]

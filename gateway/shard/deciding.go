@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"fleetcast/codec/websocket"
@@ -39,14 +40,17 @@ type decision struct {
 	question authority.Question
 	ctx      context.Context
 	cancel   context.CancelFunc
+	decide   func() // asks, and sets outcome or the answers in asking
 	outcome  authority.Outcome
-	failure  string // what the authority has panicked with
+	failure  string        // what the authority has panicked with
+	counted  *atomic.Int64 // what it counts in until it is back
 
 	// Of a request to connect:
 	answer []byte // to an accepted request
 	at     place  // of its token
 	// Of a command:
-	after func(*session, authority.Outcome) // goes on with it
+	after  func(*session, authority.Outcome) // goes on with it
+	asking *asking                           // if subscribe hooks are asked
 }
 
 // size is about how many bytes it holds; d may be nil.
@@ -54,7 +58,11 @@ func (d *decision) size() int {
 	if d == nil {
 		return 0
 	}
-	return cap(d.answer) + d.question.Size()
+	n := cap(d.answer) + d.question.Size()
+	if d.asking != nil {
+		n += d.asking.bytes
+	}
+	return n
 }
 
 // end is for a client that does not wait any more. The decision may still be under way,
@@ -74,8 +82,9 @@ func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocke
 		question: authority.Question{Token: string(token), Request: settings.NewConnectRequest(head, hs, c.remote()), Connecting: true},
 		answer:   bytes.Clone(answer), at: at,
 	}
+	d.askAuthority(a, s.shared)
 	left := s.shared.Settings.Config().HandshakeTimeout - c.opened.since(s.Loop.Now())
-	if !c.wait(a, d, left) {
+	if !c.wait(d, a.Waiting, left) {
 		s.replies = websocket.AppendRefusalRetry(s.replies, ErrDecisionsFull, s.retryLater())
 		return ErrDecisionsFull
 	}
@@ -83,45 +92,61 @@ func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocke
 	return nil
 }
 
-// decideThen asks the authority for a command of an open session, and calls after with the
-// outcome, on the shard's goroutine. The client is not read until then, so its replies keep
-// their order. If too many wait, after is called at once.
-func (c *session) decideThen(a *authority.Authority, question authority.Question, after func(*session, authority.Outcome)) {
+// askAuthority has the authority decide.
+func (d *decision) askAuthority(a *authority.Authority, all *Shared) {
+	d.counted = &all.Admission.deciding
+	d.decide = func() { d.outcome = a.Decide(d.ctx, &d.question) }
+}
+
+// identifyThen asks the authority for a command; see decideThen.
+func (c *session) identifyThen(a *authority.Authority, question authority.Question, after func(*session, authority.Outcome)) {
 	d := &decision{question: question, after: after}
-	if !c.wait(a, d, c.shard.shared.Settings.Config().HandshakeTimeout) {
-		after(c, authority.Outcome{Refusal: &authority.Refusal{Reason: ErrDecisionsFull.Reason, Message: ErrDecisionsFull.Message, Temporary: true}})
+	d.askAuthority(a, c.shard.shared)
+	c.decideThen(d, a.Waiting)
+}
+
+// decideThen has a command of an open session wait for a decision, and calls after with the
+// outcome, on the shard's goroutine. The client is not read until then, so its replies keep
+// their order. If more than limit wait, after is called at once.
+func (c *session) decideThen(d *decision, limit int) {
+	if !c.wait(d, limit, c.shard.shared.Settings.Config().HandshakeTimeout) {
+		d.after(c, authority.Outcome{Refusal: &authority.Refusal{Reason: ErrDecisionsFull.Reason, Message: ErrDecisionsFull.Message, Temporary: true}})
 		return
 	}
 	c.conn.PauseReading()
 }
 
-// wait has the session wait for a decision, unless too many wait.
-func (c *session) wait(a *authority.Authority, d *decision, left time.Duration) bool {
+// wait has the session wait for a decision, unless more than limit wait. Input that is held
+// already stays so.
+func (c *session) wait(d *decision, limit int, left time.Duration) bool {
 	s, all := c.shard, c.shard.shared
-	if all.Admission.deciding.Add(1) > int64(a.Waiting) {
-		all.Admission.deciding.Add(-1)
+	if d.counted.Add(1) > int64(limit) {
+		d.counted.Add(-1)
 		return false
 	}
 	d.session = c
 	d.ctx, d.cancel = context.WithTimeout(all.Running, left)
-	c.held = &heldInput{waits: waitDecision, decision: d}
+	if c.held == nil {
+		c.held = new(heldInput)
+	}
+	c.held.waits, c.held.decision = waitDecision, d
 	go func() {
 		defer s.Post(func() { s.decided.Push(d) })
-		d.ask(a)
+		d.ask()
 	}()
 	return true
 }
 
-// ask asks the authority. Not all of it is the gateway's own code: if it panics, or ends its
+// ask asks who decides. Not all of it is the gateway's own code: if it panics, or ends its
 // goroutine, one client is refused and nothing else is harmed.
-func (d *decision) ask(a *authority.Authority) {
+func (d *decision) ask() {
 	d.failure = "the goroutine has ended"
 	defer func() {
 		if failure := recover(); failure != nil {
 			d.failure = fmt.Sprint(failure)
 		}
 	}()
-	d.outcome = a.Decide(d.ctx, &d.question)
+	d.decide()
 	d.failure = ""
 }
 
@@ -157,7 +182,7 @@ func (s *Shard) takeDecisions() (busy bool) {
 	}
 	for end := s.Loop.Refresh() + limits.ResumeSlice; s.decided.Len() > 0 && s.Loop.Refresh() < end; {
 		d := s.decided.Pop()
-		s.shared.Admission.deciding.Add(-1)
+		d.counted.Add(-1)
 		if c := d.session; c != nil && c.conn.Open() {
 			c.decided(d)
 		}

@@ -27,7 +27,7 @@ func (c *session) Swept() {
 	if c.identityOver() {
 		return
 	}
-	c.endLent()
+	c.endPermits()
 	c.checkSubscriptions()
 	c.shard.shared.Settings.Load().Commands.Settle(&c.commandsDue, c.shard.Loop.Now())
 	if b := c.backlog; b == nil || !b.Pinging {

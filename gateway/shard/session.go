@@ -188,7 +188,7 @@ func (c *session) Closed(err error) {
 	c.releaseHeld()
 	c.forgetInput()
 	delete(s.publishing, c)
-	delete(s.lent, c)
+	delete(s.permits, c)
 	delete(s.parting, c)
 	if c.backlog != nil {
 		c.backlog.Release()

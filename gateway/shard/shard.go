@@ -61,9 +61,8 @@ type Shard struct {
 	// checked until checkUntil, by the loop's time.
 	checked    *rules.Table
 	checkUntil time.Duration
-	// lent has the subscriptions of clients that a token of their own allows, until it ends,
-	// in Unix seconds.
-	lent map[*session]map[*channel]int64
+	// permits has the subscriptions of clients that their identity alone does not allow.
+	permits map[*session]map[*channel]permit
 	// unfinished has the clients with held input, and those that had some when
 	// unfinishedDue last looked.
 	unfinished      map[*session]limits.Unfinished

@@ -32,11 +32,13 @@ type Shared struct {
 	// Authority decides who clients are. It holds nil if nobody is asked, and changes at
 	// a reload.
 	Authority atomic.Pointer[authority.Authority]
-	Now       func() time.Time // wall time
-	HTTP      *plainhttp.Port  // gets the requests that are not for a WebSocket; or nil
-	Ready     func() bool      // what health checks are answered
-	Running   context.Context  // ends when the gateway closes
-	Shards    []*Shard         // all of them
+	// Hooks are asked about subscriptions; nil is none. They change at a reload.
+	Hooks   atomic.Pointer[authority.Hooks]
+	Now     func() time.Time // wall time
+	HTTP    *plainhttp.Port  // gets the requests that are not for a WebSocket; or nil
+	Ready   func() bool      // what health checks are answered
+	Running context.Context  // ends when the gateway closes
+	Shards  []*Shard         // all of them
 
 	connections   atomic.Int64       // those that wait for their turn included
 	subscriptions atomic.Int64       // of all clients

@@ -11,9 +11,9 @@ type ConnectHook struct {
 	Seconds  Histogram         `json:"seconds" metric:"connect_hook_seconds" help:"How long calls of the connect hook take, those that fail included, without the wait for their turn."`
 }
 
-// SubscribeHook is what the subscribe hook has counted.
+// SubscribeHook is what one subscribe hook has counted.
 type SubscribeHook struct {
-	Requests map[string]uint64 `json:"requests" metric:"subscribe_hook_requests_total" label:"outcome" help:"Subscriptions about which the subscribe hook was to be asked, by outcome."`
+	Requests map[string]uint64 `json:"requests" metric:"subscribe_hook_requests_total" label:"outcome" help:"Subscriptions about which a subscribe hook was to be asked, by hook and outcome."`
 	InFlight int64             `json:"in_flight" metric:"subscribe_hook_in_flight" help:"Calls of the subscribe hook that are under way."`
 	Waiting  int64             `json:"waiting" metric:"subscribe_hook_waiting" help:"Subscriptions that wait until the subscribe hook can be asked about them."`
 	Open     int64             `json:"open" metric:"subscribe_hook_open" help:"1 while the subscribe hook fails and is asked only now and then, to see whether it answers again; else 0."`

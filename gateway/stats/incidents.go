@@ -11,6 +11,7 @@ const (
 	MetricPublishersEnded  = "publishers_ended_total"
 	MetricTokensRefused    = "tokens_refused_total"
 	MetricConnectHook      = "connect_hook_requests_total"
+	MetricSubscribeHook    = "subscribe_hook_requests_total"
 	MetricDropped          = "dropped_events_total"
 	MetricAddressesUnknown = "client_addresses_unknown_total"
 	MetricThrottles        = "throttles_total"

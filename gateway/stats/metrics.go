@@ -22,7 +22,9 @@ type Metric struct {
 	Help   string
 	Kind   Kind
 	Label  string  // the name of its label; empty if it is one series
+	Each   string  // the name of another label, by which there are several of it; else empty
 	fields [][]int // indexes of the fields that it sums
+	parts  []int   // index of the map that has the parts of Each
 }
 
 // Metrics are all metrics, in the order of their fields. They are not to be changed.
@@ -45,6 +47,11 @@ func appendMetrics(to []Metric, of reflect.Type, index []int) []Metric {
 			}
 			to[i].Help = cmp.Or(to[i].Help, field.Tag.Get("help"))
 			to[i].fields = append(to[i].fields, at)
+		case field.Tag.Get("each") != "":
+			for _, m := range appendMetrics(nil, field.Type.Elem(), nil) {
+				m.Each, m.parts = field.Tag.Get("each"), at
+				to = append(to, m)
+			}
 		case field.Type.Kind() == reflect.Struct && field.IsExported():
 			to = appendMetrics(to, field.Type, at)
 		}
@@ -62,9 +69,24 @@ func kindOf(t reflect.Type) Kind {
 	return Gauge
 }
 
-// Value is the metric's value in g; of a list, how many entries it has. The metric
-// has no label and is no histogram.
-func (m *Metric) Value(g *Gateway) (sum float64) {
+// Parts are what has values of the metric in g, by the value of the label Each: without
+// one, g itself.
+func (m *Metric) Parts(g *Gateway) map[string]any {
+	if m.Each == "" {
+		return map[string]any{"": g}
+	}
+	parts := make(map[string]any)
+	for each := fieldOf(g, m.parts).MapRange(); each.Next(); {
+		part := reflect.New(each.Value().Type())
+		part.Elem().Set(each.Value())
+		parts[each.Key().String()] = part.Interface()
+	}
+	return parts
+}
+
+// Value is the metric's value in one of its Parts; of a list, how many entries it has. The
+// metric has no label and is no histogram.
+func (m *Metric) Value(g any) (sum float64) {
 	for _, index := range m.fields {
 		switch field := fieldOf(g, index); field.Kind() {
 		case reflect.Slice:
@@ -80,17 +102,17 @@ func (m *Metric) Value(g *Gateway) (sum float64) {
 	return sum
 }
 
-// Values are the values of a metric with a label.
-func (m *Metric) Values(g *Gateway) map[string]uint64 {
+// Values are the values of a metric with a label in one of its Parts.
+func (m *Metric) Values(g any) map[string]uint64 {
 	return fieldOf(g, m.fields[0]).Interface().(map[string]uint64)
 }
 
-// Histogram is the value of a metric of the kind Times.
-func (m *Metric) Histogram(g *Gateway) *Histogram {
+// Histogram is the value of a metric of the kind Times in one of its Parts.
+func (m *Metric) Histogram(g any) *Histogram {
 	return fieldOf(g, m.fields[0]).Addr().Interface().(*Histogram)
 }
 
-func fieldOf(g *Gateway, index []int) reflect.Value {
+func fieldOf(g any, index []int) reflect.Value {
 	return reflect.ValueOf(g).Elem().FieldByIndex(index)
 }
 

@@ -114,6 +114,8 @@ type Gateway struct {
 
 	Tokens      Tokens      `json:"tokens"`
 	ConnectHook ConnectHook `json:"connect_hook"`
+	// SubscribeHooks are those hooks by their names.
+	SubscribeHooks map[string]SubscribeHook `json:"subscribe_hooks" each:"hook"`
 
 	AdminRefused map[string]uint64 `json:"admin_refused" metric:"admin_refused_total" label:"reason" help:"Requests and connections that the admin port refused, by reason."`
 }
