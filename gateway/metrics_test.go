@@ -192,7 +192,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 			rows[strings.Trim(cells[1], " `")] = strings.TrimSpace(cells[2])
 		}
 	}
-	for name, kind := range metricTypes(scrape(t, start(t).AdminHandler(gateway.Admin{}))) {
+	for name, kind := range metricTypes(scrape(t, start(t, newRoomHook(t).decides).AdminHandler(gateway.Admin{}))) {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
 			continue // the client library's own; a row for each kind
 		}
