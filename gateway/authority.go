@@ -142,6 +142,7 @@ func (g *Gateway) closeAuthority() {
 // addIdentityStats adds what those have counted who are asked who clients are.
 func (g *Gateway) addIdentityStats(all *stats.Gateway) {
 	a := g.clients.Authority.Load()
+	all.UsersBlocked = int64(g.clients.Blocked.Len(g.clients.Now()))
 	all.SubscribeHooks = make(map[string]stats.SubscribeHook)
 	if a != nil && a.Tokens != nil {
 		all.Tokens = a.Tokens.Figures()

@@ -89,7 +89,7 @@ func New(config settings.Config, logger *slog.Logger) (*Gateway, error) {
 	g.clients.Backlogs.Compressed = &g.compressed.Alive
 	g.publish = ingest.Port{
 		Settings: &g.settings, Logger: logger, Log: &g.connectionLog, Streams: g.streams, Engine: g.streams, Credits: g.credits, Stopping: g.running.Done(),
-		Tries: keys.NewTries(),
+		Tries: keys.NewTries(), Users: g.doUser, UserTurn: make(chan struct{}, 1),
 	}
 	g.publish.API = ingest.NewAPI(&g.publish)
 	g.setLimits(&config)

@@ -59,6 +59,15 @@ func AppendAuthenticated(dst []byte, id command.ID, name string) []byte {
 	return append(dst, "}\n"...)
 }
 
+// AppendUserAnswer appends the answer to a request about a user, a JSON object that is not empty.
+func AppendUserAnswer(dst []byte, id command.ID, answer []byte) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id.Value, 10)
+	dst = append(dst, ',')
+	dst = append(dst, answer[1:]...)
+	return append(dst, '\n')
+}
+
 // AppendError is AppendRefusal without a time.
 func AppendError(dst []byte, id command.ID, line uint64, code command.Code, message string) []byte {
 	return AppendRefusal(dst, id, line, &command.Error{Code: code, Message: message})

@@ -24,12 +24,16 @@ type Request struct {
 	// see IsAuth.
 	Auth []byte
 
+	// User, Disconnect (a raw JSON object, nil without one) and Unsubscribe (a channel, nil
+	// without one) are of a line about a user; see IsUser.
+	User, Disconnect, Unsubscribe []byte
+
 	seen  keys
 	texts jsonscan.Unquoter
 }
 
 // keys is the set of known keys that a request has shown so far.
-type keys uint8
+type keys uint16
 
 const (
 	keyID keys = 1 << iota
@@ -38,6 +42,13 @@ const (
 	keyData
 	keyKey
 	keyAuth
+	keyUser
+	keyDisconnect
+	keyUnsubscribe
+
+	userKeys = keyUser | keyDisconnect | keyUnsubscribe
+	// userTwice is seen if one of userKeys is repeated.
+	userTwice keys = 1 << 15
 )
 
 // Refusals with a fixed text.
@@ -49,6 +60,9 @@ var (
 	errKeySurrogate = &command.Error{Code: command.BadRequest, Message: "key holds half of a surrogate pair, which is no character"}
 	errBadAuth      = &command.Error{Code: command.BadRequest, Message: "auth must be a string of 1 to " + strconv.Itoa(maxAuth) + " bytes"}
 	errAuthAlone    = &command.Error{Code: command.BadRequest, Message: "a line with auth publishes nothing: it may have an id beside it, and no channel, channels, key or data"}
+	errBadUser      = &command.Error{Code: command.BadRequest, Message: "user must be a string"}
+	errBadOrder     = &command.Error{Code: command.BadRequest, Message: "disconnect must be an object, and unsubscribe the name of a channel"}
+	errTwoOrders    = &command.Error{Code: command.BadRequest, Message: "disconnect and unsubscribe exclude each other"}
 	errNoData       = &command.Error{Code: command.BadRequest, Message: "data is missing"}
 )
 
@@ -97,6 +111,7 @@ func (r *Request) Parse(line []byte, limits RequestLimits) error {
 // took 3 % of a publisher's time.
 func (r *Request) reset() {
 	r.ID, r.Channels, r.Data, r.Key, r.Auth, r.seen = command.ID{}, r.Channels[:0], nil, nil, nil, 0
+	r.User, r.Disconnect, r.Unsubscribe = nil, nil, nil
 	r.texts.Reset()
 }
 
@@ -108,10 +123,47 @@ func (r *Request) IsBarrier() bool { return r.seen == keyID && r.ID.Set }
 // IsAuth tells whether the parsed line shows a key and publishes nothing.
 func (r *Request) IsAuth() bool { return r.seen&keyAuth != 0 }
 
+// IsUser tells whether the parsed line is about a user: it names one and publishes nothing. In
+// a line that publishes, the same keys mean nothing.
+func (r *Request) IsUser() bool {
+	return r.seen&keyUser != 0 && r.seen&(keyChannel|keyChannels|keyData|keyKey|keyAuth) == 0
+}
+
+// checkUser reads the members of a line about a user.
+func (r *Request) checkUser() *command.Error {
+	const both = keyDisconnect | keyUnsubscribe
+	var err error
+	switch {
+	case r.seen&userTwice != 0:
+		return errRepeatedKey
+	case r.seen&both == both:
+		return errTwoOrders
+	case r.Disconnect != nil && r.Disconnect[0] != '{':
+		return errBadOrder
+	}
+	if r.User, err = jsonscan.Unquote(r.User); err != nil {
+		return errBadUser
+	}
+	if r.Unsubscribe == nil {
+		return nil
+	}
+	if r.Unsubscribe, err = jsonscan.Unquote(r.Unsubscribe); err != nil {
+		return errBadOrder
+	}
+	if err := command.CheckChannel(r.Unsubscribe); err != nil {
+		return command.RefusalOf(err)
+	}
+	return nil
+}
+
 // take stores one member.
 func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 	key := requestKey(m.Key)
 	if r.seen&key != 0 {
+		if key&userKeys != 0 { // an event may have members that mean nothing here
+			r.seen |= userTwice
+			return nil
+		}
 		if key == keyID {
 			r.ID = command.ID{} // two ids identify nothing
 		}
@@ -143,6 +195,12 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 			return errBadAuth
 		}
 		r.Auth = auth
+	case keyUser:
+		r.User = m.Value
+	case keyDisconnect:
+		r.Disconnect = m.Value
+	case keyUnsubscribe:
+		r.Unsubscribe = m.Value
 	}
 	return err
 }
@@ -161,6 +219,12 @@ func requestKey(key []byte) keys {
 		return keyKey
 	case "auth":
 		return keyAuth
+	case "user":
+		return keyUser
+	case "disconnect":
+		return keyDisconnect
+	case "unsubscribe":
+		return keyUnsubscribe
 	}
 	return 0
 }
@@ -169,7 +233,9 @@ func requestKey(key []byte) keys {
 func (r *Request) check(limits RequestLimits) *command.Error {
 	const bothChannels = keyChannel | keyChannels
 	switch {
-	case r.IsAuth() && r.seen&^(keyAuth|keyID) != 0:
+	case r.IsUser():
+		return r.checkUser()
+	case r.IsAuth() && r.seen&^(keyAuth|keyID|userKeys|userTwice) != 0:
 		return errAuthAlone
 	case r.IsAuth():
 		return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // operatorReason is what a client is told that is disconnected without a reason.
-const operatorReason = "disconnected by an operator"
+const operatorReason = shard.ByOperator
 
 func (a *api) client(w http.ResponseWriter, r *http.Request) error {
 	var detail shard.ClientDetail

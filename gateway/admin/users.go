@@ -1,108 +1,52 @@
 package admin
 
 import (
-	"fmt"
+	"errors"
 	"net/http"
-	"time"
-
-	"github.com/gobwas/ws"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/jsonscan"
 	"fleetcast/codec/websocket"
-	"fleetcast/gateway/authority"
-	"fleetcast/gateway/identity"
 	"fleetcast/gateway/shard"
 )
 
-// longestBlock is how long a user can be blocked.
-const longestBlock = 30 * 24 * time.Hour
-
-// userDetail is the answer of /api/users/{user}.
-type userDetail struct {
-	User         string                 `json:"user"`
-	Total        int                    `json:"total"` // connections
-	Connections  []shard.UserConnection `json:"connections"`
-	BlockedUntil time.Time              `json:"blocked_until,omitzero"`
-}
-
 func (a *api) user(w http.ResponseWriter, r *http.Request) error {
-	user, err := userOf(r)
+	user := r.PathValue("user")
+	if err := shard.CheckUser(user); err != nil {
+		return err
+	}
+	detail, err := a.of.Clients.User(user, a.walkShards(r))
 	if err != nil {
 		return err
 	}
-	detail := userDetail{User: user, Connections: []shard.UserConnection{}}
-	err = a.walkShards(r, func(s *shard.Shard, from int) int {
-		return s.ListUser(from, user, &detail.Connections, &detail.Total, listLimit)
-	})
-	if err != nil {
-		return err
-	}
-	detail.BlockedUntil = a.blockedUntil(user)
 	answerJSON(w, http.StatusOK, detail)
 	return nil
 }
 
-// disconnectUser ends all connections of a user. With block_ms the user is blocked first, so
-// none can come back between.
+// disconnectUser ends all connections of a user, and may block the user.
 func (a *api) disconnectUser(w http.ResponseWriter, r *http.Request) error {
-	user, err := userOf(r)
+	user := r.PathValue("user")
+	if err := shard.CheckUser(user); err != nil {
+		return err
+	}
+	body, err := readBody(w, r, bodyLimit)
 	if err != nil {
 		return err
 	}
-	order, err := readUserOrder(w, r)
+	order, err := shard.ReadUserOrder(body)
 	if err != nil {
 		return err
 	}
-	code := ws.StatusPolicyViolation
-	now := a.of.Clients.Now()
-	switch {
-	case order.block > 0:
-		code = authority.CloseForbidden
-		if !a.of.Clients.Blocked.Block(user, now.Add(order.block), now) {
-			return &apiError{status: http.StatusServiceUnavailable, code: command.LimitExceeded, message: fmt.Sprintf("%d users are blocked, which is the limit", identity.MaxBlocked)}
-		}
-	case order.hasBlock:
-		a.of.Clients.Blocked.Unblock(user, now)
+	done, err := a.of.Clients.DisconnectUser(user, order, a.walkShards(r))
+	if refusal := (*command.Error)(nil); errors.As(err, &refusal) && refusal.Code == command.LimitExceeded {
+		return &apiError{status: http.StatusServiceUnavailable, code: refusal.Code, message: refusal.Message}
 	}
-	disconnected := 0
-	err = a.walkShards(r, func(s *shard.Shard, from int) int {
-		return s.DisconnectUser(from, user, code, order.reason, &disconnected)
-	})
 	if err != nil {
 		return err
 	}
-	a.of.Logger.Info("an operator has disconnected a user", "user", user, "connections", disconnected, "blocked_for", order.block, "reason", order.reason, "from", r.RemoteAddr)
-	answerJSON(w, http.StatusOK, struct {
-		User         string    `json:"user"`
-		Disconnected int       `json:"disconnected"`
-		BlockedUntil time.Time `json:"blocked_until,omitzero"`
-	}{user, disconnected, a.blockedUntil(user)})
+	a.of.Logger.Info("an operator has disconnected a user", "user", user, "connections", done.Disconnected, "blocked_for", order.Block, "reason", order.Reason, "from", r.RemoteAddr)
+	answerJSON(w, http.StatusOK, done)
 	return nil
-}
-
-// userOrder is the body of a request about a user's connections.
-type userOrder struct {
-	reason   string
-	block    time.Duration
-	hasBlock bool
-}
-
-func readUserOrder(w http.ResponseWriter, r *http.Request) (order userOrder, err error) {
-	order.reason = operatorReason
-	err = readObject(w, r, []string{"reason", "block_ms"}, func(key string, value []byte) error {
-		if key == "reason" {
-			order.reason, err = closeReason(value)
-			return err
-		}
-		ms, ok := jsonscan.Uint(value)
-		if !ok || ms > uint64(longestBlock/time.Millisecond) {
-			return badRequest("block_ms must be a number from 0 to %d", longestBlock/time.Millisecond)
-		}
-		order.block, order.hasBlock = time.Duration(ms)*time.Millisecond, true
-		return nil
-	})
-	return order, err
 }
 
 // closeReason reads the reason of a close frame.
@@ -116,12 +60,12 @@ func closeReason(value []byte) (string, error) {
 
 // unsubscribeUser ends the subscriptions of all connections of a user to one channel.
 func (a *api) unsubscribeUser(w http.ResponseWriter, r *http.Request) error {
-	user, err := userOf(r)
-	if err != nil {
+	user := r.PathValue("user")
+	if err := shard.CheckUser(user); err != nil {
 		return err
 	}
 	var channel []byte
-	err = readObject(w, r, []string{"channel"}, func(_ string, value []byte) (err error) {
+	err := readObject(w, r, []string{"channel"}, func(_ string, value []byte) (err error) {
 		if channel, err = jsonscan.Unquote(value); err != nil {
 			return badRequest("channel must be a text")
 		}
@@ -133,46 +77,28 @@ func (a *api) unsubscribeUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	unsubscribed := 0
-	err = a.walkShards(r, func(s *shard.Shard, from int) int {
-		return s.UnsubscribeUser(from, user, string(channel), &unsubscribed)
-	})
+	done, err := a.of.Clients.UnsubscribeUser(user, string(channel), a.walkShards(r))
 	if err != nil {
 		return err
 	}
-	a.of.Logger.Info("an operator has unsubscribed a user", "user", user, "channel", string(channel), "subscriptions", unsubscribed, "from", r.RemoteAddr)
-	answerJSON(w, http.StatusOK, map[string]any{"user": user, "channel": string(channel), "unsubscribed": unsubscribed})
+	a.of.Logger.Info("an operator has unsubscribed a user", "user", user, "channel", string(channel), "subscriptions", done.Unsubscribed, "from", r.RemoteAddr)
+	answerJSON(w, http.StatusOK, done)
 	return nil
 }
 
-// userOf is the user that the request's path names.
-func userOf(r *http.Request) (string, error) {
-	user := r.PathValue("user")
-	if user == "" || len(user) > identity.MaxUser {
-		return "", badRequest("a user's name has 1 to %d bytes", identity.MaxUser)
-	}
-	return user, nil
-}
-
-func (a *api) blockedUntil(user string) time.Time {
-	until, _ := a.of.Clients.Blocked.Until(user, a.of.Clients.Now())
-	if !until.IsZero() {
-		until = until.UTC().Round(time.Millisecond)
-	}
-	return until
-}
-
-// walkShards has each shard do something with its clients in portions: do gets where one
-// begins, and returns where the next one does.
-func (a *api) walkShards(r *http.Request, do func(s *shard.Shard, from int) (next int)) error {
-	ctx, cancel := a.patience(r)
-	defer cancel()
-	for _, s := range a.of.Clients.Shards {
-		for next := 0; next >= 0; {
-			if err := a.onShard(ctx, s, func() { next = do(s, next) }); err != nil {
-				return err
+// walkShards has each shard do something with its clients, and answers for those that do not
+// in time.
+func (a *api) walkShards(r *http.Request) shard.Walk {
+	return func(do func(s *shard.Shard, from int) (next int)) error {
+		ctx, cancel := a.patience(r)
+		defer cancel()
+		for _, s := range a.of.Clients.Shards {
+			for next := 0; next >= 0; {
+				if err := a.onShard(ctx, s, func() { next = do(s, next) }); err != nil {
+					return err
+				}
 			}
 		}
+		return nil
 	}
-	return nil
 }

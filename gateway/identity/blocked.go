@@ -70,6 +70,17 @@ func (b *Blocked) Until(user string, now time.Time) (time.Time, bool) {
 	return until, true
 }
 
+// Len is how many users are blocked.
+func (b *Blocked) Len(now time.Time) int {
+	if b.count.Load() == 0 {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drop(now)
+	return len(b.until)
+}
+
 // All returns who is blocked, and until when.
 func (b *Blocked) All(now time.Time) map[string]time.Time {
 	b.mu.Lock()

@@ -22,8 +22,8 @@ func (p *publisher) stepLine(b []byte) (n int, outcome verdict) {
 	case stepWait:
 		p.lines = before
 		return 0, stepWait
-	case stepClose:
-		return n, stepClose
+	case stepClose, stepAsk:
+		return n, outcome
 	}
 	return n, stepDone
 }
@@ -53,6 +53,9 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	}
 	if r.IsAuth() {
 		return p.takeLineKey(r)
+	}
+	if r.IsUser() {
+		return p.userLine(r)
 	}
 	if refusal := p.mayPublishAll(r.Channels); refusal != nil {
 		p.refuseLine(r.ID, refusal)

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"log/slog"
 	"sync/atomic"
 
@@ -25,6 +26,11 @@ type Port struct {
 	API      *API
 	Tries    *keys.Tries // wrong keys, also of the API
 	Loops    []*Loop     // all of them
+	// Users does what a publisher asks about a user, on a goroutine of its own, until ctx
+	// ends. The answer is a JSON object that is not empty; an error is a *command.Error.
+	Users func(ctx context.Context, r UserRequest) (answer []byte, err error)
+	// UserTurn has room for one entry: while it is there, it is somebody's turn to call Users.
+	UserTurn chan struct{}
 
 	connections atomic.Int64
 	ids         atomic.Uint64      // the last number given to a connection

@@ -36,6 +36,7 @@ const (
 	stepWait                 // no credit: the same step again later
 	stepFull                 // too many replies wait: the next step when they have left
 	stepCut                  // enough was handled in this turn: the next step in a later one
+	stepAsk                  // the request waits for shards: the next step when it is answered
 	stepClose                // the connection is to end behind the replies
 )
 
@@ -186,6 +187,8 @@ func (p *publisher) handle(b []byte) {
 	case outcome == stepClose:
 		p.close()
 	case p.closing: // sending has failed
+	case outcome == stepAsk:
+		p.wait(waitsForShards)
 	case outcome == stepWait:
 		p.wait(waitsForCredit)
 	case p.resp.tx.running(): // it goes on even if the publisher reads no replies, or is gone
@@ -308,9 +311,19 @@ func (p *publisher) endInput() {
 	if p.protocol == publish.NDJSON && p.held != nil {
 		before := p.lines
 		line, status := p.lines.End(p.input())
-		if status != publish.Incomplete && p.line(line, status) == stepWait {
+		outcome := stepDone
+		if status != publish.Incomplete {
+			outcome = p.line(line, status)
+		}
+		switch outcome {
+		case stepWait:
 			p.lines = before
 			p.wait(waitsForCredit)
+			return
+		case stepAsk:
+			p.keep(nil)
+			p.sendReplies()
+			p.wait(waitsForShards)
 			return
 		}
 	}

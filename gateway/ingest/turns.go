@@ -9,6 +9,7 @@ const (
 	waitsForInput   publisherWait = iota // it is read
 	waitsForCredit                       // its request found no credit; see starved
 	waitsForReplies                      // too many replies wait to be sent
+	waitsForShards                       // its request about a user is not answered
 	waitsForTurn                         // much of its input was handled in this turn
 )
 

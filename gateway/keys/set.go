@@ -35,6 +35,9 @@ type Key struct {
 	// Rate bounds the events of all connections with this key together. The zero value
 	// is no bound. It is for Publish only.
 	Rate limits.Rate
+	// Users lets the holder see, disconnect and unsubscribe users by the publish port. It is
+	// for Publish only.
+	Users bool
 }
 
 // maxName is the length of the longest name, in bytes.
@@ -71,7 +74,10 @@ func (k *Key) check() error {
 	if k.Digest == (Digest{}) {
 		return fmt.Errorf("has the key %s without its sha256", k.Name)
 	}
-	if k.Scope == Publish && len(k.Channels) == 0 {
+	if k.Scope != Publish && k.Users {
+		return fmt.Errorf("has the key %s with users, which is for publishers", k.Name)
+	}
+	if k.Scope == Publish && len(k.Channels) == 0 && !k.Users {
 		return fmt.Errorf("has the key %s without channels; write ** for all", k.Name)
 	}
 	if n := len(k.Channels); n > maxPatterns {
@@ -117,6 +123,7 @@ func (k *Key) patterns() (rules.Patterns, error) {
 type Holder struct {
 	Name   string
 	Scope  Scope
+	Users  bool // see Key
 	digest Digest
 
 	channels rules.Patterns
@@ -142,7 +149,7 @@ func NewSet(list []Key) *Set {
 			panic(fmt.Sprintf("keys: %s was not checked: %v", k.Name, err))
 		}
 		s.holders[k.Digest] = &Holder{
-			Name: k.Name, Scope: k.Scope, digest: k.Digest,
+			Name: k.Name, Scope: k.Scope, Users: k.Users, digest: k.Digest,
 			channels: channels, all: slices.Contains(k.Channels, "**"),
 			rate: limits.NewEventRate(k.Rate), used: new(atomic.Int64),
 		}

@@ -112,6 +112,8 @@ type Gateway struct {
 
 	ClientAddresses int64 `json:"client_addresses" metric:"client_addresses" help:"Addresses of clients that are counted; 0 if nothing is bounded per address."`
 
+	UsersBlocked int64 `json:"users_blocked" metric:"users_blocked" help:"Users who may not connect for some time, because an operator or a publisher has said so."`
+
 	Tokens      Tokens      `json:"tokens"`
 	ConnectHook ConnectHook `json:"connect_hook"`
 	// SubscribeHooks are those hooks by their names.
