@@ -64,8 +64,8 @@ func TestErrorCodes(t *testing.T) {
 		command.PermissionDenied: "permission_denied", command.LimitExceeded: "limit_exceeded",
 		command.RateLimited: "rate_limited", command.AuthenticationRequired: "authentication_required", command.Withdrawn: "withdrawn", command.PermissionExpired: "permission_expired", command.NotAvailable: "not_available", command.Internal: "internal",
 	}
-	if len(codes) != 12 {
-		t.Errorf("%d distinct codes, want 12", len(codes))
+	if len(codes) != 13 {
+		t.Errorf("%d distinct codes, want 13", len(codes))
 	}
 	for code, want := range codes {
 		message := string(command.AppendRefusal(nil, none, &command.Error{Code: code, Message: "x"}))

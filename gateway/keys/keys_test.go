@@ -92,6 +92,7 @@ func TestCheck(t *testing.T) {
 		"has 0 bytes":        func(list []keys.Key) []keys.Key { list[0].Name = ""; return list },
 		"as a key does":      func(list []keys.Key) []keys.Key { list[0].Name = keys.New(); return list },
 		"letters, digits":    func(list []keys.Key) []keys.Key { list[0].Name = "a b"; return list },
+		"is for publishers":  func(list []keys.Key) []keys.Key { list[0].Scope, list[0].Users = keys.Write, true; return list },
 		"with a rate":        func(list []keys.Key) []keys.Key { list[0].Rate = limits.Rate{PerSecond: -1, Burst: 1}; return list },
 	} {
 		err := keys.Check(change([]keys.Key{good}))

@@ -170,7 +170,7 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"channels:\n- match: a\n  client_publish: on":                  "3: channels: client_publish: no such key of a rule; did you mean client-publish?",
 		"channels:\n- match: a\n  continue: true":                      "3: channels: continue: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
 		"channels:\n- match: a\n  continu: true":                       "3: channels: continu: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
-		"channels:\n- match: a\n  \"retention of it\": 5":              "3: channels: retention of it: no such key of a rule; there are match, slow, compress, subscribe, publish, client-publish and final",
+		"channels:\n- match: a\n  \"retention of it\": 5":              "3: channels: retention of it: no such key of a rule; there are match, slow, compress, subscribe, publish, client-publish, subscribe-hook and final",
 		"channels:\n- match: a\n- slow: conflate\n":                    `3: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,
 		"channels:\n- {}\n":                                            `2: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,
 		"channels: {slow: conflate}":                                   `1: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,

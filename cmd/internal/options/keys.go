@@ -19,11 +19,12 @@ const (
 	keySecret   = "key"
 	keyChannels = "channels"
 	keyRate     = "rate"
+	keyUsers    = "users"
 	keyAccess   = "access"
 )
 
 var (
-	publishKeyMembers = []string{keyName, keySHA256, keySecret, keyChannels, keyRate}
+	publishKeyMembers = []string{keyName, keySHA256, keySecret, keyChannels, keyRate, keyUsers}
 	adminKeyMembers   = []string{keyName, keySHA256, keySecret, keyAccess}
 )
 
@@ -133,6 +134,12 @@ func (k *publishKey) setMember(name, value string) error {
 		}
 		k.Rate = gateway.Rate(r)
 		return nil
+	case keyUsers:
+		if value != "true" && value != "false" {
+			return fmt.Errorf("users: %s is neither true nor false", Shown([]byte(keys.Shown(value))))
+		}
+		k.Users = value == "true"
+		return nil
 	}
 	return k.keyEntry.setMember(name, value)
 }
@@ -216,7 +223,7 @@ func (k *publishKey) checkMembers() error {
 	if err := k.keyEntry.checkMembers(); err != nil {
 		return err
 	}
-	if len(k.Channels) == 0 {
+	if len(k.Channels) == 0 && !k.Users {
 		return fmt.Errorf("the key %s has no channels; write for example channels: prices.**, or channels: \"**\" for all", k.Name)
 	}
 	return nil
@@ -241,9 +248,15 @@ func (k *keyEntry) members() [][2]string {
 }
 
 func (k publishKey) members() [][2]string {
-	pairs := append(k.keyEntry.members(), [2]string{keyChannels, strings.Join(k.Channels, " ")})
+	pairs := k.keyEntry.members()
+	if len(k.Channels) > 0 {
+		pairs = append(pairs, [2]string{keyChannels, strings.Join(k.Channels, " ")})
+	}
 	if k.Rate != (gateway.Rate{}) {
 		pairs = append(pairs, [2]string{keyRate, rate(k.Rate).String()})
+	}
+	if k.Users {
+		pairs = append(pairs, [2]string{keyUsers, "true"})
 	}
 	return pairs
 }

@@ -217,7 +217,7 @@ func TestSecretsOfOthers(t *testing.T) {
 // has a key in it.
 func FuzzKeyEntry(f *testing.F) {
 	for _, text := range []string{
-		"billing sha256=" + digest + " channels=invoices.**", "a sha256=" + digest + " channels=\"a b\" rate=\"1/s burst 2\"", "a key=env:A channels=a", "", "\"", "a b=c",
+		"billing sha256=" + digest + " channels=invoices.**", "a sha256=" + digest + " channels=\"a b\" rate=\"1/s burst 2\"", "a key=env:A channels=a", "a sha256=" + digest + " users=true", "a sha256=" + digest + " channels=b users=no", "", "\"", "a b=c",
 		keys.New(), "a sha256=" + keys.New(),
 	} {
 		f.Add(text)

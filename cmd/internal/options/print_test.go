@@ -23,7 +23,7 @@ var unusual = []string{
 	"--connects=100/s", "--connect-queue=13", "--send-buffer=64KiB", "--send-timeout=20s",
 	"--max-subscriptions=12", "--max-channel-name=13", "--client-commands=7/s", "--client-publishes=30/m burst 9", "--publisher-rate=1000/s burst 14",
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
-	"--publish-keys=billing sha256=" + digest + " channels=invoices.**", "--publish-keys=a.b@c-d_e key=env:PATH_TO channels=\"* #a 'b' c:d\" rate=\"100/s burst 7\"",
+	"--publish-keys=backend sha256=" + strings.Repeat("ab", 32) + " users=true", "--publish-keys=billing sha256=" + digest + " channels=invoices.**", "--publish-keys=a.b@c-d_e key=env:PATH_TO channels=\"* #a 'b' c:d\" rate=\"100/s burst 7\"",
 	"--admin-keys=ops sha256=" + digest + " access=write", "--admin-keys=null sha256=" + strings.ToUpper(other) + " access=read", "--insecure=admin",
 	"--token-secret=env:ITS_SECRET", "--token-cookie=session", "--user-clients=3", "--user-connects=4/m burst 5", "--ticket-keys=env:ITS_SECRET",
 	"--issuers=https://a.test/ secret=env:ITS_SECRET algorithms=\"HS256 HS512\" audience=\"a #b c:d\" claim=https://x/y user-claim=a.b", "--issuers=secret=env:ITS_SECRET issuer=null",
