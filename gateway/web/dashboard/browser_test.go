@@ -319,3 +319,39 @@ func flood(t *testing.T, addr, name, channel string) {
 		}
 	}()
 }
+
+// TestWhoClientsAre shows tokens, hooks and users where there are any.
+func TestWhoClientsAre(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	f := newFront(t, startGateway(t))
+	p := open(t, f, "light", 1280)
+	p.await("#headline", "All is well")
+	if !ask[bool](p, "document.querySelector('#identity').hidden") {
+		t.Error("figures of identities are shown where there are none")
+	}
+	asked := 0.0
+	f.set(func(f *front) {
+		f.change = func(stats object) {
+			asked++
+			stats["users_blocked"] = 3
+			stats["tokens"] = object{"accepted": 12, "verifications": 4, "cache_hits": 9, "cache_misses": 3, "waiting": 2, "issuers_failing": 1, "refused": object{"token_expired": 5, "<b>": 1}}
+			hook := object{"requests": object{"allowed": asked, "refused": 0, "hook_failed": asked}, "waiting": 7, "open": 1, "seconds": object{"count": 0, "sum": 0, "buckets": []any{}}}
+			stats["connect_hook"], stats["subscribe_hooks"] = hook, object{"rooms": hook}
+		}
+	})
+	for fact, want := range map[string]string{"accepted": "12", "verifications": "4, 2 wait", "cached": "75 %", "failing": "1", "blocked": "3"} {
+		p.await(`#identity [data-fact="`+fact+`"]`, want)
+	}
+	p.await("#tokens tbody", "token expired")
+	p.await("#tokens tbody", "<b>")
+	for row, name := range []string{"connect hook", "rooms"} {
+		at := fmt.Sprintf("#hooks tbody tr:nth-child(%d) ", row+1)
+		p.await(at+"th", name)
+		p.await(at+"td:nth-child(6)", "7")
+		p.await(at+"td:nth-child(7)", "fails, rests")
+	}
+	if ask[bool](p, "document.querySelector('#identity').hidden") {
+		t.Error("figures of identities are hidden")
+	}
+	p.quiet(true)
+}

@@ -2,7 +2,7 @@
 
 import { Failure, ask, open } from "./api.js";
 import * as dialogs from "./dialogs.js";
-import { Course, History, MINUTE, at, rates, shardRows, sum } from "./figures.js";
+import { Course, History, MINUTE, at, hookRows, identityFigures, rates, shardRows, sum } from "./figures.js";
 import { findFlood } from "./flood.js";
 import * as format from "./format.js";
 import * as key from "./key.js";
@@ -150,6 +150,8 @@ function show() {
   tables.counts("commands", all.command_errors, minute.commands);
   tables.counts("publish", publish?.errors, minute.publish);
   tables.counts("refused", publish?.refused, minute.refused);
+  tables.identity(identityFigures(last.stats), hookRows(history.since(MINUTE), last));
+  tables.counts("tokens", last.stats.tokens?.refused, minute.tokens);
 }
 
 function showParts() {

@@ -120,6 +120,50 @@ export function shardRows(before, after) {
   });
 }
 
+// hooksOf are the hooks that an answer tells of, by name.
+function hooksOf(stats) {
+  const hooks = Object.entries(stats?.subscribe_hooks ?? {});
+  return new Map(stats?.connect_hook?.requests ? [["", stats.connect_hook], ...hooks] : hooks);
+}
+
+const failures = ["hook_failed", "hook_timeout", "hook_busy", "hook_open"];
+
+// hookRows are the figures of each hook, of the time between two samples. The name of the
+// connect hook is empty. before may be null: then there are only those of the moment.
+export function hookRows(before, after) {
+  const seconds = before ? (after.at - before.at) / 1000 : 0;
+  const known = hooksOf(before?.stats);
+  return [...hooksOf(after.stats)].map(([name, hook]) => {
+    const was = seconds > 0 ? known.get(name) : undefined;
+    const grown = was ? grownBy(was.requests, hook.requests) : null;
+    return {
+      name,
+      asked: grown ? total(grown) / seconds : null,
+      refused: grown ? grown.refused ?? 0 : null,
+      failed: grown ? sum(0, ...failures.map((outcome) => grown[outcome])) : null,
+      p99: was ? quantile(spread(was.seconds, hook.seconds), 0.99) : null,
+      waiting: at(hook, "waiting"),
+      open: at(hook, "open") > 0,
+    };
+  });
+}
+
+// identityFigures are the figures of tokens and users; null if the gateway has neither an
+// issuer of tokens nor a hook, and nobody is blocked.
+export function identityFigures(stats) {
+  const blocked = at(stats, "users_blocked");
+  if (!stats.tokens?.refused && hooksOf(stats).size === 0 && !(blocked > 0)) return null;
+  const hits = at(stats, "tokens.cache_hits"), looked = sum(hits, at(stats, "tokens.cache_misses"));
+  return {
+    accepted: at(stats, "tokens.accepted"),
+    verifications: at(stats, "tokens.verifications"),
+    cached: looked > 0 ? hits / looked : null,
+    waiting: at(stats, "tokens.waiting"),
+    failing: at(stats, "tokens.issuers_failing"),
+    blocked,
+  };
+}
+
 // imbalance tells which of several values is the largest, and how many times the
 // mean it is. Null for fewer than two, or where there is nothing to compare.
 export function imbalance(values) {
@@ -206,6 +250,7 @@ export class History {
       commands: grown((s) => s.total?.command_errors),
       publish: grown((s) => s.publish?.errors),
       refused: grown((s) => s.publish?.refused),
+      tokens: grown((s) => s.tokens?.refused),
       requests: from ? growth(at(from.stats, "publish.requests"), at(to.stats, "publish.requests")) : null,
     };
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Course, History, MINUTE, REACH, grownBy, imbalance, quantile, rates, restarted, shardRows, spread } from "./figures.js";
+import { Course, History, MINUTE, REACH, grownBy, hookRows, identityFigures, imbalance, quantile, rates, restarted, shardRows, spread } from "./figures.js";
 
 const histogram = (count, sum, ...counts) => ({ count, sum, buckets: counts.map((n, i) => ({ le: [0.001, 0.01, 0.1][i], count: n })) });
 const sample = (at, total = {}, more = {}) => ({ at, stats: { total, publish: {}, ...more } });
@@ -145,4 +145,26 @@ test("courses", () => {
   assert.deepEqual(course.marks, []);
   for (let i = 0; i < 3000; i++) course.add(1000 + i / 1000, [i, i]);
   assert.equal(course.columns[2].length, 1000);
+});
+
+test("hooks", () => {
+  const hook = (allowed, refused, failed, open, seconds) => ({ requests: { allowed, refused, hook_failed: failed, hook_open: 0 }, waiting: 2, open, seconds });
+  const before = { at: 0, stats: { connect_hook: hook(10, 1, 0, 0, histogram(0, 0, 0, 0, 0)), subscribe_hooks: { rooms: hook(0, 0, 0, 0) } } };
+  const after = { at: 10_000, stats: { connect_hook: hook(28, 2, 1, 1, histogram(10, 0, 0, 10, 10)), subscribe_hooks: { rooms: hook(5, 0, 0, 0), clubs: hook(1, 1, 1, 0) } } };
+  const rows = hookRows(before, after);
+  assert.deepEqual(rows.map(({ name }) => name), ["", "rooms", "clubs"]);
+  const [connect, rooms, clubs] = rows;
+  assert.deepEqual([connect.asked, connect.refused, connect.failed, connect.open, connect.waiting, connect.p99.beyond], [2, 1, 1, true, 2, false]);
+  assert.deepEqual([rooms.asked, rooms.refused, rooms.failed, rooms.open, rooms.p99], [0.5, 0, 0, false, null]);
+  assert.deepEqual([clubs.asked, clubs.failed, clubs.p99], [null, null, null], "it was not there before");
+  assert.equal(hookRows(null, after)[0].asked, null);
+  assert.deepEqual(hookRows(null, { at: 0, stats: { connect_hook: { requests: null } } }), [], "no hook is configured");
+});
+
+test("who clients are", () => {
+  assert.equal(identityFigures({ tokens: { refused: null }, connect_hook: { requests: null }, subscribe_hooks: {}, users_blocked: 0 }), null);
+  assert.equal(identityFigures({}), null, "an older gateway");
+  assert.equal(identityFigures({ users_blocked: 2 }).blocked, 2);
+  const tokens = { refused: {}, accepted: 7, verifications: 3, cache_hits: 3, cache_misses: 1, waiting: 0, issuers_failing: 1 };
+  assert.deepEqual(identityFigures({ tokens, users_blocked: 0 }), { accepted: 7, verifications: 3, cached: 0.75, waiting: 0, failing: 1, blocked: 0 });
 });

@@ -190,6 +190,32 @@ export function laggards(list, total, words, open) {
   write($("laggards-empty"), !list ? words : !list.length ? "Every client keeps up." : more > 0 ? `and ${format.count(more)} more` : "");
 }
 
+// identity shows who clients are: what figures.identityFigures and figures.hookRows return.
+// Without figures there is nothing to show.
+export function identity(figures, hooks) {
+  $("identity").hidden = !figures;
+  if (!figures) return;
+  const fact = (name, text) => write($("identity").querySelector(`[data-fact="${name}"]`), text);
+  fact("accepted", format.count(figures.accepted));
+  fact("verifications", format.count(figures.verifications) + (figures.waiting > 0 ? `, ${format.count(figures.waiting)} wait` : ""));
+  fact("cached", format.percent(figures.cached));
+  fact("failing", format.count(figures.failing));
+  fact("blocked", format.count(figures.blocked));
+  const shown = rows($("hooks").tBodies[0], hooks.length, () => namedRow(7));
+  for (const [i, hook] of hooks.entries()) {
+    const { cells } = shown[i];
+    named(cells[0], hook.name === "" ? "connect hook" : hook.name);
+    write(cells[1], format.measure(hook.asked));
+    write(cells[2], format.count(hook.refused));
+    write(cells[3], format.count(hook.failed));
+    write(cells[4], format.quantile(hook.p99));
+    write(cells[5], format.count(hook.waiting));
+    write(cells[6], hook.open ? "fails, rests" : "is asked");
+    cells[6].classList.toggle("error", hook.open);
+  }
+  write($("hooks-empty"), hooks.length ? "" : "There is no hook.");
+}
+
 // counts shows a table of reasons: what the last minute added, and all.
 export function counts(id, all, minute) {
   const known = tally(all);
