@@ -9,9 +9,11 @@
 // made it; callbacks are never called from within a method of the client.
 //
 // From the top: limits, errors, listeners, the back-off, rates, the watch over a silent
-// connection, subscriptions, the channels that they need, and the client, which owns all of them.
+// connection, tokens, subscriptions, the channels that they need, and the client, which owns all
+// of them.
 
 const PROTOCOL = "fleetcast.v1";
+const BEARER = "bearer."; // how the subprotocol begins that shows a token
 
 // Times in milliseconds.
 const BACKOFF_INITIAL = 500;
@@ -23,6 +25,10 @@ const TICK = 10_000; // how often the watch looks at the clock
 const LATE = 5_000; // a timer this much behind tells of sleep or a frozen tab
 const DEFAULT_PING_INTERVAL = 25_000; // until the gateway has named its own
 const MAX_RETRY_AFTER = 3_600_000; // that the gateway can ask for; timers overflow at 2^31
+const TOKEN_TIMEOUT = 30_000; // of one call of getToken
+const TOKEN_MARGIN = 60_000; // a token that ends sooner is not shown if there can be a new one
+const TICKET_LIFE = 290_000; // from the welcome; the gateway allows five minutes at most
+const HIDDEN_PAUSE = 300_000; // the most between failed calls of getToken while the page is hidden
 const PACE = 250; // between two messages with channels, when the gateway's rate holds them up
 
 // Limits of one command that names several channels, where the gateway does not tell its own.
@@ -31,6 +37,13 @@ const BATCH_BYTES = 4096;
 const MAX_BATCH_CHANNELS = 1024; // whatever the gateway allows
 const COMMAND_BYTES = 64; // of such a command without the names
 const MAX_CHANNEL_BYTES = 255;
+
+// Calls for tokens of subscriptions that are under way at a time.
+const TOKEN_CALLS = 8;
+
+// Close codes for who a client is.
+const UNAUTHENTICATED = 4401;
+const FORBIDDEN = 4403;
 
 // The share of a rate that is used, since clocks differ.
 const RATE_SHARE = 0.98;
@@ -44,19 +57,24 @@ const TEMPORARY = new Set(["not_available", "internal"]);
 // Refusals of a whole command, whatever channels it names.
 const MALFORMED = new Set(["bad_request", "unknown_type"]);
 
+// Refusals of authenticate that say nothing about the token.
+const NOT_NOW = new Set(["not_available", "internal", "rate_limited", "timeout"]);
+
 /**
  * An error with a `code`: one of the protocol's, or one of the client's own. `channel` is the
  * channel that it is about, `channels` are all of them if it is about several. retryAfter is for
- * how many milliseconds the gateway asks not to try again, if it does.
+ * how many milliseconds the gateway asks not to try again, if it does. An error with the code
+ * refused has the gateway's `reason`.
  */
 class FleetcastError extends Error {
-  constructor(code, message, { channel, channels, cause, retryAfter } = {}) {
+  constructor(code, message, { channel, channels, cause, retryAfter, reason } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "FleetcastError";
     this.code = code;
     this.channel = channel;
     this.channels = channels;
     this.retryAfter = retryAfter;
+    this.reason = reason;
   }
 }
 
@@ -285,12 +303,157 @@ class Watch {
   }
 }
 
+// What may be the name of a subprotocol (RFC 9110, 5.6.2). Every JSON Web Token is.
+const isToken = (text) => typeof text === "string" && /^[\w!#$%&'*+.^`|~-]+$/.test(text);
+
+// Calls a getToken of the page. promise resolves to a token, or null if there is none to be had, and
+// is rejected with an error of the code get_token. After cancel it stays as it is. No error shows
+// what getToken has returned.
+function callForToken(clock, getToken, context, channel) {
+  const controller = new AbortController();
+  let timer;
+  const promise = new Promise((resolve, reject) => {
+    const fail = (why, cause) => reject(new FleetcastError("get_token", `getToken ${why}`, { channel, cause }));
+    timer = clock.setTimeout(() => {
+      fail(`has not answered within ${TOKEN_TIMEOUT} ms`);
+      controller.abort();
+    }, TOKEN_TIMEOUT);
+    const end = (settle) => (value) => {
+      clock.clearTimeout(timer);
+      if (!controller.signal.aborted) settle(value);
+    };
+    const got = (token) => {
+      if (token === null || token === undefined) resolve(null);
+      else if (isToken(token)) resolve(token);
+      else fail(`returned what is no token: ${typeof token === "string" ? "text that is empty or has other characters" : typeof token}`);
+    };
+    Promise.resolve()
+      .then(() => getToken({ ...context, signal: controller.signal }))
+      .then(end(got), end((cause) => fail(`failed: ${cause}`, cause)));
+  });
+  const cancel = () => {
+    clock.clearTimeout(timer);
+    controller.abort();
+  };
+  return { promise, cancel };
+}
+
+/**
+ * Who the client says it is: its token, and the ticket that stands for the token for a while. The
+ * page is asked for a token by one call at a time, whose result is for everybody who waits.
+ */
+class Credentials {
+  #clock;
+  #getToken;
+  #fixed; // the option token
+  #token; // undefined: there is none
+  #fetched = false;
+  #endsAt = Infinity; // of the token, as far as the gateway has told
+  #ticket;
+  #ticketEndsAt = 0;
+  #refused = false; // the last token was
+  #call = null;
+
+  constructor(clock, { token, getToken }) {
+    if (token !== undefined && !isToken(token)) throw new TypeError("connect: the token is no text that can be one");
+    if (getToken !== undefined && typeof getToken !== "function") throw new TypeError("connect: getToken is not a function");
+    this.#clock = clock;
+    this.#getToken = getToken;
+    this.#fixed = this.#token = token;
+  }
+
+  /** Whether there can be another token. */
+  get renewable() {
+    return this.#getToken !== undefined;
+  }
+
+  /** Whether the client shows anything at all. */
+  get any() {
+    return this.renewable || this.#fixed !== undefined;
+  }
+
+  get token() {
+    return this.#token;
+  }
+
+  /** Whether the token came from getToken, and the gateway has not accepted or refused it yet. */
+  get fetched() {
+    return this.#fetched;
+  }
+
+  /** What to show: {text, ticket, fetched}, without text if nothing; null if a token must be asked for. */
+  present() {
+    const now = this.#clock.now();
+    const ends = this.#endsAt - now < TOKEN_MARGIN;
+    if (this.#ticket !== undefined && now < this.#ticketEndsAt && !ends) return { text: this.#ticket, ticket: true };
+    if (this.#token !== undefined && !(ends && this.renewable)) return { text: this.#token, fetched: this.#fetched };
+    return this.renewable ? null : {};
+  }
+
+  /** Asks the page for a token: resolves to it, or to null, or is rejected as callForToken's promise. */
+  async ask(reason = this.#refused ? "refused" : "connect") {
+    const call = (this.#call ??= callForToken(this.#clock, this.#getToken, { reason }));
+    try {
+      const token = await call.promise;
+      if (this.#call === call && token !== null) this.#take(token);
+      return token;
+    } finally {
+      if (this.#call === call) this.#call = null;
+    }
+  }
+
+  // The ticket stands for the token before.
+  #take(token) {
+    this.#token = token;
+    this.#fetched = true;
+    this.#endsAt = Infinity;
+    this.#ticket = undefined;
+  }
+
+  /** The gateway knows the client by what it has shown, and tells what a welcome does. */
+  accepted({ expires_in_ms: expires, ticket }, shown) {
+    const now = this.#clock.now();
+    if (!this.any) return;
+    this.#refused = this.#fetched = false;
+    this.#endsAt = expires > 0 ? now + expires : Infinity;
+    // A ticket that was got for another one ends with that.
+    const life = now + TICKET_LIFE;
+    this.#ticketEndsAt = shown.ticket ? Math.min(this.#ticketEndsAt, life) : life;
+    this.#ticket = isToken(ticket) ? ticket : undefined;
+  }
+
+  dropTicket() {
+    this.#ticket = undefined;
+  }
+
+  /** The token was refused. */
+  drop() {
+    this.forget();
+    this.#refused = true;
+  }
+
+  /** Begins anew. */
+  forget() {
+    this.#ticket = undefined;
+    this.#token = this.renewable ? undefined : this.#fixed;
+    this.#endsAt = Infinity;
+    this.#fetched = this.#refused = false;
+  }
+
+  /** Gives up the call that is under way. */
+  cancel() {
+    this.#call?.cancel();
+    this.#call = null;
+  }
+}
+
 /** A handler's interest in one channel. Made by Fleetcast.subscribe. */
 class Subscription {
   #channels;
   #handler;
   #listeners;
   #position;
+  #getToken;
   #state = "pending";
   #error = null;
 
@@ -299,6 +462,7 @@ class Subscription {
     this.#handler = handler;
     this.#listeners = new Listeners({ gap: options.onGap, state: options.onState, subscribed: options.onSubscribed });
     this.#position = options.since && { epoch: options.since.epoch, offset: options.since.offset };
+    this.#getToken = options.getToken;
     this.channel = channel;
   }
 
@@ -312,7 +476,7 @@ class Subscription {
     return this.#state;
   }
 
-  /** Why the gateway has refused it last, or null. */
+  /** Why the gateway has refused or ended it last, or null. */
   get error() {
     return this.#error;
   }
@@ -342,6 +506,11 @@ class Subscription {
   /** @private */
   get _handler() {
     return this.#handler;
+  }
+
+  /** @private */
+  get _getToken() {
+    return this.#getToken;
   }
 
   /** @private Returns whether the state is another than before. */
@@ -380,8 +549,10 @@ class Subscription {
 }
 
 // The states of a channel at the gateway, and what they are for its subscriptions. At most one
-// command is under way for a channel.
+// command is under way for a channel; the gateway may subscribe the client by itself meanwhile.
 const CHANNEL_STATES = {
+  tokenless: "pending", // to be asked for, once there is a token for it
+  calling: "pending", // the page is asked for this token
   idle: "pending", // to be asked for
   asked: "pending", // a subscribe is under way
   live: "subscribed",
@@ -402,7 +573,10 @@ const HELD = new Set(["asked", "live", "leaving"]);
 class Channels {
   #clock;
   #client;
-  #entries = new Map(); // name -> {name, subscriptions, state, position, error}
+  // name -> {name, subscriptions, state, position, error, liveSince, and for tokens: getToken, call,
+  // token; auto: the gateway has subscribed the client by itself; awaited: live although the answer
+  // to a subscribe is not here yet; muted: a refusal was reported before}
+  #entries = new Map();
 
   #open = false;
   #limits = null;
@@ -415,15 +589,20 @@ class Channels {
   #flushing = false;
 
   #toLeave = new Set();
-  #byState = { idle: new Set(), deferred: new Set(), full: new Set() };
+  #byState = { tokenless: new Set(), idle: new Set(), deferred: new Set(), full: new Set() };
+  #calls = 0; // for tokens
   #held = 0;
   #leaving = 0;
   #reported = new Set(); // codes of refusals that may pass, until all have passed
   #retryBackoff;
   #retryTimer;
   #retryAt;
+  #retryWhenSeen = null; // a retry that is put off because the page is hidden
 
-  /** client has nextId(), send(id, text, waiting), later(call), call(callback, ...), report(error) and gapListeners(). */
+  /**
+   * client has nextId(), send(id, text, waiting), later(call), call(callback, ...), report(error), gapListeners(),
+   * autoListeners(), and patience(delay), which is longer than delay while the page is hidden.
+   */
   constructor(clock, random, client) {
     this.#clock = clock;
     this.#client = client;
@@ -448,6 +627,8 @@ class Channels {
   lost() {
     this.#stop();
     for (const entry of [...this.#entries.values()]) {
+      if (entry.state !== "idle") entry.token = undefined; // it was shown
+      entry.auto = entry.awaited = entry.muted = false;
       this.#turn(entry, "idle");
       if (entry.subscriptions.size === 0) this.#forget(entry);
     }
@@ -457,6 +638,7 @@ class Channels {
   close() {
     this.#stop();
     for (const subscription of this.subscriptions) this.#enter(subscription, "unsubscribed", null);
+    for (const entry of this.#entries.values()) this.#endCall(entry);
     this.#entries.clear();
   }
 
@@ -470,13 +652,11 @@ class Channels {
 
   add(subscription) {
     let entry = this.#entries.get(subscription.channel);
-    if (!entry) {
-      entry = { name: subscription.channel, subscriptions: new Set(), state: "idle", position: null, error: null };
-      this.#entries.set(entry.name, entry);
-      this.#byState.idle.add(entry);
-    }
+    const isNew = !entry;
+    if (isNew) entry = this.#newEntry(subscription.channel);
     entry.subscriptions.add(subscription);
-    if (entry.state === "refused") this.#turn(entry, "idle");
+    entry.getToken ??= subscription._getToken;
+    if (isNew || entry.state === "refused" || (entry.state === "idle" && this.#needsToken(entry))) this.#turn(entry, "idle");
     if (entry.state === "live" && entry.position) this.#begin(subscription, entry);
     else this.#enter(subscription, CHANNEL_STATES[entry.state], entry.error);
     this.#settle(entry);
@@ -485,8 +665,16 @@ class Channels {
   remove(subscription) {
     const entry = this.#entries.get(subscription.channel);
     entry.subscriptions.delete(subscription);
+    entry.getToken = [...entry.subscriptions].find((other) => other._getToken)?._getToken;
+    if (entry.subscriptions.size === 0) entry.auto = false; // the page is done with it
     this.#enter(subscription, "unsubscribed", null);
     this.#settle(entry);
+  }
+
+  #newEntry(name) {
+    const entry = { name, subscriptions: new Set(), state: "idle", position: null, error: null };
+    this.#entries.set(name, entry);
+    return entry;
   }
 
   // Delivery ----------------------------------------------------------------------------------
@@ -542,6 +730,7 @@ class Channels {
 
   // The one place where a channel's state changes.
   #turn(entry, state, error = entry.error) {
+    if (state === "idle" && this.#needsToken(entry)) state = "tokenless";
     this.#held += HELD.has(state) - HELD.has(entry.state);
     this.#leaving += (state === "leaving") - (entry.state === "leaving");
     this.#byState[entry.state]?.delete(entry);
@@ -554,6 +743,7 @@ class Channels {
   }
 
   #forget(entry) {
+    this.#endCall(entry);
     this.#byState[entry.state]?.delete(entry);
     this.#entries.delete(entry.name);
   }
@@ -562,12 +752,12 @@ class Channels {
   #settle(entry) {
     const wanted = entry.subscriptions.size > 0;
     if (entry.state === "live") {
-      if (wanted && entry.position) this.#toLeave.delete(entry);
-      else this.#toLeave.add(entry);
+      if ((wanted || entry.auto) && entry.position) this.#toLeave.delete(entry);
+      else if (!entry.awaited) this.#toLeave.add(entry);
     } else if (!HELD.has(entry.state) && !wanted) {
       this.#forget(entry);
     }
-    if (this.#toLeave.size + this.#byState.idle.size > 0) this.#flushSoon();
+    if (this.#toLeave.size + this.#byState.idle.size + this.#byState.tokenless.size > 0) this.#flushSoon();
   }
 
   // What is asked for in one go travels together.
@@ -584,6 +774,7 @@ class Channels {
   #flush() {
     if (!this.#open) return;
     this.#clock.clearTimeout(this.#timer);
+    this.#callForTokens();
     if (this.#limits?.channels !== undefined) this.#fill();
     for (;;) {
       const type = this.#toLeave.size > 0 ? "unsubscribe" : "subscribe";
@@ -599,7 +790,8 @@ class Channels {
       if (allowed === 0) break;
       this.#ask(type, queue, Math.min(most, allowed));
     }
-    if (this.#inFlight + this.#toLeave.size + this.#byState.idle.size + this.#byState.deferred.size === 0) {
+    const { tokenless, idle, deferred } = this.#byState;
+    if (this.#inFlight + this.#calls + this.#toLeave.size + tokenless.size + idle.size + deferred.size === 0) {
       this.#reported.clear();
       this.#retryBackoff.reset();
     }
@@ -651,7 +843,10 @@ class Channels {
     for (const entry of queue) {
       bytes += byteLength(JSON.stringify(entry.name)) + 1;
       if (entries.length === most || (entries.length > 0 && bytes > mostBytes)) break;
+      // A token travels with one name.
+      if (entry.token !== undefined && entries.length > 0) break;
       entries.push(entry);
+      if (entry.token !== undefined) break;
     }
     for (const entry of entries) {
       queue.delete(entry);
@@ -676,9 +871,9 @@ class Channels {
   // The text of a command, or null if the gateway would close the connection for its length.
   #command(type, id, entries) {
     if (entries.length > 1) return JSON.stringify({ type, id, channels: entries.map((entry) => entry.name) });
-    const [{ name: channel, subscriptions }] = entries;
-    const since = type === "subscribe" ? earliest(subscriptions) : undefined;
-    const texts = [JSON.stringify({ type, id, channel, since }), JSON.stringify({ type, id, channel })];
+    const [{ name: channel, subscriptions, token: held }] = entries;
+    const [since, token] = type === "subscribe" ? [earliest(subscriptions), held] : [];
+    const texts = [JSON.stringify({ type, id, channel, since, token }), JSON.stringify({ type, id, channel, token })];
     return texts.find((text) => byteLength(text) <= (this.#limits?.messageBytes ?? Infinity)) ?? null;
   }
 
@@ -724,6 +919,9 @@ class Channels {
 
   #subscribed(entry, { epoch, offset }) {
     this.#turn(entry, "live");
+    entry.awaited = entry.muted = false;
+    entry.token = undefined;
+    entry.liveSince = this.#clock.now();
     entry.position = { epoch, offset };
     for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
     this.#settle(entry);
@@ -732,9 +930,13 @@ class Channels {
   // The gateway has room for another channel. See #fill, too.
   #left(entry) {
     this.#turn(entry, "idle");
+    this.#roomForAnother();
+    this.#settle(entry);
+  }
+
+  #roomForAnother() {
     const next = this.#firstWithoutRoom();
     if (next) this.#turn(next, "idle");
-    this.#settle(entry);
   }
 
   #firstWithoutRoom() {
@@ -753,7 +955,13 @@ class Channels {
       this.#notLeft(entry, message, waiting);
       return;
     }
+    if (entry.awaited) { // the gateway has subscribed the client by itself meanwhile
+      entry.awaited = false;
+      this.#settle(entry);
+      return;
+    }
     const error = new FleetcastError(code, message.message, { channel: entry.name, retryAfter: pause });
+    if (code !== "rate_limited") entry.token = undefined;
     if (code === "rate_limited") {
       this.#turn(entry, "idle", error);
     } else if (code === "already_subscribed") {
@@ -765,7 +973,7 @@ class Channels {
       this.#retryLater(pause);
     } else {
       this.#turn(entry, "refused", error);
-      if (entry.subscriptions.size > 0) this.#client.report(error);
+      if (entry.subscriptions.size > 0 && !(entry.muted && code === "permission_denied")) this.#client.report(error);
     }
     const passes = code !== "already_subscribed" && entry.state !== "refused";
     if (passes && entry.subscriptions.size > 0) this.#gather(error, waiting);
@@ -812,12 +1020,151 @@ class Channels {
       if (at <= this.#retryAt) return;
       this.#clock.clearTimeout(this.#retryTimer);
     }
-    this.#retryAt = at;
+    this.#retryIn(delay);
+  }
+
+  #retryIn(delay) {
+    this.#clock.clearTimeout(this.#retryTimer);
+    this.#retryAt = this.#clock.now() + delay;
+    this.#retryWhenSeen = null;
     this.#retryTimer = this.#clock.setTimeout(() => {
       this.#retryTimer = undefined;
       for (const entry of [...this.#byState.deferred]) this.#turn(entry, "idle");
       this.#flush();
     }, delay);
+  }
+
+  // Tokens of subscriptions ---------------------------------------------------------------------
+
+  #needsToken(entry) {
+    return entry.getToken !== undefined && entry.token === undefined;
+  }
+
+  // Asks the page for tokens, for a few channels at a time.
+  #callForTokens() {
+    for (const entry of this.#byState.tokenless) {
+      if (this.#calls >= TOKEN_CALLS) return;
+      this.#turn(entry, "calling");
+      if (!entry.call) this.#callForToken(entry);
+    }
+  }
+
+  // The connection may end meanwhile; then the token is for the next one.
+  #callForToken(entry) {
+    const call = (entry.call = callForToken(this.#clock, entry.getToken, { reason: "subscribe", channel: entry.name }, entry.name));
+    this.#calls++;
+    const over = (then) => (result) => {
+      if (entry.call !== call) return;
+      this.#endCall(entry);
+      then(result);
+      this.#flush();
+    };
+    call.promise.then(over((token) => this.#gotToken(entry, token)), over((error) => this.#noToken(entry, error)));
+  }
+
+  #endCall(entry) {
+    if (!entry.call) return;
+    entry.call.cancel();
+    entry.call = null;
+    this.#calls--;
+  }
+
+  #gotToken(entry, token) {
+    if (token !== null) {
+      entry.token = token;
+      if (entry.state === "calling" || entry.state === "tokenless") this.#turn(entry, "idle");
+    } else if (entry.state === "calling") {
+      const error = new FleetcastError("no_token", `subscribe ${entry.name}: getToken has no token`, { channel: entry.name });
+      this.#turn(entry, "refused", error);
+      this.#client.report(error);
+    }
+  }
+
+  // As for other refusals that may pass.
+  #noToken(entry, error) {
+    if (entry.state !== "calling") return;
+    this.#turn(entry, "deferred", error);
+    if (!this.#reported.has(error.code)) this.#client.report(error);
+    this.#reported.add(error.code);
+    this.#retryPatiently();
+  }
+
+  #retryPatiently() {
+    if (this.#retryTimer !== undefined) return;
+    const delay = this.#retryBackoff.next();
+    const patience = this.#client.patience(delay);
+    this.#retryIn(patience);
+    if (patience > delay) this.#retryWhenSeen = this.#clock.now() + delay;
+  }
+
+  /** The page is seen again. */
+  seen() {
+    if (this.#retryTimer === undefined || this.#retryWhenSeen === null) return;
+    this.#retryIn(Math.max(0, this.#retryWhenSeen - this.#clock.now()));
+  }
+
+  // What the gateway does by itself ------------------------------------------------------------
+
+  /** The gateway has subscribed the client. */
+  granted({ channel, epoch, offset }) {
+    const entry = this.#entries.get(channel) ?? this.#newEntry(channel);
+    if (entry.state === "live" || entry.state === "leaving") return; // the answer to a command tells
+    entry.awaited = entry.state === "asked";
+    entry.auto = true;
+    this.#turn(entry, "live");
+    entry.liveSince = this.#clock.now();
+    entry.position = { epoch, offset };
+    for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
+    if (entry.subscriptions.size > 0) return;
+    for (const listener of this.#client.autoListeners()) this.#client.call(listener, { channel, epoch, offset });
+  }
+
+  /** The gateway has ended a subscription. */
+  withdrawn({ channel, code = "permission_denied" }) {
+    const entry = this.#entries.get(channel);
+    if (entry?.state !== "live") return; // the answer to a command tells
+    this.#toLeave.delete(entry);
+    entry.auto = false;
+    if (entry.awaited) {
+      entry.awaited = false;
+      this.#turn(entry, "asked");
+      return;
+    }
+    const error = new FleetcastError(code, `the gateway has ended the subscription to ${channel}: ${code}`, { channel });
+    this.#roomForAnother();
+    if (code === "withdrawn") this.#endAll(entry, error);
+    else if (entry.getToken && code.startsWith("token_")) this.#renew(entry, error);
+    else this.#turn(entry, "refused", error);
+    if (entry.state === "refused" && entry.subscriptions.size > 0) this.#client.report(error);
+    this.#settle(entry);
+  }
+
+  // An operator has ended the subscriptions: they are not asked for again.
+  #endAll(entry, error) {
+    if (entry.subscriptions.size > 0) this.#client.report(error);
+    for (const subscription of entry.subscriptions) this.#enter(subscription, "unsubscribed", error);
+    entry.subscriptions.clear();
+    this.#turn(entry, "idle", null);
+  }
+
+  // The subscription's token has ended. One that is over at once must not make a loop.
+  #renew(entry, error) {
+    if (this.#clock.now() - entry.liveSince >= STABLE_AFTER) {
+      this.#turn(entry, "idle", error);
+      return;
+    }
+    this.#turn(entry, "deferred", error);
+    this.#retryPatiently();
+  }
+
+  /** The client may do other things than before: what was denied is asked for again, and is not reported again. */
+  reconsider() {
+    for (const entry of this.#entries.values()) {
+      if (entry.state !== "refused" || entry.error?.code !== "permission_denied") continue;
+      entry.muted = true;
+      this.#turn(entry, "idle");
+    }
+    this.#flush();
   }
 }
 
@@ -830,6 +1177,7 @@ class Fleetcast {
   #url;
   #WebSocket;
   #clock;
+  #random;
   #window;
   #listeners;
   #calls = []; // callbacks that are due
@@ -841,6 +1189,22 @@ class Fleetcast {
   #shelved = false; // the page is in the back-forward cache
   #offlineSeen = false;
   #removeListeners = () => {};
+
+  #credentials;
+  #asking = null; // set while an attempt waits for a token
+  #shown = {}; // what the latest attempt has shown of the credentials
+  #hurried = false; // it has come back at once after a refusal, and not stayed since
+  #freshRefused = 0; // tokens in a row that were new and refused
+  #tokenBackoff;
+  #tokenNotBefore = 0; // when getToken may be called after it has failed
+  #whenSeen = null; // when to go on, were the page not hidden
+  #refreshAt = null; // when to get a new token for the open connection
+  #refreshTimer;
+  #refreshing = false;
+  #refreshRefused = false; // the last token for that
+  #unsent = false; // the token that is held is still to be taken by the open connection
+  #user = null;
+  #expiresAt = null;
 
   #socket = null;
   #watch = null; // set from the welcome to the connection's end
@@ -867,9 +1231,12 @@ class Fleetcast {
       clearTimeout: (timer) => globalThis.clearTimeout(timer),
     };
     const random = options.random ?? Math.random;
+    this.#random = random;
     this.#backoff = new Backoff(random, options.backoff);
+    this.#tokenBackoff = new Backoff(random, options.backoff);
+    this.#credentials = new Credentials(this.#clock, options);
     this.#window = options.window === undefined ? globalThis : options.window;
-    this.#listeners = new Listeners({ state: options.onState, gap: options.onGap, error: options.onError });
+    this.#listeners = new Listeners({ state: options.onState, gap: options.onGap, error: options.onError, auto: options.onAuto });
     this.#channels = new Channels(this.#clock, random, {
       nextId: () => this.#nextId++,
       send: (id, text, waiting) => {
@@ -880,6 +1247,8 @@ class Fleetcast {
       call: (callback, ...args) => this.#call(callback, ...args),
       report: (error) => this.#report(error),
       gapListeners: () => this.#listeners.of("gap"),
+      autoListeners: () => this.#listeners.of("auto"),
+      patience: (delay) => this.#patience(delay),
     });
     this.#listen();
     queueMicrotask(() => this.#attempt());
@@ -895,12 +1264,22 @@ class Fleetcast {
     return this.#limits;
   }
 
+  /** The user as whom the gateway knows this client, or null. It stays while the client connects again. */
+  get user() {
+    return this.#user;
+  }
+
+  /** When that ends unless there is a new token, as Date.now() counts; null: never, or not known. */
+  get expiresAt() {
+    return this.#expiresAt;
+  }
+
   /** All subscriptions that have not ended, those of a channel one behind the other. */
   get subscriptions() {
     return this.#channels.subscriptions;
   }
 
-  /** Listens to state, gap or error; returns the function that stops it. */
+  /** Listens to state, gap, auto or error; returns the function that stops it. */
   on(name, listener) {
     return this.#listeners.add(name, listener);
   }
@@ -915,6 +1294,7 @@ class Fleetcast {
     checkChannel(channel);
     if (typeof handler !== "function") throw new TypeError("subscribe: the handler is not a function");
     if (options.since) checkPosition(options.since);
+    if (options.getToken !== undefined && typeof options.getToken !== "function") throw new TypeError("subscribe: getToken is not a function");
     const subscription = new Subscription(this.#channels, channel, handler, options);
     this.#channels.add(subscription);
     return subscription;
@@ -953,6 +1333,7 @@ class Fleetcast {
   pause() {
     this.#mustNotBeClosed();
     if (this.#state.state === "paused") return;
+    this.#credentials.cancel();
     this.#endConnection(1000, "");
     this.#rejectReplies(connectionLost());
     this.#channels.lost();
@@ -969,8 +1350,8 @@ class Fleetcast {
   }
 
   /**
-   * Does not wait for the next attempt, for a goodbye's time, or for the network: it is for people
-   * who ask for it. A connection that is open is checked.
+   * Does not wait for the next attempt, for a goodbye's time, or for the network, and tries again
+   * after a refusal: it is for people who ask for it. A connection that is open is checked.
    */
   reconnectNow() {
     this.#mustNotBeClosed();
@@ -982,6 +1363,8 @@ class Fleetcast {
   close() {
     if (this.#state.state === "closed") return;
     this.#removeListeners();
+    this.#credentials.cancel();
+    this.#user = this.#expiresAt = null;
     this.#endConnection(1000, "");
     this.#rejectReplies(new FleetcastError("closed", "the client was closed"));
     this.#channels.close();
@@ -996,18 +1379,67 @@ class Fleetcast {
     queueMicrotask(() => this.#attempt(evenOffline));
   }
 
-  #attempt(evenOffline = false) {
+  // asked: somebody wants it now, whatever the client waits for.
+  #attempt(asked = false) {
     const { state } = this.#state;
-    if (state === "closed" || state === "paused" || this.#socket) return;
+    if (state === "closed" || state === "paused" || state === "refused" || this.#socket || this.#asking) return;
     this.#clock.clearTimeout(this.#timer);
-    if (this.#offline() && !evenOffline) {
+    this.#whenSeen = null;
+    if (this.#offline() && !asked) {
       this.#waitForNetwork();
       return;
     }
+    const shown = this.#credentials.present();
+    const pause = shown || asked ? 0 : this.#tokenNotBefore - this.#clock.now();
+    if (pause > 0) {
+      this.#wait(pause);
+      return;
+    }
     this.#setState({ state: "connecting" });
+    if (shown) this.#dial(shown);
+    else void this.#askThenDial();
+  }
+
+  async #askThenDial() {
+    const asking = (this.#asking = {});
+    let token;
+    let failure;
+    try {
+      token = await this.#credentials.ask();
+    } catch (error) {
+      failure = error;
+    }
+    if (this.#asking !== asking) return;
+    this.#asking = null;
+    if (failure) this.#wait(this.#tokenFailed(failure), { code: 0, reason: failure.message });
+    else if (token === null) this.#giveUp(0, "no_token");
+    else this.#dial(this.#credentials.present());
+    this.#callAll();
+  }
+
+  // A call of getToken has failed; returns how long to wait. #wake shortens that.
+  #tokenFailed(error) {
+    this.#report(error);
+    const now = this.#clock.now();
+    const delay = this.#tokenBackoff.next();
+    this.#tokenNotBefore = now + delay;
+    const patience = this.#patience(delay);
+    this.#whenSeen = patience > delay ? this.#tokenNotBefore : null;
+    return patience;
+  }
+
+  // A page that nobody sees does not ask for tokens again and again.
+  #patience(delay) {
+    const hidden = this.#window?.document?.visibilityState === "hidden";
+    return hidden ? Math.max(delay, HIDDEN_PAUSE * (1 - this.#random() / 2)) : delay;
+  }
+
+  #dial(shown) {
+    this.#shown = shown;
+    const protocols = shown.text === undefined ? [PROTOCOL] : [PROTOCOL, BEARER + shown.text];
     let socket;
     try {
-      socket = new this.#WebSocket(this.#url, [PROTOCOL]);
+      socket = new this.#WebSocket(this.#url, protocols);
     } catch (cause) {
       this.#report(new FleetcastError("connect", `connect to ${this.#url}: ${cause}`, { cause }));
       this.#wait(this.#backoff.next());
@@ -1040,8 +1472,101 @@ class Fleetcast {
       () => this.#sendProbe(),
       () => this.#lose(0, "no pong in time"),
     );
-    this.#setState({ state: "open", client: message.client });
+    this.#freshRefused = 0;
+    this.#credentials.accepted(message, this.#shown);
+    this.#tokenAccepted(message);
+    if (message.authenticate_within_ms !== undefined && !this.#credentials.any) {
+      this.#giveUp(UNAUTHENTICATED, "authentication_required");
+      return;
+    }
+    this.#setState({ state: "open", client: message.client, ...(this.#user !== null && { user: this.#user }) });
     this.#channels.connected(limits, this.#commands);
+  }
+
+  // The gateway says who the client is.
+  #tokenAccepted({ user, expires_in_ms: expires, refresh_in_ms: refresh }) {
+    const now = this.#clock.now();
+    this.#user = typeof user === "string" ? user : null;
+    this.#expiresAt = expires > 0 ? now + expires : null;
+    this.#tokenBackoff.reset();
+    this.#tokenNotBefore = 0;
+    this.#whenSeen = null;
+    this.#refreshAt = refresh > 0 && this.#credentials.renewable ? now + refresh : null;
+    this.#armRefresh();
+  }
+
+  // Timers overflow at 2^31 ms, which tokens may outlast.
+  #armRefresh() {
+    this.#clock.clearTimeout(this.#refreshTimer);
+    if (this.#refreshAt === null) return;
+    const delay = Math.max(0, this.#refreshAt - this.#clock.now());
+    this.#refreshTimer = this.#clock.setTimeout(() => void this.#refreshIfDue(), Math.min(delay, MAX_RETRY_AFTER));
+  }
+
+  // Shows a new token in the open connection when it is time. Without a network, the end of the
+  // outage calls it again.
+  async #refreshIfDue() {
+    if (this.#refreshAt === null || this.#refreshing) return;
+    if (this.#clock.now() < this.#refreshAt) {
+      this.#armRefresh();
+      return;
+    }
+    if (this.#offline()) return;
+    const socket = this.#socket;
+    this.#refreshing = true;
+    let outcome;
+    try {
+      outcome = await this.#refresh(socket);
+    } catch (error) {
+      outcome = () => this.#refreshFailed(error);
+    }
+    if (this.#socket !== socket) return; // #endConnection has ended the refresh
+    this.#refreshing = false;
+    outcome();
+    this.#callAll();
+  }
+
+  // Returns what is to be done then.
+  async #refresh(socket) {
+    const unsent = this.#unsent;
+    const token = unsent ? this.#credentials.token : await this.#credentials.ask(this.#refreshRefused ? "refused" : "refresh");
+    if (this.#socket !== socket) return undefined;
+    if (token === null) return () => this.#giveUp(0, "no_token");
+    this.#unsent = true;
+    const id = this.#nextId++;
+    this.#commands.take(1);
+    const text = JSON.stringify({ type: "authenticate", id, token });
+    const answer = await this.#request(id, text, "authenticate", undefined, { timeout: CONNECT_TIMEOUT });
+    return () => {
+      this.#unsent = this.#refreshRefused = false;
+      this.#credentials.accepted(answer, {});
+      this.#tokenAccepted(answer);
+      this.#channels.reconsider();
+    };
+  }
+
+  // The client stays who it is until that ends.
+  #refreshFailed(error) {
+    const { code } = error;
+    let delay;
+    if (code === "get_token") {
+      delay = this.#tokenFailed(error);
+    } else if (code === "permission_denied") { // the token is of another user
+      this.#hangUp(1000, "");
+      this.#attemptSoon();
+      return;
+    } else if (NOT_NOW.has(code)) {
+      delay = (error.retryAfter ?? 0) + this.#tokenBackoff.next();
+    } else {
+      this.#report(error);
+      delay = this.#refreshRefused ? this.#tokenBackoff.next() : 0;
+      this.#tokenNotBefore = this.#clock.now() + delay;
+      this.#unsent = false;
+      this.#refreshRefused = true;
+      this.#credentials.drop();
+    }
+    this.#refreshAt = this.#clock.now() + delay;
+    this.#armRefresh();
   }
 
   #sendProbe() {
@@ -1052,19 +1577,68 @@ class Fleetcast {
 
   // The connection is over, or was found dead: come back later. Code 0 is the client's own finding.
   #lose(code, reason) {
-    const wasUp = this.#watch !== null && this.#clock.now() - this.#openedAt >= STABLE_AFTER;
-    if (wasUp) this.#backoff.reset();
-    this.#endConnection(4000, reason);
+    const welcomed = this.#watch !== null;
+    const wasUp = welcomed && this.#clock.now() - this.#openedAt >= STABLE_AFTER;
+    if (wasUp) {
+      this.#backoff.reset();
+      this.#hurried = false;
+    }
+    this.#hangUp(4000, reason);
+    const verdict = this.#judge(code, welcomed);
+    if (verdict === "give up") {
+      this.#giveUp(code, reason);
+    } else {
+      const pause = () => (verdict === "at once" ? 0 : this.#backoff.next());
+      this.#wait(this.#goodbye ? this.#goodbyeRemainder() : pause(), { code, reason });
+    }
+    this.#callAll();
+  }
+
+  // What to do after a close that is about who the client is, and about others: "wait".
+  #judge(code, welcomed) {
+    if (code === FORBIDDEN) return "give up";
+    if (code !== UNAUTHENTICATED) return "wait";
+    const { ticket, fetched } = this.#shown;
+    if (ticket && !welcomed) {
+      this.#credentials.dropTicket(); // the token is still good, as far as anybody knows
+      return "at once";
+    }
+    // Who shows no token may have one in a cookie, and a new one by now.
+    if (!this.#credentials.any && welcomed) return "wait";
+    if (!this.#credentials.renewable) return "give up";
+    // What was got for the refresh that came too late is still good.
+    if (!(welcomed && this.#credentials.fetched)) this.#credentials.drop();
+    if (fetched && !welcomed && ++this.#freshRefused >= 2) return "give up";
+    if (this.#hurried) return "wait";
+    this.#hurried = true;
+    return "at once";
+  }
+
+  // Ends the connection, if there is one, and all that waits for it.
+  #hangUp(code, reason) {
+    this.#endConnection(code, reason);
     this.#rejectReplies(connectionLost());
     this.#channels.lost();
-    const delay = this.#goodbye ? this.#goodbyeRemainder() : this.#backoff.next();
-    this.#wait(delay, { code, reason });
-    this.#callAll();
+  }
+
+  // The client may not connect, and to try again does not help. reason is the gateway's, or no_token.
+  #giveUp(code, reason) {
+    this.#hangUp(1000, "");
+    this.#credentials.forget();
+    this.#hurried = false;
+    this.#freshRefused = this.#tokenNotBefore = 0;
+    this.#user = this.#expiresAt = null;
+    this.#setState({ state: "refused", code, reason });
+    const what = reason === "no_token" ? "getToken has no token" : `the gateway refuses this client: ${reason}`;
+    this.#report(new FleetcastError("refused", what, { reason }));
   }
 
   // Lets go of the socket. A close of one that is dead could take minutes, so nobody waits for it.
   #endConnection(code, reason) {
     this.#clock.clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#refreshTimer);
+    this.#refreshAt = this.#whenSeen = this.#asking = null;
+    this.#refreshing = this.#refreshRefused = this.#unsent = false;
     this.#watch?.stop();
     this.#watch = null;
     this.#limits = null;
@@ -1130,6 +1704,7 @@ class Fleetcast {
   // Repeated online events do not shorten the back-off: only one that ends an outage counts.
   #online() {
     this.#watch?.check();
+    void this.#refreshIfDue();
     if (!this.#offlineSeen) return;
     this.#offlineSeen = false;
     if (this.#state.state !== "waiting") return;
@@ -1143,8 +1718,9 @@ class Fleetcast {
   // open for minutes, and the gateway would send to nobody.
   #shelve() {
     const { state } = this.#state;
-    if (state === "closed" || state === "paused") return;
+    if (state === "closed" || state === "paused" || state === "refused") return;
     this.#shelved = true;
+    this.#credentials.cancel();
     this.#endConnection(1000, "");
     this.#rejectReplies(connectionLost());
     this.#channels.lost();
@@ -1160,9 +1736,24 @@ class Fleetcast {
     else this.#attempt();
   }
 
-  // The machine may have slept: timers do not count that time everywhere.
+  // The machine may have slept: timers do not count that time everywhere. What was put off because
+  // the page was hidden goes on.
   #wake() {
     this.#watch?.check();
+    this.#channels.seen();
+    if (this.#whenSeen !== null) {
+      const delay = Math.max(0, this.#whenSeen - this.#clock.now());
+      this.#whenSeen = null;
+      if (this.#refreshAt !== null) {
+        this.#refreshAt = this.#clock.now() + delay;
+        this.#armRefresh();
+      } else if (this.#state.state === "waiting" && this.#state.retryAt !== null) {
+        const { code, reason } = this.#state;
+        this.#clock.clearTimeout(this.#timer);
+        this.#wait(delay, { code, reason });
+      }
+    }
+    void this.#refreshIfDue();
     const { state, retryAt } = this.#state;
     if (state === "waiting" && retryAt !== null && this.#clock.now() >= retryAt) {
       this.#clock.clearTimeout(this.#timer);
@@ -1204,8 +1795,15 @@ class Fleetcast {
         this.#sentAway(message);
         break;
       case "subscribed":
+        if (message.id === undefined) this.#channels.granted(message);
+        else this.#reply(message);
+        break;
       case "unsubscribed":
+        if (message.id === undefined) this.#channels.withdrawn(message);
+        else this.#reply(message);
+        break;
       case "published":
+      case "authenticated":
       case "error":
         this.#reply(message);
         break;
@@ -1234,6 +1832,8 @@ class Fleetcast {
       if (this.#channels.answer(message, waiting)) this.#replies.delete(id);
     } else if (type === "published") {
       waiting?.resolve({ offset: message.offset });
+    } else if (type === "authenticated") {
+      waiting?.resolve(message);
     } else if (type === "error") {
       this.#refused(message, waiting);
     }

@@ -25,19 +25,22 @@ export interface Gap {
  * Where the connection stands. retryAt is the time of the next attempt as Date.now() counts, or
  * null until the network is back, or until a page in the back-forward cache is shown. code and reason are those of the WebSocket's close; code 0
  * means that the client itself gave the connection up. Without a reason of the close it is what the
- * runtime says of the failure: the package ws tells, browsers do not.
+ * runtime says of the failure: the package ws tells, browsers do not. refused: the client may not
+ * connect, and tries nothing until reconnectNow; code is 4401 or 4403 with the gateway's reason, or 0
+ * with the reason no_token.
  */
 export type State =
   | { state: "connecting" }
-  | { state: "open"; client: string }
+  | { state: "open"; client: string; user?: string }
   | { state: "waiting"; retryAt: number | null; code?: number; reason?: string }
+  | { state: "refused"; code: number; reason: string }
   | { state: "paused" }
   | { state: "closed" };
 
 /**
  * Where a subscription stands. pending: not at the gateway yet, or for now not any more; it will
  * be asked for. refused: error says why; tried again with the next connection or, for want of room,
- * when another channel is left.
+ * when another channel is left. unsubscribed: by the page or, if there is an error, by an operator.
  */
 export type SubscriptionState = "pending" | "subscribed" | "refused" | "unsubscribed";
 
@@ -47,6 +50,30 @@ export interface Subscribed extends Position {
   /** It goes on from its own position, and no event was missed. */
   recovered: boolean;
 }
+
+/** A channel to which the gateway has subscribed the client by itself, because its token says so. */
+export interface Auto extends Position {
+  channel: string;
+}
+
+/**
+ * Why a token is asked for. connect: there is none, or it ends soon. refresh: the open connection
+ * needs the next one. refused: the gateway has refused the last one, or it has ended. subscribe: it
+ * is for a subscription.
+ */
+export type TokenReason = "connect" | "refresh" | "refused" | "subscribe";
+
+/** What getToken is told. */
+export interface TokenRequest {
+  readonly reason: TokenReason;
+  /** The channel, for the token of a subscription. */
+  readonly channel?: string;
+  /** Aborted when nobody waits any more: after 30 s, or when the client is closed or paused. */
+  readonly signal: AbortSignal;
+}
+
+/** Gets a token; null or undefined is that there is none to be had, as for a person who has signed out. */
+export type GetToken = (request: TokenRequest) => string | null | undefined | Promise<string | null | undefined>;
 
 /** What a gateway allows one connection. What is undefined has no limit, or the gateway does not tell it. */
 export interface Limits {
@@ -70,6 +97,12 @@ export type ErrorCode =
   | "bad_message"
   | "callback"
   | "no_websocket"
+  | "refused"
+  | "get_token"
+  | "no_token"
+  | "withdrawn"
+  | "authentication_required"
+  | "token_expired"
   | "timeout"
   | "aborted"
   | "bad_request"
@@ -94,10 +127,12 @@ export interface FleetcastError extends Error {
   readonly cause?: unknown;
   /** For how many milliseconds the gateway asks not to try again, if it does. */
   readonly retryAfter?: number;
+  /** With the code refused: the gateway's reason, or no_token. */
+  readonly reason?: string;
 }
 
 export const FleetcastError: {
-  new (code: string, message: string, details?: { channel?: string; channels?: readonly string[]; cause?: unknown; retryAfter?: number }): FleetcastError;
+  new (code: string, message: string, details?: { channel?: string; channels?: readonly string[]; cause?: unknown; retryAfter?: number; reason?: string }): FleetcastError;
   readonly prototype: FleetcastError;
 };
 
@@ -136,6 +171,12 @@ export interface Options {
   onGap?(gap: Gap): void;
   /** Refused subscriptions and what callbacks throw. Without any listener: console.error. */
   onError?(error: FleetcastError): void;
+  /** The gateway has subscribed the client by itself, to a channel for which there is no subscription. */
+  onAuto?(place: Auto): void;
+  /** Gets the tokens that show the gateway who the client is. Called once at a time. */
+  getToken?: GetToken;
+  /** The first token, or the only one if there is no getToken. */
+  token?: string;
   /** Bounds of the wait between attempts, in milliseconds: 500 and 30,000 by default. */
   backoff?: { initial?: number; max?: number };
   /** The runtime's own by default. */
@@ -156,6 +197,8 @@ export interface SubscribeOptions {
   onSubscribed?(place: Subscribed): void;
   /** Every change of the subscription's state. */
   onState?(state: SubscriptionState): void;
+  /** Gets a token for this subscription, before each time that it is made at the gateway. */
+  getToken?: GetToken;
 }
 
 export interface SubscriptionListeners {
@@ -168,6 +211,7 @@ export interface ClientListeners {
   state(state: State): void;
   gap(gap: Gap): void;
   error(error: FleetcastError): void;
+  auto(place: Auto): void;
 }
 
 export interface RequestOptions {
@@ -180,7 +224,7 @@ export interface RequestOptions {
 export interface Subscription {
   readonly channel: string;
   readonly state: SubscriptionState;
-  /** The last refusal, until it is subscribed; otherwise null. */
+  /** The last refusal, until it is subscribed, or why the gateway has ended it; otherwise null. */
   readonly error: FleetcastError | null;
   /** False after unsubscribe, and when the client is closed. */
   readonly active: boolean;
@@ -199,6 +243,10 @@ export class Fleetcast {
   readonly state: State;
   /** What the gateway allows this connection; null without a connection, or if the gateway does not tell. */
   readonly limits: Limits | null;
+  /** The user as whom the gateway knows the client; null if there is none. It stays while the client connects again. */
+  readonly user: string | null;
+  /** When that ends without a new token, as Date.now() counts; null: never, or not known. */
+  readonly expiresAt: number | null;
   /** All subscriptions that have not ended. A copy. */
   readonly subscriptions: Subscription[];
   /** Adds a listener, beside those of the options. Returns the function that removes it. */
@@ -217,7 +265,7 @@ export class Fleetcast {
   pause(): void;
   /** Connects again after pause. */
   resume(): void;
-  /** Does not wait for the next attempt. An open connection is checked. */
+  /** Does not wait for the next attempt, and tries again after a refusal. An open connection is checked. */
   reconnectNow(): void;
   /** Closes for good. */
   close(): void;

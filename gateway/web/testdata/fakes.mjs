@@ -128,9 +128,10 @@ export class Rig {
     for (const m of messages) this.socket.onmessage?.({ data: typeof m === "string" ? m : JSON.stringify(m) });
   }
 
-  async open() {
+  // standing is what the gateway tells about who the client is.
+  async open(standing = {}) {
     await microtasks();
-    this.say({ type: "welcome", client: "c1", ping_interval_ms: 25000, limits: this.limits });
+    this.say({ type: "welcome", client: "c1", ping_interval_ms: 25000, limits: this.limits, ...standing });
     await microtasks();
     return this;
   }
@@ -169,10 +170,21 @@ export class Rig {
   }
 
   // back loses the connection and opens the next.
-  async back() {
-    this.drop();
+  async back(standing) {
+    await this.again();
+    await this.open(standing);
+  }
+
+  // again loses the connection and lets the next attempt come.
+  async again(code, reason) {
+    this.drop(code, reason);
+    await this.attempt();
+  }
+
+  // attempt passes the time until the next attempt.
+  async attempt() {
     this.clock.advance(this.client.state.retryAt - this.clock.time);
-    await this.open();
+    await microtasks();
   }
 }
 

@@ -1,5 +1,5 @@
 // What TypeScript must accept, as an ES module (as use.mts) and as CommonJS (as use.cts).
-import { connect, Fleetcast, FleetcastError, type Gap, type Position, type State, type Subscribed, type Subscription, type SubscriptionState } from "fleetcast";
+import { connect, Fleetcast, FleetcastError, type Gap, type Position, type State, type Subscribed, type Subscription, type SubscriptionState, type TokenRequest } from "fleetcast";
 
 interface Message {
   text: string;
@@ -9,6 +9,8 @@ const client: Fleetcast = connect(new URL("wss://push.example.com/ws"), {
   onState(state: State) {
     if (state.state === "waiting") console.log(state.retryAt?.toFixed(), state.code);
   },
+  getToken: async ({ reason, signal }: TokenRequest) => (reason === "refused" || signal.aborted ? null : "token"),
+  onAuto: ({ channel, offset }) => console.log(channel, offset.toFixed()),
   backoff: { initial: 100, max: 1000 },
   window: null,
 });
@@ -18,9 +20,11 @@ const subscription: Subscription = client.subscribe<Message>("chat", (data, { ch
   since: { epoch: "x", offset: 1 },
   onSubscribed: ({ recovered, offset }: Subscribed) => console.log(recovered, offset),
   onGap: (gap: Gap) => console.log(gap.reset),
+  getToken: ({ channel }) => `for-${channel}`,
 });
 const stop: () => void = subscription.on("state", (state: SubscriptionState) => console.log(state));
 client.on("error", (error) => {
+  if (error.code === "refused") console.log(error.reason, client.user?.length, client.expiresAt?.toFixed());
   if (error.code === "rate_limited") console.log(error.retryAfter, error.channels?.join());
 });
 const position: Position | null = subscription.position;
@@ -45,5 +49,7 @@ client.on("event", () => {});
 client.subscribe("chat");
 // @ts-expect-error: a number is no URL
 connect(7);
+// @ts-expect-error: a token is text
+connect("/ws", { token: 7 });
 // @ts-expect-error: it is read-only
 subscription.channel = "other";

@@ -1,0 +1,294 @@
+// Subscriptions with tokens of their own, those that the gateway ends, and those that it makes.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LIMITS, microtasks, Rig } from "./testdata/fakes.mjs";
+
+const nothing = () => {};
+const codes = (rig) => rig.errors.map(({ code }) => code);
+const subscribes = (rig) => rig.heard().filter(({ type }) => type === "subscribe");
+const known = { user: "alice", expires_in_ms: 3_600_000, refresh_in_ms: 1000 };
+
+// tokens is a getToken that gives NAME.1, NAME.2 and so on, and writes down what it was asked.
+function tokens(answer = ({ channel }, n) => `${channel}.${n}`) {
+  const getToken = (request) => {
+    getToken.asked.push(`${request.reason} ${request.channel}`);
+    getToken.signal = request.signal;
+    return answer(request, getToken.asked.length);
+  };
+  getToken.asked = [];
+  return getToken;
+}
+
+// withdraw has the gateway end a subscription by itself.
+async function withdraw(rig, channel, code) {
+  rig.say({ type: "unsubscribed", channel, code });
+  await microtasks();
+}
+
+test("a subscription's token travels with its name, alone", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens();
+  for (const name of ["a", "b"]) rig.client.subscribe(name, nothing);
+  for (const name of ["x", "y"]) rig.client.subscribe(name, nothing, { getToken });
+  for (const name of ["c", "d"]) rig.client.subscribe(name, nothing);
+  await microtasks();
+  assert.deepEqual(rig.heard().map(({ channel, channels, token }) => [channel ?? channels.join(), token]), [
+    ["a,b,c,d", undefined], ["x", "x.1"], ["y", "y.2"],
+  ]);
+  assert.deepEqual(getToken.asked, ["subscribe x", "subscribe y"]);
+});
+
+test("a subscription's token is asked for anew with each connection", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens();
+  await rig.live("x", nothing, { getToken });
+  rig.client.subscribe("x", nothing, { getToken: assert.fail }); // it is subscribed
+  for (let n = 2; n < 5; n++) {
+    await rig.back();
+    const [{ token, since }] = subscribes(rig);
+    assert.deepEqual([token, since], [`x.${n}`, { epoch: "E1", offset: 0 }]);
+    rig.say({ type: "subscribed", id: 0, channel: "x" }, { type: "unsubscribed", id: 0, channel: "x" }); // answers to nothing
+  }
+  assert.equal(getToken.asked.length, 4);
+});
+
+test("a few subscriptions are asked for at a time", async () => {
+  const rig = await new Rig().open();
+  const answers = [];
+  const getToken = tokens(() => new Promise((resolve) => answers.push(resolve)));
+  for (let n = 0; n < 20; n++) rig.client.subscribe(`x${n}`, nothing, { getToken });
+  await microtasks();
+  assert.equal(answers.length, 8);
+  answers[3]("t");
+  await microtasks();
+  assert.equal(answers.length, 9);
+  assert.deepEqual(subscribes(rig).map(({ channel, token }) => [channel, token]), [["x3", "t"]]);
+  rig.client.close();
+  assert.deepEqual([rig.clock.timers, getToken.signal.aborted], [0, true]);
+});
+
+test("a call that outlasts a connection is for the next one", async () => {
+  const rig = await new Rig().open();
+  const answers = [];
+  const getToken = tokens(() => new Promise((resolve) => answers.push(resolve)));
+  rig.client.subscribe("x", nothing, { getToken });
+  await microtasks();
+  await rig.back();
+  await rig.back();
+  answers[0]("t");
+  await microtasks();
+  assert.deepEqual([getToken.asked.length, subscribes(rig).map(({ token }) => token)], [1, ["t"]]);
+});
+
+test("a subscription that is given up ends its call", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens(() => new Promise(nothing));
+  const subscription = rig.client.subscribe("x", nothing, { getToken });
+  await microtasks();
+  subscription.unsubscribe();
+  assert.ok(getToken.signal.aborted);
+  assert.deepEqual([rig.client.subscriptions, subscribes(rig)], [[], []]);
+});
+
+test("a subscription's token that is refused, or not to be had, refuses that subscription", async () => {
+  const rig = await new Rig().open();
+  const refused = rig.client.subscribe("x", nothing, { getToken: tokens() });
+  const none = rig.client.subscribe("y", nothing, { getToken: async () => null });
+  const other = await rig.live("z", nothing);
+  const [{ id }] = rig.heard().filter(({ token }) => token);
+  rig.say({ type: "error", id, code: "token_wrong_use", message: "of another channel" });
+  await microtasks();
+  assert.deepEqual([refused.state, refused.error.code], ["refused", "token_wrong_use"]);
+  assert.deepEqual([none.state, none.error.code], ["refused", "no_token"]);
+  assert.deepEqual([other.state, rig.client.state.state], ["subscribed", "open"]);
+  assert.deepEqual(codes(rig), ["no_token", "token_wrong_use"]);
+  await rig.back();
+  assert.deepEqual(subscribes(rig).map(({ channel, token }) => [channel, token]), [["z", undefined], ["x", "x.2"]]);
+});
+
+test("a subscription's getToken that fails has a back-off, and waits while the page is hidden", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens((request, n) => (n > 4 ? "t" : Promise.reject(new Error("down"))));
+  const subscription = rig.client.subscribe("x", nothing, { getToken });
+  await microtasks();
+  for (const [calls, delay] of [[1, 250], [2, 500], [3, 1000]]) {
+    rig.clock.advance(delay - 1);
+    await microtasks();
+    assert.deepEqual([getToken.asked.length, subscription.state, subscription.error.code], [calls, "pending", "get_token"]);
+    if (calls === 3) rig.page.document.visibilityState = "hidden";
+    rig.clock.advance(1);
+    await microtasks();
+  }
+  assert.deepEqual([getToken.asked.length, codes(rig)], [4, ["get_token"]], "it is told once");
+  rig.clock.advance(40_000);
+  await microtasks();
+  assert.equal(getToken.asked.length, 4);
+  rig.page.document.visibilityState = "visible";
+  rig.page.show();
+  rig.clock.advance(0);
+  await microtasks();
+  assert.deepEqual(subscribes(rig).map(({ token }) => token), ["t"]);
+});
+
+test("a subscription whose token has ended gets a new one, without haste", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens();
+  const subscription = await rig.live("x", nothing, { getToken });
+  rig.clock.advance(10_000);
+  await withdraw(rig, "x", "token_expired");
+  assert.deepEqual([subscription.state, getToken.asked.length], ["pending", 2]);
+  rig.answer("x", 0);
+  for (const [calls, delay] of [[2, 250], [3, 500]]) {
+    await withdraw(rig, "x", "token_expired"); // at once
+    assert.equal(getToken.asked.length, calls);
+    rig.clock.advance(delay);
+    await microtasks();
+    assert.equal(getToken.asked.length, calls + 1);
+    rig.answer("x", 0);
+  }
+  assert.deepEqual([subscription.state, codes(rig)], ["subscribed", []]);
+});
+
+test("a subscription that grants do not cover any more is refused, with a reason", async () => {
+  const rig = await new Rig({ getToken: tokens(() => "t") }).open(known);
+  const states = [];
+  const subscription = await rig.live("orders", (d) => states.push(d), { onState: (state) => states.push(state) });
+  const stays = await rig.live("news", nothing);
+  rig.heard();
+  await withdraw(rig, "orders", "permission_denied");
+  rig.event("orders", 1, "late");
+  assert.deepEqual([subscription.state, subscription.active, subscription.error.code, subscription.error.channel], ["refused", true, "permission_denied", "orders"]);
+  assert.deepEqual([states, codes(rig), stays.state, rig.heard()], [["subscribed", "refused"], ["permission_denied"], "subscribed", []]);
+
+  // It is asked for again with a new token, and a refusal is not told again.
+  for (const again of ["permission_denied", undefined]) {
+    rig.clock.advance(1000);
+    await microtasks();
+    const { id } = rig.heard().find(({ type }) => type === "authenticate");
+    rig.say({ type: "authenticated", id, ...known });
+    await microtasks();
+    const [command] = subscribes(rig);
+    if (again) rig.say({ type: "error", id: command.id, code: again, message: "" });
+    else rig.accept(command);
+    await microtasks();
+  }
+  assert.deepEqual([subscription.state, subscription.error, codes(rig)], ["subscribed", null, ["permission_denied"]]);
+});
+
+test("a subscription that an operator ends has ended", async () => {
+  const rig = await new Rig().open();
+  const heard = [];
+  const [a, b] = [await rig.live("x", (d) => heard.push(d), { onState: (s) => heard.push(s) }), rig.client.subscribe("x", nothing)];
+  rig.heard();
+  await withdraw(rig, "x", "withdrawn");
+  for (const { state, active, error } of [a, b]) assert.deepEqual([state, active, error.code], ["unsubscribed", false, "withdrawn"]);
+  a.unsubscribe();
+  assert.deepEqual([heard, codes(rig), rig.client.subscriptions], [["subscribed", "unsubscribed"], ["withdrawn"], []]);
+  await rig.back();
+  assert.deepEqual(subscribes(rig), []);
+  rig.client.subscribe("x", nothing);
+  await microtasks();
+  assert.equal(subscribes(rig).length, 1, "the page may ask again");
+});
+
+test("a notice that crosses a command changes nothing", async () => {
+  const rig = await new Rig().open();
+  const subscription = await rig.live("x", nothing);
+  rig.heard();
+  subscription.unsubscribe();
+  await microtasks();
+  await withdraw(rig, "x", "permission_denied");
+  const [{ id }] = rig.heard();
+  rig.say({ type: "error", id, code: "not_subscribed", message: "" });
+  await microtasks();
+  await withdraw(rig, "never", "permission_denied");
+  assert.deepEqual([subscription.state, codes(rig), rig.client.subscriptions], ["unsubscribed", [], []]);
+});
+
+test("a channel that the gateway leaves has room for another one", async () => {
+  const rig = new Rig();
+  rig.limits = { ...LIMITS, channels: 1 };
+  await rig.open();
+  await rig.live("x", nothing);
+  const waits = rig.client.subscribe("y", nothing);
+  await microtasks();
+  assert.equal(waits.state, "refused");
+  rig.heard();
+  await withdraw(rig, "x", "permission_denied");
+  assert.deepEqual(subscribes(rig).map(({ channel }) => channel), ["y"]);
+});
+
+// auto has the gateway subscribe the client by itself.
+const auto = (rig, offset = 5) => rig.say({ type: "subscribed", channel: "inbox", epoch: "E1", offset });
+
+test("a channel that comes by itself is told, and taken without a command or a hole", async () => {
+  const heard = [];
+  const rig = await new Rig({
+    onAuto(place) {
+      heard.push(place);
+      rig.client.subscribe(place.channel, (data, { offset }) => heard.push([data, offset]), { onSubscribed: ({ recovered }) => heard.push(recovered) });
+    },
+  }).open();
+  auto(rig);
+  rig.event("inbox", 6, "first");
+  await microtasks();
+  assert.deepEqual(heard, [{ channel: "inbox", epoch: "E1", offset: 5 }, false, ["first", 6]]);
+  await rig.open();
+  assert.deepEqual([rig.heard(), rig.gaps], [[], []]);
+});
+
+test("a channel that comes by itself may be taken later, and is left when the page is done", async () => {
+  const rig = await new Rig().open();
+  const stop = rig.client.on("auto", nothing);
+  auto(rig);
+  rig.event("inbox", 6);
+  await microtasks();
+  assert.deepEqual([rig.heard(), rig.client.subscriptions], [[], []], "it stays");
+  const seen = [];
+  const subscription = rig.client.subscribe("inbox", (d) => seen.push(d));
+  assert.deepEqual([subscription.state, subscription.position], ["subscribed", { epoch: "E1", offset: 6 }]);
+  rig.event("inbox", 7);
+  subscription.unsubscribe();
+  await microtasks();
+  assert.deepEqual([seen, rig.heard().map(({ type, channel }) => [type, channel])], [[7], [["unsubscribe", "inbox"]]]);
+  stop();
+});
+
+test("a channel that the page has already is taken as it comes", async () => {
+  const autos = [];
+  const rig = new Rig({ onAuto: ({ channel }) => autos.push(channel) });
+  const seen = [];
+  const subscription = rig.client.subscribe("inbox", (d) => seen.push(d));
+  await rig.open(); // the client asks for it
+  auto(rig);
+  rig.event("inbox", 6);
+  const [{ id }] = rig.heard();
+  rig.say({ type: "error", id, code: "already_subscribed", message: "" });
+  rig.event("inbox", 7);
+  await microtasks();
+  assert.deepEqual([seen, subscription.state, codes(rig), rig.heard(), autos], [[6, 7], "subscribed", [], [], []]);
+
+  // With the next connection it continues where it was.
+  await rig.back();
+  auto(rig, 9);
+  await microtasks();
+  assert.deepEqual(rig.gaps, [{ channel: "inbox", from: 8, to: 9, reset: false }]);
+  subscription.unsubscribe();
+  await microtasks();
+  const [command, ...more] = rig.heard();
+  assert.deepEqual([command.type, more], ["subscribe", []], "its answer is awaited first");
+  rig.say({ type: "error", id: command.id, code: "already_subscribed", message: "" });
+  await microtasks();
+  assert.deepEqual(rig.heard().map(({ type }) => type), ["unsubscribe"]);
+});
+
+test("a channel that comes by itself and is ended while the page asks for it", async () => {
+  const rig = new Rig();
+  const subscription = rig.client.subscribe("inbox", nothing);
+  await rig.open();
+  auto(rig);
+  await withdraw(rig, "inbox", "permission_denied");
+  assert.equal(subscription.state, "pending");
+  rig.answer("inbox", 8);
+  assert.deepEqual([subscription.state, subscription.position.offset], ["subscribed", 8]);
+});
