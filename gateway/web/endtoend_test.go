@@ -102,7 +102,7 @@ func publishTo(t *testing.T, g *gateway.Gateway, channel, data string) {
 type nodeClient struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stdin  io.Closer
+	stdin  io.WriteCloser
 	stderr *bufferedLines
 	lines  chan string // closed at the end of its output
 }

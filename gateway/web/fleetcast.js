@@ -1532,13 +1532,16 @@ export class Fleetcast {
     const id = this.#nextId++;
     this.#commands.take(1);
     const text = JSON.stringify({ type: "authenticate", id, token });
-    const answer = await this.#request(id, text, "authenticate", undefined, { timeout: CONNECT_TIMEOUT });
-    return () => {
-      this.#unsent = this.#refreshRefused = false;
-      this.#credentials.accepted(answer, {});
-      this.#tokenAccepted(answer);
-      this.#channels.reconsider();
-    };
+    await this.#request(id, text, "authenticate", undefined, { timeout: CONNECT_TIMEOUT });
+    return () => {}; // #authenticated has done it
+  }
+
+  // At once, since what the gateway withdraws by the new token follows.
+  #authenticated(message) {
+    this.#unsent = this.#refreshRefused = false;
+    this.#credentials.accepted(message, {});
+    this.#tokenAccepted(message);
+    this.#channels.reconsider();
   }
 
   // The client stays who it is until that ends.
@@ -1829,7 +1832,9 @@ export class Fleetcast {
     } else if (type === "published") {
       waiting?.resolve({ offset: message.offset });
     } else if (type === "authenticated") {
-      waiting?.resolve(message);
+      if (!waiting) return; // it was given up
+      this.#authenticated(message);
+      waiting.resolve();
     } else if (type === "error") {
       this.#refused(message, waiting);
     }

@@ -166,13 +166,15 @@ test("a subscription that grants do not cover any more is refused, with a reason
     await microtasks();
     const { id } = rig.heard().find(({ type }) => type === "authenticate");
     rig.say({ type: "authenticated", id, ...known });
+    if (again) rig.say({ type: "unsubscribed", channel: "news", code: "permission_denied" }); // right behind it
     await microtasks();
-    const [command] = subscribes(rig);
+    const [command, ...more] = subscribes(rig);
+    assert.deepEqual([command.channel ?? command.channels, more], [again ? "orders" : ["orders", "news"], []], "not what the new token has ended");
     if (again) rig.say({ type: "error", id: command.id, code: again, message: "" });
     else rig.accept(command);
     await microtasks();
   }
-  assert.deepEqual([subscription.state, subscription.error, codes(rig)], ["subscribed", null, ["permission_denied"]]);
+  assert.deepEqual([subscription.state, subscription.error, codes(rig)], ["subscribed", null, ["permission_denied", "permission_denied"]]);
 });
 
 test("a subscription that an operator ends has ended", async () => {
