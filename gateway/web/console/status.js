@@ -40,7 +40,7 @@ export class Status {
     const draining = state.state === "waiting" && state.code === 1001;
     const kind = draining ? "draining" : state.state;
     $("connection").dataset.state = kind;
-    const words = { connecting: "connecting", open: "connected", waiting: "waiting", draining: "gateway draining" };
+    const words = { connecting: "connecting", open: "connected", waiting: "waiting", draining: "gateway draining", refused: "refused" };
     $("state").textContent = words[kind] ?? kind;
     $("client-name").textContent = state.client ?? "–";
     this.#detail();
@@ -53,6 +53,7 @@ export class Status {
     const { state, retryAt } = this.#state;
     let text = "";
     if (state === "connecting") text = `to ${this.#url}`;
+    if (state === "refused") text = `the gateway does not let this page in: ${this.#state.reason}`;
     if (state === "waiting") {
       const when = retryAt === null ? "until the network is back" : `next attempt in ${seconds(retryAt - Date.now())}`;
       text = this.#state.code === undefined ? when : `${when}; ${whyClosed(this.#state)}`;
