@@ -74,10 +74,13 @@ test("a call that outlasts a connection is for the next one", async () => {
   rig.client.subscribe("x", nothing, { getToken });
   await microtasks();
   await rig.back();
-  await rig.back();
+  rig.drop();
   answers[0]("t");
   await microtasks();
-  assert.deepEqual([getToken.asked.length, subscribes(rig).map(({ token }) => token)], [1, ["t"]]);
+  rig.client.subscribe("y", nothing);
+  await rig.attempt();
+  await rig.open();
+  assert.deepEqual([getToken.asked.length, subscribes(rig).map(({ channel, token }) => [channel, token])], [1, [["x", "t"], ["y", undefined]]]);
 });
 
 test("a subscription that is given up ends its call", async () => {
@@ -293,4 +296,17 @@ test("a channel that comes by itself and is ended while the page asks for it", a
   assert.equal(subscription.state, "pending");
   rig.answer("inbox", 8);
   assert.deepEqual([subscription.state, subscription.position.offset], ["subscribed", 8]);
+});
+
+test("a channel that comes by itself stays, although the page has given up to ask for it", async () => {
+  const autos = [];
+  const rig = new Rig({ onAuto: ({ channel }) => autos.push(channel) });
+  const subscription = rig.client.subscribe("inbox", nothing);
+  await rig.open();
+  subscription.unsubscribe();
+  auto(rig);
+  const [{ id }] = rig.heard();
+  rig.say({ type: "error", id, code: "already_subscribed", message: "" });
+  await microtasks();
+  assert.deepEqual([autos, rig.heard(), codes(rig)], [["inbox"], [], []]);
 });

@@ -81,7 +81,7 @@ test("a ticket is shown instead of the token for as long as it lasts", async () 
   await pass(rig, 280_000);
   await rig.again();
   assert.deepEqual(shown(rig), ["bearer.fct1.a.2"], "the last one");
-  rig.clock.advance(10_000);
+  rig.clock.advance(9_100); // the first is 290.1 s old then, the second 289.85 s
   await rig.again();
   assert.deepEqual(shown(rig), ["bearer.t1"], "one that was got for a ticket lasts no longer than that");
   await rig.open(hour);
@@ -119,13 +119,14 @@ test("the gateway's time for a new token is kept, in the open connection", async
 
 test("a token may last longer than a timer", async () => {
   const getToken = tokens();
-  const rig = await new Rig({ getToken, window: null }).open({ user: "a", expires_in_ms: 2 ** 33, refresh_in_ms: 2 ** 32 });
+  const rig = new Rig({ getToken, window: null });
   const { setTimeout } = rig.clock;
   let longest = 0;
   rig.clock.setTimeout = (callback, delay) => {
     longest = Math.max(longest, delay);
     return setTimeout(callback, delay);
   };
+  await rig.open({ user: "a", expires_in_ms: 2 ** 33, refresh_in_ms: 2 ** 32 });
   for (let n = 0; n < 100; n++) {
     rig.say({ type: "event", channel: "none" });
     rig.clock.advance(40_000);
@@ -333,6 +334,22 @@ test("a refresh that fails is tried again with back-off, and the connection stay
   }
   assert.equal(await reply(rig, { type: "authenticated", ...hour }), "t9");
   assert.deepEqual([rig.sockets.length, rig.errors.length, rig.client.state.state], [1, 7, "open"]);
+});
+
+test("the back-off of a refresh holds for the reconnect, too", async () => {
+  const getToken = tokens((n) => (n === 1 ? "t1" : Promise.reject(new Error("down"))));
+  const rig = await new Rig({ getToken }).open({ user: "alice", expires_in_ms: 60_000, refresh_in_ms: 1000 });
+  for (const delay of [1000, 250, 500]) {
+    rig.clock.advance(delay);
+    await microtasks();
+  }
+  await rig.again(); // after 250 ms of 1000
+  assert.deepEqual([getToken.reasons.length, rig.client.state.retryAt - rig.clock.time], [4, 750]);
+  await rig.attempt();
+  assert.equal(getToken.reasons.length, 5);
+  rig.client.reconnectNow();
+  await microtasks();
+  assert.equal(getToken.reasons.length, 6, "somebody wants it now");
 });
 
 test("a page that is hidden does not ask again and again, and goes on when it is seen", async () => {
