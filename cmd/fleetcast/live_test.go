@@ -18,7 +18,7 @@ func TestLiveOptionsAreLiveFields(t *testing.T) {
 	// Fields that several options, or options of other names, make up.
 	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}}
 	// Fields that are no options: what the process itself hands over.
-	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "SubscribeHooks": true, "Clock": true}
+	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "Clock": true}
 	options := map[string]string{} // names to live marks
 	setBy := map[string][]string{} // fields to options
 	for _, f := range serveFlags(t) {
@@ -58,6 +58,16 @@ type liveOption struct {
 	look          func(g *liveGateway) string
 	before, after string
 	again         bool
+}
+
+// splitFlags are the flags in a text, whose values may have blanks.
+func splitFlags(text string) (flags []string) {
+	for flag := range strings.SplitSeq(text, "--") {
+		if flag = strings.TrimSpace(flag); flag != "" {
+			flags = append(flags, "--"+flag)
+		}
+	}
+	return flags
 }
 
 // liveGateway is a gateway that a test reconfigures.
@@ -110,7 +120,7 @@ func TestLiveOptions(t *testing.T) {
 				}
 				return fmt.Sprintf("%s: %q\n", name, value)
 			}
-			g, reload := startLive(t, setting(test.from), strings.Fields(test.flags)...)
+			g, reload := startLive(t, setting(test.from), splitFlags(test.flags)...)
 			if test.before != "" {
 				g.sees(test, test.before)
 			}

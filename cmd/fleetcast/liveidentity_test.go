@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
@@ -26,6 +28,15 @@ func setSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// allowingHook is the URL of a hook that allows all subscriptions. It serves as long as
+// the tests run.
+func allowingHook() string {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"allow":true}`))
+	})).URL
 }
 
 // tokenOf is a token of a user who may subscribe to all.

@@ -22,13 +22,14 @@ var liveOptions = map[string]liveOption{
 
 	"channels": {"ch** client-publish=off", "ch** client-publish=on", "--client-publish=**", asks(1, `{"type":"publish","channel":"chat","data":1}`), "permission_denied", "published", false},
 
-	"token-secret":  {"env:" + secretVariable + "_OLD", "env:" + secretVariable, "", handshakes(1, "Authorization: Bearer "+tokenOf("alice")), "401", "101", false},
-	"issuers":       {"secret=env:" + secretVariable + " audience=other", "secret=env:" + secretVariable, "", handshakes(1, "Authorization: Bearer "+tokenOf("alice")), "401", "101", false},
-	"connect-hook":  {"", "http://127.0.0.1:9/hook timeout=1s", "", handshakes(1), "101", "503", false},
-	"token-cookie":  {"off", "session", "--allow-origin=https://a.test --token-secret=env:" + secretVariable, (*liveGateway).lookAtCookie, "", "alice", false},
-	"user-clients":  {"1", "9", "--token-secret=env:" + secretVariable, handshakes(2, "Authorization: Bearer "+tokenOf("bob")), "101 429", "101 101", false},
-	"user-connects": {"1/h", "1000/s", "--token-secret=env:" + secretVariable, handshakes(2, "Authorization: Bearer "+tokenOf("carol")), "101 429", "101 101", false},
-	"ticket-keys":   {"", "env:" + secretVariable, "--token-secret=env:" + secretVariable, (*liveGateway).lookAtTicket, "401", "101", false},
+	"token-secret":    {"env:" + secretVariable + "_OLD", "env:" + secretVariable, "", handshakes(1, "Authorization: Bearer "+tokenOf("alice")), "401", "101", false},
+	"issuers":         {"secret=env:" + secretVariable + " audience=other", "secret=env:" + secretVariable, "", handshakes(1, "Authorization: Bearer "+tokenOf("alice")), "401", "101", false},
+	"connect-hook":    {"", "http://127.0.0.1:9/hook timeout=1s", "", handshakes(1), "101", "503", false},
+	"subscribe-hooks": {"rooms url=http://127.0.0.1:9/", "rooms url=" + allowingHook(), "--channels=a subscribe-hook=rooms", asks(1, `{"type":"subscribe","channel":"a"}`), "not_available", "subscribed", false},
+	"token-cookie":    {"off", "session", "--allow-origin=https://a.test --token-secret=env:" + secretVariable, (*liveGateway).lookAtCookie, "", "alice", false},
+	"user-clients":    {"1", "9", "--token-secret=env:" + secretVariable, handshakes(2, "Authorization: Bearer "+tokenOf("bob")), "101 429", "101 101", false},
+	"user-connects":   {"1/h", "1000/s", "--token-secret=env:" + secretVariable, handshakes(2, "Authorization: Bearer "+tokenOf("carol")), "101 429", "101 101", false},
+	"ticket-keys":     {"", "env:" + secretVariable, "--token-secret=env:" + secretVariable, (*liveGateway).lookAtTicket, "401", "101", false},
 
 	"patterns":     {"segments", "checked", "--client-publish=ch*", (*liveGateway).lookAtStars, "taken", "refused", true},
 	"publish-keys": {"", "a sha256=" + anyDigest + " channels=**", "", publishes(`"channel":"a","data":1`), "results", "authentication_required", false},

@@ -57,6 +57,7 @@ func (o *Options) unshared(connections int) gateway.Config {
 	config.Channels = o.channelRules()
 	config.PublishKeys, config.AdminKeys = o.publishKeys(), o.adminKeys()
 	config.Issuers, config.ConnectHook, config.TicketKeys = o.issuers(), o.connectHook(), o.ticketKeys()
+	config.SubscribeHooks = o.subscribeHooks()
 	return config
 }
 

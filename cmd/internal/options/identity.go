@@ -12,6 +12,7 @@ import (
 
 	"fleetcast/gateway/hook"
 	"fleetcast/gateway/keys"
+	"fleetcast/gateway/rules"
 	"fleetcast/gateway/token"
 )
 
@@ -31,12 +32,15 @@ const (
 	memberTimeout = "timeout"
 	memberAtOnce  = "at-once"
 	memberQueue   = "queue"
+	memberPlain   = "plain"
 	memberRoots   = "roots"
 )
 
 var (
 	issuerMembers = []string{memberIssuer, memberSecret, memberKeys, memberJWKS, memberAlgorithms, memberAudience, memberClaim, memberUserClaim}
-	hookMembers   = []string{memberURL, memberSecret, memberForward, memberTimeout, memberAtOnce, memberQueue, memberRoots}
+	hookMembers   = []string{memberURL, memberSecret, memberForward, memberTimeout, memberAtOnce, memberQueue, memberPlain, memberRoots}
+
+	subscribeHookMembers = append([]string{keyName}, hookMembers...)
 )
 
 // entry is what an element of a list has that is a mapping in the file. As a text it is
@@ -195,6 +199,7 @@ func (i *issuerEntry) checkMembers() error { return i.issuer.Check() }
 // hookEntry is an endpoint that is asked.
 type hookEntry struct {
 	entry
+	name string // of one that rules name
 	hook hook.Options
 }
 
@@ -234,6 +239,10 @@ func (h *hookEntry) setMember(name, value string) (err error) {
 		to.AtOnce, err = wholeNumber(value)
 	case memberQueue:
 		to.Queue, err = wholeNumber(value)
+	case memberPlain:
+		var t Toggle
+		err = t.UnmarshalText([]byte(value))
+		to.Plain = t.On
 	case memberRoots:
 		to.RootFile = value
 	default:
@@ -262,6 +271,41 @@ func (h *hookEntry) checkMembers() error {
 		return errors.New("a hook has no url; write for example url: https://app.example.com/fleetcast/connect")
 	}
 	return h.hook.Check()
+}
+
+// subscribeHook is an endpoint that rules name, with its name.
+type subscribeHook struct{ hookEntry }
+
+// UnmarshalText reads what String writes. An empty text is no hook.
+func (h *subscribeHook) UnmarshalText(text []byte) error {
+	next := subscribeHook{}
+	err := readEntry(string(text), "a hook", keyName, subscribeHookMembers, &next)
+	*h = next
+	return err
+}
+
+func (h subscribeHook) String() string { return h.text(keyName) }
+
+func (h *subscribeHook) setMember(name, value string) error {
+	if !slices.Contains(subscribeHookMembers, name) {
+		return noMember(name, "a hook", subscribeHookMembers)
+	}
+	if name != keyName {
+		return h.hookEntry.setMember(name, value)
+	}
+	if err := rules.CheckHookName(value); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
+	h.name = value
+	h.note(name, value)
+	return nil
+}
+
+func (h *subscribeHook) checkMembers() error {
+	if h.name == "" {
+		return errors.New("a hook has no name; rules name it, such as subscribe-hook: rooms")
+	}
+	return h.hookEntry.checkMembers()
 }
 
 // tokenSecret is a secret, or off.
@@ -312,6 +356,17 @@ func (o *Options) connectHook() *hook.Options {
 	return &asked
 }
 
+// subscribeHooks are the hooks that rules name.
+func (o *Options) subscribeHooks() map[string]hook.Options {
+	all := map[string]hook.Options{}
+	for _, h := range o.SubscribeHooks {
+		asked := h.hook
+		asked.Name = h.name
+		all[h.name] = asked
+	}
+	return all
+}
+
 // ticketKeys are the keys of resume tickets.
 func (o *Options) ticketKeys() (list [][]byte) {
 	for _, s := range o.TicketKeys {
@@ -327,6 +382,13 @@ func (o *Options) identifies() bool { return len(o.issuers()) > 0 || len(o.Conne
 func (o *Options) checkIdentity() (errs []error) {
 	if n := len(o.ConnectHook); n > 1 {
 		errs = append(errs, fmt.Errorf("%s has %d entries; one hook is asked", o.named("connect-hook"), n))
+	}
+	names := map[string]bool{}
+	for _, h := range o.SubscribeHooks {
+		if names[h.name] {
+			errs = append(errs, fmt.Errorf("%s has the name %s twice", o.named("subscribe-hooks"), h.name))
+		}
+		names[h.name] = true
 	}
 	const shownByPS = "stands on the command line, where every user of this machine can read it; write file:PATH or env:NAME, or set the environment variable"
 	for _, name := range []string{"token-secret", "ticket-keys"} {
@@ -348,5 +410,6 @@ func (o *Options) checkIdentity() (errs []error) {
 func (o *Options) dropEmptyIdentity() {
 	o.Issuers = slices.DeleteFunc(o.Issuers, func(i issuerEntry) bool { return len(i.given) == 0 })
 	o.ConnectHook = slices.DeleteFunc(o.ConnectHook, func(h hookEntry) bool { return len(h.given) == 0 })
+	o.SubscribeHooks = slices.DeleteFunc(o.SubscribeHooks, func(h subscribeHook) bool { return len(h.given) == 0 })
 	o.TicketKeys = slices.DeleteFunc(o.TicketKeys, func(s Secret) bool { return !s.Given() })
 }

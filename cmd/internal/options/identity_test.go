@@ -84,20 +84,24 @@ func TestTokenSecret(t *testing.T) {
 // No error shows a secret.
 func TestIdentityErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"issuers:\n  - issuer: a\n":                                       "an issuer needs a secret, keys, or the URL of a key set",
-		"issuers:\n  - secret: " + longSecret + "\n":                      "secret: write file:PATH or env:NAME, where it is",
-		"issuers:\n  - secret: file:nothing\n":                            "secret: read the secret: open nothing",
-		"issuers:\n  - secret: file:short\n":                              "bytes",
-		"issuers:\n  - jwks: http://a.test/keys\n":                        "jwks:",
-		"issuers:\n  - secrt: file:secret\n":                              "secrt: an issuer has no such entry; did you mean secret?",
-		"issuers:\n  - secret: file:secret\n  - secret: env:ITS_SECRET\n": "twice",
-		"token-secret: file:short\n":                                      "bytes",
-		"ticket-keys: file:short\n":                                       "must have at least 32",
-		"connect-hook:\n  secret: file:secret\n":                          "a hook has no url",
-		"connect-hook: http://app.test/connect\n":                         "https",
-		"connect-hook: [https://a.test/1, https://a.test/2]\n":            "2 entries; one hook is asked",
-		"connect-hook:\n  url: https://a.test/\n  queue: many\n":          "queue: \"many\" is not a whole number",
-		"token-cookie: a b\n":                                             "no name of a cookie",
+		"issuers:\n  - issuer: a\n":                                         "an issuer needs a secret, keys, or the URL of a key set",
+		"issuers:\n  - secret: " + longSecret + "\n":                        "secret: write file:PATH or env:NAME, where it is",
+		"issuers:\n  - secret: file:nothing\n":                              "secret: read the secret: open nothing",
+		"issuers:\n  - secret: file:short\n":                                "bytes",
+		"issuers:\n  - jwks: http://a.test/keys\n":                          "jwks:",
+		"issuers:\n  - secrt: file:secret\n":                                "secrt: an issuer has no such entry; did you mean secret?",
+		"issuers:\n  - secret: file:secret\n  - secret: env:ITS_SECRET\n":   "twice",
+		"token-secret: file:short\n":                                        "bytes",
+		"ticket-keys: file:short\n":                                         "must have at least 32",
+		"connect-hook:\n  secret: file:secret\n":                            "a hook has no url",
+		"connect-hook: http://app.test/connect\n":                           "https",
+		"connect-hook: [https://a.test/1, https://a.test/2]\n":              "2 entries; one hook is asked",
+		"connect-hook:\n  url: https://a.test/\n  queue: many\n":            "queue: \"many\" is not a whole number",
+		"subscribe-hooks:\n  url: https://a.test/\n":                        "a hook has no name",
+		"subscribe-hooks:\n  name: A B\n  url: https://a.test/\n":           "is no name of a hook",
+		"subscribe-hooks: [a url=https://a.test/1, a url=https://b.test]\n": "has the name a twice",
+		"channels: [{match: a, subscribe-hook: rooms}]\n":                   "rooms",
+		"token-cookie: a b\n":                                               "no name of a cookie",
 	} {
 		_, err := identityIn(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), longSecret) {
