@@ -165,23 +165,29 @@ func clientURL(g *gateway.Gateway) string {
 }
 
 // TestTokenEnds while the page has no next one: the gateway closes the connection, and a new
-// token opens the next.
+// token opens the next. There the page asks for channels that come by themselves, which is no error.
 func TestTokenEnds(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	path := node(t)
 	var ahead clockAhead
 	g := startGateway(t, identified, func(c *gateway.Config) { c.PingInterval, c.Clock = 100*time.Millisecond, ahead.now })
-	page := issue(t, func(reason, _ string) string {
-		if reason == "refresh" {
-			return "error"
+	lasting := func(life time.Duration) func(string, string) string {
+		return func(string, string) string {
+			return signed([]byte(secret), life, jwt.MapClaims{"sub": "alice", "fleetcast": map[string]any{"auto": []string{"inbox", "outbox"}}})
 		}
-		return alice(10*time.Minute, "news")
-	})
-	client := startClient(t, path, "identity.mjs", clientURL(g), page.URL, "news")
-	client.expect("shows a token", "open alice true", "news subscribed")
-	page.gives(func(string, string) string { return alice(3*time.Hour, "news") })
+	}
+	page := issue(t, lasting(10*time.Minute))
+	client := startClient(t, path, "identity.mjs", clientURL(g), page.URL, "inbox")
+	client.expect("shows a token", "open alice true")
+	client.expectAnyOrder("inbox subscribed", "auto outbox", "outbox subscribed")
+	page.gives(lasting(3 * time.Hour))
 	ahead.set(time.Hour)
-	client.expect("waiting 4401 token_expired", "shows a token", "open alice true", "news subscribed")
+	client.expect("waiting 4401 token_expired", "shows a token", "open alice true")
+	client.expectAnyOrder("inbox subscribed", "outbox subscribed")
+	for _, channel := range []string{"inbox", "outbox"} {
+		publishTo(t, g, channel, `1`)
+		client.expect("event " + channel + " 1")
+	}
 	page.wantReasons(t, "connect", "refused")
 	client.end()
 }
