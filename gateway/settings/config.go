@@ -63,8 +63,7 @@ type Config struct {
 	Issuers []token.Issuer `reload:"live"`
 	// ConnectHook is asked who each client is that shows no resume ticket; nil is nobody.
 	ConnectHook *hook.Options `reload:"live"`
-	// SubscribeHooks are asked about subscriptions, by the names that rules give them; see
-	// [rules.Entry].
+	// SubscribeHooks are asked about subscriptions, by the names by which [rules.Entry] has them.
 	SubscribeHooks map[string]hook.Options `reload:"live"`
 	// TokenCookie is the name of the cookie in which requests to connect may show a token.
 	// They need an Origin then. Empty is no cookie.
