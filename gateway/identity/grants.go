@@ -45,6 +45,12 @@ func ParseGrants(text []byte) (*Grants, error) {
 	if err != nil {
 		return nil, err
 	}
+	return GrantsOf(*lists)
+}
+
+// GrantsOf makes grants of their lists, which it does not bound.
+func GrantsOf(lists Lists) (*Grants, error) {
+	var err error
 	g := &Grants{Auto: lists.Auto}
 	for _, list := range []struct {
 		name  string
@@ -74,8 +80,8 @@ func ParseGrants(text []byte) (*Grants, error) {
 	return g, nil
 }
 
-// lists are grants as JSON has them.
-type lists struct {
+// Lists are grants as JSON has them.
+type Lists struct {
 	Subscribe []string `json:"subscribe,omitempty"`
 	Publish   []string `json:"publish,omitempty"`
 	Presence  []string `json:"presence,omitempty"`
@@ -86,8 +92,8 @@ type lists struct {
 // ErrNotGrants means that grants are not a JSON object.
 var ErrNotGrants = errors.New("grants must be an object with lists of channel patterns")
 
-func grantLists(text []byte) (*lists, error) {
-	var read lists
+func grantLists(text []byte) (*Lists, error) {
+	var read Lists
 	seen := map[string]bool{}
 	members := jsonscan.NewObject(text)
 	var m jsonscan.Member

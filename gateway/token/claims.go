@@ -95,30 +95,12 @@ func checkAudience(audiences []string, p *parsed) *Refusal {
 	if len(audiences) == 0 {
 		return nil
 	}
-	raw, found := p.claims.get("aud")
-	if !found {
+	named, found, refusal := p.audiences()
+	switch {
+	case refusal != nil:
+		return refusal
+	case !found:
 		return refuse(WrongAudience, "the token names no audience (aud); it must name %.120q", audiences[0])
-	}
-	var named []string
-	if jsonscan.IsString(raw) {
-		one, err := jsonscan.Unquote(raw)
-		if err != nil {
-			return refuse(Malformed, "the token's aud is not a text")
-		}
-		named = []string{string(one)}
-	} else {
-		all := jsonscan.NewArray(raw)
-		var element []byte
-		for all.Next(&element) {
-			one, err := jsonscan.Unquote(element)
-			if err != nil {
-				return refuse(Malformed, "the token's aud is neither a text nor a list of texts")
-			}
-			named = append(named, string(one))
-		}
-		if all.Err() != nil {
-			return refuse(Malformed, "the token's aud is neither a text nor a list of texts")
-		}
 	}
 	for _, audience := range audiences {
 		if slices.Contains(named, audience) {
@@ -126,6 +108,34 @@ func checkAudience(audiences []string, p *parsed) *Refusal {
 		}
 	}
 	return refuse(WrongAudience, "the token is for another audience (aud); it must name %.120q", audiences[0])
+}
+
+// audiences are those that a token names: one text, or a list of texts.
+func (p *parsed) audiences() (named []string, found bool, refusal *Refusal) {
+	raw, found := p.claims.get("aud")
+	if !found {
+		return nil, false, nil
+	}
+	if jsonscan.IsString(raw) {
+		one, err := jsonscan.Unquote(raw)
+		if err != nil {
+			return nil, true, refuse(Malformed, "the token's aud is not a text")
+		}
+		return []string{string(one)}, true, nil
+	}
+	all := jsonscan.NewArray(raw)
+	var element []byte
+	for all.Next(&element) {
+		one, err := jsonscan.Unquote(element)
+		if err != nil {
+			return nil, true, refuse(Malformed, "the token's aud is neither a text nor a list of texts")
+		}
+		named = append(named, string(one))
+	}
+	if all.Err() != nil {
+		return nil, true, refuse(Malformed, "the token's aud is neither a text nor a list of texts")
+	}
+	return named, true, nil
 }
 
 // read makes an identity of a token whose signature is good.

@@ -5,7 +5,8 @@
 // from the moment they are loaded, and each allows only the algorithms of its type: what
 // a token's head says about its algorithm selects among these, and no more. The
 // signatures themselves are verified by golang-jwt, and keys are parsed by jwkset and
-// crypto/x509.
+// crypto/x509. A Signer makes tokens, for the tools beside the gateway; Inspect reads one
+// without verifying it.
 //
 // The text of a token is parsed here, more strictly than golang-jwt does: a repeated
 // member, critical extensions, encrypted and nested tokens are refused with the reason.
