@@ -36,10 +36,11 @@ var layers = []struct {
 	{"cmd/internal/build", nil},
 	{"cmd/internal/stdio", nil},
 	{"cmd/internal/keyfile", nil},
+	{"cmd/internal/credential", []string{"fleetcast/gateway/identity", "fleetcast/gateway/token", "fleetcast/cmd/internal/stdio"}},
 	{"cmd/internal/shellhelp", nil},
 	{"cmd/internal/host", []string{"fleetcast/gateway"}},
 	{"cmd/internal/doctor", []string{"fleetcast/gateway", "fleetcast/cmd/internal/host"}},
-	{"cmd/internal/options", []string{"fleetcast/codec/jsonscan", "fleetcast/gateway", "fleetcast/cmd/internal/build", "fleetcast/cmd/internal/host", "fleetcast/cmd/internal/keyfile", "fleetcast/cmd/internal/stdio"}},
+	{"cmd/internal/options", []string{"fleetcast/codec/jsonscan", "fleetcast/gateway", "fleetcast/cmd/internal/build", "fleetcast/cmd/internal/credential", "fleetcast/cmd/internal/host", "fleetcast/cmd/internal/keyfile", "fleetcast/cmd/internal/stdio"}},
 	{"cmd/fleetload", []string{"fleetcast/codec/", "fleetcast/loadtest", "fleetcast/cmd/internal/"}},
 	{"cmd/fleetcast", []string{"fleetcast/codec/", "fleetcast/gateway", "fleetcast/cmd/internal/"}},
 }

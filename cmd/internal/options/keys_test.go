@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetcast/cmd/internal/credential"
 	"fleetcast/gateway"
 	"fleetcast/gateway/keys"
 )
@@ -163,7 +164,7 @@ func TestSecret(t *testing.T) {
 			t.Errorf("%q: another secret is the same", given)
 		}
 	}
-	long := strings.Repeat("x", maxSecretFile+1)
+	long := strings.Repeat("x", credential.MaxFile+1)
 	writeFile(t, "long", long)
 	for given, want := range map[string]string{
 		hidden: "write the secret", "file:": "no such file", "file:long": "longer than", "env:": "names no variable", "env:A B": "names no variable", "env:NONE": "not set",

@@ -2,24 +2,13 @@ package options
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"regexp"
 	"strings"
-)
 
-// The forms in which a secret is given elsewhere.
-const (
-	fileReference = "file:"
-	envReference  = "env:"
+	"fleetcast/cmd/internal/credential"
 )
-
-// maxSecretFile is the length of the longest file with a secret, in bytes. A set of public
-// keys fits.
-const maxSecretFile = 64 << 10
 
 // hidden is shown in place of a secret.
 const hidden = "(hidden)"
@@ -40,55 +29,15 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	}
 	next := Secret{value: given}
 	var err error
-	if path, ok := strings.CutPrefix(given, fileReference); ok {
+	if credential.IsReference(given) {
 		next.reference = given
-		next.value, err = readSecretFile(path)
-	} else if name, ok := strings.CutPrefix(given, envReference); ok {
-		next.reference = given
-		next.value, err = readSecretVariable(name)
+		next.value, err = credential.Reference(given).Read()
 	}
 	if err != nil {
 		return err
 	}
 	*s = next
 	return nil
-}
-
-// variableNames are those that an environment variable can have in a shell.
-var variableNames = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-func readSecretVariable(name string) (string, error) {
-	if !variableNames.MatchString(name) {
-		return "", errors.New("env: names no variable; write for example env:FLEETCAST_TOKEN_SECRET")
-	}
-	value := strings.TrimSpace(os.Getenv(name))
-	if value == "" {
-		return "", fmt.Errorf("the environment variable %s is not set, or is empty", name)
-	}
-	return value, nil
-}
-
-// readSecretFile is the content of a file without the line end behind it.
-func readSecretFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read the secret: %w", err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.Join(fmt.Errorf("read the secret: %s is no regular file", path), err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	switch value := strings.TrimSpace(string(text)); {
-	case err != nil:
-		return "", fmt.Errorf("read the secret: %w", err)
-	case len(text) > maxSecretFile:
-		return "", fmt.Errorf("read the secret: %s is longer than %d bytes", path, maxSecretFile)
-	case value == "":
-		return "", fmt.Errorf("read the secret: %s is empty", path)
-	default:
-		return value, nil
-	}
 }
 
 // Value is the secret itself.
@@ -121,7 +70,7 @@ func (s Secret) fingerprint() string {
 
 // secretFiles are the files that hold the secret.
 func (s Secret) secretFiles() []string {
-	if path, ok := strings.CutPrefix(s.reference, fileReference); ok {
+	if path, ok := strings.CutPrefix(s.reference, credential.FilePrefix); ok {
 		return []string{path}
 	}
 	return nil
