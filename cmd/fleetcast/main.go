@@ -36,6 +36,7 @@ type commands struct {
 	Publish    publishCommand    `cmd:"" help:"Publish events to a channel."`
 	Subscribe  subscribeCommand  `cmd:"" help:"Print the events of channels, one JSON message a line."`
 	Key        keyCommand        `cmd:"" help:"Make a key for a publisher or an operator."`
+	Token      tokenCommand      `cmd:"" help:"Make a token for a client, or explain one."`
 	Echo       echoCommand       `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`
 	Health     healthCommand     `cmd:"" help:"Ask a gateway on this machine whether it is well; exits with 1 if not."`
 	Doctor     doctorCommand     `cmd:"" help:"Check how many clients the limits of this machine allow, and say what to change."`
