@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/gobwas/ws"
 
+	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/stdio"
 	"fleetcast/codec/command"
 	"fleetcast/codec/websocket"
@@ -23,6 +24,7 @@ type subscribeCommand struct {
 	URL      gatewayURL    `default:"ws://localhost:8080/ws" placeholder:"URL" help:"Where the gateway takes clients (${default})."`
 	Data     bool          `short:"d" help:"Print only the data of each event."`
 	Timeout  time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect (${default})."`
+	credential.TokenFlags
 }
 
 const (
@@ -33,6 +35,9 @@ const (
 	silenceFactor = 2
 	minRetry      = 250 * time.Millisecond
 	maxRetry      = 15 * time.Second
+	// Close codes of a gateway that does not want this client, or not with this token.
+	closeUnauthenticated = 4401
+	closeForbidden       = 4403
 	// closePatience is how long the gateway may take to answer our close frame.
 	closePatience = time.Second
 )
@@ -41,6 +46,9 @@ const (
 func (c *subscribeCommand) Validate() error {
 	var bad outOfRange
 	bad.timeout("--timeout", c.Timeout)
+	if err := c.Check(); err != nil {
+		bad.add("%w", err)
+	}
 	return errors.Join(bad...)
 }
 
@@ -58,22 +66,31 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 	if out, ok := std.out.(*stdio.Output); ok {
 		out.WhenUnread(func() { stop(out.Err()) })
 	}
+	if path := c.Exposed(); path != "" {
+		fmt.Fprintf(std.err, "fleetcast subscribe: every user of this machine can read the file with the token, %s; chmod o= helps\n", path)
+	}
+	shown := &tokens{flags: &c.TokenFlags, std: std}
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = minRetry, maxRetry
 	for {
-		s := subscriber{command: c, std: std, reader: websocket.ReaderConfig{Client: true, MaxMessage: subscribeMaxMessage}}
+		s := subscriber{command: c, std: std, tokens: shown, due: make(chan refresh, 1), reader: websocket.ReaderConfig{Client: true, MaxMessage: subscribeMaxMessage}}
+		began := time.Now()
 		err := s.follow(ctx)
 		var lost outputError
+		var none tokenError
 		var refused refusedError
 		switch {
 		case errors.As(err, &lost):
 			return lost.error
 		case ctx.Err() != nil:
 			return ended(ctx)
+		case errors.As(err, &none):
+			return none.error
 		case errors.As(err, &refused):
-			return err
-		}
-		if s.welcomed {
+			if err := shown.after(refused, err, time.Since(began)); err != nil {
+				return err
+			}
+		case s.welcomed:
 			retry.Reset()
 		}
 		wait, asked := retry.NextBackOff(), ""
@@ -109,6 +126,8 @@ func (e refusedError) Error() string { return e.code + ": " + e.message }
 type subscriber struct {
 	command  *subscribeCommand
 	std      streams
+	tokens   *tokens
+	due      chan refresh // of the token, for renew
 	conn     net.Conn
 	reader   websocket.ReaderConfig
 	silence  time.Duration // without a byte, after which the gateway is gone; 0: not known yet
@@ -128,6 +147,11 @@ func (s *subscriber) follow(ctx context.Context) error {
 	}
 	defer s.conn.Close()
 	defer context.AfterFunc(ctx, s.stop)()
+	if s.tokens.flags.Renews() {
+		life, end := context.WithCancel(ctx)
+		defer end()
+		go s.renew(life)
+	}
 
 	s.asking = newAsking(s.command.Channels)
 	if err := s.ask(); err != nil {
@@ -184,6 +208,10 @@ func (s *subscriber) stop() {
 
 // connect performs the handshake; early is what came right behind it.
 func (s *subscriber) connect(ctx context.Context) (early []byte, err error) {
+	shown, err := s.tokens.current(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var refused error
 	dialer := ws.Dialer{
 		Protocols: []string{"fleetcast.v1"},
@@ -193,6 +221,9 @@ func (s *subscriber) connect(ctx context.Context) (early []byte, err error) {
 			pause, refused = refusal(status, response)
 			s.retryAt = time.Now().Add(pause)
 		},
+	}
+	if shown != "" {
+		dialer.Header = ws.HandshakeHeaderHTTP{"Authorization": {"Bearer " + shown}}
 	}
 	conn, buffered, _, err := dialer.Dial(ctx, string(s.command.URL))
 	if refused != nil {
@@ -263,6 +294,9 @@ func (s *subscriber) handle(m websocket.Message) error {
 	case ws.OpClose:
 		code, reason, _ := websocket.ParseClose(m.Payload) // Next has validated it
 		s.close(code)
+		if code == closeUnauthenticated || code == closeForbidden {
+			return refusedError{fmt.Sprint(code), stdio.Printable(string(reason))}
+		}
 		return fmt.Errorf("the gateway closed the connection: %d %q", code, reason)
 	}
 	return nil
@@ -293,6 +327,11 @@ func (s *subscriber) print(payload []byte) error {
 			return fmt.Errorf("message not understood: %w", err)
 		}
 		s.asking.limit(limits)
+		s.stands(&m)
+	case command.KindAuthenticated:
+		s.stands(&m)
+	case command.KindUnsubscribed:
+		return s.withdrawn(&m)
 	case command.KindSubscribed:
 		fmt.Fprintf(s.std.err, "fleetcast subscribe: subscribed to %s, behind offset %d\n", m.Channel, m.Offset)
 		return s.answered(&m)
@@ -307,6 +346,10 @@ func (s *subscriber) print(payload []byte) error {
 // refused handles the refusal of a subscription. If the gateway says when to try again,
 // the retry is on this connection, and the other subscriptions are kept.
 func (s *subscriber) refused(m *command.ServerMessage) error {
+	if m.ID.Set && m.ID.Value == authenticationID {
+		s.notRenewed(m)
+		return nil
+	}
 	switch command.Code(m.Code) {
 	case command.RateLimited, command.NotAvailable, command.Internal:
 	default:
