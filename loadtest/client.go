@@ -43,6 +43,7 @@ type client struct {
 	opening   *opening // while it is opening
 	echo      *echo    // in the scenario echo
 	pinger    *pinger  // nil: it has never pinged
+	ticket    *ticket  // nil: it has none
 }
 
 // opening is what a client needs until its handshake is done.
@@ -124,7 +125,7 @@ func (c *client) Connected() {
 	}
 	c.opening = &opening{key: websocket.NewKey()}
 	w := c.cohort.worker
-	w.scratch = w.swarm.request(c.offers).Append(w.scratch[:0], c.opening.key)
+	w.scratch = authorized(w.swarm.request(c.offers), c.credential()).Append(w.scratch[:0], c.opening.key)
 	c.send(w.scratch)
 }
 
@@ -216,6 +217,8 @@ func (c *client) takeResponse(p []byte) (rest []byte) {
 	if err != nil {
 		if away := parseTurnedAway(p[:n], time.Now()); away != nil {
 			err = away
+		} else {
+			c.ticket = nil // it may be what was refused
 		}
 		c.Close(err)
 		return nil
@@ -330,6 +333,7 @@ func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool
 	}
 	switch {
 	case m.Kind == profile.Notice:
+		c.takeTicket(text, now)
 	case m.Kind == profile.Ping:
 		if len(m.Answer) > 0 {
 			c.sendFrame(ws.OpText, m.Answer)

@@ -42,6 +42,16 @@ type Common struct {
 	Via     string // ndjson or resp: the protocol of the publish port, instead of that of the profile
 	Key     string // shown to the publish port or the API, if not empty; no report has it
 
+	// Token makes what a client shows in its handshake as Authorization: Bearer, by its
+	// number over all clients of the run. It is called before the run, by one goroutine.
+	// Nil: clients show nothing. OneToken has it called once, for all. No report has a
+	// token.
+	Token    func(number int) (string, error)
+	OneToken bool
+	// ResumeTickets has clients that come back show the ticket of their last welcome
+	// instead, as long as it is good, if the server gives them one (fleetcast.v1).
+	ResumeTickets bool
+
 	PID     int          // of the server; 0: whoever listens on the URL's port, if on this machine
 	PIDs    []int        // of the server, if it has several processes; PID means nothing then
 	Sources []netip.Addr // where clients connect from, in turn; none: the kernel chooses, or several if the server is on loopback and there are many

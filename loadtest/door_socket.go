@@ -30,7 +30,7 @@ func (d *socketDoor) open(p *publisher) error { return d.dial(p, d) }
 func (d *socketDoor) Connected() {
 	d.key = websocket.NewKey()
 	d.request = handshakeRequest(&d.publishing.plan.Target, d.publishing.profile)
-	d.send(d.request.Append(nil, d.key))
+	d.send(authorized(&d.request, d.publishing.plan.Tokens.of(0)).Append(nil, d.key))
 }
 
 func (d *socketDoor) publish(seq int64, channel, key string, data []byte) {

@@ -23,7 +23,8 @@ type plan struct {
 	Connecting int // clients of a loop on their way at a time
 	Stall      time.Duration
 	Deflate    float64 // share of the clients that offer compression
-	NoYield    bool    // no loop is nice to the one apart
+	Tokens     tokens
+	NoYield    bool // no loop is nice to the one apart
 	Flows      []flowPlan
 	Groups     []groupPlan
 	Echo       *echoPlan // instead of flows: clients talk to the server alone
@@ -43,6 +44,7 @@ type flowPlan struct {
 type groupPlan struct {
 	Name    string
 	Clients int
+	First   int  // number of its first client over all groups
 	Flow    int  // whose channels they subscribe to, client i to channel i modulo their number
 	Awaited bool // an event is in flight until all of them have it
 	Apart   bool // they have a loop of their own, in the first process; all others are nice to it

@@ -74,7 +74,12 @@ func newRun(ctx context.Context, scenario string, config *Common, p plan, traffi
 	r.plan.Stall, r.plan.Deflate, r.plan.NoYield = config.Stall, config.Deflate, config.NoYield
 	clock := newClock()
 	r.plan.Base = clock.base
-	if err := r.open(traffic); err != nil {
+	var err error
+	if r.plan.Tokens, err = makeTokens(config, p.Groups); err != nil {
+		r.close()
+		return nil, err
+	}
+	if err = r.open(traffic); err != nil {
 		r.close()
 		return nil, err
 	}
@@ -144,6 +149,7 @@ func (r *run) gather(completed func([]completion)) error {
 	for i := 1; i < r.plan.Processes; i++ {
 		p := r.plan
 		p.Process = i
+		p.Tokens = p.ownTokens()
 		m, err := startMember(r.life, r.config.Member, p, r.boardFile, completed, r.fail)
 		if m != nil {
 			r.crew.members = append(r.crew.members, m)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/loadtest"
 )
@@ -40,6 +41,10 @@ type clientFlags struct {
 	Connecting int      `default:"128" help:"Connections of a loop on their way at a time."`
 	NoYield    bool     `help:"Let all loops use the processor alike. Without it, in storm and fairness, those that only make work yield to the one that measures; on a machine that other programs keep busy they hardly run then."`
 	Deflate    float64  `placeholder:"SHARE" help:"Share of the clients, 0 to 1, that offer compression (permessage-deflate), as browsers do."`
+
+	credential.TokenFlags
+	credential.ManyFlags
+	ResumeTickets bool `help:"Clients that come back show the ticket that the gateway has given them instead of their token. fleetcast gives tickets for tokens that take long to verify."`
 }
 
 // dataFlags say what events hold.
@@ -59,7 +64,7 @@ func (f *dataFlags) data() loadtest.Data { return loadtest.Data(f.Data) }
 func (f *commonFlags) common() loadtest.Common {
 	return loadtest.Common{
 		Publish: f.Publish, Profile: f.Profile, Via: f.Via, PIDs: f.PID,
-		Settle: max(f.Settle, 1), Stall: f.Stall, Command: os.Args, // a zero would mean the default
+		Settle: max(f.Settle, 1), Stall: f.Stall, Command: shownArguments(os.Args), // a zero would mean the default
 	}
 }
 
@@ -73,6 +78,9 @@ func (f *clientFlags) apply(c *loadtest.Common) error {
 			return fmt.Errorf("--source: %w", err)
 		}
 		c.Sources = append(c.Sources, source)
+	}
+	if err := f.applyTokens(c); err != nil {
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
