@@ -1133,7 +1133,7 @@ class Channels {
     const error = new FleetcastError(code, `the gateway has ended the subscription to ${channel}: ${code}`, { channel });
     this.#roomForAnother();
     if (code === "withdrawn") this.#endAll(entry, error);
-    else if (entry.getToken && code.startsWith("token_")) this.#renew(entry, error);
+    else if (code === "permission_expired" || (entry.getToken && code.startsWith("token_"))) this.#renew(entry, error);
     else this.#turn(entry, "refused", error);
     if (entry.state === "refused" && entry.subscriptions.size > 0) this.#client.report(error);
     this.#settle(entry);
@@ -1147,7 +1147,8 @@ class Channels {
     this.#turn(entry, "idle", null);
   }
 
-  // The subscription's token has ended. One that is over at once must not make a loop.
+  // What allowed the subscription has ended: its token, or the word of a hook. One that is
+  // over at once must not make a loop.
   #renew(entry, error) {
     if (this.#clock.now() - entry.liveSince >= STABLE_AFTER) {
       this.#turn(entry, "idle", error);

@@ -152,6 +152,21 @@ test("a subscription whose token has ended gets a new one, without haste", async
   assert.deepEqual([subscription.state, codes(rig)], ["subscribed", []]);
 });
 
+test("a subscription that a hook has allowed for a time is asked for again, without haste", async () => {
+  const rig = await new Rig().open();
+  const subscription = await rig.live("x", nothing);
+  rig.clock.advance(10_000);
+  await withdraw(rig, "x", "permission_expired");
+  rig.answer("x", 0);
+  assert.equal(subscription.state, "subscribed");
+  assert.equal(subscribes(rig).length, 2); // at first, and again
+  await withdraw(rig, "x", "permission_expired"); // at once
+  assert.equal(subscribes(rig).length, 0);
+  rig.clock.advance(250);
+  await microtasks();
+  assert.equal(subscribes(rig).length, 1);
+});
+
 test("a subscription that grants do not cover any more is refused, with a reason", async () => {
   const rig = await new Rig({ getToken: tokens(() => "t") }).open(known);
   const states = [];
