@@ -127,6 +127,9 @@ func TestTokenPlaces(t *testing.T) {
 			t.Errorf("%s: to be refreshed in %d of %d ms", name, w.Refresh, w.Expires)
 		}
 	}
+	if n := s.stats().Total.AddressesUnknown; n != 0 {
+		t.Errorf("%d clients count as those of proxies that did not name them", n)
+	}
 }
 
 // TestAmbiguousCredentials: which token counts must be clear.

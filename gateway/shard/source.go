@@ -43,6 +43,7 @@ type source struct {
 	client netip.AddrPort            // as a trusted proxy says; zero: the socket's peer. Its port is 0 if unknown
 	used   *limits.Quota[netip.Addr] // nil: not counted
 	header settings.ProxyHeader      // which a trusted proxy has still to send
+	relays bool                      // the socket's peer is a trusted proxy, which says for whom
 
 	identity *identity.Identity    // nil: it has shown nothing
 	user     *limits.Quota[string] // nil: not counted
@@ -60,7 +61,7 @@ func (s *Shard) sourceOf(fd int) (*source, refusal) {
 		if set.Config.ProxyHeader == settings.NoProxyHeader {
 			return nil, refusal{}
 		}
-		return &source{header: set.Config.ProxyHeader}, refusal{}
+		return &source{header: set.Config.ProxyHeader, relays: true}, refusal{}
 	}
 	used, refused := s.count(peer)
 	if used == nil {
@@ -189,7 +190,7 @@ func (c *session) comesFrom(client netip.AddrPort) (ok bool) {
 // unnamed tells whether the client came through a trusted proxy that did not say
 // whose connection it is.
 func (c *session) unnamed() bool {
-	return c.source != nil && c.source.used == nil && !c.source.client.IsValid()
+	return c.source != nil && c.source.relays && !c.source.client.IsValid()
 }
 
 // forwardedFrom is the address that a trusted proxy has named, or zero.
