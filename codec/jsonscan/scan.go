@@ -121,7 +121,7 @@ func scanNested(b []byte, i int, kinds []uint64, limit int) (end int, high uint6
 			i = skipSpace(b, i+1)
 		}
 		if closer == '}' {
-			if _, _, i, high, err = scanKey(b, i, high); err != nil {
+			if _, i, high, err = scanKey(b, i, high); err != nil {
 				return i, high, err
 			}
 		}
@@ -129,22 +129,28 @@ func scanNested(b []byte, i int, kinds []uint64, limit int) (end int, high uint6
 	return i, high, ErrEnd
 }
 
-// scanKey scans a member's key and colon at b[i] and returns the end of the key and the start
-// of the value; for seen and high, see scanString. A plain key is known to hold no escape.
-func scanKey(b []byte, i int, seen uint64) (keyEnd int, plain bool, value int, high uint64, err error) {
+// keySpan is where a member's key ends. A plain key is known to hold no escape.
+type keySpan struct {
+	end   int
+	plain bool
+}
+
+// scanKey scans a member's key and colon at b[i] and returns the key and the start of the
+// value; for seen and high, see scanString.
+func scanKey(b []byte, i int, seen uint64) (key keySpan, value int, high uint64, err error) {
 	if i >= len(b) || b[i] != '"' {
-		return i, false, i, seen, unexpected(b, i)
+		return keySpan{end: i}, i, seen, unexpected(b, i)
 	}
 	if short, w := shortString(b, i+1); short > 0 {
-		keyEnd, plain, high = short, true, seen|w
-	} else if keyEnd, high, err = scanString(b, i+1, seen); err != nil {
-		return keyEnd, false, keyEnd, high, err
+		key, high = keySpan{short, true}, seen|w
+	} else if key.end, high, err = scanString(b, i+1, seen); err != nil {
+		return key, key.end, high, err
 	}
-	i = skipSpace(b, keyEnd)
+	i = skipSpace(b, key.end)
 	if i >= len(b) || b[i] != ':' {
-		return keyEnd, plain, i, high, unexpected(b, i)
+		return key, i, high, unexpected(b, i)
 	}
-	return keyEnd, plain, skipSpace(b, i+1), high, nil
+	return key, skipSpace(b, i+1), high, nil
 }
 
 // unexpected says what is wrong if b[i] is not what must come next.

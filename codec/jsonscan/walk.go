@@ -36,16 +36,16 @@ func (o *Object) Next(m *Member) bool {
 	if !o.advance('{', '}') {
 		return false
 	}
-	keyEnd, plain, value, high, err := scanKey(o.text, o.at, 0)
+	span, value, high, err := scanKey(o.text, o.at, 0)
 	if err != nil {
 		return o.fail(value, err)
 	}
-	key := o.text[o.at+1 : keyEnd-1]
+	key := o.text[o.at+1 : span.end-1]
 	if high&highBits != 0 && !utf8.Validate(key) {
 		return o.fail(o.at, ErrUTF8)
 	}
-	if !plain && bytes.IndexByte(key, '\\') >= 0 {
-		key = AppendUnquoted(nil, o.text[o.at:keyEnd])
+	if !span.plain && bytes.IndexByte(key, '\\') >= 0 {
+		key = AppendUnquoted(nil, o.text[o.at:span.end])
 	}
 	m.Key = key
 	if !o.value(value, &m.Value) {
