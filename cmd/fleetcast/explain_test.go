@@ -158,3 +158,47 @@ func TestDocumentedRules(t *testing.T) {
 		t.Errorf("inbox.alice is explained as\n%s", got)
 	}
 }
+
+// TestExplainToken says what a client may whose token the configured secret has signed.
+func TestExplainToken(t *testing.T) {
+	setSecrets(t)
+	t.Setenv("ALICE", tokenOf("alice"))
+	configFileHere(t, "token-secret: env:"+secretVariable+"\n"+`
+subscribe-hooks: {name: rooms, url: "https://app.test/rooms"}
+channels:
+  - {match: locked.**, subscribe: nobody}
+  - {match: "own.{user}", publish: user}
+  - {match: room.**, subscribe-hook: rooms, subscribe: token}
+`)
+	for channel, want := range map[string][]string{
+		"news":      {"may subscribe: its token grants **", "may not publish: its token does not grant the channel"},
+		"locked.a":  {"may not subscribe: no client may"},
+		"own.alice": {"may publish: it has a user"},
+		"own.bob":   {"may not publish: its token does not grant the channel"},
+		"room.1":    {"may subscribe: its token grants **, and the hook rooms decides"},
+	} {
+		c := start(t, nil, "config", "explain", channel, "--config=fleetcast.yaml", "--token=env:ALICE")
+		if code := c.wait(t); code != 0 {
+			t.Errorf("%s: exit code %d: %s", channel, code, c.err)
+		}
+		for _, words := range append(want, "A client with this token (user alice):") {
+			if !strings.Contains(c.out.String(), words) {
+				t.Errorf("%s: the output lacks %q:\n%s", channel, words, c.out)
+			}
+		}
+	}
+	t.Setenv("OTHER", strings.Replace(tokenOf("alice"), ".", ".e30", 1))
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--token=env:OTHER"}, "the gateway refuses the token: token_"},
+		{[]string{"--token=env:ALICE", "--token-secret=off"}, "no issuer of tokens is configured"},
+		{[]string{"--token=" + tokenOf("alice")}, "a token on the command line can be read by every user"},
+	} {
+		c := start(t, nil, append([]string{"config", "explain", "news", "--config=fleetcast.yaml"}, test.args...)...)
+		if code := c.wait(t); code == 0 || !strings.Contains(c.err.String(), test.want) || strings.Contains(c.err.String(), tokenOf("alice")) {
+			t.Errorf("%v: exit code %d, error %s, want %q", test.args, code, c.err, test.want)
+		}
+	}
+}

@@ -11,12 +11,13 @@ import (
 	"fleetcast/gateway"
 )
 
-// ExplainChannel prints what holds for a channel, and which rule says so.
-func (o *Options) ExplainChannel(to io.Writer, channel string) error {
+// ExplainChannel prints what holds for a channel, and which rule says so, for a client of
+// that user; "" is nobody in particular.
+func (o *Options) ExplainChannel(to io.Writer, user, channel string) error {
 	config := o.unshared(manyConnections)
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KEY\tVALUE\tRULE\tFROM")
-	for _, d := range config.Explain(channel) {
+	for _, d := range config.ExplainUser(user, channel) {
 		rule, from := o.reason(d)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", d.Key, d.Value, stdio.Printable(rule), stdio.Printable(from))
 	}
