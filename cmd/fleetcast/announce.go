@@ -25,7 +25,7 @@ func (s *server) warnOfOpenPorts() {
 		who  string
 		open bool
 	}{
-		{"--listen", &s.ports.clients, "subscribe to every channel", true},
+		{"--listen", &s.ports.clients, "subscribe to every channel", !s.options.Identifies()},
 		{"--publish", &s.ports.publish, publishCan, publishOpen},
 		{"--admin", &s.ports.admin, adminCan, adminOpen},
 	} {

@@ -123,4 +123,10 @@ func TestPortsOpenToOthersAreLogged(t *testing.T) {
 			t.Errorf("--listen %s: the log has no %s:\n%s", listen, pattern, c.err)
 		}
 	}
+	setSecrets(t)
+	c := start(t, nil, "--listen=0.0.0.0:0", "--publish=off", "--admin=off", "--token-secret=env:"+secretVariable)
+	c.out.await(t, "stop with")
+	if strings.Contains(c.err.String(), "nothing authenticates") {
+		t.Errorf("the port takes tokens, and the log says otherwise:\n%s", c.err)
+	}
 }

@@ -2,12 +2,10 @@ package options
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"fleetcast/gateway/keys"
 	"fleetcast/gateway/token"
 )
 
@@ -37,104 +35,6 @@ var (
 
 	subscribeHookMembers = append([]string{keyName}, hookMembers...)
 )
-
-// entry is what an element of a list has that is a mapping in the file. As a text it is
-// its first member's value, if it has that, and key=value for the rest; a value with
-// blanks stands in quotes.
-type entry struct {
-	given [][2]string // as the file has them
-	files []string    // that hold secrets
-	exact string      // tells apart what files and variables had
-}
-
-// note keeps a member as it was given.
-func (e *entry) note(name, value string) { e.given = append(e.given, [2]string{name, value}) }
-
-func (e entry) members() [][2]string  { return e.given }
-func (e entry) secretFiles() []string { return e.files }
-func (e entry) fingerprint() string   { return fmt.Sprint(e.given, " ", e.exact) }
-
-// elsewhere reads a member that must not stand in the configuration itself, which more
-// people see, or which it makes hard to read.
-func (e *entry) elsewhere(value string) (string, error) {
-	var s Secret
-	if err := s.UnmarshalText([]byte(value)); err != nil {
-		return "", err
-	}
-	if s.reference == "" {
-		return "", errors.New("write file:PATH or env:NAME, where it is; it must not stand in the configuration itself")
-	}
-	e.exact += s.fingerprint() + " "
-	return s.Value(), nil
-}
-
-// secret is elsewhere for what nobody else may read.
-func (e *entry) secret(value string) (string, error) {
-	text, err := e.elsewhere(value)
-	e.files = append(e.files, Secret{reference: value}.secretFiles()...)
-	return text, err
-}
-
-// oneLine refuses a value that its entry's text cannot have.
-func oneLine(name, value string) error {
-	if strings.ContainsAny(value, "\"\r\n") {
-		return fmt.Errorf("%s: a quote or the end of a line cannot be in it", shownKey(name))
-	}
-	return nil
-}
-
-// text is the entry as a text. first is the member that stands at its start without its
-// name.
-func (e entry) text(first string) string {
-	var words []string
-	for _, m := range e.given {
-		value := m[1]
-		if value == "" || strings.ContainsAny(value, " \t") {
-			value = `"` + value + `"`
-		}
-		if m[0] == first {
-			words = slices.Insert(words, 0, value)
-		} else {
-			words = append(words, m[0]+"="+value)
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// readEntry reads the text of an entry into its members. what is its name in errors.
-func readEntry(text, what, first string, members []string, into mappingValue) error {
-	words, err := splitWords(text)
-	if err != nil || len(words) == 0 {
-		return err
-	}
-	seen := []string{}
-	for i, word := range words {
-		name, value, found := strings.Cut(word, "=")
-		if i == 0 && (!found || !slices.Contains(members, name)) {
-			name, value, found = first, word, true
-		}
-		switch {
-		case !found:
-			return fmt.Errorf("%s in %s has no =; write a value with blanks in quotes: %s=\"a b\"", Shown([]byte(keys.Shown(word))), what, members[len(members)-1])
-		case slices.Contains(seen, name):
-			return fmt.Errorf("%s is given twice in %s", shownKey(name), what)
-		}
-		if err := into.setMember(name, value); err != nil {
-			return err
-		}
-		seen = append(seen, name)
-	}
-	return into.checkMembers()
-}
-
-// noMember refuses a key that an entry cannot have.
-func noMember(name, what string, members []string) error {
-	if near := Nearest(strings.ToLower(strings.ReplaceAll(name, "_", "-")), members); near != "" {
-		return fmt.Errorf("%s: %s has no such entry; did you mean %s?", shownKey(name), what, near)
-	}
-	last := len(members) - 1
-	return fmt.Errorf("%s: %s has no such entry; there are %s and %s", shownKey(name), what, strings.Join(members[:last], ", "), members[last])
-}
 
 // issuerEntry is one that signs tokens.
 type issuerEntry struct {
@@ -237,8 +137,8 @@ func (o *Options) ticketKeys() (list [][]byte) {
 	return list
 }
 
-// identifies tells whether clients can say who they are.
-func (o *Options) identifies() bool { return len(o.issuers()) > 0 || len(o.ConnectHook) > 0 }
+// Identifies tells whether clients can say who they are.
+func (o *Options) Identifies() bool { return len(o.issuers()) > 0 || len(o.ConnectHook) > 0 }
 
 // checkIdentity names what cannot be said of who clients are.
 func (o *Options) checkIdentity() (errs []error) {

@@ -46,7 +46,7 @@ type adminKey struct{ keyEntry }
 // none, whatever the file has.
 func (k *publishKey) UnmarshalText(text []byte) error {
 	next := publishKey{}
-	err := readKey(string(text), &next)
+	err := readEntry(string(text), "a key", keyName, publishKeyMembers, &next)
 	*k = next
 	return err
 }
@@ -54,71 +54,14 @@ func (k *publishKey) UnmarshalText(text []byte) error {
 // UnmarshalText reads what String writes. An empty text is no key.
 func (k *adminKey) UnmarshalText(text []byte) error {
 	next := adminKey{}
-	err := readKey(string(text), &next)
+	err := readEntry(string(text), "a key", keyName, adminKeyMembers, &next)
 	*k = next
 	return err
 }
 
-// readKey reads the text form of an entry into its members.
-func readKey(text string, into mappingValue) error {
-	words, err := splitWords(text)
-	if err != nil || len(words) == 0 {
-		return err
-	}
-	if strings.Contains(words[0], "=") {
-		return errors.New("a key begins with its name; write for example: billing sha256=... channels=invoices.**")
-	}
-	seen := []string{keyName}
-	if err := into.setMember(keyName, words[0]); err != nil {
-		return err
-	}
-	for _, word := range words[1:] {
-		name, value, found := strings.Cut(word, "=")
-		switch {
-		case !found:
-			return fmt.Errorf("%s in a key has no =; write a value with blanks in quotes: channels=\"a.* b.*\"", Shown([]byte(keys.Shown(word))))
-		case slices.Contains(seen, name):
-			return fmt.Errorf("%s is given twice in a key", shownKey(name))
-		}
-		if err := into.setMember(name, value); err != nil {
-			return err
-		}
-		seen = append(seen, name)
-	}
-	return into.checkMembers()
-}
-
-// splitWords splits a text at blanks outside of quotes, and removes the quotes.
-func splitWords(text string) (words []string, err error) {
-	var word strings.Builder
-	quoted, begun := false, false
-	for _, c := range text {
-		switch {
-		case c == '"':
-			quoted, begun = !quoted, true
-		case (c == ' ' || c == '\t') && !quoted:
-			if begun {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			begun = false
-		default:
-			word.WriteRune(c)
-			begun = true
-		}
-	}
-	if quoted {
-		return nil, errors.New("a quote in a key is not closed")
-	}
-	if begun {
-		words = append(words, word.String())
-	}
-	return words, nil
-}
-
 func (k *publishKey) setMember(name, value string) error {
 	if !slices.Contains(publishKeyMembers, name) {
-		return noSuchMember(name, publishKeyMembers)
+		return noMember(name, "a key", publishKeyMembers)
 	}
 	switch name {
 	case keyChannels:
@@ -149,7 +92,7 @@ func (k *publishKey) listMember(name string) bool { return name == keyChannels }
 
 func (k *adminKey) setMember(name, value string) error {
 	if !slices.Contains(adminKeyMembers, name) {
-		return noSuchMember(name, adminKeyMembers)
+		return noMember(name, "a key", adminKeyMembers)
 	}
 	if name != keyAccess {
 		return k.keyEntry.setMember(name, value)
@@ -164,13 +107,6 @@ func (k *adminKey) setMember(name, value string) error {
 	}
 	k.access = true
 	return nil
-}
-
-func noSuchMember(name string, members []string) error {
-	if near := Nearest(strings.ToLower(name), members); near != "" {
-		return fmt.Errorf("%s: a key has no such entry; did you mean %s?", shownKey(keys.Shown(name)), near)
-	}
-	return fmt.Errorf("%s: a key has no such entry; there are %s and %s", shownKey(keys.Shown(name)), strings.Join(members[:len(members)-1], ", "), members[len(members)-1])
 }
 
 // setMember sets what both kinds have.

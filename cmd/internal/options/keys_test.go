@@ -77,7 +77,7 @@ func TestBadKeys(t *testing.T) {
 		"- " + text:                                      "publish-keys: name: a name of a key begins with fck_",
 		"- a " + text:                                    "publish-keys: \"fck_…\" in a key has no =",
 		"- a sha256=" + text + " channels=a":             "publish-keys: sha256: is the key itself",
-		"- a sha256=" + d + " channels=\"a":              "a quote in a key is not closed",
+		"- a sha256=" + d + " channels=\"a":              "a quote is not closed",
 		"- a sha256=" + d + " channels=inbox.{user}\n  ": "bad entry: {user} in a pattern",
 	} {
 		fileHere(t, "publish-keys:\n  "+file+"\n")

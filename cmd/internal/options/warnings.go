@@ -24,7 +24,7 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
 				"rule", r.String(), "from", o.find(channelsOption).placeOf(i))
 		}
-		if o.identifies() {
+		if o.Identifies() {
 			continue
 		}
 		if isForSome(r.Subscribe) || isForSome(r.Publish) {
