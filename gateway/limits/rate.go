@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"fleetcast/poller"
 )
 
 // Rate bounds how often something may happen. The zero value is no bound.
@@ -76,8 +78,17 @@ func (b Bucket) left(due, now time.Duration) int {
 	return int(ahead/b.Interval) + 1
 }
 
-// TakeShared is Take for a number that many goroutines share.
+// TakeShared is take for a number that many loops share. The clock of a loop stands
+// still during a turn, so another loop may have put the number ahead of it: before it
+// refuses, TakeShared looks at the real time.
 func (b Bucket) TakeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
+	if wait = b.takeShared(due, n, now); wait > 0 {
+		wait = b.takeShared(due, n, max(now, poller.Now()))
+	}
+	return wait
+}
+
+func (b Bucket) takeShared(due *atomic.Int64, n int, now time.Duration) (wait time.Duration) {
 	if b.Interval == 0 {
 		return 0
 	}

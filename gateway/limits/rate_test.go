@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"fleetcast/poller"
 )
 
 // TestBucketKeepsRate takes as often as it may for a while, in the way of each
@@ -38,7 +40,7 @@ func TestBucketKeepsRate(t *testing.T) {
 				} else if b.take(&early, tt.batch, now+wait) != 0 {
 					t.Fatalf("at %v: could not be taken after %v", now, wait)
 				}
-				if b.TakeShared(&shared, tt.batch, now) == 0 {
+				if b.takeShared(&shared, tt.batch, now) == 0 {
 					tookShared += tt.batch
 				}
 			}
@@ -100,5 +102,18 @@ func TestRateCheck(t *testing.T) {
 		if err := tt.rate.Check(); (err == nil) != tt.ok {
 			t.Errorf("%+v: %v", tt.rate, err)
 		}
+	}
+}
+
+// TestSharedByLoops takes with a clock that stands still while another loop's goes on.
+func TestSharedByLoops(t *testing.T) {
+	b := NewBucket(Rate{PerSecond: 1e6, Burst: 10})
+	var due atomic.Int64
+	behind := poller.Now() - time.Second
+	if wait := b.TakeShared(&due, 1, poller.Now()); wait != 0 {
+		t.Fatalf("the first must wait for %v", wait)
+	}
+	if wait := b.TakeShared(&due, 1, behind); wait != 0 {
+		t.Errorf("the second must wait for %v by a clock that is behind", wait)
 	}
 }
