@@ -44,8 +44,9 @@ type Loop struct {
 	places    publisherPlaces
 	// heldBytes is what unfinished requests hold on this loop.
 	heldBytes int64
-	drained   func()        // set while draining: to be called when all are gone
-	drainBy   time.Duration // the loop's time from which on a drain serves no publisher
+	drained   func() // set while draining: to be called when all are gone
+	// drainServed is for how long a drain has served publishers; see drainTime.
+	drainServed, drainLooked time.Duration
 
 	pace         limits.Pace
 	counters     stats.Publish
@@ -210,7 +211,7 @@ func (in *Loop) Tick() {
 // StartDrain lets publishers finish and then closes their connections. done is
 // called when the last one is gone.
 func (in *Loop) StartDrain(done func()) {
-	in.drained, in.drainBy = done, in.Loop.Now()+DrainPatience
+	in.drained, in.drainServed, in.drainLooked = done, 0, in.Loop.Now()
 	in.Loop.CloseListeners()
 }
 
@@ -222,11 +223,12 @@ func (in *Loop) continueDrain() {
 	if in.drained == nil {
 		return
 	}
+	served := in.drainTime()
 	in.Loop.EachConn(func(h poller.Handler) {
 		switch p := h.(*publisher); {
-		case in.Loop.Now() >= in.drainBy+DrainPatience:
+		case served >= 2*DrainPatience:
 			p.conn.Close(errLingers)
-		case in.Loop.Now() >= in.drainBy || p.idle() && in.Loop.Now()-p.readAt > poller.TickInterval:
+		case served >= DrainPatience || p.idle() && in.Loop.Now()-p.readAt > poller.TickInterval:
 			p.cutOff()
 		}
 	})
@@ -234,6 +236,14 @@ func (in *Loop) continueDrain() {
 		in.drained()
 		in.drained = nil
 	}
+}
+
+// drainTime is for how long the drain has lasted, without the time in which the machine
+// held the loop up: what publishers had sent before waits unread in the kernel then.
+func (in *Loop) drainTime() time.Duration {
+	in.drainServed += min(in.Loop.Now()-in.drainLooked, 2*poller.TickInterval)
+	in.drainLooked = in.Loop.Now()
+	return in.drainServed
 }
 
 // CutOff ends what a drain has left: from here on nothing of any publisher is
