@@ -9,14 +9,15 @@ import (
 
 // Storm is the scenario in which a whole fleet is dropped at once and comes
 // back, while witnesses, who stay, measure what that does to running events. The
-// fleet has a channel and the witnesses have one, with the same traffic; so the
-// place of a witness among the subscribers does not depend on the fleet. The
-// witnesses have a loop of the harness to themselves.
+// fleet has a channel and the witnesses have one, with the same traffic but for the
+// rate; so the place of a witness among the subscribers does not depend on the fleet.
+// The witnesses have a loop of the harness to themselves.
 type Storm struct {
 	Common
-	Traffic       // Rate and Payload, of each channel
-	Clients   int // the fleet, 1 to MaxClients; default 1
-	Witnesses int // default 1
+	Traffic           // Rate, of the witnesses' channel, and Payload
+	FleetRate float64 // events per second on the fleet's channel; default Rate
+	Clients   int     // the fleet, 1 to MaxClients; default 1
+	Witnesses int     // default 1
 	// Jitter is the time over which the fleet comes back; 0: all at once. Those whom
 	// the server turns away come back when it says.
 	Jitter time.Duration
@@ -40,17 +41,32 @@ func (s Storm) complete() (*Storm, error) {
 	setDefault(&s.Clients, 1)
 	setDefault(&s.Witnesses, 1)
 	setDefault(&s.Rate, 10)
+	setDefault(&s.FleetRate, s.Rate)
 	setDefault(&s.Calm, 3*time.Second)
 	s.Channels = 1
-	s.Events = ofRate(s.Rate, 2*s.Calm+s.Jitter+maxStorm)
+	s.Events = s.eventsOf(s.Rate)
 	var c checks
 	c.common(&s.Common)
 	c.traffic(&s.Traffic)
 	c.within("clients", s.Clients, 1, MaxClients)
 	c.within("witnesses", s.Witnesses, 1, MaxClients)
+	if s.FleetRate != s.Rate {
+		ofFleet := s.ofFleet()
+		c.traffic(&ofFleet)
+	}
 	c.notNegative("jitter", s.Jitter.Seconds())
 	c.notNegative("calm", s.Calm.Seconds())
 	return &s, c.err()
+}
+
+// eventsOf is the most events that a rate makes in the run.
+func (s *Storm) eventsOf(rate float64) int { return ofRate(rate, 2*s.Calm+s.Jitter+maxStorm) }
+
+// ofFleet is the traffic of the fleet's channel.
+func (s *Storm) ofFleet() Traffic {
+	t := s.Traffic
+	t.Rate, t.Events = s.FleetRate, s.eventsOf(s.FleetRate)
+	return t
 }
 
 // RunStorm makes the run; see RunFanout for its errors.
@@ -59,13 +75,14 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	ofFleet := s.ofFleet()
 	r, err := newRun(ctx, "storm", &s.Common, plan{
-		Flows: []flowPlan{s.openFlow(), s.openFlow()},
+		Flows: []flowPlan{s.openFlow(), ofFleet.openFlow()},
 		Groups: []groupPlan{
 			{Name: "witness", Clients: s.Witnesses, Awaited: true, Apart: true},
 			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true},
 		},
-	}, []Traffic{s.Traffic, s.Traffic})
+	}, []Traffic{s.Traffic, ofFleet})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +90,7 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 	r.parameter("fleet", s.Clients)
 	r.parameter("witnesses", s.Witnesses)
 	r.parameter("jitter", s.Jitter)
-	r.parameter("rate", fmt.Sprintf("%v events/s on the channel of each", s.Rate))
+	r.parameter("rate", fmt.Sprintf("%v events/s on the witnesses' channel, %v on the fleet's", s.Rate, s.FleetRate))
 	r.payloadParameter(&s.Traffic)
 	return r.finished(outcome{[]string{phaseBefore, phaseAfter, phaseStorm}, 0}, r.storm(s))
 }

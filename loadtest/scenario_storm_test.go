@@ -15,7 +15,7 @@ func TestStorm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := scenario(t, loadtest.RunStorm, loadtest.Storm{
-				Common: startGateway(t, nil), Traffic: loadtest.Traffic{Rate: 200},
+				Common: startGateway(t, nil), Traffic: loadtest.Traffic{Rate: 200}, FleetRate: 50,
 				Clients: fleet, Witnesses: witnesses, Jitter: jitter, Calm: 300 * time.Millisecond,
 			})
 			faultless(t, r, []string{"connect", "before", "storm", "after", "end"}, []string{"before", "after", "storm"})
@@ -31,6 +31,9 @@ func TestStorm(t *testing.T) {
 			}
 			if witnessed == 0 || witnessed%witnesses != 0 {
 				t.Errorf("%d witnesses got %d events", witnesses, witnessed)
+			}
+			if ofFleet, ofWitnesses := r.Events-witnessed/witnesses, witnessed/witnesses; ofFleet*2 > ofWitnesses {
+				t.Errorf("the fleet was sent %d events, the witnesses %d", ofFleet, ofWitnesses)
 			}
 			if fleetGot, most := r.Delivered-witnessed, (r.Events-witnessed/witnesses)*fleet; fleetGot <= 0 || fleetGot > most {
 				t.Errorf("the fleet got %d, want at most %d", fleetGot, most)

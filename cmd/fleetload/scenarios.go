@@ -100,6 +100,7 @@ type stormCommand struct {
 	Witnesses int           `default:"100" help:"Clients that stay and measure."`
 	Jitter    time.Duration `help:"Time over which the clients come back, each at a moment of its own; all at once without it. Whom the server turns away with 503 or 429 and Retry-After comes back when it says."`
 	Rate      float64       `default:"5" help:"Events per second, to the witnesses' channel and to that of the others."`
+	FleetRate float64       `help:"Events per second to the channel of those who come back, if not --rate."`
 	Payload   int           `default:"128" help:"Bytes of an event's data."`
 	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
 }
@@ -107,7 +108,7 @@ type stormCommand struct {
 // Run makes the run and prints its result.
 func (c *stormCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Storm{
-		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, Jitter: c.Jitter, Calm: c.Calm,
+		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, FleetRate: c.FleetRate, Jitter: c.Jitter, Calm: c.Calm,
 		Traffic: loadtest.Traffic{Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
 	return c.play(std, "storm", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunStorm(ctx, config) })
