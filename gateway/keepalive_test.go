@@ -201,17 +201,18 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 func TestPingBehindWhatTheKernelHas(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) {
-		c.Shards, c.PingInterval, c.PongTimeout = 1, 700*time.Millisecond, 500*time.Millisecond
+		c.Shards, c.PingInterval, c.PongTimeout = 1, time.Second, 2*time.Second
 	})
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
 	p.in = bufio.NewReaderSize(&pacedReader{p.TCPConn, 25e3, time.Now()}, 1024)
+	const events = 20 // 100 kB, 4 s of reading: the first ping waits for longer than PongTimeout
 	data := `"` + strings.Repeat("x", 5_000) + `"`
-	for range 10 {
+	for range events {
 		upstream.publishes("news", data)
 	}
-	for offset := uint64(1); offset <= 10; {
+	for offset := uint64(1); offset <= events; {
 		switch f := p.frame(); f.Header.OpCode {
 		case ws.OpPing:
 			p.sends(clientFrame(ws.OpPong, true, ""))
