@@ -39,6 +39,8 @@ const (
 	// headTimeout is for the head of a request, idleTimeout for the next one.
 	headTimeout = 5 * time.Second
 	idleTimeout = time.Minute
+	// closePatience is how long Close waits for requests that are under way.
+	closePatience = 500 * time.Millisecond
 	// maxHead is how long a head may be, in bytes.
 	maxHead = 64 << 10
 	// acceptRate is how many connections are accepted a second, acceptBurst how many
@@ -94,9 +96,15 @@ func (p *Port) Serve(l net.Listener) error {
 	return nil
 }
 
-// Close closes the listeners and all connections.
+// Close closes the listeners and all connections. Requests that are under way have half a
+// second to be answered.
 func (p *Port) Close() error {
 	p.close()
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	if p.server.Shutdown(ctx) == nil {
+		return nil
+	}
 	return p.server.Close()
 }
 

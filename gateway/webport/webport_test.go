@@ -18,11 +18,17 @@ const patience = time.Minute
 // serve runs a port until its test ends.
 func serve(t *testing.T, handler http.HandlerFunc) (addr string) {
 	t.Helper()
+	_, addr = open(t, handler)
+	return addr
+}
+
+func open(t *testing.T, handler http.HandlerFunc) (port *webport.Port, addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := webport.New(handler, slog.New(slog.DiscardHandler), func(string, string) {})
+	port = webport.New(handler, slog.New(slog.DiscardHandler), func(string, string) {})
 	ended := make(chan error, 1)
 	go func() { ended <- port.Serve(l) }()
 	t.Cleanup(func() {
@@ -31,7 +37,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (addr string) {
 			t.Errorf("serving: %v", err)
 		}
 	})
-	return l.Addr().String()
+	return port, l.Addr().String()
 }
 
 // connect opens a connection and sends text.
@@ -128,4 +134,28 @@ func TestIdleConnectionsGoFirst(t *testing.T) {
 	}
 	close(goOn)
 	answered(t, long)
+}
+
+// TestCloseAnswersRequests closes a port while a request is under way.
+func TestCloseAnswersRequests(t *testing.T) {
+	begun := make(chan bool)
+	port, addr := open(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- true
+		for { // until the port is closing
+			c, err := net.Dial("tcp", r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
+			if err != nil {
+				break
+			}
+			c.Close()
+		}
+		fmt.Fprint(w, "ok")
+	})
+	c := connect(t, addr, request)
+	<-begun
+	closed := make(chan error)
+	go func() { closed <- port.Close() }()
+	answered(t, c)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
 }
