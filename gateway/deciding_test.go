@@ -353,7 +353,7 @@ func TestFanOutWhileClientsWaitForADecision(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	const waiting, subscribers, events = 2_000, 20, 50
 	d := newDesk()
-	s := start(t, d.sits)
+	s := start(t, d.sits, func(c *gateway.Config) { c.HandshakeTimeout = patience })
 	others := make([]*peer, subscribers)
 	for i := range others {
 		others[i] = s.knock("now", "")

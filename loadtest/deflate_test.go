@@ -56,8 +56,8 @@ func TestCompressedFrameBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, &faultyServer{fault: faithful, compression: f.compression}, func(fanout *loadtest.Fanout) {
+				neverStalled(fanout)
 				fanout.Deflate, fanout.Data, fanout.Payload = f.share, loadtest.DataRecords, 1024
-				fanout.Common.Stall = 5 * time.Second
 			})
 			check(t, r, counts{clients: 10, delivered: 2030})
 			f.check(t, r)
@@ -105,6 +105,7 @@ func TestWrongAnswerToOffer(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{"permessage-deflate; client_max_window_bits", "permessage-deflate; window=3", "x-other"} {
 		r := run(t, &faultyServer{fault: faithful, compression: &compression{answer: answer}}, func(f *loadtest.Fanout) {
+			neverStalled(f)
 			f.Deflate = 0.5
 		})
 		if r.Clients != 5 || r.Detail.Refused != 5 || !strings.Contains(strings.Join(r.Detail.Notes, "\n"), "handshake failed") {

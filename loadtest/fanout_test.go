@@ -29,6 +29,9 @@ func run(t *testing.T, s *faultyServer, change func(*loadtest.Fanout)) *loadtest
 	return scenario(t, loadtest.RunFanout, fanout)
 }
 
+// neverStalled is for a server that is faithful, and slow on a busy machine.
+func neverStalled(f *loadtest.Fanout) { f.Stall = hung }
+
 // common is how s is reached.
 func common(s *faultyServer) loadtest.Common {
 	c := loadtest.Common{
@@ -91,7 +94,7 @@ func TestFaithfulServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, &faultyServer{raw: c.raw, fault: faithful}, func(f *loadtest.Fanout) {
-				f.Stall = hung // the server is faithful, and slow on a busy machine
+				neverStalled(f)
 				if c.change != nil {
 					c.change(f)
 				}
@@ -352,7 +355,7 @@ func dueOf(t *testing.T, payload []byte) int64 {
 }
 
 func TestServerCost(t *testing.T) {
-	r := run(t, &faultyServer{fault: faithful}, func(f *loadtest.Fanout) { f.PID = os.Getpid() })
+	r := run(t, &faultyServer{fault: faithful}, func(f *loadtest.Fanout) { f.PID = os.Getpid(); neverStalled(f) })
 	s := r.Server
 	if s.CPUPerDelivery == nil || *s.CPUPerDelivery <= 0 || *s.CPUPerConnection <= 0 || *s.ResidentKB < 1000 || s.ResidentKBPerConnection == nil {
 		t.Errorf("%+v", s)
@@ -363,7 +366,7 @@ func TestServerCost(t *testing.T) {
 }
 
 func TestResultJSON(t *testing.T) {
-	encoded, err := json.Marshal(run(t, &faultyServer{fault: faithful}, nil))
+	encoded, err := json.Marshal(run(t, &faultyServer{fault: faithful}, neverStalled))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func TestWaysToHangUp(t *testing.T) {
 func TestLateSubscriptions(t *testing.T) {
 	t.Parallel()
 	const late = 150 * time.Millisecond
-	r := run(t, &faultyServer{fault: faithful, late: late}, nil)
+	r := run(t, &faultyServer{fault: faithful, late: late}, neverStalled)
 	check(t, r, counts{clients: 10, delivered: 2030})
 	if r.Handshake.P50 < float64(late.Milliseconds()) {
 		t.Errorf("handshakes %v", r.Handshake)

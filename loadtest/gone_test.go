@@ -163,7 +163,7 @@ func TestRefusedEventTakesNoOffset(t *testing.T) {
 	r := run(t, &faultyServer{refuses: 50, fault: func(s *subscriber, offset uint64, p []byte) [][]byte {
 		was, is := fmt.Sprintf(`"offset":%d`, offset+offsetBefore), fmt.Sprintf(`"offset":%d`, offset+offsetBefore-offset/50)
 		return [][]byte{bytes.Replace(p, []byte(was), []byte(is), 1)}
-	}}, nil)
+	}}, neverStalled)
 	if got, want := countsOf(r), (counts{clients: 10, delivered: 1990}); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
