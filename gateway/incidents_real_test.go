@@ -77,6 +77,10 @@ func TestIncidents(t *testing.T) {
 			s.connect()
 			s.dialRaw().refused(429, "", "")
 		}, `level=WARN .*reason=address_full .*` + address + ` advice=.*--address-clients`},
+		{"a token", identified, func(s *server) {
+			p := s.shows("Authorization: Bearer nonsense")
+			p.responseHead()
+		}, `level=INFO msg="handshakes of clients were refused" reason=token_refused .*reasons=token_malformed ` + address + ` advice=.*--explain`},
 		{"too many commands", func(c *gateway.Config) { c.ClientCommands = gateway.Rate{PerSecond: 1, Burst: 1} }, func(s *server) {
 			p := s.connect()
 			for range 5 {

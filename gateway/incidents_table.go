@@ -48,7 +48,7 @@ const (
 	adviceClient  = "the example's message says what is wrong; many are a bug of the clients, or abuse"
 	adviceLimit   = "the example's message names the limit; see docs/operations.md#limits"
 	adviceNames   = "see who makes up names of channels: /api/channels, /api/publishers; else raise --max-channels"
-	adviceToken   = "fleetcast_tokens_refused_total has the reasons; the client is told, too; fleetcast token --explain looks at one token"
+	adviceToken   = "fleetcast_tokens_refused_total counts the reasons; the client is told, too; fleetcast token --explain looks at one token"
 
 	adviceUnverified = "see fleetcast_token_issuers_failing, fleetcast_token_verifications_waiting and fleetcast_connect_hook_requests_total"
 
@@ -69,8 +69,8 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.Unauthenticated]}: {advice: "clients connect and do not show a good token in time; see docs/protocol.md#who-a-client-is", usual: true},
 
-	{Metric: stats.MetricHandshakes, Label: authority.Refused}:          {advice: adviceToken, usual: true},
-	{Metric: stats.MetricHandshakes, Label: authority.Unavailable}:      {advice: adviceUnverified},
+	{Metric: stats.MetricHandshakes, Label: authority.Refused}:          {advice: adviceToken, usual: true, names: "reasons"},
+	{Metric: stats.MetricHandshakes, Label: authority.Unavailable}:      {advice: adviceUnverified, names: "reasons"},
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonBadCredentials}: {advice: adviceClient, usual: true},
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonUserBlocked}:    {advice: "an operator has blocked these users; see /api/users/", usual: true},
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonUserFull}:       {advice: "one user has --user-clients connections"},

@@ -63,6 +63,7 @@ func (c *session) conclude(outcome authority.Outcome, at place, origin []byte) (
 	}
 	s := c.shard
 	refused = &websocket.HandshakeError{Status: refusal.HTTPStatus(), Reason: refusal.Label(), Message: refusal.Message}
+	c.sampleReason(refused, refusal.Reason)
 	if at == placeSubprotocol {
 		// A page does not see the status of a handshake, but it sees a close code.
 		s.replies = c.dialect().AppendClose(s.replies, closeCode(refusal), closeText(refusal))

@@ -90,6 +90,13 @@ func (c *session) sampleRefused(refused *websocket.HandshakeError) {
 	}
 }
 
+// sampleReason is sampleRefused for a client that is not who it must be. It also keeps
+// why.
+func (c *session) sampleReason(refused *websocket.HandshakeError, reason string) {
+	c.sampleRefused(refused)
+	c.shard.Samples.Name(stats.IncidentKey{Metric: stats.MetricHandshakes, Label: refused.Reason}, reason)
+}
+
 // sampleHead is sampleRefused for a request whose head is known. It also keeps the
 // origin of a page that was refused, and the host of a request to an unknown host.
 func (c *session) sampleHead(refused *websocket.HandshakeError, head []byte) {
