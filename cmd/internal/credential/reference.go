@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -83,12 +84,21 @@ func ReadVariable(name string) (string, error) {
 	return value, nil
 }
 
+// seenFrom says from where a relative path counts: it is not the folder of the file that
+// names it.
+func seenFrom(path string) string {
+	if here, err := os.Getwd(); err == nil && path != "" && !filepath.IsAbs(path) {
+		return ", seen from " + here
+	}
+	return ""
+}
+
 // ReadFile is the content of a regular file of at most MaxFile bytes, without white space
 // around it.
 func ReadFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("read the secret: %w", err)
+		return "", fmt.Errorf("read the secret: %w%s", err, seenFrom(path))
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
