@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,12 +43,42 @@ func (c *tokenCommand) explain(std streams, now time.Time) error {
 		line(std.out, "signature", "not verified, because neither --secret nor --key was given: anybody could have written this")
 		return nil
 	}
-	if err := issuer.CheckSignature([]byte(text)); err != nil {
-		line(std.out, "signature", "wrong: %v", err)
-	} else {
+	if err := issuer.CheckSignature([]byte(text)); err == nil {
 		line(std.out, "signature", "right: it was made with this key")
+	} else if mistake := mistaken(issuer.Secret, text); mistake != "" {
+		line(std.out, "signature", "wrong: it was made with %s", mistake)
+	} else {
+		line(std.out, "signature", "wrong: %v", err)
 	}
-	return c.judge(std.out, issuer, text, contents.Channels != "", now)
+	return c.judge(std.out, issuer, text, contents, now)
+}
+
+// mistaken says what a program signs with in place of a secret by mistake, if that is how
+// the token was made.
+func mistaken(secret, text string) string {
+	const (
+		lineEnd = "this secret and the line end behind it: have your program leave that out"
+		decoded = "what this secret is as %s: have your program sign with its text as it stands"
+	)
+	if secret == "" {
+		return ""
+	}
+	if token.SignedWith([]byte(secret+"\n"), []byte(text)) || token.SignedWith([]byte(secret+"\r\n"), []byte(text)) {
+		return lineEnd
+	}
+	for _, with := range []struct {
+		name string
+		by   func(string) ([]byte, error)
+	}{
+		{"base64", base64.StdEncoding.DecodeString}, {"base64", base64.RawStdEncoding.DecodeString},
+		{"base64", base64.URLEncoding.DecodeString}, {"base64", base64.RawURLEncoding.DecodeString},
+		{"hexadecimal digits", hex.DecodeString},
+	} {
+		if bytes, err := with.by(secret); err == nil && token.SignedWith(bytes, []byte(text)) {
+			return fmt.Sprintf(decoded, with.name)
+		}
+	}
+	return ""
 }
 
 // explained is the text of the token.
@@ -95,14 +127,14 @@ func (c *tokenCommand) issuer() (*token.Issuer, error) {
 }
 
 // judge says what a gateway with the issuer would answer.
-func (c *tokenCommand) judge(out io.Writer, issuer *token.Issuer, text string, subscription bool, now time.Time) error {
+func (c *tokenCommand) judge(out io.Writer, issuer *token.Issuer, text string, contents *token.Contents, now time.Time) error {
 	v, err := token.New(token.Options{Issuers: []token.Issuer{*issuer}, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		return err
 	}
 	defer v.Close()
 	var refusal *token.Refusal
-	if subscription {
+	if contents.Channels != "" {
 		refusal = v.VerifySubscription(context.Background(), []byte(text)).Refusal
 	} else {
 		refusal = v.Verify(context.Background(), []byte(text)).Refusal
@@ -110,6 +142,10 @@ func (c *tokenCommand) judge(out io.Writer, issuer *token.Issuer, text string, s
 	if refusal != nil {
 		line(out, "verdict", "a gateway with this key refuses it: %v", refusal)
 		return errSilentFailure
+	}
+	if contents.Expires <= now.Unix() {
+		line(out, "verdict", "a gateway with this key takes it until %v behind its end, because clocks may differ", token.DefaultLeeway)
+		return nil
 	}
 	line(out, "verdict", "a gateway with this key takes it")
 	return nil

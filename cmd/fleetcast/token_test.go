@@ -5,12 +5,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"fleetcast/gateway/token"
 )
@@ -96,8 +100,33 @@ func TestToken(t *testing.T) {
 			t.Errorf("a token for a subscription:\n%s", said)
 		}
 	}
+	if out, _ := ranToken(t, "", 0, "--explain="+signedFor(t, -time.Second), other); !strings.Contains(out, "1s ago") || !strings.Contains(out, "until 30s behind its end") {
+		t.Errorf("one that has just ended:\n%s", out)
+	}
 	if _, complaints := ranToken(t, "", 1, "--explain=fct1.abc"); !strings.Contains(complaints, "resume ticket") {
 		t.Errorf("a ticket: %s", complaints)
+	}
+}
+
+// TestMistakenSecret: --explain finds out what a program has signed with in place of the
+// secret.
+func TestMistakenSecret(t *testing.T) {
+	for secret, want := range map[string][2]string{
+		base64.StdEncoding.EncodeToString([]byte(tokenSecret)):    {tokenSecret, "as base64: have your program sign with its text"},
+		base64.RawURLEncoding.EncodeToString([]byte(tokenSecret)): {tokenSecret, "as base64: have your program sign with its text"},
+		hex.EncodeToString([]byte(tokenSecret)):                   {tokenSecret, "as hexadecimal digits"},
+		"line" + tokenSecret:                                      {"line" + tokenSecret + "\n", "line end behind it"},
+		"lines" + tokenSecret:                                     {"lines" + tokenSecret + "\r\n", "line end behind it"},
+		"another" + tokenSecret:                                   {tokenSecret, "with another key"},
+	} {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(want[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := ranToken(t, "", 1, "--explain="+text, "--secret=file:"+fileWith(t, "secret", secret))
+		if !strings.Contains(out, "signature   wrong") || !strings.Contains(out, want[1]) || strings.Contains(out, tokenSecret) {
+			t.Errorf("with %q for %q:\n%s", want[0], secret, out)
+		}
 	}
 }
 
@@ -134,22 +163,23 @@ func TestBadToken(t *testing.T) {
 	t.Setenv("FLEETCAST_TEST_SECRET", tokenSecret)
 	const secret = "--secret=env:FLEETCAST_TEST_SECRET"
 	for want, args := range map[string][]string{
-		"say what to sign with":      {"--user=a"},
-		"can be read by every user":  {"--user=a", "--secret=" + tokenSecret},
-		"must have at least 32":      {"--user=a", "--secret=env:FLEETCAST_TEST_SHORT"},
-		"no such file":               {"--user=a", "--secret=file:/nowhere"},
-		"is not set":                 {"--user=a", "--secret=env:FLEETCAST_TEST_NOTHING"},
-		"never taken":                {secret, "--alg=none"},
-		"does not go with the key":   {secret, "--alg=ES256"},
-		"three * in a row":           {secret, "--subscribe=***"},
-		"longer than 255":            {secret, "--user=" + strings.Repeat("x", 256)},
-		"must be from 1s":            {secret, "--ttl=0s"},
-		"make two tokens":            {secret, "--subscription=a", "--subscribe=b"},
-		"goes with no other":         {secret, "--new-secret"},
-		"leave out what":             {secret, "--explain=a", "--user=b"},
-		"there is no token":          {"--explain="},
-		"exclude each other":         {secret, "--key=file:/nowhere"},
-		"neither PEM nor a JSON Web": {"--explain=" + signedFor(t, time.Hour), "--key=env:FLEETCAST_TEST_SECRET"},
+		"say what to sign with":                  {"--user=a"},
+		"can be read by every user":              {"--user=a", "--secret=" + tokenSecret},
+		"must have at least 32":                  {"--user=a", "--secret=env:FLEETCAST_TEST_SHORT"},
+		"no such file":                           {"--user=a", "--secret=file:/nowhere"},
+		"no such file or directory, seen from /": {"--user=a", "--secret=file:nowhere"},
+		"is not set":                             {"--user=a", "--secret=env:FLEETCAST_TEST_NOTHING"},
+		"never taken":                            {secret, "--alg=none"},
+		"does not go with the key":               {secret, "--alg=ES256"},
+		"three * in a row":                       {secret, "--subscribe=***"},
+		"longer than 255":                        {secret, "--user=" + strings.Repeat("x", 256)},
+		"must be from 1s":                        {secret, "--ttl=0s"},
+		"make two tokens":                        {secret, "--subscription=a", "--subscribe=b"},
+		"goes with no other":                     {secret, "--new-secret"},
+		"leave out what":                         {secret, "--explain=a", "--user=b"},
+		"there is no token":                      {"--explain="},
+		"exclude each other":                     {secret, "--key=file:/nowhere"},
+		"neither PEM nor a JSON Web":             {"--explain=" + signedFor(t, time.Hour), "--key=env:FLEETCAST_TEST_SECRET"},
 	} {
 		_, complaints := ranToken(t, "", exitUsage, args...)
 		if !strings.Contains(complaints, want) || strings.Contains(complaints, tokenSecret[:20]) {
