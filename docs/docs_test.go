@@ -19,14 +19,18 @@ type page struct {
 	text string
 }
 
-// pages returns the README and all pages of this folder.
+// pages returns the README and all pages of this folder and those in it.
 func pages(t *testing.T) (all []page) {
 	t.Helper()
 	paths, err := filepath.Glob(root + "/docs/*.md")
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("pages %v, %v", paths, err)
 	}
-	for _, path := range append(paths, root+"/README.md", root+"/gateway/web/README.md") {
+	below, err := filepath.Glob(root + "/docs/*/*.md")
+	if err != nil || len(below) == 0 {
+		t.Fatalf("pages in folders %v, %v", below, err)
+	}
+	for _, path := range append(slices.Concat(paths, below), root+"/README.md", root+"/gateway/web/README.md") {
 		all = append(all, page{strings.TrimPrefix(filepath.ToSlash(path), root+"/"), read(t, path)})
 	}
 	return all

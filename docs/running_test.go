@@ -82,7 +82,8 @@ func until(t *testing.T, what string, pattern *regexp.Regexp, shown func() strin
 
 // shownLines makes a pattern of what a page says is shown: these lines, one directly
 // after the other, but for a line with three dots, which stands for any lines.
-// Epochs and the version of the program may differ, and with anyNumbers all numbers.
+// Epochs, digests and the version of the program may differ, and with anyNumbers all
+// numbers.
 func shownLines(text string, anyNumbers bool) *regexp.Regexp {
 	var pattern strings.Builder
 	pattern.WriteString(`(?m)`)
@@ -96,6 +97,7 @@ func shownLines(text string, anyNumbers bool) *regexp.Regexp {
 		line = strings.ReplaceAll(line, "fleetcast development", `fleetcast \S+`)
 		line = regexp.MustCompile(`\\\(go[^,]+, `).ReplaceAllLiteralString(line, `\(go\S+, `)
 		line = regexp.MustCompile(`epoch [\w-]{8}`).ReplaceAllLiteralString(line, `epoch [\w-]{8}`)
+		line = regexp.MustCompile(`sha256: \w+`).ReplaceAllLiteralString(line, `sha256: [0-9a-f]{64}`)
 		if anyNumbers {
 			line = regexp.MustCompile(`\d+(\\\.\d+)?`).ReplaceAllLiteralString(line, `\d+(?:\.\d+)?`)
 		}
