@@ -73,18 +73,25 @@ func TestRuleIsPersonal(t *testing.T) {
 }
 
 func TestTableOpen(t *testing.T) {
-	anybody, tokens := Anyone, Tokens
+	anybody, tokens, rooms := Anyone, Tokens, "rooms"
 	for name, test := range map[string]struct {
 		entries  []Entry
 		defaults Audience
 		want     bool
 	}{
-		"nothing":             {nil, Anyone, true},
-		"by default":          {nil, Tokens, false},
-		"anyone":              {[]Entry{{Match: "a", Subscribe: &anybody}}, Anyone, true},
-		"some channel":        {[]Entry{{Match: "a", Subscribe: &tokens}}, Anyone, false},
-		"publish":             {[]Entry{{Match: "a", Publish: &tokens}}, Anyone, true},
-		"all, not by default": {[]Entry{{Match: "**", Subscribe: &anybody}}, Tokens, false},
+		"nothing":                  {nil, Anyone, true},
+		"by default":               {nil, Tokens, false},
+		"anyone":                   {[]Entry{{Match: "a", Subscribe: &anybody}}, Anyone, true},
+		"some channel":             {[]Entry{{Match: "a", Subscribe: &tokens}}, Anyone, false},
+		"publish":                  {[]Entry{{Match: "a", Publish: &tokens}}, Anyone, true},
+		"all, not by default":      {[]Entry{{Match: "**", Subscribe: &anybody}}, Tokens, true},
+		"some, not by default":     {[]Entry{{Match: "a.**", Subscribe: &anybody}}, Tokens, false},
+		"all but some":             {[]Entry{{Match: "a", Subscribe: &tokens}, {Match: "**", Subscribe: &anybody}}, Tokens, false},
+		"all, some come too late":  {[]Entry{{Match: "**", Subscribe: &anybody}, {Match: "a", Subscribe: &tokens}}, Tokens, true},
+		"all, but a hook is asked": {[]Entry{{Match: "**", Subscribe: &anybody, SubscribeHook: &rooms}}, Tokens, false},
+		"a hook is asked":          {[]Entry{{Match: "a", SubscribeHook: &rooms}}, Anyone, false},
+		"all but final ones":       {[]Entry{{Match: "a", Final: true}, {Match: "**", Subscribe: &anybody}}, Tokens, false},
+		"final ones, by default":   {[]Entry{{Match: "a", Final: true}, {Match: "**", Subscribe: &anybody}}, Anyone, true},
 	} {
 		if got := NewTable(test.entries, Values{Subscribe: test.defaults}).Open(); got != test.want {
 			t.Errorf("%s: open is %v", name, got)

@@ -129,7 +129,7 @@ type Table struct {
 
 // NewTable makes a table of entries for which Check has found nothing wrong.
 func NewTable(entries []Entry, defaults Values) *Table {
-	t := &Table{entries: entries, defaults: defaults, open: defaults.Subscribe == Anyone}
+	t := &Table{entries: entries, defaults: defaults}
 	for i := range entries {
 		e := &entries[i]
 		t.patterns = append(t.patterns, parse(e.Match))
@@ -137,10 +137,9 @@ func NewTable(entries []Entry, defaults Values) *Table {
 			t.access = append(t.access, i)
 		}
 		t.asks = t.asks || e.SubscribeHook != nil
-		t.open = t.open && e.SubscribeHook == nil && (e.Subscribe == nil || *e.Subscribe == Anyone)
 	}
 	t.interned.Store(new([]*Rule))
-	t.compress = t.findCompress()
+	t.compress, t.open = t.findCompress(), t.findOpen()
 	return t
 }
 
@@ -157,6 +156,23 @@ func (t *Table) findCompress() bool {
 		}
 	}
 	return t.defaults.Compress
+}
+
+// findOpen tells whether anyone may subscribe to every channel, and no hook is asked. Entries
+// behind one that says so for every channel do not count.
+func (t *Table) findOpen() bool {
+	for i := range t.entries {
+		e := &t.entries[i]
+		switch says := e.Subscribe != nil || e.SubscribeHook != nil; {
+		case says && (e.SubscribeHook != nil || *e.Subscribe != Anyone):
+			return false
+		case says && t.patterns[i].all():
+			return true
+		case !says && e.Final && t.defaults.Subscribe != Anyone:
+			return false // for its channels the default counts
+		}
+	}
+	return t.defaults.Subscribe == Anyone
 }
 
 // Check returns what is wrong with an entry.
