@@ -30,22 +30,24 @@ func TestAccess(t *testing.T) {
 		{Match: "inbox.*", Subscribe: &nobody, Publish: &nobody},
 	}
 	for name, test := range map[string]struct {
-		identified bool
-		want       map[string][2]string // what subscribe and publish are told
+		set  func(*gateway.Config)
+		want map[string][2]string // what subscribe and publish are told
 	}{
-		"without identity": {false, map[string][2]string{
+		"without identity": {func(*gateway.Config) {}, map[string][2]string{
 			"open.a": {subscribed, published}, "users.a": {noUser, silentUser}, "tokens.a": {noToken, silentToken},
 			"inbox.{user}": {none, silent}, "inbox.": {none, silent}, "other": {subscribed, silent}, "open.a.b": {subscribed, silent},
 		}},
-		"identified": {true, map[string][2]string{
+		"without identity, where others can reach it": {func(c *gateway.Config) { c.DefaultSubscribe = rules.Nobody }, map[string][2]string{
+			"open.a": {subscribed, published}, "users.a": {noUser, silentUser}, "inbox.{user}": {none, silent}, "other": {none, silent}, "open.a.b": {none, silent},
+		}},
+		"identified": {identified, map[string][2]string{
 			"open.a": {subscribed, published}, "other": {noToken, silentToken}, "open.a.b": {noToken, silentToken}, "inbox.a.b": {noToken, silentToken},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, oneShard, func(c *gateway.Config) {
-				if c.Channels = entries; test.identified {
-					identified(c)
-				}
+				c.Channels = entries
+				test.set(c)
 			})
 			for i, command := range []string{"subscribe", "publish"} {
 				p := dialCoder(s, nil, nil)

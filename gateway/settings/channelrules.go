@@ -48,7 +48,7 @@ func (c *Config) ExplainUser(user, channel string) []rules.Decision {
 func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
 
 func (c *Config) ruleTable() *rules.Table {
-	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: rules.Anyone, Publish: rules.Nobody}
+	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: c.DefaultSubscribe, Publish: rules.Nobody}
 	if c.Identifies() {
 		defaults.Subscribe, defaults.Publish = rules.Tokens, rules.Tokens
 	}
@@ -61,6 +61,9 @@ func (c *Config) compressesAll() bool { return slices.Contains(c.Compress, "**")
 
 // checkRules adds what is wrong with the rules for channels.
 func (c *Config) checkRules(errs *OptionErrors) {
+	if err := c.DefaultSubscribe.Check(); err != nil {
+		errs.add("DefaultSubscribe", "is %v", err)
+	}
 	for i, entry := range c.ChannelRules() {
 		err := entry.Check()
 		if name := entry.SubscribeHook; err == nil && name != nil {

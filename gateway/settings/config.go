@@ -95,6 +95,9 @@ type Config struct {
 	// the search for its channels: then SlowPolicy counts, ** in Compress, and for
 	// clients that subscribe and publish what [Config.Identifies] says.
 	Channels []rules.Entry `reload:"live"`
+	// DefaultSubscribe is who may subscribe where no rule says so, while clients cannot say
+	// who they are. It should be Nobody if other machines can reach the client port.
+	DefaultSubscribe rules.Audience `reload:"restart"`
 	// ClientPublish are the channels to which any client may publish.
 	ClientPublish rules.Patterns `reload:"live"`
 
@@ -263,11 +266,6 @@ func DefaultConfig(maxConnections int) Config {
 		ConnectQueue:     1024,
 	}
 }
-
-// Identifies tells whether clients can say who they are. Then clients may subscribe and
-// publish where they are granted to, if no rule says otherwise. Else anyone may subscribe,
-// and nobody may publish.
-func (c *Config) Identifies() bool { return len(c.Issuers) > 0 || c.ConnectHook != nil }
 
 // Publishes tells whether there is a publish port.
 func (c *Config) Publishes() bool { return len(c.Publish)+len(c.PublishFiles) > 0 }

@@ -3,10 +3,12 @@ package settings
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 )
 
 // Every number and time is checked at its bound: the default is taken, what is below
@@ -44,6 +46,11 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%d fields have bounds", tagged)
 	}
 	config := DefaultConfig(1000)
+	config.DefaultSubscribe = rules.Nobody + 1
+	if err := config.Check(); err == nil || !strings.HasPrefix(err.Error(), "DefaultSubscribe is Audience(4)") {
+		t.Errorf("an audience that there is not: %v", err)
+	}
+	config = DefaultConfig(1000)
 	config.MaxMessage, config.Publish, config.IngestLoops, config.MaxPublishers = 127, nil, 0, 0
 	const want = "MaxMessage is 127, must be at least 128"
 	if err := config.Check(); err == nil || err.Error() != want {

@@ -11,6 +11,11 @@ import (
 	"fleetcast/gateway/rules"
 )
 
+// Identifies tells whether clients can say who they are. Then clients may subscribe and
+// publish where they are granted to, if no rule says otherwise. Else DefaultSubscribe says
+// who may subscribe, and nobody may publish.
+func (c *Config) Identifies() bool { return len(c.Issuers) > 0 || c.ConnectHook != nil }
+
 // allowsAnyone tells whether a client that does not say who it is may do anything.
 func (c *Config) allowsAnyone() bool {
 	if !c.Identifies() {
