@@ -3,7 +3,10 @@ package docs_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,7 +31,16 @@ type deployment struct {
 			Spec struct {
 				Grace      int `yaml:"terminationGracePeriodSeconds"`
 				Containers []struct {
-					Args  []string `yaml:"args"`
+					Args []string `yaml:"args"`
+					Env  []struct {
+						Name string `yaml:"name"`
+						From struct {
+							Secret struct {
+								Name string `yaml:"name"`
+								Key  string `yaml:"key"`
+							} `yaml:"secretKeyRef"`
+						} `yaml:"valueFrom"`
+					} `yaml:"env"`
 					Ports []struct {
 						Name string `yaml:"name"`
 						Port int    `yaml:"containerPort"`
@@ -62,6 +74,30 @@ func asked(t *testing.T, url, host string) int {
 	return response.StatusCode
 }
 
+// checkReachable has the program check the arguments of serve as they are, at addresses that
+// other machines can reach. Without what says who clients are, or who publishes, they are refused.
+func checkReachable(t *testing.T, fleetcast string, args, variables []string) {
+	t.Helper()
+	check := func(args []string) (string, error) {
+		cmd := exec.Command(fleetcast, append([]string{"config", "--check"}, args...)...)
+		cmd.Env = append(os.Environ(), variables...)
+		output, err := cmd.CombinedOutput()
+		return string(output), err
+	}
+	if args[0] != "serve" {
+		t.Fatalf("the command is %s", args[0])
+	}
+	if output, err := check(args[1:]); err != nil && !strings.Contains(output, "descriptor limit") { // of this machine
+		t.Errorf("the arguments are refused: %v: %s", err, output)
+	}
+	for _, closes := range []string{"--token-secret=", "--publish-keys=", "--admin-keys="} {
+		without := slices.DeleteFunc(slices.Clone(args[1:]), func(arg string) bool { return strings.HasPrefix(arg, closes) })
+		if output, err := check(without); err == nil || len(without) != len(args)-2 || !strings.Contains(output, "which other machines can reach") {
+			t.Errorf("without %s: %v: %s", closes, err, output)
+		}
+	}
+}
+
 // TestKubernetes runs the program with the arguments of the manifest's container and the
 // variables that its Services bring, and does what a kubelet does.
 func TestKubernetes(t *testing.T) {
@@ -83,6 +119,14 @@ func TestKubernetes(t *testing.T) {
 		t.Fatalf("the first part is no Deployment of one container: %v, %+v", err, d)
 	}
 	container := d.Spec.Template.Spec.Containers[0]
+	var secrets []string // variables that the manifest takes from a Secret
+	for _, v := range container.Env {
+		if v.From.Secret.Name == "" || v.From.Secret.Key == "" {
+			t.Errorf("the variable %s is from no Secret", v.Name)
+		}
+		secrets = append(secrets, v.Name+"=a secret of tests, 32 bytes at least")
+	}
+	checkReachable(t, fleetcast, container.Args, secrets)
 	args := strings.Join(container.Args, "\n")
 	delay, err := time.ParseDuration(regexp.MustCompile(`--shutdown-delay=(\S+)`).FindStringSubmatch(args)[1])
 	if err != nil {
@@ -104,10 +148,10 @@ func TestKubernetes(t *testing.T) {
 	}
 	const shorter = 3 * time.Second
 	args = strings.Replace(args, "--shutdown-delay="+delay.String(), "--shutdown-delay="+shorter.String(), 1)
-	gateway := startRunning(t, t.TempDir(), []string{
+	gateway := startRunning(t, t.TempDir(), append(secrets,
 		"FLEETCAST_SERVICE_HOST=10.1.2.3", "FLEETCAST_SERVICE_PORT=80", "FLEETCAST_PORT=tcp://10.1.2.3:80", "FLEETCAST_PORT_80_TCP_ADDR=10.1.2.3",
 		"FLEETCAST_INTERNAL_SERVICE_HOST=None", "FLEETCAST_SERVICE_PORT_CLIENTS=80",
-	}, fleetcast, strings.Split(args, "\n")...)
+	), fleetcast, strings.Split(args, "\n")...)
 	until(t, "the gateway", regexp.MustCompile(`"msg":"running"`), gateway.String)
 	probe := func(p kubernetesProbe) int {
 		return asked(t, "http://127.0.0.1:"+ports[p.HTTPGet.Port]+p.HTTPGet.Path, "")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
@@ -15,25 +16,32 @@ import (
 	"fleetcast/gateway"
 )
 
-// warnOfOpenPorts says which ports others than this machine can reach without a key.
+// warnOfOpenPorts says which ports others than this machine can reach without a key or a
+// token, and what they can do there.
 func (s *server) warnOfOpenPorts() {
-	publishCan, publishOpen := s.options.Unguarded("publish")
-	adminCan, adminOpen := s.options.Unguarded("admin")
 	for _, open := range []struct {
-		flag string
-		at   *port
-		who  string
-		open bool
-	}{
-		{"--listen", &s.ports.clients, "subscribe to every channel", !s.options.Identifies()},
-		{"--publish", &s.ports.publish, publishCan, publishOpen},
-		{"--admin", &s.ports.admin, adminCan, adminOpen},
-	} {
-		if open.open && open.at.public() {
-			s.logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+open.who,
-				"flag", open.flag, "address", open.at.opened())
+		option string
+		at     *port
+	}{{"listen", &s.ports.clients}, {"publish", &s.ports.publish}, {"admin", &s.ports.admin}} {
+		can, unguarded := s.options.Unguarded(open.option)
+		if !unguarded || !open.at.public() {
+			continue
 		}
+		attributes := []any{"flag", "--" + open.option}
+		if open.at == &s.ports.clients {
+			attributes = append(attributes, "channels", shownChannels(s.options.OpenChannels()))
+		}
+		s.logger.Warn("a port is open to other machines and nothing authenticates: whoever reaches it can "+can, append(attributes, "address", open.at.opened())...)
 	}
+}
+
+// shownChannels lists patterns of channels, a long list cut short.
+func shownChannels(patterns []string) string {
+	const most = 20
+	if more := len(patterns) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(patterns[:most], " "), more)
+	}
+	return strings.Join(patterns, " ")
 }
 
 // clientURL is where clients of this machine connect.

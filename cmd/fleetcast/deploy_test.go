@@ -129,6 +129,11 @@ func TestImage(t *testing.T) {
 	}
 	clients := regexp.MustCompile(`:80\d\d$`).ReplaceAllString(directive(`ENV FLEETCAST_LISTEN=(.*)`), ":0")
 	environment := []string{"FLEETCAST_LISTEN=" + clients, "FLEETCAST_PUBLISH=localhost:0", "FLEETCAST_ADMIN=localhost:0"}
+	bare := runImage(t, root, environment, arguments...)
+	if code := bare.exitCode(t); code != exitUsage || !strings.Contains(bare.err.String(), "FLEETCAST_CHANNELS='** subscribe=anyone'") {
+		t.Errorf("without a word about clients: exit code %d: %s", code, bare.err)
+	}
+	environment = append(environment, "FLEETCAST_CHANNELS=** subscribe=anyone")
 	gateway := runImage(t, root, environment, arguments...)
 	admin := gateway.out.await(t, `look inside at +http://([^/]+)/`)[1]
 	healthy := runImage(t, root, nil, "health", "--ready", "--admin="+admin)
@@ -140,7 +145,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("serve: exit code %d: %s", code, gateway.err)
 	}
 	open := runImage(t, root, []string{"FLEETCAST_PUBLISH=0.0.0.0:0"}, arguments...)
-	if code := open.exitCode(t); code != exitUsage || !strings.Contains(open.err.String(), "--insecure=publish") {
+	if code := open.exitCode(t); code != exitUsage || !strings.Contains(open.err.String(), "FLEETCAST_INSECURE=publish") {
 		t.Errorf("with an open publish port and no keys: exit code %d: %s", code, open.err)
 	}
 	said := runImage(t, root, nil, "version")

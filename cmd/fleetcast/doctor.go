@@ -19,7 +19,7 @@ type doctorCommand struct {
 	Clients    int    `default:"100000" placeholder:"N" help:"Clients that are to fit (${default})."`
 	Publishers int    `default:"0" placeholder:"N" help:"Connections of publishers that are to fit (what serve keeps for them: an eighth of all, at most 10,000)."`
 	Pid        int    `placeholder:"PID" help:"Check the limits of this running process instead of those that this shell hands on."`
-	Config     string `placeholder:"FILE" help:"Also check this configuration file, and whether it opens a port to others without keys."`
+	Config     string `placeholder:"FILE" help:"Also check this configuration file, and whether it opens a port to others by mistake."`
 	JSON       bool   `name:"json" help:"Print JSON."`
 }
 

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"fleetcast/cmd/internal/options"
 	"fleetcast/gateway/keys"
 )
 
@@ -124,45 +121,5 @@ func TestKeysFromEndToEnd(t *testing.T) {
 	}
 	if !regexp.MustCompile(`requests to publish were refused.*code=permission_denied.*key=feed`).MatchString(gateway.err.String()) {
 		t.Errorf("the log does not name the key:\n%s", gateway.err)
-	}
-}
-
-// TestOpenPortsWithoutKeys: serve does not start, and config --check says the same.
-func TestOpenPortsWithoutKeys(t *testing.T) {
-	for _, args := range [][]string{
-		{"--publish=0.0.0.0:0", "--admin=off"},
-		{"--publish=off", "--admin=:0"},
-		{"--publish=off", "--admin=:0", "--log-format=json"},
-	} {
-		for _, command := range [][]string{{"serve"}, {"config", "--check"}} {
-			c := start(t, nil, append(append(command, "--listen=localhost:0"), args...)...)
-			if code := c.wait(t); code != exitUsage {
-				t.Errorf("%q %q: exit code %d", command, args, code)
-			}
-			for _, way := range []string{"fleetcast key new", "localhost:PORT", "--insecure="} {
-				if !strings.Contains(c.err.String(), way) {
-					t.Errorf("%q %q does not name %q:\n%s", command, args, way, c.err)
-				}
-			}
-		}
-	}
-	c, _, _, _ := startGateway(t, "--publish=0.0.0.0:0", "--admin=0.0.0.0:0", "--insecure=publish,admin")
-	c.err.await(t, `nothing authenticates: whoever reaches it can publish to every channel.*--publish`)
-	c.err.await(t, `nothing authenticates.*stop the gateway.*--admin`)
-}
-
-// TestInheritedPortsWithoutKeys: the same holds for sockets of systemd.
-func TestInheritedPortsWithoutKeys(t *testing.T) {
-	everywhere := options.Endpoint{Text: "0.0.0.0:8082", Addrs: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8082")}}
-	local := options.Endpoint{Text: "127.0.0.1:8082", Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8082")}}
-	for name, p := range map[string]ports{
-		"":        {publish: port{inherited: local}, admin: port{inherited: local}, clients: port{inherited: everywhere}},
-		"publish": {publish: port{inherited: everywhere}, admin: port{inherited: local}},
-		"admin":   {publish: port{inherited: local}, admin: port{inherited: everywhere}},
-	} {
-		err := p.checkExposure(new(options.Options))
-		if (err == nil) != (name == "") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("the socket that systemd passed as %s is 0.0.0.0:8082", name)) {
-			t.Errorf("%q: %v", name, err)
-		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/netip"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -109,24 +108,5 @@ func TestDurationsInLogs(t *testing.T) {
 		if got := strings.Count(inJSON.String(), `:"`+d.String()+`"`); got != 3 {
 			t.Errorf("JSON %q has %v %d times", inJSON.String(), d, got)
 		}
-	}
-}
-
-func TestPortsOpenToOthersAreLogged(t *testing.T) {
-	for listen, pattern := range map[string]string{
-		"0.0.0.0:0": `address=0\.0\.0\.0:[1-9]\d*\n`,
-		":0":        `address=(\[::\]|0\.0\.0\.0):[1-9]\d*\n`,
-	} {
-		c := start(t, nil, "--listen="+listen, "--publish=off", "--admin=off")
-		c.err.await(t, `nothing authenticates.*--listen`)
-		if !regexp.MustCompile(pattern).MatchString(c.err.String()) {
-			t.Errorf("--listen %s: the log has no %s:\n%s", listen, pattern, c.err)
-		}
-	}
-	setSecrets(t)
-	c := start(t, nil, "--listen=0.0.0.0:0", "--publish=off", "--admin=off", "--token-secret=env:"+secretVariable)
-	c.out.await(t, "stop with")
-	if strings.Contains(c.err.String(), "nothing authenticates") {
-		t.Errorf("the port takes tokens, and the log says otherwise:\n%s", c.err)
 	}
 }

@@ -20,10 +20,9 @@ type ports struct {
 
 // port is one of them.
 type port struct {
-	option    options.Endpoint
-	files     []*os.File       // of systemd; then the option's addresses do not count
-	inherited options.Endpoint // where these listen
-	bound     []netip.AddrPort // once it is open
+	option options.Endpoint
+	files  []*os.File       // of systemd; then the option's addresses do not count
+	bound  []netip.AddrPort // once it is open
 }
 
 // openPorts finds out where to listen.
@@ -34,9 +33,9 @@ func openPorts(o *options.Options) (ports, error) {
 		return ports{}, err
 	}
 	for _, passed := range []struct {
-		port *port
-		name string
-	}{{&p.clients, "clients"}, {&p.publish, "publish"}, {&p.admin, "admin"}} {
+		port         *port
+		name, option string
+	}{{&p.clients, "clients", "listen"}, {&p.publish, "publish", "publish"}, {&p.admin, "admin", "admin"}} {
 		if passed.port.files = sockets[passed.name]; len(passed.port.files) == 0 {
 			continue
 		}
@@ -44,29 +43,16 @@ func openPorts(o *options.Options) (ports, error) {
 			return ports{}, fmt.Errorf("systemd passed a socket with the name %q, but that port is off in the configuration: stop its .socket unit, or turn the port on", passed.name)
 		}
 		passed.port.option.Addrs = nil
-		if passed.port.inherited, err = inheritedAt(passed.port.files); err != nil {
+		at, err := inheritedAt(passed.port.files)
+		if err != nil {
 			return ports{}, err
 		}
+		o.Inherit(passed.option, at)
 	}
-	return p, p.checkExposure(o)
-}
-
-// checkExposure refuses sockets of systemd that other machines can reach without a key.
-// Where the options say where to listen, their own check does.
-func (p *ports) checkExposure(o *options.Options) error {
-	var errs []error
-	for _, checked := range []struct {
-		port   *port
-		option string
-	}{{&p.publish, "publish"}, {&p.admin, "admin"}} {
-		if len(checked.port.inherited.Addrs) > 0 {
-			errs = append(errs, o.CheckInherited(checked.option, checked.port.inherited))
-		}
+	if err := o.CheckExposure(); err != nil {
+		return ports{}, usageError{err}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return usageError{err}
-	}
-	return nil
+	return p, nil
 }
 
 // inheritedAt are the addresses at which inherited sockets listen.

@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"fleetcast/cmd/internal/options"
+	"fleetcast/gateway"
 )
 
 // reloader reads the configuration again while the gateway runs.
@@ -27,18 +28,15 @@ func (r *reloader) reload() {
 		r.refuse(err)
 		return
 	}
-	if err := r.server.ports.checkExposure(next); err != nil {
-		r.refuse(err)
-		return
-	}
+	next.InheritFrom(r.server.options)
 	// A restart with these options must be possible, too.
-	if _, err := next.GatewayConfig(r.connections); err != nil {
+	if _, err := r.checked(next); err != nil {
 		r.refuse(err)
 		return
 	}
 	changed, waiting := r.server.options.Differences(next)
 	next.KeepRestarting(r.server.options)
-	config, err := next.GatewayConfig(r.connections)
+	config, err := r.checked(next)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -56,8 +54,18 @@ func (r *reloader) reload() {
 	r.report(changed, waiting)
 	if len(changed)+len(waiting) > 0 {
 		next.WarnOfNoEffect(r.server.logger)
+		r.server.warnOfOpenPorts()
 	}
 	r.level.Set(slog.Level(next.LogLevel))
+}
+
+// checked is the gateway's configuration by options, for the sockets and the connections
+// that this process has.
+func (r *reloader) checked(o *options.Options) (gateway.Config, error) {
+	if err := o.CheckExposure(); err != nil {
+		return gateway.Config{}, err
+	}
+	return o.GatewayConfig(r.connections)
 }
 
 // readOptions parses the command line again, with the environment and the file.

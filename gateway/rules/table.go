@@ -101,6 +101,17 @@ func (e *Entry) subscribe() (allowed Audience, hook string) {
 	return allowed, hook
 }
 
+// ForAnyone tells whether clients without a user may subscribe by the entry, all of them or
+// those that its hook allows.
+func (e *Entry) ForAnyone() bool {
+	if e.Subscribe == nil && e.SubscribeHook == nil {
+		return false
+	}
+	allowed, _ := e.subscribe()
+	pattern := parse(e.Match)
+	return allowed == Anyone && !pattern.personal
+}
+
 // publish is who may publish by an entry that says it.
 func (e *Entry) publish() Audience {
 	switch {

@@ -96,12 +96,12 @@ func (d *Diagnosis) count(f finding) {
 }
 
 // AddConfiguration adds what is wrong with a configuration file, nil if nothing is. A file
-// that opens a port to others without a key is wrong.
+// that opens a port to others by mistake is wrong.
 func (d *Diagnosis) AddConfiguration(path string, problem error) {
 	f := finding{
 		Check: "configuration", Status: statusOK, Source: path, Found: "serve starts with it",
-		Want: "no mistake, and keys for ports that other machines can reach",
-		Why:  "serve does not start with a mistake, or with a publish or admin port that is open to others without keys",
+		Want: "no mistake, and a word about who may use ports that other machines can reach",
+		Why:  "serve does not start with a mistake, with a publish or admin port that is open to others without keys, or with such a client port where nothing says who clients are or which channels are for anyone",
 	}
 	if problem != nil {
 		f.Status, f.Found = StatusBad, firstLine(problem.Error())

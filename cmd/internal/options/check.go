@@ -14,7 +14,7 @@ import (
 // from. The ranges are those of the tags span, and of gateway.Config.
 func (o *Options) check() error {
 	if o.Listen.Off {
-		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named("listen"))
+		return fmt.Errorf("%s cannot be off: without clients there is nothing to do", o.named(listenOption))
 	}
 	var errs []error
 	blamed := map[string]bool{}
@@ -91,7 +91,7 @@ func (o *Options) overlaps() (errs []error) {
 	ports := []struct {
 		option string
 		at     *Endpoint
-	}{{"listen", &o.Listen}, {"publish", &o.Publish}, {"admin", &o.Admin}}
+	}{{listenOption, &o.Listen}, {publishOption, &o.Publish}, {adminOption, &o.Admin}}
 	for i, one := range ports {
 		for _, other := range ports[:i] {
 			if one.at.overlaps(other.at) {

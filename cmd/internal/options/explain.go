@@ -65,6 +65,8 @@ func (o *Options) byDefault(key string) (rule, from string) {
 		return o.byOption(compressChannelsOption)
 	case key == "compress":
 		return o.byOption(compressionOption)
+	case key == "subscribe" && o.reachable() && !o.Identifies():
+		return o.byOption(listenOption)
 	}
 	return "default", "default"
 }

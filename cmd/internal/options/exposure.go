@@ -1,9 +1,13 @@
 package options
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+
+	"fleetcast/gateway"
 )
 
 // openPorts are the ports that others may reach without a key, by an explicit word.
@@ -19,6 +23,8 @@ func (p *openPorts) UnmarshalText(text []byte) error {
 			next.Publish = true
 		case "admin":
 			next.Admin = true
+		case listenOption, "clients":
+			return fmt.Errorf("%s: the client port has no keys; say to which channels anyone may subscribe, by rules such as --%s='%s' for all", word, channelsOption, ruleForAll)
 		case "off", "false":
 			if len(words) == 1 {
 				continue
@@ -44,58 +50,144 @@ func (p openPorts) String() string {
 	return "off"
 }
 
+// The options that say where ports are.
+const (
+	listenOption  = "listen"
+	publishOption = "publish"
+	adminOption   = "admin"
+)
+
+// ruleForAll is the rule that lets anyone subscribe to every channel.
+const ruleForAll = "** subscribe=anyone"
+
 // guard is what must hold for a port that other machines can reach.
 type guard struct {
-	option  string // that says where the port is
-	at      *Endpoint
-	closed  bool   // it does not serve everybody
-	allowed bool   // that it does is said in so many words
-	can     string // what everybody can do otherwise
-	needs   string // the option that closes it
-	example string // how to make a key for it
+	option   string // that says where the port is
+	socket   string // what systemd calls it
+	at       Endpoint
+	closed   bool   // it does not serve everybody
+	said     bool   // what everybody can do is said in so many words
+	insecure bool   // the same, by --insecure
+	can      string // what everybody can do
+	lacks    string // why it is refused
+	needs    string // the option that closes it
+	close    string // how to close it
+	word     string // how to say that it is open
 }
 
-// guards are those of all ports that must not serve everybody by mistake. The rule of the
-// client port belongs here too: an issuer, a key, a hook or a rule for anonymous clients.
+// guards are those of all ports that must not serve everybody by mistake.
 func (o *Options) guards() []guard {
-	return []guard{
-		{"publish", &o.Publish, len(o.PublishKeys) > 0, o.Insecure.Publish, "publish to every channel", "publish-keys", "--publish '**'"},
-		{"admin", &o.Admin, len(o.AdminKeys) > 0, o.Insecure.Admin, "see statistics and profiles, disconnect clients and stop the gateway", "admin-keys", "--admin write"},
+	publish, admin := o.Insecure, o.Insecure
+	publish.Publish, admin.Admin = true, true
+	const (
+		canPublish = "publish to every channel"
+		canOperate = "see statistics and profiles, disconnect clients and stop the gateway"
+		needsNoKey = "needs no key: whoever reaches it can "
+	)
+	return []guard{o.clientGuard(), {
+		option: publishOption, socket: publishOption, at: o.at(publishOption, o.Publish),
+		closed: len(o.PublishKeys) > 0, insecure: o.Insecure.Publish, needs: "publish-keys", can: canPublish, lacks: needsNoKey + canPublish,
+		close: "require a key: fleetcast key new --publish '**' prints one, and the entry for " + o.called("publish-keys", publishOption),
+		word:  o.insecurely(publishOption, publish),
+	}, {
+		option: adminOption, socket: adminOption, at: o.at(adminOption, o.Admin),
+		closed: len(o.AdminKeys) > 0, insecure: o.Insecure.Admin, needs: "admin-keys", can: canOperate, lacks: needsNoKey + canOperate,
+		close: "require a key: fleetcast key new --admin write prints one, and the entry for " + o.called("admin-keys", adminOption),
+		word:  o.insecurely(adminOption, admin),
+	}}
+}
+
+// clientGuard is that of the client port. It has no keys: clients show who they are, or
+// rules say to which channels anyone may subscribe. To other channels nobody may, see
+// [Options.unshared].
+func (o *Options) clientGuard() guard {
+	said := slices.ContainsFunc(o.Channels, channelRule.forAnyone)
+	return guard{
+		option: listenOption, socket: "clients", at: o.at(listenOption, o.Listen),
+		closed: o.Identifies() || said && len(o.OpenChannels()) == 0, said: said,
+		can:   "subscribe to the channels that rules open to anyone",
+		lacks: "nothing says who clients are, or which channels are for anyone",
+		close: fmt.Sprintf("let clients show tokens: %s, or %s, or %s; fleetcast token --new-secret prints a secret",
+			o.written("token-secret", "file:PATH", listenOption), o.called("issuers", listenOption), o.called("connect-hook", listenOption)),
+		word: "say to which channels anyone may subscribe: " + o.written(channelsOption, ruleForAll, listenOption) +
+			" for all, or rules for some; to others nobody may",
 	}
 }
 
-// exposed is the error for a port that other machines can reach at an address.
-func (g *guard) exposed(named, at string) error {
-	return fmt.Errorf("%s is %s, which other machines can reach, and needs no key: whoever reaches it can %s. Do one of these:\n"+
-		"  require a key: fleetcast key new %s prints one, and the entry for %s\n"+
-		"  keep it on this machine: %s: localhost:PORT, or off\n"+
-		"  say that the network in front keeps others out: --insecure=%s",
-		named, at, g.can, g.example, g.needs, g.option, g.option)
+func (o *Options) insecurely(option string, ports openPorts) string {
+	return "say that the network in front keeps others out: " + o.written("insecure", ports.String(), option)
 }
 
-// exposures names the ports that are open to other machines without a key.
+// forAnyone tells whether clients without an identity may subscribe by the rule, all of them
+// or those that its hook allows.
+func (r channelRule) forAnyone() bool { return (*gateway.ChannelRule)(&r).ForAnyone() }
+
+// OpenChannels are the patterns of the rules by which anyone may subscribe, and no hook is
+// asked.
+func (o *Options) OpenChannels() (patterns []string) {
+	for _, r := range o.Channels {
+		if r.forAnyone() && r.SubscribeHook == nil {
+			patterns = append(patterns, r.Match)
+		}
+	}
+	return patterns
+}
+
+// Inherit says where a port of that option listens whose sockets another process has
+// opened. The option's own addresses do not count for it.
+func (o *Options) Inherit(option string, at Endpoint) {
+	if o.inherited == nil {
+		o.inherited = make(map[string]Endpoint)
+	}
+	o.inherited[option] = at
+}
+
+// InheritFrom has o listen where running does, as after a restart.
+func (o *Options) InheritFrom(running *Options) { o.inherited = running.inherited }
+
+// at is where a port listens whose option has that endpoint.
+func (o *Options) at(option string, configured Endpoint) Endpoint {
+	if at, inherits := o.inherited[option]; inherits {
+		return at
+	}
+	return configured
+}
+
+// reachable tells whether other machines can reach the client port.
+func (o *Options) reachable() bool {
+	at := o.at(listenOption, o.Listen)
+	return at.Public()
+}
+
+// exposed is the error for a port that other machines can reach.
+func (o *Options) exposed(g *guard) error {
+	named, local := o.named(g.option), o.written(g.option, "localhost:PORT", g.option)
+	switch _, inherits := o.inherited[g.option]; {
+	case inherits:
+		named, local = "the socket that systemd passed as "+g.socket, "ListenStream=127.0.0.1:PORT in its .socket unit"
+	case o.find(g.option).source.variable != "":
+		local += " (in a container, with --network=host)"
+	}
+	return fmt.Errorf("%s is %s, which other machines can reach, and %s. Do one of these:\n  %s\n  keep it on this machine: %s\n  %s",
+		named, g.at.Text, g.lacks, g.close, local, g.word)
+}
+
+// exposures names the ports that are open to other machines by mistake.
 func (o *Options) exposures() (errs []error) {
 	for _, g := range o.guards() {
-		if g.at.Public() && !g.closed && !g.allowed {
-			errs = append(errs, g.exposed(o.named(g.option), g.at.Text))
+		if g.at.Public() && !g.closed && !g.said && !g.insecure {
+			errs = append(errs, o.exposed(&g))
 		}
 	}
 	return errs
 }
 
-// CheckInherited is the check of exposures for a port whose sockets another process has
-// opened: the option of that name does not count for it. at are its addresses.
-func (o *Options) CheckInherited(option string, at Endpoint) error {
-	for _, g := range o.guards() {
-		if g.option == option && at.Public() && !g.closed && !g.allowed {
-			return g.exposed("the socket that systemd passed as "+option, at.Text)
-		}
-	}
-	return nil
-}
+// CheckExposure names the ports that are open to other machines by mistake, those of
+// inherited sockets included. Parsing has checked the addresses of options already.
+func (o *Options) CheckExposure() error { return errors.Join(o.exposures()...) }
 
-// Unguarded tells whether the port of an option serves everybody who reaches it, and what
-// they can do. Other names than those of the guards are not known here.
+// Unguarded tells whether the port of an option asks nobody who he is, and what everybody
+// can do there.
 func (o *Options) Unguarded(option string) (can string, open bool) {
 	for _, g := range o.guards() {
 		if g.option == option && !g.closed {
@@ -108,7 +200,7 @@ func (o *Options) Unguarded(option string) (can string, open bool) {
 // warnOfInsecure says where --insecure has no effect.
 func (o *Options) warnOfInsecure(logger *slog.Logger) {
 	for _, g := range o.guards() {
-		if g.allowed && g.closed {
+		if g.insecure && g.closed {
 			logger.Warn("insecure names a port that needs keys all the same", "port", g.option, "keys", g.needs)
 		}
 	}

@@ -55,6 +55,9 @@ func (o *Options) unshared(connections int) gateway.Config {
 	}
 	config.Compress = o.compressed()
 	config.Channels = o.channelRules()
+	if o.reachable() {
+		config.DefaultSubscribe = rules.Nobody // what others can do is never a default
+	}
 	config.PublishKeys, config.AdminKeys = o.publishKeys(), o.adminKeys()
 	config.Issuers, config.ConnectHook, config.TicketKeys = o.issuers(), o.connectHook(), o.ticketKeys()
 	config.SubscribeHooks = o.subscribeHooks()

@@ -97,50 +97,6 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
-// TestExposure: ports that others can reach need keys, or the word.
-func TestExposure(t *testing.T) {
-	publish := "--publish-keys=a sha256=" + digest + " channels=**"
-	admin := "--admin-keys=a sha256=" + digest + " access=read"
-	for _, test := range []struct {
-		args  []string
-		wants string // ports that are refused
-	}{
-		{nil, ""},
-		{[]string{"--publish=127.0.0.5:1", "--admin=[::1]:2"}, ""},
-		{[]string{"--publish=off", "--admin=off"}, ""},
-		{[]string{"--publish=:1"}, "publish"},
-		{[]string{"--publish=0.0.0.0:1", "--admin=[::]:2"}, "publish admin"},
-		{[]string{"--admin=192.0.2.1:2"}, "admin"},
-		{[]string{"--publish=:1", publish}, ""},
-		{[]string{"--publish=:1", admin}, "publish"},
-		{[]string{"--admin=:1", publish}, "admin"},
-		{[]string{"--publish=:1", "--admin=:2", publish, admin}, ""},
-		{[]string{"--publish=:1", "--admin=:2", "--insecure=publish"}, "admin"},
-		{[]string{"--publish=:1", "--admin=:2", "--insecure=admin,publish"}, ""},
-		{[]string{"--publish=:1", "--insecure=off"}, "publish"},
-	} {
-		o, err := parseOptions(test.args...)
-		text := fmt.Sprint(err)
-		for _, port := range []string{"publish", "admin"} {
-			refused := strings.Contains(text, "--"+port+" is ")
-			if refused != strings.Contains(test.wants, port) {
-				t.Errorf("%q: %v", test.args, err)
-			}
-			if refused && (!strings.Contains(text, "--insecure="+port) || !strings.Contains(text, "fleetcast key new") || !strings.Contains(text, port+": localhost:PORT")) {
-				t.Errorf("%q: the error does not name three ways out: %v", test.args, err)
-			}
-			if inherited := o.CheckInherited(port, Endpoint{Text: ":1", Addrs: o.Publish.Addrs}); test.wants == "publish" && port == "publish" && inherited == nil {
-				t.Errorf("%q: a socket of systemd is let through", test.args)
-			}
-		}
-	}
-	for _, bad := range []string{"clients", "publish,off", "all", "yes"} {
-		if _, err := parseOptions("--insecure=" + bad); err == nil {
-			t.Errorf("--insecure=%s is taken", bad)
-		}
-	}
-}
-
 // TestSecret reads secrets, and shows them in no form.
 func TestSecret(t *testing.T) {
 	t.Chdir(t.TempDir())

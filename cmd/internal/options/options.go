@@ -34,7 +34,7 @@ import (
 type Options struct {
 	Config string `placeholder:"FILE" help:"Read options from this YAML file. Flags and environment variables override it."`
 
-	Listen  Endpoint `group:"ports" live:"no" field:"-" default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect." detail:"localhost is 127.0.0.1 and ::1. An empty host (:8080) is every address of the machine. With port 0 the kernel chooses."`
+	Listen  Endpoint `group:"ports" live:"no" field:"-" default:"localhost:8080" placeholder:"HOST:PORT" help:"Where clients connect." detail:"localhost is 127.0.0.1 and ::1. An empty host (:8080) is every address of the machine. With port 0 the kernel chooses. At an address that other machines can reach, the gateway starts only with a --token-secret, --issuers or a --connect-hook, or if --channels says to which channels anyone may subscribe. To others nobody may then."`
 	Publish Endpoint `group:"ports" live:"no" field:"-" default:"localhost:8082" placeholder:"HOST:PORT" help:"Where publishers connect, or off."`
 	Admin   Endpoint `group:"ports" live:"no" field:"-" default:"localhost:8081" placeholder:"HOST:PORT" help:"Where operators connect, for health, metrics, statistics and profiles; or off."`
 	Console Toggle   `group:"ports" live:"yes" field:"-" default:"on" placeholder:"on|off" help:"Serve the console page on the client port."`
@@ -45,7 +45,7 @@ type Options struct {
 
 	PublishKeys []publishKey `group:"access" live:"yes" sep:"none" field:"-" placeholder:"KEY" help:"A key that lets its holder publish: billing sha256=... channels=invoices.** rate=100/s." detail:"fleetcast key new makes one and prints its entry. Entries are name, sha256 or key, channels, rate and users. As soon as there is one, publishers must show a key. If one is removed, its connections end."`
 	AdminKeys   []adminKey   `group:"access" live:"yes" sep:"none" field:"-" placeholder:"KEY" help:"A key for the admin port: ops sha256=... access=write." detail:"Entries are name, sha256 or key, and access, which is read or write. As soon as there is one, all but the pages, /healthz and /readyz need a key in the header Authorization. read lets its holder see the API and /metrics, write also profiles and what changes something. Keys of --publish-keys are for /api/publish only."`
-	Insecure    openPorts    `group:"access" live:"no" field:"-" default:"off" choices:"publish,admin,off" placeholder:"PORTS" help:"Let publish, admin, or both (publish,admin), be open to other machines without keys." detail:"Without it, the gateway does not start if one of these ports listens on an address that other machines can reach and has no keys. Use it where the network keeps others out."`
+	Insecure    openPorts    `group:"access" live:"no" field:"-" default:"off" choices:"publish,admin,off" placeholder:"PORTS" help:"Let publish, admin, or both (publish,admin), be open to other machines without keys." detail:"Without it, the gateway does not start if one of these ports listens on an address that other machines can reach and has no keys. Use it where the network keeps others out. For the client port see --listen."`
 
 	TokenSecret    tokenSecret     `group:"identity" live:"yes" field:"-" default:"off" placeholder:"SECRET" help:"Let clients say who they are by tokens (JWT) that are signed with this secret: file:PATH or env:NAME; or off." detail:"It is short for an issuer without a name: HS256, HS384 and HS512, of any iss. It has 32 bytes at least. As soon as there is a secret, an issuer or a connect hook, a client may do what its token grants or what --channels lets it, and nothing else."`
 	Issuers        []issuerEntry   `group:"identity" live:"yes" sep:"none" field:"-" placeholder:"ISSUER" help:"Who signs tokens: https://auth.example.com jwks=https://auth.example.com/keys audience=fleetcast." detail:"Entries are issuer, secret, keys, jwks, algorithms, audience, claim and user-claim."`
@@ -118,6 +118,9 @@ type Options struct {
 	settings []setting // every option that has a value, in this order
 	// strange are environment variables that look like options and are none.
 	strange []variable
+	// inherited is where ports listen whose sockets another process has opened, by the
+	// options that do not count for them.
+	inherited map[string]Endpoint
 }
 
 // groups are the sections of the options, in order.
