@@ -126,7 +126,8 @@ const smallBody = 4 << 10
 
 // statusFailure is the failure of a call with another status.
 func statusFailure(response *http.Response) *failure {
-	if n := response.ContentLength; n >= 0 && n <= smallBody {
+	// Behind a 101 comes another protocol, which may have no end and heeds no deadline.
+	if n := response.ContentLength; n >= 0 && n <= smallBody && response.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, response.Body) // it may fail: then the connection is closed
 	}
 	f := &failure{reason: ReasonFailed, err: fmt.Errorf("status %d", response.StatusCode)}

@@ -89,6 +89,10 @@ func TestBrokenAnswers(t *testing.T) {
 		{"another protocol", func(c net.Conn, _ string) {
 			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 		}, false},
+		{"another protocol, without end", func(c net.Conn, _ string) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c) // until the gateway closes it
+		}, false},
 		{"TLS", func(c net.Conn, _ string) { _, _ = c.Write([]byte{0x15, 3, 1, 0, 2, 2, 10}) }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
