@@ -3,6 +3,7 @@ package token_test
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"fleetcast/gateway/identity"
 	"fleetcast/gateway/token"
@@ -40,6 +41,13 @@ func TestIssuerIsExact(t *testing.T) {
 			want(t, v, text, test.want)
 			want(t, withNameless, text, test.nameless)
 		})
+	}
+	// A name that does not fit into the message is cut between two characters.
+	for before := range 4 {
+		long := sign(t, "HS256", "", []byte(secret), claims(c, map[string]any{"iss": strings.Repeat("a", before) + strings.Repeat("漢", 200)}))
+		if got := verify(t, v, long); got.Refusal == nil || !utf8.ValidString(got.Refusal.Message) || len(got.Refusal.Message) > 300 {
+			t.Errorf("refused with %+q", got.Refusal)
+		}
 	}
 	slash := verify(t, v, sign(t, "HS256", "", []byte(secret), claims(c, map[string]any{"iss": "https://a.example"})))
 	if slash.Refusal == nil || !strings.Contains(slash.Refusal.Message, "slash") {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -142,7 +143,7 @@ func FuzzToken(f *testing.F) {
 				t.Fatalf("no answer about %q", text)
 			}
 			if r := verdict.Refusal; r != nil {
-				if len(r.Message) > 300 || strings.ContainsAny(r.Message, "\n\r\x00") || r.Temporary {
+				if len(r.Message) > 300 || strings.ContainsAny(r.Message, "\n\r\x00") || !utf8.ValidString(r.Message) || r.Temporary {
 					t.Errorf("%q is refused with %q", text, r.Message)
 				}
 				continue

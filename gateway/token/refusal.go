@@ -3,6 +3,7 @@ package token
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"fleetcast/gateway/identity"
 )
@@ -50,7 +51,11 @@ const maxMessage = 300
 func refuse(reason, format string, args ...any) *Refusal {
 	message := fmt.Sprintf(format, args...)
 	if len(message) > maxMessage {
-		message = message[:maxMessage-3] + "..."
+		end := maxMessage - len("...")
+		for !utf8.RuneStart(message[end]) { // clients take valid UTF-8 only
+			end--
+		}
+		message = message[:end] + "..."
 	}
 	return &Refusal{Reason: reason, Message: message, Temporary: reason == Busy || reason == KeysUnavailable}
 }
