@@ -418,6 +418,10 @@ func TestUsers(t *testing.T) {
 	if d := answered[clientDetail](o, o.get("/api/clients/"+got.Connections[0].Client), 200); d.User != "auth0|42" {
 		t.Errorf("the client is %+v", d)
 	}
+	s.shows("Authorization: Bearer " + signed(claims{"sub": "late", "exp": time.Now().Add(time.Hour).UnixMilli()})).welcomed()
+	if got := answered[user](o, o.get("/api/users/late"), 200); got.Total != 1 || got.Connections[0].Expires.Year() != 9999 {
+		t.Errorf("a user whose token ends in milliseconds is %+v", got)
+	}
 	if got := answered[user](o, o.get("/api/users/nobody"), 200); got.Total != 0 || got.Connections == nil {
 		t.Errorf("a user who is not here is %+v", got)
 	}

@@ -161,7 +161,7 @@ func withAuto(in *identity.Interner, grants *identity.Grants, channels []string)
 }
 
 // readExpiry is a time to live in milliseconds, which may be missing, as a moment in Unix
-// seconds. It is rounded up.
+// seconds, identity.Latest at most. It is rounded up.
 func readExpiry(raw []byte, now time.Time) (int64, error) {
 	if raw == nil {
 		return 0, nil
@@ -171,7 +171,7 @@ func readExpiry(raw []byte, now time.Time) (int64, error) {
 		return 0, errors.New(`"expires_in_ms" is not a whole number of milliseconds above 0`)
 	}
 	end := now.UnixMilli() + int64(ms)
-	return (end + 999) / 1000, nil
+	return min((end+999)/1000, identity.Latest), nil
 }
 
 // readRefuse reads the member "refuse", beside which there is no other.

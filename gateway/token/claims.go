@@ -77,7 +77,8 @@ func seconds(n int64) time.Duration {
 	return time.Duration(min(n, int64(100*365*24*time.Hour/time.Second))) * time.Second
 }
 
-// numericDate reads a time in Unix seconds. What comes after the point is cut off.
+// numericDate reads a time in Unix seconds. What comes after the point is cut off. Times
+// beyond identity.Latest, and as far before 1970, become those.
 func numericDate(raw []byte) (int64, bool) {
 	if len(raw) == 0 || len(raw) > 40 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
 		return 0, false
@@ -86,8 +87,7 @@ func numericDate(raw []byte) (int64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	const most = 1 << 53
-	return int64(math.Floor(max(-most, min(value, most)))), true
+	return int64(math.Floor(max(-identity.Latest, min(value, identity.Latest)))), true
 }
 
 // checkAudience tells whether a token is for one of the audiences, if there are any.
