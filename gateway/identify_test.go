@@ -452,6 +452,8 @@ func TestUsers(t *testing.T) {
 	o.refused(o.post(path+"/unsubscribe", `{}`), 400, "bad_request", "channel is missing")
 	o.refused(o.post(path+"/unsubscribe", `{"channel":"a b"}`), 400, "bad_channel", "space")
 	o.refused(o.get("/api/users/"+strings.Repeat("x", 256)), 400, "bad_request", "255 bytes")
+	o.refused(o.get("/api/users/%FF"), 400, "bad_request", "UTF-8")
+	o.refused(o.post("/api/users/a%00b/disconnect", ""), 400, "bad_request", "control characters")
 }
 
 // TestSubscriptionToken lets a client subscribe to what its own token does not grant, until

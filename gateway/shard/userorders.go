@@ -88,6 +88,9 @@ func CheckUser(user string) error {
 	if user == "" || len(user) > identity.MaxUser {
 		return badOrder("a user's name has 1 to %d bytes", identity.MaxUser)
 	}
+	if err := identity.CheckUser(user); err != nil {
+		return badOrder("%v", err)
+	}
 	return nil
 }
 
