@@ -107,6 +107,7 @@ func TestTokenPlaces(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"authorization":             {"Authorization: Bearer " + alice()},
 		"lower case":                {"authorization: bearer   " + alice()},
+		"behind a tab":              {"Authorization: Bearer\t" + alice()},
 		"beside a proxy's own":      {"Authorization: Basic dTpw", "Sec-WebSocket-Protocol: fleetcast.v1, bearer." + alice()},
 		"subprotocol":               {"Sec-WebSocket-Protocol: fleetcast.v1, bearer." + alice()},
 		"subprotocol, first":        {"Sec-WebSocket-Protocol: bearer." + alice() + ",fleetcast.v1"},

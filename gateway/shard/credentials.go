@@ -41,15 +41,17 @@ var (
 func credentials(head []byte, hs *websocket.Handshake, cookie string) (token []byte, at place, refused *websocket.HandshakeError) {
 	var room [4][]byte
 	for _, value := range websocket.FieldValues(room[:0], head, "authorization") {
-		scheme, rest, _ := bytes.Cut(value, []byte(" "))
+		scheme, rest := value, []byte(nil)
+		if end := bytes.IndexAny(value, " \t"); end >= 0 {
+			scheme, rest = value[:end], bytes.Trim(value[end:], " \t")
+		}
 		if !bytes.EqualFold(scheme, []byte("bearer")) {
 			continue // it is for a proxy, which passes it on
 		}
-		rest = bytes.Trim(rest, " ")
 		switch {
 		case at != placeNone:
 			return nil, at, errTwoTokens
-		case len(rest) == 0 || bytes.IndexByte(rest, ' ') >= 0:
+		case len(rest) == 0 || bytes.ContainsAny(rest, " \t"):
 			return nil, at, errNotBearer
 		}
 		token, at = rest, placeAuthorization
