@@ -293,6 +293,15 @@ func (t *Table) Subscribe(r *Rule, user string, channel []byte) (allowed Audienc
 	return values.Subscribe, values.SubscribeHook
 }
 
+// Personal is how many entries Subscribe or Publish looks through at most for a client of
+// that user.
+func (t *Table) Personal(r *Rule, user string) int {
+	if !r.personal || user == "" {
+		return 0
+	}
+	return len(t.access)
+}
+
 // Publish is Subscribe for who may publish.
 func (t *Table) Publish(r *Rule, user string, channel []byte) Audience {
 	if !r.personal || user == "" {

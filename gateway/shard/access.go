@@ -39,6 +39,7 @@ func among(allowed rules.Audience, who *identity.Identity, granted func(*identit
 
 // among tells whether the client is one of those who may subscribe.
 func (c *session) among(allowed rules.Audience, name []byte) bool {
+	c.shard.ruled += len(c.who().Grants.Subscribe)
 	return among(allowed, c.who(), (*identity.Identity).MaySubscribe, name)
 }
 
@@ -53,6 +54,7 @@ func (c *session) subscribable(table *rules.Table, name []byte, ch *channel) (al
 		c.shard.ruled += table.Len()
 		rule = table.ForName(name)
 	}
+	c.shard.ruled += table.Personal(rule, c.who().User)
 	return table.Subscribe(rule, c.who().User, name)
 }
 
@@ -102,6 +104,7 @@ func (c *session) checkSubscriptions() {
 func (c *session) mayPublish(name []byte) error {
 	rule := c.shard.ruleFor(name)
 	who := c.who()
+	c.shard.ruled += len(who.Grants.Publish) + rule.Of.Personal(rule, who.User)
 	switch allowed := rule.Of.Publish(rule, who.User, name); {
 	case among(allowed, who, (*identity.Identity).MayPublish, name):
 		return nil
