@@ -61,6 +61,12 @@ func (c *Config) checkIdentity(errs *OptionErrors) {
 		if err := (&http.Cookie{Name: c.TokenCookie, Value: "x"}).Valid(); err != nil {
 			errs.add("TokenCookie", "is %.40q, which is no name of a cookie", c.TokenCookie)
 		}
+		// A browser sends its user's cookie with what any page asks for.
+		for _, every := range []string{"*", "null"} {
+			if slices.Contains(c.AllowedOrigins, every) {
+				errs.add("TokenCookie", "is set, and AllowedOrigins has %s, so every web site could connect as its visitors; name the origins", every)
+			}
+		}
 	}
 	for i, key := range c.TicketKeys {
 		if len(key) < identity.MinTicketKey {

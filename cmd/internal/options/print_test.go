@@ -14,7 +14,7 @@ import (
 // unusual has another value than the default for every option but --config.
 var unusual = []string{
 	"--listen=:0", "--publish=[::1]:9", "--admin=off", "--console=off",
-	"--max-head=16KiB", "--allow-host=* *.a.test 192.0.2.1 b", "--allow-origin=* http://[::1]:3000", "--patterns=segments", "--client-publish=* a.* null 1 é #a -x a:b a\"b\\",
+	"--max-head=16KiB", "--allow-host=* *.a.test 192.0.2.1 b", "--allow-origin=https://*.a.test http://[::1]:3000", "--patterns=segments", "--client-publish=* a.* null 1 é #a -x a:b a\"b\\",
 	"--shards=3", "--ingest-loops=2", "--max-clients=7", "--max-publishers=8", "--max-channels=9", "--client-channels=10",
 	"--max-message=1000", "--max-event=2KiB", "--backlog=3MiB", "--backlog-messages=11", "--slow-after=20s", "--credits=1GiB",
 	"--publisher-credits=65537", "--retention=1h", "--handshake-timeout=1m30s", "--ping-interval=1h0m1s",
