@@ -87,6 +87,8 @@ func TestPublishKeyRESP(t *testing.T) {
 		"right, then wrong":    {array("AUTH", text) + array("AUTH", "x") + publish, "+OK\r\n" + wrongPass + ":0\r\n"},
 		"too many words":       {array("AUTH", "a", "b", "c"), "-ERR syntax error\r\n"},
 		"another channel":      {array("AUTH", text) + array("PUBLISH", "secret", "1") + publish, "+OK\r\n-NOPERM the key prices may not publish to \"secret\"\r\n:0\r\n"},
+		"its subscribers":      {array("AUTH", text) + array("PUBSUB", "NUMSUB", "news"), "+OK\r\n*2\r\n$4\r\nnews\r\n:0\r\n"},
+		"another's":            {array("AUTH", text) + array("PUBSUB", "SHARDNUMSUB", "news", "secret"), "+OK\r\n-NOPERM the key prices may not publish to \"secret\"\r\n"},
 		"HELLO without a key":  {array("HELLO", "3") + array("HELLO"), strings.Repeat("-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time\r\n", 2)},
 		"HELLO with a wrong":   {array("HELLO", "3", "AUTH", "default", "x") + publish, wrongPass + noAuth},
 		"HELLO with a key":     {array("HELLO", "2", "AUTH", "default", text, "SETNAME", "me") + publish, "*14\r\n$6\r\nserver\r\n"},

@@ -138,7 +138,11 @@ var respPubSubCommands = map[string]respSpec{
 	}},
 }
 
+// respNumSub counts subscribers. A key that is for some channels learns nothing of others.
 func (p *publisher) respNumSub(args [][]byte) verdict {
+	if refusal := p.mayPublishAll(args[2:]); refusal != nil {
+		return p.respRefuse(refusal)
+	}
 	out := publish.AppendRESPArray(p.ingest.replies, 2*(len(args)-2))
 	for _, name := range args[2:] {
 		out = publish.AppendRESPInt(publish.AppendRESPBulk(out, name), int64(p.ingest.port.Streams.Subscribers(name)))
