@@ -11,8 +11,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -27,8 +29,8 @@ type fetcher struct {
 	dir        string   // empty: nothing is kept
 }
 
-func newFetcher(url string, algorithms []string, dir string, roots *x509.CertPool) fetcher {
-	return fetcher{url: url, algorithms: algorithms, dir: dir, client: &http.Client{
+func newFetcher(from string, algorithms []string, dir string, roots *x509.CertPool) fetcher {
+	return fetcher{url: from, algorithms: algorithms, dir: dir, client: &http.Client{
 		// A redirect could lead to anywhere, and from https to http.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -39,6 +41,20 @@ func newFetcher(url string, algorithms []string, dir string, roots *x509.CertPoo
 			ForceAttemptHTTP2:      true,
 		},
 	}}
+}
+
+// shown is the URL as logs may show it: a secret may stand in the query.
+func (f *fetcher) shown() string {
+	before, _, _ := strings.Cut(f.url, "?")
+	return before
+}
+
+// withoutURL is an error of a request without its URL, which net/http puts before it.
+func withoutURL(err error) error {
+	if of := (*url.Error)(nil); errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // fetch asks the server once. It returns the keys, of which there is at least one, and
@@ -57,7 +73,7 @@ func (f *fetcher) fetch(ctx context.Context, timeout time.Duration) (*keySet, []
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil, nil, fmt.Errorf("no answer within %v", timeout)
 		}
-		return nil, nil, err
+		return nil, nil, withoutURL(err)
 	}
 	defer response.Body.Close()
 	switch {
@@ -105,7 +121,7 @@ func (f *fetcher) saved(log *slog.Logger) *keySet {
 	info, err := os.Stat(f.path())
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			log.Warn("saved keys of an issuer cannot be read", "url", f.url, "error", err)
+			log.Warn("saved keys of an issuer cannot be read", "url", f.shown(), "error", err)
 		}
 		return nil
 	}
@@ -115,10 +131,10 @@ func (f *fetcher) saved(log *slog.Logger) *keySet {
 	}
 	set, parseErr := f.parse(body)
 	if err = errors.Join(err, parseErr); err != nil {
-		log.Warn("saved keys of an issuer cannot be read", "url", f.url, "file", f.path(), "error", err)
+		log.Warn("saved keys of an issuer cannot be read", "url", f.shown(), "file", f.path(), "error", err)
 		return nil
 	}
-	log.Info("saved keys of an issuer stand in until they are fetched", "url", f.url, "keys", len(set.keys), "saved", info.ModTime().UTC())
+	log.Info("saved keys of an issuer stand in until they are fetched", "url", f.shown(), "keys", len(set.keys), "saved", info.ModTime().UTC())
 	return set
 }
 
@@ -128,7 +144,7 @@ func (f *fetcher) save(body []byte, log *slog.Logger) {
 		return
 	}
 	if err := f.write(body); err != nil {
-		log.Warn("the keys of an issuer cannot be saved", "url", f.url, "error", err)
+		log.Warn("the keys of an issuer cannot be saved", "url", f.shown(), "error", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -406,6 +407,42 @@ func TestWrongCertificate(t *testing.T) {
 	if n := s.requests.Load(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
+}
+
+// TestQueryIsHidden: a secret may stand in the query of a URL. No line of the log has it.
+func TestQueryIsHidden(t *testing.T) {
+	c := newClock()
+	s := newKeyServer(t, "no keys")
+	for name, at := range map[string]string{"an answer without keys": s.URL + "/keys", "nobody there": "http://127.0.0.1:1/keys"} {
+		var log logged
+		v := jwksVerifier(t, c, s, func(o *token.Options) {
+			o.Issuers[0].JWKS = at + "?key=url-secret"
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, nil)), token.KeysUnavailable)
+		eventually(t, name, func() bool { return strings.Contains(log.String(), "cannot be fetched") })
+		if text := log.String(); strings.Contains(text, "url-secret") || !strings.Contains(text, "url="+at+" ") {
+			t.Errorf("%s is logged as %s", name, text)
+		}
+	}
+}
+
+// logged is what is logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // TestKeysOnDisk starts with the last good keys where the server does not answer.

@@ -156,10 +156,10 @@ func (r *remote) tell(ctx context.Context, err error, set *keySet) {
 	case ctx.Err() != nil:
 	case err != nil && !r.failing:
 		r.failing = true
-		r.log.Warn("the keys of an issuer cannot be fetched; the last ones stay", "url", r.fetcher.url, "keys", keyCount(r.set.Load()), "error", err)
+		r.log.Warn("the keys of an issuer cannot be fetched; the last ones stay", "url", r.fetcher.shown(), "keys", keyCount(r.set.Load()), "error", err)
 	case err == nil && r.failing:
 		r.failing = false
-		r.log.Info("the keys of an issuer can be fetched again", "url", r.fetcher.url, "keys", len(set.keys))
+		r.log.Info("the keys of an issuer can be fetched again", "url", r.fetcher.shown(), "keys", len(set.keys))
 	}
 }
 
