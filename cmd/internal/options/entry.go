@@ -21,9 +21,30 @@ type entry struct {
 // note keeps a member as it was given.
 func (e *entry) note(name, value string) { e.given = append(e.given, [2]string{name, value}) }
 
-func (e entry) members() [][2]string  { return e.given }
 func (e entry) secretFiles() []string { return e.files }
 func (e entry) fingerprint() string   { return fmt.Sprint(e.given, " ", e.exact) }
+
+// hiddenQuery stands for the query of a URL, in which there may be a secret.
+const hiddenQuery = "?" + hidden
+
+// members are those that may be shown.
+func (e entry) members() [][2]string {
+	shown := slices.Clone(e.given)
+	for i, m := range shown {
+		if before, _, found := strings.Cut(m[1], "?"); found && (m[0] == memberURL || m[0] == memberJWKS) {
+			shown[i][1] = before + hiddenQuery
+		}
+	}
+	return shown
+}
+
+// checkQuery refuses a URL as members shows it.
+func checkQuery(url string) error {
+	if strings.HasSuffix(url, hiddenQuery) {
+		return fmt.Errorf("ends with %s, as fleetcast config shows a query; write what stands there", hidden)
+	}
+	return nil
+}
 
 // elsewhere reads a member that must not stand in the configuration itself, which more
 // people see, or which it makes hard to read.
@@ -56,9 +77,14 @@ func oneLine(name, value string) error {
 
 // text is the entry as a text. first is the member that stands at its start without its
 // name.
-func (e entry) text(first string) string {
+func (e entry) text(first string) string { return memberWords(e.given, first) }
+
+// shownText is text as it may be shown.
+func (e entry) shownText(first string) string { return memberWords(e.members(), first) }
+
+func memberWords(members [][2]string, first string) string {
 	var words []string
-	for _, m := range e.given {
+	for _, m := range members {
 		value := m[1]
 		if value == "" || strings.ContainsAny(value, " \t") {
 			value = `"` + value + `"`

@@ -29,6 +29,7 @@ func (h *hookEntry) UnmarshalText(text []byte) error {
 }
 
 func (h hookEntry) String() string { return h.text(memberURL) }
+func (h hookEntry) shown() string  { return h.shownText(memberURL) }
 
 func (h *hookEntry) setMember(name, value string) (err error) {
 	if err := oneLine(name, value); err != nil {
@@ -40,7 +41,7 @@ func (h *hookEntry) setMember(name, value string) (err error) {
 	to := &h.hook
 	switch name {
 	case memberURL:
-		to.URL = value
+		to.URL, err = value, checkQuery(value)
 	case memberSecret:
 		var secret string
 		if secret, err = h.secret(value); err == nil {
@@ -102,6 +103,7 @@ func (h *subscribeHook) UnmarshalText(text []byte) error {
 }
 
 func (h subscribeHook) String() string { return h.text(keyName) }
+func (h subscribeHook) shown() string  { return h.shownText(keyName) }
 
 func (h *subscribeHook) setMember(name, value string) error {
 	if !slices.Contains(subscribeHookMembers, name) {

@@ -51,6 +51,7 @@ func (i *issuerEntry) UnmarshalText(text []byte) error {
 }
 
 func (i issuerEntry) String() string { return i.text(memberIssuer) }
+func (i issuerEntry) shown() string  { return i.shownText(memberIssuer) }
 
 func (i *issuerEntry) setMember(name, value string) (err error) {
 	if err := oneLine(name, value); err != nil {
@@ -65,7 +66,7 @@ func (i *issuerEntry) setMember(name, value string) (err error) {
 	case memberKeys:
 		to.Keys, err = i.elsewhere(value)
 	case memberJWKS:
-		to.JWKS = value
+		to.JWKS, err = value, checkQuery(value)
 	case memberAlgorithms:
 		to.Algorithms = strings.Fields(value)
 	case memberAudience:

@@ -81,6 +81,40 @@ func TestTokenSecret(t *testing.T) {
 	}
 }
 
+// TestQueriesAreHidden: a secret may stand in the query of a URL. It is not shown, but
+// another one is a change.
+func TestQueriesAreHidden(t *testing.T) {
+	read := func(key string) *Options {
+		o, err := identityIn(t, "connect-hook: https://app.test/connect?key="+key+"\nissuers:\n  - jwks: https://a.test/keys?key="+key+
+			"\nsubscribe-hooks:\n  - name: rooms\n    url: https://app.test/rooms?key="+key+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	o, next := read("url-secret"), read("url-secret-2")
+	c := o.unshared(100)
+	for _, url := range []string{c.ConnectHook.URL, c.Issuers[0].JWKS, c.SubscribeHooks["rooms"].URL} {
+		if !strings.HasSuffix(url, "?key=url-secret") {
+			t.Errorf("the URL is %s", url)
+		}
+	}
+	var printed strings.Builder
+	if err := o.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	live, waiting := o.Differences(next)
+	if len(live) != 3 || len(waiting) != 0 {
+		t.Errorf("changed: %v, %v", live, waiting)
+	}
+	if shown := printed.String() + strings.Join(live, "\n"); strings.Contains(shown, "url-secret") || strings.Count(shown, "?(hidden)") < 3 {
+		t.Errorf("shown:\n%s", shown)
+	}
+	if live, _ := o.Differences(read("url-secret")); len(live) != 0 {
+		t.Errorf("changed without a change: %v", live)
+	}
+}
+
 // No error shows a secret.
 func TestIdentityErrors(t *testing.T) {
 	for text, want := range map[string]string{
@@ -94,6 +128,7 @@ func TestIdentityErrors(t *testing.T) {
 		"token-secret: file:short\n":                                               "bytes",
 		"ticket-keys: file:short\n":                                                "must have at least 32",
 		"connect-hook:\n  secret: file:secret\n":                                   "a hook has no url",
+		"connect-hook: https://app.test/?(hidden)\n":                               "url: ends with (hidden)",
 		"connect-hook: http://app.test/connect\n":                                  "https",
 		"connect-hook: [https://a.test/1, https://a.test/2]\n":                     "2 entries; one hook is asked",
 		"connect-hook:\n  url: https://a.test/\n  queue: many\n":                   "queue: \"many\" is not a whole number",

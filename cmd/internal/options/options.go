@@ -154,12 +154,13 @@ func (s setting) list() bool   { return s.flag.IsSlice() }
 
 // texts are the elements of a list, or the one value.
 func (s setting) texts() []string {
-	if !s.list() {
-		return []string{s.flag.Target.Interface().(fmt.Stringer).String()}
-	}
 	texts := []string{}
-	for i := range s.flag.Target.Len() {
-		texts = append(texts, s.flag.Target.Index(i).Interface().(fmt.Stringer).String())
+	for _, v := range s.values() {
+		if of, ok := v.(interface{ shown() string }); ok { // String has more than may be shown
+			texts = append(texts, of.shown())
+		} else {
+			texts = append(texts, v.(fmt.Stringer).String())
+		}
 	}
 	return texts
 }

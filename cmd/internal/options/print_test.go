@@ -27,8 +27,8 @@ var unusual = []string{
 	"--admin-keys=ops sha256=" + digest + " access=write", "--admin-keys=null sha256=" + strings.ToUpper(other) + " access=read", "--insecure=admin",
 	"--token-secret=env:ITS_SECRET", "--token-cookie=session", "--user-clients=3", "--user-connects=4/m burst 5", "--ticket-keys=env:ITS_SECRET",
 	"--issuers=https://a.test/ secret=env:ITS_SECRET algorithms=\"HS256 HS512\" audience=\"a #b c:d\" claim=https://x/y user-claim=a.b", "--issuers=secret=env:ITS_SECRET issuer=null",
-	"--subscribe-hooks=rooms url=https://app.test/?a=b secret=env:ITS_SECRET forward=X-A", "--subscribe-hooks=null url=https://app.test/",
-	"--connect-hook=https://app.test/?a=b secret=env:ITS_SECRET forward=\"Cookie X-A\" timeout=3s at-once=5 queue=6",
+	"--subscribe-hooks=rooms url=https://app.test/a=b secret=env:ITS_SECRET forward=X-A", "--subscribe-hooks=null url=https://app.test/",
+	"--connect-hook=https://app.test/a=b secret=env:ITS_SECRET forward=\"Cookie X-A\" timeout=3s at-once=5 queue=6",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
 	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels={user}.* subscribe=user publish=token",
 }
