@@ -155,21 +155,26 @@ func match(pattern, name string, user who) bool {
 }
 
 // skip is the first place from n on where the pattern can begin, or where the name ends,
-// or the segment.
+// or the segment. Behind **, all that the pattern has before its next mark is looked for,
+// so that a long text which nearly matches everywhere is not compared at every place.
 func skip(pattern, name string, n int, segment bool) int {
 	if pattern == "" || special(pattern[0]) {
 		return n
 	}
-	if !segment {
-		if found := strings.IndexByte(name[n:], pattern[0]); found >= 0 {
-			return n + found
+	if segment {
+		for n < len(name) && name[n] != pattern[0] && !separates(name[n]) {
+			n++
 		}
-		return len(name)
+		return n
 	}
-	for n < len(name) && name[n] != pattern[0] && !separates(name[n]) {
-		n++
+	end := 1
+	for end < len(pattern) && !special(pattern[end]) {
+		end++
 	}
-	return n
+	if found := strings.Index(name[n:], pattern[:end]); found >= 0 {
+		return n + found
+	}
+	return len(name)
 }
 
 // special tells whether c can begin a mark.

@@ -122,6 +122,7 @@ var hostile = map[string][2]string{
 	"stars, segments":  {"**" + strings.Repeat("a*a.", 60) + "b*", strings.Repeat("aaa.", 63)},
 	"deep, then stars": {"**" + strings.Repeat("a*", 120) + "b*", strings.Repeat("a", 127) + "." + strings.Repeat("a", 127)},
 	"long literals":    {"**" + strings.Repeat("a", 120) + "*" + strings.Repeat("a", 120) + "b*", strings.Repeat("a", 255)},
+	"a deep literal":   {"**" + strings.Repeat("a", 120) + "b**", strings.Repeat("a", 255)},
 	"users":            {strings.Repeat("**{user}", 31), strings.Repeat("a", 255)},
 }
 
