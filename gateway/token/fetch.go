@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"fleetcast/gateway/stats"
 )
 
 // maxSetSize is the size of the largest set of keys, in bytes.
@@ -105,6 +107,14 @@ func (f *fetcher) parse(body []byte) (*keySet, error) {
 		return nil, fmt.Errorf("%w for the algorithms %v", errNoKeys, f.algorithms)
 	}
 	return set, nil
+}
+
+// tellSkipped logs which keys of a set are not used. Their tokens are refused as those of
+// an unknown key.
+func (f *fetcher) tellSkipped(set *keySet, log *slog.Logger) {
+	if n := len(set.skipped); n > 0 {
+		log.Info("some keys of an issuer are not used", "url", f.shown(), "used", len(set.keys), "unused", n, "first", stats.Clip(set.skipped[0]))
+	}
 }
 
 // path is the file of the last good set.

@@ -427,6 +427,23 @@ func TestQueryIsHidden(t *testing.T) {
 	}
 }
 
+// TestUnusedKeysAreTold: a key that is too weak is left out, and the log says so once.
+func TestUnusedKeysAreTold(t *testing.T) {
+	c := newClock()
+	good, weak := jwkOf(t, keys()["ES256"], "known"), jwkOf(t, newRSA(t, 1024), "weak")
+	s := newKeyServer(t, jwksOf(t, good, weak))
+	var log logged
+	v := jwksVerifier(t, c, s, func(o *token.Options) {
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		o.SetTiming(time.Millisecond, time.Hour, 0, time.Minute, time.Minute)
+	})
+	want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, nil)), "accepted")
+	fetched(t, v, 3)
+	if text := log.String(); strings.Count(text, "not used") != 1 || !strings.Contains(text, "used=1 unused=1") || !strings.Contains(text, "key 2: it is an RSA key of 1024 bits") {
+		t.Errorf("logged: %s", text)
+	}
+}
+
 // logged is what is logged.
 type logged struct {
 	mu   sync.Mutex

@@ -126,6 +126,7 @@ func (r *remote) refresh(ctx context.Context) error {
 	if err == nil {
 		if r.replace(set) {
 			r.fetcher.save(body, r.log)
+			r.fetcher.tellSkipped(set, r.log)
 		}
 	}
 
