@@ -74,7 +74,7 @@ func (g *Gateway) newAuthority(c *settings.Config, before *authority.Authority) 
 		if before != nil {
 			was = before.Tokens
 		}
-		options := token.Options{Issuers: c.Issuers, Interner: g.interner, Logger: g.logger, Now: g.clients.Now, Previous: was, Tickets: next.Tickets}
+		options := token.Options{Issuers: c.Issuers, Interner: g.interner, Logger: g.logger, Now: g.clients.Now, Previous: was, Tickets: next.Tickets, KeysDir: c.KeysDir}
 		if next.Tokens, err = token.New(options); err != nil {
 			return nil, fmt.Errorf("set up issuers: %w", err)
 		}

@@ -1,8 +1,18 @@
 package gateway_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"fleetcast/gateway"
 	"fleetcast/gateway/rules"
@@ -66,4 +76,38 @@ func TestReloadedIssuer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.shows("Authorization: Bearer " + alice()).welcomed()
+}
+
+// TestKeysOutliveRestart starts a gateway while the server of an issuer's keys is down. It
+// knows the keys that another one has kept in the same folder.
+func TestKeysOutliveRestart(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := private.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"keys":[{"kty":"EC","crv":"P-256","x":%q,"y":%q}]}`, encode(point[1:33]), encode(point[33:]))
+	}))
+	defer server.Close()
+	text, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	fetches := func(c *gateway.Config) { c.Issuers = []token.Issuer{{JWKS: server.URL}} }
+	keeps := func(c *gateway.Config) { c.KeysDir = dir }
+	start(t, fetches, keeps).shows("Authorization: Bearer " + text).welcomed()
+	for kept := []string(nil); len(kept) == 0; time.Sleep(time.Millisecond) {
+		if kept, err = filepath.Glob(filepath.Join(dir, "jwks-*.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Close()
+	start(t, fetches).shows("Authorization: Bearer "+text).refused(http.StatusServiceUnavailable, "keys_unavailable", "")
+	start(t, fetches, keeps).shows("Authorization: Bearer " + text).welcomed()
 }

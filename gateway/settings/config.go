@@ -68,10 +68,10 @@ type Config struct {
 	// TokenCookie is the name of the cookie in which requests to connect may show a token.
 	// They need an Origin then. Empty is no cookie.
 	TokenCookie string `reload:"live"`
-	// TicketKeys sign resume tickets, of at least [identity.MinTicketKey] bytes each. The
-	// first signs, all verify. Gateways that share them know each other's tickets. Without
-	// any, there is a random one.
+	// TicketKeys sign resume tickets, of at least [identity.MinTicketKey] bytes each: the
+	// first signs, all verify. Without any, there is a random one.
 	TicketKeys [][]byte `reload:"live"`
+	KeysDir    string   `reload:"restart"` // for the last good keys of each URL; empty is none
 	// UserClients is how many connections one user may have; 0 is no bound. UserConnects
 	// is how often one user may connect.
 	UserClients  int         `reload:"live" least:"0"`

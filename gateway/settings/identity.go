@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 
 	"fleetcast/gateway/identity"
@@ -67,6 +68,9 @@ func (c *Config) checkIdentity(errs *OptionErrors) {
 				errs.add("TokenCookie", "is set, and AllowedOrigins has %s, so every web site could connect as its visitors; name the origins", every)
 			}
 		}
+	}
+	if info, err := os.Stat(c.KeysDir); c.KeysDir != "" && (err != nil || !info.IsDir()) {
+		errs.add("KeysDir", "is %.200q, which is no folder", c.KeysDir)
 	}
 	for i, key := range c.TicketKeys {
 		if len(key) < identity.MinTicketKey {

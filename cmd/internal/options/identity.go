@@ -105,19 +105,19 @@ func (s *tokenSecret) UnmarshalText(text []byte) error {
 
 func (s tokenSecret) String() string { return cmp.Or(s.Secret.String(), "off") }
 
-// cookieName is the name of a cookie, or empty.
-type cookieName string
+// nameOrOff is the name of a cookie or a folder, or empty.
+type nameOrOff string
 
 // UnmarshalText takes any name. The gateway's configuration says which can be.
-func (c *cookieName) UnmarshalText(text []byte) error {
-	*c = cookieName(text)
-	if *c == "off" {
-		*c = ""
+func (n *nameOrOff) UnmarshalText(text []byte) error {
+	*n = nameOrOff(text)
+	if *n == "off" {
+		*n = ""
 	}
 	return nil
 }
 
-func (c cookieName) String() string { return cmp.Or(string(c), "off") }
+func (n nameOrOff) String() string { return cmp.Or(string(n), "off") }
 
 // issuers are the gateway's issuers: those of the option, and that of the secret alone.
 func (o *Options) issuers() (list []token.Issuer) {

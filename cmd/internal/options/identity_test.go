@@ -136,6 +136,7 @@ func TestIdentityErrors(t *testing.T) {
 		"subscribe-hooks:\n  name: A B\n  url: https://a.test/\n":                  "is no name of a hook",
 		"subscribe-hooks: [a url=https://a.test/1, a url=https://b.test]\n":        "has the name a twice",
 		"channels: [{match: a, subscribe-hook: rooms}]\n":                          "rooms",
+		"keys-dir: /dev/null\n":                                                    "is no folder",
 		"token-cookie: a b\n":                                                      "no name of a cookie",
 		"token-cookie: session\ntoken-secret: file:secret\nallow-origin: '*'\n":    "every web site could connect",
 		"token-cookie: session\ntoken-secret: file:secret\nallow-origin: 'null'\n": "every web site could connect",
