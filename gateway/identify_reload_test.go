@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 
 	"fleetcast/gateway"
@@ -76,6 +77,29 @@ func TestReloadedIssuer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.shows("Authorization: Bearer " + alice()).welcomed()
+}
+
+// TestReloadAsksWhoTheyAre: clients that came when nobody had to say who they are do not stay
+// for ever, without a subscription and without a word, once they have to.
+func TestReloadAsksWhoTheyAre(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	var next gateway.Config
+	s := start(t, func(c *gateway.Config) { c.PingInterval, c.HandshakeTimeout = 100*time.Millisecond, 2*time.Second }, kept(&next))
+	p := s.shows()
+	p.welcomed()
+	for pings := 0; pings < 25; { // the time in which new clients must say it is over
+		if p.frame().Header.OpCode == ws.OpPing {
+			pings++
+			p.sends(clientFrame(ws.OpPong, true, ""))
+		}
+	}
+	identified(&next)
+	if err := s.Reconfigure(next); err != nil {
+		t.Fatal(err)
+	}
+	if code, reason := p.closed(); code != 4401 || reason != "authentication_required" {
+		t.Errorf("closed with %d %q", code, reason)
+	}
 }
 
 // TestKeysOutliveRestart starts a gateway while the server of an issuer's keys is down. It

@@ -202,6 +202,17 @@ func (c *session) lateToAuthenticate() {
 	}
 }
 
+// overdue is lateToAuthenticate for a client of which nothing was asked when it came, and
+// which must say who it is since a reload. It tells whether the client was closed. It is
+// called once per ping interval.
+func (c *session) overdue() bool {
+	if c.opened.since(c.shard.Loop.Now()) < c.shard.shared.Settings.Config().HandshakeTimeout || !c.mustAuthenticate() {
+		return false
+	}
+	c.lateToAuthenticate()
+	return true
+}
+
 // identityOver closes a client whose identity has ended, and tells whether it has. It is
 // called once per ping interval.
 func (c *session) identityOver() bool {

@@ -24,7 +24,7 @@ func (c *session) Swept() {
 	default:
 		return
 	}
-	if c.identityOver() {
+	if c.identityOver() || c.overdue() {
 		return
 	}
 	c.endPermits()
