@@ -1,6 +1,7 @@
 package options
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,23 @@ func TestQueriesAreHidden(t *testing.T) {
 	}
 	if live, _ := o.Differences(read("url-secret")); len(live) != 0 {
 		t.Errorf("changed without a change: %v", live)
+	}
+}
+
+// TestAudienceIsMissed warns of an issuer that may have other applications.
+func TestAudienceIsMissed(t *testing.T) {
+	for entry, warned := range map[string]bool{
+		"jwks: https://a.test/keys": true, "jwks: https://a.test/keys\n    audience: fleetcast": false, "secret: file:secret": false,
+	} {
+		o, err := identityIn(t, "issuers:\n  - "+entry+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log strings.Builder
+		o.WarnOfNoEffect(slog.New(slog.NewTextHandler(&log, nil)))
+		if strings.Contains(log.String(), "for other applications") != warned {
+			t.Errorf("%s: %s", entry, log.String())
+		}
 	}
 }
 

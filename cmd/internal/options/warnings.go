@@ -19,6 +19,7 @@ func (o *Options) Warn(logger *slog.Logger) {
 func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 	o.warnOfReadableSecrets(logger)
 	o.warnOfInsecure(logger)
+	o.warnOfAudiences(logger)
 	for i, r := range o.Channels {
 		if r.idle() {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
@@ -41,6 +42,17 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 		if o.isSet(option) {
 			logger.Warn("an option has no effect, because no channel has the policy drop_oldest or conflate; clients are disconnected by time, see slow-after",
 				"option", o.named(option))
+		}
+	}
+}
+
+// warnOfAudiences says which issuers' tokens are taken whoever they are for. An issuer with
+// keys at a URL mostly serves several applications (RFC 8725, 3.9).
+func (o *Options) warnOfAudiences(logger *slog.Logger) {
+	for i := range o.Issuers {
+		if of := &o.Issuers[i].issuer; of.JWKS != "" && len(of.Audience) == 0 {
+			logger.Warn("tokens that an issuer has made for other applications are taken too; write in audience how its tokens name this one",
+				"issuer", of.Issuer, "from", o.find("issuers").placeOf(i))
 		}
 	}
 }
