@@ -28,13 +28,13 @@ func clock(c *settings.Config) func() time.Time {
 // changed.
 func (g *Gateway) setAuthority(c *settings.Config) error {
 	before := g.clients.Authority.Load()
-	next, err := g.newAuthority(c, before)
+	hooks, err := g.newHooks(c)
 	if err != nil {
 		return err
 	}
-	hooks, err := g.newHooks(c)
+	// This comes last, because the new verifier takes over from the one before.
+	next, err := g.newAuthority(c, before)
 	if err != nil {
-		closeParts(next)
 		return err
 	}
 	g.clients.Authority.Store(next)

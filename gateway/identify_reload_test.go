@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/hook"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/token"
 )
@@ -105,6 +107,52 @@ func TestReloadAsksWhoTheyAre(t *testing.T) {
 // TestKeysOutliveRestart starts a gateway while the server of an issuer's keys is down. It
 // knows the keys that another one has kept in the same folder.
 func TestKeysOutliveRestart(t *testing.T) {
+	key := newSigningKey(t, "k")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, key.set) }))
+	defer server.Close()
+	dir := t.TempDir()
+	fetches := func(c *gateway.Config) { c.Issuers = []token.Issuer{{JWKS: server.URL}} }
+	keeps := func(c *gateway.Config) { c.KeysDir = dir }
+	start(t, fetches, keeps).shows("Authorization: Bearer " + key.token).welcomed()
+	for kept := []string(nil); len(kept) == 0; time.Sleep(time.Millisecond) {
+		kept, _ = filepath.Glob(filepath.Join(dir, "jwks-*.json")) // the pattern is right
+	}
+	server.Close()
+	start(t, fetches).shows("Authorization: Bearer "+key.token).refused(http.StatusServiceUnavailable, "keys_unavailable", "")
+	start(t, fetches, keeps).shows("Authorization: Bearer " + key.token).welcomed()
+}
+
+// TestFailedReloadKeepsIssuers fails to reload because a hook cannot be set up. The issuers go
+// on as before: their keys are still fetched.
+func TestFailedReloadKeepsIssuers(t *testing.T) {
+	first, second := newSigningKey(t, "first"), newSigningKey(t, "second")
+	var rotated atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if rotated.Load() {
+			fmt.Fprint(w, second.set)
+		} else {
+			fmt.Fprint(w, first.set)
+		}
+	}))
+	defer server.Close()
+	var next gateway.Config
+	s := start(t, func(c *gateway.Config) { c.Issuers = []token.Issuer{{JWKS: server.URL}} }, kept(&next))
+	s.shows("Authorization: Bearer " + first.token).welcomed()
+	broken := hook.DefaultOptions()
+	broken.URL, broken.RootFile = "https://127.0.0.1:1/", filepath.Join(t.TempDir(), "nothing")
+	next.SubscribeHooks = map[string]hook.Options{"rooms": broken}
+	if err := s.Reconfigure(next); err == nil {
+		t.Fatal("reloaded without the hook's certificates")
+	}
+	rotated.Store(true)
+	s.shows("Authorization: Bearer " + second.token).welcomed()
+}
+
+// signingKey is a key of an issuer, as a set that its server has, with a token of it.
+type signingKey struct{ set, token string }
+
+func newSigningKey(t *testing.T, id string) signingKey {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -113,25 +161,12 @@ func TestKeysOutliveRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	encode := base64.RawURLEncoding.EncodeToString
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"keys":[{"kty":"EC","crv":"P-256","x":%q,"y":%q}]}`, encode(point[1:33]), encode(point[33:]))
-	}))
-	defer server.Close()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}).SignedString(private)
+	made := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"sub": "alice", "exp": time.Now().Add(time.Hour).Unix()})
+	made.Header["kid"] = id
+	text, err := made.SignedString(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	fetches := func(c *gateway.Config) { c.Issuers = []token.Issuer{{JWKS: server.URL}} }
-	keeps := func(c *gateway.Config) { c.KeysDir = dir }
-	start(t, fetches, keeps).shows("Authorization: Bearer " + text).welcomed()
-	for kept := []string(nil); len(kept) == 0; time.Sleep(time.Millisecond) {
-		if kept, err = filepath.Glob(filepath.Join(dir, "jwks-*.json")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	server.Close()
-	start(t, fetches).shows("Authorization: Bearer "+text).refused(http.StatusServiceUnavailable, "keys_unavailable", "")
-	start(t, fetches, keeps).shows("Authorization: Bearer " + text).welcomed()
+	encode := base64.RawURLEncoding.EncodeToString
+	return signingKey{fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":%q,"x":%q,"y":%q}]}`, id, encode(point[1:33]), encode(point[33:])), text}
 }
