@@ -65,7 +65,9 @@ func (g *Gateway) newAuthority(c *settings.Config, before *authority.Authority) 
 	if c.ConnectHook != nil {
 		options := *c.ConnectHook
 		options.Logger, options.Grants = cmp.Or(options.Logger, g.logger), cmp.Or(options.Grants, g.interner)
-		if next.Hook, err = hook.New(options); err != nil {
+		if before != nil && before.Hook.Has(&options) {
+			next.Hook = before.Hook // it goes on with what it knows of its endpoint
+		} else if next.Hook, err = hook.New(options); err != nil {
 			return nil, fmt.Errorf("set up the connect hook: %w", err)
 		}
 	}
@@ -112,7 +114,7 @@ func (g *Gateway) newHooks(c *settings.Config) (authority.Hooks, error) {
 	hooks := make(authority.Hooks, len(c.SubscribeHooks))
 	before := g.clients.Hooks.Load()
 	for name, options := range c.SubscribeHooks {
-		options.Name = cmp.Or(options.Name, name)
+		options.Name, options.Logger = cmp.Or(options.Name, name), cmp.Or(options.Logger, g.logger)
 		if before != nil && (*before)[name].Has(&options) {
 			hooks[name] = (*before)[name]
 			continue

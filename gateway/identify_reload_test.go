@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -146,6 +148,46 @@ func TestFailedReloadKeepsIssuers(t *testing.T) {
 	}
 	rotated.Store(true)
 	s.shows("Authorization: Bearer " + second.token).welcomed()
+}
+
+// TestReloadKeepsHooks: hooks that are configured as before go on with what they have counted,
+// and with what they know of their endpoints. That they fail is in the gateway's log.
+func TestReloadKeepsHooks(t *testing.T) {
+	var log lines
+	var next gateway.Config
+	rooms := "rooms"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/connect" {
+			fmt.Fprint(w, `{"user":"alice"}`)
+		} else {
+			http.Error(w, "down", http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	config := gateway.DefaultConfig(100)
+	connect, subscribe := hook.DefaultOptions(), hook.DefaultOptions()
+	connect.URL, subscribe.URL = server.URL+"/connect", server.URL+"/rooms"
+	config.ConnectHook, config.SubscribeHooks = &connect, map[string]hook.Options{"rooms": subscribe}
+	config.Channels = []rules.Entry{{Match: "room.*", SubscribeHook: &rooms}}
+	kept(&next)(&config)
+	g, err := gateway.New(config, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := run(t, g)
+	p := s.shows()
+	p.welcomed()
+	p.says(`{"type":"subscribe","channel":"room.1"}`)
+	p.text()
+	if err := s.Reconfigure(next); err != nil {
+		t.Fatal(err)
+	}
+	if stats := s.stats(); stats.ConnectHook.Requests["allowed"] != 1 || stats.SubscribeHooks["rooms"].Requests["hook_failed"] != 1 {
+		t.Errorf("after a reload: %+v, %+v", stats.ConnectHook, stats.SubscribeHooks)
+	}
+	if text := log.String(); !strings.Contains(text, "a hook did not answer") || !strings.Contains(text, "hook=rooms") {
+		t.Errorf("logged: %s", text)
+	}
 }
 
 // signingKey is a key of an issuer, as a set that its server has, with a token of it.

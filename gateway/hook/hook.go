@@ -113,8 +113,11 @@ func New(o Options) (*Hook, error) {
 	return h, nil
 }
 
-// Has tells whether the hook was made with these options. h may be nil.
-func (h *Hook) Has(o *Options) bool { return h != nil && reflect.DeepEqual(h.options, *o) }
+// Has tells whether a hook with these options would be the same. With a RootFile it is
+// not, because other certificates may be in the file now. h may be nil.
+func (h *Hook) Has(o *Options) bool {
+	return h != nil && o.RootFile == "" && reflect.DeepEqual(h.options, *o)
+}
 
 // Close closes the connections that are idle, and those that become so. Calls go on.
 func (h *Hook) Close() { h.transport.CloseIdleConnections() }

@@ -1,9 +1,11 @@
 package hook
 
 import (
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,5 +163,31 @@ func TestLoopbackOnly(t *testing.T) {
 	}
 	if _, err := transport.DialContext(t.Context(), "tcp", "192.0.2.1:80"); err == nil || !strings.Contains(err.Error(), "192.0.2.1:80 is not this machine") {
 		t.Errorf("a connection to another machine: %v", err)
+	}
+}
+
+// TestHas: a hook is not the same if other certificates may be in the file that it names.
+func TestHas(t *testing.T) {
+	made := func(o Options) *Hook {
+		h, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	o := goodOptions()
+	h, other := made(o), o
+	other.Queue++
+	if !h.Has(&o) || h.Has(&other) || (*Hook)(nil).Has(&o) {
+		t.Error("the options are compared wrongly")
+	}
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	o.RootFile = filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(o.RootFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if made(o).Has(&o) {
+		t.Error("the certificates are not read anew")
 	}
 }
