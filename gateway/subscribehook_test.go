@@ -28,6 +28,8 @@ type roomHook struct {
 
 	mu    sync.Mutex
 	asked []subscribeQuestion
+	now   atomic.Int64 // questions that wait for an answer
+	most  atomic.Int64
 }
 
 type subscribeQuestion struct{ Type, Client, Address, User, Channel, Token string }
@@ -48,8 +50,16 @@ func (h *roomHook) serve(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.asked = append(h.asked, q)
 	h.mu.Unlock()
+	n := h.now.Add(1)
+	defer h.now.Add(-1)
+	for most := h.most.Load(); n > most && !h.most.CompareAndSwap(most, n); most = h.most.Load() {
+	}
 	if h.held != nil {
-		<-h.held
+		select {
+		case <-h.held:
+		case <-r.Context().Done(): // the gateway has given up
+			return
+		}
 	}
 	answer := map[string]string{
 		"room.no":    `{"allow":false}`,
@@ -248,42 +258,143 @@ func TestSlowSubscribeHook(t *testing.T) {
 	}
 }
 
-// TestSubscribeHookReload: what a hook has allowed stays while it decides, and ends when
-// another one does.
+// TestSubscribeHookReload: what a hook has allowed stays while it decides. When another one
+// does, it is asked about the subscriptions that there are.
 func TestSubscribeHookReload(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	h := newRoomHook(t)
 	var next gateway.Config
-	s := start(t, func(c *gateway.Config) { c.PingInterval = 200 * time.Millisecond }, h.decides, kept(&next))
+	rooms, clubs, anyone, nobody := "rooms", "clubs", rules.Anyone, rules.Nobody
+	s := start(t, func(c *gateway.Config) { c.PingInterval = 200 * time.Millisecond }, h.decides, func(c *gateway.Config) {
+		c.Channels = []rules.Entry{{Match: "room.no", Subscribe: &anyone}, {Match: "room.later", Subscribe: &anyone}, c.Channels[0], c.Channels[1]}
+	}, kept(&next))
 	p := s.connect()
-	p.subscribe("room.1")
-	p.subscribe("room.lobby")
-	before := len(h.questions())
-	rooms, clubs, nobody := "rooms", "clubs", rules.Nobody
+	for _, name := range []string{"room.1", "room.lobby", "room.no", "room.later"} {
+		p.subscribe(name)
+	}
 	reconfigure := func(entries ...rules.Entry) {
 		t.Helper()
 		if next.Channels = entries; s.Reconfigure(next) != nil {
 			t.Fatal(s.Reconfigure(next))
 		}
 	}
-	// The lobby is the hook's now, and was not before.
+	// wantEnds are the subscriptions that end, in any order, and those about which the hook was
+	// asked since. Others go on.
+	wantEnds := func(ends map[string]string, asked ...string) {
+		t.Helper()
+		for range ends {
+			if m := decode[standing](p, p.text()); m.Type != "unsubscribed" || ends[m.Channel] != m.Code {
+				t.Errorf("the client is told %+v, want one of %v", m, ends)
+			}
+		}
+		got := map[string]bool{}
+		h.waitFor(t, len(asked))
+		for _, q := range h.questions() {
+			got[q.Channel] = true
+		}
+		for _, name := range asked {
+			if !got[name] || len(got) != len(asked) {
+				t.Errorf("the hook is asked about %v, want %v", got, asked)
+			}
+		}
+		for _, name := range []string{"room.lobby", "room.1"} {
+			s.publish(name, "1")
+			if m := decode[message](p, p.text()); m.Channel != name {
+				t.Errorf("an event of %s comes as %+v", name, m)
+			}
+		}
+		p.says(ping)
+		p.wants(pong)
+		h.forget()
+	}
+	h.forget()
+	// The lobby and others are the hook's now, and were not before.
 	reconfigure(rules.Entry{Match: "secret", Subscribe: &nobody}, rules.Entry{Match: "room.**", SubscribeHook: &rooms})
-	if m := decode[standing](p, p.text()); m.Type != "unsubscribed" || m.Channel != "room.lobby" || m.Code != "permission_denied" {
-		t.Errorf("the client is told %+v", m)
-	}
-	if n := len(h.questions()); n != before {
-		t.Errorf("the hook is asked %d times again", n-before)
-	}
-	if got := s.stats().SubscribeHooks["rooms"].Requests["allowed"]; got != 1 {
-		t.Errorf("the hook has counted %d after a reload", got)
-	}
+	wantEnds(map[string]string{"room.no": "permission_denied", "room.later": "permission_expired"}, "room.lobby", "room.no", "room.later")
+	p.says(`{"type":"subscribe","id":1,"channel":"room.2","token":"invitation"}`)
+	p.text()
+	h.forget()
 	next.SubscribeHooks = map[string]hook.Options{"rooms": next.SubscribeHooks["rooms"], "clubs": next.SubscribeHooks["rooms"]}
 	reconfigure(rules.Entry{Match: "room.**", SubscribeHook: &clubs})
-	if m := decode[standing](p, p.text()); m.Type != "unsubscribed" || m.Channel != "room.1" {
-		t.Errorf("the client is told %+v", m)
+	// The gateway has no token any more with which it could ask.
+	wantEnds(map[string]string{"room.2": "permission_expired"}, "room.lobby", "room.1")
+	if got := s.stats().SubscribeHooks["clubs"].Requests["allowed"]; got != 2 {
+		t.Errorf("the other hook has counted %d", got)
 	}
 	delete(next.SubscribeHooks, "clubs")
 	if err := s.Reconfigure(next); err == nil || !strings.Contains(err.Error(), "clubs") {
 		t.Errorf("a rule with a hook that there is not: %v", err)
+	}
+}
+
+// waitFor waits until the hook was asked n times.
+func (h *roomHook) waitFor(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); len(h.questions()) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the hook is asked %d times, want %d", len(h.questions()), n)
+		}
+	}
+}
+
+// forget forgets what was asked.
+func (h *roomHook) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = nil
+}
+
+// TestSubscribeHookReloadCrowd has a reload put many subscriptions under a hook. No more than
+// 64 clients wait for it at a time; the others have their turn later. If the hook has no answer,
+// the subscriptions end, and may be asked for again.
+func TestSubscribeHookReloadCrowd(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	const crowd = 200
+	for name, hangs := range map[string]bool{"answers": false, "hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newRoomHook(t)
+			h.held = make(chan struct{})
+			release := sync.OnceFunc(func() { close(h.held) })
+			t.Cleanup(release) // before the server is closed
+			var next gateway.Config
+			rooms := "rooms"
+			s := start(t, func(c *gateway.Config) { c.PingInterval = time.Second }, h.decides, func(c *gateway.Config) {
+				o := c.SubscribeHooks["rooms"]
+				o.AtOnce, o.Timeout, o.Breaker.Percent = 1000, patience, 0
+				if hangs {
+					o.Timeout = 200 * time.Millisecond
+				}
+				c.SubscribeHooks = map[string]hook.Options{"rooms": o}
+			}, kept(&next))
+			var peers []*peer
+			for range crowd {
+				p := s.connect()
+				p.subscribe("room.lobby")
+				peers = append(peers, p)
+			}
+			next.Channels = []rules.Entry{{Match: "room.**", SubscribeHook: &rooms}}
+			if err := s.Reconfigure(next); err != nil {
+				t.Fatal(err)
+			}
+			if !hangs {
+				h.waitFor(t, 64)
+				<-time.After(time.Second) // the others are looked at meanwhile
+				if most := h.most.Load(); most != 64 {
+					t.Errorf("%d clients wait for the hook at a time", most)
+				}
+				release()
+				h.waitFor(t, crowd)
+				s.publish("room.lobby", "1")
+			}
+			for _, p := range peers {
+				switch m := decode[standing](p, p.text()); {
+				case hangs && (m.Type != "unsubscribed" || m.Code != "permission_expired"), !hangs && m.Type != "event":
+					t.Fatalf("the client is told %+v", m)
+				}
+				p.says(ping)
+				p.wants(pong)
+			}
+		})
 	}
 }

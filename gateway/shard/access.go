@@ -1,12 +1,9 @@
 package shard
 
 import (
-	"time"
-
 	"fleetcast/codec/command"
 	"fleetcast/gateway/identity"
 	"fleetcast/gateway/rules"
-	"fleetcast/gateway/settings"
 )
 
 // Refusals of what a channel's rule does not let the client do. They name the rule's
@@ -20,7 +17,8 @@ var (
 	errPublishNobody   = &command.Error{Code: command.PermissionDenied, Message: "clients may not publish to this channel"}
 )
 
-// errNotAsked refuses where the rule has changed while the client waited for a hook.
+// errNotAsked refuses where a hook decides that has not decided about the subscription, because
+// the rules have changed.
 var errNotAsked = &command.Error{Code: command.NotAvailable, Message: "the rules have changed; try again"}
 
 // among tells whether the client is one of those who may do a thing. Whether its own grants
@@ -80,24 +78,6 @@ func (c *session) maySubscribe(name []byte, ch *channel, by *permit) error {
 		return errSubscribeTokens
 	}
 	return errSubscribeNobody
-}
-
-// noteRules has the subscriptions of all clients checked after a reload, each client's when
-// the loop sweeps over it.
-func (s *Shard) noteRules(now time.Duration) {
-	set := s.shared.Settings.Load()
-	if s.checked == set.Rules {
-		return
-	}
-	s.checked, s.checkUntil = set.Rules, now+set.Config.PingInterval+2*settings.BeatLength
-}
-
-// checkSubscriptions ends those that the rules do not allow any more.
-func (c *session) checkSubscriptions() {
-	if s := c.shard; s.Loop.Now() < s.checkUntil && !s.checked.Open() {
-		c.withdrawDenied()
-		c.flushReplies()
-	}
 }
 
 // mayPublish returns why the client may not publish to a channel, or nil.

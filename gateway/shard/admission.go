@@ -52,7 +52,10 @@ type admission struct {
 	deciding atomic.Int64
 	// asking is how many commands subscribe hooks are asked about, likewise.
 	asking atomic.Int64
-	retry  atomic.Int64 // until when those who were turned away fill the time
+	// askingAgain is how many clients subscribe hooks are asked about for which they have not
+	// decided when the client subscribed, likewise.
+	askingAgain atomic.Int64
+	retry       atomic.Int64 // until when those who were turned away fill the time
 }
 
 // Forgive clears both numbers when the rate has changed.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"fleetcast/codec/command"
@@ -26,6 +27,7 @@ type askedName struct {
 	name     string
 	refusal  *command.Error // by the client's rate
 	question int            // its number; -1 if no hook is asked about it
+	again    bool           // the client is subscribed to it; see recheck
 }
 
 // askedBytes is about what one channel takes beside its name.
@@ -66,13 +68,18 @@ func (c *session) hookFor(name []byte) string {
 // subscriptions are refused for now.
 func (c *session) ask(q *asking) {
 	all := c.shard.shared
-	d := &decision{asking: q, counted: &all.Admission.asking, after: func(c *session, o authority.Outcome) { c.asked(q, o.Refusal) }}
+	c.decideThen(q.decision(all, &all.Admission.asking), authority.DefaultWaiting)
+}
+
+// decision has the hooks asked, and then the client answered.
+func (q *asking) decision(all *Shared, counted *atomic.Int64) *decision {
+	d := &decision{asking: q, counted: counted, after: func(c *session, o authority.Outcome) { c.asked(q, o.Refusal) }}
 	d.decide = func() {
 		if hooks := all.Hooks.Load(); hooks != nil {
 			hooks.Ask(d.ctx, q.questions)
 		}
 	}
-	c.decideThen(d, authority.DefaultWaiting)
+	return d
 }
 
 // asked answers for all channels. failed is why no hook could be asked, if it is not nil.
@@ -80,6 +87,8 @@ func (c *session) asked(q *asking, failed *authority.Refusal) {
 	for i := range q.names {
 		a := &q.names[i]
 		switch name := []byte(a.name); {
+		case a.again:
+			c.askedAgain(name, &q.questions[a.question])
 		case a.refusal != nil:
 			c.refuseChannel(command.Subscribe, name, a.refusal, q.id)
 		case a.question < 0:
@@ -101,7 +110,7 @@ func (c *session) subscribeAsked(name []byte, id command.ID, q *authority.HookQu
 	refusal := q.Outcome.Refusal
 	switch {
 	case q.Outcome.Allowed:
-		c.subscribe(name, id, &permit{hook: q.Hook, expires: q.Outcome.Expires})
+		c.subscribe(name, id, &permit{hook: q.Hook, shown: q.Request.Token != "", expires: q.Outcome.Expires})
 		return
 	case refusal != nil:
 	case failed != nil:

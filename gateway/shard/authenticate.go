@@ -56,8 +56,7 @@ func (c *session) authenticated(outcome authority.Outcome, id command.ID) {
 		return
 	}
 	c.reply(dialect.Reply{To: command.Authenticate, ID: id, Standing: c.standing(outcome.Costly)})
-	c.withdrawDenied()
-	c.subscribeItself()
+	c.subscribeItself(c.withdrawDenied())
 }
 
 // commandError is how the refusal of a token is worded in answer to a command.
@@ -67,16 +66,6 @@ func commandError(r *authority.Refusal) *command.Error {
 		e.Code, e.RetryAfter = command.NotAvailable, retryIdentity
 	}
 	return e
-}
-
-// withdrawDenied ends the subscriptions that the client may not have any more.
-func (c *session) withdrawDenied() {
-	for number := len(c.subscriptions) - 1; number >= 0; number-- {
-		ch := c.subscriptions[number].channel
-		if c.maySubscribe([]byte(ch.Name), ch, c.permitFor(ch)) != nil {
-			c.withdraw(number, command.PermissionDenied)
-		}
-	}
 }
 
 // withdraw ends a subscription, and tells the client.
@@ -89,9 +78,9 @@ func (c *session) withdraw(number int, code command.Code) {
 	s.replies = c.dialect().AppendWithdrawn(s.replies, ch.Name, code)
 }
 
-// subscribeItself subscribes the client to the channels that its grants name for that.
-func (c *session) subscribeItself() {
-	var hooks *asking
+// subscribeItself subscribes the client to the channels that its grants name for that. hooks
+// are asked first, if it is not nil.
+func (c *session) subscribeItself(hooks *asking) {
 	for _, text := range c.who().Grants.Auto {
 		if ch := c.shard.channels[text]; ch != nil && c.find(ch) >= 0 {
 			continue

@@ -115,7 +115,7 @@ func (c *session) open(origin []byte, ticket bool) {
 	s.replies = c.dialect().AppendWelcome(s.replies, dialect.Welcome{
 		Client: s.gapText, PingInterval: in.Config.PingInterval, Limits: &in.Limits, Standing: c.standing(ticket),
 	})
-	c.subscribeItself()
+	c.subscribeItself(nil)
 }
 
 // answerHead appends the answer to the reply buffer's text and, if the client is

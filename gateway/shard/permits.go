@@ -48,13 +48,14 @@ func (c *session) subscribeWith(v token.SubscriptionVerdict, name []byte, id com
 		c.answerRefusalCounted(named, dialect.Reply{To: command.Subscribe, ID: id, Channel: name}, why.Label())
 		return
 	}
-	c.subscribe(name, id, &permit{expires: v.Subscription.Expires})
+	c.subscribe(name, id, &permit{shown: true, expires: v.Subscription.Expires})
 }
 
 // permit is what allows a client one subscription, beside its identity: a token for it, or
 // the answer of a hook.
 type permit struct {
 	hook    string // that has allowed it; empty for a token
+	shown   bool   // a token to get it, which only the client has
 	expires int64  // in Unix seconds; 0: never
 }
 
