@@ -156,7 +156,7 @@ func TestBreakerBlames(t *testing.T) {
 		opens  bool
 	}{
 		{"good ones", []int{200}, false},
-		{"refusals", []int{403}, false},
+		{"refusals", []int{403}, false}, // that one client's cookie may lead to
 		{"answers that are none", []int{204}, false},
 		{"wrong path", []int{404}, false},
 		{"callers that go", []int{0}, false},

@@ -35,7 +35,7 @@ func (h *Hook) call(ctx context.Context, m message, read reader) (verdict, *fail
 	case status >= 200 && status < 300:
 		return h.readAnswer(ctx, limited, response, read)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return h.readRefusal(response, read), nil
+		return h.readRefusal(ctx, limited, response, read)
 	default:
 		return verdict{}, statusFailure(response)
 	}
@@ -78,7 +78,7 @@ func unquoted(err error) error {
 	return errors.New(strings.TrimSpace(text))
 }
 
-// readAnswer reads the answer with a status of success. An answer that is wrong says
+// readAnswer reads an answer that is to have a body. An answer that is wrong says
 // nothing about the answers to others.
 func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response, read reader) (verdict, *failure) {
 	text, err := h.readBody(response)
@@ -95,15 +95,19 @@ func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response,
 	return v, nil
 }
 
-// readRefusal reads the answer with a status of refusal. It is one, whatever the body says;
-// only the reason and the message are taken from it.
-func (h *Hook) readRefusal(response *http.Response, read reader) verdict {
-	if text, err := h.readBody(response); err == nil {
-		if v, err := read(text, time.Now()); err == nil && v.refusal != nil {
-			return v
-		}
+// readRefusal reads the answer with a status of refusal. It is a refusal if it says so in the
+// way of the other answers. Without that, the status may be meant for the gateway, whose
+// secret is wrong: then a refusal would send all clients away for good. It says nothing about
+// the answers to others either, because one client's cookie may have led to it.
+func (h *Hook) readRefusal(ctx, limited context.Context, response *http.Response, read reader) (verdict, *failure) {
+	v, failed := h.readAnswer(ctx, limited, response, read)
+	if failed == nil && v.refusal != nil {
+		return v, nil
 	}
-	return verdict{refusal: newRefusal("", "")}
+	if failed != nil && failed.down {
+		return verdict{}, failed
+	}
+	return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("status %d without an answer that refuses the client, such as {\"refuse\":{}}; is the gateway's secret right?", response.StatusCode)}
 }
 
 var errTooLarge = errors.New("too large")

@@ -195,12 +195,14 @@ func TestStatuses(t *testing.T) {
 		{204, "", "hook_failed", true},
 		{300, allow, "hook_failed", true},
 		{400, refuse, "hook_failed", true},
-		{401, "", "refused", false},
+		{401, "", "hook_failed", true},
 		{401, refuse, "banned", false},
-		{401, allow, "refused", false},
-		{403, "<html>", "refused", false},
+		{401, `{"refuse":{}}`, "refused", false},
+		{401, allow, "hook_failed", true},
+		{401, `{"detail":"bad key"}`, "hook_failed", true},
+		{403, "<html>", "hook_failed", true},
 		{403, refuse, "banned", false},
-		{403, strings.Repeat("x", 100_000), "refused", false},
+		{403, strings.Repeat("x", 100_000), "hook_failed", true},
 		{404, allow, "hook_failed", true},
 		{407, refuse, "hook_failed", true},
 		{429, refuse, "hook_failed", true},
@@ -222,6 +224,10 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("%d: counted %+v", test.status, s)
 		}
 		if lines := strings.Count(log.String(), "\n"); (lines == 1) != (test.want == "hook_failed") {
+			t.Errorf("%d: logs %s", test.status, log)
+		}
+		ofSecret := test.want == "hook_failed" && (test.status == 401 || test.status == 403)
+		if strings.Contains(log.String(), "is the gateway's secret right?") != ofSecret {
 			t.Errorf("%d: logs %s", test.status, log)
 		}
 	}
