@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -135,9 +136,9 @@ func (c *tokenCommand) judge(out io.Writer, issuer *token.Issuer, text string, c
 	defer v.Close()
 	var refusal *token.Refusal
 	if contents.Channels != "" {
-		refusal = v.VerifySubscription(context.Background(), []byte(text)).Refusal
+		refusal = v.VerifySubscription(context.Background(), netip.Addr{}, []byte(text)).Refusal
 	} else {
-		refusal = v.Verify(context.Background(), []byte(text)).Refusal
+		refusal = v.Verify(context.Background(), netip.Addr{}, []byte(text)).Refusal
 	}
 	if refusal != nil {
 		line(out, "verdict", "a gateway with this key refuses it: %v", refusal)

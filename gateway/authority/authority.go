@@ -3,6 +3,7 @@ package authority
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"time"
 
 	"fleetcast/gateway/hook"
@@ -31,6 +32,7 @@ type Authority struct {
 // Question is what a client shows.
 type Question struct {
 	Token   string                  // empty if it shows none
+	Client  netip.AddrPort          // where the client comes from; the port is 0 if it is not known
 	Request settings.ConnectRequest // zero for a token in an open connection
 	// Connecting tells whether it is a request to connect, and not a token in an open
 	// connection.
@@ -71,7 +73,7 @@ func (a *Authority) AtOnce(text []byte, connecting bool) (outcome Outcome, ok bo
 // Decide decides about what AtOnce has left. It waits, until ctx ends at the latest.
 func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
 	if q.Subscribing {
-		verdict := a.Tokens.VerifySubscription(ctx, []byte(q.Token))
+		verdict := a.Tokens.VerifySubscription(ctx, q.Client.Addr(), []byte(q.Token))
 		return Outcome{Subscription: verdict.Subscription, Refusal: ofRefusal(verdict.Refusal)}
 	}
 	outcome := accepted(identity.Anonymous(), false)
@@ -81,7 +83,7 @@ func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
 	case ticket:
 		outcome = a.openTicket([]byte(q.Token))
 	case a.Tokens != nil:
-		outcome = ofVerdict(a.Tokens.Verify(ctx, []byte(q.Token)), true)
+		outcome = ofVerdict(a.Tokens.Verify(ctx, q.Client.Addr(), []byte(q.Token)), true)
 	}
 	if outcome.Refusal == nil && a.Hook != nil && !ticket {
 		outcome = a.askHook(ctx, q, outcome.Identity)
@@ -98,9 +100,9 @@ func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
 // askHook asks the connect hook about a client of a verified identity. The hook's answer
 // replaces it, but cannot outlast it.
 func (a *Authority) askHook(ctx context.Context, q *Question, verified *identity.Identity) Outcome {
-	r := hook.ConnectRequest{Token: q.Token}
+	r := hook.ConnectRequest{Client: q.Client, Token: q.Token}
 	if q.Connecting {
-		r.Client, r.Host, r.Origin, r.Path, r.Query = q.Request.Client, q.Request.Host, q.Request.Origin, q.Request.Path, q.Request.Query
+		r.Host, r.Origin, r.Path, r.Query = q.Request.Host, q.Request.Origin, q.Request.Path, q.Request.Query
 		r.Header = &q.Request
 	}
 	answer := a.Hook.Connect(ctx, r)

@@ -3,11 +3,10 @@ package hook
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -72,10 +71,9 @@ type Hook struct {
 	transport *http.Transport
 	// readConnect reads the answers to Connect.
 	readConnect reader
-	places      chan struct{} // has one entry for each call in flight
+	places      *places
 	breaker     *gobreaker.TwoStepCircuitBreaker[any]
-	openUntil   atomic.Int64 // when probes begin, in Unix nanoseconds, while the breaker is open
-	waiting     atomic.Int64
+	openUntil   atomic.Int64   // when probes begin, in Unix nanoseconds, while the breaker is open
 	complain    rate.Sometimes // about calls that fail
 	silenced    atomic.Int64   // complaints left out since the last
 
@@ -102,7 +100,7 @@ func New(o Options) (*Hook, error) {
 	h := &Hook{
 		options: o, url: publicURL(o.URL), transport: transport,
 		readConnect: readConnect(cmp.Or(o.Grants, new(identity.Interner))),
-		places:      make(chan struct{}, o.AtOnce),
+		places:      newPlaces(&o),
 		complain:    rate.Sometimes{Interval: complainEvery},
 		counters:    stats.ConnectHook{Requests: make(map[string]uint64, len(Outcomes))},
 	}
@@ -125,7 +123,7 @@ func (h *Hook) Close() { h.transport.CloseIdleConnections() }
 // Stats is what the hook has counted.
 func (h *Hook) Stats() stats.ConnectHook {
 	s := h.counted()
-	s.InFlight, s.Waiting = int64(len(h.places)), h.waiting.Load()
+	s.InFlight, s.Waiting = h.places.taken()
 	if h.breaker.State() != gobreaker.StateClosed {
 		s.Open = 1
 	}
@@ -144,12 +142,12 @@ func (h *Hook) counted() stats.ConnectHook {
 // Connect asks who a client is. It waits: for a turn, and then for the answer, each as
 // long as Timeout at most, and no longer than until ctx ends.
 func (h *Hook) Connect(ctx context.Context, r ConnectRequest) Outcome {
-	return h.outcome(h.ask(ctx, func() (message, error) { return h.connectMessage(&r) }, h.readConnect))
+	return h.outcome(h.ask(ctx, r.Client.Addr(), func() (message, error) { return h.connectMessage(&r) }, h.readConnect))
 }
 
 // Subscribe asks whether a client may subscribe to a channel. It waits as Connect does.
 func (h *Hook) Subscribe(ctx context.Context, r SubscribeRequest) Outcome {
-	return h.outcome(h.ask(ctx, func() (message, error) { return h.subscribeMessage(&r) }, readSubscribe))
+	return h.outcome(h.ask(ctx, r.Address, func() (message, error) { return h.subscribeMessage(&r) }, readSubscribe))
 }
 
 // outcome counts and returns what became of a question.
@@ -204,15 +202,15 @@ type failure struct {
 	err        error // fit for a log line, but for its length
 }
 
-// ask asks one question in its turn.
-func (h *Hook) ask(ctx context.Context, write func() (message, error), read reader) (v verdict, failed *failure) {
+// ask asks one question, about a client from an address, in its turn.
+func (h *Hook) ask(ctx context.Context, from netip.Addr, write func() (message, error), read reader) (v verdict, failed *failure) {
 	if h.breaker.State() == gobreaker.StateOpen {
 		return verdict{}, h.openFailure()
 	}
-	if failed := h.enter(ctx); failed != nil {
+	if failed := h.places.enter(ctx, from); failed != nil {
 		return verdict{}, failed
 	}
-	defer func() { <-h.places }()
+	defer h.places.leave()
 	done, err := h.breaker.Allow()
 	if err != nil {
 		return verdict{}, h.openFailure()
@@ -231,40 +229,4 @@ func (h *Hook) observe(took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.counters.Seconds.Observe(took, 1)
-}
-
-// enter takes a place, and waits for one if there is room in the queue.
-func (h *Hook) enter(ctx context.Context) *failure {
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	select {
-	case h.places <- struct{}{}:
-		return nil
-	default:
-	}
-	if h.waiting.Add(1) > int64(h.options.Queue) {
-		h.waiting.Add(-1)
-		return &failure{reason: ReasonBusy, err: fmt.Errorf("%d calls are in flight and %d callers wait", h.options.AtOnce, h.options.Queue)}
-	}
-	defer h.waiting.Add(-1)
-	patience := time.NewTimer(h.options.Timeout)
-	defer patience.Stop()
-	select {
-	case h.places <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
-	case <-patience.C:
-		return &failure{reason: ReasonBusy, err: fmt.Errorf("no turn in %v: %d calls are in flight", h.options.Timeout, h.options.AtOnce)}
-	}
-}
-
-// ended is the failure of a caller whose context has ended. A deadline of the caller's
-// says nothing about the endpoint.
-func ended(ctx context.Context) *failure {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &failure{reason: ReasonTimeout, err: errors.New("the caller's time is over")}
-	}
-	return &failure{reason: ReasonCancelled, err: context.Cause(ctx)}
 }

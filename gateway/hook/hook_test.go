@@ -76,6 +76,16 @@ func serve(t testing.TB, handler http.HandlerFunc) (*hook.Hook, *logged) {
 	return newHook(t, o), log
 }
 
+// serveWith is serve with other options than the usual.
+func serveWith(t testing.TB, handler http.HandlerFunc, set func(*hook.Options)) *hook.Hook {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	o, _ := options(server.URL + "/hook")
+	set(&o)
+	return newHook(t, o)
+}
+
 // answers answers every request alike.
 func answers(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

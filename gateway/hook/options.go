@@ -43,7 +43,8 @@ type Options struct {
 	Timeout time.Duration
 	// AtOnce is how many calls may be in flight, each with a connection.
 	AtOnce int
-	// Queue is how many more callers may wait for their turn.
+	// Queue is how many more callers may wait for their turn. Addresses share it: one that has
+	// much of it makes room for another.
 	Queue int
 	// MaxAnswer is the size of the largest answer, in bytes.
 	MaxAnswer int64

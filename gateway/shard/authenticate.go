@@ -34,7 +34,7 @@ func (c *session) authenticate(cmd *command.Command) {
 		c.authenticated(outcome, id)
 		return
 	}
-	c.identifyThen(a, authority.Question{Token: string(cmd.Token)}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
+	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Client: c.remote()}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
 }
 
 // authenticated answers authenticate. A client that may do nothing without a token is

@@ -76,10 +76,10 @@ func (d *decision) end() {
 // answer is in the reply buffer. If too many wait, the refusal is returned.
 func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocket.Handshake, token []byte, at place) (refused *websocket.HandshakeError) {
 	s := c.shard
-	answer := s.replies
+	answer, from := s.replies, c.remote()
 	s.replies = s.replies[:0]
 	d := &decision{
-		question: authority.Question{Token: string(token), Request: settings.NewConnectRequest(head, hs, c.remote()), Connecting: true},
+		question: authority.Question{Token: string(token), Client: from, Request: settings.NewConnectRequest(head, hs, from), Connecting: true},
 		answer:   bytes.Clone(answer), at: at,
 	}
 	d.askAuthority(a, s.shared)

@@ -3,9 +3,11 @@ package token_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,7 +103,7 @@ func TestManyAskAtOnce(t *testing.T) {
 		all.Go(func() {
 			for i := range 100 {
 				at := (i*7 + worker) % len(tokens)
-				verdict := v.Verify(context.Background(), []byte(tokens[at]))
+				verdict := v.Verify(context.Background(), netip.Addr{}, []byte(tokens[at]))
 				if verdict.Refusal != nil || verdict.Identity.User != fmt.Sprint("u", at/2) {
 					t.Errorf("%+v, %v", verdict.Identity, verdict.Refusal)
 				}
@@ -153,26 +155,26 @@ func TestPoolIsBounded(t *testing.T) {
 	for i := range 4 {
 		text := make(i)
 		all.Go(func() {
-			if got := v.Verify(context.Background(), text); got.Refusal != nil {
+			if got := v.Verify(context.Background(), netip.Addr{}, text); got.Refusal != nil {
 				t.Error(got.Refusal)
 			}
 		})
 	}
 	eventually(t, "four wait", func() bool { return v.Figures().Waiting == 4 })
-	if got := v.Verify(t.Context(), make(5)); reasonOf(got) != token.Busy || !got.Refusal.Temporary {
+	if got := v.Verify(t.Context(), netip.Addr{}, make(5)); reasonOf(got) != token.Busy || !got.Refusal.Temporary {
 		t.Errorf("with a full queue: %+v", got)
 	}
 	want(t, v, sign(t, "HS256", "", []byte(secret), claims(c, nil)), token.Invalid) // needs no place
 	release()
 	all.Wait()
-	if got := v.Verify(t.Context(), make(5)); got.Refusal != nil {
+	if got := v.Verify(t.Context(), netip.Addr{}, make(5)); got.Refusal != nil {
 		t.Errorf("with an empty queue: %v", got.Refusal)
 	}
 
 	release = v.Occupy()
 	ctx, cancel := context.WithCancel(t.Context())
 	all.Go(func() {
-		if got := v.Verify(ctx, make(6)); reasonOf(got) != token.Busy {
+		if got := v.Verify(ctx, netip.Addr{}, make(6)); reasonOf(got) != token.Busy {
 			t.Errorf("without a client any more: %+v", got)
 		}
 	})
@@ -184,6 +186,40 @@ func TestPoolIsBounded(t *testing.T) {
 	want(t, v, string(make(7)), "accepted") // behind the one whose client is gone
 	if n := v.Figures().Verifications; n != before+1 {
 		t.Errorf("%d signatures were computed, one for nobody", n-before)
+	}
+}
+
+// TestPoolIsShared has one address fill the queue. Another one finds room all the same, and
+// does not wait for all that was there before.
+func TestPoolIsShared(t *testing.T) {
+	c := newClock()
+	v := esVerifier(t, c, token.Options{Workers: 1, Queue: 8})
+	make := func(i int) []byte {
+		return []byte(sign(t, "ES256", "", keys()["ES256"], claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
+	}
+	many, other := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("198.51.100.1")
+	release := v.Occupy()
+	var all sync.WaitGroup
+	var busy atomic.Int64
+	for i := range 9 {
+		text := make(i)
+		all.Go(func() {
+			if got := v.Verify(context.Background(), many, text); reasonOf(got) == token.Busy {
+				busy.Add(1)
+			}
+		})
+	}
+	eventually(t, "one finds no place", func() bool { return v.Figures().Waiting == 8 && busy.Load() == 1 })
+	all.Go(func() {
+		if got := v.Verify(context.Background(), other, make(9)); got.Refusal != nil {
+			t.Errorf("the other address: %v", got.Refusal)
+		}
+	})
+	eventually(t, "another one makes room", func() bool { return busy.Load() == 2 })
+	release()
+	all.Wait()
+	if got := busy.Load(); got != 2 || v.Figures().Waiting != 0 {
+		t.Errorf("%d are refused, %d wait", got, v.Figures().Waiting)
 	}
 }
 
@@ -203,7 +239,7 @@ func TestPoolWeighsCosts(t *testing.T) {
 			t.Fatal("there is no end to what may wait")
 		}
 		before := v.Figures()
-		all.Go(func() { v.Verify(ctx, text) })
+		all.Go(func() { v.Verify(ctx, netip.Addr{}, text) })
 		eventually(t, "it waits or is refused", func() bool {
 			now := v.Figures()
 			return now.Waiting > before.Waiting || now.Refused[token.Busy] > before.Refused[token.Busy]
@@ -229,7 +265,7 @@ func TestClose(t *testing.T) {
 	text := []byte(sign(t, "ES256", "", keys()["ES256"], claims(c, nil)))
 	release := v.Occupy()
 	answered := make(chan token.Verdict)
-	go func() { answered <- v.Verify(context.Background(), text) }()
+	go func() { answered <- v.Verify(context.Background(), netip.Addr{}, text) }()
 	eventually(t, "it waits", func() bool { return v.Figures().Waiting == 1 })
 	closed := make(chan struct{})
 	go func() {
@@ -243,7 +279,7 @@ func TestClose(t *testing.T) {
 	<-closed
 	v.Close()
 	late := []byte(sign(t, "ES256", "", keys()["ES256"], claims(c, map[string]any{"sub": "bob"})))
-	if got := v.Verify(context.Background(), late); reasonOf(got) != token.Busy {
+	if got := v.Verify(context.Background(), netip.Addr{}, late); reasonOf(got) != token.Busy {
 		t.Errorf("after Close: %+v", got)
 	}
 	eventually(t, "its goroutines end", func() bool { return runtime.NumGoroutine() <= before })

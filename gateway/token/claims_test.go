@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -135,7 +136,7 @@ func TestTickets(t *testing.T) {
 	if got := want(t, v, ticket, "accepted").Identity; got != nil && (got.User != "alice" || got.Expires != alice.Expires || !got.Grants.Equal(alice.Grants)) {
 		t.Errorf("%+v", got)
 	}
-	if got := v.Verify(t.Context(), []byte(ticket)); got.Refusal != nil {
+	if got := v.Verify(t.Context(), netip.Addr{}, []byte(ticket)); got.Refusal != nil {
 		t.Error(got.Refusal)
 	}
 	want(t, v, ticket+"A", token.TicketInvalid)
@@ -179,7 +180,7 @@ func TestSubscriptionTokens(t *testing.T) {
 			for range 2 { // the second time from the cache
 				verdict, ok := v.QuickSubscription(test.text)
 				if !ok {
-					verdict = v.VerifySubscription(t.Context(), test.text)
+					verdict = v.VerifySubscription(t.Context(), netip.Addr{}, test.text)
 				}
 				refusal := verdict.Refusal
 				if refusal == nil {

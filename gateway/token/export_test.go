@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func (v *Verifier) Occupy() (release func()) {
 	hold := make(chan struct{})
 	for range v.options.Workers {
 		held := make(chan struct{})
-		go v.pool.do(context.Background(), 1, func() {
+		go v.pool.do(context.Background(), netip.Addr{}, 1, func() {
 			close(held)
 			<-hold
 		})

@@ -53,7 +53,7 @@ func (v *Verifier) Figures() Figures {
 	figures := Figures{
 		Accepted: f.accepted.Load(), Refused: map[string]uint64{}, Verifications: f.verifications.Load(),
 		CacheHits: f.cacheHits.Load(), CacheMisses: f.cacheMisses.Load(),
-		Cached: int64(entries + moreEntries), CacheBytes: int64(bytes + moreBytes), Waiting: int64(len(v.pool.jobs)),
+		Cached: int64(entries + moreEntries), CacheBytes: int64(bytes + moreBytes), Waiting: int64(v.pool.waiting()),
 		KeyFetches: f.keyFetches.Load(), KeyFetchFailure: f.keyFetchesFailures.Load(),
 	}
 	for i, reason := range reasons {

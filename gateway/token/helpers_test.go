@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,7 +161,7 @@ func verify(t testing.TB, v *token.Verifier, text string) token.Verdict {
 	if !ok {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		verdict = v.Verify(ctx, []byte(text))
+		verdict = v.Verify(ctx, netip.Addr{}, []byte(text))
 	}
 	if (verdict.Identity == nil) == (verdict.Refusal == nil) {
 		t.Fatalf("a verdict with both or neither: %+v", verdict)

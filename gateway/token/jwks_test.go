@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,7 +161,7 @@ func TestUnknownKeysTogether(t *testing.T) {
 	for i := range 16 {
 		text := []byte(sign(t, "ES256", "new", next, claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
 		all.Go(func() {
-			if got := v.Verify(context.Background(), text); got.Refusal != nil {
+			if got := v.Verify(context.Background(), netip.Addr{}, text); got.Refusal != nil {
 				t.Error(got.Refusal)
 			}
 		})
@@ -170,7 +171,7 @@ func TestUnknownKeysTogether(t *testing.T) {
 	want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, nil)), "accepted")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := v.Verify(ctx, []byte(sign(t, "ES256", "new", next, claims(c, nil)))); got.Refusal == nil || !got.Refusal.Temporary {
+	if got := v.Verify(ctx, netip.Addr{}, []byte(sign(t, "ES256", "new", next, claims(c, nil)))); got.Refusal == nil || !got.Refusal.Temporary {
 		t.Errorf("%+v", got)
 	}
 	close(leave)
@@ -322,7 +323,7 @@ func TestStalledServer(t *testing.T) {
 	for i := range 5 {
 		answered := make(chan string, 1)
 		text := []byte(sign(t, "ES256", fmt.Sprint("new", i), keys()["ES256"], claims(c, nil)))
-		go func() { answered <- reasonOf(v.Verify(context.Background(), text)) }()
+		go func() { answered <- reasonOf(v.Verify(context.Background(), netip.Addr{}, text)) }()
 		select {
 		case got := <-answered:
 			if got != token.KeysUnavailable {
@@ -353,7 +354,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	var all sync.WaitGroup
 	text := []byte(sign(t, "ES256", "new", keys()["ES256"], claims(c, nil)))
 	for range 1024 + 3 {
-		all.Go(func() { v.Verify(ctx, text) })
+		all.Go(func() { v.Verify(ctx, netip.Addr{}, text) })
 	}
 	eventually(t, "three are refused", func() bool { return v.Figures().Refused[token.Busy] == 3 })
 	cancel()

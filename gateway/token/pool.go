@@ -3,10 +3,12 @@ package token
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"fleetcast/gateway/limits"
 )
 
 // Bounds of the pool where Options names none.
@@ -21,28 +23,29 @@ const (
 // at their sockets.
 const workSlice = 250 * time.Microsecond
 
-// pool does work in a bounded number of goroutines, with a bounded queue. Any goroutine
-// may use it.
+// pool does work in a bounded number of goroutines, with a bounded queue, which addresses
+// share. Any goroutine may use it.
 type pool struct {
-	jobs    chan *job
-	queued  atomic.Int64  // costs that wait or are worked on, in nanoseconds
-	most    int64         // bound of queued
+	ready   chan struct{} // has no fewer entries than line
 	closing chan struct{} // closed when no more work is taken
 	stopped chan struct{} // closed when all workers have ended
 	close   sync.Once
+
+	mu   sync.Mutex
+	line *limits.Line[*job]
 }
 
 // job is one piece of work.
 type job struct {
 	ctx  context.Context
-	cost time.Duration
 	run  func()
+	err  error         // why run was not called; set before done is closed
 	done chan struct{} // closed behind run, or if ctx had ended before it
 }
 
 func newPool(workers, queue int) (*pool, error) {
 	p := &pool{
-		jobs: make(chan *job, queue), most: int64(workers) * int64(maxQueued),
+		ready: make(chan struct{}, queue), line: limits.NewLine[*job](queue, int64(workers)*int64(maxQueued)),
 		closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	var breaths []*breath
@@ -73,38 +76,71 @@ func newPool(workers, queue int) (*pool, error) {
 // errBusy means that the pool is full, or closed.
 var errBusy = errors.New("the pool is full")
 
-// do has run called on a worker and waits for its end. The error is errBusy or that of
-// ctx; run may then still be called.
-func (p *pool) do(ctx context.Context, cost time.Duration, run func()) error {
+// do has run called on a worker, for a client from an address, and waits for its end. The
+// error is errBusy or that of ctx; after that of ctx, run may still be called.
+func (p *pool) do(ctx context.Context, from netip.Addr, cost time.Duration, run func()) error {
 	select {
 	case <-p.closing:
 		return errBusy
 	default:
 	}
-	if p.queued.Add(int64(cost)) > p.most {
-		p.queued.Add(-int64(cost))
-		return errBusy
-	}
-	j := &job{ctx: ctx, cost: cost, run: run, done: make(chan struct{})}
-	select {
-	case p.jobs <- j:
-	default:
-		p.queued.Add(-int64(cost))
+	j := &job{ctx: ctx, run: run, done: make(chan struct{})}
+	turn := p.queue(from, cost, j)
+	if turn == nil {
 		return errBusy
 	}
 	select {
 	case <-j.done:
-		return nil
+		return j.err
 	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.line.Remove(turn)
 		return ctx.Err()
 	case <-p.stopped: // it came after the workers had emptied the queue
 		select {
 		case <-j.done:
-			return nil
+			return j.err
 		default:
 			return errBusy
 		}
 	}
+}
+
+// queue has a job wait for its turn. It returns nil if there is no room.
+func (p *pool) queue(from netip.Addr, cost time.Duration, j *job) *limits.Waiting[*job] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	turn, out := p.line.Add(from, int64(cost), j)
+	for _, other := range out {
+		other.Value.err = errBusy
+		close(other.Value.done)
+	}
+	if turn == nil {
+		return nil
+	}
+	select {
+	case p.ready <- struct{}{}:
+	default: // it has as many as the line may have
+	}
+	return turn
+}
+
+// next is the job whose turn it is, nil if there is none.
+func (p *pool) next() *job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if turn := p.line.Next(); turn != nil {
+		return turn.Value
+	}
+	return nil
+}
+
+// waiting is how many jobs wait.
+func (p *pool) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.line.Len()
 }
 
 // work takes jobs until the pool is closed and its queue is empty.
@@ -112,17 +148,15 @@ func (p *pool) work(b *breath) {
 	var busy time.Duration
 	for {
 		select {
-		case j := <-p.jobs:
-			busy += p.do1(j)
-		case <-p.closing:
-			for {
-				select {
-				case j := <-p.jobs:
-					p.do1(j)
-				default:
-					return
-				}
+		case <-p.ready:
+			if j := p.next(); j != nil { // else it was pushed out, or its client has gone
+				busy += j.do()
 			}
+		case <-p.closing:
+			for j := p.next(); j != nil; j = p.next() {
+				j.do()
+			}
+			return
 		}
 		if busy >= workSlice {
 			if err := b.take(); err != nil {
@@ -133,13 +167,12 @@ func (p *pool) work(b *breath) {
 	}
 }
 
-// do1 does one job and returns how long it took.
-func (p *pool) do1(j *job) time.Duration {
+// do does the job and returns how long it took.
+func (j *job) do() time.Duration {
 	start := time.Now()
 	if j.ctx.Err() == nil {
 		j.run()
 	}
-	p.queued.Add(-int64(j.cost))
 	close(j.done)
 	return time.Since(start)
 }

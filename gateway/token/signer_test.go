@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestSigner(t *testing.T) {
 		if text, err = s.Sign(made); err != nil {
 			t.Fatal(err)
 		}
-		if verdict := v.VerifySubscription(t.Context(), []byte(text)); verdict.Refusal != nil || verdict.Subscription.Channels[0] != "orders.17" {
+		if verdict := v.VerifySubscription(t.Context(), netip.Addr{}, []byte(text)); verdict.Refusal != nil || verdict.Subscription.Channels[0] != "orders.17" {
 			t.Errorf("%s: of a token for a subscription: %v", name, verdict.Refusal)
 		}
 	}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"net/netip"
 
 	"fleetcast/gateway/identity"
 	"fleetcast/gateway/rules"
@@ -32,8 +33,8 @@ func (v *Verifier) QuickSubscription(text []byte) (SubscriptionVerdict, bool) {
 }
 
 // VerifySubscription is Verify for a token for a subscription.
-func (v *Verifier) VerifySubscription(ctx context.Context, text []byte) SubscriptionVerdict {
-	return v.forSubscription(v.settle(ctx, text))
+func (v *Verifier) VerifySubscription(ctx context.Context, from netip.Addr, text []byte) SubscriptionVerdict {
+	return v.forSubscription(v.settle(ctx, from, text))
 }
 
 func (v *Verifier) forSubscription(o outcome) SubscriptionVerdict {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -70,7 +71,7 @@ func BenchmarkVerify(b *testing.B) {
 			all := manyTokens(b, c, alg, keys()[alg], 100)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if verdict := v.Verify(context.Background(), all[i%len(all)]); verdict.Refusal != nil {
+				if verdict := v.Verify(context.Background(), netip.Addr{}, all[i%len(all)]); verdict.Refusal != nil {
 					b.Fatal(verdict.Refusal)
 				}
 			}
@@ -91,7 +92,7 @@ func BenchmarkPool(b *testing.B) {
 	for worker := range 256 {
 		work.Go(func() {
 			for i := worker; i < b.N; i += 256 {
-				if verdict := v.Verify(context.Background(), all[i%len(all)]); verdict.Refusal != nil {
+				if verdict := v.Verify(context.Background(), netip.Addr{}, all[i%len(all)]); verdict.Refusal != nil {
 					b.Error(verdict.Refusal)
 				}
 			}

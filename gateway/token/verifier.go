@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type outcome struct {
 // question is a token that looks right, but for its signature.
 type question struct {
 	digest digest
+	from   netip.Addr // whose share of the pool's queue it takes
 	token  *parsed
 	alg    algorithm
 	issuer *issuer
@@ -62,19 +64,21 @@ func (v *Verifier) Quick(text []byte) (Verdict, bool) {
 
 // Verify answers about every token. It waits for keys that are not there yet, 2 s at
 // most, and for a place in the pool. When ctx ends, so does it, and the refusal is
-// temporary.
-func (v *Verifier) Verify(ctx context.Context, text []byte) Verdict {
+// temporary. from is where the client comes from: addresses share the pool's queue, as a
+// [limits.Line] does it. It may be zero.
+func (v *Verifier) Verify(ctx context.Context, from netip.Addr, text []byte) Verdict {
 	if bytes.HasPrefix(text, []byte(identity.TicketPrefix)) {
 		return v.count(v.ticket(text))
 	}
-	return v.count(forConnection(v.settle(ctx, text)))
+	return v.count(forConnection(v.settle(ctx, from, text)))
 }
 
 // settle is quick, and slow where that is needed. Who still asks a verifier that was
 // closed is answered by its successor.
-func (v *Verifier) settle(ctx context.Context, text []byte) outcome {
+func (v *Verifier) settle(ctx context.Context, from netip.Addr, text []byte) outcome {
 	o, q := v.quick(text)
 	if q != nil {
+		q.from = from
 		o = v.slow(ctx, q)
 	}
 	if o.refusal == nil || !o.refusal.Temporary || ctx.Err() != nil {
@@ -83,7 +87,7 @@ func (v *Verifier) settle(ctx context.Context, text []byte) outcome {
 	select {
 	case <-v.closing:
 		if successor := v.successor.Load(); successor != nil {
-			return successor.settle(ctx, text)
+			return successor.settle(ctx, from, text)
 		}
 	default:
 	}
@@ -216,7 +220,7 @@ func (v *Verifier) pooled(ctx context.Context, q *question, keys []*key, set *ke
 		cost += costOf(k.public)
 	}
 	result := make(chan outcome, 1)
-	err := v.pool.do(ctx, cost, func() {
+	err := v.pool.do(ctx, q.from, cost, func() {
 		o, known := v.known(&q.digest, q.now) // another client may have shown the same token
 		if !known {
 			o = v.try(q, keys, set)

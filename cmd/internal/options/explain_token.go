@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"fleetcast/cmd/internal/stdio"
@@ -27,7 +28,7 @@ func (o *Options) ExplainToken(ctx context.Context, to io.Writer, channel, text 
 		return fmt.Errorf("set up issuers: %w", err)
 	}
 	defer verifier.Close()
-	verdict := verifier.Verify(ctx, []byte(text))
+	verdict := verifier.Verify(ctx, netip.Addr{}, []byte(text))
 	if refusal := verdict.Refusal; refusal != nil {
 		return fmt.Errorf("the gateway refuses the token: %s: %s", refusal.Reason, refusal.Message)
 	}
