@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"slices"
@@ -28,6 +29,44 @@ func TestRoutesAreDescribed(t *testing.T) {
 	slices.Sort(routes)
 	if !slices.Equal(routes, described) {
 		t.Errorf("the routes are\n%s, described are\n%s", strings.Join(routes, "\n"), strings.Join(described, "\n"))
+	}
+}
+
+// TestStatsAreDescribed compares the members of an answer of /api/stats with openapi.yaml, in
+// both directions.
+func TestStatsAreDescribed(t *testing.T) {
+	s := start(t, identified, newRoomHook(t).decides)
+	var answer any
+	if err := json.Unmarshal([]byte(operate(t, s.Gateway, gateway.Admin{}).get("/api/stats").body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	compareMembers(t, "the answer", describe(t).Components.Schemas["Stats"].Value, answer)
+}
+
+// compareMembers compares the members of a value, and of what it has in it, with a schema.
+func compareMembers(t *testing.T, at string, schema *openapi3.Schema, value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			compareMembers(t, at, schema.Items.Value, item)
+		}
+	case map[string]any:
+		for name, member := range value {
+			described := schema.Properties[name]
+			if described == nil {
+				described = schema.AdditionalProperties.Schema
+			}
+			if described == nil {
+				t.Errorf("%s of %s is not described", name, at)
+				continue
+			}
+			compareMembers(t, name+" of "+at, described.Value, member)
+		}
+		for name := range schema.Properties {
+			if _, has := value[name]; !has {
+				t.Errorf("%s of %s is described, and is not there", name, at)
+			}
+		}
 	}
 }
 

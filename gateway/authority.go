@@ -146,6 +146,9 @@ func (g *Gateway) addIdentityStats(all *stats.Gateway) {
 	a := g.clients.Authority.Load()
 	all.UsersBlocked = int64(g.clients.Blocked.Len(g.clients.Now()))
 	all.SubscribeHooks = make(map[string]stats.SubscribeHook)
+	// Without an issuer or a hook, JSON has no null in their place.
+	all.Tokens.Refused, all.ConnectHook.Requests = map[string]uint64{}, map[string]uint64{}
+	all.ConnectHook.Seconds.Buckets = []stats.HistogramBucket{}
 	if a != nil && a.Tokens != nil {
 		all.Tokens = a.Tokens.Figures()
 	}

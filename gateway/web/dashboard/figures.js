@@ -123,7 +123,7 @@ export function shardRows(before, after) {
 // hooksOf are the hooks that an answer tells of, by name.
 function hooksOf(stats) {
   const hooks = Object.entries(stats?.subscribe_hooks ?? {});
-  return new Map(stats?.connect_hook?.requests ? [["", stats.connect_hook], ...hooks] : hooks);
+  return new Map(Object.keys(stats?.connect_hook?.requests ?? {}).length > 0 ? [["", stats.connect_hook], ...hooks] : hooks);
 }
 
 const failures = ["hook_failed", "hook_timeout", "hook_busy", "hook_open"];
