@@ -229,7 +229,7 @@ func checkNames(t *testing.T, all exported, q query, chosen ...string) {
 
 // TestQueriesNameWhatIsExported needs no Prometheus.
 func TestQueriesNameWhatIsExported(t *testing.T) {
-	_, admin := startGateway(t)
+	_, admin := startGateway(t, asking(t))
 	all := scrape(t, admin)
 	b := readBoard(t)
 	for _, q := range b.queries() {

@@ -4,6 +4,7 @@ package monitoring
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,8 @@ import (
 	"github.com/prometheus/common/model"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/hook"
+	"fleetcast/gateway/rules"
 )
 
 // patience is how long a test waits for what must happen.
@@ -49,6 +52,52 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) (g *gateway.Gatewa
 		running.Wait()
 	})
 	return g, server.Listener.Addr().String()
+}
+
+// asking has a gateway ask a connect hook and a subscribe hook, which let everybody in.
+func asking(t *testing.T) func(*gateway.Config) {
+	t.Helper()
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"user":"","grants":{"subscribe":["**"]}}`
+		if r.URL.Path == "/subscribe" {
+			answer = `{"allow":true}`
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(application.Close)
+	return func(c *gateway.Config) {
+		connect, subscribe, rooms := hook.DefaultOptions(), hook.DefaultOptions(), "rooms"
+		connect.URL, subscribe.URL = application.URL+"/connect", application.URL+"/subscribe"
+		c.ConnectHook, c.SubscribeHooks = &connect, map[string]hook.Options{rooms: subscribe}
+		c.Channels = []rules.Entry{{Match: "room.**", SubscribeHook: &rooms}}
+	}
+}
+
+// keepAsking has clients come and go about whom both hooks are asked, until the test ends.
+func keepAsking(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		work.Wait()
+	})
+	work.Go(func() {
+		pace := time.NewTicker(20 * time.Millisecond)
+		defer pace.Stop()
+		for ; ctx.Err() == nil; <-pace.C {
+			conn, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+g.ClientAddrs()[0].String()+gateway.Path, nil)
+			if err != nil {
+				continue
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			_ = conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"subscribe","channel":"room.1"}`))
+			for range 2 { // welcome and subscribed
+				_, _, _ = conn.ReadMessage()
+			}
+			conn.Close()
+		}
+	})
 }
 
 // keepBusy has two subscribers, of whom one takes compressed messages, and a

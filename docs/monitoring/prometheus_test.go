@@ -238,8 +238,9 @@ func (a *alert) operands() (parts []query) {
 func TestQueriesOfARunningGateway(t *testing.T) {
 	t.Parallel() // Prometheus takes 5 s to look at its targets for the first time
 	command(t, "prometheus")
-	g, admin := startGateway(t)
+	g, admin := startGateway(t, asking(t))
 	keepBusy(t, g)
+	keepAsking(t, g)
 	p := startPrometheus(t, admin, "")
 	deadline := time.Now().Add(patience)
 
