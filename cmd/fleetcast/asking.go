@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"fleetcast/codec/command"
@@ -73,6 +74,13 @@ func (a *asking) next() []byte {
 	a.answered, a.refused, a.pause = 0, nil, 0
 	a.id++
 	return command.AppendSubscribe(nil, command.NewID(a.id), names...)
+}
+
+// again has a channel asked for again. It tells whether that can be now: no message is under
+// way.
+func (a *asking) again(channel string) (now bool) {
+	a.waiting = append(a.waiting, slices.Index(a.channels, channel))
+	return a.answered == len(a.asked)
 }
 
 // answer counts an answer to the message under way; done tells that it was the

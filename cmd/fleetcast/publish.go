@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/publisher"
@@ -67,6 +68,9 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 	}
 	if path := c.Path(); keyfile.Exposed(path) {
 		logger.Warn("every user of this machine can read the file with the key", "file", path, "advice", "chmod o= "+path)
+	}
+	if warning := credential.ClearTextWarning("the key", c.To); warning != "" && key != nil {
+		logger.Warn(warning)
 	}
 	config := publisher.Config{
 		Key:          key,

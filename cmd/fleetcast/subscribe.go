@@ -66,8 +66,8 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 	if out, ok := std.out.(*stdio.Output); ok {
 		out.WhenUnread(func() { stop(out.Err()) })
 	}
-	if path := c.Exposed(); path != "" {
-		fmt.Fprintf(std.err, "fleetcast subscribe: every user of this machine can read the file with the token, %s; chmod o= helps\n", path)
+	for _, warning := range c.Warnings(string(c.URL)) {
+		fmt.Fprintf(std.err, "fleetcast subscribe: %s\n", warning)
 	}
 	shown := &tokens{flags: &c.TokenFlags, std: std}
 	retry := backoff.NewExponentialBackOff()

@@ -215,8 +215,8 @@ func (s *subscriber) notRenewed(m *command.ServerMessage) {
 	s.refreshIn(refresh{pauseOf(m.RetryAfterMS), true})
 }
 
-// withdrawn takes the end of a subscription that the gateway has ended. The channel is
-// not asked for again, because that would be refused.
+// withdrawn takes the end of a subscription that the gateway has ended. The channel is not
+// asked for again, because that would be refused, unless only a permission for a time is over.
 func (s *subscriber) withdrawn(m *command.ServerMessage) error {
 	if m.ID.Set {
 		return nil
@@ -225,6 +225,12 @@ func (s *subscriber) withdrawn(m *command.ServerMessage) error {
 	channel := string(m.Channel)
 	if !slices.Contains(s.command.Channels, channel) {
 		return nil // one that the token has brought
+	}
+	if command.Code(m.Code) == command.PermissionExpired {
+		if s.asking.again(channel) {
+			return s.ask()
+		}
+		return nil
 	}
 	s.command.Channels = slices.DeleteFunc(slices.Clone(s.command.Channels), func(name string) bool { return name == channel })
 	if len(s.command.Channels) == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,12 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws/wsutil"
 
+	"fleetcast/cmd/internal/credential"
+	"fleetcast/codec/command"
 	"fleetcast/gateway"
 	"fleetcast/gateway/token"
 )
@@ -193,4 +198,149 @@ func TestSubscribeWithdrawn(t *testing.T) {
 	}
 	<-heard
 	c.err.await(t, "(?s)subscription to auto: withdrawn.*subscription to a: permission_denied.*subscription to b: withdrawn.*no subscription is left")
+}
+
+// TestSubscribeAsksAgain: what a hook had allowed for a time is asked for again, once no other
+// message is under way.
+func TestSubscribeAsksAgain(t *testing.T) {
+	heard := make(chan string, 3)
+	url := scripted(t, func(conn net.Conn, in *bufio.Reader) {
+		say := func(text string) { _ = wsutil.WriteServerText(conn, []byte(text)) }
+		heard <- textOf(in)
+		say(`{"type":"subscribed","id":1,"channel":"a","epoch":"x","offset":0}`)
+		say(`{"type":"unsubscribed","channel":"a","code":"permission_expired"}`)
+		say(`{"type":"subscribed","id":1,"channel":"b","epoch":"x","offset":0}`)
+		heard <- textOf(in)
+		say(`{"type":"subscribed","id":2,"channel":"a","epoch":"x","offset":0}`)
+		say(`{"type":"unsubscribed","channel":"b","code":"permission_expired"}`)
+		heard <- textOf(in)
+		say(`{"type":"error","id":3,"code":"permission_denied","message":"no"}`)
+		textOf(in)
+	})
+	c := start(t, nil, "subscribe", "--url="+url, "a", "b")
+	if code := c.wait(t); code != exitFailure {
+		t.Errorf("exit code %d: %s", code, c.err)
+	}
+	for _, want := range []string{`"a","b"`, `"a"`, `"b"`} {
+		if got := <-heard; !strings.Contains(got, want) || want == `"a"` && strings.Contains(got, `"b"`) {
+			t.Errorf("it asks %s, want %s", got, want)
+		}
+	}
+	c.err.await(t, "(?s)subscription to a: permission_expired.*subscription to b: permission_expired.*permission_denied: no")
+}
+
+// TestRenewWaits has a token that cannot be read, and later one that the gateway refuses. The
+// waits between two attempts grow up to five minutes, and are no shorter than the gateway asks.
+func TestRenewWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said renewLog
+		flags := &credential.TokenFlags{Token: "file:/nowhere/token"}
+		s := subscriber{std: streams{err: &said}, tokens: &tokens{flags: flags}, due: make(chan refresh, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { s.renew(ctx); close(done) }()
+		start := time.Now()
+		waits := func(want ...time.Duration) {
+			t.Helper()
+			for _, wait := range want {
+				time.Sleep(wait - time.Nanosecond)
+				synctest.Wait()
+				if text := said.take(); text != "" {
+					t.Errorf("after less than %v it says %q", wait, text)
+				}
+				time.Sleep(time.Nanosecond)
+				synctest.Wait()
+				if text := said.take(); !strings.Contains(text, "no such file") {
+					t.Errorf("after %v, %v in all, it says %q", wait, time.Since(start), text)
+				}
+			}
+		}
+		s.stands(&command.ServerMessage{Kind: command.KindAuthenticated, RefreshMS: 100})
+		waits(time.Second, 5*time.Second, 10*time.Second, 20*time.Second, 40*time.Second, 80*time.Second, 160*time.Second, 300*time.Second, 300*time.Second)
+		cancel()
+		<-done
+
+		// The gateway refuses a token.
+		ctx, cancel = context.WithCancel(t.Context())
+		s.due = make(chan refresh, 1)
+		done = make(chan struct{})
+		go func() { s.renew(ctx); close(done) }()
+		s.notRenewed(&command.ServerMessage{Kind: command.KindError, Code: []byte("not_available"), Message: []byte("keys_unavailable\x1b"), RetryAfterMS: 60_000})
+		if text := said.take(); text != "fleetcast subscribe: the gateway refuses the new token: not_available: keys_unavailable\n" {
+			t.Errorf("it says %q", text)
+		}
+		waits(60*time.Second, 10*time.Second)
+		cancel()
+		<-done
+	})
+}
+
+// renewLog is a standard error of which what is new is taken.
+type renewLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *renewLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *renewLog) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
+// TestSubscribeNotRenewed: the gateway refuses a new token. The subscriptions go on, and a new
+// one is shown later.
+func TestSubscribeNotRenewed(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	shown := make(chan string, 2)
+	url := scripted(t, func(conn net.Conn, in *bufio.Reader) {
+		say := func(text string) { _ = wsutil.WriteServerText(conn, []byte(text)) }
+		textOf(in)
+		say(`{"type":"welcome","client":"1","ping_interval_ms":25000,"user":"alice","expires_in_ms":60000,"refresh_in_ms":10}`)
+		shown <- textOf(in)
+		say(`{"type":"error","id":1099511627776,"code":"token_invalid","message":"the signature is wrong"}`)
+		say(`{"type":"event","channel":"news","offset":1,"data":"still here"}`)
+		shown <- textOf(in)
+		say(`{"type":"authenticated","id":1099511627776,"user":"alice","expires_in_ms":60000}`)
+		say(`{"type":"event","channel":"news","offset":2,"data":"and here"}`)
+		textOf(in)
+	})
+	prints, _ := printsTokens(t, "t1", "t2", "t3")
+	c := start(t, nil, "subscribe", "--data", "--url="+url, "--token-command="+prints, "news")
+	c.err.await(t, "the gateway refuses the new token: token_invalid: the signature is wrong")
+	c.out.await(t, "still here")
+	c.out.await(t, "and here")
+	for _, want := range []string{"t2", "t3"} {
+		if got := <-shown; !strings.Contains(got, `"`+want+`"`) {
+			t.Errorf("it shows %s, want %s", got, want)
+		}
+	}
+	c.stop()
+	if code := c.wait(t); code != 0 {
+		t.Errorf("exit code %d: %s", code, c.err)
+	}
+}
+
+// TestSubscribeWarns of a token that others can read: here, and on the way. Each is told once,
+// however often it connects.
+func TestSubscribeWarns(t *testing.T) {
+	path := fileWith(t, "token", "abc")
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, nil, "subscribe", "--url=ws://gateway.invalid/ws", "--token=file:"+path, "news")
+	c.err.await(t, "(?s)connecting again.*connecting again")
+	c.stop()
+	c.wait(t)
+	for _, want := range []string{"the token goes to gateway.invalid in clear text", "can read the file with the token, " + path} {
+		if n := strings.Count(c.err.String(), want); n != 1 {
+			t.Errorf("%q is said %d times: %s", want, n, c.err)
+		}
+	}
 }

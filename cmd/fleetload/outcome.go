@@ -30,6 +30,7 @@ func (f *commonFlags) play(std streams, name string, common *loadtest.Common, cl
 	if err != nil {
 		return err
 	}
+	f.warn(std, clients, key != nil)
 	expectations, err := expect.Parse(f.Expect, loadtest.Figures(name)...)
 	if err != nil {
 		return fmt.Errorf("--expect: %w", err)

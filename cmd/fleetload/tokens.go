@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"fleetcast/cmd/internal/credential"
+	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/loadtest"
 )
 
@@ -50,4 +55,24 @@ func shownArguments(arguments []string) []string {
 		shown = append(shown, a)
 	}
 	return shown
+}
+
+// warn tells of secrets that others can read: in their files, and on the way. clients may be
+// nil.
+func (f *commonFlags) warn(std streams, clients *clientFlags, hasKey bool) {
+	var warnings []string
+	to := f.Publish
+	if clients != nil {
+		to = cmp.Or(to, clients.URL)
+		warnings = slices.Concat(clients.TokenFlags.Warnings(clients.URL), clients.ManyFlags.Warnings(clients.URL))
+	}
+	if path := f.Path(); keyfile.Exposed(path) {
+		warnings = append(warnings, credential.ExposedWarning("the key", path))
+	}
+	if text := credential.ClearTextWarning("the key", to); hasKey && text != "" {
+		warnings = append(warnings, text)
+	}
+	for _, text := range warnings {
+		fmt.Fprintf(std.err, "fleetload: %s\n", text)
+	}
 }

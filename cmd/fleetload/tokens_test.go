@@ -54,3 +54,44 @@ func TestTokens(t *testing.T) {
 		t.Errorf("the report shows %q", got)
 	}
 }
+
+// TestWarnings tells of secrets that others can read: in files, and on the way.
+func TestWarnings(t *testing.T) {
+	dir := t.TempDir()
+	open, closed := filepath.Join(dir, "open"), filepath.Join(dir, "closed")
+	for path, mode := range map[string]os.FileMode{open: 0o644, closed: 0o640} {
+		if err := os.WriteFile(path, []byte("0123456789abcdef0123456789abcdef\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const here, elsewhere, encrypted = "ws://127.0.0.1:1/ws", "ws://gateway.invalid:1/ws", "wss://gateway.invalid:1/ws"
+	for line, want := range map[string][]string{
+		"--url " + here + " --token file:" + open:        {"the file with the token, " + open},
+		"--url " + here + " --token file:" + closed:      nil,
+		"--url " + here + " --token-secret file:" + open: {"the file with the secret, " + open},
+		"--url " + here + " --key-file " + open:          {"the file with the key, " + open},
+		"--url " + here + " --key-file " + closed:        nil,
+		"--url " + here:      nil,
+		"--url " + elsewhere: nil,
+		"--url " + elsewhere + " --token file:" + closed:                       {"the token goes to gateway.invalid in clear text"},
+		"--url " + encrypted + " --token file:" + closed:                       nil,
+		"--url " + elsewhere + " --token-secret file:" + closed:                {"each token goes to gateway.invalid in clear text"},
+		"--url " + elsewhere + " --key-file " + closed:                         {"the key goes to gateway.invalid in clear text"},
+		"--url " + here + " --publish gateway.invalid:8082 --key-file " + open: {"the file with the key, " + open, "the key goes to gateway.invalid in clear text"},
+	} {
+		var out, faults bytes.Buffer
+		// An expectation that is wrong ends it before it connects.
+		run(t.Context(), strings.Fields("fanout --pid=-1 -q --expect nonsense "+line), streams{&out, &faults})
+		lines := strings.Split(strings.TrimSpace(faults.String()), "\n")
+		said := lines[:len(lines)-1]
+		if len(said) != len(want) || !strings.Contains(lines[len(lines)-1], "--expect") {
+			t.Errorf("%s: it says %q, want %q", line, lines, want)
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(said[i], want[i]) {
+				t.Errorf("%s: it says %q, want %q", line, said, want)
+			}
+		}
+	}
+}
