@@ -378,6 +378,40 @@ func TestSubscribeHookReload(t *testing.T) {
 	}
 }
 
+// TestSubscribeHookAuthenticate: a hook decides about the channel of the user whom a client
+// becomes. It is asked about the subscription that the client has, beside the channels that the
+// token brings.
+func TestSubscribeHookAuthenticate(t *testing.T) {
+	h := newRoomHook(t)
+	s := start(t, identified, h.decides, func(c *gateway.Config) {
+		anyone, rooms := rules.Anyone, "rooms"
+		c.Channels = []rules.Entry{{Match: "room.{user}", SubscribeHook: &rooms, Subscribe: &anyone}, {Match: "room.**", Subscribe: &anyone}}
+	})
+	for user, want := range map[string]string{"alice": "", "no": "permission_denied", "later": "permission_expired"} {
+		p := s.connect()
+		p.subscribe("room." + user)
+		p.subscribe("room.other")
+		p.says(`{"type":"authenticate","id":2,"token":"` + signed(claims{"sub": user, "fleetcast": grants(`{"auto":["room.7"]}`)}) + `"}`)
+		if m := decode[standing](p, p.text()); m.Type != "authenticated" || m.User != user {
+			t.Fatalf("answered with %+v", m)
+		}
+		if want != "" {
+			if m := decode[standing](p, p.text()); m.Type != "unsubscribed" || m.Channel != "room."+user || m.Code != want {
+				t.Errorf("the client is told %+v, want %s", m, want)
+			}
+		}
+		if m := decode[standing](p, p.text()); m.Type != "subscribed" || m.Channel != "room.7" {
+			t.Errorf("the client is told %+v", m)
+		}
+		if asked := h.questions(); len(asked) != 1 || asked[0].User != user || asked[0].Channel != "room."+user {
+			t.Errorf("the hook is asked %+v", asked)
+		}
+		h.forget()
+		p.says(ping)
+		p.wants(pong)
+	}
+}
+
 // waitFor waits until the hook was asked n times.
 func (h *roomHook) waitFor(t *testing.T, n int) {
 	t.Helper()
