@@ -378,6 +378,27 @@ func TestSubscribeHookReload(t *testing.T) {
 	}
 }
 
+// TestConnectHookAuthenticate: the connect hook is asked about a token in an open connection too,
+// and gets the client's address.
+func TestConnectHookAuthenticate(t *testing.T) {
+	h := newRoomHook(t)
+	h.answer = `{"user":"alice"}`
+	s := start(t, func(c *gateway.Config) {
+		o := hook.DefaultOptions()
+		o.Name, o.URL, o.Timeout, o.Logger = "connect", h.URL, patience, slog.New(slog.DiscardHandler)
+		c.ConnectHook = &o
+	})
+	p := s.connect()
+	h.forget()
+	p.says(`{"type":"authenticate","id":2,"token":"session-7"}`)
+	if m := decode[standing](p, p.text()); m.Type != "authenticated" || m.User != "alice" {
+		t.Errorf("answered with %+v", m)
+	}
+	if asked := h.questions(); len(asked) != 1 || asked[0].Type != "connect" || asked[0].Address != "127.0.0.1" || asked[0].Token != "session-7" {
+		t.Errorf("the hook is asked %+v", asked)
+	}
+}
+
 // TestSubscribeHookAuthenticate: a hook decides about the channel of the user whom a client
 // becomes. It is asked about the subscription that the client has, beside the channels that the
 // token brings.

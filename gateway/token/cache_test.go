@@ -198,7 +198,8 @@ func TestPoolIsShared(t *testing.T) {
 		return []byte(sign(t, "ES256", "", keys()["ES256"], claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
 	}
 	many, other := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("198.51.100.1")
-	release := v.Occupy()
+	release := sync.OnceFunc(v.Occupy())
+	t.Cleanup(release)
 	var all sync.WaitGroup
 	var busy atomic.Int64
 	for i := range 9 {
