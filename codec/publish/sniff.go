@@ -80,11 +80,12 @@ var httpMethods = [...]string{
 }
 
 // IsHTTP reports whether an inline command's line is part of an HTTP request: its first
-// word is a method, or it starts with "Host:", in any case. The caller must then close
-// the connection, so that a web page cannot publish by making a browser send a request
-// here.
+// word is a method, its last one is a version of HTTP, or it starts with "Host:", in any
+// case. The caller must then close the connection, so that a web page cannot publish by
+// making a browser send a request here. The version counts because a page whose name
+// leads here may choose the method, such as PUBLISH.
 func IsHTTP(line []byte) bool {
-	line = bytes.TrimLeft(line, " \t\r\n")
+	line = bytes.Trim(line, " \t\r\n")
 	const host = "host:"
 	if len(line) >= len(host) && bytes.EqualFold(line[:len(host)], []byte(host)) {
 		return true
@@ -98,7 +99,18 @@ func IsHTTP(line []byte) bool {
 			return true
 		}
 	}
-	return false
+	return endsWithVersion(line)
+}
+
+// endsWithVersion reports whether a line ends with a version of HTTP, as a request line
+// does.
+func endsWithVersion(line []byte) bool {
+	const form = " HTTP/1.1"
+	if len(line) < len(form) {
+		return false
+	}
+	version := line[len(line)-len(form):]
+	return bytes.EqualFold(version[:len(" HTTP/")], []byte(" HTTP/")) && version[6]-'0' <= 9 && version[7] == '.' && version[8]-'0' <= 9
 }
 
 // AppendHTTPRefusal appends the response to an HTTP request with this request line. If

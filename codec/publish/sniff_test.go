@@ -47,13 +47,14 @@ func TestIsHTTP(t *testing.T) {
 	for _, line := range []string{
 		"GET / HTTP/1.1", "get / HTTP/1.1\r\n", "HEAD /", "POST / HTTP/1.1", "PUT /x", "DELETE /", "CONNECT a:1", "OPTIONS * HTTP/1.1",
 		"TRACE /", "PATCH /", "POST", " POST /", "POST\t/", "Host: localhost:8082", "HOST:x", "host:", "host: a\r\n",
-		"PRI * HTTP/2.0",
+		"PRI * HTTP/2.0", "PUBLISH /news HTTP/1.1\r\n", "publish x http/1.0", "MULTI / HTTP/1.1", "x HTTP/9.9\n",
 	} {
 		if !publish.IsHTTP([]byte(line)) {
 			t.Errorf("IsHTTP(%q) = false", line)
 		}
 	}
-	for _, line := range []string{"", "PING", "PUBLISH news POST", "HELLO 3", "GETX", "POSTS a", "hostname", "host", "ECHO Host:", "P"} {
+	for _, line := range []string{"", "PING", "PUBLISH news POST", "HELLO 3", "GETX", "POSTS a", "hostname", "host", "ECHO Host:", "P",
+		"HTTP/1.1", "PUBLISH news HTTP/x.1", "PUBLISH news HTTP/1.1x", "PUBLISH news xHTTP/1.1", "PUBLISH HTTP/1.1 news"} {
 		if publish.IsHTTP([]byte(line)) {
 			t.Errorf("IsHTTP(%q) = true", line)
 		}
