@@ -242,25 +242,28 @@ func guessTokens(t *testing.T, many int) {
 	}
 }
 
-// es256 is an issuer that signs by ES256, and its key.
-func es256(t *testing.T) (*ecdsa.PrivateKey, func(*gateway.Config)) {
+// newES256 is a key that signs by ES256.
+func newES256(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
-	return key, func(c *gateway.Config) { c.Issuers = []token.Issuer{{Keys: text}} }
+	return key
 }
 
-// signedES256 is a token of a user who may subscribe to chat.*. Without a key its signature
-// is made up.
-func signedES256(user string, end time.Time, key *ecdsa.PrivateKey) string {
-	body, err := json.Marshal(claims{"sub": user, "exp": end.Unix(), "fleetcast": grants(`{"subscribe":["chat.*"]}`)})
+// publicPEM is the public part of a key, for an issuer.
+func publicPEM(key *ecdsa.PrivateKey) string {
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		panic(err) // the curve is known
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+}
+
+// signedES256 is a token with claims. Without a key its signature is made up.
+func signedES256(c claims, key *ecdsa.PrivateKey) string {
+	body, err := json.Marshal(c)
 	if err != nil {
 		panic(err)
 	}
@@ -285,10 +288,13 @@ func signedES256(user string, end time.Time, key *ecdsa.PrivateKey) string {
 func TestForgedES256(t *testing.T) { forgeES256(t, scaled(1_000, 2)) }
 
 func forgeES256(t *testing.T, many int) {
-	key, issuer := es256(t)
-	end := time.Now().Add(time.Hour)
-	s := start(t, issuer, noPings)
-	known := signedES256("alice", end, key)
+	key := newES256(t)
+	end := time.Now().Add(time.Hour).Unix()
+	of := func(user string) claims {
+		return claims{"sub": user, "exp": end, "fleetcast": grants(`{"subscribe":["chat.*"]}`)}
+	}
+	s := start(t, noPings, func(c *gateway.Config) { c.Issuers = []token.Issuer{{Keys: publicPEM(key)}} })
+	known := signedES256(of("alice"), key)
 	p := s.shows("Authorization: Bearer " + known)
 	p.welcomed()
 	p.subscribe("chat.a")
@@ -296,12 +302,12 @@ func forgeES256(t *testing.T, many int) {
 	flooded := make(chan map[string]int)
 	flood := func(n int) (counts map[string]int) {
 		return guess(t, n, []string{" 401 "}, func(i int) (string, error) {
-			return answerTo(loopback(i), s.clientAddr(), requestWith(signedES256(fmt.Sprint("mallory", i), end, nil)))
+			return answerTo(loopback(i), s.clientAddr(), requestWith(signedES256(of(fmt.Sprint("mallory", i)), nil)))
 		})
 	}
 	go func() { flooded <- flood(many) }()
 	for n := 0; ; n++ {
-		for name, text := range map[string]string{"known": known, "new": signedES256(fmt.Sprint("bob", n), end, key)} {
+		for name, text := range map[string]string{"known": known, "new": signedES256(of(fmt.Sprint("bob", n)), key)} {
 			if line, err := answerTo(loopback(many+1), s.clientAddr(), requestWith(text)); !strings.Contains(line, " 101 ") {
 				t.Errorf("a user with a token that is %s is answered with %q, %v", name, line, err)
 			}
