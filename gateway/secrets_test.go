@@ -13,8 +13,8 @@ import (
 	"fleetcast/gateway/keys"
 )
 
-// secretForms are keys and tokens, whole.
-var secretForms = regexp.MustCompile(`fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
+// secretForms are keys and tokens, whole, and the secret that signs the tokens of these tests.
+var secretForms = regexp.MustCompile(`0123456789abcdef0123456789abcdef-|fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
 
 // logGuard is the log of every gateway of these tests: it drops all lines, and fails the
 // test whose gateway writes a secret. Any goroutine may write to it.

@@ -93,8 +93,17 @@ func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
 	return startWith(t, stdin, nil, args...)
 }
 
-// secretForms are keys and tokens, whole: none may be in a log or an error of any command.
-var secretForms = regexp.MustCompile(`fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
+// secretForms are keys and tokens, whole, and the secrets of tests that sign tokens: none may
+// be in a log or an error of any command.
+var secretForms = regexp.MustCompile(`a secret of tests, |another secret, of |fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
+
+// hidesSecrets checks what a command has written into its log and as errors.
+func hidesSecrets(t *testing.T, args []string, written *output) {
+	t.Helper()
+	if secret := secretForms.FindString(written.String()); secret != "" {
+		t.Errorf("%q writes a secret into its log or errors: %s", args, written)
+	}
+}
 
 func startWith(t *testing.T, stdin io.Reader, hangups <-chan os.Signal, args ...string) *invocation {
 	t.Helper()
@@ -103,9 +112,7 @@ func startWith(t *testing.T, stdin io.Reader, hangups <-chan os.Signal, args ...
 	go func() { c.code <- run(ctx, args, streams{stdin, c.out, c.err}, signals{hangups: hangups}) }()
 	t.Cleanup(func() {
 		cancel()
-		if secret := secretForms.FindString(c.err.String()); secret != "" {
-			t.Errorf("%q writes a secret into its log or errors: %s", args, c.err)
-		}
+		hidesSecrets(t, args, c.err)
 	})
 	return c
 }
@@ -337,7 +344,10 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		hidesSecrets(t, cmd.Args, p.err)
+	})
 	return p
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // tokenSecret signs the tokens of these tests.
-const tokenSecret = "0123456789abcdef0123456789abcdef"
+const tokenSecret = "a secret of tests, for tokens of a terminal"
 
 // fileWith is a new file that only its owner can read.
 func fileWith(t *testing.T, name, text string) (path string) {
