@@ -75,7 +75,8 @@ func (a *guard) allowsHost(r *http.Request) bool {
 }
 
 // allowsOrigin refuses requests that a web page of another origin makes a browser send.
-// GET requests are refused too, because they cost time. A link to the dashboard may be
+// GET requests are refused too, because they cost time; those that go by plain HTTP to another
+// name than localhost cannot be told, and their answers stay hidden. A link to the dashboard may be
 // followed. No browser sends one of these fields twice, so the checks read the first.
 func (a *guard) allowsOrigin(r *http.Request) bool {
 	if len(r.Header["Origin"]) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
