@@ -100,7 +100,7 @@ func (i *Issuer) CheckSignature(text []byte) error {
 		return refuse(Invalid, "the token says that it is signed with %s, for which there is no key", p.alg)
 	}
 	for _, k := range keys {
-		if alg.method.Verify(p.signed, p.signature, k.public) == nil {
+		if k.verifies(alg, p) {
 			return nil
 		}
 	}
@@ -115,5 +115,5 @@ func SignedWith(secret, text []byte) bool {
 		return false
 	}
 	alg := algorithms[p.alg]
-	return alg.kind == secretKey && alg.method.Verify(p.signed, p.signature, secret) == nil
+	return alg.kind == secretKey && alg.method.Verify(string(p.signed), p.signature, secret) == nil
 }

@@ -2,20 +2,26 @@ package token
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // Bounds of keys.
@@ -37,7 +43,30 @@ type key struct {
 	// retired means that its issuer has withdrawn it. What was verified with it no longer
 	// counts.
 	retired atomic.Bool
+
+	macs [3]sync.Pool // of hash.Hash, for a secret: HMACs of HS256, HS384 and HS512
 }
+
+// verifies tells whether a token is signed with the key.
+func (k *key) verifies(alg algorithm, p *parsed) bool {
+	method, ok := alg.method.(*jwt.SigningMethodHMAC)
+	if !ok {
+		return alg.method.Verify(string(p.signed), p.signature, k.public) == nil
+	}
+	pool := &k.macs[macOf[method.Hash]]
+	mac, ok := pool.Get().(hash.Hash)
+	if !ok {
+		mac = hmac.New(method.Hash.New, k.public.([]byte))
+	}
+	defer pool.Put(mac)
+	mac.Reset()
+	mac.Write(p.signed)
+	var sum [sha512.Size]byte
+	return hmac.Equal(mac.Sum(sum[:0]), p.signature)
+}
+
+// macOf is where a key has the HMACs that use a hash.
+var macOf = map[crypto.Hash]int{crypto.SHA256: 0, crypto.SHA384: 1, crypto.SHA512: 2}
 
 // String keeps a secret out of messages.
 func (k *key) String() string { return fmt.Sprintf("key %q", k.id) }

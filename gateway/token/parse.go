@@ -17,12 +17,17 @@ const maxMembers = 128
 
 // parsed is a token in its parts, not verified. Its slices hold memory of their own.
 type parsed struct {
-	signed    string // what the signature is for
+	signed    []byte // what the signature is for
 	signature []byte
 	alg       string
 	kid       string
 	claims    object
+
+	room [usualMembers]jsonscan.Member // of claims, if there are no more
 }
+
+// usualMembers is how many members the claims of most tokens have at most.
+const usualMembers = 8
 
 // parse takes a token apart. The refusals are Malformed, or Invalid for an algorithm
 // that is never taken.
@@ -41,22 +46,26 @@ func parse(text []byte) (*parsed, *Refusal) {
 	}
 	last := bytes.LastIndexByte(text, '.')
 	first := bytes.IndexByte(text, '.')
-	decoded := make([][]byte, 3)
-	for i, part := range [][]byte{text[:first], text[first+1 : last], text[last+1:]} {
+	var decoded [3][]byte
+	memory := append(make([]byte, 0, 2*len(text)), text[:last]...)
+	p := &parsed{signed: memory}
+	for i, part := range [...][]byte{text[:first], text[first+1 : last], text[last+1:]} {
 		var err error
-		if decoded[i], err = base64.RawURLEncoding.Strict().AppendDecode(nil, part); err != nil {
+		if decoded[i], err = base64url.AppendDecode(memory[len(memory):], part); err != nil {
 			return nil, refuse(Malformed, "the token's %s is not base64url", partNames[i])
 		}
+		memory = memory[:len(memory)+len(decoded[i])]
 	}
-	p := &parsed{signed: string(text[:last]), signature: decoded[2]}
-	head, problem := newObject(decoded[0])
+	p.signature = decoded[2]
+	var room [4]jsonscan.Member
+	head, problem := newObject(decoded[0], room[:0])
 	if problem != "" {
 		return nil, refuse(Malformed, "the token's head %s", problem)
 	}
 	if refusal := p.readHead(head); refusal != nil {
 		return nil, refusal
 	}
-	if p.claims, problem = newObject(decoded[1]); problem != "" {
+	if p.claims, problem = newObject(decoded[1], p.room[:0]); problem != "" {
 		if nested(decoded[1]) {
 			return nil, refuse(Malformed, "the token holds another token; nested tokens are not taken")
 		}
@@ -67,6 +76,8 @@ func parse(text []byte) (*parsed, *Refusal) {
 	}
 	return p, nil
 }
+
+var base64url = base64.RawURLEncoding.Strict()
 
 var partNames = []string{"head", "claims", "signature"}
 
@@ -136,9 +147,10 @@ func (p *parsed) readHead(head object) *Refusal {
 // object are the members of a JSON object, each of which is there once.
 type object []jsonscan.Member
 
-// newObject reads an object. The problem is empty or what is wrong with it, as the end of
+// newObject reads an object into room, which it makes larger if it must. The problem is empty or what is wrong with it, as the end of
 // a sentence that begins with its name.
-func newObject(text []byte) (members object, problem string) {
+func newObject(text []byte, room object) (members object, problem string) {
+	members = room
 	walk := jsonscan.NewObject(text)
 	var m jsonscan.Member
 	for walk.Next(&m) {
@@ -177,7 +189,7 @@ func (o object) find(path []string) (raw []byte, problem string) {
 		if i == len(path)-1 {
 			return raw, ""
 		}
-		if o, problem = newObject(raw); problem != "" {
+		if o, problem = newObject(raw, nil); problem != "" {
 			return nil, problem
 		}
 	}

@@ -248,7 +248,7 @@ func (v *Verifier) try(q *question, keys []*key, set *keySet) outcome {
 	}
 	for _, k := range keys {
 		v.figures.verifications.Add(1)
-		if q.alg.method.Verify(q.token.signed, q.token.signature, k.public) != nil {
+		if !k.verifies(q.alg, q.token) {
 			continue
 		}
 		if e.accepted, e.refusal = v.read(q.issuer, q.token, q.end); e.refusal != nil {
