@@ -266,7 +266,7 @@ const websocketVersion = "13"
 
 // FieldValues appends the values of all fields with a name, given in lower case,
 // to dst, in order. They lie in head, a request's as [RequestLength] delimits
-// it. A head that is malformed has those before the first malformed line.
+// it. A line without a name, and a malformed field with this one, ends them.
 func FieldValues(dst [][]byte, head []byte, name string) [][]byte {
 	_, rest, ok := cutLine(TrimEmptyLine(head))
 	for ok {
@@ -274,13 +274,15 @@ func FieldValues(dst [][]byte, head []byte, name string) [][]byte {
 		if line, rest, ok = cutLine(rest); !ok {
 			break
 		}
-		field, value, valid := parseField(line)
+		i := bytes.IndexByte(line, ':')
+		if i >= 0 && !equalFold(line[:i], name) {
+			continue // the Upgrader looks at all lines, this is for a few
+		}
+		_, value, valid := parseField(line)
 		if !valid {
 			break
 		}
-		if equalFold(field, name) {
-			dst = append(dst, value)
-		}
+		dst = append(dst, value)
 	}
 	return dst
 }
