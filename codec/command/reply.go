@@ -24,11 +24,12 @@ func AppendWelcome[T jsonscan.Text](dst []byte, client T, pingIntervalMS uint64,
 }
 
 // Standing is what the gateway tells a client about who it is, in welcome and in
-// authenticated. What is zero is left out.
+// authenticated, and about the token of a subscription, in subscribed. What is zero is left
+// out.
 type Standing struct {
 	User      string // valid UTF-8
-	ExpiresMS uint64 // from now on the gateway closes the connection, unless the client authenticates again
-	RefreshMS uint64 // from now on the client should authenticate again
+	ExpiresMS uint64 // from now on the gateway closes the connection, or ends the subscription, unless the client shows a new token
+	RefreshMS uint64 // from now on the client should show a new token
 	Ticket    string // stands for the token when the client reconnects soon
 	WithinMS  uint64 // in which the client must authenticate
 }
@@ -60,11 +61,13 @@ func AppendWithdrawn[C jsonscan.Text](dst []byte, channel C, code Code) []byte {
 }
 
 // AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.
-func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, offset uint64) []byte {
+// standing is when the subscription's token ends; nil leaves that out.
+func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, offset uint64, standing *Standing) []byte {
 	dst = appendHead(dst, `{"type":"subscribed"`, id)
 	dst = appendText(dst, `,"channel":`, channel)
 	dst = appendText(dst, `,"epoch":`, epoch)
-	return appendLast(dst, `,"offset":`, offset)
+	dst = strconv.AppendUint(append(dst, `,"offset":`...), offset, 10)
+	return append(standing.append(dst), '}')
 }
 
 // AppendUnsubscribed appends the answer to unsubscribe.

@@ -36,8 +36,8 @@ type ServerMessage struct {
 	PingIntervalMS uint64 // welcome
 	User           []byte // welcome, authenticated; nil for nobody in particular
 	Ticket         []byte // welcome, authenticated; nil if it has none
-	ExpiresMS      uint64 // welcome, authenticated; 0: never
-	RefreshMS      uint64 // welcome, authenticated; 0: need not
+	ExpiresMS      uint64 // welcome, authenticated, subscribed; 0: never
+	RefreshMS      uint64 // welcome, authenticated, subscribed; 0: need not
 	WithinMS       uint64 // welcome: to authenticate; 0: need not
 	Limits         []byte // welcome: raw JSON, which ParseLimits reads; nil if it has none
 	Channel        []byte // subscribed, unsubscribed, published, event, gap

@@ -41,6 +41,8 @@ type oracleStream struct {
 	published map[uint64]int // the length of the wire when the event was, by offset
 	left      []rejoining
 	next      uint64 // offset that the subscriber expects
+	followed  int    // rejoinings that verify has come by
+	rejoined  int    // rejoinings
 }
 
 // rejoining is a subscription that ended when so much of the wire had left, and
@@ -54,6 +56,8 @@ type rejoining struct {
 type oracleOwn struct {
 	payload string
 	pushed  int // length of the wire then
+	// Of one that tells how far the subscriber of a stream is: the number of rejoinings then.
+	rejoined int
 }
 
 func newBacklogOracle(t *testing.T, set func(*settings.Config)) *backlogOracle {
@@ -124,6 +128,7 @@ func (o *backlogOracle) ages(beats Beat) {
 func (o *backlogOracle) rejoin(st *oracleStream) {
 	o.backlog.Forget(st.Stream)
 	st.left = append(st.left, rejoining{len(o.wire), st.Offset})
+	st.rejoined++
 	o.check()
 }
 
@@ -131,8 +136,19 @@ func (o *backlogOracle) rejoin(st *oracleStream) {
 func (st *oracleStream) follow(place int, last map[string]oraclePlace) {
 	for len(st.left) > 0 && st.left[0].wire <= place {
 		st.next, st.left = st.left[0].offset+1, st.left[1:]
+		st.followed++
 		delete(last, st.Name)
 	}
+}
+
+// tells pushes a reply that tells up to where the subscriber has the stream's events by then.
+func (o *backlogOracle) tells(st *oracleStream) {
+	offset, waits := o.backlog.Before(st.Stream)
+	if !waits {
+		offset = st.Offset
+	}
+	o.reply(OwnReply, fmt.Sprintf(`{"type":"reached","channel":%q,"offset":%d}`, st.Name, offset))
+	o.own[len(o.own)-1].rejoined = st.rejoined
 }
 
 // oraclePlace is that of the last gap of a channel, if no event followed it.
@@ -154,7 +170,7 @@ func (o *backlogOracle) reply(kind OwnKind, payload string) {
 		op = ws.OpPing
 	}
 	o.backlog.PushOwn(kind, websocket.AppendFrame(nil, op, []byte(payload)), 0)
-	o.own = append(o.own, oracleOwn{payload, len(o.wire)})
+	o.own = append(o.own, oracleOwn{payload: payload, pushed: len(o.wire)})
 	o.check()
 }
 
@@ -282,9 +298,15 @@ func (o *backlogOracle) verify() {
 		if f.op == ws.OpClose && cut {
 			break
 		}
-		if f.op != ws.OpText || json.Unmarshal(f.payload, &m) != nil {
+		if f.op != ws.OpText || json.Unmarshal(f.payload, &m) != nil || m.Type == "reached" {
 			if len(own) == 0 || own[0].payload != string(f.payload) {
 				o.t.Fatalf("received %q, want the first of %v", f.payload, own)
+			}
+			if m.Type == "reached" {
+				st := o.byName(m.Channel)
+				if st.follow(f.start, last); st.next != m.Offset+1 && st.followed == own[0].rejoined {
+					o.t.Fatalf("received %s when offset %d was due", f.payload, st.next)
+				}
 			}
 			own = own[1:]
 			continue
@@ -363,6 +385,7 @@ func TestBacklogTellsEverything(t *testing.T) {
 				}
 			case 4:
 				o.reply(OwnKind(random.IntN(2)), fmt.Sprint("reply ", i))
+				o.tells(o.streams[random.IntN(len(o.streams))])
 			case 5, 6:
 				o.send(random.IntN(300))
 			case 7:

@@ -163,6 +163,21 @@ func (b *Backlog) makeRoom(size int, c *settings.Config) {
 	}
 }
 
+// Before is the offset that comes before the first event or gap of a channel that waits, and
+// false if none does. The frame that is half sent does not wait: a frame of the session's own
+// goes behind it.
+func (b *Backlog) Before(st *stream.Stream) (offset uint64, waits bool) {
+	b.ledger.Scanned += b.events.Len()
+	if i := b.find(0, func(w *waiting) bool { return w.isOf(st) }); i >= 0 {
+		w := b.events.At(i)
+		return w.event.Offset - w.missing() - 1, true
+	}
+	if i := b.gapOf(st); i >= 0 {
+		return b.gaps[i].from - 1, true
+	}
+	return 0, false
+}
+
 // Forget removes the waiting events and gaps of a channel from which the client has
 // unsubscribed.
 func (b *Backlog) Forget(st *stream.Stream) {

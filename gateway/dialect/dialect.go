@@ -82,7 +82,7 @@ type Reply struct {
 	Epoch   []byte       // subscribe: of the channel's offsets
 	Offset  uint64       // subscribe: events behind it follow; publish: the event's
 
-	Standing *command.Standing // authenticate: of the client
+	Standing *command.Standing // authenticate: of the client; subscribe: of its token for that, nil if there is none
 }
 
 // Event is an event to be worded.

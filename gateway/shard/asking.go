@@ -47,14 +47,16 @@ func (q *asking) add(c *session, name []byte, hookName, token string, refusal *c
 }
 
 // hookFor is the name of the hook that is asked whether the client may subscribe to a
-// channel. It is empty if none is, or if the subscription is refused without that.
-func (c *session) hookFor(name []byte) string {
+// channel. It is empty if none is, or if the subscription is refused without that. renews tells
+// that the client may have the subscription, because its command renews that.
+func (c *session) hookFor(name []byte, renews bool) string {
 	set := c.shard.shared.Settings.Load()
-	if !set.Rules.Asks() || command.CheckChannelWithin(name, set.Config.MaxChannelName) != nil || len(c.subscriptions) >= set.Config.ClientChannels {
+	if !set.Rules.Asks() || command.CheckChannelWithin(name, set.Config.MaxChannelName) != nil {
 		return ""
 	}
 	ch := c.shard.channels[string(name)]
-	if ch != nil && c.find(ch) >= 0 {
+	subscribed := ch != nil && c.find(ch) >= 0
+	if subscribed && !renews || !subscribed && len(c.subscriptions) >= set.Config.ClientChannels {
 		return ""
 	}
 	allowed, hookName := c.subscribable(set.Rules, name, ch)

@@ -86,7 +86,7 @@ func (c *session) subscribeItself(hooks *asking) {
 			continue
 		}
 		name := []byte(text)
-		hookName := c.hookFor(name)
+		hookName := c.hookFor(name, false)
 		if hooks == nil && hookName == "" {
 			c.subscribe(name, command.ID{}, nil)
 			continue

@@ -44,6 +44,9 @@ type rosterEntry struct {
 	number  uint32 // in the session's subscriptions
 }
 
+// served tells whether the entry at place gets nothing more of the fan-out under way.
+func (r *roster) served(place uint32) bool { return int(place) < r.cursor || int(place) >= r.limit }
+
 // begin starts a fan-out to the present entries.
 func (r *roster) begin() { r.cursor, r.limit = 0, len(r.entries) }
 

@@ -104,7 +104,7 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 		if refusal != nil {
 			refused++
 		} else if cmd.Type == command.Subscribe {
-			hookName = c.hookFor(name)
+			hookName = c.hookFor(name, false)
 		}
 		if hooks == nil && hookName != "" {
 			hooks = &asking{id: cmd.ID}
@@ -126,8 +126,8 @@ func (c *session) eachChannel(cmd *command.Command) (refused int) {
 	return refused
 }
 
-// subscribe starts deliveries behind the position that the reply names. by is what allows
-// it beside the client's identity, or nil.
+// subscribe starts deliveries behind the position that the reply names, or renews a
+// subscription that the client has. by is what allows it beside the client's identity, or nil.
 func (c *session) subscribe(name []byte, id command.ID, by *permit) {
 	s := c.shard
 	config := s.shared.Settings.Config()
@@ -137,7 +137,7 @@ func (c *session) subscribe(name []byte, id command.ID, by *permit) {
 	}
 	ch := s.channels[string(name)]
 	if ch != nil && c.find(ch) >= 0 {
-		c.refuseChannel(command.Subscribe, name, errAlreadySubscribed, id)
+		c.renew(c.find(ch), name, id, by)
 		return
 	}
 	if err := c.maySubscribe(name, ch, by); err != nil {
@@ -170,7 +170,7 @@ func (c *session) subscribe(name []byte, id command.ID, by *permit) {
 		s.keepPermit(c, ch, *by)
 	}
 
-	c.reply(dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun})
+	c.reply(dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun, Standing: s.lasts(by)})
 }
 
 func (c *session) unsubscribe(name []byte, id command.ID) {

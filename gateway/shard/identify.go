@@ -179,12 +179,7 @@ func (c *session) standing(costly bool) *command.Standing {
 	who, told := c.who(), &s.standing
 	*told = command.Standing{User: who.User}
 	if who.Expires != 0 {
-		now := s.shared.Now()
-		left := max(time.Unix(who.Expires, 0).Sub(now), time.Millisecond)
-		told.ExpiresMS = uint64(left / time.Millisecond)
-		// Clients that connected together must not come for a new token together.
-		share := 0.5 + 0.4*float64(s.random.Uint64()>>11)/(1<<53)
-		told.RefreshMS = max(uint64(float64(told.ExpiresMS)*share), 1)
+		s.tellEnd(told, who.Expires)
 	}
 	if costly {
 		told.Ticket = a.Ticket(who)
@@ -193,6 +188,15 @@ func (c *session) standing(costly bool) *command.Standing {
 		told.WithinMS = uint64(s.shared.Settings.Config().HandshakeTimeout / time.Millisecond)
 	}
 	return told
+}
+
+// tellEnd says when what was shown ends, in Unix seconds, and when to show it anew. Clients that
+// connected together must not come for a new token together.
+func (s *Shard) tellEnd(told *command.Standing, expires int64) {
+	left := max(time.Unix(expires, 0).Sub(s.shared.Now()), time.Millisecond)
+	told.ExpiresMS = uint64(left / time.Millisecond)
+	share := 0.5 + 0.4*float64(s.random.Uint64()>>11)/(1<<53)
+	told.RefreshMS = max(uint64(float64(told.ExpiresMS)*share), 1)
 }
 
 // lateToAuthenticate closes a client that had to say who it is by now.

@@ -7,9 +7,10 @@ import (
 	"fleetcast/gateway/token"
 )
 
-// subscribeByToken subscribes to one channel with a token that is for that.
+// subscribeByToken subscribes to one channel with a token that is for that, or renews a
+// subscription.
 func (c *session) subscribeByToken(cmd *command.Command) {
-	if hookName := c.hookFor(cmd.Channels[0]); hookName != "" { // which gets the token as it is
+	if hookName := c.hookFor(cmd.Channels[0], true); hookName != "" { // which gets the token as it is
 		hooks := &asking{id: cmd.ID}
 		hooks.add(c, cmd.Channels[0], hookName, string(cmd.Token), nil)
 		c.ask(hooks)

@@ -570,8 +570,8 @@ class Channels {
   #clock;
   #client;
   // name -> {name, subscriptions, state, position, error, liveSince, and for tokens: getToken, call,
-  // token; auto: the gateway has subscribed the client by itself; awaited: live although the answer
-  // to a subscribe is not here yet; muted: a refusal was reported before}
+  // token, refresh; auto: the gateway has subscribed the client by itself; awaited: live although the
+  // answer to a subscribe is not here yet; muted: a refusal was reported before}
   #entries = new Map();
 
   #open = false;
@@ -587,6 +587,9 @@ class Channels {
   #toLeave = new Set();
   #byState = { tokenless: new Set(), idle: new Set(), deferred: new Set(), full: new Set() };
   #calls = 0; // for tokens
+  #due = new Set(); // live, and to be asked for with another token, which is to be got
+  #ready = new Set(); // the same, with the token
+  #random;
   #held = 0;
   #leaving = 0;
   #reported = new Set(); // codes of refusals that may pass, until all have passed
@@ -602,6 +605,7 @@ class Channels {
   constructor(clock, random, client) {
     this.#clock = clock;
     this.#client = client;
+    this.#random = random;
     this.#retryBackoff = new Backoff(random);
   }
 
@@ -634,7 +638,10 @@ class Channels {
   close() {
     this.#stop();
     for (const subscription of this.subscriptions) this.#enter(subscription, "unsubscribed", null);
-    for (const entry of this.#entries.values()) this.#endCall(entry);
+    for (const entry of this.#entries.values()) {
+      this.#endCall(entry);
+      this.#endRefresh(entry);
+    }
     this.#entries.clear();
   }
 
@@ -734,12 +741,14 @@ class Channels {
     entry.state = state;
     entry.error = state === "live" ? null : error;
     if (!HELD.has(state)) entry.position = null;
+    if (state !== "live" && state !== "leaving") this.#endRefresh(entry);
     if (state === "live") return; // each subscription begins by itself
     for (const subscription of entry.subscriptions) this.#enter(subscription, CHANNEL_STATES[state], error);
   }
 
   #forget(entry) {
     this.#endCall(entry);
+    this.#endRefresh(entry);
     this.#byState[entry.state]?.delete(entry);
     this.#entries.delete(entry.name);
   }
@@ -786,6 +795,7 @@ class Channels {
       if (allowed === 0) break;
       this.#ask(type, queue, Math.min(most, allowed));
     }
+    this.#sendRefreshes();
     const { tokenless, idle, deferred } = this.#byState;
     if (this.#inFlight + this.#calls + this.#toLeave.size + tokenless.size + idle.size + deferred.size === 0) {
       this.#reported.clear();
@@ -825,6 +835,7 @@ class Channels {
     const worthwhile = Math.min(waiting, most, Math.max(1, Math.floor(this.#pace.within(PACE))));
     const wait = this.#pace.wait(worthwhile + reserve);
     if (wait > 0) {
+      this.#clock.clearTimeout(this.#timer);
       this.#timer = this.#clock.setTimeout(() => this.#flush(), wait);
       return 0;
     }
@@ -856,6 +867,10 @@ class Channels {
       this.#client.report(error);
       return;
     }
+    this.#send(type, id, text, entries);
+  }
+
+  #send(type, id, text, entries) {
     this.#inFlight++;
     this.#namesInFlight += entries.length;
     const taken = this.#pace?.take(entries.length);
@@ -886,6 +901,7 @@ class Channels {
       const entry = waiting.channels.get(name);
       if (!waiting.channels.delete(name)) return false;
       if (message.type === "error") this.#refused(entry, message, waiting);
+      else if (waiting.type === "refresh") this.#refreshed(message);
       else if (message.type === "subscribed") this.#subscribed(entry, message);
       else this.#left(entry);
     }
@@ -913,12 +929,13 @@ class Channels {
     }, this.#quietUntil - now);
   }
 
-  #subscribed(entry, { epoch, offset }) {
+  #subscribed(entry, { epoch, offset, refresh_in_ms: refresh }) {
     this.#turn(entry, "live");
     entry.awaited = entry.muted = false;
     entry.token = undefined;
     entry.liveSince = this.#clock.now();
     entry.position = { epoch, offset };
+    this.#refreshIn(entry, refresh);
     for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
     this.#settle(entry);
   }
@@ -949,6 +966,10 @@ class Channels {
     }
     if (waiting.type === "unsubscribe") {
       this.#notLeft(entry, message, waiting);
+      return;
+    }
+    if (waiting.type === "refresh") {
+      if (entry.refresh) this.#refreshLater(entry, new FleetcastError(code, message.message, { channel: entry.name, retryAfter: pause }));
       return;
     }
     if (entry.awaited) { // the gateway has subscribed the client by itself meanwhile
@@ -1043,6 +1064,12 @@ class Channels {
       this.#turn(entry, "calling");
       if (!entry.call) this.#callForToken(entry);
     }
+    for (const entry of this.#due) {
+      if (this.#calls >= TOKEN_CALLS) return;
+      if (entry.state !== "live") continue;
+      this.#due.delete(entry);
+      if (!entry.call && entry.getToken) this.#callForToken(entry);
+    }
   }
 
   // The connection may end meanwhile; then the token is for the next one.
@@ -1069,6 +1096,7 @@ class Channels {
     if (token !== null) {
       entry.token = token;
       if (entry.state === "calling" || entry.state === "tokenless") this.#turn(entry, "idle");
+      else if (entry.refresh) this.#ready.add(entry);
     } else if (entry.state === "calling") {
       const error = new FleetcastError("no_token", `subscribe ${entry.name}: getToken has no token`, { channel: entry.name });
       this.#turn(entry, "refused", error);
@@ -1078,6 +1106,7 @@ class Channels {
 
   // As for other refusals that may pass.
   #noToken(entry, error) {
+    if (entry.refresh) this.#refreshLater(entry, error);
     if (entry.state !== "calling") return;
     this.#turn(entry, "deferred", error);
     if (!this.#reported.has(error.code)) this.#client.report(error);
@@ -1097,6 +1126,67 @@ class Channels {
   seen() {
     if (this.#retryTimer === undefined || this.#retryWhenSeen === null) return;
     this.#retryIn(Math.max(0, this.#retryWhenSeen - this.#clock.now()));
+  }
+
+  // Another token in time ------------------------------------------------------------------------
+
+  // The gateway has told when it wants another token for the subscription; not if undefined.
+  #refreshIn(entry, delay) {
+    this.#endRefresh(entry);
+    if (!(delay > 0) || !entry.getToken) return;
+    entry.refresh = { at: this.#clock.now() + delay, backoff: new Backoff(this.#random), failed: false };
+    this.#armRefresh(entry);
+  }
+
+  // Timers overflow at 2^31 ms, which tokens may outlast.
+  #armRefresh(entry) {
+    const { refresh } = entry;
+    const delay = Math.max(0, refresh.at - this.#clock.now());
+    refresh.timer = this.#clock.setTimeout(() => {
+      if (this.#clock.now() < refresh.at) {
+        this.#armRefresh(entry);
+        return;
+      }
+      this.#due.add(entry);
+      this.#flush();
+    }, Math.min(delay, MAX_RETRY_AFTER));
+  }
+
+  #endRefresh(entry) {
+    this.#clock.clearTimeout(entry.refresh?.timer);
+    entry.refresh = undefined;
+    this.#due.delete(entry);
+    this.#ready.delete(entry);
+  }
+
+  // The subscriptions stay as they are meanwhile.
+  #sendRefreshes() {
+    for (const entry of this.#ready) {
+      if (entry.state !== "live") continue;
+      if (this.#allowed(1, this.#ready.size) === 0) return;
+      this.#ready.delete(entry);
+      const id = this.#client.nextId();
+      const text = JSON.stringify({ type: "subscribe", id, channel: entry.name, token: entry.token });
+      entry.token = undefined;
+      if (byteLength(text) <= (this.#limits?.messageBytes ?? Infinity)) this.#send("refresh", id, text, [entry]);
+    }
+  }
+
+  // Mostly the channel's events go on, so its position is known better than the answer tells. But
+  // the subscription may have ended while the command was under way; then it has begun anew.
+  #refreshed(message) {
+    const entry = this.#entries.get(message.channel) ?? this.#newEntry(message.channel);
+    if (entry.state === "live" && entry.position) this.#refreshIn(entry, message.refresh_in_ms);
+    else if (entry.state !== "leaving") this.#subscribed(entry, message);
+  }
+
+  // The subscription lasts until its last token ends.
+  #refreshLater(entry, error) {
+    const { refresh } = entry;
+    if (!refresh.failed && !NOT_NOW.has(error.code)) this.#client.report(error);
+    refresh.failed ||= !NOT_NOW.has(error.code);
+    refresh.at = this.#clock.now() + (error.retryAfter ?? 0) + this.#client.patience(refresh.backoff.next());
+    this.#armRefresh(entry);
   }
 
   // What the gateway does by itself ------------------------------------------------------------

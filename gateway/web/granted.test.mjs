@@ -152,6 +152,134 @@ test("a subscription whose token has ended gets a new one, without haste", async
   assert.deepEqual([subscription.state, codes(rig)], ["subscribed", []]);
 });
 
+// lasting subscribes with a token that the gateway wants another one for in ten seconds.
+async function lasting(rig, handler, getToken) {
+  const subscription = rig.client.subscribe("x", handler, { getToken });
+  await microtasks();
+  lastsOn(rig);
+  return subscription;
+}
+
+// lastsOn lets the gateway accept a token, with a position.
+function lastsOn(rig, offset = 0) {
+  const { id } = subscribes(rig).at(-1);
+  rig.say({ type: "subscribed", id, channel: "x", epoch: "E1", offset, expires_in_ms: 15_000, refresh_in_ms: 10_000 });
+}
+
+test("a subscription shows another token in time, and goes on", async () => {
+  const rig = await new Rig().open();
+  const got = [];
+  const states = [];
+  const getToken = tokens();
+  const subscription = await lasting(rig, (data) => got.push(data), getToken);
+  subscription.on("state", (state) => states.push(state));
+  for (let n = 1; n < 4; n++) {
+    rig.event("x", n);
+    rig.clock.advance(9_999);
+    await microtasks();
+    assert.equal(getToken.asked.length, n);
+    rig.clock.advance(1);
+    await microtasks();
+    assert.deepEqual(rig.heard().filter(({ type }) => type !== "ping").map(({ type, channel, token }) => [type, channel, token]), [["subscribe", "x", `x.${n + 1}`]]);
+    rig.say({ type: "subscribed", id: n + 1, channel: "x", epoch: "E1", offset: n, expires_in_ms: 15_000, refresh_in_ms: 10_000 });
+  }
+  assert.deepEqual(getToken.asked, Array(4).fill("subscribe x"));
+  assert.deepEqual([got, states, rig.gaps, codes(rig)], [[1, 2, 3], [], [], []]);
+  subscription.unsubscribe();
+  await microtasks();
+  rig.accept(rig.heard().at(-1));
+  rig.clock.advance(15_000);
+  await microtasks();
+  assert.equal(getToken.asked.length, 4); // no more for what has ended
+  rig.client.close();
+  assert.equal(rig.clock.timers, 0);
+});
+
+test("a subscription's next token that is refused is told once, and tried again", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens();
+  const subscription = await lasting(rig, nothing, getToken);
+  rig.clock.advance(10_000);
+  await microtasks();
+  for (const [calls, delay] of [[2, 250], [3, 500], [4, 1000]]) {
+    rig.say({ type: "error", id: subscribes(rig).at(-1).id, code: "token_expired", message: "old" });
+    assert.deepEqual([getToken.asked.length, subscription.state, codes(rig)], [calls, "subscribed", ["token_expired"]]);
+    rig.clock.advance(delay - 1);
+    await microtasks();
+    assert.equal(getToken.asked.length, calls);
+    rig.clock.advance(1);
+    await microtasks();
+    assert.equal(getToken.asked.length, calls + 1);
+  }
+  lastsOn(rig);
+  rig.clock.advance(10_000);
+  await microtasks();
+  rig.say({ type: "error", id: subscribes(rig).at(-1).id, code: "not_available", message: "busy", retry_after_ms: 2000 });
+  rig.clock.advance(2249);
+  await microtasks();
+  assert.equal(getToken.asked.length, 6);
+  rig.clock.advance(1);
+  await microtasks();
+  assert.deepEqual([getToken.asked.length, codes(rig)], [7, ["token_expired"]]);
+});
+
+test("a subscription's next token that is not to be had in time", async () => {
+  const rig = await new Rig().open();
+  const getToken = tokens(({ channel }, n) => (n % 3 === 1 ? `${channel}.${n}` : n % 3 === 2 ? Promise.reject(new Error("down")) : null));
+  const subscription = await lasting(rig, nothing, getToken);
+  rig.clock.advance(10_000);
+  await microtasks();
+  assert.deepEqual([subscription.state, codes(rig)], ["subscribed", ["get_token"]]);
+  rig.clock.advance(5_000);
+  await microtasks();
+  assert.equal(getToken.asked.length, 3); // without one the subscription stays until the gateway ends it
+  assert.deepEqual([subscription.state, subscribes(rig)], ["subscribed", []]);
+  await withdraw(rig, "x", "token_expired");
+  assert.deepEqual(subscribes(rig).map(({ token }) => token), ["x.4"]);
+  assert.deepEqual(codes(rig), ["get_token"]);
+});
+
+test("a subscription that ends while another token is shown begins anew", async () => {
+  const rig = await new Rig().open();
+  const got = [];
+  const subscription = await lasting(rig, (data) => got.push(data), tokens());
+  rig.event("x", 1);
+  rig.clock.advance(10_000);
+  await microtasks();
+  const [{ id }] = subscribes(rig);
+  await withdraw(rig, "x", "token_expired"); // has crossed the command
+  rig.say({ type: "subscribed", id, channel: "x", epoch: "E1", offset: 3, refresh_in_ms: 10_000 });
+  rig.event("x", 4);
+  const [{ id: again }] = subscribes(rig);
+  rig.say({ type: "subscribed", id: again, channel: "x", epoch: "E1", offset: 4, refresh_in_ms: 10_000 });
+  rig.event("x", 5);
+  await microtasks();
+  assert.deepEqual([got, subscription.state], [[1, 4, 5], "subscribed"]);
+  assert.deepEqual(rig.gaps.map(({ from, to }) => [from, to]), [[2, 3]]);
+  rig.client.close();
+  assert.equal(rig.clock.timers, 0);
+});
+
+test("tokens of subscriptions that end together keep to the bounds", async () => {
+  const rig = await new Rig().open();
+  const answers = [];
+  const getToken = tokens(({ channel }, n) => (n > 20 ? new Promise((resolve) => answers.push(resolve)) : `${channel}.${n}`));
+  for (let n = 0; n < 20; n++) rig.client.subscribe(`x${n}`, nothing, { getToken });
+  await microtasks();
+  for (const { id, channel } of subscribes(rig)) rig.say({ type: "subscribed", id, channel, epoch: "E1", offset: 0, refresh_in_ms: 1000 });
+  rig.clock.advance(1000);
+  await microtasks();
+  assert.equal(answers.length, 8);
+  answers[3]("t");
+  await microtasks();
+  assert.equal(answers.length, 9);
+  assert.deepEqual(subscribes(rig).map(({ channel, token }) => [channel, token]), [["x3", "t"]]);
+  await rig.back();
+  assert.equal(answers.length, 9); // those calls are for the new connection
+  rig.client.close();
+  assert.equal(rig.clock.timers, 0);
+});
+
 test("a subscription that a hook has allowed for a time is asked for again, without haste", async () => {
   const rig = await new Rig().open();
   const subscription = await rig.live("x", nothing);

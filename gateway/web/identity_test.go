@@ -160,6 +160,30 @@ func TestTokens(t *testing.T) {
 	client.end()
 }
 
+// TestSubscriptionTokens: a client shows another token for a subscription before the last one
+// ends, for as long as the page has any. Nothing is lost meanwhile.
+func TestSubscriptionTokens(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	path := node(t)
+	g := startGateway(t, identified, func(c *gateway.Config) { c.PingInterval = 100 * time.Millisecond })
+	page := issue(t, func(_, channel string) string {
+		if channel == "" {
+			return alice(time.Hour)
+		}
+		return signed([]byte(secret), 3*time.Second, jwt.MapClaims{"sub": "alice", "channel": channel})
+	})
+	client := startClient(t, path, "identity.mjs", clientURL(g), page.URL, "orders.17")
+	client.expect("shows a token", "open alice true", "orders.17 subscribed")
+	for n := 1; n <= 2 || len(page.reasons()) < 5; n++ {
+		publishTo(t, g, "orders.17", fmt.Sprint(n))
+		client.expect(fmt.Sprint("event orders.17 ", n))
+		time.Sleep(100 * time.Millisecond)
+	}
+	publishTo(t, g, "orders.17", `"last"`)
+	client.expect(`event orders.17 "last"`)
+	client.end()
+}
+
 func clientURL(g *gateway.Gateway) string {
 	return "ws://" + g.ClientAddrs()[0].String() + gateway.Path
 }

@@ -48,7 +48,7 @@ func (Dialect) AppendReply(dst []byte, r dialect.Reply) []byte {
 	text := websocket.BeginText(dst)
 	switch r.To {
 	case command.Subscribe:
-		text = command.AppendSubscribed(text, r.ID, r.Channel, r.Epoch, r.Offset)
+		text = command.AppendSubscribed(text, r.ID, r.Channel, r.Epoch, r.Offset, r.Standing)
 	case command.Unsubscribe:
 		text = command.AppendUnsubscribed(text, r.ID, r.Channel)
 	case command.Publish:
