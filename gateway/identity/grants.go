@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"strings"
 
 	"fleetcast/codec/command"
 	"fleetcast/codec/jsonscan"
@@ -23,7 +25,8 @@ const (
 type Grants struct {
 	Subscribe, Publish, Presence, History rules.Patterns
 	// Auto are the channels to which the client is subscribed when it connects. They
-	// are names, not patterns, and imply the grant to subscribe to them.
+	// are names, not patterns, and imply the grant to subscribe to them. In them, {user}
+	// stands for the identity's user, too; see [Identity.AutoChannels].
 	Auto []string
 	text string // see Text
 }
@@ -164,12 +167,46 @@ func (g *Grants) Text() string {
 // Equal tells whether two grants are the same, text for text.
 func (g *Grants) Equal(other *Grants) bool { return g == other || g.Text() == other.Text() }
 
-// subscribesItself tells whether a channel is in Auto.
-func (g *Grants) subscribesItself(channel []byte) bool {
-	for _, name := range g.Auto {
-		if name == string(channel) {
+// AutoChannels yields the channels to which the client is subscribed by itself: those of
+// [Grants.Auto], with the user's name for {user}. For nobody in particular there are none with
+// {user}. A name of a user that may not be part of a channel's name makes one that is not
+// allowed: who subscribes to it must check that.
+func (i *Identity) AutoChannels() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, name := range i.Grants.Auto {
+			if strings.Contains(name, rules.UserMark) {
+				if i.User == "" {
+					continue
+				}
+				name = strings.ReplaceAll(name, rules.UserMark, i.User)
+			}
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// subscribesItself tells whether a channel is one of AutoChannels. It allocates nothing.
+func (i *Identity) subscribesItself(channel []byte) bool {
+	for _, name := range i.Grants.Auto {
+		if isAuto(name, i.User, channel) {
 			return true
 		}
 	}
 	return false
+}
+
+// isAuto tells whether a name is a channel's, with the user's name for {user}.
+func isAuto(name, user string, channel []byte) bool {
+	before, after, personal := strings.Cut(name, rules.UserMark)
+	for personal {
+		if user == "" || len(channel) < len(before)+len(user) || string(channel[:len(before)]) != before ||
+			string(channel[len(before):len(before)+len(user)]) != user {
+			return false
+		}
+		channel = channel[len(before)+len(user):]
+		before, after, personal = strings.Cut(after, rules.UserMark)
+	}
+	return string(channel) == before
 }

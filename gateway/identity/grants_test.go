@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,43 @@ func TestGrantsDecide(t *testing.T) {
 	}
 	if !(&identity.Identity{Expires: 10}).Over(10) || (&identity.Identity{Expires: 11}).Over(10) || identity.Anonymous().Over(1<<40) {
 		t.Error("identities end at other times than they should")
+	}
+}
+
+// TestAutoChannels: {user} in the channels of auto is the user, and nobody without one has them.
+func TestAutoChannels(t *testing.T) {
+	g, err := identity.ParseGrants([]byte(`{"auto":["news","inbox.{user}","{user}","a.{user}.{user}.b","a*"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, want := range map[string][]string{
+		"":            {"news", "a*"},
+		"alice":       {"news", "inbox.alice", "alice", "a.alice.alice.b", "a*"},
+		"a.b":         {"news", "inbox.a.b", "a.b", "a.a.b.a.b.b", "a*"},
+		"{user}":      {"news", "inbox.{user}", "{user}", "a.{user}.{user}.b", "a*"},
+		"Jürgen Groß": {"news", "inbox.Jürgen Groß", "Jürgen Groß", "a.Jürgen Groß.Jürgen Groß.b", "a*"},
+		"*":           {"news", "inbox.*", "*", "a.*.*.b", "a*"},
+	} {
+		who := &identity.Identity{User: user, Grants: g}
+		if got := slices.Collect(who.AutoChannels()); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", user, got, want)
+		}
+		for _, channel := range want {
+			if !who.MaySubscribe([]byte(channel)) {
+				t.Errorf("%q may not subscribe to %q", user, channel)
+			}
+		}
+		for _, channel := range []string{"inbox.{user}", "inbox.alice", "inbox.alicex", "inbox.", "inbox", "a.alice.alice.b", "a.alice.bob.b", "ab", "{user}", "a..b"} {
+			if got := who.MaySubscribe([]byte(channel)); got != slices.Contains(want, channel) {
+				t.Errorf("%q: subscribe to %q: %t", user, channel, got)
+			}
+		}
+		if n := testing.AllocsPerRun(10, func() { who.MaySubscribe([]byte("a.alice.alice.c")) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+	for range (&identity.Identity{User: "alice", Grants: g}).AutoChannels() {
+		break
 	}
 }
 

@@ -55,7 +55,7 @@ func Anonymous() *Identity { return anonymous }
 // MaySubscribe tells whether the identity's own grants allow a subscription to a
 // channel. What the channel's rule allows comes on top.
 func (i *Identity) MaySubscribe(channel []byte) bool {
-	return i.Grants.Subscribe.MatchUser(i.User, channel) || i.Grants.subscribesItself(channel)
+	return i.Grants.Subscribe.MatchUser(i.User, channel) || i.subscribesItself(channel)
 }
 
 // MayPublish tells whether the identity's own grants allow to publish to a channel.

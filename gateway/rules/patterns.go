@@ -21,7 +21,8 @@ type Patterns []string
 const (
 	star     = "*"
 	deepStar = "**"
-	userMark = "{user}"
+	// UserMark stands for the user's name.
+	UserMark = "{user}"
 )
 
 // ParsePatterns checks patterns. The result refers to the strings, not to the slice's
@@ -74,8 +75,8 @@ type pattern struct {
 }
 
 func parse(text string) pattern {
-	p := pattern{text: text, head: text, personal: strings.Contains(text, userMark)}
-	if mark := strings.IndexAny(text, star+userMark[:1]); mark >= 0 {
+	p := pattern{text: text, head: text, personal: strings.Contains(text, UserMark)}
+	if mark := strings.IndexAny(text, star+UserMark[:1]); mark >= 0 {
 		p.head = text[:mark]
 	}
 	return p
@@ -123,13 +124,13 @@ func match(pattern, name string, user who) bool {
 			continue
 		case n == len(name):
 			return false // later tries have less of the name
-		case strings.HasPrefix(pattern[p:], userMark) && user.anyone:
-			p, n = p+len(userMark), n+1
+		case strings.HasPrefix(pattern[p:], UserMark) && user.anyone:
+			p, n = p+len(UserMark), n+1
 			deep, deepTo, shallow = p, n, -1
 			continue
-		case strings.HasPrefix(pattern[p:], userMark):
+		case strings.HasPrefix(pattern[p:], UserMark):
 			if user.name != "" && strings.HasPrefix(name[n:], user.name) {
-				p, n = p+len(userMark), n+len(user.name)
+				p, n = p+len(UserMark), n+len(user.name)
 				continue
 			}
 		case pattern[p] == name[n]: // a brace
@@ -178,13 +179,13 @@ func skip(pattern, name string, n int, segment bool) int {
 }
 
 // special tells whether c can begin a mark.
-func special(c byte) bool { return c == star[0] || c == userMark[0] }
+func special(c byte) bool { return c == star[0] || c == UserMark[0] }
 
 // endsAlike tells whether the name ends with what the pattern has behind its last mark.
 // That rules out most of a table's patterns that begin with a star.
 func endsAlike(pattern, name string) bool {
 	for p, n := len(pattern)-1, len(name)-1; p >= 0; p, n = p-1, n-1 {
-		if c := pattern[p]; c == star[0] || c == userMark[len(userMark)-1] {
+		if c := pattern[p]; c == star[0] || c == UserMark[len(UserMark)-1] {
 			return true
 		} else if n < 0 || c != name[n] {
 			return false

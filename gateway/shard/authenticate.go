@@ -81,7 +81,7 @@ func (c *session) withdraw(number int, code command.Code) {
 // subscribeItself subscribes the client to the channels that its grants name for that. hooks
 // are asked first, if it is not nil.
 func (c *session) subscribeItself(hooks *asking) {
-	for _, text := range c.who().Grants.Auto {
+	for text := range c.who().AutoChannels() {
 		if ch := c.shard.channels[text]; ch != nil && c.find(ch) >= 0 {
 			continue
 		}
