@@ -344,6 +344,50 @@ func TestResumeTicket(t *testing.T) {
 	s.shows("Authorization: Bearer "+w.Ticket[:len(w.Ticket)-2]+"AA").refused(http.StatusUnauthorized, "ticket_invalid", "")
 }
 
+// TestTicketOutOfUse: a ticket does not outlive the issuer or the hook behind it.
+func TestTicketOutOfUse(t *testing.T) {
+	h := hookThatSays(t, `{"user":"alice"}`)
+	var config gateway.Config
+	s := start(t, h.asked, func(c *gateway.Config) {
+		c.Issuers = []token.Issuer{{Issuer: "a", Secret: secret}, {Issuer: "b", Secret: secret}}
+		config = *c
+	})
+	ticketOf := func(lines ...string) string {
+		w := s.shows(lines...).welcomed()
+		if w.User != "alice" || w.Ticket == "" {
+			t.Fatalf("the welcome is %+v", w)
+		}
+		return "Authorization: Bearer " + w.Ticket
+	}
+	ofA, ofB := ticketOf("Authorization: Bearer "+signed(claims{"iss": "a"})), ticketOf("Authorization: Bearer "+signed(claims{"iss": "b"}))
+	ofHook := ticketOf()
+	again := ticketOf(ofA) // a ticket for a ticket
+	for name, step := range map[string]struct {
+		change      func(*gateway.Config)
+		good, ended []string
+	}{
+		"nothing":     {func(*gateway.Config) {}, []string{ofA, ofB, ofHook, again}, nil},
+		"no issuer a": {func(c *gateway.Config) { c.Issuers = c.Issuers[1:] }, []string{ofB, ofHook}, []string{ofA, again}},
+		"no issuer":   {func(c *gateway.Config) { c.Issuers = nil }, []string{ofHook}, []string{ofA, ofB, again}},
+		"no hook":     {func(c *gateway.Config) { c.ConnectHook = nil }, nil, []string{ofA, ofB, ofHook, again}},
+	} {
+		next := config
+		step.change(&next)
+		if err := s.Reconfigure(next); err != nil {
+			t.Fatal(err)
+		}
+		asked := h.requests.Load()
+		for _, line := range step.good {
+			if w := s.shows(line).welcomed(); w.User != "alice" || h.requests.Load() != asked {
+				t.Errorf("%s: the welcome is %+v", name, w)
+			}
+		}
+		for _, line := range step.ended {
+			s.shows(line).refused(http.StatusUnauthorized, "ticket_invalid", "")
+		}
+	}
+}
+
 // connectHook is a server that the gateway asks who clients are.
 type connectHook struct {
 	*httptest.Server

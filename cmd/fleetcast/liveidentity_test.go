@@ -72,7 +72,8 @@ func (g *liveGateway) lookAtTicket() string {
 	if err != nil {
 		g.Fatal(err)
 	}
-	ticket := tickets.Issue(&identity.Identity{User: "alice", Grants: identity.Anonymous().Grants, Expires: time.Now().Add(time.Hour).Unix()}, time.Now())
+	alice := &identity.Identity{User: "alice", Grants: identity.Anonymous().Grants, Expires: time.Now().Add(time.Hour).Unix(), Behind: identity.Behind{Issuer: identity.DigestIssuer("")}}
+	ticket := tickets.Issue(alice, time.Now())
 	_, response := g.handshake("Authorization: Bearer " + ticket)
 	return fmt.Sprint(response.StatusCode)
 }

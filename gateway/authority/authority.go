@@ -109,7 +109,7 @@ func (a *Authority) askHook(ctx context.Context, q *Question, verified *identity
 	if refusal := answer.Refusal; refusal != nil {
 		return Outcome{Refusal: &Refusal{Reason: refusal.Reason, Message: refusal.Reason + ": " + refusal.Message, Temporary: refusal.Temporary}}
 	}
-	return accepted(answer.Identity.Until(verified.Expires), true)
+	return accepted(answer.Identity.Under(verified), true)
 }
 
 func (a *Authority) isTicket(text []byte) bool {
@@ -125,7 +125,21 @@ func (a *Authority) openTicket(text []byte) Outcome {
 		}
 		return Outcome{Refusal: ofRefusal(&token.Refusal{Reason: reason, Message: err.Error() + "; connect with a token"})}
 	}
+	if !a.stillBehind(who.Behind) {
+		return Outcome{Refusal: ofRefusal(&token.Refusal{
+			Reason: token.TicketInvalid, Message: "the issuers or the connect hook have changed since the ticket was made; connect with a token",
+		})}
+	}
 	return accepted(who, true)
+}
+
+// stillBehind tells whether the same would have to say today who a client is: the issuer of its
+// token, and the connect hook if there is one. A ticket of an earlier version names neither.
+func (a *Authority) stillBehind(b identity.Behind) bool {
+	if b.Hook != (a.Hook != nil) || b == (identity.Behind{}) {
+		return false
+	}
+	return b.Issuer == 0 || a.Tokens != nil && a.Tokens.Knows(b.Issuer)
 }
 
 // Ticket is a resume ticket for an identity, empty if there are none.

@@ -20,6 +20,8 @@ type Identity struct {
 	// the claim exp. A token is accepted for a short time after that, because clocks
 	// differ, so Expires may lie a little in the past.
 	Expires int64
+	// Behind is who has said so.
+	Behind Behind
 	// ticketEnd is the end of the ticket that the identity came from, in Unix seconds;
 	// 0 if it did not come from one.
 	ticketEnd int64

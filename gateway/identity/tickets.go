@@ -35,7 +35,8 @@ var (
 // Tickets issues and opens resume tickets. A ticket holds an identity under a MAC
 // (HMAC-SHA256), so that a client that was here a moment ago is known without its
 // token's signature being verified, or a hook being asked, once more. The identity in it
-// can be read by its client, which knows it from its token.
+// can be read by its client, which knows it from its token. Who opens a ticket has to look
+// whether those that are behind the identity are still configured.
 //
 // Any goroutine may use Tickets.
 type Tickets struct {
@@ -79,11 +80,17 @@ func (t *Tickets) Issue(id *Identity, now time.Time) string {
 	if end <= now.Unix() || len(grants)+6*len(id.User) > MaxTicket {
 		return ""
 	}
-	body := make([]byte, 0, 64+len(id.User)+len(grants))
+	body := make([]byte, 0, 112+len(id.User)+len(grants))
 	body = append(body, `{"end":`...)
 	body = strconv.AppendInt(body, end, 10)
 	body = append(body, `,"expires":`...)
 	body = strconv.AppendInt(body, id.Expires, 10)
+	if issuer := id.Behind.Issuer; issuer != 0 {
+		body = strconv.AppendUint(append(body, `,"issuer":`...), uint64(issuer), 10)
+	}
+	if id.Behind.Hook {
+		body = append(body, `,"hook":true`...)
+	}
 	body = append(body, `,"user":`...)
 	body = jsonscan.AppendString(body, id.User)
 	body = append(body, `,"grants":`...)
@@ -160,6 +167,12 @@ func (t *Tickets) read(body []byte) (*Identity, error) {
 			id.ticketEnd, err = strconv.ParseInt(string(m.Value), 10, 64)
 		case "expires":
 			id.Expires, err = strconv.ParseInt(string(m.Value), 10, 64)
+		case "issuer":
+			var issuer uint64
+			issuer, err = strconv.ParseUint(string(m.Value), 10, 64)
+			id.Behind.Issuer = IssuerDigest(issuer)
+		case "hook":
+			id.Behind.Hook, err = strconv.ParseBool(string(m.Value))
 		case "user":
 			var user []byte
 			user, err = jsonscan.Unquote(m.Value)

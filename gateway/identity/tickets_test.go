@@ -28,7 +28,8 @@ func someone(t testing.TB, grants string, expires time.Time) *identity.Identity 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &identity.Identity{User: `al"ice`, Grants: g, Expires: expires.Unix()}
+	behind := identity.Behind{Issuer: identity.DigestIssuer("https://auth.example.com/"), Hook: true}
+	return &identity.Identity{User: `al"ice`, Grants: g, Expires: expires.Unix(), Behind: behind}
 }
 
 func TestTickets(t *testing.T) {
@@ -37,7 +38,7 @@ func TestTickets(t *testing.T) {
 	ticket := []byte(tickets.Issue(alice, start))
 	for _, after := range []time.Duration{0, identity.TicketLife - time.Second} {
 		got, err := tickets.Open(ticket, start.Add(after))
-		if err != nil || got.User != alice.User || got.Expires != alice.Expires || !got.Grants.Equal(alice.Grants) || !got.FromTicket() {
+		if err != nil || got.User != alice.User || got.Expires != alice.Expires || !got.Grants.Equal(alice.Grants) || !got.FromTicket() || got.Behind != alice.Behind {
 			t.Errorf("after %v: %+v, %v", after, got, err)
 		}
 	}

@@ -4,13 +4,3 @@ package identity
 // which RFC 3339, and with it the API, can write no time. A claim exp in milliseconds, which
 // is a common mistake, is beyond it.
 const Latest = 253_402_300_799
-
-// Until is i, ending at a moment in Unix seconds if it would not end before; 0 is never.
-func (i *Identity) Until(expires int64) *Identity {
-	if expires == 0 || i.Expires != 0 && i.Expires <= expires {
-		return i
-	}
-	shorter := *i
-	shorter.Expires = expires
-	return &shorter
-}

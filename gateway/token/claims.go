@@ -151,7 +151,7 @@ func (v *Verifier) read(i *issuer, p *parsed, end int64) (*accepted, *Refusal) {
 	if err := identity.CheckUser(user); err != nil {
 		return nil, refuse(BadClaims, "the token's claim %.120q: %v", i.config.UserClaim, err)
 	}
-	a := &accepted{identity: &identity.Identity{User: user, Grants: identity.Anonymous().Grants, Expires: end}}
+	a := &accepted{identity: &identity.Identity{User: user, Grants: identity.Anonymous().Grants, Expires: end, Behind: identity.Behind{Issuer: i.digest}}}
 	if raw, problem = p.claims.find(i.claim); problem != "" {
 		return nil, refuse(BadClaims, "on the way to the claim %.120q, an object %s", i.config.Claim, problem)
 	}

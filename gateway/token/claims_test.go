@@ -140,6 +140,8 @@ func TestTickets(t *testing.T) {
 		t.Error(got.Refusal)
 	}
 	want(t, v, ticket+"A", token.TicketInvalid)
+	other := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Issuer: issName, Secret: secret}}, Tickets: tickets})
+	want(t, other, ticket, token.TicketInvalid)
 	c.advance(identity.TicketLife)
 	want(t, v, ticket, token.TicketExpired)
 	want(t, hmacVerifier(t, c), ticket, token.TicketInvalid)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"fleetcast/gateway/identity"
 )
 
 // Issuer is the configuration of one that signs tokens.
@@ -168,6 +170,7 @@ func isLoopback(host string) bool {
 // issuer is an Issuer at work.
 type issuer struct {
 	config      Issuer // with the text of its keys, and its claims named
+	digest      identity.IssuerDigest
 	claim, user []string
 	static      *keySet // of the secret and of configured keys
 	remote      *remote // nil without a JWKS
@@ -191,7 +194,7 @@ func newIssuer(config Issuer, o *Options) (*issuer, error) {
 		}
 		config.Keys = string(text)
 	}
-	return &issuer{config: config, claim: claimPath(config.Claim), user: claimPath(config.UserClaim), static: static}, nil
+	return &issuer{config: config, digest: identity.DigestIssuer(config.Issuer), claim: claimPath(config.Claim), user: claimPath(config.UserClaim), static: static}, nil
 }
 
 // same tells whether two issuers are configured alike, down to their keys.

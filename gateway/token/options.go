@@ -85,7 +85,7 @@ func (o *Options) fill() {
 func New(o Options) (*Verifier, error) {
 	o.fill()
 	v := &Verifier{
-		issuers: map[string]*issuer{}, options: o, leeway: int64(o.Leeway / time.Second),
+		issuers: map[string]*issuer{}, digests: map[identity.IssuerDigest]bool{}, options: o, leeway: int64(o.Leeway / time.Second),
 		interner: o.Interner, now: o.Now, figures: &figures{},
 		good: newCache(o.Cache, o.Cache*bytesPerEntry), bad: newCache(o.Cache/4, o.Cache/4*bytesPerEntry),
 		closing: make(chan struct{}), swept: make(chan struct{}),
@@ -99,7 +99,7 @@ func New(o Options) (*Verifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("issuer %d (%q): %w", n+1, name, err)
 		}
-		v.issuers[name] = i
+		v.issuers[name], v.digests[i.digest] = i, true
 	}
 	var err error
 	if v.pool, err = newPool(o.Workers, o.Queue); err != nil {

@@ -16,6 +16,7 @@ import (
 // Verifier verifies tokens and resume tickets. Any goroutine may call its methods.
 type Verifier struct {
 	issuers  map[string]*issuer // by their names; never changed behind New
+	digests  map[identity.IssuerDigest]bool
 	options  Options
 	leeway   int64 // seconds
 	interner *identity.Interner
@@ -105,12 +106,17 @@ func forConnection(o outcome) Verdict {
 	return Verdict{Identity: o.accepted.identity}
 }
 
+// Knows tells whether there is an issuer of that digest.
+func (v *Verifier) Knows(issuer identity.IssuerDigest) bool { return v.digests[issuer] }
+
 func (v *Verifier) ticket(text []byte) Verdict {
 	if v.options.Tickets == nil {
 		return Verdict{Refusal: refuse(TicketInvalid, "resume tickets are not taken here")}
 	}
 	id, err := v.options.Tickets.Open(text, v.now())
 	switch {
+	case err == nil && !v.Knows(id.Behind.Issuer):
+		return Verdict{Refusal: refuse(TicketInvalid, "the issuer behind the ticket is not configured any more")}
 	case err == nil:
 		return Verdict{Identity: id}
 	case errors.Is(err, identity.ErrTicketExpired):
