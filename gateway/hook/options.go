@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"fleetcast/gateway/identity"
+	"fleetcast/gateway/token"
 )
 
 // Options are what a hook is told. [DefaultOptions] has what most need.
@@ -214,6 +214,9 @@ const idle = 4 * time.Second
 // maxHead is the size of the largest head of an answer, in bytes.
 const maxHead = 16 << 10
 
+// maxRoots is the size of the largest file with certificates, in bytes.
+const maxRoots = 4 << 20
+
 // transport makes what speaks HTTP. It follows no redirects and keeps no cookies.
 func (o *Options) transport() (*http.Transport, error) {
 	t := &http.Transport{
@@ -240,7 +243,7 @@ func (o *Options) transport() (*http.Transport, error) {
 		t.DialContext = dialer.DialContext
 	}
 	if o.RootFile != "" {
-		text, err := os.ReadFile(o.RootFile)
+		text, err := token.ReadRegular(o.RootFile, maxRoots)
 		if err != nil {
 			return nil, fmt.Errorf("read the hook's root certificates: %w", err)
 		}

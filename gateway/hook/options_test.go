@@ -99,6 +99,7 @@ func TestCheck(t *testing.T) {
 		{"a value with a line end", func(o *Options) { o.Header = http.Header{"X-Key": {"own-secret\r\nX: y"}} }, `value of the header field "X-Key"`},
 		{"a name without a value", func(o *Options) { o.Header = http.Header{"X-Key": nil} }, `value of the header field "X-Key"`},
 		{"a file that is not there", func(o *Options) { o.RootFile = "/nowhere.pem" }, "read the hook's root certificates: open /nowhere.pem"},
+		{"a file that is no regular one", func(o *Options) { o.RootFile = "/dev/null" }, "read the hook's root certificates: /dev/null is no regular file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := goodOptions()

@@ -127,15 +127,11 @@ func keyText(keys string) ([]byte, error) {
 	if strings.Contains(keys, "-----BEGIN") || strings.HasPrefix(strings.TrimSpace(keys), "{") {
 		return []byte(keys), nil
 	}
-	info, err := os.Stat(keys)
-	if err != nil {
+	text, err := ReadRegular(keys, maxSetSize)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("keys are neither PEM nor JSON, and no file: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxSetSize {
-		return nil, fmt.Errorf("keys: %s must be a file of at most %d bytes", keys, maxSetSize)
-	}
-	text, err := os.ReadFile(keys)
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("reading keys: %w", err)
 	}
 	return text, nil

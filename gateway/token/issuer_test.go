@@ -116,7 +116,7 @@ func TestIssuerCheck(t *testing.T) {
 		{"broken PEM", token.Issuer{Keys: pemBlock("PUBLIC KEY", []byte("x"))}, "PEM block 1"},
 		{"PEM cut off", token.Issuer{Keys: public[:80]}, "neither PEM nor JSON"},
 		{"no such file", token.Issuer{Keys: path + "x"}, "no file"},
-		{"a folder", token.Issuer{Keys: filepath.Dir(path)}, "must be a file"},
+		{"a folder", token.Issuer{Keys: filepath.Dir(path)}, "is no regular file"},
 		{"http", token.Issuer{JWKS: "http://issuer.example/keys"}, "https://"},
 		{"http that looks like loopback", token.Issuer{JWKS: "http://127.0.0.1.evil.example/keys"}, "https://"},
 		{"file URL", token.Issuer{JWKS: "file:///etc/keys"}, "must begin with https://"},

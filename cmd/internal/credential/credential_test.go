@@ -81,11 +81,6 @@ func TestRead(t *testing.T) {
 	if err := unix.Mkfifo("pipe", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	go func() { // else opening it would wait for a writer
-		if f, err := os.OpenFile("pipe", os.O_RDWR, 0); err == nil {
-			t.Cleanup(func() { f.Close() })
-		}
-	}()
 	t.Setenv("CREDENTIAL_TEST", "\t"+secret+" ")
 	t.Setenv("CREDENTIAL_TEST_EMPTY", " ")
 	for _, test := range []struct{ from, text, wrong string }{
@@ -100,7 +95,8 @@ func TestRead(t *testing.T) {
 		{"file:none", "", "open none: no such file"},
 		{"file:", "", "no such file"},
 		{"file:.", "", ". is no regular file"},
-		{"file:pipe", "", "pipe is no regular file"},
+		{"file:pipe", "", "pipe is no regular file"}, // it does not wait for a writer
+		{"file:/dev/zero", "", "/dev/zero is no regular file"},
 		{"env:CREDENTIAL_TEST", secret, ""},
 		{"env:CREDENTIAL_TEST_EMPTY", "", "CREDENTIAL_TEST_EMPTY is not set, or is empty"},
 		{"env:CREDENTIAL_TEST_NONE", "", "CREDENTIAL_TEST_NONE is not set, or is empty"},

@@ -7,11 +7,13 @@ package credential
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"fleetcast/gateway/token"
 )
 
 // The forms of a reference.
@@ -94,22 +96,15 @@ func seenFrom(path string) string {
 }
 
 // ReadFile is the content of a regular file of at most MaxFile bytes, without white space
-// around it.
+// around it. A pipe, such as that of <(...) in a shell, is refused and not waited for.
 func ReadFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("read the secret: %w%s", err, seenFrom(path))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.Join(fmt.Errorf("read the secret: %s is no regular file", path), err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	text, err := token.ReadRegular(path, MaxFile)
+	var unreadable *fs.PathError
 	switch value := strings.TrimSpace(string(text)); {
+	case errors.As(err, &unreadable):
+		return "", fmt.Errorf("read the secret: %w%s", err, seenFrom(path))
 	case err != nil:
 		return "", fmt.Errorf("read the secret: %w", err)
-	case len(text) > MaxFile:
-		return "", fmt.Errorf("read the secret: %s is longer than %d bytes", path, MaxFile)
 	case value == "":
 		return "", fmt.Errorf("read the secret: %s is empty", path)
 	default:

@@ -100,7 +100,10 @@ func (s *tokenSecret) UnmarshalText(text []byte) error {
 	if *s = (tokenSecret{}); string(text) == "off" || len(text) == 0 {
 		return nil
 	}
-	return s.Secret.UnmarshalText(text)
+	if err := s.Secret.UnmarshalText(text); err != nil {
+		return err
+	}
+	return (&token.Issuer{Secret: s.Value()}).Check()
 }
 
 func (s tokenSecret) String() string { return cmp.Or(s.Secret.String(), "off") }

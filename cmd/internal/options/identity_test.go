@@ -1,10 +1,13 @@
 package options
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const longSecret = "0123456789abcdef0123456789abcdef"
@@ -16,6 +19,9 @@ func identityIn(t *testing.T, text string, args ...string) (*Options, error) {
 	fileHere(t, "# a test\n"+text)
 	writeFile(t, "secret", longSecret+"\n")
 	writeFile(t, "short", "short")
+	if err := unix.Mkfifo("pipe", 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
+		t.Fatal(err)
+	}
 	return parseOptions(append([]string{"--config=fleetcast.yaml"}, args...)...)
 }
 
@@ -143,7 +149,9 @@ func TestIdentityErrors(t *testing.T) {
 		"issuers:\n  - jwks: http://a.test/keys\n":                                 "jwks:",
 		"issuers:\n  - secrt: file:secret\n":                                       "secrt: an issuer has no such entry; did you mean secret?",
 		"issuers:\n  - secret: file:secret\n  - secret: env:ITS_SECRET\n":          "twice",
-		"token-secret: file:short\n":                                               "bytes",
+		"token-secret: file:short\n":                                               "2: token-secret: the secret has 5 bytes",
+		"token-secret: file:pipe\n":                                                "2: token-secret: read the secret: pipe is no regular file",
+		"issuers:\n  - keys: file:pipe\n":                                          "keys: read the secret: pipe is no regular file",
 		"ticket-keys: file:short\n":                                                "must have at least 32",
 		"connect-hook:\n  secret: file:secret\n":                                   "a hook has no url",
 		"connect-hook: https://app.test/?(hidden)\n":                               "url: ends with (hidden)",
