@@ -29,6 +29,34 @@ type Grants struct {
 	// stands for the identity's user, too; see [Identity.AutoChannels].
 	Auto []string
 	text string // see Text
+	// How many bytes the patterns have that are not plain names. A match may take as long as
+	// their product with the length of the name.
+	subscribeBytes, publishBytes int
+}
+
+// stepsPerLook is how many steps of matching, each a byte of a pattern with a byte of a name,
+// take as long as a look at a rule (limits.RuleWork) with the worst patterns of BenchmarkMatch in
+// gateway/rules.
+const stepsPerLook = 30
+
+// SubscribeWork is how much work MaySubscribe has at most, in looks at a rule.
+func (g *Grants) SubscribeWork(name []byte) int {
+	return len(g.Subscribe) + len(g.Auto) + g.subscribeBytes*len(name)/stepsPerLook
+}
+
+// PublishWork is the same of MayPublish.
+func (g *Grants) PublishWork(name []byte) int {
+	return len(g.Publish) + g.publishBytes*len(name)/stepsPerLook
+}
+
+// matchedBytes are those of patterns with a star.
+func matchedBytes(patterns rules.Patterns) (n int) {
+	for _, p := range patterns {
+		if strings.Contains(p, "*") {
+			n += len(p)
+		}
+	}
+	return n
 }
 
 // noGrants is never changed.
@@ -75,6 +103,7 @@ func GrantsOf(lists Lists) (*Grants, error) {
 			return nil, fmt.Errorf(`"auto": %w`, err)
 		}
 	}
+	g.subscribeBytes, g.publishBytes = matchedBytes(g.Subscribe), matchedBytes(g.Publish)
 	var canonical []byte
 	if canonical, err = json.Marshal(lists); err != nil {
 		return nil, fmt.Errorf("writing grants: %w", err)

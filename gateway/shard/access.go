@@ -37,7 +37,7 @@ func among(allowed rules.Audience, who *identity.Identity, granted func(*identit
 
 // among tells whether the client is one of those who may subscribe.
 func (c *session) among(allowed rules.Audience, name []byte) bool {
-	c.shard.ruled += len(c.who().Grants.Subscribe)
+	c.shard.ruled += c.who().Grants.SubscribeWork(name)
 	return among(allowed, c.who(), (*identity.Identity).MaySubscribe, name)
 }
 
@@ -84,7 +84,7 @@ func (c *session) maySubscribe(name []byte, ch *channel, by *permit) error {
 func (c *session) mayPublish(name []byte) error {
 	rule := c.shard.ruleFor(name)
 	who := c.who()
-	c.shard.ruled += len(who.Grants.Publish) + rule.Of.Personal(rule, who.User)
+	c.shard.ruled += who.Grants.PublishWork(name) + rule.Of.Personal(rule, who.User)
 	switch allowed := rule.Of.Publish(rule, who.User, name); {
 	case among(allowed, who, (*identity.Identity).MayPublish, name):
 		return nil

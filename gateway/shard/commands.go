@@ -57,7 +57,7 @@ func (c *session) command(payload []byte, binary bool) (channels, refused int) {
 		c.subscribeByToken(cmd)
 		return 1, 0
 	case cmd.Type == command.Subscribe || cmd.Type == command.Unsubscribe:
-		return len(cmd.Channels), c.eachChannel(cmd)
+		return len(cmd.Channels), c.eachChannel(cmd, part{payload: payload, binary: binary})
 	case cmd.Type == command.Pong:
 		return 0, 1
 	}
@@ -93,37 +93,6 @@ func (c *session) takeCommand(others int) (refusal *command.Error) {
 		return rate.Refuse(rate.Behind(wait, others))
 	}
 	return nil
-}
-
-// eachChannel subscribes or unsubscribes. Each name is a command of its own; it
-// returns how many of them the rate refused.
-func (c *session) eachChannel(cmd *command.Command) (refused int) {
-	var hooks *asking
-	for _, name := range cmd.Channels {
-		refusal, hookName := c.takeCommand(refused), ""
-		if refusal != nil {
-			refused++
-		} else if cmd.Type == command.Subscribe {
-			hookName = c.hookFor(name, false)
-		}
-		if hooks == nil && hookName != "" {
-			hooks = &asking{id: cmd.ID}
-		}
-		switch {
-		case hooks != nil:
-			hooks.add(c, name, hookName, "", refusal)
-		case refusal != nil:
-			c.refuseChannel(cmd.Type, name, refusal, cmd.ID)
-		case cmd.Type == command.Subscribe:
-			c.subscribe(name, cmd.ID, nil)
-		default:
-			c.unsubscribe(name, cmd.ID)
-		}
-	}
-	if hooks != nil {
-		c.ask(hooks)
-	}
-	return refused
 }
 
 // subscribe starts deliveries behind the position that the reply names, or renews a
@@ -293,7 +262,10 @@ func (c *session) Resume() {
 	c.held = nil
 	c.shard.wholeInput = false
 	c.lastSeen = seenAt(c.shard.Loop.Now()) // it was us who did not read
-	if held.starved != nil {
+	switch {
+	case held.part != nil:
+		c.goOn(*held.part)
+	case held.starved != nil:
 		c.republish(held.starved, held.binary)
 	}
 	if held.rest != nil {

@@ -32,6 +32,7 @@ type heldInput struct {
 	starved []byte // the payload of a command that waits for credit; nil if none does
 	binary  bool   // it came in a binary message
 	waits   waitReason
+	part    *part // of a command that goes on in the next turn; nil if none does
 	rest    *bytebufferpool.ByteBuffer
 	// decision is set while the session is in sessionDeciding, and while a command of an open
 	// session waits for one.

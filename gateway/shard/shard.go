@@ -36,7 +36,7 @@ type Shard struct {
 
 	channels  map[string]*channel
 	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
-	ruled     int                    // rules and patterns that a command has looked through; cleared for each command
+	ruled     int                    // rules and patterns that a command has looked through, or a part of it; cleared for each
 	fresh     mem.Ring[*channel]     // that have events to fan out and have not had a turn since they had none
 	active    mem.Ring[*channel]     // that have more, in turn
 	parked    int                    // channels whose fan-out waits for a compressed frame

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/identity"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/settings"
@@ -117,6 +118,76 @@ func TestTurnWorkOfRules(t *testing.T) {
 			}
 			if least := count / 33; turns < least {
 				t.Errorf("handled in %d turns, want %d at least", turns, least)
+			}
+		})
+	}
+}
+
+// TestTurnWorkOfGrants has a command with many names, each of which takes long to match with the
+// patterns of the client's grants: it is handled in parts, and all of it in the end.
+func TestTurnWorkOfGrants(t *testing.T) {
+	var patterns []string
+	for i := range 10 {
+		patterns = append(patterns, fmt.Sprintf("%q", strings.Repeat("*a", 100)+fmt.Sprint("b", i)))
+	}
+	list := strings.Join(patterns, ",")
+	grants, err := identity.ParseGrants([]byte(`{"subscribe":[` + list + `],"publish":[` + list + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := rules.Tokens
+	for test, command := range map[string]struct{ text, code string }{
+		"subscribe, one command": {`{"type":"subscribe","channels":[%s]}`, "permission_denied"},
+		"subscribe, limited":     {`{"type":"subscribe","channels":[%s]}`, "rate_limited"},
+		"publish, each":          {`{"type":"publish","data":1,"channel":%s}`, "permission_denied"},
+	} {
+		t.Run(test, func(t *testing.T) {
+			const count, limited = 200, 150
+			s := newTestShard(t, func(c *settings.Config) {
+				c.ClientCommands, c.ClientPublishes = limits.Rate{}, limits.Rate{}
+				if command.code == "rate_limited" {
+					c.ClientCommands = limits.Rate{PerSecond: 0.001, Burst: limited}
+				}
+				c.Channels = []rules.Entry{{Match: "**", Subscribe: &tokens, Publish: &tokens}}
+			})
+			c, read := newReadSession(t, s)
+			defer read()
+			c.source = &source{identity: &identity.Identity{User: "alice", Grants: grants}}
+			var names []string
+			for i := range count {
+				names = append(names, fmt.Sprintf("%q", fmt.Sprint(strings.Repeat("a", 240), i)))
+			}
+			var input []byte
+			if strings.Contains(command.text, "channels") {
+				names = []string{strings.Join(names, ",")}
+			}
+			for _, name := range names {
+				input = websocket.AppendMaskedFrame(input, ws.OpText, fmt.Appendf(nil, command.text, name), [4]byte{1, 2, 3, 4})
+			}
+			input = websocket.AppendMaskedFrame(input, ws.OpText, []byte(`{"type":"ping"}`), [4]byte{1, 2, 3, 4})
+			turns := 1
+			for c.Received(input); c.held != nil || c.backlog != nil; {
+				if read(); c.backlog != nil {
+					c.Writable()
+				}
+				if c.held != nil && c.held.waits == waitRate {
+					break
+				}
+				if c.held != nil && c.held.waits == waitTurn {
+					if c.heldInputBytes() == 0 {
+						t.Fatal("input that is held is not counted")
+					}
+					turns++
+					s.resumePostponed()
+				}
+			}
+			if turns < 25 || s.Counters.ReadCuts != uint64(turns-1) {
+				t.Errorf("handled in %d turns, with %d cuts", turns, s.Counters.ReadCuts)
+			}
+			denied, refused := s.Counters.CommandErrors["permission_denied"], s.Counters.CommandErrors["rate_limited"]
+			if command.code == "permission_denied" && (denied != count || refused != 0) ||
+				command.code == "rate_limited" && (denied != limited || refused < count-limited) {
+				t.Errorf("%d were denied, %d were too many", denied, refused)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ func (c *session) keepsInput() bool { return c.held != nil || c.reader.Pending()
 func (c *session) heldInputBytes() int {
 	n := c.reader.PendingBytes()
 	if c.held != nil {
-		n += cap(c.held.starved) + c.held.decision.size()
+		n += cap(c.held.starved) + c.held.decision.size() + c.held.part.size()
 		if c.held.rest != nil {
 			n += cap(c.held.rest.B)
 		}
