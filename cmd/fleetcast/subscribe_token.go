@@ -148,8 +148,12 @@ type refresh struct {
 
 // stands takes what the gateway says about who the client is.
 func (s *subscriber) stands(m *command.ServerMessage) {
-	if len(m.User) > 0 && m.Kind == command.KindWelcome {
+	switch {
+	case m.Kind != command.KindWelcome:
+	case len(m.User) > 0:
 		fmt.Fprintf(s.std.err, "fleetcast subscribe: connected as %s\n", stdio.Printable(string(m.User)))
+	case s.tokens.flags.Given() && m.ExpiresMS == 0 && m.WithinMS == 0 && m.Ticket == nil:
+		fmt.Fprintln(s.std.err, "fleetcast subscribe: the gateway does not say who this client is, although it showed a token; has it token-secret, issuers or connect-hook?")
 	}
 	const longest = 365 * 24 * time.Hour
 	after := time.Duration(min(m.RefreshMS, uint64(longest.Milliseconds()))) * time.Millisecond

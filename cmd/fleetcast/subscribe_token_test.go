@@ -75,6 +75,23 @@ func TestSubscribeWithToken(t *testing.T) {
 	}
 }
 
+// TestSubscribeTokenIgnored: a gateway that knows no clients takes no notice of the token.
+func TestSubscribeTokenIgnored(t *testing.T) {
+	_, url, _, _ := startGateway(t)
+	for _, with := range []struct {
+		args  []string
+		warns bool
+	}{{[]string{"--token=file:" + fileWith(t, "token", "t1")}, true}, {nil, false}} {
+		c := start(t, nil, append([]string{"subscribe", "--url=" + url, "news"}, with.args...)...)
+		c.err.await(t, "subscribed to news")
+		c.stop()
+		c.wait(t)
+		if warns := strings.Contains(c.err.String(), "has it token-secret, issuers or connect-hook?"); warns != with.warns {
+			t.Errorf("with %q: %s", with.args, c.err)
+		}
+	}
+}
+
 // signedGranting is signedFor with a grant for all channels.
 func signedGranting(t *testing.T, life time.Duration) string {
 	t.Helper()

@@ -1287,6 +1287,7 @@ class Fleetcast {
   #hurried = false; // it has come back at once after a refusal, and not stayed since
   #freshRefused = 0; // tokens in a row that were new and refused
   #tokenBackoff;
+  #warned = false; // that the gateway takes no notice of tokens
   #tokenNotBefore = 0; // when getToken may be called after it has failed
   #whenSeen = null; // when to go on, were the page not hidden
   #refreshAt = null; // when to get a new token for the open connection
@@ -1566,12 +1567,21 @@ class Fleetcast {
     this.#freshRefused = 0;
     this.#credentials.accepted(message, this.#shown);
     this.#tokenAccepted(message);
+    this.#warnIfIgnored(message);
     if (message.authenticate_within_ms !== undefined && !this.#credentials.any) {
       this.#giveUp(UNAUTHENTICATED, "authentication_required");
       return;
     }
     this.#setState({ state: "open", client: message.client, ...(this.#user !== null && { user: this.#user }) });
     this.#channels.connected(limits, this.#commands);
+  }
+
+  // A gateway that is not asked to know clients takes no notice of tokens. Everything works then, but
+  // for everybody: that is for the developer to know, and no error of the page.
+  #warnIfIgnored({ user, expires_in_ms: expires, ticket, authenticate_within_ms: within }) {
+    if (this.#warned || this.#shown.text === undefined || (user ?? expires ?? ticket ?? within) !== undefined) return;
+    this.#warned = true;
+    console.warn("fleetcast: this client showed a token, and the gateway does not say who it is. Has the gateway token-secret, issuers or connect-hook?");
   }
 
   // The gateway says who the client is.

@@ -489,3 +489,21 @@ test("a page in the back-forward cache asks for nothing, and does so when it is 
   await microtasks();
   assert.deepEqual(shown(rig), ["bearer.t2"]);
 });
+
+test("the developer is told once of a gateway that takes no notice of tokens", async (t) => {
+  const warn = t.mock.method(console, "warn", () => {});
+  const warned = async (options, welcome) => {
+    warn.mock.resetCalls();
+    const rig = await new Rig(options).open(welcome);
+    await rig.back(welcome);
+    assert.deepEqual(rig.errors, []);
+    return warn.mock.callCount();
+  };
+  assert.equal(await warned({ getToken: tokens() }, {}), 1);
+  assert.match(warn.mock.calls[0].arguments[0], /token-secret, issuers or connect-hook/);
+  assert.equal(await warned({ token: "t1" }, {}), 1);
+  assert.equal(await warned({}, {}), 0, "it has shown none");
+  assert.equal(await warned({ getToken: tokens() }, hour), 0);
+  assert.equal(await warned({ getToken: tokens() }, { expires_in_ms: HOUR }), 0, "a token without a user");
+  assert.equal(await warned({ getToken: tokens() }, { ticket: "fct1.a.1" }), 0, "a hook that names no user");
+});
