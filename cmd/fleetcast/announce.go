@@ -61,7 +61,7 @@ func (s *server) announce(w *logWriter, clients int) {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "fleetcast %s is running\n", version())
 	if s.options.Console.On {
-		fmt.Fprintf(&text, "  open in a browser    http://%s/\n", s.ports.clients.shown())
+		fmt.Fprintf(&text, "  open in a browser    http://%s/%s\n", s.ports.clients.shown(), remark(s.options.Identifies(), "the page asks for a token; fleetcast token makes one"))
 	}
 	fmt.Fprintf(&text, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
 		s.clientURL(), humanize.Comma(int64(clients)))
@@ -69,10 +69,19 @@ func (s *server) announce(w *logWriter, clients int) {
 		s.announcePublish(&text)
 	}
 	if s.ports.admin.on() {
-		fmt.Fprintf(&text, "  look inside at       http://%s/\n", s.ports.admin.shown())
+		_, open := s.options.Unguarded("admin")
+		fmt.Fprintf(&text, "  look inside at       http://%s/%s\n", s.ports.admin.shown(), remark(!open, "the page asks for a key of --admin-keys"))
 	}
 	fmt.Fprintln(&text, "  stop with            Ctrl-C")
 	_, _ = w.Write(text.Bytes()) // a log writer cannot fail
+}
+
+// remark is what stands behind an address, if it concerns that.
+func remark(concerns bool, text string) string {
+	if !concerns {
+		return ""
+	}
+	return "   (" + text + ")"
 }
 
 // announcePublish says how to publish.

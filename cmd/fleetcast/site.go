@@ -22,13 +22,18 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *site) show(of *server) {
 	pages := web.Site{
 		Path:    gateway.Path,
+		Tokens:  of.options.Identifies(),
 		Console: of.options.Console.On,
 	}
 	if of.ports.publish.on() {
 		pages.Publish = of.ports.publish.shown()
+		_, open := of.options.Unguarded("publish")
+		pages.PublishKey = !open
 	}
 	if of.ports.admin.on() {
 		pages.Admin = of.ports.admin.shown()
+		_, open := of.options.Unguarded("admin")
+		pages.AdminKey = !open
 	}
 	for _, grant := range of.options.Grants() {
 		pages.ClientPublish = append(pages.ClientPublish, web.Grant(grant))

@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/keys"
 )
 
 // shellCommand is one that the console offers.
@@ -43,7 +44,18 @@ func TestNoCommandsForTreacherousNames(t *testing.T) {
 // offered returns the console's commands for each channel.
 func offered(t *testing.T, channels []string, publish, admin string) [][]shellCommand {
 	t.Helper()
-	argument, err := json.Marshal(map[string]any{"channels": channels, "publish": publish, "admin": admin})
+	return offeredAs(t, map[string]any{"channels": channels, "publish": publish, "admin": admin})
+}
+
+// offeredWithKeys returns those for ports that want keys.
+func offeredWithKeys(t *testing.T, channels []string, publish, admin string) [][]shellCommand {
+	t.Helper()
+	return offeredAs(t, map[string]any{"channels": channels, "publish": publish, "admin": admin, "publishKey": true, "adminKey": true})
+}
+
+func offeredAs(t *testing.T, what map[string]any) [][]shellCommand {
+	t.Helper()
+	argument, err := json.Marshal(what)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +114,38 @@ func TestCommandsPublish(t *testing.T) {
 			}
 			checkData(t, c.Command, event.Data)
 		}
+	}
+}
+
+// Where the port wants a key, the commands take it from the file that they name.
+func TestCommandsPublishWithKey(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	key := keys.New()
+	g := startGateway(t, func(c *gateway.Config) {
+		c.PublishKeys = []gateway.Key{{Name: "page", Digest: keys.DigestOf([]byte(key)), Channels: []string{"**"}}}
+	})
+	file := filepath.Join(t.TempDir(), "publish.key")
+	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	events := listen(t, g, oddChannels)
+	for i, commands := range offeredWithKeys(t, oddChannels, g.PublishAddrs()[0].String(), "") {
+		if !strings.Contains(commands[0].Command, "fleetcast publish --key-file FILE ") {
+			t.Errorf("the command names no key: %s", commands[0].Command)
+		}
+		for _, c := range commands {
+			if _, err := exec.LookPath(c.Tool); err != nil || c.Tool == "fleetcast" {
+				continue
+			}
+			run(t, strings.Replace(c.Command, "FILE", file, 1), ".")
+			if event := events(); event.Channel != oddChannels[i] {
+				t.Errorf("%s: published to %q, want %q", c.Command, event.Channel, oddChannels[i])
+			}
+		}
+	}
+	curl := offeredWithKeys(t, []string{"news"}, "", "localhost:8081")[0][0].Command
+	if !strings.HasPrefix(curl, `printf 'Authorization: Bearer %s' "$(cat FILE)" | curl -H @- `) {
+		t.Errorf("the command for curl is %s", curl)
 	}
 }
 

@@ -35,15 +35,16 @@ type consoleRig struct {
 }
 
 // newConsoleRig serves a gateway's console. The page is not open yet.
-func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Console) *consoleRig {
+func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Console, set ...func(*gateway.Config)) *consoleRig {
 	t.Helper()
-	r := &consoleRig{t: t, ctx: ctx, console: console, gateway: startPatientGateway(t)}
+	r := &consoleRig{t: t, ctx: ctx, console: console, gateway: startPatientGateway(t, set...)}
 	r.line = newProxy(t, r.gateway.ClientAddrs()[0].String())
 	site := web.Site{
 		Path:          gateway.Path,
 		Publish:       r.gateway.PublishAddrs()[0].String(),
 		Admin:         "localhost:8081",
 		ClientPublish: []web.Grant{{Match: "chat.locked"}, {Match: "chat**", Clients: true}},
+		Tokens:        len(set) > 0, // they have it know clients
 		Console:       true,
 	}.Handler()
 	sockets := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: r.line.addr()})
@@ -65,13 +66,16 @@ func newConsoleRig(t *testing.T, ctx context.Context, console *browsertest.Conso
 
 // startPatientGateway starts a gateway that waits for a browser that a busy machine
 // slows down.
-func startPatientGateway(t *testing.T) *gateway.Gateway {
+func startPatientGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
 	config.ClientPublish = gateway.Patterns{"chat**"}
 	config.RetryWindow = 50 * time.Millisecond
 	config.SlowAfter, config.HandshakeTimeout, config.PongTimeout = 5*time.Minute, time.Minute, 5*time.Minute
+	for _, f := range set {
+		f(&config)
+	}
 	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)

@@ -77,7 +77,7 @@ func runConsole(t *testing.T, ctx context.Context, console *browsertest.Console,
 // A newcomer sees an event without a click.
 func firstVisit(r *consoleRig) {
 	r.open("", 1, desk, "light")
-	r.await(`document.querySelector("#empty").innerText.includes("Publish one to news")`)
+	r.await(`document.querySelector("#empty").innerText.includes("Publish one to news") && document.querySelector("#identity").hidden`)
 	r.await(`/^[0-9a-f]+$/.test(document.querySelector("#client-name").innerText) && / ms$/.test(document.querySelector("#round-trip").innerText)`)
 	r.publish("news", sentNow(), `{"big":12345678901234567890}`)
 	r.await(shows("news", "1", " ms", `"hello"`))

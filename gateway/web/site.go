@@ -26,6 +26,11 @@ type Site struct {
 	// the console page is one: the first grant that matches a channel decides, and if
 	// none does they may not.
 	ClientPublish []Grant
+	// PublishKey and AdminKey tell that the ports want keys, which the commands then name.
+	PublishKey bool
+	AdminKey   bool
+	// Tokens tells that clients may show tokens. The console page then asks for one.
+	Tokens bool
 	// Console adds the console page.
 	Console bool
 }
@@ -129,8 +134,11 @@ func (s Site) consoleConfig() []byte {
 		Path          string  `json:"path"`
 		Publish       string  `json:"publish"`
 		Admin         string  `json:"admin"`
+		PublishKey    bool    `json:"publishKey"`
+		AdminKey      bool    `json:"adminKey"`
+		Tokens        bool    `json:"tokens"`
 		ClientPublish []Grant `json:"clientPublish"`
-	}{s.Path, s.Publish, s.Admin, append([]Grant{}, s.ClientPublish...)})
+	}{s.Path, s.Publish, s.Admin, s.PublishKey, s.AdminKey, s.Tokens, append([]Grant{}, s.ClientPublish...)})
 	if err != nil {
 		panic(err) // strings always have a JSON form
 	}

@@ -33,7 +33,7 @@ func body(t *testing.T, r io.Reader) string {
 }
 
 func TestSiteRoutes(t *testing.T) {
-	on := web.Site{Path: "/push", Publish: "[::1]:8082", ClientPublish: []web.Grant{{Match: "chat*", Clients: true}}, Console: true}
+	on := web.Site{Path: "/push", Publish: "[::1]:8082", PublishKey: true, Tokens: true, ClientPublish: []web.Grant{{Match: "chat*", Clients: true}}, Console: true}
 	off := web.Site{Path: "/push"}
 	const script, text = "text/javascript; charset=utf-8", "text/plain; charset=utf-8"
 	for _, test := range []struct {
@@ -48,7 +48,7 @@ func TestSiteRoutes(t *testing.T) {
 		{"console", on, "GET", "/", 200, "text/html; charset=utf-8", "<title>fleetcast console</title>"},
 		{"console's program", on, "GET", "/console/console.js", 200, script, "class Console"},
 		{"console's style", on, "GET", "/console/console.css", 200, "text/css; charset=utf-8", "--page"},
-		{"config", on, "GET", "/console/config.json", 200, "application/json", `{"path":"/push","publish":"[::1]:8082","admin":"","clientPublish":[{"match":"chat*","clients":true}]}`},
+		{"config", on, "GET", "/console/config.json", 200, "application/json", `{"path":"/push","publish":"[::1]:8082","admin":"","publishKey":true,"adminKey":false,"tokens":true,"clientPublish":[{"match":"chat*","clients":true}]}`},
 		{"query", on, "GET", "/?x=1", 200, "text/html; charset=utf-8", "console"},
 		{"no folder", on, "GET", "/console/", 404, text, "WebSocket clients connect to /push"},
 		{"no way out", on, "GET", "/console/../site.go", 404, text, "/push"},

@@ -1,6 +1,7 @@
 // Shell commands that publish an event to a channel, for people to copy.
 
 const DEFAULT_PUBLISH = "localhost:8082"; // of fleetcast publish
+const KEY = '"$(cat FILE)"'; // a key that the reader has saved; no program shows it to others then
 const BARE = /^[A-Za-z0-9_./:][A-Za-z0-9_./:-]*$/; // means itself to every shell
 
 /** A word that a POSIX shell takes for exactly this text. */
@@ -29,9 +30,10 @@ export const mayPaste = (channel) => !TREACHEROUS.test(channel);
 
 /**
  * Commands that publish to channel, as {tool, command}. publish and admin are the addresses of the
- * gateway's ports, empty if they are off.
+ * gateway's ports, empty if they are off; publishKey and adminKey tell whether they want a key, which
+ * the commands take from a file.
  */
-export function commands(channel, { publish, admin }) {
+export function commands(channel, { publish, admin, publishKey, adminKey }) {
   if (!mayPaste(channel)) return [];
   const data = ['{"text":"hello","sent":', "}"];
   const line = [`{"channel":${JSON.stringify(channel)},"data":${data[0]}`, data[1] + "}"];
@@ -40,15 +42,18 @@ export function commands(channel, { publish, admin }) {
     const { host, port } = splitAddress(publish);
     const to = publish === DEFAULT_PUBLISH ? "" : `--to ${quote(publish)} `;
     const end = channel.startsWith("-") ? "-- " : "";
+    const [file, variable] = publishKey ? ["--key-file FILE ", `REDISCLI_AUTH=${KEY} `] : ["", ""];
+    const lines = publishKey ? String.raw`printf '{"auth":"%s"}\n%s\n' ${KEY}` : String.raw`printf '%s\n'`;
     found.push(
-      { tool: "fleetcast", command: `fleetcast publish ${to}${end}${quote(channel)} ${aroundNow(...data)}` },
-      { tool: "nc", command: String.raw`printf '%s\n' ${aroundNow(...line)} | nc -N ${quote(host)} ${port}` },
-      { tool: "redis-cli", command: `redis-cli -h ${quote(host)} -p ${port} PUBLISH ${quote(channel)} ${aroundNow(...data)}` },
+      { tool: "fleetcast", command: `fleetcast publish ${file}${to}${end}${quote(channel)} ${aroundNow(...data)}` },
+      { tool: "nc", command: `${lines} ${aroundNow(...line)} | nc -N ${quote(host)} ${port}` },
+      { tool: "redis-cli", command: `${variable}redis-cli -h ${quote(host)} -p ${port} PUBLISH ${quote(channel)} ${aroundNow(...data)}` },
     );
   }
   if (admin) {
     const url = quote(`http://${admin}/api/publish`);
-    found.push({ tool: "curl", command: `curl -H 'Content-Type: application/json' -d ${aroundNow(...line)} ${url}` });
+    const [header, from] = adminKey ? [`printf 'Authorization: Bearer %s' ${KEY} | `, " -H @-"] : ["", ""];
+    found.push({ tool: "curl", command: `${header}curl${from} -H 'Content-Type: application/json' -d ${aroundNow(...line)} ${url}` });
   }
   return found;
 }

@@ -15,6 +15,7 @@ const TICK = 1000; // ms between the chips' numbers
 const $ = (id) => document.getElementById(id);
 
 class Console {
+  #url;
   #client;
   #message = ""; // the one that is being handled, as it came
   #chips = new Map(); // name -> {chip, subscription}
@@ -29,26 +30,16 @@ class Console {
   constructor(config) {
     const url = new URL(config.path, location.href);
     url.protocol = url.protocol.replace(/^http/, "ws");
+    this.#url = url;
     this.#status = new Status(url.href);
     this.#log = new Log(
       { scroller: $("scroller"), rows: $("rows"), empty: $("empty"), newest: $("newest"), totals: $("totals") },
       () => this.#showPause(),
     );
     this.#panel = new PublishPanel(config, (channel, data) => this.#publish(channel, data), announce);
-    const page = this;
-    this.#client = connect(url, {
-      onState: (state) => this.#state(state),
-      onGap: (gap) => this.#gap(gap),
-      onError: (error) => this.#error(error),
-      WebSocket: class extends WebSocket {
-        constructor(...args) {
-          super(...args);
-          // Heard before the client's own listener, which comes later.
-          this.addEventListener("message", ({ data }) => page.#hear(data));
-        }
-      },
-    });
-    this.#status.watch(this.#client);
+    this.#client = this.#connect();
+    this.#status.watch(() => this.#client);
+    $("identity").hidden = $("user").hidden = !config.tokens;
     this.#follow();
     addEventListener("hashchange", () => this.#follow());
     this.#bindControls();
@@ -59,6 +50,43 @@ class Console {
       for (const { chip } of this.#chips.values()) chip.tick((now - last) / 1000);
       last = now;
     }, TICK);
+  }
+
+  #connect(token) {
+    const page = this;
+    // A client that another one has replaced says that it is closed.
+    const still = (listener) => (what) => client === this.#client && listener(what);
+    const client = connect(this.#url, {
+      token,
+      onState: still((state) => this.#state(state)),
+      onGap: still((gap) => this.#gap(gap)),
+      onError: still((error) => this.#error(error)),
+      WebSocket: class extends WebSocket {
+        constructor(...args) {
+          super(...args);
+          // Heard before the client's own listener, which comes later.
+          this.addEventListener("message", ({ data }) => page.#hear(data));
+        }
+      },
+    });
+    return client;
+  }
+
+  // Connects anew with a token, or without one if the text is empty.
+  #identify(text) {
+    const before = this.#client;
+    try {
+      this.#client = this.#connect(text === "" ? undefined : text);
+    } catch {
+      complain("token", "This is no token: it has characters that no JSON Web Token has.");
+      return;
+    }
+    complain("token", "");
+    for (const [name, entry] of this.#chips) {
+      entry.subscription = this.#follows(name, entry.subscription.position ?? undefined);
+    }
+    before.close();
+    this.#panel.identify(text !== "");
   }
 
   // Channels ----------------------------------------------------------------------------------
@@ -80,18 +108,23 @@ class Console {
     try {
       const most = this.#client.limits?.channels ?? MAX_CHANNELS;
       if (this.#chips.size >= most) throw new Error(`the gateway takes ${most} channels of a page at most`);
-      const subscription = this.#client.subscribe(name, (data, info) => this.#event(data, info), {
-        onSubscribed: () => this.#chips.get(name)?.chip.accept(),
-      });
+      const subscription = this.#follows(name);
       const chip = new Chip(name, () => this.#show(name), () => this.#remove(name));
       this.#chips.set(name, { chip, subscription });
       $("chips").append(chip.element);
-      complain("");
+      complain("channel", "");
       return true;
     } catch (error) {
-      complain(`Not subscribed to “${name.slice(0, 100)}”: ${error.message}.`);
+      complain("channel", `Not subscribed to “${name.slice(0, 100)}”: ${error.message}.`);
       return false;
     }
+  }
+
+  #follows(name, since) {
+    return this.#client.subscribe(name, (data, info) => this.#event(data, info), {
+      since,
+      onSubscribed: () => this.#chips.get(name)?.chip.accept(),
+    });
   }
 
   #unsubscribe(name) {
@@ -165,7 +198,7 @@ class Console {
   #state(state) {
     this.#status.show(state);
     if (state.state === "open") {
-      if (this.#wasOpen) this.#log.add(row("state", "", `Connected again, as client ${state.client}.`));
+      if (this.#wasOpen) this.#log.add(row("state", "", `Connected again, as client ${state.client}${state.user ? ` of ${state.user}` : ""}.`));
       this.#wasOpen = true;
       this.#lost = false;
     } else if (state.state === "waiting" && this.#wasOpen && !this.#lost) {
@@ -199,6 +232,12 @@ class Console {
       this.#keepAddress();
       this.#show(names.at(-1));
       announce(`Subscribed to ${names.join(" ")}`);
+    });
+    $("identity").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = $("token").value.trim();
+      $("token").value = "";
+      this.#identify(text);
     });
     $("pause").addEventListener("click", () => this.#pause());
     $("clear").addEventListener("click", () => this.#clear());
@@ -279,9 +318,10 @@ function announce(text) {
   $("announcer").textContent = text;
 }
 
-function complain(text) {
-  $("channel-error").textContent = text;
-  $("channel-error").hidden = text === "";
+// Complains about what is in a field, or with an empty text not any more.
+function complain(field, text) {
+  $(`${field}-error`).textContent = text;
+  $(`${field}-error`).hidden = text === "";
 }
 
 async function start() {

@@ -10,6 +10,7 @@ export class PublishPanel {
   #publish;
   #announce;
   #channel = "";
+  #token = false;
 
   /** publish(channel, data) publishes from this page, and resolves to {offset, took}. */
   constructor(config, publish, announce) {
@@ -31,12 +32,23 @@ export class PublishPanel {
   show(channel) {
     if (channel === this.#channel) return;
     this.#channel = channel;
+    this.#show();
+  }
+
+  /** The page shows a token, or none. What a token grants is the gateway's to say. */
+  identify(token) {
+    this.#token = token;
+    this.#show();
+  }
+
+  #show() {
+    const channel = this.#channel;
     $("publish").hidden = channel === "";
     if (channel === "") return;
     $("publish-channel").textContent = channel;
     const list = commands(channel, this.#config);
     const grant = grantFor(this.#config.clientPublish, channel);
-    const allowed = grant?.clients ?? false;
+    const allowed = this.#token || (grant?.clients ?? false);
     $("publish-form").hidden = !allowed;
     $("publish-denied").hidden = allowed || !mayPaste(channel);
     // The option counts behind the rules for channels.

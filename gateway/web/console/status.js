@@ -17,6 +17,12 @@ export function whyClosed({ code, reason }) {
   return words ?? `closed with code ${code}${reason ? `: ${reason}` : ""}`;
 }
 
+/** Why the gateway does not let the page in, in words. */
+export function whyRefused(reason) {
+  if (reason === "authentication_required") return "the gateway lets nobody in without a token";
+  return `the gateway does not let this page in: ${reason}`;
+}
+
 /** Shows the client's states. */
 export class Status {
   #url;
@@ -28,7 +34,7 @@ export class Status {
     this.#url = url;
   }
 
-  /** Measures the round trips of client from now on. */
+  /** Measures the round trips of the client that client() returns from now on. */
   watch(client) {
     this.#client = client;
     setInterval(() => this.#ping(), PING_INTERVAL);
@@ -43,6 +49,7 @@ export class Status {
     const words = { connecting: "connecting", open: "connected", waiting: "waiting", draining: "gateway draining", refused: "refused" };
     $("state").textContent = words[kind] ?? kind;
     $("client-name").textContent = state.client ?? "–";
+    $("user-name").textContent = state.user ?? "–";
     this.#detail();
     if (state.state === "open") this.#ping();
     else $("round-trip").textContent = "–";
@@ -53,7 +60,7 @@ export class Status {
     const { state, retryAt } = this.#state;
     let text = "";
     if (state === "connecting") text = `to ${this.#url}`;
-    if (state === "refused") text = `the gateway does not let this page in: ${this.#state.reason}`;
+    if (state === "refused") text = whyRefused(this.#state.reason);
     if (state === "waiting") {
       const when = retryAt === null ? "until the network is back" : `next attempt in ${seconds(retryAt - Date.now())}`;
       text = this.#state.code === undefined ? when : `${when}; ${whyClosed(this.#state)}`;
@@ -64,7 +71,7 @@ export class Status {
   async #ping() {
     if (this.#state.state !== "open" || document.hidden) return;
     try {
-      $("round-trip").textContent = duration(await this.#client.ping());
+      $("round-trip").textContent = duration(await this.#client().ping());
     } catch {
       // The connection's end is shown as a state.
     }
