@@ -78,6 +78,9 @@ func TestKeysFromEndToEnd(t *testing.T) {
 	published(0, "offset 1 of prices.eur", "--key-file="+secret, "prices.eur", "1")
 	published(exitFailure, "permission_denied: the key feed may not publish to", "--key-file="+secret, "secret", "1")
 	published(exitFailure, "Give one with --key-file, FLEETCAST_KEY", "prices.eur", "1")
+	if text := all[len(all)-1].err.String(); !strings.HasPrefix(text, "fleetcast publish: publishing to channel") {
+		t.Errorf("the reason does not come first:\n%s", text)
+	}
 	published(exitFailure, "no such file", "--key-file="+secret+"x", "prices.eur", "1")
 	t.Setenv("FLEETCAST_KEY_FILE", secret)
 	published(0, "offset 2 of prices.eur", "prices.eur", "1")

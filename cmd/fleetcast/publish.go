@@ -15,6 +15,7 @@ import (
 	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/codec/jsonscan"
+	"fleetcast/gateway/keys"
 	"fleetcast/gateway/publisher"
 )
 
@@ -50,8 +51,13 @@ func (c *publishCommand) Validate() error {
 	if c.Channel == "" {
 		bad.add("the channel is empty")
 	}
-	if c.Key != nil && *c.Key == "" {
+	switch {
+	case c.Key == nil:
+	case *c.Key == "":
 		bad.add("--key is empty; leave it out to publish without a key")
+	case keys.HasForm([]byte(*c.Key)):
+		bad.add("--key is what the event is about, which its subscribers see; the key that lets you publish goes into a file for --key-file. " +
+			"Others may have seen this one (ps, the shell's history): replace it")
 	}
 	if c.To == "" {
 		bad.add("--to is empty; write for example localhost:8082")
@@ -74,10 +80,12 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 	}
 	config := publisher.Config{
 		Key:          key,
-		Logger:       logger,
 		DialTimeout:  c.Timeout,
 		CloseTimeout: publishCloseTimeout,
 		WriteBuffer:  publishBuffer,
+	}
+	if c.Data == "-" {
+		config.Logger = logger // of one event, its error says all
 	}
 	p, err := config.Dial(ctx, c.To)
 	var refused *publisher.Error

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleetcast/gateway/keys"
 )
 
 // A read of the standard input that never returns must not hold the command.
@@ -162,6 +164,7 @@ func TestPublishRefusesEmptyValues(t *testing.T) {
 	}{
 		{[]string{"--key=", "news", "1"}, "--key is empty; leave it out"},
 		{[]string{"--key=", "news", "-"}, "--key is empty; leave it out"},
+		{[]string{"--key=" + keys.New(), "news", "1"}, "goes into a file for --key-file"},
 		{[]string{"--to=", "news", "1"}, "--to is empty"},
 		{[]string{"", "1"}, "the channel is empty"},
 	} {

@@ -119,6 +119,8 @@ func TestKey(t *testing.T) {
 		t.Errorf("without the file: %v", err)
 	}
 	c.Key = nil
+	stranger := make(chan error, 100)
+	c.OnStateChange = func(_ publisher.State, cause error) { stranger <- cause }
 	none, err := c.Dial(ctx, addr)
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +128,10 @@ func TestKey(t *testing.T) {
 	defer none.Close()
 	if _, err := none.Publish(ctx, "a.x", []byte(`1`)); !errors.As(err, &refusal) || refusal.Code != publisher.CodeAuthenticationRequired {
 		t.Errorf("without a key: %v", err)
+	}
+	<-stranger // it has connected
+	if cause := <-stranger; !errors.As(cause, &refusal) || refusal.Code != publisher.CodeAuthenticationRequired {
+		t.Errorf("the connection without a key ended because of %v", cause)
 	}
 	if text := log.String(); strings.Contains(text, right[:16]) || strings.Contains(text, next[:16]) {
 		t.Errorf("a key is in the log:\n%s", text)

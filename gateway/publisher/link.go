@@ -49,6 +49,7 @@ type link struct {
 	answered  uint64 // requests with an id that were answered
 	settled   uint64 // number of the last line that the gateway surely handled
 	rateLeft  int    // by the last reply, or -1
+	stranger  error  // the refusal of a request for want of a key, which ends the link
 
 	// Owned by the reply callback, which netpoll never runs twice at a time.
 	partial []byte // of a reply whose newline has not come
@@ -129,6 +130,9 @@ func (l *link) fail(cause error) {
 	}
 	if handled := l.sendsHandled(); handled < l.sends {
 		p.sendsFailed(&SendError{l.sendsBase + handled + 1, l.sendsBase + l.sends, err}, true)
+	}
+	if l.stranger != nil && errors.Is(cause, errPeerClosed) {
+		cause = l.stranger
 	}
 	p.unlink(l, cause)
 }
@@ -305,6 +309,9 @@ func (l *link) handle(line []byte) error {
 	l.inFlight.pop()
 	l.answered++
 	l.settled = head.line
+	if r.Error.Code == CodeAuthenticationRequired {
+		l.stranger = r.refusal()
+	}
 	switch {
 	case r.RateLeft != nil:
 		l.rateLeft = max(*r.RateLeft, 0)
