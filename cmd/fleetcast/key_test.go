@@ -42,6 +42,27 @@ func TestBadKeyNew(t *testing.T) {
 	}
 }
 
+// TestKeyNewAddTo puts entries into a file, which then has all of them.
+func TestKeyNewAddTo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fleetcast.yaml")
+	if err := os.WriteFile(file, []byte("# ours\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--publish=a.**", "--name=a"}, {"--admin=read"}, {"--publish=b", "--name=b"}} {
+		if _, says := newKey(t, append(args, "--add-to="+file)...); !strings.Contains(says, "Its entry is in "+file) {
+			t.Errorf("key new %q says %s", args, says)
+		}
+	}
+	c := start(t, nil, "config", "--config="+file)
+	if code := c.wait(t); code != 0 || strings.Count(c.out.String(), "sha256: ") != 3 {
+		t.Errorf("config: exit code %d, %s%s", code, c.out, c.err)
+	}
+	again := start(t, nil, "key", "new", "--publish=b", "--name=b", "--add-to="+file)
+	if code := again.wait(t); code != exitFailure || again.out.String() != "" || !strings.Contains(again.err.String(), "has a key with the name b") {
+		t.Errorf("the same name again: exit code %d, %s%s", code, again.out, again.err)
+	}
+}
+
 // TestKeysFromEndToEnd makes keys, puts their entries into a file, and publishes and looks
 // with them. Nothing that any of the processes writes has a key, but the output of key new.
 func TestKeysFromEndToEnd(t *testing.T) {

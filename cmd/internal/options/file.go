@@ -237,7 +237,7 @@ func (c *configFile) member(m *ast.MappingValueNode, lines map[string]int) {
 	line := m.Key.GetToken().Position.Line
 	key := m.Key.GetToken().Value
 	if first, seen := lines[key]; seen {
-		c.fail(line, "%s: is given twice, first in line %d", shownKey(key), first)
+		c.givenTwice(key, line, first)
 		return
 	}
 	lines[key] = line
@@ -250,6 +250,15 @@ func (c *configFile) member(m *ast.MappingValueNode, lines map[string]int) {
 	default:
 		c.option(flag, line, m.Value)
 	}
+}
+
+// givenTwice fails. Of a list, the reader perhaps wanted to add something.
+func (c *configFile) givenTwice(key string, line, first int) {
+	hint := ""
+	if flag := c.find(key); flag != nil && flag.IsSlice() {
+		hint = "; put all entries into that list"
+	}
+	c.fail(line, "%s: is given twice, first in line %d%s", shownKey(key), first, hint)
 }
 
 func (c *configFile) find(key string) *kong.Flag {

@@ -140,6 +140,7 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"\"a\\nb\": 2":                     `1: "a\nb": no such option; fleetcast config lists all`,
 		"config: x":                        "1: config: cannot be set in the file itself; use --config or FLEETCAST_CONFIG",
 		"max-clients: 1\n\nmax-clients: 2": "3: max-clients: is given twice, first in line 1",
+		"allow-host: a\nallow-host: b":     "2: allow-host: is given twice, first in line 1; put all entries into that list",
 		"max-clients: many":                `1: max-clients: "many" is not a whole number from 0 to 1000000000`,
 		"max-clients: -1":                  `1: max-clients: "-1" is not a whole number from 0 to 1000000000`,
 		"max-clients: 1.5":                 `1: max-clients: "1.5" is not a whole number from 0 to 1000000000`,

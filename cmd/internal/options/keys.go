@@ -262,16 +262,24 @@ type NewKey struct {
 	Access         string // read or write
 }
 
+// name is that of the key, or a usual one.
+func (n *NewKey) name() string {
+	if n.Access != "" {
+		return cmp.Or(n.Name, "operator")
+	}
+	return cmp.Or(n.Name, "publisher")
+}
+
 // KeyEntry is the YAML of an entry, with the name of its list.
 func KeyEntry(n NewKey) (string, error) {
 	var into mappingValue = new(publishKey)
-	list, name := "publish-keys", cmp.Or(n.Name, "publisher")
+	list := "publish-keys"
 	given := [][2]string{{keySHA256, n.Digest.String()}, {keyChannels, n.Channels}, {keyRate, n.Rate}}
 	if n.Access != "" {
-		into, list, name = new(adminKey), "admin-keys", cmp.Or(n.Name, "operator")
+		into, list = new(adminKey), "admin-keys"
 		given = [][2]string{{keySHA256, n.Digest.String()}, {keyAccess, n.Access}}
 	}
-	for _, m := range append([][2]string{{keyName, name}}, given...) {
+	for _, m := range append([][2]string{{keyName, n.name()}}, given...) {
 		if m[1] == "" {
 			continue
 		}
