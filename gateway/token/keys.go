@@ -153,17 +153,17 @@ func (s *keySet) restrict(to []string) {
 func checkSecret(secret string) error {
 	switch {
 	case strings.Contains(secret, "-----BEGIN"):
-		return errors.New("the secret is a PEM key; a public key belongs into keys")
+		return errors.New("the secret is a PEM key; a public key belongs into keys, in an entry of issuers")
 	case looksLikeJWK([]byte(secret)):
-		return errors.New("the secret is a JSON Web Key; a public key belongs into keys")
+		return errors.New("the secret is a JSON Web Key; the secret of a symmetric one (oct) is the bytes that its k stands for, a public one belongs into keys, in an entry of issuers")
 	case isEncodedPublicKey(secret):
-		return errors.New("the secret is a public key in base64; it belongs into keys, as PEM")
+		return errors.New("the secret is a public key in base64; it belongs into keys, as PEM, in an entry of issuers")
 	case strings.HasPrefix(secret, "ssh-") || strings.HasPrefix(secret, "ecdsa-sha2-"):
 		return errors.New("the secret is an SSH key")
 	case strings.TrimSpace(secret) != secret:
 		return errors.New("the secret begins or ends with white space")
 	case len(secret) < MinSecret:
-		return fmt.Errorf("the secret has %d bytes, must have at least %d", len(secret), MinSecret)
+		return fmt.Errorf("the secret has %d bytes, must have at least %d; fleetcast token --new-secret makes one", len(secret), MinSecret)
 	}
 	return nil
 }
