@@ -31,7 +31,7 @@ func (c *tokenCommand) explain(std streams, now time.Time) error {
 	}
 	contents, refusal := token.Inspect([]byte(text), c.Claim, c.UserClaim)
 	if contents != nil {
-		tell(std.out, contents, now)
+		tell(std.out, contents, refusal == nil, now)
 	}
 	if refusal != nil {
 		return refusal
@@ -165,18 +165,15 @@ func orNone(text, none string) string {
 	return text
 }
 
-// tell says what is in a token.
-func tell(out io.Writer, c *token.Contents, now time.Time) {
+// tell says what is in a token. whole tells that all of it could be read.
+func tell(out io.Writer, c *token.Contents, whole bool, now time.Time) {
 	line(out, "algorithm", "%s", c.Algorithm)
 	line(out, "key id", "%s", orNone(c.KeyID, "none"))
 	line(out, "issuer", "%s", orNone(c.Issuer, "none"))
 	line(out, "audience", "%s", orNone(strings.Join(c.Audience, ", "), "none"))
-	line(out, "user", "%s", orNone(c.User, "nobody in particular"))
-	if c.Channels != "" {
-		line(out, "for", "subscriptions to %s", c.Channels)
-	} else {
-		line(out, "for", "a connection")
-		tellGrants(out, c.Grants)
+	if whole {
+		line(out, "user", "%s", orNone(c.User, "nobody in particular"))
+		tellPurpose(out, c)
 	}
 	line(out, "issued", "%s", moment(c.Issued, now, "it does not say"))
 	if c.NotBefore != 0 {
@@ -185,9 +182,15 @@ func tell(out io.Writer, c *token.Contents, now time.Time) {
 	line(out, "ends", "%s", moment(c.Expires, now, "never, so that no gateway takes it"))
 }
 
-func tellGrants(out io.Writer, g *identity.Grants) {
+// tellPurpose says what its client may do with a token.
+func tellPurpose(out io.Writer, c *token.Contents) {
+	if c.Channels != "" {
+		line(out, "for", "subscriptions to %s", c.Channels)
+		return
+	}
+	line(out, "for", "a connection")
 	var lists identity.Lists
-	if json.Unmarshal([]byte(g.Text()), &lists) != nil {
+	if json.Unmarshal([]byte(c.Grants.Text()), &lists) != nil {
 		return // it is what ParseGrants reads
 	}
 	some := false
@@ -203,7 +206,14 @@ func tellGrants(out io.Writer, g *identity.Grants) {
 	if !some {
 		line(out, "grants", "none: its client may do what the gateway's rules let everybody, or every user, do")
 	}
+	if c.NoGrants != "" {
+		line(out, "", "%s", c.NoGrants)
+	}
 }
+
+// inMilliseconds is a time in seconds that nobody means, in the year 5138. As milliseconds it
+// was in 1973.
+const inMilliseconds = 1e11
 
 // moment is a time in Unix seconds, and how far it is from now.
 func moment(seconds int64, now time.Time, none string) string {
@@ -212,6 +222,9 @@ func moment(seconds int64, now time.Time, none string) string {
 	}
 	at := time.Unix(seconds, 0).UTC()
 	text := at.Format(time.RFC3339)
+	if seconds >= inMilliseconds {
+		return text + "; the token perhaps counts milliseconds, where seconds are meant"
+	}
 	if d := at.Sub(now.Truncate(time.Second)); d > 0 {
 		return text + ", in " + spoken(d)
 	}

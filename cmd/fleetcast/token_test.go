@@ -108,6 +108,37 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestMistakenClaims: --explain says what is perhaps wrong with a token that a gateway takes.
+func TestMistakenClaims(t *testing.T) {
+	soon := time.Now().Add(time.Hour)
+	for want, claims := range map[string]jwt.MapClaims{
+		`the claim subscribe is not read; grants are in the claim fleetcast, for example {"fleetcast": {"subscribe": ["news"]}}`: {"subscribe": []string{"news"}},
+		"the claim channels is not read":                     {"channels": []string{"news"}},
+		"the claim fleetcast has none of subscribe, publish": {"fleetcast": map[string]any{"Subscribe": []string{"news"}}},
+		"perhaps counts milliseconds":                        {"exp": soon.UnixMilli()},
+	} {
+		all := jwt.MapClaims{"sub": "alice", "exp": soon.Unix()}
+		for name, value := range claims {
+			all[name] = value
+		}
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString([]byte(tokenSecret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := ranToken(t, "", 0, "--explain="+text, "--secret=file:"+fileWith(t, "secret", tokenSecret))
+		if !strings.Contains(out, want) || !strings.Contains(out, "takes it") {
+			t.Errorf("%v, want %q:\n%s", claims, want, out)
+		}
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "fleetcast": map[string]any{"subscribe": "news"}}).SignedString([]byte(tokenSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := ranToken(t, "", 1, "--explain="+text); strings.Contains(out, "nobody in particular") || strings.Contains(out, "none: its client") {
+		t.Errorf("says what it has not read:\n%s", out)
+	}
+}
+
 // TestMistakenSecret: --explain finds out what a program has signed with in place of the
 // secret.
 func TestMistakenSecret(t *testing.T) {

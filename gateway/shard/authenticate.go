@@ -11,7 +11,7 @@ import (
 
 // Refusals of commands by which a client says who it is.
 var (
-	errMustAuthenticate = &command.Error{Code: command.AuthenticationRequired, Message: "say who you are first: send authenticate with a token"}
+	errMustAuthenticate = &command.Error{Code: command.AuthenticationRequired, Message: "say who you are first: send authenticate with a token, or show one when you connect (Authorization: Bearer, or the subprotocol bearer.TOKEN; not in the URL)"}
 	errNoAuthority      = &command.Error{Code: command.NotAvailable, Message: "the gateway has no issuer of tokens and no connect hook, so it knows no tokens"}
 	errOtherUser        = &command.Error{Code: command.PermissionDenied, Message: "the token is of another user; connect again with it"}
 )

@@ -2,6 +2,7 @@ package token
 
 import (
 	"cmp"
+	"fmt"
 
 	"fleetcast/codec/jsonscan"
 	"fleetcast/gateway/identity"
@@ -20,6 +21,8 @@ type Contents struct {
 	Channels string
 	// Times in Unix seconds; 0 where the token does not have the claim.
 	Issued, NotBefore, Expires int64
+	// NoGrants says why Grants are none, where that is perhaps a mistake.
+	NoGrants string
 }
 
 // Inspect reads a token without verifying it. The names of the claims are as in
@@ -45,10 +48,27 @@ func Inspect(text []byte, claim, userClaim string) (*Contents, *Refusal) {
 		return c, refusal
 	}
 	c.User, c.Grants = a.identity.User, a.identity.Grants
+	if c.Grants.Text() == identity.Anonymous().Grants.Text() {
+		c.NoGrants = noGrants(p, i)
+	}
 	if len(a.channels) > 0 {
 		c.Channels = a.channels[0]
 	}
 	return c, nil
+}
+
+// noGrants says why a token grants nothing, where that is perhaps a mistake.
+func noGrants(p *parsed, i *issuer) string {
+	if raw, _ := p.claims.find(i.claim); raw != nil {
+		return fmt.Sprintf("the claim %s has none of subscribe, publish, presence, history and auto", i.config.Claim)
+	}
+	// Beside those of fleetcast, channels is what other servers have.
+	for _, name := range []string{"subscribe", "publish", "presence", "history", "auto", "channels"} {
+		if _, found := p.claims.get(name); found {
+			return fmt.Sprintf("the claim %s is not read; grants are in the claim %s, for example {%[2]q: {\"subscribe\": [\"news\"]}}", name, i.config.Claim)
+		}
+	}
+	return ""
 }
 
 // readHeadClaims reads the claims that JSON Web Tokens have in common.

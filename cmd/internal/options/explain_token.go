@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"fleetcast/cmd/internal/stdio"
@@ -63,6 +64,30 @@ func userOf(who *identity.Identity) string {
 	return "user " + stdio.Printable(who.User)
 }
 
+// lacking says why no grant is for a channel. Mostly a star was meant to go further, or the
+// grants are not where the gateway looks for them.
+func lacking(grants gateway.Patterns, user string, channel []byte) string {
+	if len(grants) == 0 {
+		return "its token does not grant the channel, nor any other"
+	}
+	for _, pattern := range grants {
+		wider := strings.ReplaceAll(strings.ReplaceAll(pattern, "**", "*"), "*", "**")
+		if wider != pattern && (gateway.Patterns{wider}).MatchUser(user, channel) {
+			return "its token does not grant the channel; " + pattern + " stays within a segment (the separators are . : and /), " + wider + " would match"
+		}
+	}
+	return "its token does not grant the channel, only " + shownPatterns(grants)
+}
+
+// shownPatterns lists patterns, a long list cut short.
+func shownPatterns(patterns gateway.Patterns) string {
+	const most = 8
+	if more := len(patterns) - most; more > 0 {
+		return strings.Join(patterns[:most], " ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(patterns, " ")
+}
+
 // verdictOn says whether a client may do something with a channel, and why.
 func verdictOn(action, allowed, hook string, grants gateway.Patterns, user string, channel []byte) string {
 	grant := ""
@@ -83,9 +108,9 @@ func verdictOn(action, allowed, hook string, grants gateway.Patterns, user strin
 	case grant != "":
 		reason = "its token grants " + grant
 	case allowed == "user":
-		return "may not " + action + ": it has no user, and its token does not grant the channel"
+		return "may not " + action + ": it has no user, and " + lacking(grants, user, channel)
 	default:
-		return "may not " + action + ": its token does not grant the channel"
+		return "may not " + action + ": " + lacking(grants, user, channel)
 	}
 	if hook != "" {
 		reason += ", and the hook " + hook + " decides"
