@@ -109,6 +109,9 @@ func TestKeysFromEndToEnd(t *testing.T) {
 	published(0, "offset 3 of prices.eur", "prices.eur", "1")
 	t.Setenv("FLEETCAST_KEY", keys.New())
 	published(exitFailure, "invalid_key: there is no such key", "prices.eur", "1")
+	t.Setenv("FLEETCAST_KEY", "some-token")
+	published(exitFailure, "invalid_key: this is no key: keys begin with fck_", "prices.eur", "1")
+	t.Setenv("FLEETCAST_KEY", key)
 	if err := os.Chmod(secret, 0o644); err != nil {
 		t.Fatal(err)
 	}

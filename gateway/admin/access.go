@@ -33,6 +33,9 @@ var (
 	errWrongKey = &apiError{
 		status: http.StatusUnauthorized, code: command.InvalidKey, challenge: challengeWrong, reason: WrongKey, message: "there is no such key",
 	}
+	errNoForm = &apiError{
+		status: http.StatusUnauthorized, code: command.InvalidKey, challenge: challengeWrong, reason: WrongKey, message: keys.NoForm,
+	}
 	errOnlyRead = &apiError{
 		status: http.StatusForbidden, code: command.PermissionDenied, challenge: challengeScope, reason: OtherScope,
 		message: "this key may only read; this needs a key of --admin-keys with access: write",
@@ -79,7 +82,7 @@ func (a *guard) holder(in *settings.Settings, r *http.Request, publishes bool, t
 	publisher, operator := in.PublishKeys.Find([]byte(text)), in.AdminKeys.Find([]byte(text))
 	switch {
 	case publisher == nil && operator == nil:
-		return nil, a.wrongKey(r)
+		return nil, a.wrongKey(r, text)
 	case publishes && publisher == nil:
 		return nil, errOnlyAdmin
 	case publishes:
@@ -93,10 +96,13 @@ func (a *guard) holder(in *settings.Settings, r *http.Request, publishes bool, t
 }
 
 // wrongKey counts a wrong key, and refuses more than a word where too many have come.
-func (a *guard) wrongKey(r *http.Request) *apiError {
+func (a *guard) wrongKey(r *http.Request, text string) *apiError {
 	from, _ := netip.ParseAddrPort(r.RemoteAddr) // else all such count as one
 	wait := a.of.Publish.Tries.Wrong(from.Addr(), poller.Now())
-	if wait == 0 {
+	switch {
+	case wait == 0 && !keys.HasForm([]byte(text)):
+		return errNoForm
+	case wait == 0:
 		return errWrongKey
 	}
 	return &apiError{

@@ -78,6 +78,7 @@ func (p *publisher) respUser() string {
 
 var (
 	errWrongKey = &command.Error{Code: command.InvalidKey, Message: "there is no such key"}
+	errNoForm   = &command.Error{Code: command.InvalidKey, Message: keys.NoForm}
 	errKeyGone  = &command.Error{Code: command.AuthenticationRequired, Message: "the configuration has changed: the key of this connection was removed, or it has shown none and one is needed now"}
 	errNeedsKey = &command.Error{Code: command.AuthenticationRequired, Message: `this port needs a key; send {"auth":"fck_..."} as the first line`}
 )
@@ -96,6 +97,9 @@ func (p *publisher) takeKey(user string, text []byte) (refusal *command.Error, c
 	p.ingest.work += refusedWork
 	if wait := p.ingest.port.Tries.Wrong(p.origin.address, p.ingest.Loop.Now()); wait > 0 {
 		return &command.Error{Code: command.RateLimited, Message: "too many wrong keys have come from this address", RetryAfter: wait}, true
+	}
+	if !keys.HasForm(text) {
+		return errNoForm, a.wrong >= wrongKeys
 	}
 	return errWrongKey, a.wrong >= wrongKeys
 }

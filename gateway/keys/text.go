@@ -43,6 +43,9 @@ func HasForm(text []byte) bool {
 	return true
 }
 
+// NoForm says what is wrong with a text that could not be a key.
+const NoForm = "this is no key: keys begin with " + Prefix + ", and fleetcast key new makes them"
+
 // Digest is the SHA-256 of a key's text. It is no secret: nobody finds the text by it.
 type Digest [sha256.Size]byte
 
