@@ -61,7 +61,7 @@ func (s *server) announce(w *logWriter, clients int) {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "fleetcast %s is running\n", version())
 	if s.options.Console.On {
-		fmt.Fprintf(&text, "  open in a browser    http://%s/%s\n", s.ports.clients.shown(), remark(s.options.Identifies(), "the page asks for a token; fleetcast token makes one"))
+		fmt.Fprintf(&text, "  open in a browser    http://%s/%s\n", s.ports.clients.shown(), remark(s.options.Identifies(), "the page has a field for a token"))
 	}
 	fmt.Fprintf(&text, "  clients connect to   %s   (up to %s, by the descriptor limit and --max-clients)\n",
 		s.clientURL(), humanize.Comma(int64(clients)))

@@ -68,12 +68,12 @@ func TestServePagesThatAsk(t *testing.T) {
 	_, entry := newKey(t, "--publish=**")
 	_, adminEntry := newKey(t, "--admin=read")
 	c := startConfigured(t, "token-secret: file:"+fileWith(t, "secret", tokenSecret)+"\n"+entry+adminEntry, "--publish=localhost:0", "--admin=localhost:0")
-	site := c.out.await(t, `open in a browser +(http://\S+)   \(the page asks for a token; fleetcast token makes one\)`)[1]
+	site := c.out.await(t, `open in a browser +(http://\S+)   \(the page has a field for a token\)`)[1]
 	c.out.await(t, `look inside at +http://\S+   \(the page asks for a key of --admin-keys\)`)
 	fetchWants(t, site+"console/config.json", 200, `"publishKey":true,"adminKey":true,"tokens":true`)
 
 	open, url, _, _ := startGateway(t)
-	if strings.Contains(open.out.String(), "asks for") {
+	if strings.Contains(open.out.String(), "(the page") {
 		t.Errorf("nothing is asked for: %s", open.out)
 	}
 	fetchWants(t, httpOf(url)+"/console/config.json", 200, `"publishKey":false,"adminKey":false,"tokens":false`)
