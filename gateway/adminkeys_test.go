@@ -122,6 +122,9 @@ func TestWrongAdminKeys(t *testing.T) {
 	text, admin := w.operatorKey("ops", keys.Read)
 	s, _ := startSeen(t, w, func(c *gateway.Config) { c.AdminKeys = []gateway.Key{admin} })
 	o := s.operator()
+	if reply := o.call("GET", "/api/stats", "", "Authorization: Bearer some-token"); reply.status != 401 || !strings.Contains(string(reply.body), "this is no key: keys begin with fck_") {
+		t.Errorf("what is no key is answered with %d %s", reply.status, reply.body)
+	}
 	limited := 0
 	for range 20 {
 		reply := o.call("GET", "/api/stats", "", "Authorization: Bearer "+keys.New())
@@ -139,7 +142,7 @@ func TestWrongAdminKeys(t *testing.T) {
 	if reply := o.call("GET", "/api/stats", "", "Authorization: Bearer "+text); reply.status != 200 {
 		t.Errorf("the right key is answered with %d", reply.status)
 	}
-	if n := s.stats().AdminRefused["invalid_key"]; n != 20 {
+	if n := s.stats().AdminRefused["invalid_key"]; n != 21 {
 		t.Errorf("%d are counted", n)
 	}
 }

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,12 @@ const maxAuthReply = 4 << 10
 // authLines is how many lines a connection has before its first request, and how many of
 // them are answered.
 const authLines = 1
+
+// errHTTP is for an address that is that of another port of the gateway, or of another
+// server.
+var errHTTP = fmt.Errorf("%w: it is HTTP; the address must be that of a publish port", ErrProtocol)
+
+func isHTTP(line []byte) bool { return bytes.HasPrefix(line, []byte("HTTP/")) }
 
 // authenticate shows the key on a new connection and waits for the answer. No error has
 // the key.
@@ -50,6 +57,9 @@ func (c *Config) authenticate(conn net.Conn) error {
 		Error         *wireError
 	}
 	if err := json.Unmarshal(answer, &reply); err != nil {
+		if isHTTP(answer) {
+			return errHTTP
+		}
 		return fmt.Errorf("%w: the answer to the key is no JSON", ErrProtocol)
 	}
 	switch {

@@ -158,7 +158,8 @@ func TestKeyAndNoKeys(t *testing.T) {
 // TestAnswersToKey: what is no answer fails the attempt, within its time.
 func TestAnswersToKey(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 400 Bad Request\r\n": "no JSON",
+		"HTTP/1.1 400 Bad Request\r\n": "it is HTTP",
+		"-ERR unknown command\r\n":     "no JSON",
 		"{}\n":                         "no known shape",
 		strings.Repeat("x", 10_000):    "waiting for the answer to the key",
 		"":                             "waiting for the answer to the key",

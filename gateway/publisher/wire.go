@@ -168,7 +168,10 @@ func (d *replyDecoder) decode(line []byte) (*reply, error) {
 	if err == nil {
 		err = d.json.CheckTrailings()
 	}
-	if err != nil {
+	switch {
+	case err != nil && isHTTP(line):
+		return nil, errHTTP
+	case err != nil:
 		// The decoder's own message quotes the line, whose memory is not ours.
 		return nil, fmt.Errorf("%w: %.100q is not a JSON object of known shape", ErrProtocol, line)
 	}
