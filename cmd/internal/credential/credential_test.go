@@ -3,6 +3,11 @@ package credential_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -274,16 +279,46 @@ func TestMaker(t *testing.T) {
 	for wrong, change := range map[string]func(*credential.ManyFlags){
 		"--token-secret and --token-key exclude each other": func(f *credential.ManyFlags) { f.TokenKey = "file:secret" },
 		"--token-secret: read the secret: open none":        func(f *credential.ManyFlags) { f.TokenSecret = "file:none" },
-		"signing tokens: ":                func(f *credential.ManyFlags) { f.TokenSecret = "file:short" },
-		"signing tokens":                  func(f *credential.ManyFlags) { f.TokenSecret, f.TokenKey = "", "file:pem" },
-		"signing":                         func(f *credential.ManyFlags) { f.TokenAlg = "ES256" },
-		"--token-ttl must be at least 1s": func(f *credential.ManyFlags) { f.TokenTTL = time.Millisecond },
-		"--token-subscribe: ":             func(f *credential.ManyFlags) { f.TokenSubscribe = []string{"***"} },
+		"signing tokens: ":                   func(f *credential.ManyFlags) { f.TokenSecret = "file:short" },
+		"signing tokens":                     func(f *credential.ManyFlags) { f.TokenSecret, f.TokenKey = "", "file:pem" },
+		"signing":                            func(f *credential.ManyFlags) { f.TokenAlg = "ES256" },
+		"--token-users must not be negative": func(f *credential.ManyFlags) { f.TokenUsers = -1 },
+		"--token-ttl must be at least 1s":    func(f *credential.ManyFlags) { f.TokenTTL = time.Millisecond },
+		"--token-subscribe: ":                func(f *credential.ManyFlags) { f.TokenSubscribe = []string{"***"} },
 	} {
 		flags := good
 		change(&flags)
 		_, err := flags.Maker(now)
 		wantError(t, wrong, err, wrong)
+	}
+}
+
+// TestMakerOfUsers has clients share the tokens of users, though each signature of ES256
+// is another one.
+func TestMakerOfUsers(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files(t, map[string]string{"key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))})
+	make, err := (&credential.ManyFlags{TokenKey: "file:key", TokenUser: "u{n}", TokenUsers: 2, TokenTTL: time.Minute}).Maker(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for number := range 4 {
+		text, err := make(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	if texts[0] == texts[1] || texts[0] != texts[2] || texts[1] != texts[3] {
+		t.Errorf("%q", texts)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fleetcast/gateway/identity"
@@ -38,6 +39,7 @@ type ManyFlags struct {
 	TokenKey       Reference     `placeholder:"file:PATH|env:NAME" help:"The same, signed with this private key (PEM)."`
 	TokenAlg       string        `placeholder:"ALG" help:"Algorithm of these tokens, such as HS256 or ES256. Without it, the usual one of the key."`
 	TokenUser      string        `default:"load-{n}" placeholder:"NAME" help:"Their user; {n} is the client's number, from 0."`
+	TokenUsers     int           `placeholder:"N" help:"How many users there are: numbers begin again after so many clients, and clients with the same number show the same token. Without it, each client has a number of its own."`
 	TokenSubscribe []string      `sep:" " default:"**" placeholder:"PATTERN" help:"Channels that they grant to subscribe to. May be repeated."`
 	TokenIssuer    string        `placeholder:"NAME" help:"Their issuer (iss)."`
 	TokenAudience  []string      `placeholder:"NAME" help:"Their audience (aud). May be repeated."`
@@ -69,10 +71,34 @@ func (f *ManyFlags) Maker(now time.Time) (func(number int) (string, error), erro
 	if err != nil {
 		return nil, fmt.Errorf("--token-subscribe: %w", err)
 	}
+	if f.TokenUsers < 0 {
+		return nil, errors.New("--token-users must not be negative")
+	}
 	claims := token.Claims{Issuer: f.TokenIssuer, Audience: f.TokenAudience, Grants: grants, Issued: now, Expires: now.Add(f.TokenTTL)}
-	return func(number int) (string, error) {
+	make := func(number int) (string, error) {
 		own := claims
 		own.User = strings.ReplaceAll(f.TokenUser, clientNumber, strconv.Itoa(number))
 		return signer.Sign(own)
-	}, nil
+	}
+	if f.TokenUsers == 0 {
+		return make, nil
+	}
+	return ofUsers(f.TokenUsers, make), nil
+}
+
+// ofUsers makes the token of each user once.
+func ofUsers(users int, make func(number int) (string, error)) func(number int) (string, error) {
+	var mu sync.Mutex
+	made := map[int]string{}
+	return func(number int) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		number %= users
+		if text, ok := made[number]; ok {
+			return text, nil
+		}
+		text, err := make(number)
+		made[number] = text
+		return text, err
+	}
 }
