@@ -57,9 +57,7 @@ func (v *Verifier) Figures() Figures {
 		KeyFetches: f.keyFetches.Load(), KeyFetchFailure: f.keyFetchesFailures.Load(),
 	}
 	for i, reason := range reasons {
-		if n := f.refused[i].Load(); n > 0 {
-			figures.Refused[reason] = n
-		}
+		figures.Refused[reason] = f.refused[i].Load()
 	}
 	for _, i := range v.issuers {
 		if i.remote == nil {

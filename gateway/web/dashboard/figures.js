@@ -152,7 +152,8 @@ export function hookRows(before, after) {
 // issuer of tokens nor a hook, and nobody is blocked.
 export function identityFigures(stats) {
   const blocked = at(stats, "users_blocked");
-  if (!stats.tokens?.refused && hooksOf(stats).size === 0 && !(blocked > 0)) return null;
+  const issuers = Object.keys(stats.tokens?.refused ?? {}).length > 0;
+  if (!issuers && hooksOf(stats).size === 0 && !(blocked > 0)) return null;
   const hits = at(stats, "tokens.cache_hits"), looked = sum(hits, at(stats, "tokens.cache_misses"));
   return {
     accepted: at(stats, "tokens.accepted"),

@@ -165,6 +165,6 @@ test("who clients are", () => {
   assert.equal(identityFigures({ tokens: { refused: null }, connect_hook: { requests: null }, subscribe_hooks: {}, users_blocked: 0 }), null);
   assert.equal(identityFigures({}), null, "an older gateway");
   assert.equal(identityFigures({ users_blocked: 2 }).blocked, 2);
-  const tokens = { refused: {}, accepted: 7, verifications: 3, cache_hits: 3, cache_misses: 1, waiting: 0, issuers_failing: 1 };
+  const tokens = { refused: { token_expired: 0 }, accepted: 7, verifications: 3, cache_hits: 3, cache_misses: 1, waiting: 0, issuers_failing: 1 };
   assert.deepEqual(identityFigures({ tokens, users_blocked: 0 }), { accepted: 7, verifications: 3, cached: 0.75, waiting: 0, failing: 1, blocked: 0 });
 });

@@ -219,7 +219,7 @@ export function identity(figures, hooks) {
 // counts shows a table of reasons: what the last minute added, and all.
 export function counts(id, all, minute) {
   const known = tally(all);
-  const names = Object.keys(known).sort();
+  const names = Object.keys(known).filter((name) => known[name] > 0).sort();
   const body = $(id).tBodies[0];
   const shown = rows(body, Math.max(1, names.length), () => namedRow(3));
   if (!names.length) {
