@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
 	"time"
 
@@ -136,10 +137,16 @@ func (v *Verifier) inherit(previous *Verifier) {
 			old.retired.Store(true)
 		}
 	}
-	if before.Leeway == now.Leeway && before.Cache == now.Cache {
+	// A token that was one of the issuer without a name may be another's now.
+	renamed := v.issuers[""] != nil && !sameNames(v.issuers, previous.issuers)
+	if before.Leeway == now.Leeway && before.Cache == now.Cache && !renamed {
 		v.good, v.bad = previous.good, previous.bad
 	}
 	previous.successor.Store(v)
+}
+
+func sameNames(a, b map[string]*issuer) bool {
+	return maps.EqualFunc(a, b, func(*issuer, *issuer) bool { return true })
 }
 
 func (v *Verifier) newRemote(i *issuer) *remote {

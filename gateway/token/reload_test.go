@@ -90,3 +90,18 @@ func TestReloadReadsFilesAnew(t *testing.T) {
 		t.Errorf("figures begin anew: %+v", f)
 	}
 }
+
+// TestReloadNamesAnIssuer gives an issuer of its own to tokens that were those of the issuer
+// without a name.
+func TestReloadNamesAnIssuer(t *testing.T) {
+	c := newClock()
+	o := token.Options{Issuers: []token.Issuer{{Keys: pemOf(t, keys()["ES256"])}}}
+	first := newVerifier(t, c, o)
+	ofB := sign(t, "ES256", "", keys()["ES256"], claims(c, map[string]any{"iss": "b"}))
+	want(t, first, ofB, "accepted")
+	o.Previous = first
+	o.Issuers = append(o.Issuers, token.Issuer{Issuer: "b", Secret: secret})
+	second := newVerifier(t, c, o)
+	want(t, second, ofB, token.Invalid)
+	want(t, second, sign(t, "ES256", "", keys()["ES256"], claims(c, map[string]any{"iss": "a"})), "accepted")
+}
