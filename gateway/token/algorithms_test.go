@@ -73,7 +73,7 @@ func TestEveryAlgorithm(t *testing.T) {
 			if alice != nil && (alice.User != "alice" || alice.Expires != now+3600 || !alice.MaySubscribe([]byte("chat.x")) || alice.MayPublish([]byte("chat.x"))) {
 				t.Errorf("%+v", alice)
 			}
-			if again := want(t, v, good, "accepted"); again.Identity != alice {
+			if again := want(t, v, good, "accepted"); again.Identity == nil || *again.Identity != *alice {
 				t.Error("the same token is another identity")
 			}
 			cut := good[:strings.LastIndexByte(good, '.')]

@@ -3,7 +3,9 @@ package token
 import (
 	"container/list"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -138,6 +140,19 @@ func (c *cache) sweep(now int64) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// once remembers tokens that came once, for those whose signature costs no more to verify
+// than an entry of a cache. It has a fixed size: a token takes the place of an older one.
+type once [onceSlots]atomic.Uint64
+
+const onceSlots = 1 << 13
+
+// again tells whether a token came before, and remembers it.
+func (o *once) again(d *digest) bool {
+	at := &o[binary.LittleEndian.Uint64(d[:])%onceSlots]
+	mark := binary.LittleEndian.Uint64(d[8:])
+	return at.Swap(mark) == mark
 }
 
 // sizes are the entries and bytes held.

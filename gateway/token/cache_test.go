@@ -2,10 +2,10 @@ package token_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"net/netip"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,11 +60,11 @@ func TestCacheKnowsTokens(t *testing.T) {
 // the longest ago, and has no refused token displace a good one.
 func TestCacheIsBounded(t *testing.T) {
 	c := newClock()
-	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Secret: secret}}, Cache: 1024})
-	first := sign(t, "HS256", "", []byte(secret), claims(c, nil))
+	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Keys: pemOf(t, keys()["EdDSA"])}}, Cache: 1024})
+	first := sign(t, "EdDSA", "", keys()["EdDSA"], claims(c, nil))
 	before := want(t, v, first, "accepted").Identity
 	for i := range 3000 {
-		want(t, v, sign(t, "HS256", "", []byte(secret), claims(c, map[string]any{"sub": fmt.Sprint("u", i)})), "accepted")
+		want(t, v, sign(t, "EdDSA", "", keys()["EdDSA"], claims(c, map[string]any{"sub": fmt.Sprint("u", i)})), "accepted")
 		if i%5 == 0 {
 			want(t, v, first, "accepted") // it stays in use
 		}
@@ -75,9 +75,13 @@ func TestCacheIsBounded(t *testing.T) {
 	if want(t, v, first, "accepted").Identity != before {
 		t.Error("one that is in use was forgotten")
 	}
+	_, other, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	good := v.Figures().Cached
 	for i := range 1000 {
-		want(t, v, sign(t, "HS256", "", []byte(strings.Repeat("x", 32)), claims(c, map[string]any{"sub": fmt.Sprint("u", i)})), token.Invalid)
+		want(t, v, sign(t, "EdDSA", "", other, claims(c, map[string]any{"sub": fmt.Sprint("u", i)})), token.Invalid)
 	}
 	if f := v.Figures(); f.Cached > good+256 || f.Cached < good+200 {
 		t.Errorf("%d are known, %d of them good", f.Cached, good)
@@ -121,16 +125,16 @@ func TestManyAskAtOnce(t *testing.T) {
 // same time.
 func TestOneIdentityForOneToken(t *testing.T) {
 	c := newClock()
-	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Secret: secret}}})
+	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Keys: pemOf(t, keys()["EdDSA"])}}})
 	for i := range 200 {
-		text := []byte(sign(t, "HS256", "", []byte(secret), claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
+		text := []byte(sign(t, "EdDSA", "", keys()["EdDSA"], claims(c, map[string]any{"sub": fmt.Sprint("u", i)})))
 		got := make([]token.Verdict, 4)
 		begin := make(chan struct{})
 		var all sync.WaitGroup
 		for worker := range got {
 			all.Go(func() {
 				<-begin
-				got[worker], _ = v.Quick(text)
+				got[worker] = v.Verify(context.Background(), netip.Addr{}, text)
 			})
 		}
 		close(begin)
@@ -164,7 +168,7 @@ func TestPoolIsBounded(t *testing.T) {
 	if got := v.Verify(t.Context(), netip.Addr{}, make(5)); reasonOf(got) != token.Busy || !got.Refusal.Temporary {
 		t.Errorf("with a full queue: %+v", got)
 	}
-	want(t, v, sign(t, "HS256", "", []byte(secret), claims(c, nil)), token.Invalid) // needs no place
+	want(t, v, sign(t, "EdDSA", "", keys()["EdDSA"], claims(c, nil)), token.Invalid) // needs no place
 	release()
 	all.Wait()
 	if got := v.Verify(t.Context(), netip.Addr{}, make(5)); got.Refusal != nil {
@@ -284,4 +288,19 @@ func TestClose(t *testing.T) {
 		t.Errorf("after Close: %+v", got)
 	}
 	eventually(t, "its goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// TestHMACThatComesAgain has the caches know an HMAC when it comes the second time: a token
+// that comes once costs no memory.
+func TestHMACThatComesAgain(t *testing.T) {
+	c := newClock()
+	v := newVerifier(t, c, token.Options{Issuers: []token.Issuer{{Secret: secret}}})
+	good, bad := sign(t, "HS256", "", []byte(secret), claims(c, nil)), sign(t, "HS256", "", []byte(secret+"."), claims(c, nil))
+	for i, known := range []struct{ verifications, cached int }{{2, 0}, {4, 2}, {4, 2}} {
+		want(t, v, good, "accepted")
+		want(t, v, bad, token.Invalid)
+		if f := v.Figures(); int(f.Verifications) != known.verifications || int(f.Cached) != known.cached {
+			t.Errorf("after %d times: %+v", i+1, f)
+		}
+	}
 }

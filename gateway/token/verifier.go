@@ -23,6 +23,7 @@ type Verifier struct {
 	now      func() time.Time
 	good     *cache // tokens that were accepted
 	bad      *cache // tokens whose signature was refused
+	once     once   // HMACs that came once
 	pool     *pool
 	figures  *figures
 
@@ -261,13 +262,24 @@ func (v *Verifier) try(q *question, keys []*key, set *keySet) outcome {
 			break
 		}
 		e.key, e.until = k, q.end+v.leeway
+		if !v.worthKnowing(q) {
+			return outcome{accepted: e.accepted}
+		}
 		return outcome{accepted: v.good.put(&q.digest, e, q.now).accepted}
 	}
 	if e.refusal == nil {
 		e.refusal = refuse(Invalid, "the token's signature is not that of its issuer's key; was it made with another key, or changed since?")
 	}
-	v.bad.put(&q.digest, e, q.now)
+	if v.worthKnowing(q) {
+		v.bad.put(&q.digest, e, q.now)
+	}
 	return outcome{refusal: e.refusal}
+}
+
+// worthKnowing tells whether the caches should know a token. An HMAC is verified as fast as
+// an entry is made, so it must come a second time.
+func (v *Verifier) worthKnowing(q *question) bool {
+	return q.alg.kind != secretKey || v.once.again(&q.digest)
 }
 
 // sweep forgets, once a minute, what the caches need not know any more.
