@@ -142,8 +142,8 @@ func (c *cache) sweep(now int64) {
 	}
 }
 
-// once remembers tokens that came once, for those whose signature costs no more to verify
-// than an entry of a cache. It has a fixed size: a token takes the place of an older one.
+// once remembers tokens that came once, so that a cache need not. It has a fixed size: a
+// token takes the place of an older one.
 type once [onceSlots]atomic.Uint64
 
 const onceSlots = 1 << 13

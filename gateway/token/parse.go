@@ -147,8 +147,8 @@ func (p *parsed) readHead(head object) *Refusal {
 // object are the members of a JSON object, each of which is there once.
 type object []jsonscan.Member
 
-// newObject reads an object into room, which it makes larger if it must. The problem is empty or what is wrong with it, as the end of
-// a sentence that begins with its name.
+// newObject reads an object into room, which it makes larger if it must. The problem is
+// empty or what is wrong with it, as the end of a sentence that begins with its name.
 func newObject(text []byte, room object) (members object, problem string) {
 	members = room
 	walk := jsonscan.NewObject(text)
