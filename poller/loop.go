@@ -182,6 +182,9 @@ func (l *Loop) Wake() {
 // Now is the loop's clock: that of the function [Now], read once per turn.
 func (l *Loop) Now() time.Duration { return l.now }
 
+// TurnBegan is when the wait for sockets before this turn ended, by the loop's clock.
+func (l *Loop) TurnBegan() time.Duration { return l.turnBegan }
+
 // Refresh reads the clock again within a turn and returns it.
 func (l *Loop) Refresh() time.Duration {
 	l.now = Now()

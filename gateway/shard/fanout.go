@@ -14,6 +14,8 @@ const (
 	// sockets and its mail again. It bounds what a channel of any size adds to
 	// the latency of everything else on the shard.
 	fanOutSlice = 500 * time.Microsecond
+	// mostFanOut is how long it does so if everything else takes longer than a slice.
+	mostFanOut = 2 * time.Millisecond
 	// sendsPerClockRead keeps reading the clock cheap beside the sends.
 	sendsPerClockRead = 16
 	// groupLimit is how many bytes of events go out in one write.
@@ -62,15 +64,28 @@ func (s *Shard) fanOut() (busy bool) {
 	if s.nothingToFanOut() {
 		return false
 	}
-	end := s.Loop.Refresh() + s.slice
+	slice := s.shareOfTurn(s.Loop.Refresh())
+	end := s.Loop.Now() + slice
 	if s.active.Len() > 0 {
-		s.fanOutOf(&s.fresh, end-s.slice/2)
+		s.fanOutOf(&s.fresh, end-slice/2)
 		s.fanOutOf(&s.active, end)
 	}
 	if s.Loop.Now() < end || s.active.Len() == 0 {
 		s.fanOutOf(&s.fresh, end)
 	}
+	s.fannedOut = s.Loop.Now()
 	return !s.nothingToFanOut()
+}
+
+// shareOfTurn is for how long to fan out now: one slice, or as long as the turn has worked
+// for something else. When thousands of clients connect, each turn is full of handshakes,
+// and with one slice of each the events would wait several times as long.
+func (s *Shard) shareOfTurn(now time.Duration) time.Duration {
+	if s.slice == 0 {
+		return 0
+	}
+	others := now - max(s.fannedOut, s.Loop.TurnBegan())
+	return max(s.slice, min(others, mostFanOut))
 }
 
 // nothingToFanOut tells whether no channel has anything to fan out now.

@@ -40,7 +40,8 @@ type Shard struct {
 	fresh     mem.Ring[*channel]     // that have events to fan out and have not had a turn since they had none
 	active    mem.Ring[*channel]     // that have more, in turn
 	parked    int                    // channels whose fan-out waits for a compressed frame
-	slice     time.Duration          // how long a turn fans out
+	slice     time.Duration          // how long a turn fans out, if there is more than that to do
+	fannedOut time.Duration          // when it last ended
 	Starved   limits.Starved         // clients whose publish waits for credit
 	postponed mem.Ring[*session]     // clients whose input is handled in the next turn
 	throttled mem.Ring[*session]     // clients that have sent more frames than their rate allows
@@ -153,7 +154,7 @@ func newRandom() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// SliceFor sets for how long a turn fans out. The default is half a millisecond. With 0,
+// SliceFor sets for how long a turn fans out if nothing else takes longer. The default is half a millisecond. With 0,
 // a turn makes the least number of sends.
 func (s *Shard) SliceFor(slice time.Duration) { s.slice = slice }
 
@@ -174,12 +175,12 @@ func (s *Shard) Turn() (busy bool) {
 	s.takeMail()
 	s.Starved.Resume()
 	s.resumePostponed()
+	busy = s.admitWaiting()
+	busy = s.takeDecisions() || busy
 	s.wakes.Wake()
-	busy = s.fanOut()
+	busy = s.fanOut() || busy // behind the work that it shares the time with
 	busy = s.findSlow() || busy
 	busy = s.relieve() || busy
-	busy = s.admitWaiting() || busy
-	busy = s.takeDecisions() || busy
 	busy = s.endLate() || busy
 	busy = s.endUnfinished() || busy
 	busy = s.relieveInput() || busy
