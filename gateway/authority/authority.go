@@ -31,7 +31,7 @@ type Authority struct {
 
 // Question is what a client shows.
 type Question struct {
-	Token   string                  // empty if it shows none
+	Token   string                  // empty if it shows none, or Left is there
 	Client  netip.AddrPort          // where the client comes from; the port is 0 if it is not known
 	Request settings.ConnectRequest // zero for a token in an open connection
 	// Connecting tells whether it is a request to connect, and not a token in an open
@@ -39,10 +39,13 @@ type Question struct {
 	Connecting bool
 	// Subscribing tells whether the token is for a subscription.
 	Subscribing bool
+	// Left is the token as AtOnce has left it, or Tokens for a subscription; nil if its
+	// signature is not all that there is to find out.
+	Left *token.Question
 }
 
 // Size is about how many bytes it holds.
-func (q *Question) Size() int { return len(q.Token) + q.Request.Size() }
+func (q *Question) Size() int { return len(q.Token) + q.Request.Size() + q.Left.Size() }
 
 // errNoTokens refuses tokens where nobody has issued any.
 var errNoTokens = Outcome{Refusal: &Refusal{
@@ -50,31 +53,48 @@ var errNoTokens = Outcome{Refusal: &Refusal{
 }}
 
 // AtOnce decides about a token, nil if none is shown, if that costs little: it is on a
-// loop. ok is false if Decide must be asked, on another goroutine. connecting is as in
+// loop. ok is false if Begin must be asked, with what is left, or Decide. connecting is as in
 // [Question].
-func (a *Authority) AtOnce(text []byte, connecting bool) (outcome Outcome, ok bool) {
+func (a *Authority) AtOnce(text []byte, connecting bool) (outcome Outcome, left *token.Question, ok bool) {
 	asks := a.Hook != nil || connecting && a.Decider != nil
 	switch {
 	case len(text) == 0:
-		return accepted(identity.Anonymous(), false), !asks
+		return accepted(identity.Anonymous(), false), nil, !asks
 	case a.isTicket(text):
-		return a.openTicket(text), !connecting || a.Decider == nil
+		return a.openTicket(text), nil, !connecting || a.Decider == nil
 	case a.Tokens == nil:
-		return errNoTokens, a.Hook == nil
+		return errNoTokens, nil, a.Hook == nil
 	}
-	verdict, ok := a.Tokens.Quick(text)
-	if !ok {
-		return Outcome{}, false
+	verdict, left := a.Tokens.Quick(text)
+	switch {
+	case left != nil && asks:
+		return Outcome{}, nil, false
+	case left != nil:
+		return Outcome{}, left, false
 	}
 	outcome = ofVerdict(verdict, false)
-	return outcome, outcome.Refusal != nil || !asks
+	return outcome, nil, outcome.Refusal != nil || !asks
+}
+
+// Begin decides about a question of which only a token's signature is left, without waiting.
+// It calls done once, on another goroutine or before it returns; done must not wait. The
+// result is false if Decide must be asked.
+func (a *Authority) Begin(ctx context.Context, q *Question, done func(Outcome)) bool {
+	switch from := q.Client.Addr(); {
+	case q.Left == nil:
+		return false
+	case q.Subscribing:
+		a.Tokens.LaterSubscription(ctx, from, q.Left, func(v token.SubscriptionVerdict) { done(ofSubscription(v)) })
+	default:
+		a.Tokens.Later(ctx, from, q.Left, func(v token.Verdict) { done(ofVerdict(v, true)) })
+	}
+	return true
 }
 
 // Decide decides about what AtOnce has left. It waits, until ctx ends at the latest.
 func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
 	if q.Subscribing {
-		verdict := a.Tokens.VerifySubscription(ctx, q.Client.Addr(), []byte(q.Token))
-		return Outcome{Subscription: verdict.Subscription, Refusal: ofRefusal(verdict.Refusal)}
+		return ofSubscription(a.Tokens.VerifySubscription(ctx, q.Client.Addr(), []byte(q.Token)))
 	}
 	outcome := accepted(identity.Anonymous(), false)
 	ticket := a.isTicket([]byte(q.Token))
@@ -155,6 +175,10 @@ func ofVerdict(v token.Verdict, costly bool) Outcome {
 		return Outcome{Refusal: ofRefusal(v.Refusal)}
 	}
 	return accepted(v.Identity, costly)
+}
+
+func ofSubscription(v token.SubscriptionVerdict) Outcome {
+	return Outcome{Subscription: v.Subscription, Refusal: ofRefusal(v.Refusal)}
 }
 
 func ofRefusal(r *token.Refusal) *Refusal {

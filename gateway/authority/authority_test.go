@@ -66,7 +66,7 @@ func TestTicketsOfOthers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			all := authority.Authority{Tokens: test.tokens, Hook: test.hook, Tickets: tickets, Now: time.Now}
 			ticket := all.Ticket(&identity.Identity{User: "alice", Grants: identity.Anonymous().Grants, Behind: test.behind})
-			outcome, ok := all.AtOnce([]byte(ticket), true)
+			outcome, _, ok := all.AtOnce([]byte(ticket), true)
 			if !ok || (outcome.Refusal == nil) != test.good {
 				t.Errorf("%t, %+v", ok, outcome)
 			}

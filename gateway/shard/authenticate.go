@@ -30,11 +30,12 @@ func (c *session) authenticate(cmd *command.Command) {
 		return
 	}
 	id := cmd.ID
-	if outcome, ok := a.AtOnce(cmd.Token, false); ok {
+	outcome, left, ok := a.AtOnce(cmd.Token, false)
+	if ok {
 		c.authenticated(outcome, id)
 		return
 	}
-	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Client: c.remote()}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
+	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Client: c.remote(), Left: left}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
 }
 
 // authenticated answers authenticate. A client that may do nothing without a token is

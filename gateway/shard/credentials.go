@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/gateway/token"
 )
 
 // place is where in its request a client has shown its token.
@@ -16,6 +17,13 @@ const (
 	placeSubprotocol         // Sec-WebSocket-Protocol: fleetcast.v1, bearer.T
 	placeCookie              // Cookie: NAME=T
 )
+
+// shown is the token that a client has shown, and what is left to find out about it.
+type shown struct {
+	token []byte
+	at    place
+	left  *token.Question // see authority.Question
+}
 
 // bearerPrefix is how the subprotocol begins by which a browser shows a token. It is
 // never accepted as a subprotocol, so the token is not echoed.
@@ -58,7 +66,7 @@ func credentials(head []byte, hs *websocket.Handshake, cookie string) (token []b
 	}
 	for _, value := range websocket.FieldValues(room[:0], head, "sec-websocket-protocol") {
 		for name := range bytes.SplitSeq(value, []byte(",")) {
-			shown, isBearer := bytes.CutPrefix(bytes.Trim(name, " \t"), []byte(bearerPrefix))
+			bearer, isBearer := bytes.CutPrefix(bytes.Trim(name, " \t"), []byte(bearerPrefix))
 			switch {
 			case !isBearer:
 				continue
@@ -67,7 +75,7 @@ func credentials(head []byte, hs *websocket.Handshake, cookie string) (token []b
 			case hs.Subprotocol == "":
 				return nil, at, errBearerAlone
 			}
-			token, at = shown, placeSubprotocol
+			token, at = bearer, placeSubprotocol
 		}
 	}
 	if at != placeNone || cookie == "" {

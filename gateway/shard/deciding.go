@@ -40,10 +40,12 @@ type decision struct {
 	question authority.Question
 	ctx      context.Context
 	cancel   context.CancelFunc
-	decide   func() // asks, and sets outcome or the answers in asking
-	outcome  authority.Outcome
-	failure  string        // what the authority has panicked with
-	counted  *atomic.Int64 // what it counts in until it is back
+	// authority decides, and outcome is what. If it is nil, decide asks others.
+	authority *authority.Authority
+	decide    func()
+	outcome   authority.Outcome
+	failure   string        // what the authority has panicked with
+	counted   *atomic.Int64 // what it counts in until it is back
 
 	// Of a request to connect:
 	answer []byte // to an accepted request
@@ -74,13 +76,18 @@ func (d *decision) end() {
 
 // startDeciding asks the authority about a request that the gateway accepts as hs. The
 // answer is in the reply buffer. If too many wait, the refusal is returned.
-func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocket.Handshake, token []byte, at place) (refused *websocket.HandshakeError) {
+func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocket.Handshake, shown shown) (refused *websocket.HandshakeError) {
 	s := c.shard
 	answer, from := s.replies, c.remote()
 	s.replies = s.replies[:0]
 	d := &decision{
-		question: authority.Question{Token: string(token), Client: from, Request: settings.NewConnectRequest(head, hs, from), Connecting: true},
-		answer:   bytes.Clone(answer), at: at,
+		question: authority.Question{Client: from, Connecting: true, Left: shown.left},
+		answer:   bytes.Clone(answer), at: shown.at,
+	}
+	if shown.left != nil {
+		d.question.Request.Origin = string(hs.Origin)
+	} else {
+		d.question.Token, d.question.Request = string(shown.token), settings.NewConnectRequest(head, hs, from)
 	}
 	d.askAuthority(a, s.shared)
 	left := s.shared.Settings.Config().HandshakeTimeout - c.opened.since(s.Loop.Now())
@@ -94,9 +101,19 @@ func (c *session) startDeciding(a *authority.Authority, head []byte, hs websocke
 
 // askAuthority has the authority decide.
 func (d *decision) askAuthority(a *authority.Authority, all *Shared) {
-	d.counted = &all.Admission.deciding
-	d.decide = func() { d.outcome = a.Decide(d.ctx, &d.question) }
+	d.counted, d.authority = &all.Admission.deciding, a
 }
+
+// begin has the authority decide, if that takes no goroutine that waits.
+func (d *decision) begin(s *Shard) bool {
+	return d.authority != nil && d.authority.Begin(d.ctx, &d.question, func(o authority.Outcome) {
+		d.outcome = o
+		d.back(s)
+	})
+}
+
+// back posts the decision to its shard.
+func (d *decision) back(s *Shard) { s.Post(func() { s.decided.Push(d) }) }
 
 // identifyThen asks the authority for a command; see decideThen.
 func (c *session) identifyThen(a *authority.Authority, question authority.Question, after func(*session, authority.Outcome)) {
@@ -130,10 +147,12 @@ func (c *session) wait(d *decision, limit int, left time.Duration) bool {
 		c.held = new(heldInput)
 	}
 	c.held.waits, c.held.decision = waitDecision, d
-	go func() {
-		defer s.Post(func() { s.decided.Push(d) })
-		d.ask()
-	}()
+	if !d.begin(s) {
+		go func() {
+			defer d.back(s)
+			d.ask()
+		}()
+	}
 	return true
 }
 
@@ -146,7 +165,11 @@ func (d *decision) ask() {
 			d.failure = fmt.Sprint(failure)
 		}
 	}()
-	d.decide()
+	if d.authority != nil {
+		d.outcome = d.authority.Decide(d.ctx, &d.question)
+	} else {
+		d.decide()
+	}
 	d.failure = ""
 }
 

@@ -44,10 +44,11 @@ func (c *session) identify(head []byte, hs websocket.Handshake) (refused *websoc
 		s.replies = websocket.AppendRefusal(s.replies[:0], refused)
 		return refused
 	}
-	if outcome, ok := a.AtOnce(token, true); ok {
+	outcome, left, ok := a.AtOnce(token, true)
+	if ok {
 		return c.conclude(outcome, at, hs.Origin)
 	}
-	return c.startDeciding(a, head, hs, token, at)
+	return c.startDeciding(a, head, hs, shown{token, at, left})
 }
 
 // conclude opens the session of a client about which it is decided, or refuses it where

@@ -21,12 +21,13 @@ func (c *session) subscribeByToken(cmd *command.Command) {
 		c.refuseChannel(command.Subscribe, cmd.Channels[0], errNoAuthority, cmd.ID)
 		return
 	}
-	if verdict, ok := a.Tokens.QuickSubscription(cmd.Token); ok {
+	verdict, left := a.Tokens.QuickSubscription(cmd.Token)
+	if left == nil {
 		c.subscribeWith(verdict, cmd.Channels[0], cmd.ID)
 		return
 	}
 	name, id := string(cmd.Channels[0]), cmd.ID
-	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Client: c.remote(), Subscribing: true}, func(c *session, o authority.Outcome) {
+	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Left: left, Client: c.remote(), Subscribing: true}, func(c *session, o authority.Outcome) {
 		verdict := token.SubscriptionVerdict{Subscription: o.Subscription}
 		if r := o.Refusal; r != nil {
 			verdict.Refusal = &token.Refusal{Reason: r.Reason, Message: r.Message, Temporary: r.Temporary}

@@ -180,8 +180,8 @@ func TestSubscriptionTokens(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 2 { // the second time from the cache
-				verdict, ok := v.QuickSubscription(test.text)
-				if !ok {
+				verdict, left := v.QuickSubscription(test.text)
+				if left != nil {
 					verdict = v.VerifySubscription(t.Context(), netip.Addr{}, test.text)
 				}
 				refusal := verdict.Refusal

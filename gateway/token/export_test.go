@@ -31,7 +31,7 @@ func (v *Verifier) Occupy() (release func()) {
 	hold := make(chan struct{})
 	for range v.options.Workers {
 		held := make(chan struct{})
-		go v.pool.do(context.Background(), netip.Addr{}, 1, func() {
+		v.pool.do(context.Background(), netip.Addr{}, 1, func(error) {
 			close(held)
 			<-hold
 		})

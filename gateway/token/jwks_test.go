@@ -97,7 +97,7 @@ func TestKeysAreFetched(t *testing.T) {
 	if n := s.requests.Load(); n != 2 {
 		t.Errorf("%d requests", n)
 	}
-	if _, ok := v.Quick([]byte(first)); !ok {
+	if _, left := v.Quick([]byte(first)); left != nil {
 		t.Error("a token whose key stays is not known any more")
 	}
 

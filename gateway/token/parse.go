@@ -17,7 +17,8 @@ const maxMembers = 128
 
 // parsed is a token in its parts, not verified. Its slices hold memory of their own.
 type parsed struct {
-	signed    []byte // what the signature is for
+	text      []byte
+	signed    []byte // the part of text that the signature is for
 	signature []byte
 	alg       string
 	kid       string
@@ -47,8 +48,8 @@ func parse(text []byte) (*parsed, *Refusal) {
 	last := bytes.LastIndexByte(text, '.')
 	first := bytes.IndexByte(text, '.')
 	var decoded [3][]byte
-	memory := append(make([]byte, 0, 2*len(text)), text[:last]...)
-	p := &parsed{signed: memory}
+	memory := append(make([]byte, 0, 2*len(text)), text...)
+	p := &parsed{text: memory, signed: memory[:last]}
 	for i, part := range [...][]byte{text[:first], text[first+1 : last], text[last+1:]} {
 		var err error
 		if decoded[i], err = base64url.AppendDecode(memory[len(memory):], part); err != nil {

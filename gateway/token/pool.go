@@ -29,18 +29,18 @@ type pool struct {
 	ready   chan struct{} // has no fewer entries than line
 	closing chan struct{} // closed when no more work is taken
 	stopped chan struct{} // closed when all workers have ended
-	close   sync.Once
 
-	mu   sync.Mutex
-	line *limits.Line[*job]
+	mu     sync.Mutex
+	line   *limits.Line[*job]
+	closed bool
 }
 
 // job is one piece of work.
 type job struct {
-	ctx  context.Context
-	run  func()
-	err  error         // why run was not called; set before done is closed
-	done chan struct{} // closed behind run, or if ctx had ended before it
+	ctx       context.Context
+	run       func(error) // see pool.do
+	turn      *limits.Waiting[*job]
+	unwatched func() bool // ends the wait for the end of the job's context
 }
 
 func newPool(workers, queue int) (*pool, error) {
@@ -76,54 +76,50 @@ func newPool(workers, queue int) (*pool, error) {
 // errBusy means that the pool is full, or closed.
 var errBusy = errors.New("the pool is full")
 
-// do has run called on a worker, for a client from an address, and waits for its end. The
-// error is errBusy or that of ctx; after that of ctx, run may still be called.
-func (p *pool) do(ctx context.Context, from netip.Addr, cost time.Duration, run func()) error {
-	select {
-	case <-p.closing:
-		return errBusy
-	default:
+// do has run called once, for a client from an address: on a worker with nil, or with the
+// reason why its turn does not come, errBusy or that of ctx. In the second case it may be
+// called before do returns. run must not wait for anything.
+func (p *pool) do(ctx context.Context, from netip.Addr, cost time.Duration, run func(error)) {
+	j := &job{ctx: ctx, run: run}
+	added, out := p.queue(from, cost, j)
+	for _, other := range out {
+		other.Value.unwatched()
+		other.Value.run(errBusy)
 	}
-	j := &job{ctx: ctx, run: run, done: make(chan struct{})}
-	turn := p.queue(from, cost, j)
-	if turn == nil {
-		return errBusy
-	}
-	select {
-	case <-j.done:
-		return j.err
-	case <-ctx.Done():
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.line.Remove(turn)
-		return ctx.Err()
-	case <-p.stopped: // it came after the workers had emptied the queue
-		select {
-		case <-j.done:
-			return j.err
-		default:
-			return errBusy
-		}
+	if !added {
+		run(errBusy)
 	}
 }
 
-// queue has a job wait for its turn. It returns nil if there is no room.
-func (p *pool) queue(from netip.Addr, cost time.Duration, j *job) *limits.Waiting[*job] {
+// queue has a job wait for its turn, and returns those that it pushes out. added is false if
+// there is no room.
+func (p *pool) queue(from netip.Addr, cost time.Duration, j *job) (added bool, out []*limits.Waiting[*job]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	turn, out := p.line.Add(from, int64(cost), j)
-	for _, other := range out {
-		other.Value.err = errBusy
-		close(other.Value.done)
+	if p.closed {
+		return false, nil
 	}
-	if turn == nil {
-		return nil
+	j.turn, out = p.line.Add(from, int64(cost), j)
+	if j.turn == nil {
+		return false, out
 	}
+	j.unwatched = context.AfterFunc(j.ctx, func() {
+		if p.remove(j) {
+			j.run(j.ctx.Err())
+		}
+	})
 	select {
 	case p.ready <- struct{}{}:
 	default: // it has as many as the line may have
 	}
-	return turn
+	return true, out
+}
+
+// remove takes a job out of the line, and tells whether it was in it.
+func (p *pool) remove(j *job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.line.Remove(j.turn)
 }
 
 // next is the job whose turn it is, nil if there is none.
@@ -170,15 +166,18 @@ func (p *pool) work(b *breath) {
 // do does the job and returns how long it took.
 func (j *job) do() time.Duration {
 	start := time.Now()
-	if j.ctx.Err() == nil {
-		j.run()
-	}
-	close(j.done)
+	j.unwatched()
+	j.run(j.ctx.Err())
 	return time.Since(start)
 }
 
 // stop takes no more work, and returns when what waited is done.
 func (p *pool) stop() {
-	p.close.Do(func() { close(p.closing) })
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.closing)
+	}
+	p.mu.Unlock()
 	<-p.stopped
 }

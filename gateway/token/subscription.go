@@ -24,12 +24,17 @@ type SubscriptionVerdict struct {
 }
 
 // QuickSubscription is Quick for a token for a subscription.
-func (v *Verifier) QuickSubscription(text []byte) (SubscriptionVerdict, bool) {
+func (v *Verifier) QuickSubscription(text []byte) (answer SubscriptionVerdict, left *Question) {
 	o, q := v.quick(text)
 	if q != nil {
-		return SubscriptionVerdict{}, false
+		return SubscriptionVerdict{}, q
 	}
-	return v.forSubscription(o), true
+	return v.forSubscription(o), nil
+}
+
+// LaterSubscription is Later for a token for a subscription.
+func (v *Verifier) LaterSubscription(ctx context.Context, from netip.Addr, q *Question, answered func(SubscriptionVerdict)) {
+	v.later(ctx, from, q, func(o outcome) { answered(v.forSubscription(o)) })
 }
 
 // VerifySubscription is Verify for a token for a subscription.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"fleetcast/gateway/identity"
 )
@@ -39,8 +40,8 @@ type outcome struct {
 	refusal  *Refusal
 }
 
-// question is a token that looks right, but for its signature.
-type question struct {
+// Question is a token that looks right, but whose signature is not verified. Later answers it.
+type Question struct {
 	digest digest
 	from   netip.Addr // whose share of the pool's queue it takes
 	token  *parsed
@@ -51,17 +52,31 @@ type question struct {
 }
 
 // Quick answers what costs little: what the caches know, tokens that are refused for
-// another reason than their signature, HMAC, and resume tickets. If it returns false,
-// Verify knows the answer. It never waits, and takes some 30 µs at most.
-func (v *Verifier) Quick(text []byte) (Verdict, bool) {
+// another reason than their signature, HMAC, and resume tickets. What it leaves is for
+// Later, nil if it has answered. It never waits, and takes some 30 µs at most.
+func (v *Verifier) Quick(text []byte) (answer Verdict, left *Question) {
 	if bytes.HasPrefix(text, []byte(identity.TicketPrefix)) {
-		return v.count(v.ticket(text)), true
+		return v.count(v.ticket(text)), nil
 	}
 	o, q := v.quick(text)
 	if q != nil {
-		return Verdict{}, false
+		return Verdict{}, q
 	}
-	return v.count(forConnection(o)), true
+	return v.count(forConnection(o)), nil
+}
+
+// Later finds the answer to what Quick has left, and calls answered with it, once. It does
+// not wait, and answered must not. ctx and from are as in Verify.
+func (v *Verifier) Later(ctx context.Context, from netip.Addr, q *Question, answered func(Verdict)) {
+	v.later(ctx, from, q, func(o outcome) { answered(v.count(forConnection(o))) })
+}
+
+// Size is about how many bytes the question holds. It may be nil.
+func (q *Question) Size() int {
+	if q == nil {
+		return 0
+	}
+	return int(unsafe.Sizeof(Question{})+unsafe.Sizeof(parsed{})) + cap(q.token.text)
 }
 
 // Verify answers about every token. It waits for keys that are not there yet, 2 s at
@@ -75,25 +90,53 @@ func (v *Verifier) Verify(ctx context.Context, from netip.Addr, text []byte) Ver
 	return v.count(forConnection(v.settle(ctx, from, text)))
 }
 
-// settle is quick, and slow where that is needed. Who still asks a verifier that was
-// closed is answered by its successor.
+// settle is quick, and slow where that is needed.
 func (v *Verifier) settle(ctx context.Context, from netip.Addr, text []byte) outcome {
 	o, q := v.quick(text)
 	if q != nil {
 		q.from = from
 		o = v.slow(ctx, q)
 	}
+	return v.orHeir(ctx, o, from, text)
+}
+
+// later is settle for a question, without waiting.
+func (v *Verifier) later(ctx context.Context, from netip.Addr, q *Question, answered func(outcome)) {
+	q.from = from
+	keys, set := q.atHand()
+	if len(keys) == 0 {
+		go func() { answered(v.orHeir(ctx, v.slow(ctx, q), from, q.token.text)) }()
+		return
+	}
+	v.pooled(ctx, q, keys, set, func(o outcome) {
+		if v.heir(ctx, o) != nil {
+			go func() { answered(v.orHeir(ctx, o, from, q.token.text)) }()
+			return
+		}
+		answered(o)
+	})
+}
+
+// orHeir is the answer o about a token, or that of the heir if there is one.
+func (v *Verifier) orHeir(ctx context.Context, o outcome, from netip.Addr, text []byte) outcome {
+	if heir := v.heir(ctx, o); heir != nil {
+		return heir.settle(ctx, from, text)
+	}
+	return o
+}
+
+// heir is the verifier that must answer because v was closed before it could, nil if there is
+// none.
+func (v *Verifier) heir(ctx context.Context, o outcome) *Verifier {
 	if o.refusal == nil || !o.refusal.Temporary || ctx.Err() != nil {
-		return o
+		return nil
 	}
 	select {
 	case <-v.closing:
-		if successor := v.successor.Load(); successor != nil {
-			return successor.settle(ctx, from, text)
-		}
+		return v.successor.Load()
 	default:
+		return nil
 	}
-	return o
 }
 
 // forConnection leaves out what is for a subscription only.
@@ -127,7 +170,7 @@ func (v *Verifier) ticket(text []byte) Verdict {
 }
 
 // quick answers, or returns the question that is left for slow.
-func (v *Verifier) quick(text []byte) (outcome, *question) {
+func (v *Verifier) quick(text []byte) (outcome, *Question) {
 	if len(text) > MaxToken {
 		return outcome{refusal: refuse(TooLarge, "the token has %d bytes, may have %d", len(text), MaxToken)}, nil
 	}
@@ -137,7 +180,7 @@ func (v *Verifier) quick(text []byte) (outcome, *question) {
 		return o, nil
 	}
 	v.figures.cacheMisses.Add(1)
-	q := &question{digest: sum, now: now}
+	q := &Question{digest: sum, now: now}
 	var refusal *Refusal
 	if q.token, refusal = parse(text); refusal != nil {
 		return outcome{refusal: refusal}, nil
@@ -176,10 +219,10 @@ func (v *Verifier) known(d *digest, now int64) (outcome, bool) {
 
 // slow finds the keys, waits for them if it must, and has the signature verified in the
 // pool.
-func (v *Verifier) slow(ctx context.Context, q *question) outcome {
+func (v *Verifier) slow(ctx context.Context, q *Question) outcome {
 	r := q.issuer.remote
 	if r == nil {
-		return v.pooled(ctx, q, q.issuer.static.candidates(q.alg, q.token.kid), nil)
+		return v.inPool(ctx, q, q.issuer.static.candidates(q.alg, q.token.kid), nil)
 	}
 	for fetched := false; ; fetched = true {
 		set := r.set.Load()
@@ -189,7 +232,7 @@ func (v *Verifier) slow(ctx context.Context, q *question) outcome {
 		}
 		var o outcome
 		if len(keys) > 0 {
-			o = v.pooled(ctx, q, keys, set)
+			o = v.inPool(ctx, q, keys, set)
 			// If a key has no id, only a failure shows that the issuer has another one now.
 			if fetched || o.accepted != nil || o.refusal.Reason != Invalid || allNamed(keys, q.token.kid) {
 				return o
@@ -210,6 +253,21 @@ func (v *Verifier) slow(ctx context.Context, q *question) outcome {
 	}
 }
 
+// atHand are the keys that decide about the token, and the set of a remote issuer that they
+// are of. There are none if it may be that others must be waited for.
+func (q *Question) atHand() (keys []*key, set *keySet) {
+	r := q.issuer.remote
+	if r == nil {
+		return q.issuer.static.candidates(q.alg, q.token.kid), nil
+	}
+	set = r.set.Load()
+	keys, refusal := r.find(q.alg, q.token.kid)
+	if refusal != nil || !allNamed(keys, q.token.kid) {
+		return nil, nil
+	}
+	return keys, set
+}
+
 // allNamed tells whether all keys have the id that a token names.
 func allNamed(keys []*key, kid string) bool {
 	for _, k := range keys {
@@ -220,34 +278,39 @@ func allNamed(keys []*key, kid string) bool {
 	return true
 }
 
-// pooled is try in the pool.
-func (v *Verifier) pooled(ctx context.Context, q *question, keys []*key, set *keySet) outcome {
+// pooled is try in the pool. It calls answered once, from there or before it returns.
+func (v *Verifier) pooled(ctx context.Context, q *Question, keys []*key, set *keySet, answered func(outcome)) {
 	var cost time.Duration
 	for _, k := range keys[:min(len(keys), maxTries)] {
 		cost += costOf(k.public)
 	}
-	result := make(chan outcome, 1)
-	err := v.pool.do(ctx, q.from, cost, func() {
+	v.pool.do(ctx, q.from, cost, func(err error) {
+		switch {
+		case errors.Is(err, errBusy):
+			answered(outcome{refusal: refuse(Busy, "too many tokens wait to be verified; try again")})
+			return
+		case err != nil:
+			answered(outcome{refusal: refuse(Busy, "the token's verification was broken off; try again")})
+			return
+		}
 		o, known := v.known(&q.digest, q.now) // another client may have shown the same token
 		if !known {
 			o = v.try(q, keys, set)
 		}
-		result <- o
+		answered(o)
 	})
-	if errors.Is(err, errBusy) {
-		return outcome{refusal: refuse(Busy, "too many tokens wait to be verified; try again")}
-	}
-	select {
-	case o := <-result:
-		return o
-	default: // ctx had ended before its turn came
-		return outcome{refusal: refuse(Busy, "the token's verification was broken off; try again")}
-	}
+}
+
+// inPool is pooled, and waits for the answer.
+func (v *Verifier) inPool(ctx context.Context, q *Question, keys []*key, set *keySet) outcome {
+	result := make(chan outcome, 1)
+	v.pooled(ctx, q, keys, set, func(o outcome) { result <- o })
+	return <-result
 }
 
 // try verifies a token with each of some keys, and has the caches know the outcome. The
 // set is the fetched one at the time: a refusal holds while no other has come.
-func (v *Verifier) try(q *question, keys []*key, set *keySet) outcome {
+func (v *Verifier) try(q *Question, keys []*key, set *keySet) outcome {
 	e := &entry{issuer: q.issuer, set: set, until: min(q.end+v.leeway, q.now+maxRefusedFor)}
 	if len(keys) > maxTries {
 		e.refusal = refuse(Invalid, "the token names no key (kid), and its issuer has %d that could be it", len(keys))
@@ -278,7 +341,7 @@ func (v *Verifier) try(q *question, keys []*key, set *keySet) outcome {
 
 // worthKnowing tells whether the caches should know a token. An HMAC takes microseconds to
 // verify, which does not pay for the memory of a token that comes once.
-func (v *Verifier) worthKnowing(q *question) bool {
+func (v *Verifier) worthKnowing(q *Question) bool {
 	return q.alg.kind != secretKey || v.once.again(&q.digest)
 }
 
