@@ -32,8 +32,8 @@ func Inspect(text []byte, claim, userClaim string) (*Contents, *Refusal) {
 	if len(text) > MaxToken {
 		return nil, refuse(TooLarge, "the token has %d bytes, may have %d", len(text), MaxToken)
 	}
-	p, refusal := parse(text)
-	if refusal != nil {
+	p := new(parsed)
+	if refusal := p.parse(text, nil); refusal != nil {
 		return nil, refusal
 	}
 	c := &Contents{Algorithm: p.alg, KeyID: p.kid, Grants: identity.Anonymous().Grants}
@@ -107,8 +107,8 @@ func (i *Issuer) CheckSignature(text []byte) error {
 	if err != nil {
 		return err
 	}
-	p, refusal := parse(text)
-	if refusal != nil {
+	p := new(parsed)
+	if refusal := p.parse(text, nil); refusal != nil {
 		return refusal
 	}
 	alg := algorithms[p.alg]
@@ -130,8 +130,8 @@ func (i *Issuer) CheckSignature(text []byte) error {
 // SignedWith tells whether a token is signed with a secret (HMAC), also with one that no
 // issuer can have. It is for finding out what a program has signed with.
 func SignedWith(secret, text []byte) bool {
-	p, refusal := parse(text)
-	if refusal != nil {
+	p := new(parsed)
+	if refusal := p.parse(text, nil); refusal != nil {
 		return false
 	}
 	alg := algorithms[p.alg]

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"fleetcast/codec/jsonscan"
@@ -15,7 +16,7 @@ const MaxToken = 4096
 // to a nested claim may have. It bounds the search for repeated ones.
 const maxMembers = 128
 
-// parsed is a token in its parts, not verified. Its slices hold memory of their own.
+// parsed is a token in its parts, not verified. Its slices are of its own memory.
 type parsed struct {
 	text      []byte
 	signed    []byte // the part of text that the signature is for
@@ -24,58 +25,81 @@ type parsed struct {
 	kid       string
 	claims    object
 
-	room [usualMembers]jsonscan.Member // of claims, if there are no more
+	room   [usualMembers]jsonscan.Member // of claims, if there are no more
+	memory []byte
 }
 
 // usualMembers is how many members the claims of most tokens have at most.
 const usualMembers = 8
 
-// parse takes a token apart. The refusals are Malformed, or Invalid for an algorithm
-// that is never taken.
-func parse(text []byte) (*parsed, *Refusal) {
-	for _, c := range text {
-		if !isTokenByte(c) {
-			return nil, notToken(text)
-		}
+// parse takes a token apart. known are heads that came before, nil if there are none. The
+// refusals are Malformed, or Invalid for an algorithm that is never taken.
+func (p *parsed) parse(text []byte, known *heads) *Refusal {
+	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 { // which base64 skips
+		return notToken(text)
 	}
 	switch bytes.Count(text, []byte{'.'}) {
 	case 2:
 	case 4:
-		return nil, refuse(Malformed, "the token is encrypted (JWE); it must be signed only (JWS)")
+		return p.malformed(text, "the token is encrypted (JWE); it must be signed only (JWS)")
 	default:
-		return nil, refuse(Malformed, "the token is not a JSON Web Token: that has three parts with dots between them")
+		return p.malformed(text, "the token is not a JSON Web Token: that has three parts with dots between them")
 	}
-	last := bytes.LastIndexByte(text, '.')
-	first := bytes.IndexByte(text, '.')
+	first, last := bytes.IndexByte(text, '.'), bytes.LastIndexByte(text, '.')
+	p.memory = append(slices.Grow(p.memory[:0], 2*len(text)), text...)
+	p.text, p.signed = p.memory, p.memory[:last]
 	var decoded [3][]byte
-	memory := append(make([]byte, 0, 2*len(text)), text...)
-	p := &parsed{text: memory, signed: memory[:last]}
 	for i, part := range [...][]byte{text[:first], text[first+1 : last], text[last+1:]} {
+		free := p.memory[len(p.memory):]
 		var err error
-		if decoded[i], err = base64url.AppendDecode(memory[len(memory):], part); err != nil {
-			return nil, refuse(Malformed, "the token's %s is not base64url", partNames[i])
+		if decoded[i], err = base64url.AppendDecode(free, part); err != nil {
+			return p.malformed(text, "the token's "+partNames[i]+" is not base64url")
 		}
-		memory = memory[:len(memory)+len(decoded[i])]
+		p.memory = p.memory[:len(p.memory)+len(decoded[i])]
 	}
 	p.signature = decoded[2]
-	var room [4]jsonscan.Member
-	head, problem := newObject(decoded[0], room[:0])
-	if problem != "" {
-		return nil, refuse(Malformed, "the token's head %s", problem)
+	if refusal := p.parseHead(text[:first], decoded[0], known); refusal != nil {
+		return refusal
 	}
-	if refusal := p.readHead(head); refusal != nil {
-		return nil, refusal
-	}
+	var problem string
 	if p.claims, problem = newObject(decoded[1], p.room[:0]); problem != "" {
 		if nested(decoded[1]) {
-			return nil, refuse(Malformed, "the token holds another token; nested tokens are not taken")
+			return refuse(Malformed, "the token holds another token; nested tokens are not taken")
 		}
-		return nil, refuse(Malformed, "the token's claims: the object %s", problem)
+		return refuse(Malformed, "the token's claims: the object %s", problem)
 	}
 	if len(p.signature) == 0 {
-		return nil, refuse(Invalid, "the token is not signed")
+		return refuse(Invalid, "the token is not signed")
 	}
-	return p, nil
+	return nil
+}
+
+// malformed is the refusal of a text that is no token, for a reason that counts if all of its
+// characters are those of one.
+func (p *parsed) malformed(text []byte, reason string) *Refusal {
+	for _, c := range text {
+		if !isTokenByte(c) {
+			return notToken(text)
+		}
+	}
+	return refuse(Malformed, "%s", reason)
+}
+
+// parseHead reads the head, unless it is known. The tokens of an issuer have equal ones.
+func (p *parsed) parseHead(text, decoded []byte, known *heads) *Refusal {
+	if p.alg, p.kid = known.find(text); p.alg != "" {
+		return nil
+	}
+	var room [4]jsonscan.Member
+	head, problem := newObject(decoded, room[:0])
+	if problem != "" {
+		return refuse(Malformed, "the token's head %s", problem)
+	}
+	if refusal := p.readHead(head); refusal != nil {
+		return refusal
+	}
+	known.put(text, p.alg, p.kid)
+	return nil
 }
 
 var base64url = base64.RawURLEncoding.Strict()
