@@ -13,7 +13,7 @@ import (
 
 // Bounds of the pool where Options names none.
 const (
-	DefaultQueue = 4096
+	DefaultQueue = 8192
 	// maxQueued is how much work may wait for each worker, by costOf. Who came last waits
 	// about that long.
 	maxQueued = 2 * time.Second
@@ -63,7 +63,7 @@ func newPool(workers, queue int) (*pool, error) {
 	for _, b := range breaths {
 		all.Go(func() {
 			defer b.close()
-			p.work(b)
+			onNiceThread(func() { p.work(b) })
 		})
 	}
 	go func() {
