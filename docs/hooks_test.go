@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/hook"
 )
 
@@ -35,7 +35,7 @@ func TestHookExamples(t *testing.T) {
 		return dir
 	}
 	ports := freePorts(t, 2)
-	env := []string{"HOOK_SECRET=s3cret"}
+	env := []string{"HOOK_SECRET=" + testrun.Secret}
 
 	t.Run("go", func(t *testing.T) {
 		program(t, "fleetcast") // skips the test where other programs do not run
@@ -70,7 +70,7 @@ func askExample(t *testing.T, server *running, port string) {
 		return "open"
 	})
 	o := hook.DefaultOptions()
-	o.Name, o.URL, o.Timeout, o.Logger = "example", "http://127.0.0.1:"+port+"/hook", patience, slog.New(slog.DiscardHandler)
+	o.Name, o.URL, o.Timeout, o.Logger = "example", "http://127.0.0.1:"+port+"/hook", patience, testrun.Log(t)
 	ask := func(secret string) *hook.Hook {
 		o.Header = http.Header{"Authorization": {"Bearer " + secret}}
 		h, err := hook.New(o)
@@ -80,7 +80,7 @@ func askExample(t *testing.T, server *running, port string) {
 		t.Cleanup(h.Close)
 		return h
 	}
-	h := ask("s3cret")
+	h := ask(testrun.Secret)
 	if got := h.Connect(t.Context(), hook.ConnectRequest{Token: "8f14e45f"}); !got.Allowed || got.Identity.User != "alice" || got.Identity.Grants.Text() != `{"subscribe":["chat.*"]}` || got.Expires == 0 {
 		t.Errorf("with a session: %+v, %+v", got, got.Refusal)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"fleetcast/codec/testrun"
 )
 
 type kubernetesProbe struct {
@@ -124,7 +126,7 @@ func TestKubernetes(t *testing.T) {
 		if v.From.Secret.Name == "" || v.From.Secret.Key == "" {
 			t.Errorf("the variable %s is from no Secret", v.Name)
 		}
-		secrets = append(secrets, v.Name+"=a secret of tests, 32 bytes at least")
+		secrets = append(secrets, v.Name+"="+testrun.Secret+"32 bytes at least")
 	}
 	checkReachable(t, fleetcast, container.Args, secrets)
 	args := strings.Join(container.Args, "\n")

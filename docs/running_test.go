@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fleetcast/codec/testrun"
 )
 
 // running is a program that a page starts. The test ends it with all that it started.
@@ -32,7 +34,12 @@ func startRunning(t *testing.T, dir string, env []string, name string, args ...s
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() { r.done <- r.cmd.Wait() }()
-	t.Cleanup(func() { _ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL) })
+	t.Cleanup(func() {
+		_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
+		if secret := testrun.FindSecret(r.String()); secret != "" {
+			t.Errorf("%s prints a secret, %.20s...", name, secret)
+		}
+	})
 	return r
 }
 

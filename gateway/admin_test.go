@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 )
 
@@ -37,7 +37,7 @@ func admin(t *testing.T, g *gateway.Gateway) (get func(path string) (status int,
 
 func TestHealthAndReadiness(t *testing.T) {
 	config := gateway.DefaultConfig(100)
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

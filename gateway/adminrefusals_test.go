@@ -3,13 +3,13 @@ package gateway_test
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/webport"
 )
@@ -81,7 +81,7 @@ func serveAdmin(t *testing.T, g *gateway.Gateway) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := webport.New(g.AdminHandler(gateway.Admin{}), slog.New(slog.DiscardHandler), g.AdminConnectionRefused)
+	port := webport.New(g.AdminHandler(gateway.Admin{}), testrun.Log(t), g.AdminConnectionRefused)
 	ended := make(chan struct{})
 	go func() { _ = port.Serve(l); close(ended) }()
 	t.Cleanup(func() { port.Close(); <-ended })

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 )
 
@@ -53,7 +53,7 @@ func prepare(tb testing.TB, set ...func(*gateway.Config)) *gateway.Gateway {
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.NewTextHandler(logGuard{tb}, nil)))
+	g, err := gateway.New(config, testrun.Log(tb))
 	if err != nil {
 		tb.Fatalf("starting a gateway: %v", err)
 	}

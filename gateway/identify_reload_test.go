@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/hook"
 	"fleetcast/gateway/rules"
@@ -63,7 +64,7 @@ func TestReloadedIssuer(t *testing.T) {
 	p := s.shows("Authorization: Bearer " + alice())
 	p.welcomed()
 	p.subscribe("chat.a")
-	next.Issuers = []token.Issuer{{Secret: "another secret of the same length, or more"}}
+	next.Issuers = []token.Issuer{{Secret: testrun.Secret + "another of that length"}}
 	if err := s.Reconfigure(next); err != nil {
 		t.Fatal(err)
 	}

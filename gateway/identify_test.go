@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,13 +16,14 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/hook"
 	"fleetcast/gateway/token"
 )
 
 // secret signs the tokens of these tests.
-const secret = "0123456789abcdef0123456789abcdef-0123456789abcdef"
+const secret = testrun.Secret + "0123456789abcdef"
 
 // claims are those of a token. Its exp is an hour from now, unless it has one.
 type claims map[string]any
@@ -409,7 +409,7 @@ func hookThatSays(t *testing.T, answer string) *connectHook {
 // asked has a gateway ask h.
 func (h *connectHook) asked(c *gateway.Config) {
 	o := hook.DefaultOptions()
-	o.Name, o.URL, o.Logger = "connect", h.URL, slog.New(slog.DiscardHandler)
+	o.Name, o.URL = "connect", h.URL
 	c.ConnectHook = &o
 }
 

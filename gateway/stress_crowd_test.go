@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 )
 
@@ -139,7 +139,7 @@ func TestPortInUse(t *testing.T) {
 			before := descriptors(t)
 			config := gateway.DefaultConfig(1_000)
 			test.set(&config)
-			_, err := gateway.New(config, slog.New(slog.DiscardHandler))
+			_, err := gateway.New(config, testrun.Log(t))
 			if !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(fmt.Sprint(err), test.addr.String()) {
 				t.Errorf("New returned %v, want EADDRINUSE and the address %s", err, test.addr)
 			}

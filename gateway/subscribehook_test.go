@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,7 +88,7 @@ func (h *roomHook) questions() []subscribeQuestion {
 // decides has the hook decide about room.**, but for the lobby.
 func (h *roomHook) decides(c *gateway.Config) {
 	o := hook.DefaultOptions()
-	o.URL, o.Timeout, o.Logger = h.URL, patience, slog.New(slog.DiscardHandler)
+	o.URL, o.Timeout = h.URL, patience
 	c.SubscribeHooks = map[string]hook.Options{"rooms": o}
 	anyone, rooms := rules.Anyone, "rooms"
 	c.Channels = []rules.Entry{{Match: "room.lobby", Subscribe: &anyone}, {Match: "room.**", SubscribeHook: &rooms}}
@@ -385,7 +384,7 @@ func TestConnectHookAuthenticate(t *testing.T) {
 	h.answer = `{"user":"alice"}`
 	s := start(t, func(c *gateway.Config) {
 		o := hook.DefaultOptions()
-		o.Name, o.URL, o.Timeout, o.Logger = "connect", h.URL, patience, slog.New(slog.DiscardHandler)
+		o.Name, o.URL, o.Timeout = "connect", h.URL, patience
 		c.ConnectHook = &o
 	})
 	p := s.connect()

@@ -1,11 +1,11 @@
 package loadtest
 
 import (
-	"log/slog"
 	"os"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 )
 
@@ -13,7 +13,7 @@ import (
 // each group.
 func TestLatencyOfEachDelivery(t *testing.T) {
 	t.Parallel()
-	g, err := gateway.New(gateway.DefaultConfig(100), slog.New(slog.DiscardHandler))
+	g, err := gateway.New(gateway.DefaultConfig(100), testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

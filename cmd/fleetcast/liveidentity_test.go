@@ -11,6 +11,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/identity"
 )
 
@@ -18,12 +19,12 @@ import (
 // and _OLD has another.
 const secretVariable = "FLEETCAST_TEST_SECRET"
 
-const testSecret = "a secret of tests, 32 bytes at least"
+const testSecret = testrun.Secret + "32 bytes at least"
 
 // setSecrets sets the variables.
 func setSecrets(t *testing.T) {
 	t.Helper()
-	for name, value := range map[string]string{secretVariable: testSecret, secretVariable + "_OLD": "another secret, of 32 bytes at least"} {
+	for name, value := range map[string]string{secretVariable: testSecret, secretVariable + "_OLD": testrun.Secret + "another of that length"} {
 		if err := os.Setenv(name, value); err != nil { // for parallel tests too
 			t.Fatal(err)
 		}

@@ -93,14 +93,10 @@ func start(t *testing.T, stdin io.Reader, args ...string) *invocation {
 	return startWith(t, stdin, nil, args...)
 }
 
-// secretForms are keys and tokens, whole, and the secrets of tests that sign tokens: none may
-// be in a log or an error of any command.
-var secretForms = regexp.MustCompile(`a secret of tests, |another secret, of |fck_[A-Za-z0-9_-]{43}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|fct1\.[A-Za-z0-9_.-]{20}`)
-
 // hidesSecrets checks what a command has written into its log and as errors.
 func hidesSecrets(t *testing.T, args []string, written *output) {
 	t.Helper()
-	if secret := secretForms.FindString(written.String()); secret != "" {
+	if secret := testrun.FindSecret(written.String()); secret != "" {
 		t.Errorf("%q writes a secret into its log or errors: %s", args, written)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +20,7 @@ import (
 
 	"fleetcast/cmd/internal/credential"
 	"fleetcast/codec/command"
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/token"
 )
@@ -30,7 +30,7 @@ func tokenGateway(t *testing.T) (url string) {
 	t.Helper()
 	config := gateway.DefaultConfig(10)
 	config.Issuers = []token.Issuer{{Secret: tokenSecret}}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,12 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
 // tokenSecret signs the tokens of these tests.
-const tokenSecret = "a secret of tests, for tokens of a terminal"
+const tokenSecret = testrun.Secret + "for tokens of a terminal"
 
 // fileWith is a new file that only its owner can read.
 func fileWith(t *testing.T, name, text string) (path string) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/hook"
 	"fleetcast/gateway/rules"
@@ -39,7 +39,7 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) (g *gateway.Gatewa
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}

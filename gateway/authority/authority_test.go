@@ -1,12 +1,11 @@
 package authority_test
 
 import (
-	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/authority"
 	"fleetcast/gateway/hook"
 	"fleetcast/gateway/identity"
@@ -20,11 +19,11 @@ func TestTicketsOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := testrun.Log(t)
 	issued := func(names ...string) *token.Verifier {
 		var issuers []token.Issuer
 		for _, name := range names {
-			issuers = append(issuers, token.Issuer{Issuer: name, Secret: strings.Repeat("s", 32)})
+			issuers = append(issuers, token.Issuer{Issuer: name, Secret: testrun.Secret + strings.Repeat("s", 15)})
 		}
 		v, err := token.New(token.Options{Issuers: issuers, Tickets: tickets, Logger: log})
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleetcast/codec/testrun"
 )
 
 // listen starts a server that speaks as serve does, with each connection.
@@ -31,7 +33,7 @@ func listen(t *testing.T, serve func(c net.Conn)) (url string) {
 			}()
 		}
 	}()
-	return "http://" + l.Addr().String() + "/hook?key=url-secret"
+	return "http://" + l.Addr().String() + "/hook?key=" + testrun.Secret
 }
 
 // TestBrokenAnswers asks servers whose answers are no HTTP, too large or cut off. Each
@@ -108,7 +110,7 @@ func TestBrokenAnswers(t *testing.T) {
 				test.serve(c, string(request[:n]))
 			})
 			o, log := options(url)
-			o.Header = http.Header{"Authorization": {"Bearer own-secret"}}
+			o.Header = http.Header{"Authorization": {"Bearer " + testrun.Secret}}
 			o.Breaker.AtLeast = 1
 			h := newHook(t, o)
 			outcome := h.Connect(t.Context(), client)
@@ -118,7 +120,7 @@ func TestBrokenAnswers(t *testing.T) {
 			if s := h.Stats(); (s.Open == 1) != test.down {
 				t.Errorf("counted %+v", s)
 			}
-			for _, secret := range []string{"the-token", "own-secret", "url-secret", "room=7"} {
+			for _, secret := range []string{"the-token", testrun.Secret, "room=7"} {
 				if strings.Contains(log.String(), secret) {
 					t.Errorf("%s is in the log:\n%s", secret, log)
 				}

@@ -11,43 +11,45 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleetcast/codec/testrun"
 )
 
 func goodOptions() Options {
 	o := DefaultOptions()
-	o.Name, o.URL, o.Logger = "connect", "https://app.example.com/connect?key=url-secret", slog.New(slog.DiscardHandler)
-	o.Forward, o.Header = []string{"Cookie"}, http.Header{"Authorization": {"Bearer own-secret"}}
+	o.Name, o.URL, o.Logger = "connect", "https://app.example.com/connect?key="+testrun.Secret, slog.New(slog.DiscardHandler)
+	o.Forward, o.Header = []string{"Cookie"}, http.Header{"Authorization": {"Bearer " + testrun.Secret}}
 	return o
 }
 
 func TestURLs(t *testing.T) {
 	for url, want := range map[string]string{
-		"https://app.example.com/connect?key=1": "",
-		"HTTPS://app.example.com":               "",
-		"https://app.example.com:8443":          "",
-		"http://127.0.0.1:3000/connect":         "",
-		"http://127.3.2.1/connect":              "",
-		"http://[::1]:3000/connect":             "",
-		"http://localhost:3000/connect":         "",
-		"http://LocalHost./connect":             "",
-		"":                                      "the URL must be like",
-		"https://a/%zz":                         "the URL must be like",
-		"https://" + strings.Repeat("a", 2050):  "the URL must be like",
-		"app.example.com/connect":               "the URL must begin with",
-		"//app.example.com/connect":             "the URL must begin with",
-		"https:///connect":                      "the URL must begin with",
-		"https://:443/connect":                  "the URL must begin with",
-		"ftp://app.example.com":                 "the URL must begin with",
-		"unix:/run/app.sock":                    "the URL must begin with",
-		"https://user:url-secret@app":           "has a user or a password",
-		"https://user@app":                      "has a user or a password",
-		"https://app/#a":                        "has a fragment",
-		"http://app.example.com/connect":        `the URL is http to "app.example.com"`,
-		"http://10.0.0.1/connect":               `the URL is http to "10.0.0.1"`,
-		"http://0.0.0.0/connect":                `the URL is http to "0.0.0.0"`,
-		"http://localhost.example.com/connect":  `the URL is http to "localhost.example.com"`,
-		"http://127.0.0.1.example.com/connect":  `the URL is http to "127.0.0.1.example.com"`,
-		"http://2130706433/connect":             `the URL is http to "2130706433"`,
+		"https://app.example.com/connect?key=1":   "",
+		"HTTPS://app.example.com":                 "",
+		"https://app.example.com:8443":            "",
+		"http://127.0.0.1:3000/connect":           "",
+		"http://127.3.2.1/connect":                "",
+		"http://[::1]:3000/connect":               "",
+		"http://localhost:3000/connect":           "",
+		"http://LocalHost./connect":               "",
+		"":                                        "the URL must be like",
+		"https://a/%zz":                           "the URL must be like",
+		"https://" + strings.Repeat("a", 2050):    "the URL must be like",
+		"app.example.com/connect":                 "the URL must begin with",
+		"//app.example.com/connect":               "the URL must begin with",
+		"https:///connect":                        "the URL must begin with",
+		"https://:443/connect":                    "the URL must begin with",
+		"ftp://app.example.com":                   "the URL must begin with",
+		"unix:/run/app.sock":                      "the URL must begin with",
+		"https://user:" + testrun.Secret + "@app": "has a user or a password",
+		"https://user@app":                        "has a user or a password",
+		"https://app/#a":                          "has a fragment",
+		"http://app.example.com/connect":          `the URL is http to "app.example.com"`,
+		"http://10.0.0.1/connect":                 `the URL is http to "10.0.0.1"`,
+		"http://0.0.0.0/connect":                  `the URL is http to "0.0.0.0"`,
+		"http://localhost.example.com/connect":    `the URL is http to "localhost.example.com"`,
+		"http://127.0.0.1.example.com/connect":    `the URL is http to "127.0.0.1.example.com"`,
+		"http://2130706433/connect":               `the URL is http to "2130706433"`,
 	} {
 		o := goodOptions()
 		o.URL = url
@@ -55,7 +57,7 @@ func TestURLs(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.50s: %v, want %q", url, err, want)
 		}
-		if err != nil && strings.Contains(err.Error(), "url-secret") {
+		if err != nil && testrun.FindSecret(err.Error()) != "" {
 			t.Errorf("the error shows a secret: %v", err)
 		}
 		if o.Plain = true; strings.HasPrefix(want, "the URL is http") && o.Check() != nil {
@@ -96,7 +98,7 @@ func TestCheck(t *testing.T) {
 		{"the handshake's", func(o *Options) { o.Forward = []string{"sec-websocket-protocol"} }, "Sec-Websocket-Protocol is the gateway's own"},
 		{"a proxy's", func(o *Options) { o.Header = http.Header{"Proxy-Authorization": {"x"}} }, "Proxy-Authorization is the gateway's own"},
 		{"a repeated request's", func(o *Options) { o.Header = http.Header{"Idempotency-Key": {"x"}} }, "Idempotency-Key is the gateway's own"},
-		{"a value with a line end", func(o *Options) { o.Header = http.Header{"X-Key": {"own-secret\r\nX: y"}} }, `value of the header field "X-Key"`},
+		{"a value with a line end", func(o *Options) { o.Header = http.Header{"X-Key": {testrun.Secret + "\r\nX: y"}} }, `value of the header field "X-Key"`},
 		{"a name without a value", func(o *Options) { o.Header = http.Header{"X-Key": nil} }, `value of the header field "X-Key"`},
 		{"a file that is not there", func(o *Options) { o.RootFile = "/nowhere.pem" }, "read the hook's root certificates: open /nowhere.pem"},
 		{"a file that is no regular one", func(o *Options) { o.RootFile = "/dev/null" }, "read the hook's root certificates: /dev/null is no regular file"},
@@ -108,7 +110,7 @@ func TestCheck(t *testing.T) {
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
-			if err != nil && strings.Contains(err.Error(), "secret") {
+			if err != nil && testrun.FindSecret(err.Error()) != "" {
 				t.Errorf("the error shows a secret: %v", err)
 			}
 		})
@@ -129,7 +131,7 @@ func TestOptionsShowNoSecrets(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("options", "hook", o, "pointer", &o)
 	for _, text := range []string{fmt.Sprint(o), fmt.Sprint(&o), fmt.Sprintf("%+v", o), fmt.Sprintf("%#v", o), fmt.Sprintf("%v", struct{ O Options }{o}), log.String()} {
-		if strings.Contains(text, "secret") || !strings.Contains(text, "https://app.example.com") || !strings.Contains(text, "Authorization") {
+		if testrun.FindSecret(text) != "" || !strings.Contains(text, "https://app.example.com") || !strings.Contains(text, "Authorization") {
 			t.Error(text)
 		}
 	}

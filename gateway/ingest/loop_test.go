@@ -1,9 +1,9 @@
 package ingest
 
 import (
-	"log/slog"
 	"testing"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
@@ -13,7 +13,7 @@ import (
 func newTestPublishLoop(tb testing.TB) *Loop {
 	tb.Helper()
 	config := settings.DefaultConfig(1_000)
-	logger := slog.New(slog.DiscardHandler)
+	logger := testrun.Log(tb)
 	port := &Port{
 		Settings: new(settings.Live), Logger: logger, Log: &limits.ConnectionLog{Logger: logger},
 		Streams: stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...)),

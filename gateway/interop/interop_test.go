@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/echo"
 	"fleetcast/gateway/publisher"
@@ -174,7 +174,7 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) *gatewayServer {
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package plainhttp
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/testrun"
 )
 
 // TestHTTPTimeouts gives the server connections whose peers neither send what
@@ -31,7 +32,7 @@ func TestHTTPTimeouts(t *testing.T) {
 			}
 		}
 	})
-	h := NewPort(handler, slog.New(slog.DiscardHandler))
+	h := NewPort(handler, testrun.Log(t))
 	h.server.Handler, h.server.WriteTimeout = BoundBody(50*time.Millisecond, handler), 50*time.Millisecond
 	served := make(chan struct{})
 	go func() { h.Run(); close(served) }()
@@ -71,7 +72,7 @@ func handedPeer(t *testing.T, h *Port, request string) net.Conn {
 // Whoever promises a body and sends none is answered and holds no place.
 func TestHTTPBodyThatIsNotSent(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
-	h := NewPort(handler, slog.New(slog.DiscardHandler))
+	h := NewPort(handler, testrun.Log(t))
 	h.server.Handler = BoundBody(time.Hour, handler)
 	served := make(chan struct{})
 	go func() { h.Run(); close(served) }()
@@ -101,7 +102,7 @@ func TestHTTPPlaceOfTheLongest(t *testing.T) {
 			}
 		}
 	})
-	h := NewPort(handler, slog.New(slog.DiscardHandler))
+	h := NewPort(handler, testrun.Log(t))
 	h.server.WriteTimeout, h.sure = 0, 0
 	served := make(chan struct{})
 	go func() { h.Run(); close(served) }()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	server "fleetcast/gateway"
 	"fleetcast/gateway/keys"
 	"fleetcast/gateway/publisher"
@@ -22,7 +23,7 @@ func lockedGateway(t *testing.T) (g *server.Gateway, key string, config *server.
 	key = keys.New()
 	c := server.DefaultConfig(1000)
 	c.PublishKeys = []server.Key{{Name: "a", Digest: keys.DigestOf([]byte(key)), Channels: []string{"a.**"}}}
-	g, err := server.New(c, slog.New(slog.DiscardHandler))
+	g, err := server.New(c, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

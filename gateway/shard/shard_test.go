@@ -2,13 +2,13 @@ package shard
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"fleetcast/codec/command"
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stream"
@@ -25,7 +25,7 @@ func newTestShard(tb testing.TB, set ...func(*settings.Config)) *Shard {
 	for _, f := range set {
 		f(&config)
 	}
-	logger, work := slog.New(slog.DiscardHandler), new(stream.CompressionWork)
+	logger, work := testrun.Log(tb), new(stream.CompressionWork)
 	all := &Shared{
 		Settings: new(settings.Live), Logger: logger, Log: &limits.ConnectionLog{Logger: logger},
 		Streams: stream.NewStreams(config.MaxChannels, stream.NewFormats(config.Dialects...)), Credits: limits.NewCredits(config.Credits, config.PublisherCredits, func() {}),

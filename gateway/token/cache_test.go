@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
@@ -95,7 +96,7 @@ func TestCacheIsBounded(t *testing.T) {
 // verifiers meanwhile.
 func TestManyAskAtOnce(t *testing.T) {
 	c := newClock()
-	o := token.Options{Issuers: []token.Issuer{{Secret: secret, Keys: pemOf(t, keys()["ES256"])}}, Cache: 64, Now: c.now, Logger: quiet}
+	o := token.Options{Issuers: []token.Issuer{{Secret: secret, Keys: pemOf(t, keys()["ES256"])}}, Cache: 64, Now: c.now, Logger: testrun.Log(t)}
 	v := newVerifier(t, c, o)
 	var tokens []string
 	for i := range 20 {
@@ -263,7 +264,7 @@ func TestPoolWeighsCosts(t *testing.T) {
 func TestClose(t *testing.T) {
 	c := newClock()
 	before := runtime.NumGoroutine()
-	v, err := token.New(token.Options{Issuers: []token.Issuer{{Issuer: issName, Keys: pemOf(t, keys()["ES256"])}, {JWKS: "http://127.0.0.1:1/keys"}}, Now: c.now, Logger: quiet, Workers: 2})
+	v, err := token.New(token.Options{Issuers: []token.Issuer{{Issuer: issName, Keys: pemOf(t, keys()["ES256"])}, {JWKS: "http://127.0.0.1:1/keys"}}, Now: c.now, Logger: testrun.Log(t), Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"io"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"sync"
@@ -23,11 +21,12 @@ import (
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
 const (
-	secret  = "0123456789abcdef0123456789abcdef"
+	secret  = testrun.Secret + "0123456789abcde"
 	issName = "https://issuer.example"
 )
 
@@ -134,9 +133,6 @@ func sign(t testing.TB, alg, kid string, key any, c jwt.MapClaims) string {
 	return text
 }
 
-// quiet is a logger that tells nobody.
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
-
 // newVerifier makes a verifier that ends with the test.
 func newVerifier(t testing.TB, c *clock, o token.Options) *token.Verifier {
 	t.Helper()
@@ -144,7 +140,7 @@ func newVerifier(t testing.TB, c *clock, o token.Options) *token.Verifier {
 		o.Now = c.now
 	}
 	if o.Logger == nil {
-		o.Logger = quiet
+		o.Logger = testrun.Log(t)
 	}
 	v, err := token.New(o)
 	if err != nil {

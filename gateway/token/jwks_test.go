@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
@@ -417,12 +418,12 @@ func TestQueryIsHidden(t *testing.T) {
 	for name, at := range map[string]string{"an answer without keys": s.URL + "/keys", "nobody there": "http://127.0.0.1:1/keys"} {
 		var log logged
 		v := jwksVerifier(t, c, s, func(o *token.Options) {
-			o.Issuers[0].JWKS = at + "?key=url-secret"
+			o.Issuers[0].JWKS = at + "?key=" + testrun.Secret
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		})
 		want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, nil)), token.KeysUnavailable)
 		eventually(t, name, func() bool { return strings.Contains(log.String(), "cannot be fetched") })
-		if text := log.String(); strings.Contains(text, "url-secret") || !strings.Contains(text, "url="+at+" ") {
+		if text := log.String(); strings.Contains(text, testrun.Secret) || !strings.Contains(text, "url="+at+" ") {
 			t.Errorf("%s is logged as %s", name, text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
@@ -83,7 +84,7 @@ func TestLater(t *testing.T) {
 // TestLaterOfClosed has a verifier that is closed leave its questions to its successor.
 func TestLaterOfClosed(t *testing.T) {
 	c := newClock()
-	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, Keys: pemOf(t, keys()["ES256"])}}, Now: c.now, Logger: quiet}
+	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, Keys: pemOf(t, keys()["ES256"])}}, Now: c.now, Logger: testrun.Log(t)}
 	first, err := token.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +111,7 @@ func TestLaterOfClosed(t *testing.T) {
 func TestLaterWaitsForKeys(t *testing.T) {
 	c := newClock()
 	s := newKeyServer(t, jwksOf(t, jwkOf(t, keys()["ES256"], "known")))
-	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, JWKS: s.URL}}, RootCAs: s.roots(), Now: c.now, Logger: quiet}
+	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, JWKS: s.URL}}, RootCAs: s.roots(), Now: c.now, Logger: testrun.Log(t)}
 	o.SetTiming(time.Hour, time.Hour, time.Nanosecond, time.Minute, time.Minute)
 	v := newVerifier(t, c, o)
 	want(t, v, sign(t, "ES256", "known", keys()["ES256"], claims(c, nil)), "accepted")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
@@ -44,7 +45,7 @@ func mainNice(t *testing.T) int {
 // TestWorkersAreNice has workers give way to loops, on threads that nothing else uses later.
 func TestWorkersAreNice(t *testing.T) {
 	before := niceThreads(t)
-	v, err := token.New(token.Options{Issuers: []token.Issuer{{Secret: secret}}, Workers: 3, Logger: quiet})
+	v, err := token.New(token.Options{Issuers: []token.Issuer{{Secret: secret}}, Workers: 3, Logger: testrun.Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestReloadTakesKeysOver(t *testing.T) {
 	c := newClock()
 	s := newKeyServer(t, jwksOf(t, jwkOf(t, keys()["ES256"], "known")))
-	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, JWKS: s.URL}, {Issuer: "b", Secret: secret}}, RootCAs: s.roots(), Now: c.now, Logger: quiet}
+	o := token.Options{Issuers: []token.Issuer{{Issuer: issName, JWKS: s.URL}, {Issuer: "b", Secret: secret}}, RootCAs: s.roots(), Now: c.now, Logger: testrun.Log(t)}
 	o.SetTiming(time.Hour, time.Hour, 0, time.Minute, time.Minute)
 	first, err := token.New(o)
 	if err != nil {

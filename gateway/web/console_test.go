@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/publisher"
 	"fleetcast/gateway/web"
@@ -76,7 +77,7 @@ func startPatientGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Ga
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}

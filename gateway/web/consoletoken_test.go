@@ -7,6 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/web/browsertest"
@@ -37,7 +38,7 @@ func TestConsoleToken(t *testing.T) {
 	r.await(refusedState + ` && document.querySelector("#state-detail").innerText.includes("without a token") && ` + asksForToken)
 	r.showToken("no token")
 	r.await(tokenError + `.includes("no token")`)
-	r.showToken(signed([]byte("another secret, which is long enough"), time.Hour, jwt.MapClaims{"sub": "alice"}))
+	r.showToken(signed([]byte(testrun.Secret+"another of that length"), time.Hour, jwt.MapClaims{"sub": "alice"}))
 	r.await(refusedState + ` && document.querySelector("#state-detail").innerText.includes("token_invalid") && ` + tokenError + ` === ""`)
 	if eval[string](r, `document.querySelector("#token").value`) != "" {
 		t.Error("the token stays in its field")

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"os/exec"
 	"sync"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/publisher"
 )
@@ -66,7 +66,7 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 	for _, f := range set {
 		f(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}

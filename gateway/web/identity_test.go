@@ -21,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/token"
 	"fleetcast/gateway/web"
@@ -28,7 +29,7 @@ import (
 )
 
 // secret signs the tokens of these tests, unless they say otherwise.
-const secret = "0123456789abcdef0123456789abcdef-0123456789abcdef"
+const secret = testrun.Secret + "0123456789abcdef"
 
 // identified has clients say who they are, by tokens that secret signs.
 func identified(c *gateway.Config) { c.Issuers = []token.Issuer{{Secret: secret}} }

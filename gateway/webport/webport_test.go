@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/webport"
 )
 
@@ -28,7 +28,7 @@ func open(t *testing.T, handler http.HandlerFunc) (port *webport.Port, addr stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	port = webport.New(handler, slog.New(slog.DiscardHandler), func(string, string) {})
+	port = webport.New(handler, testrun.Log(t), func(string, string) {})
 	ended := make(chan error, 1)
 	go func() { ended <- port.Serve(l) }()
 	t.Cleanup(func() {

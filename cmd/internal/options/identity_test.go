@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fleetcast/codec/testrun"
 )
 
-const longSecret = "0123456789abcdef0123456789abcdef"
+const longSecret = testrun.Secret + "0123456789abcde"
 
 // identityIn reads options of a configuration file, beside which is a file with a secret.
 func identityIn(t *testing.T, text string, args ...string) (*Options, error) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/rueidis"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/keys"
 )
@@ -34,7 +34,7 @@ func start(t *testing.T, set ...func(*gateway.Config)) *session {
 	}
 	config.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	config.Publish = config.Listen
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

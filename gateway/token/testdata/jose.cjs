@@ -3,7 +3,7 @@
 const jose = require("jose");
 
 const [issuer, expires] = process.argv.slice(2);
-const secret = new TextEncoder().encode("0123456789abcdef0123456789abcdef");
+const secret = new TextEncoder().encode("5ecret-of-a-test-0123456789abcde");
 
 const claims = (jwt) => jwt.setIssuer(issuer).setSubject("alice").setAudience(["x", "fleetcast"]).setIssuedAt().setExpirationTime(Number(expires));
 const payload = { fleetcast: { subscribe: ["chat.*"] }, name: "Älice 😀" };

@@ -15,7 +15,7 @@ claims = {
 }
 out = {"keys": [], "pem": {}, "tokens": {}, "refused": {}}
 for alg in ["HS256", "HS384", "HS512"]:
-    out["tokens"][alg] = jwt.encode(claims, "0123456789abcdef0123456789abcdef", algorithm=alg)
+    out["tokens"][alg] = jwt.encode(claims, "5ecret-of-a-test-0123456789abcde", algorithm=alg)
 
 one_rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 private = {

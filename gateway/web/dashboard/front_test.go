@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/publisher"
 )
@@ -117,7 +117,7 @@ func startGateway(t *testing.T) *gateway.Gateway {
 	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 2
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}

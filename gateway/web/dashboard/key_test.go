@@ -2,11 +2,11 @@ package dashboard_test
 
 import (
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/keys"
 )
@@ -20,7 +20,7 @@ func startLocked(t *testing.T) (g *gateway.Gateway, read, write string) {
 		{Name: "reader", Digest: keys.DigestOf([]byte(read)), Scope: gateway.KeyRead},
 		{Name: "writer", Digest: keys.DigestOf([]byte(write)), Scope: gateway.KeyWrite},
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}
