@@ -26,6 +26,7 @@ type client struct {
 	owed      bool // whatever was published since it subscribed is due to it
 	told      bool // the server has sent a close frame
 	returning bool // it comes back when it has left
+	renewed   bool // it shows its second token
 	queued    bool // it is about to be dialled
 	served    bool // it has got an event in this life
 	proved    bool // it has seen a probe in this life, if there are any

@@ -127,10 +127,13 @@ func (h *cohort) connect(count int, rate float64) {
 	}
 }
 
-// drop makes every client vanish without a word.
+// drop makes every client vanish without a word. The next token of those that have two is
+// the second.
 func (h *cohort) drop() {
 	for i := range h.clients {
-		if c := &h.clients[i]; c.state == clientLive {
+		c := &h.clients[i]
+		c.renewed = h.plan.Renews
+		if c.state == clientLive {
 			c.vanish()
 		}
 	}

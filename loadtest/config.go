@@ -43,10 +43,11 @@ type Common struct {
 	Key     string // shown to the publish port or the API, if not empty; no report has it
 
 	// Token makes what a client shows in its handshake as Authorization: Bearer, by its
-	// number over all clients of the run. It is called before the run, by one goroutine.
-	// Nil: clients show nothing. OneToken has it called once, for all. No report has a
-	// token.
-	Token    func(number int) (string, error)
+	// number over all clients of the run. nth is 0, and 1 where the client gets a second
+	// token (Storm.NewTokens), which must be another text. It is called before the run, by
+	// one goroutine. Nil: clients show nothing. OneToken has it called once, for all. No
+	// report has a token.
+	Token    func(client, nth int) (string, error)
 	OneToken bool
 	// ResumeTickets has clients that come back show the ticket of their last welcome
 	// instead, as long as it is good, if the server gives them one (fleetcast.v1).

@@ -81,6 +81,7 @@ func TestScenarioConfigErrors(t *testing.T) {
 	slow := configured(t, loadtest.RunSlow, loadtest.Slow{Common: nowhere})
 	fairness := configured(t, loadtest.RunFairness, loadtest.Fairness{Common: nowhere})
 	intake := configured(t, loadtest.RunIntake, loadtest.Intake{Common: nowhere})
+	noToken := func(int, int) (string, error) { return "", nil }
 	cases := []struct {
 		want string
 		err  error
@@ -114,6 +115,9 @@ func TestScenarioConfigErrors(t *testing.T) {
 		{"jitter is -1", storm(func(s *loadtest.Storm) { s.Jitter = -time.Second })},
 		{"calm is -1", storm(func(s *loadtest.Storm) { s.Calm = -time.Second })},
 		{"rate is -1", storm(func(s *loadtest.Storm) { s.Rate = -1 })},
+		{"new tokens are for clients with tokens of their own", storm(func(s *loadtest.Storm) { s.NewTokens = true })},
+		{"with tokens of their own", storm(func(s *loadtest.Storm) { s.NewTokens, s.Token, s.OneToken = true, noToken, true })},
+		{"with new tokens or with tickets, not with both", storm(func(s *loadtest.Storm) { s.NewTokens, s.Token, s.ResumeTickets = true, noToken, true })},
 		{"no channels: the scenario storm needs two", storm(func(s *loadtest.Storm) { s.Profile = "raw" })},
 
 		{"clients is 1: want 2", slow(func(s *loadtest.Slow) { s.Clients = 1 })},

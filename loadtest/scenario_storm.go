@@ -22,6 +22,10 @@ type Storm struct {
 	// the server turns away come back when it says.
 	Jitter time.Duration
 	Calm   time.Duration // how long events flow before the storm and after it; default 3 s
+	// NewTokens has each client of the fleet come back with a second token (Common.Token),
+	// which the server does not know from the first connect. It shows that one until it is
+	// in. Both are made before the run.
+	NewTokens bool
 }
 
 const (
@@ -56,7 +60,18 @@ func (s Storm) complete() (*Storm, error) {
 	}
 	c.notNegative("jitter", s.Jitter.Seconds())
 	c.notNegative("calm", s.Calm.Seconds())
+	c.newTokens(&s)
 	return &s, c.err()
+}
+
+func (c *checks) newTokens(s *Storm) {
+	switch {
+	case !s.NewTokens:
+	case s.Token == nil || s.OneToken:
+		*c = append(*c, errors.New("new tokens are for clients with tokens of their own"))
+	case s.ResumeTickets:
+		*c = append(*c, errors.New("clients come back with new tokens or with tickets, not with both"))
+	}
 }
 
 // eventsOf is the most events that a rate makes in the run.
@@ -80,7 +95,7 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 		Flows: []flowPlan{s.openFlow(), ofFleet.openFlow()},
 		Groups: []groupPlan{
 			{Name: "witness", Clients: s.Witnesses, Awaited: true, Apart: true},
-			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true},
+			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true, Renews: s.NewTokens},
 		},
 	}, []Traffic{s.Traffic, ofFleet})
 	if err != nil {

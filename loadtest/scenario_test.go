@@ -2,11 +2,11 @@ package loadtest_test
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/loadtest"
 )
@@ -15,18 +15,25 @@ import (
 // returns how it is reached. change may adapt it.
 func startGateway(t *testing.T, change func(*gateway.Config)) loadtest.Common {
 	t.Helper()
+	_, common := startSeenGateway(t, change)
+	return common
+}
+
+// startSeenGateway is startGateway, and returns the gateway too, for its figures.
+func startSeenGateway(t *testing.T, change func(*gateway.Config)) (*gateway.Gateway, loadtest.Common) {
+	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	if change != nil {
 		change(&config)
 	}
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	stopped := make(chan struct{})
 	go func() { g.Run(); close(stopped) }()
 	t.Cleanup(func() { g.Close(); <-stopped })
-	return loadtest.Common{
+	return g, loadtest.Common{
 		URL:     "ws://" + g.ClientAddrs()[0].String() + gateway.Path,
 		Publish: g.PublishAddrs()[0].String(),
 		Settle:  time.Millisecond,

@@ -11,8 +11,10 @@ import (
 
 // tokens are what clients show in their handshakes. No result has them.
 type tokens struct {
-	All     []string // by the number of the client over all groups; a single one is that of all clients
-	Tickets bool     // clients that come back show the ticket of their last welcome instead
+	// All are by the number of the client over all groups. Behind them are the second tokens
+	// of the groups that renew theirs. A single one is that of all clients.
+	All     []string
+	Tickets bool // clients that come back show the ticket of their last welcome instead
 }
 
 // String leaves the tokens out.
@@ -35,14 +37,26 @@ func makeTokens(config *Common, groups []groupPlan) (tokens, error) {
 	if config.OneToken {
 		count = min(count, 1)
 	}
-	for n := range count {
-		text, err := config.Token(n)
+	err := t.make(config, 0, count, 0)
+	for i := range groups {
+		if g := &groups[i]; g.Renews && err == nil {
+			g.Second = len(t.All)
+			err = t.make(config, g.First, g.Clients, 1)
+		}
+	}
+	return t, err
+}
+
+// make adds the nth token of count clients.
+func (t *tokens) make(config *Common, first, count, nth int) error {
+	for n := first; n < first+count; n++ {
+		text, err := config.Token(n, nth)
 		if err != nil {
-			return t, fmt.Errorf("the token of client %d: %w", n, err)
+			return fmt.Errorf("the token of client %d: %w", n, err)
 		}
 		t.All = append(t.All, text)
 	}
-	return t, nil
+	return nil
 }
 
 // of is the token of a client; empty: none.
@@ -69,6 +83,9 @@ func (p *plan) ownTokens() tokens {
 			first, step := p.share(g, w)
 			for n := first; n < g.Clients; n += step {
 				own.All[g.First+n] = all[g.First+n]
+				if g.Renews {
+					own.All[g.Second+n] = all[g.Second+n]
+				}
 			}
 		}
 	}
@@ -118,7 +135,11 @@ func (c *client) credential() string {
 		}
 		c.ticket = nil
 	}
-	return swarm.plan.Tokens.of(c.cohort.plan.First + int(c.number))
+	first := c.cohort.plan.First
+	if c.renewed {
+		first = c.cohort.plan.Second
+	}
+	return swarm.plan.Tokens.of(first + int(c.number))
 }
 
 // authorized is the request with a token, or itself without one.

@@ -2,8 +2,7 @@ package loadtest_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/identity"
 	"fleetcast/gateway/rules"
@@ -24,7 +24,7 @@ import (
 )
 
 // tokenMaker makes a token for each client, of a user of its own.
-func tokenMaker(t *testing.T, key token.SigningKey) (issuer token.Issuer, of func(int) (string, error)) {
+func tokenMaker(t *testing.T, key token.SigningKey) (issuer token.Issuer, of func(client, nth int) (string, error)) {
 	t.Helper()
 	s, err := token.NewSigner(key)
 	if err != nil {
@@ -34,8 +34,9 @@ func tokenMaker(t *testing.T, key token.SigningKey) (issuer token.Issuer, of fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Verifies(), func(n int) (string, error) {
-		return s.Sign(token.Claims{User: fmt.Sprint("load-", n), Grants: grants, Expires: time.Now().Add(time.Hour)})
+	now := time.Now()
+	return s.Verifies(), func(n, nth int) (string, error) {
+		return s.Sign(token.Claims{User: fmt.Sprint("load-", n), Grants: grants, Issued: now.Add(time.Duration(nth) * time.Minute), Expires: now.Add(time.Hour)})
 	}
 }
 
@@ -46,7 +47,7 @@ func TestTokensOfClients(t *testing.T) {
 	for _, processes := range []int{1, 3} {
 		t.Run(fmt.Sprint(processes), func(t *testing.T) {
 			t.Parallel()
-			issuer, of := tokenMaker(t, token.SigningKey{Secret: strings.Repeat("0123456789", 4)})
+			issuer, of := tokenMaker(t, token.SigningKey{Secret: testrun.Secret + "0123456789abcdef"})
 			common := startGateway(t, func(c *gateway.Config) { c.Issuers, c.UserClients = []token.Issuer{issuer}, 1 })
 			common.Token = of
 			common.Member, _ = memberCommand(t)
@@ -56,7 +57,7 @@ func TestTokensOfClients(t *testing.T) {
 				t.Errorf("%d clients, %d delivered, %d refused", r.Clients, r.Delivered, r.Detail.Refused)
 			}
 			text, err := json.Marshal(r)
-			if one, _ := of(0); err != nil || bytes.Contains(text, []byte(one[:30])) {
+			if one, _ := of(0, 0); err != nil || bytes.Contains(text, []byte(one[:30])) {
 				t.Errorf("the result has a token, or %v", err)
 			}
 		})
@@ -66,12 +67,12 @@ func TestTokensOfClients(t *testing.T) {
 // TestOneToken has all clients show the same.
 func TestOneToken(t *testing.T) {
 	t.Parallel()
-	issuer, of := tokenMaker(t, token.SigningKey{Secret: strings.Repeat("0123456789", 4)})
+	issuer, of := tokenMaker(t, token.SigningKey{Secret: testrun.Secret + "0123456789abcdef"})
 	common := startGateway(t, func(c *gateway.Config) { c.Issuers = []token.Issuer{issuer} })
 	calls := 0
-	common.OneToken, common.Token = true, func(n int) (string, error) {
+	common.OneToken, common.Token = true, func(n, nth int) (string, error) {
 		calls++
-		return of(n)
+		return of(n, nth)
 	}
 	r := scenario(t, loadtest.RunConnect, loadtest.Connect{Common: common, Clients: 5, Hold: time.Millisecond})
 	if r.Detail.Connected != 5 || calls != 1 {
@@ -82,15 +83,15 @@ func TestOneToken(t *testing.T) {
 // TestTokensThatAreRefused: the error says why, without the token.
 func TestTokensThatAreRefused(t *testing.T) {
 	t.Parallel()
-	issuer, _ := tokenMaker(t, token.SigningKey{Secret: strings.Repeat("0123456789", 4)})
-	_, of := tokenMaker(t, token.SigningKey{Secret: strings.Repeat("x", 40)})
+	issuer, _ := tokenMaker(t, token.SigningKey{Secret: testrun.Secret + "0123456789abcdef"})
+	_, of := tokenMaker(t, token.SigningKey{Secret: testrun.Secret + "another of that length"})
 	common := startGateway(t, func(c *gateway.Config) { c.Issuers = []token.Issuer{issuer} })
 	common.Token = of
 	_, err := loadtest.RunConnect(t.Context(), loadtest.Connect{Common: common, Clients: 2})
 	if err == nil || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "eyJ") {
 		t.Errorf("%v", err)
 	}
-	common.Token = func(int) (string, error) { return "", io.ErrUnexpectedEOF }
+	common.Token = func(int, int) (string, error) { return "", io.ErrUnexpectedEOF }
 	if _, err = loadtest.RunConnect(t.Context(), loadtest.Connect{Common: common, Clients: 2}); err == nil || !strings.Contains(err.Error(), "the token of client 0: unexpected EOF") {
 		t.Errorf("%v", err)
 	}
@@ -150,10 +151,11 @@ func (r *recorder) pass(client net.Conn, to string) {
 	_, _ = io.Copy(client, server)
 }
 
-// TestResumeTickets has a fleet come back with the tickets that it got for its tokens.
-func TestResumeTickets(t *testing.T) {
-	t.Parallel()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// privateKey is a key whose tokens take long to verify, and have a signature of their own
+// only where their claims differ.
+func privateKey(t *testing.T) token.SigningKey {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,13 @@ func TestResumeTickets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer, of := tokenMaker(t, token.SigningKey{Private: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: body}))})
+	return token.SigningKey{Private: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: body}))}
+}
+
+// TestResumeTickets has a fleet come back with the tickets that it got for its tokens.
+func TestResumeTickets(t *testing.T) {
+	t.Parallel()
+	issuer, of := tokenMaker(t, privateKey(t))
 	for _, tickets := range []bool{false, true} {
 		common := startGateway(t, func(c *gateway.Config) { c.Issuers = []token.Issuer{issuer} })
 		common.Token, common.ResumeTickets, common.PID = of, tickets, loadtest.NoProcess
@@ -182,5 +190,42 @@ func TestResumeTickets(t *testing.T) {
 		if tickets && (count["eyJh"] != 11 || count["fct1"] != 10 || len(different) != 21) || !tickets && (count["eyJh"] != 21 || len(different) != 11) {
 			t.Errorf("tickets %v: shown are %v, %d different ones", tickets, count, len(different))
 		}
+	}
+}
+
+// TestNewTokens has a fleet come back with tokens that the gateway does not know: it verifies
+// two of each client. Those who stay show theirs once.
+func TestNewTokens(t *testing.T) {
+	t.Parallel()
+	const witnesses, fleet = 3, 12
+	for name, test := range map[string]struct {
+		processes int
+		renews    bool
+		verified  uint64
+	}{
+		"new":                  {1, true, witnesses + 2*fleet},
+		"new, three processes": {3, true, witnesses + 2*fleet},
+		"the same":             {1, false, witnesses + fleet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			issuer, of := tokenMaker(t, privateKey(t))
+			g, common := startSeenGateway(t, func(c *gateway.Config) { c.Issuers = []token.Issuer{issuer} })
+			common.Token, common.PID, common.Processes = of, loadtest.NoProcess, test.processes
+			common.Member, _ = memberCommand(t)
+			r := scenario(t, loadtest.RunStorm, loadtest.Storm{
+				Common: common, Traffic: loadtest.Traffic{Rate: 50}, Clients: fleet, Witnesses: witnesses, Calm: 100 * time.Millisecond, NewTokens: test.renews,
+			})
+			if err := r.Fault(); err != nil || figure(t, r, "back") != fleet {
+				t.Errorf("fault: %v, notes %q", err, r.Detail.Notes)
+			}
+			stats, err := g.Stats(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := stats.Tokens; got.Verifications != test.verified || got.Accepted != witnesses+2*fleet {
+				t.Errorf("%d verifications, want %d; %d tokens accepted", got.Verifications, test.verified, got.Accepted)
+			}
+		})
 	}
 }

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"fleetcast/cmd/internal/stdio"
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 )
 
@@ -52,6 +52,10 @@ func TestCommandLine(t *testing.T) {
 		"connect --token-secret 01234567890123456789012345678901" + nobody:                             {exitFailed, "must be file:PATH or env:NAME"},
 		"connect --token-alg ES256" + nobody:                                                           {exitFailed, "--token-alg is for"},
 		"storm --resume-tickets" + nobody:                                                              {exitFailed, "--resume-tickets is for"},
+		"storm --new-tokens" + nobody:                                                                  {exitFailed, "--new-tokens is for clients with tokens of their own: give --token-secret or --token-key"},
+		"storm --new-tokens --token file:/x" + nobody:                                                  {exitFailed, "--new-tokens is for"},
+		"storm --new-tokens --resume-tickets --token-key file:/x" + nobody:                             {exitFailed, "--new-tokens and --resume-tickets exclude each other"},
+		"churn --new-tokens" + nobody:                                                                  {exitFailed, "unknown flag"},
 		"completion bash":                                                                              {0, ""},
 		"completion tcsh":                                                                              {exitFailed, "must be one of"},
 		"man":                                                                                          {0, ""},
@@ -79,7 +83,7 @@ func TestCommandLine(t *testing.T) {
 // A result that cannot be written is told, and one that nobody reads ends the
 // run quietly; the report is written all the same.
 func TestResultsThatCannotBeWritten(t *testing.T) {
-	g, err := gateway.New(gateway.DefaultConfig(10), slog.New(slog.DiscardHandler))
+	g, err := gateway.New(gateway.DefaultConfig(10), testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,12 +103,25 @@ type stormCommand struct {
 	FleetRate float64       `help:"Events per second to the channel of those who come back, if not --rate."`
 	Payload   int           `default:"128" help:"Bytes of an event's data."`
 	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
+	NewTokens bool          `help:"Each client comes back with a token that it has not shown before, with --token-secret or --token-key. Both are made before the run."`
+}
+
+// Validate is called by the parser.
+func (c *stormCommand) Validate() error {
+	switch {
+	case !c.NewTokens:
+	case c.ResumeTickets:
+		return errors.New("--new-tokens and --resume-tickets exclude each other: clients come back with a new token, or with the ticket that they got for their first one")
+	case !c.ManyFlags.Given():
+		return errors.New("--new-tokens is for clients with tokens of their own: give --token-secret or --token-key")
+	}
+	return nil
 }
 
 // Run makes the run and prints its result.
 func (c *stormCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Storm{
-		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, FleetRate: c.FleetRate, Jitter: c.Jitter, Calm: c.Calm,
+		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, FleetRate: c.FleetRate, Jitter: c.Jitter, Calm: c.Calm, NewTokens: c.NewTokens,
 		Traffic: loadtest.Traffic{Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
 	return c.play(std, "storm", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunStorm(ctx, config) })

@@ -26,7 +26,7 @@ func (f *clientFlags) applyTokens(c *loadtest.Common) error {
 		return errors.New("--token and --token-command give all clients one token, --token-secret and --token-key one to each: choose")
 	case one:
 		c.OneToken = true
-		c.Token = func(int) (string, error) { return f.Get(context.Background(), os.Stdin, os.Stderr) }
+		c.Token = func(int, int) (string, error) { return f.Get(context.Background(), os.Stdin, os.Stderr) }
 	case many:
 		c.Token, err = f.Maker(time.Now())
 		return err

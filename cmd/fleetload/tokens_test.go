@@ -2,13 +2,18 @@ package main
 
 import (
 	"bytes"
-	"log/slog"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway"
 	"fleetcast/gateway/token"
 )
@@ -17,7 +22,7 @@ import (
 // tokens made from a secret. Neither the result nor the report has the secret, a token or
 // the command that prints one.
 func TestTokens(t *testing.T) {
-	const secret = "0123456789abcdef0123456789abcdef"
+	const secret = testrun.Secret + "0123456789abcdef"
 	dir := t.TempDir()
 	path, page := filepath.Join(dir, "secret"), filepath.Join(dir, "report.html")
 	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
@@ -25,7 +30,7 @@ func TestTokens(t *testing.T) {
 	}
 	config := gateway.DefaultConfig(100)
 	config.Issuers, config.UserClients = []token.Issuer{{Issuer: "load", Secret: secret, Audience: []string{"here"}}}, 1
-	g, err := gateway.New(config, slog.New(slog.DiscardHandler))
+	g, err := gateway.New(config, testrun.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +60,57 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestNewTokens has clients come back with tokens that the gateway has not verified yet, even
+// where two signatures of the same claims are the same.
+func TestNewTokens(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: body}))
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := token.NewSigner(token.SigningKey{Private: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const witnesses, fleet = 2, 9
+	for flag, verified := range map[string]uint64{"": witnesses + fleet, " --new-tokens": witnesses + 2*fleet} {
+		config := gateway.DefaultConfig(100)
+		config.Issuers = []token.Issuer{signer.Verifies()}
+		g, err := gateway.New(config, testrun.Log(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped := make(chan struct{})
+		go func() { g.Run(); close(stopped) }()
+		line := fmt.Sprintf("storm --clients %d --witnesses %d --rate 50 --calm 50ms --pid=-1 -q --url ws://%s%s --publish %s --token-key file:%s%s",
+			fleet, witnesses, g.ClientAddrs()[0], gateway.Path, g.PublishAddrs()[0], path, flag)
+		var out, faults bytes.Buffer
+		if got := run(t.Context(), strings.Fields(line), streams{&out, &faults}); got != 0 {
+			t.Errorf("%q: ends with %d: %s", flag, got, faults.String())
+		}
+		stats, err := g.Stats(t.Context())
+		if err != nil || stats.Tokens.Verifications != verified {
+			t.Errorf("%q: %d verifications, want %d; %v", flag, stats.Tokens.Verifications, verified, err)
+		}
+		g.Close()
+		<-stopped
+	}
+}
+
 // TestWarnings tells of secrets that others can read: in files, and on the way.
 func TestWarnings(t *testing.T) {
 	dir := t.TempDir()
 	open, closed := filepath.Join(dir, "open"), filepath.Join(dir, "closed")
 	for path, mode := range map[string]os.FileMode{open: 0o644, closed: 0o640} {
-		if err := os.WriteFile(path, []byte("0123456789abcdef0123456789abcdef\n"), mode); err != nil {
+		if err := os.WriteFile(path, []byte(testrun.Secret+"0123456789abcdef\n"), mode); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,11 +21,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleetcast/cmd/internal/credential"
+	"fleetcast/codec/testrun"
 	"fleetcast/gateway/token"
 )
 
 // secret is what no error and no warning may have.
-const secret = "5ecret-0123456789abcdef-0123456789abcdef"
+const secret = testrun.Secret + "0123456789abcdef"
 
 // files writes files into the working directory of the test, a new one.
 func files(t *testing.T, texts map[string]string) {
@@ -264,9 +265,12 @@ func TestMaker(t *testing.T) {
 	}
 	defer v.Close()
 	for number, user := range map[int]string{0: "u0-0", 41: "u41-41"} {
-		text, err := make(number)
+		text, err := make(number, 0)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if again, err := make(number, 1); again == text || err != nil {
+			t.Errorf("the second token of client %d is the first, or %v", number, err)
 		}
 		verdict, _ := v.Quick([]byte(text))
 		if who := verdict.Identity; who == nil || who.User != user || who.Expires != now.Add(time.Minute).Unix() || !who.MaySubscribe([]byte("chat.a")) || who.MaySubscribe([]byte("news")) {
@@ -310,15 +314,17 @@ func TestMakerOfUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var texts []string
-	for number := range 4 {
-		text, err := make(number)
+	for i := range 8 {
+		text, err := make(i%4, i/4)
 		if err != nil {
 			t.Fatal(err)
 		}
 		texts = append(texts, text)
 	}
-	if texts[0] == texts[1] || texts[0] != texts[2] || texts[1] != texts[3] {
-		t.Errorf("%q", texts)
+	for i, j := range []int{0, 1, 0, 1, 4, 5, 4, 5} {
+		if slices.Index(texts, texts[i]) != j {
+			t.Errorf("the token %d of client %d is not as it should be", i/4, i%4)
+		}
 	}
 }
 

@@ -52,9 +52,10 @@ const clientNumber = "{n}"
 // Given tells whether clients get tokens of their own.
 func (f *ManyFlags) Given() bool { return f.TokenSecret != "" || f.TokenKey != "" }
 
-// Maker returns what makes the token of a client by its number. Any goroutine may call
-// it.
-func (f *ManyFlags) Maker(now time.Time) (func(number int) (string, error), error) {
+// Maker returns what makes a token of a client, by the client's number. nth is 0, and 1 for
+// a second token, which is another text: it was issued at now, the first one a second before.
+// Any goroutine may call it.
+func (f *ManyFlags) Maker(now time.Time) (func(client, nth int) (string, error), error) {
 	key, err := SigningKey(f.TokenSecret, f.TokenKey, "--token-secret", "--token-key")
 	if err != nil {
 		return nil, err
@@ -74,10 +75,11 @@ func (f *ManyFlags) Maker(now time.Time) (func(number int) (string, error), erro
 	if f.TokenUsers < 0 {
 		return nil, errors.New("--token-users must not be negative")
 	}
-	claims := token.Claims{Issuer: f.TokenIssuer, Audience: f.TokenAudience, Grants: grants, Issued: now, Expires: now.Add(f.TokenTTL)}
-	make := func(number int) (string, error) {
+	claims := token.Claims{Issuer: f.TokenIssuer, Audience: f.TokenAudience, Grants: grants, Expires: now.Add(f.TokenTTL)}
+	make := func(client, nth int) (string, error) {
 		own := claims
-		own.User = strings.ReplaceAll(f.TokenUser, clientNumber, strconv.Itoa(number))
+		own.User = strings.ReplaceAll(f.TokenUser, clientNumber, strconv.Itoa(client))
+		own.Issued = now.Add(time.Duration(nth-1) * time.Second)
 		return signer.Sign(own)
 	}
 	if f.TokenUsers == 0 {
@@ -86,19 +88,20 @@ func (f *ManyFlags) Maker(now time.Time) (func(number int) (string, error), erro
 	return ofUsers(f.TokenUsers, make), nil
 }
 
-// ofUsers makes the token of each user once.
-func ofUsers(users int, make func(number int) (string, error)) func(number int) (string, error) {
+// ofUsers makes each token of each user once.
+func ofUsers(users int, make func(user, nth int) (string, error)) func(client, nth int) (string, error) {
+	type which struct{ user, nth int }
 	var mu sync.Mutex
-	made := map[int]string{}
-	return func(number int) (string, error) {
+	made := map[which]string{}
+	return func(client, nth int) (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		number %= users
-		if text, ok := made[number]; ok {
+		of := which{client % users, nth}
+		if text, ok := made[of]; ok {
 			return text, nil
 		}
-		text, err := make(number)
-		made[number] = text
+		text, err := make(of.user, of.nth)
+		made[of] = text
 		return text, err
 	}
 }
