@@ -234,7 +234,7 @@ func TestPublishReachesSubscriber(t *testing.T) {
 	if code := one.wait(t); code != 0 {
 		t.Fatalf("publish: exit code %d: %s", code, one.err)
 	}
-	one.out.await(t, `offset 1 of news \(epoch \S+\), to 1 subscribers`)
+	one.out.await(t, `offset 1 of news \(epoch \S+\), to 1 subscriber\n`)
 
 	lines := start(t, strings.NewReader("1\n\n{bad\n\"x\"\n"), "publish", "--to="+publish, "news", "-")
 	if code := lines.wait(t); code != exitFailure {

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize/english"
+
 	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/keyfile"
 	"fleetcast/codec/jsonscan"
@@ -114,7 +116,8 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 		return c.withHint(c.outcome(err, "the event"), data)
 	}
 	if !c.Quiet {
-		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d subscribers\n", result.Offset, result.Channel, result.Epoch, result.Subscribers)
+		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d %s\n", result.Offset, result.Channel, result.Epoch,
+			result.Subscribers, english.PluralWord(int(result.Subscribers), "subscriber", ""))
 	}
 	return nil
 }
@@ -173,10 +176,10 @@ func (c *publishCommand) publishLines(ctx context.Context, p *publisher.Publishe
 	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
 	defer cancel()
 	if flushErr := p.Flush(flushCtx); flushErr != nil {
-		return errors.Join(err, fmt.Errorf("of %d events: %w", sent, c.outcome(flushErr, "some of them")))
+		return errors.Join(err, fmt.Errorf("of %d %s: %w", sent, english.PluralWord(sent, "event", ""), c.outcome(flushErr, "some of them")))
 	}
 	if !c.Quiet {
-		fmt.Fprintf(std.err, "published %d events to %s\n", sent, c.Channel)
+		fmt.Fprintf(std.err, "published %d %s to %s\n", sent, english.PluralWord(sent, "event", ""), c.Channel)
 	}
 	if err == nil && refused > 0 {
 		return errSilentFailure

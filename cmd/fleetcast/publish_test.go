@@ -26,7 +26,7 @@ func TestPublishLinesStopsInsideARead(t *testing.T) {
 	if code := c.wait(t); code != 0 {
 		t.Errorf("exit code %d: %s", code, c.err)
 	}
-	c.err.await(t, "published 1 events to news")
+	c.err.await(t, "published 1 event to news")
 }
 
 // A gateway that never answers holds a stopped command for --timeout only.
@@ -70,8 +70,8 @@ func TestPublishLongLines(t *testing.T) {
 		want        string
 	}{
 		{"longest", longest + "\r\n1\n", nil, 0, "published 2 events"},
-		{"longest, without a line end", longest, nil, 0, "published 1 events"},
-		{"longest text to escape", strings.Repeat("\x1b", maxInputLine) + "\n", []string{"--text"}, 0, "published 1 events"},
+		{"longest, without a line end", longest, nil, 0, "published 1 event to"},
+		{"longest text to escape", strings.Repeat("\x1b", maxInputLine) + "\n", []string{"--text"}, 0, "published 1 event to"},
 		{"too long by one", "1\n\n" + longest + " \n2\n", nil, exitFailure, "line 3: longer than 1048576 bytes"},
 		{"far too long", "1\n" + longest + longest, nil, exitFailure, "line 2: longer than 1048576 bytes"},
 	}

@@ -53,7 +53,7 @@ func (c *compareCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if c.Pairs < compare.MinPairs {
-		fmt.Fprintf(std.err, "fleetload: %d pairs are too few to rely on: want %d\n", c.Pairs, compare.MinPairs)
+		fmt.Fprintf(std.err, "fleetload: too few pairs to rely on: %d, want %d\n", c.Pairs, compare.MinPairs)
 	}
 	return c.put(std, report)
 }

@@ -12,6 +12,7 @@ import (
 	"fleetcast/loadtest/progress"
 	"fleetcast/loadtest/report"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 )
 
@@ -117,7 +118,8 @@ func verdict(std streams, result *loadtest.Result, expectations expect.Expectati
 	}
 	wrong = append(wrong, result.Missed...)
 	if result.Incomplete != "" {
-		fmt.Fprintf(std.err, "fleetload: the run was cut short: %s; the result is incomplete, with %d deliveries in flight\n", result.Incomplete, result.InFlight)
+		fmt.Fprintf(std.err, "fleetload: the run was cut short: %s; the result is incomplete, with %d %s in flight\n", result.Incomplete,
+			result.InFlight, english.PluralWord(int(result.InFlight), "delivery", "deliveries"))
 	}
 	switch {
 	case len(wrong) > 0:

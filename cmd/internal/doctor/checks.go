@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"fleetcast/cmd/internal/host"
 )
@@ -59,7 +60,7 @@ func (e *examination) judge(f *finding, clients uint64) {
 	if clients < uint64(e.Clients) {
 		f.Status = StatusBad
 	}
-	f.Allows = counted(clients) + " clients"
+	f.Allows = countedOf(clients, "client")
 	if clients == MaxClients {
 		f.Allows = "more clients than a machine can hold"
 	}
@@ -71,6 +72,11 @@ func counted(n uint64) string {
 		return "unlimited"
 	}
 	return humanize.Comma(int64(n))
+}
+
+// countedOf writes a number of things for people. what is the word for one of them.
+func countedOf(n uint64, what string) string {
+	return counted(n) + " " + english.PluralWord(int(min(n, 2)), what, "")
 }
 
 // setSysctl is the command that changes a kernel setting.
@@ -170,7 +176,7 @@ func (e *examination) epollWatches() finding {
 		Why:    "every connected socket is watched by its loop's epoll instance; all processes of one user share this number",
 		Change: setSysctl("fs.epoll.max_user_watches", fmt.Sprint(2*e.connections())),
 	}, func(f *finding, n []uint64) {
-		f.Found = counted(n[0]) + " sockets for each user"
+		f.Found = countedOf(n[0], "socket") + " for each user"
 		e.judge(f, e.clientsOf(n[0], e.publishersGiven))
 	})
 }
@@ -186,7 +192,7 @@ func (e *examination) acceptQueue() finding {
 		Change: setSysctl("net.core.somaxconn", fmt.Sprint(wantQueue)),
 	}, func(f *finding, n []uint64) {
 		f.Found = counted(n[0])
-		f.Allows = fmt.Sprintf("%s connections to wait to be accepted, for each shard", counted(min(n[0], wantQueue)))
+		f.Allows = fmt.Sprintf("%s to wait to be accepted, for each shard", countedOf(min(n[0], wantQueue), "connection"))
 		f.Status = warnUnless(n[0] >= wantQueue)
 	})
 }
@@ -213,7 +219,7 @@ func (e *examination) handshakeQueue() finding {
 			cookies = "off"
 		}
 		f.Found = fmt.Sprintf("%s, SYN cookies %s", counted(n[0]), cookies)
-		f.Allows = fmt.Sprintf("%s handshakes under way in the kernel", counted(n[0]))
+		f.Allows = fmt.Sprintf("%s under way in the kernel", countedOf(n[0], "handshake"))
 		if cookies == "on" {
 			f.Allows = "as many handshakes under way as the accept queue"
 		}
@@ -229,7 +235,7 @@ const wantPorts = 55000
 func (e *examination) localPorts() finding {
 	wanted := min(uint64(e.Clients), wantPorts)
 	return e.kernelSetting("net.ipv4.ip_local_port_range", 2, finding{
-		Want:   fmt.Sprintf("%s ports or more, if a proxy or load test runs here", counted(wanted)),
+		Want:   fmt.Sprintf("%s or more, if a proxy or load test runs here", countedOf(wanted, "port")),
 		Why:    "clients of other machines use ports of their own. A proxy or a load test on this machine needs one for each connection between two addresses; for more, give it several source addresses or the gateway several ports",
 		Change: setSysctl("net.ipv4.ip_local_port_range", "10240 65535"),
 	}, func(f *finding, n []uint64) {
@@ -238,7 +244,7 @@ func (e *examination) localPorts() finding {
 			ports = n[1] - n[0] + 1
 		}
 		f.Found = fmt.Sprintf("%d to %d", n[0], n[1])
-		f.Allows = fmt.Sprintf("%s connections from one address of this machine to one address and port", counted(ports))
+		f.Allows = fmt.Sprintf("%s from one address of this machine to one address and port", countedOf(ports, "connection"))
 		f.Status = warnUnless(ports >= wanted)
 	})
 }

@@ -84,7 +84,7 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 	served := e.clientsOf(room/(idleClient+eventPage), true)
 	idle := e.clientsOf(room/idleClient, true)
 	e.judge(f, served)
-	f.Allows = fmt.Sprintf("%s clients, each with an event on its way; %s idle ones", counted(served), counted(idle))
+	f.Allows = fmt.Sprintf("%s, each with an event on its way; %s", countedOf(served, "client"), countedOf(idle, "idle one"))
 	if f.Status == StatusBad && idle >= uint64(e.Clients) {
 		f.Status = statusWarn
 	}
@@ -95,14 +95,14 @@ func (e *examination) judgeMemory(f *finding, available uint64) {
 func (e *examination) socketMemory() finding {
 	needed := uint64(e.Clients)
 	return e.kernelSetting("net.ipv4.tcp_mem", 3, finding{
-		Want: fmt.Sprintf("a second number (pressure) of %s pages or more, a third (limit) of twice that", counted(needed)),
+		Want: fmt.Sprintf("a second number (pressure) of %s or more, a third (limit) of twice that", countedOf(needed, "page")),
 		Why:  "the kernel accounts for each client a page of 4 KiB at least while an event is on its way to it, and none when it is idle. Above the pressure it shrinks buffers, above the limit it drops packets and connections",
 	}, func(f *finding, n []uint64) {
 		f.Change = setSysctl("net.ipv4.tcp_mem", fmt.Sprintf("%d %d %d", n[0], max(n[0], n[1], needed), max(n[2], 2*needed)))
 		f.Found = fmt.Sprintf("%d %d %d pages; the limit is %s", n[0], n[1], n[2], humanize.IBytes(min(n[2], 1<<50)*eventPage))
 		e.judge(f, n[2])
-		f.Allows = fmt.Sprintf("an event on its way to %s clients at once, %s without pressure",
-			counted(n[2]), counted(n[1]))
+		f.Allows = fmt.Sprintf("an event on its way to %s at once, %s without pressure",
+			countedOf(n[2], "client"), counted(n[1]))
 		if f.Status == statusOK && n[1] < needed {
 			f.Status = statusWarn
 		}

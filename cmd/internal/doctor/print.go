@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/dustin/go-humanize"
 )
 
 // Widths of the printed page in columns.
@@ -26,8 +24,8 @@ var statusColours = map[status]string{
 // Print writes the findings for people.
 func (d *Diagnosis) Print(w io.Writer, colour bool) error {
 	var page strings.Builder
-	fmt.Fprintf(&page, "The limits of this machine, for %s clients and %s publishers\n",
-		humanize.Comma(int64(d.Clients)), humanize.Comma(int64(d.Publishers)))
+	fmt.Fprintf(&page, "The limits of this machine, for %s and %s\n",
+		countedOf(uint64(d.Clients), "client"), countedOf(uint64(d.Publishers), "publisher"))
 	for _, f := range d.Findings {
 		page.WriteByte('\n')
 		mark := fmt.Sprintf("%-*s", statusWidth, f.Status)
@@ -55,7 +53,7 @@ func (d *Diagnosis) printSum(page *strings.Builder) {
 	}
 	fmt.Fprintf(page, "%d ok, %d warn, %d bad, %d unknown.", counts[statusOK], counts[statusWarn], counts[StatusBad], counts[statusUnknown])
 	if f := d.narrowest(); f != nil {
-		fmt.Fprintf(page, " The narrowest: %s, %s clients.", f.Check, humanize.Comma(int64(*f.Clients)))
+		fmt.Fprintf(page, " The narrowest: %s, %s.", f.Check, countedOf(*f.Clients, "client"))
 	}
 	page.WriteByte('\n')
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"fleetcast/cmd/internal/host"
 )
@@ -25,7 +26,7 @@ func (e *examination) processors() finding {
 		return f.shut(err)
 	}
 	f.Found = fmt.Sprintf("%d", processors)
-	f.Allows = fmt.Sprintf("%d shards that run at once", processors)
+	f.Allows = fmt.Sprintf("%d %s at once", processors, english.PluralWord(processors, "shard that runs", "shards that run"))
 	f.Status = statusOK
 	quota, file, err := e.processorQuota()
 	if err != nil {

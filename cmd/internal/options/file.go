@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
+	"github.com/dustin/go-humanize/english"
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -86,7 +87,7 @@ func parseConfigFile(path string, text []byte, flags []*kong.Flag) (map[string]g
 	c := &configFile{path: path, flags: flags, values: map[string]given{}}
 	c.document(c.parse(jsonscan.TrimMark(text)))
 	if more := len(c.errs) - maxConfigErrors; more > 0 {
-		c.errs = append(c.errs[:maxConfigErrors], fmt.Errorf("%s: %d more errors", path, more))
+		c.errs = append(c.errs[:maxConfigErrors], fmt.Errorf("%s: %d more %s", path, more, english.PluralWord(more, "error", "")))
 	}
 	return c.values, errors.Join(c.errs...)
 }

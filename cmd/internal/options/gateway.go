@@ -149,7 +149,7 @@ func (o *Options) shareConnections(config *gateway.Config, connections int) erro
 		return fmt.Errorf("%s is %d, more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
 			o.named("max-clients"), clients, allowed)
 	}
-	return fmt.Errorf("%s is %d, which with %d publishers (max-publishers) is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
+	return fmt.Errorf("%s is %d, which with %d for max-publishers is more than the %s connections that the descriptor limit allows; raise it (ulimit -n) or ask for less",
 		o.named("max-clients"), clients, config.MaxPublishers, allowed)
 }
 

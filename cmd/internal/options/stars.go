@@ -3,6 +3,8 @@ package options
 import (
 	"fmt"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // stars is what a single * in the patterns of older options is: an error, because it
@@ -52,7 +54,7 @@ func (o *Options) checkStars() (errs []error) {
 		}
 	}
 	if more > 0 {
-		errs = append(errs, fmt.Errorf("%d more patterns have a * that now ends at . : and /", more))
+		errs = append(errs, fmt.Errorf("%d more %s a * that now ends at . : and /", more, english.PluralWord(more, "pattern has", "patterns have")))
 	}
 	return errs
 }
