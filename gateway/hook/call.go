@@ -33,11 +33,12 @@ func (h *Hook) call(ctx context.Context, m message, read reader) (verdict, *fail
 	defer response.Body.Close()
 	switch status := response.StatusCode; {
 	case status >= 200 && status < 300:
-		return h.readAnswer(ctx, limited, response, read)
+		v, _, failed := h.readAnswer(ctx, limited, response, read)
+		return v, failed
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return h.readRefusal(ctx, limited, response, read)
 	default:
-		return verdict{}, statusFailure(response)
+		return verdict{}, statusFailure(response, cancel)
 	}
 }
 
@@ -78,21 +79,20 @@ func unquoted(err error) error {
 	return errors.New(strings.TrimSpace(text))
 }
 
-// readAnswer reads an answer that is to have a body. An answer that is wrong says
-// nothing about the answers to others.
-func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response, read reader) (verdict, *failure) {
+// readAnswer reads an answer that is to have a body, which is text. An answer that is wrong
+// says nothing about the answers to others.
+func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response, read reader) (v verdict, text []byte, failed *failure) {
 	text, err := h.readBody(response)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("the answer has more than %d bytes", h.options.MaxAnswer)}
+		return verdict{}, text, &failure{reason: ReasonFailed, err: fmt.Errorf("the answer has more than %d bytes", h.options.MaxAnswer), answer: text}
 	case err != nil:
-		return verdict{}, broken(ctx, limited, fmt.Errorf("read the answer: %w", err))
+		return verdict{}, text, broken(ctx, limited, fmt.Errorf("read the answer: %w", err))
 	}
-	v, err := read(text, time.Now())
-	if err != nil {
-		return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("status %d: %w", response.StatusCode, err)}
+	if v, err = read(text, time.Now()); err != nil {
+		return verdict{}, text, &failure{reason: ReasonFailed, err: fmt.Errorf("status %d: %w", response.StatusCode, err), answer: text}
 	}
-	return v, nil
+	return v, text, nil
 }
 
 // readRefusal reads the answer with a status of refusal. It is a refusal if it says so in the
@@ -100,14 +100,17 @@ func (h *Hook) readAnswer(ctx, limited context.Context, response *http.Response,
 // secret is wrong: then a refusal would send all clients away for good. It says nothing about
 // the answers to others either, because one client's cookie may have led to it.
 func (h *Hook) readRefusal(ctx, limited context.Context, response *http.Response, read reader) (verdict, *failure) {
-	v, failed := h.readAnswer(ctx, limited, response, read)
+	v, text, failed := h.readAnswer(ctx, limited, response, read)
 	if failed == nil && v.refusal != nil {
 		return v, nil
 	}
 	if failed != nil && failed.down {
 		return verdict{}, failed
 	}
-	return verdict{}, &failure{reason: ReasonFailed, err: fmt.Errorf("status %d without an answer that refuses the client, such as {\"refuse\":{}}; is the gateway's secret right?", response.StatusCode)}
+	return verdict{}, &failure{
+		reason: ReasonFailed, answer: text,
+		err: fmt.Errorf("status %d without an answer that refuses the client, such as {\"refuse\":{}}; is the gateway's secret right?", response.StatusCode),
+	}
 }
 
 var errTooLarge = errors.New("too large")
@@ -119,22 +122,26 @@ func (h *Hook) readBody(response *http.Response) ([]byte, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if int64(len(text)) > limit {
-		return nil, errTooLarge
+		return text, errTooLarge
 	}
 	return text, err
 }
 
-// smallBody is how much of a body that does not matter is read, so that the connection
-// can serve the next call.
+// smallBody is how much of a body that does not matter is read: for the log, and so that the
+// connection can serve the next call.
 const smallBody = 4 << 10
 
-// statusFailure is the failure of a call with another status.
-func statusFailure(response *http.Response) *failure {
-	// Behind a 101 comes another protocol, which may have no end and heeds no deadline.
-	if n := response.ContentLength; n >= 0 && n <= smallBody && response.StatusCode != http.StatusSwitchingProtocols {
-		_, _ = io.Copy(io.Discard, response.Body) // it may fail: then the connection is closed
-	}
+// bodyPatience is how long such a body may take.
+const bodyPatience = 100 * time.Millisecond
+
+// statusFailure is the failure of a call with another status, which cancel ends.
+func statusFailure(response *http.Response, cancel context.CancelFunc) *failure {
 	f := &failure{reason: ReasonFailed, err: fmt.Errorf("status %d", response.StatusCode)}
+	// Behind a 101 comes another protocol, which may have no end and heeds no deadline.
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		defer time.AfterFunc(bodyPatience, cancel).Stop()
+		f.answer, _ = io.ReadAll(io.LimitReader(response.Body, smallBody+1)) // it may fail: then the connection is closed
+	}
 	switch status := response.StatusCode; {
 	case status >= 300 && status < 400:
 		f.err = fmt.Errorf("status %d: redirects are not followed", status)

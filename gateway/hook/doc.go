@@ -9,5 +9,5 @@
 // answer counts as a permission only if it says so.
 //
 // Any goroutine may call a Hook, and waits while the endpoint is asked: a loop must not.
-// No token, header or query is in any log line or error.
+// No token, header or query is in any log line: what an endpoint repeats of them is left out there.
 package hook

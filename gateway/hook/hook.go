@@ -182,7 +182,10 @@ func (h *Hook) report(f *failure) {
 	logged := false
 	h.complain.Do(func() {
 		logged = true
-		attrs := []slog.Attr{slog.String("hook", h.options.Name), slog.String("url", h.url), slog.String("reason", f.reason), slog.String("error", stats.Clip(f.err.Error()))}
+		attrs := []slog.Attr{slog.String("hook", h.options.Name), slog.String("url", h.url), slog.String("reason", f.reason), slog.String("error", stats.Clip(conceal(f.err.Error(), f.secrets)))}
+		if len(f.answer) > 0 {
+			attrs = append(attrs, slog.String("answer", h.shownAnswer(f)))
+		}
 		if n := h.silenced.Swap(0); n > 0 {
 			attrs = append(attrs, slog.Int64("lines_left_out", n))
 		}
@@ -199,7 +202,9 @@ type failure struct {
 	reason     string
 	down       bool // the endpoint as a whole seems to fail, whatever it is asked
 	retryAfter time.Duration
-	err        error // fit for a log line, but for its length
+	err        error    // fit for a log line, but for its length and for what it quotes
+	answer     []byte   // of the endpoint, or its beginning, if it has given one
+	secrets    []string // that the endpoint was sent for the client
 }
 
 // ask asks one question, about a client from an address, in its turn.
@@ -222,7 +227,10 @@ func (h *Hook) ask(ctx context.Context, from netip.Addr, write func() (message, 
 	}
 	start := time.Now()
 	defer func() { h.observe(time.Since(start)) }()
-	return h.call(ctx, m, read)
+	if v, failed = h.call(ctx, m, read); failed != nil {
+		failed.secrets = m.secrets
+	}
+	return v, failed
 }
 
 func (h *Hook) observe(took time.Duration) {

@@ -72,14 +72,15 @@ type subscribeBody struct {
 
 // message is one request as it goes out.
 type message struct {
-	header http.Header
-	body   []byte
+	header  http.Header
+	body    []byte
+	secrets []string // of the client, and what may be
 }
 
 // connectMessage words a request. It takes the chosen fields of the client's request, and
 // no others.
 func (h *Hook) connectMessage(r *ConnectRequest) (m message, err error) {
-	m.header = h.newHeader()
+	m.header, m.secrets = h.newHeader(), append(querySecrets(r.Query), r.Token)
 	body := connectBody{
 		common: common{version, "connect", h.options.Gateway}, Address: addressText(r.Client.Addr()), Port: r.Client.Port(),
 		Host: r.Host, Origin: r.Origin, Path: r.Path, Query: r.Query, Token: r.Token, Headers: map[string]string{},
@@ -94,6 +95,7 @@ func (h *Hook) connectMessage(r *ConnectRequest) (m message, err error) {
 			separator = "; "
 		}
 		m.header[canonical] = values
+		m.secrets = append(m.secrets, values...)
 		body.Headers[strings.ToLower(name)] = strings.Join(values, separator)
 	}
 	if m.body, err = json.Marshal(&body); err != nil {
@@ -116,7 +118,7 @@ func forwardable(from Values, name string) (values []string) {
 }
 
 func (h *Hook) subscribeMessage(r *SubscribeRequest) (m message, err error) {
-	m.header = h.newHeader()
+	m.header, m.secrets = h.newHeader(), []string{r.Token}
 	m.body, err = json.Marshal(&subscribeBody{
 		common: common{version, "subscribe", h.options.Gateway}, Client: r.Client, Address: addressText(r.Address),
 		User: r.User, Channel: r.Channel, Token: r.Token,
