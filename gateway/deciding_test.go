@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -272,6 +273,45 @@ func TestDecisionsAreBounded(t *testing.T) {
 	if total := s.stats().Total; total.HandshakeFailures["decisions_full"] < 2 {
 		t.Errorf("the counters are %+v", total)
 	}
+}
+
+// TestDecisionsHaveShares: an address about whose requests nothing is decided leaves room for
+// another one.
+func TestDecisionsHaveShares(t *testing.T) {
+	d := newDesk()
+	d.atOnce = 32
+	s := start(t, d.sits)
+	var waiting []*peer
+	for {
+		p := s.knock("", "")
+		waiting = append(waiting, p)
+		full := s.eventually("the next decision", func(g gateway.GatewayStats) bool {
+			return g.Total.Deciding == int64(len(waiting)) || g.Total.HandshakeFailures["decisions_full"] == 1
+		})
+		if full.Total.HandshakeFailures["decisions_full"] == 1 {
+			break
+		}
+	}
+	const share = 29 // at the last one, it has no more than 7 times the room of 4
+	if n := len(waiting) - 1; n != share {
+		t.Errorf("%d requests of one address wait, want %d", n, share)
+	}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := dialer.Dial("tcp", s.clientAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	other := newPeer(t, conn.(*net.TCPConn))
+	other.SetDeadline(time.Now().Add(patience))
+	other.sends(strings.Replace(head, "/ws", "/ws?now", 1) + "\r\n")
+	other.upgraded()
+	for range share {
+		request := <-d.asked
+		request.answer <- nil
+	}
+	s.eventually("all decisions", func(g gateway.GatewayStats) bool { return g.Total.Clients == share+1 })
+	s.knock("now", "").upgraded() // nothing is left of the count
 }
 
 func TestDrainWhileClientsWaitForADecision(t *testing.T) {

@@ -25,7 +25,8 @@ type Decider struct {
 	// a-z, 0-9 and _, and 16 at most. Other refusals are counted as "refused".
 	Reasons []string
 	// AtOnce is how many requests may be decided about at the same time; more are
-	// answered 503. One counts until Decide has returned.
+	// answered 503. One counts until Decide has returned. One address may have seven times
+	// the room that is left, so alone 7/8 of AtOnce; if that is 8 or less, all of it.
 	AtOnce int
 }
 

@@ -47,14 +47,14 @@ var (
 type admission struct {
 	due     atomic.Int64 // of the bucket
 	waiting atomic.Int64 // accepted sockets that wait for their turn
-	// deciding is how many requests the decider is asked about, those included whose
-	// clients have gone meanwhile.
-	deciding atomic.Int64
-	// asking is how many commands subscribe hooks are asked about, likewise.
-	asking atomic.Int64
-	// askingAgain is how many clients subscribe hooks are asked about for which they have not
-	// decided when the client subscribed, likewise.
-	askingAgain atomic.Int64
+	// deciding has those about whom the authority is asked, clients included that have gone
+	// meanwhile.
+	deciding limits.Crowd
+	// asking has the clients about whose commands subscribe hooks are asked, likewise.
+	asking limits.Crowd
+	// askingAgain has the clients about whom subscribe hooks are asked that have not decided
+	// when the client subscribed, likewise.
+	askingAgain limits.Crowd
 	retry       atomic.Int64 // until when those who were turned away fill the time
 }
 

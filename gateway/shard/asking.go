@@ -2,7 +2,6 @@ package shard
 
 import (
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"fleetcast/codec/command"
@@ -10,6 +9,7 @@ import (
 	"fleetcast/gateway/backlog"
 	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/hook"
+	"fleetcast/gateway/limits"
 )
 
 // asking are the channels of one command, from the first one on about which a hook is asked.
@@ -74,7 +74,7 @@ func (c *session) ask(q *asking) {
 }
 
 // decision has the hooks asked, and then the client answered.
-func (q *asking) decision(all *Shared, counted *atomic.Int64) *decision {
+func (q *asking) decision(all *Shared, counted *limits.Crowd) *decision {
 	d := &decision{asking: q, counted: counted, after: func(c *session, o authority.Outcome) { c.asked(q, o.Refusal) }}
 	d.decide = func() {
 		if hooks := all.Hooks.Load(); hooks != nil {

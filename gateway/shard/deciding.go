@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
+	"net/netip"
 	"time"
 
 	"fleetcast/codec/websocket"
@@ -45,7 +45,8 @@ type decision struct {
 	decide    func()
 	outcome   authority.Outcome
 	failure   string        // what the authority has panicked with
-	counted   *atomic.Int64 // what it counts in until it is back
+	counted   *limits.Crowd // what it counts in until it is back
+	from      netip.Addr    // under which address
 
 	// Of a request to connect:
 	answer []byte // to an accepted request
@@ -133,12 +134,11 @@ func (c *session) decideThen(d *decision, limit int) {
 	c.conn.PauseReading()
 }
 
-// wait has the session wait for a decision, unless more than limit wait. Input that is held
-// already stays so.
+// wait has the session wait for a decision, unless limit wait already or too many of its
+// address. Input that is held already stays so.
 func (c *session) wait(d *decision, limit int, left time.Duration) bool {
 	s, all := c.shard, c.shard.shared
-	if d.counted.Add(1) > int64(limit) {
-		d.counted.Add(-1)
+	if d.from = c.remote().Addr(); !d.counted.Enter(d.from, limit) {
 		return false
 	}
 	d.session = c
@@ -205,7 +205,7 @@ func (s *Shard) takeDecisions() (busy bool) {
 	}
 	for end := s.Loop.Refresh() + limits.ResumeSlice; s.decided.Len() > 0 && s.Loop.Refresh() < end; {
 		d := s.decided.Pop()
-		d.counted.Add(-1)
+		d.counted.Leave(d.from)
 		if c := d.session; c != nil && c.conn.Open() {
 			c.decided(d)
 		}

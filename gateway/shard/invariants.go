@@ -171,5 +171,5 @@ func (all *Shared) violation() error {
 		limits.Sum{Of: "connections", N: all.connections.Load()}, limits.Sum{Of: "subscriptions", N: all.subscriptions.Load()},
 		limits.Sum{Of: "bytes of backlogs", N: all.Backlogs.Total()}, limits.Sum{Of: "bytes of input", N: all.ClientInput.Held.Load()},
 		limits.Sum{Of: "bytes of contexts", N: all.Contexts.Held.Load()}, limits.Sum{Of: "connects that wait", N: all.Admission.waiting.Load()},
-		limits.Sum{Of: "decisions under way", N: all.Admission.deciding.Load()}, limits.Sum{Of: "commands that hooks are asked about", N: all.Admission.asking.Load()}))
+		limits.Sum{Of: "decisions under way", N: all.Admission.deciding.Len()}, limits.Sum{Of: "commands that hooks are asked about", N: all.Admission.asking.Len()}))
 }

@@ -3,6 +3,7 @@
 package shard
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -102,7 +103,7 @@ func TestInvariantsOfShards(t *testing.T) {
 		"the bytes of input are -1":      func(sc *scene) { sc.shared.ClientInput.Held.Store(-1) },
 		"the bytes of contexts are -1":   func(sc *scene) { sc.shared.Contexts.Held.Store(-1) },
 		"the connects that wait are -1":  func(sc *scene) { sc.shared.Admission.waiting.Store(-1) },
-		"the decisions under way are -1": func(sc *scene) { sc.shared.Admission.deciding.Store(-1) },
+		"the decisions under way are -1": func(sc *scene) { leftTwice(&sc.shared.Admission.deciding) },
 		"credits are free of 67108864":   func(sc *scene) { sc.giveTwice() },
 	} {
 		t.Run(finds, func(t *testing.T) {
@@ -125,6 +126,13 @@ func (sc *scene) mend() {
 
 // giveTwice gives credits back that nobody has taken.
 func (sc *scene) giveTwice() { sc.publishing[sc.first].Give(1 << 20) }
+
+// leftTwice has one leave twice that has entered once.
+func leftTwice(c *limits.Crowd) {
+	c.Enter(netip.Addr{}, 1)
+	c.Leave(netip.Addr{})
+	c.Leave(netip.Addr{})
+}
 
 // TestBrokenInvariantPanics: a loop that finds one does not go on.
 func TestBrokenInvariantPanics(t *testing.T) {
