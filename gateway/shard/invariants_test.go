@@ -77,7 +77,11 @@ func TestInvariantsOfShards(t *testing.T) {
 		"is not among those that lag":   func(sc *scene) { sc.second.backlog.Place = 3 },
 		"of 2 clients that lag":         func(sc *scene) { sc.Counters.Lagging = 2 },
 		// A decision and its session.
-		"state 2 holds": func(sc *scene) { sc.first.held = &heldInput{decision: &decision{session: sc.first}} },
+		"state 3 holds": func(sc *scene) {
+			sc.first.leaveAll()
+			sc.first.state, sc.first.held = sessionClosing, &heldInput{decision: &decision{session: sc.first}}
+		},
+		"state 2 holds": func(sc *scene) { sc.first.held = &heldInput{decision: &decision{session: sc.second}} },
 		"state 1 holds": func(sc *scene) {
 			sc.first.leaveAll()
 			sc.first.state = sessionDeciding
