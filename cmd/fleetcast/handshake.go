@@ -45,7 +45,7 @@ func (g *gatewayURL) UnmarshalText(text []byte) error {
 const maxRefusal = 4 << 10
 
 // refusal turns the answer to a handshake that was not accepted into an error: a
-// refusedError if the request itself was at fault. The first line of the body
+// refusedError if the request itself was at fault, a laterError if the gateway was. The first line of the body
 // usually says why. With 429 and 503 the answer may ask for a pause.
 func refusal(status int, response io.Reader) (retryAfter time.Duration, err error) {
 	code := strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
@@ -56,15 +56,26 @@ func refusal(status int, response io.Reader) (retryAfter time.Duration, err erro
 		}
 		body, _ := io.ReadAll(io.LimitReader(r.Body, maxRefusal)) // what there is
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
-		if line = strings.TrimSpace(stdio.Printable(line)); line != "" {
+		switch line = strings.TrimSpace(stdio.Printable(line)); {
+		case strings.HasPrefix(line, "<"):
+			message = "the answer is a web page"
+		case line != "":
 			message = line
 		}
 	}
-	if status/100 == 4 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests {
+	switch {
+	case status/100 == 5, status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return retryAfter, laterError{refusedError{code, message}}
+	case status/100 == 4:
 		return 0, refusedError{code, message}
 	}
-	return retryAfter, fmt.Errorf("%s: %s", code, message)
+	return 0, fmt.Errorf("%s: %s", code, message)
 }
+
+// laterError is a refusal that may be none the next time.
+type laterError struct{ refused refusedError }
+
+func (e laterError) Error() string { return e.refused.Error() }
 
 // maxRetryAfter is the longest pause that a gateway can ask for.
 const maxRetryAfter = time.Hour

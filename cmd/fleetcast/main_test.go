@@ -209,7 +209,7 @@ func TestCommandLine(t *testing.T) {
 		{"admin port in use", []string{"--listen=localhost:0", "--publish=off", "--admin=" + inUse}, exitFailure, "open the admin port"},
 		{"echo port in use", []string{"echo", "--listen=" + inUse}, exitFailure, "choose another port with --listen\n"},
 		{"no such address", []string{free, "--publish=off", "--listen=192.0.2.1:0", "--channels=a subscribe=anyone"}, exitFailure, "no such address"},
-		{"no gateway to publish to", []string{"publish", "--to=127.0.0.1:1", "news", "1"}, exitFailure, "Is a gateway running there?"},
+		{"no gateway to publish to", []string{"publish", "--to=127.0.0.1:1", "news", "1"}, exitFailure, "; is a gateway running there? Start one with: fleetcast serve"},
 		{"bad channel to subscribe to", []string{"subscribe", "a b"}, exitFailure, `channel "a b"`},
 	}
 	for _, test := range tests {

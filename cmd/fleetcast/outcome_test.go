@@ -54,7 +54,7 @@ func TestPublishWithoutAnswer(t *testing.T) {
 		{"hung, more lines than it takes", hungListener(t), "-", strings.Repeat(`"`+strings.Repeat("x", 100_000)+"\"\n", 200), exitUnknown, "did not answer within 1s"},
 		{"broken", breakingListener(t), "1", "", exitUnknown, unknown},
 		{"broken, lines", breakingListener(t), "-", "1\n", exitUnknown, unknown},
-		{"nobody there", "127.0.0.1:1", "1", "", exitFailure, "Is a gateway running there?"},
+		{"nobody there", "127.0.0.1:1", "1", "", exitFailure, "; is a gateway running there? Start one with: fleetcast serve"},
 		{"refused before it is sent", hungListener(t), "{", "", exitFailure, "bad_request"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -90,12 +92,13 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 		config.Logger = logger // of one event, its error says all
 	}
 	p, err := config.Dial(ctx, c.To)
-	var refused *publisher.Error
-	switch {
-	case errors.As(err, &refused):
-		return err
+	switch wrong := c.wrongPort(ctx, err); {
+	case wrong != nil:
+		return wrong
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w; %s", err, nobodyThere)
 	case err != nil:
-		return fmt.Errorf("%w\nIs a gateway running there? Start one with: fleetcast serve", err)
+		return err
 	}
 	if c.Data == "-" {
 		return errors.Join(c.publishLines(ctx, p, std), p.Close())
@@ -105,13 +108,16 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 }
 
 func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	data, err := c.data(jsonscan.TrimMark([]byte(c.Data)))
 	if err != nil {
 		return err
 	}
-	result, err := c.publishInTurn(ctx, ctx, p, data)
+	result, err := c.publishInTurn(limited, limited, p, data)
+	if wrong := c.wrongPort(ctx, err); wrong != nil {
+		return wrong
+	}
 	if err != nil {
 		return c.withHint(c.outcome(err, "the event"), data)
 	}
@@ -172,6 +178,10 @@ func (c *publishCommand) outcome(err error, what string) error {
 // longer than the timeout.
 func (c *publishCommand) publishLines(ctx context.Context, p *publisher.Publisher, std streams) error {
 	sent, refused, err := c.sendLines(ctx, p, std)
+	var unknown unknownOutcomeError
+	if sent == 0 && errors.As(err, &unknown) {
+		err = cmp.Or(c.wrongPort(ctx, err), err)
+	}
 	// What was sent is waited for although ctx may have ended.
 	flushCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Timeout)
 	defer cancel()

@@ -176,21 +176,6 @@ func TestPublishRefusesEmptyValues(t *testing.T) {
 	}
 }
 
-// The other ports of a gateway speak HTTP.
-func TestPublishToAnotherPort(t *testing.T) {
-	_, url, _, admin := startGateway(t)
-	key := fileWith(t, "key", keys.New())
-	for _, address := range []string{admin, strings.TrimPrefix(httpOf(url), "http://")} {
-		for _, args := range [][]string{nil, {"--key-file=" + key}} {
-			c := start(t, nil, append([]string{"publish", "--to=" + address, "news", "1"}, args...)...)
-			if code := c.wait(t); code == 0 {
-				t.Errorf("%q %q: exit code 0", address, args)
-			}
-			c.err.await(t, "it is HTTP; the address must be that of a publish port")
-		}
-	}
-}
-
 func TestPublishHintsAtText(t *testing.T) {
 	_, _, publish, _ := startGateway(t)
 	c := start(t, nil, "publish", "--to="+publish, "news", "hello")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,23 +71,25 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 	for _, warning := range c.Warnings(string(c.URL)) {
 		fmt.Fprintf(std.err, "fleetcast subscribe: %s\n", warning)
 	}
-	shown := &tokens{flags: &c.TokenFlags, std: std}
+	shown, reached := &tokens{flags: &c.TokenFlags, std: std}, false
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = minRetry, maxRetry
 	for {
 		s := subscriber{command: c, std: std, tokens: shown, due: make(chan refresh, 1), reader: websocket.ReaderConfig{Client: true, MaxMessage: subscribeMaxMessage}}
 		began := time.Now()
 		err := s.follow(ctx)
+		if reached = reached || s.conn != nil; !reached && ctx.Err() == nil {
+			err = c.explain(ctx, err)
+		}
 		var lost outputError
-		var none tokenError
 		var refused refusedError
 		switch {
 		case errors.As(err, &lost):
 			return lost.error
 		case ctx.Err() != nil:
 			return ended(ctx)
-		case errors.As(err, &none):
-			return none.error
+		case hopeless(err) != nil:
+			return hopeless(err)
 		case errors.As(err, &refused):
 			if err := shown.after(refused, err, time.Since(began)); err != nil {
 				return err
@@ -106,6 +110,20 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 	}
 }
 
+// hopeless is the error that ends subscribe, because there is no token or no gateway. It is nil
+// for others.
+func hopeless(err error) error {
+	var none tokenError
+	var wrong wrongPortError
+	switch {
+	case errors.As(err, &none):
+		return none.error
+	case errors.As(err, &wrong):
+		return wrong.error
+	}
+	return nil
+}
+
 // ended is why ctx has ended, if that was not asked for.
 func ended(ctx context.Context) error {
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -121,6 +139,9 @@ type outputError struct{ error }
 type refusedError struct{ code, message string }
 
 func (e refusedError) Error() string { return e.code + ": " + e.message }
+
+// is tells whether it came with a status of HTTP.
+func (e refusedError) is(status int) bool { return strings.HasPrefix(e.code, strconv.Itoa(status)+" ") }
 
 // subscriber is one connection of subscribe.
 type subscriber struct {

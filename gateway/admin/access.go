@@ -51,9 +51,9 @@ var (
 )
 
 // isOpen tells whether a path is served without a key: the pages, which have nothing to
-// hide and ask for the key, and what load balancers ask.
+// hide and ask for the key, what load balancers ask, and the path of another port.
 func isOpen(path string) bool {
-	return path == "/" || path == "/healthz" || path == readinessPath || strings.HasPrefix(path, "/dashboard/") && !strings.Contains(path, "..")
+	return path == "/" || path == "/healthz" || path == readinessPath || path == settings.Path || strings.HasPrefix(path, "/dashboard/") && !strings.Contains(path, "..")
 }
 
 // checkKey returns what the request's key allows, nil if none is needed, or why it is

@@ -44,6 +44,9 @@ const readinessPath = "/readyz"
 // notReady is the answer of /readyz when it is not.
 const notReady = "not ready: the gateway is starting or draining"
 
+// wrongPort is for WebSocket clients.
+const wrongPort = "this is the admin port of fleetcast; WebSocket clients connect to its client port (--listen, by default ws://localhost:8080" + settings.Path + ")"
+
 // Options is what the admin port needs from the process around the gateway.
 type Options struct {
 	// Version is what /api/stats reports.
@@ -98,6 +101,9 @@ func NewHandler(of *Target, admin Options) http.Handler {
 	page := in.others.bound(dashboard.Handler())
 	mux.Handle("GET /{$}", page)
 	mux.Handle("GET /dashboard/", page)
+	mux.Handle(settings.Path, in.others.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusNotFound, wrongPort)
+	})))
 	mux.Handle("/", in.others.bound(http.NotFoundHandler()))
 	all := http.NewServeMux()
 	all.Handle("/", plainhttp.BoundAnswer(answerTimeout, mux))
