@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -385,6 +386,48 @@ func TestTicketOutOfUse(t *testing.T) {
 		for _, line := range step.ended {
 			s.shows(line).refused(http.StatusUnauthorized, "ticket_invalid", "")
 		}
+	}
+}
+
+// TestTicketsWhenAKeyHasLeaked does what docs/configuration.md says of that: a new key of the
+// issuer ends its tokens, and new keys for tickets end the tickets. Connections go on.
+func TestTicketsWhenAKeyHasLeaked(t *testing.T) {
+	h := hookThatSays(t, `{"user":"alice"}`)
+	var next gateway.Config
+	s := start(t, h.asked, func(c *gateway.Config) {
+		c.Issuers = []token.Issuer{{Issuer: "a", Secret: secret}}
+		next = *c
+	})
+	reload := func(change func()) {
+		t.Helper()
+		change()
+		if err := s.Reconfigure(next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forged := "Authorization: Bearer " + signed(claims{"iss": "a"})
+	ticket := ""
+	var peers []*peer
+	for range 3 { // the last one by the cache
+		p := s.shows(forged)
+		ticket = "Authorization: Bearer " + p.welcomed().Ticket
+		peers = append(peers, p)
+	}
+	reload(func() { next.Issuers = []token.Issuer{{Issuer: "a", Secret: "another " + secret}} })
+	s.shows(forged).refused(http.StatusUnauthorized, "token_invalid", "")
+	s.shows(ticket).welcomed()
+
+	first, second := bytes.Repeat([]byte("1"), 32), bytes.Repeat([]byte("2"), 32)
+	reload(func() { next.TicketKeys = [][]byte{first} })
+	s.shows(ticket).refused(http.StatusUnauthorized, "ticket_invalid", "")
+	ticket = "Authorization: Bearer " + s.shows().welcomed().Ticket
+	reload(func() { next.TicketKeys = [][]byte{second, first} })
+	s.shows(ticket).welcomed()
+	reload(func() { next.TicketKeys = [][]byte{second} })
+	s.shows(ticket).refused(http.StatusUnauthorized, "ticket_invalid", "")
+	for _, p := range peers {
+		p.says(ping)
+		p.wants(pong)
 	}
 }
 
