@@ -236,6 +236,7 @@ func TestSubscribeChecksTheAnswer(t *testing.T) {
 					return
 				}
 				defer conn.Close()
+				listener.Close() // nobody answers a second time
 				in := bufio.NewReader(conn)
 				request, err := http.ReadRequest(in)
 				if err != nil {

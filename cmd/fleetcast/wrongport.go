@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +35,7 @@ const (
 const (
 	// nobodyThere is the advice if a connection is refused.
 	nobodyThere = "is a gateway running there? Start one with: fleetcast serve"
-	// lookPatience is how long a look at a server may take that has not answered before.
+	// lookPatience is how long a look at a server may take. The failure is told after it.
 	lookPatience = 3 * time.Second
 )
 
@@ -139,7 +138,7 @@ func (c *subscribeCommand) explain(ctx context.Context, err error) error {
 		return err
 	}
 	secure := u.Scheme == "wss"
-	switch what := lookAt(ctx, hostPort(u), u.RequestURI(), patienceFor(err, c.Timeout)); {
+	switch what := lookAt(ctx, hostPort(u), u.RequestURI(), min(c.Timeout, lookPatience)); {
 	case what == foundUnknown, what == foundClients && !secure, what == foundTLS && secure:
 		return err
 	case what == foundTLS:
@@ -171,15 +170,6 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// patienceFor is how long a look may take behind a failure, after which nobody should wait
-// much longer if it was that nothing came for the whole timeout.
-func patienceFor(err error, timeout time.Duration) time.Duration {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return min(timeout, lookPatience)
-	}
-	return timeout
-}
-
 // wrongPort says what is wrong with the address behind a failure to publish anything. It is nil
 // if that cannot be told.
 func (c *publishCommand) wrongPort(ctx context.Context, err error) error {
@@ -187,7 +177,7 @@ func (c *publishCommand) wrongPort(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, &refused) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil
 	}
-	switch what := lookAt(ctx, c.To, gateway.Path, patienceFor(err, c.Timeout)); what {
+	switch what := lookAt(ctx, c.To, gateway.Path, min(c.Timeout, lookPatience)); what {
 	case foundUnknown, foundPublish:
 		return nil
 	case foundTLS:
