@@ -34,7 +34,11 @@ func TestOutcome(t *testing.T) {
 			output("TestA", "--- FAIL: TestA (0.0s)\n"), ended("TestA", "fail"), ended("TestB", "pass"), output("", "FAIL\tp\t0.1s\n"), ended("", "fail"),
 		}, "    a_test.go:1: wrong\n--- FAIL: TestA (0.0s)\nFAIL\tp\t0.1s\n", 0},
 		"crashed": {[]string{output("TestA", "panic: oh\n"), output("", "FAIL\tp\t0.1s\n"), ended("", "fail")}, "panic: oh\nFAIL\tp\t0.1s\n", 0},
-		"killed":  {[]string{output("TestA", "    a_test.go:1: a note\n")}, "    a_test.go:1: a note\n", 0},
+		"crashed behind another test": {[]string{
+			output("TestA", "=== RUN   TestA\n"), output("TestB", "    --- PASS: TestB/b (0.0s)\n"), output("TestB", "panic: oh\n"), output("TestB", "goroutine 1\n"), ended("TestB", "pass"),
+			output("", "FAIL\tp\t0.1s\n"), ended("", "fail"),
+		}, "panic: oh\ngoroutine 1\nFAIL\tp\t0.1s\n", 0},
+		"killed": {[]string{output("TestA", "    a_test.go:1: a note\n")}, "    a_test.go:1: a note\n", 0},
 		"not built": {[]string{
 			`{"ImportPath":"p","Action":"build-output","Output":"p/a.go:1: wrong\n"}`, `{"ImportPath":"p","Action":"build-fail"}`, "no JSON",
 		}, "p/a.go:1: wrong\nno JSON\n", 0},
