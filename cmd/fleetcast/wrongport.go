@@ -37,21 +37,28 @@ const (
 	nobodyThere = "is a gateway running there? Start one with: fleetcast serve"
 	// lookPatience is how long a look at a server may take. The failure is told after it.
 	lookPatience = 3 * time.Second
+	// maxLook is how much of an answer is read, in bytes.
+	maxLook = 64 << 10
 )
 
-// lookAt asks what answers at an address, by requests that change nothing and have no
-// credentials.
-func lookAt(ctx context.Context, address, path string, patience time.Duration) found {
+// lookAt asks what answers at an address, by requests that change nothing and have nothing of
+// the user's in them: what was meant for TLS must not go out in clear text.
+func lookAt(ctx context.Context, address string, patience time.Duration) found {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, request := range []string{
-		fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fleetcast\r\nConnection: close\r\n\r\n", path, address),
+		fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fleetcast\r\nConnection: close\r\n\r\n", gateway.Path, address),
 		"PING\r\n", // Redis answers no request that has a Host
 	} {
 		if what := lookPlainly(ctx, address, request); what != foundUnknown {
 			return what
 		}
 	}
+	return lookForTLS(ctx, address)
+}
+
+// lookForTLS tells whether an address speaks TLS.
+func lookForTLS(ctx context.Context, address string) found {
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // nothing is sent, and nothing believed
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err == nil {
@@ -74,7 +81,7 @@ func lookPlainly(ctx context.Context, address, request string) found {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	// If it cannot be written, there may be an answer all the same.
 	_, _ = io.WriteString(conn, request)
-	in := bufio.NewReader(conn)
+	in := bufio.NewReader(io.LimitReader(conn, maxLook))
 	switch first, _ := in.Peek(len("HTTP/")); {
 	case string(first) == "HTTP/":
 		return lookAtResponse(in)
@@ -109,7 +116,7 @@ func lookAtResponse(in *bufio.Reader) found {
 		return foundClients
 	case response.StatusCode == http.StatusBadRequest && (says("HTTPS") || says("SSL-enabled")): // Go and nginx; Apache
 		return foundTLS
-	case response.StatusCode >= 500, says("--allow-host"):
+	case response.StatusCode >= 500, response.StatusCode == http.StatusRequestTimeout, response.StatusCode == http.StatusTooManyRequests, says("--allow-host"):
 		return foundUnknown
 	}
 	return foundWeb
@@ -138,8 +145,15 @@ func (c *subscribeCommand) explain(ctx context.Context, err error) error {
 		return err
 	}
 	secure := u.Scheme == "wss"
-	switch what := lookAt(ctx, hostPort(u), u.RequestURI(), min(c.Timeout, lookPatience)); {
-	case what == foundUnknown, what == foundClients && !secure, what == foundTLS && secure:
+	if secure {
+		ctx, cancel := context.WithTimeout(ctx, min(c.Timeout, lookPatience))
+		defer cancel()
+		if lookForTLS(ctx, hostPort(u)) == foundTLS {
+			return err
+		}
+	}
+	switch what := lookAt(ctx, hostPort(u), min(c.Timeout, lookPatience)); {
+	case what == foundUnknown, what == foundClients && !secure:
 		return err
 	case what == foundTLS:
 		return wrongPortError{fmt.Errorf("connect to %s: it speaks TLS; write wss:// in place of ws://", c.URL)}
@@ -177,7 +191,7 @@ func (c *publishCommand) wrongPort(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, &refused) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil
 	}
-	switch what := lookAt(ctx, c.To, gateway.Path, min(c.Timeout, lookPatience)); what {
+	switch what := lookAt(ctx, c.To, min(c.Timeout, lookPatience)); what {
 	case foundUnknown, foundPublish:
 		return nil
 	case foundTLS:

@@ -147,3 +147,40 @@ func redis(t *testing.T) (address string) {
 		}
 	}
 }
+
+// TestLookIsNoLeak has a server end each TLS handshake. Nothing of what was meant for it
+// behind that goes out in clear text.
+func TestLookIsNoLeak(t *testing.T) {
+	const query = "of-no-concern-to-others"
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	came := make(chan string, 100)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			first := make([]byte, 4096)
+			n, _ := conn.Read(first)
+			came <- string(first[:n])
+			conn.Close()
+		}
+	}()
+	c := start(t, nil, "subscribe", "--url=wss://"+listener.Addr().String()+"/ws?key="+query, "news")
+	c.err.await(t, "connecting again")
+	c.stop()
+	c.wait(t)
+	if len(came) == 0 {
+		t.Error("nothing came")
+	}
+	for range len(came) {
+		if text := <-came; strings.Contains(text, query) {
+			t.Errorf("in clear text came %q", text)
+		}
+	}
+}
