@@ -182,7 +182,8 @@ func (h *Hook) report(f *failure) {
 	logged := false
 	h.complain.Do(func() {
 		logged = true
-		attrs := []slog.Attr{slog.String("hook", h.options.Name), slog.String("url", h.url), slog.String("reason", f.reason), slog.String("error", stats.Clip(conceal(f.err.Error(), f.secrets)))}
+		text := conceal(f.err.Error(), append(h.options.secrets(), f.secrets...)) // it may quote the answer
+		attrs := []slog.Attr{slog.String("hook", h.options.Name), slog.String("url", h.url), slog.String("reason", f.reason), slog.String("error", stats.Clip(text))}
 		if len(f.answer) > 0 {
 			attrs = append(attrs, slog.String("answer", h.shownAnswer(f)))
 		}

@@ -50,12 +50,15 @@ func (o *Options) secrets() (all []string) {
 	return append(all, querySecrets(u.RawQuery)...)
 }
 
-// querySecrets are a query and the values in it.
+// querySecrets are a query and the values in it, as they are and unescaped.
 func querySecrets(query string) []string {
 	all := []string{query}
 	for part := range strings.SplitSeq(query, "&") {
 		_, value, _ := strings.Cut(part, "=")
 		all = append(all, part, value)
+		if unescaped, err := url.QueryUnescape(value); err == nil && unescaped != value {
+			all = append(all, unescaped)
+		}
 	}
 	return all
 }

@@ -46,6 +46,7 @@ func TestAnswersInTheLog(t *testing.T) {
 		{"its header", 401, "Authorization: Bearer s3cret-of-the-gateway", "Authorization: …"},
 		{"a cookie", 500, "no " + cookie + " here", "no … here"},
 		{"the client's query", 500, "at /ws?room=12345678&key=abcd", "at /ws?…"},
+		{"the client's query, unescaped", 500, "wrong p@ss!word given", "wrong … given"},
 		{"the URL's query", 500, "at /hook?key=url-secret", "at /hook?…"},
 		{"the URL's path", 404, "Cannot POST /hook/short", "Cannot POST /hook/short"},
 		{"a secret in the path", 404, "Cannot POST /hook/short/T0B1C2D3E4F5G6H7I8", "Cannot POST /hook/short/…"},
@@ -56,7 +57,7 @@ func TestAnswersInTheLog(t *testing.T) {
 			o, log := options(server.URL + "/hook/short/T0B1C2D3E4F5G6H7I8?key=url-secret")
 			o.Header, o.Forward = http.Header{"Authorization": {"Bearer s3cret-of-the-gateway"}}, []string{"Cookie", "Accept-Language"}
 			outcome := newHook(t, o).Connect(t.Context(), hook.ConnectRequest{
-				Query: "room=12345678&key=abcd", Token: opaque, Header: http.Header{"Cookie": {cookie}, "Accept-Language": {"de"}},
+				Query: "room=12345678&key=abcd&pw=p%40ss%21word", Token: opaque, Header: http.Header{"Cookie": {cookie}, "Accept-Language": {"de"}},
 			})
 			if reasonOf(outcome) != "hook_failed" {
 				t.Errorf("%+v", outcome)
