@@ -90,10 +90,11 @@ func New(handler http.Handler, logger *slog.Logger, refused func(reason, from st
 // Serve accepts from l until Close. It may be called for several listeners, which
 // share the connections. The error is nil after Close.
 func (p *Port) Serve(l net.Listener) error {
-	if err := p.server.Serve(&gate{l, p}); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err := p.server.Serve(&gate{l, p})
+	if errors.Is(err, http.ErrServerClosed) || p.closed.Err() != nil { // the gate may see it first
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Close closes the listeners and all connections. Requests that are under way have half a
