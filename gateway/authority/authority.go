@@ -91,11 +91,8 @@ func (a *Authority) Begin(ctx context.Context, q *Question, done func(Outcome)) 
 	return true
 }
 
-// Decide decides about what AtOnce has left. It waits, until ctx ends at the latest.
+// Decide decides about what Begin has not. It waits, until ctx ends at the latest.
 func (a *Authority) Decide(ctx context.Context, q *Question) Outcome {
-	if q.Subscribing {
-		return ofSubscription(a.Tokens.VerifySubscription(ctx, q.Client.Addr(), []byte(q.Token)))
-	}
 	outcome := accepted(identity.Anonymous(), false)
 	ticket := a.isTicket([]byte(q.Token))
 	switch {

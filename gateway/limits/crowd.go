@@ -25,7 +25,7 @@ func (c *Crowd) Enter(from netip.Addr, limit int) bool {
 	from = crowdAddress(from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if room := limit - c.all; room <= 0 || c.froms[from] > crowdShare*room {
+	if room := limit - c.all; room <= 0 || (c.froms[from]-1)/crowdShare >= room && c.froms[from] > 0 {
 		return false
 	}
 	if c.froms == nil {

@@ -35,7 +35,11 @@ func (c *session) authenticate(cmd *command.Command) {
 		c.authenticated(outcome, id)
 		return
 	}
-	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Client: c.remote(), Left: left}, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
+	question := authority.Question{Client: c.remote(), Left: left}
+	if left == nil {
+		question.Token = string(cmd.Token)
+	}
+	c.identifyThen(a, question, func(c *session, o authority.Outcome) { c.authenticated(o, id) })
 }
 
 // authenticated answers authenticate. A client that may do nothing without a token is

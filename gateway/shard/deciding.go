@@ -156,8 +156,8 @@ func (c *session) wait(d *decision, limit int, left time.Duration) bool {
 	return true
 }
 
-// ask asks who decides. Not all of it is the gateway's own code: if it panics, or ends its
-// goroutine, one client is refused and nothing else is harmed.
+// ask asks who decides, where begin has not. Not all of it is the gateway's own code: if it
+// panics, or ends its goroutine, one client is refused and nothing else is harmed.
 func (d *decision) ask() {
 	d.failure = "the goroutine has ended"
 	defer func() {

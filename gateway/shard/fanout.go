@@ -11,10 +11,10 @@ import (
 
 const (
 	// fanOutSlice is how long a turn fans out before the loop looks at its
-	// sockets and its mail again. It bounds what a channel of any size adds to
-	// the latency of everything else on the shard.
+	// sockets and its mail again.
 	fanOutSlice = 500 * time.Microsecond
-	// mostFanOut is how long it does so if everything else takes longer than a slice.
+	// mostFanOut is how long it does so if everything else takes longer than a slice. It
+	// bounds what a channel of any size adds to the latency of everything else on the shard.
 	mostFanOut = 2 * time.Millisecond
 	// sendsPerClockRead keeps reading the clock cheap beside the sends.
 	sendsPerClockRead = 16

@@ -27,7 +27,7 @@ func (c *session) subscribeByToken(cmd *command.Command) {
 		return
 	}
 	name, id := string(cmd.Channels[0]), cmd.ID
-	c.identifyThen(a, authority.Question{Token: string(cmd.Token), Left: left, Client: c.remote(), Subscribing: true}, func(c *session, o authority.Outcome) {
+	c.identifyThen(a, authority.Question{Left: left, Client: c.remote(), Subscribing: true}, func(c *session, o authority.Outcome) {
 		verdict := token.SubscriptionVerdict{Subscription: o.Subscription}
 		if r := o.Refusal; r != nil {
 			verdict.Refusal = &token.Refusal{Reason: r.Reason, Message: r.Message, Temporary: r.Temporary}

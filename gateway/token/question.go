@@ -43,7 +43,7 @@ func (q *Question) Size() int {
 	if q == nil {
 		return 0
 	}
-	return int(unsafe.Sizeof(Question{})+unsafe.Sizeof(parsed{})) + cap(q.token.text)
+	return int(unsafe.Sizeof(Question{})) + 2*len(q.token.text)
 }
 
 // later is settle for a question, without waiting.
