@@ -101,6 +101,11 @@ func TestProxyExamples(t *testing.T) {
 func (e proxyExample) run(t *testing.T, options []string, config string) {
 	p := startProcess(t, append(options, "--listen=127.0.0.1:0", "--publish=127.0.0.1:0", "--admin=127.0.0.1:0",
 		"--ping-interval=1s", "--pong-timeout=20s")...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway has written:\n%s%s", p.out, p.err)
+		}
+	})
 	clients := p.out.await(t, `open in a browser +http://([^/\s]+)`)[1]
 	publish := p.out.await(t, `publish to +(\S+)`)[1]
 	admin := p.out.await(t, `look inside at +http://([^/]+)/`)[1]
@@ -191,7 +196,13 @@ func (e proxyExample) start(t *testing.T, gatewayAt, config string) (at string) 
 	if err := proxy.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = proxy.cmd.Process.Signal(os.Interrupt); _ = proxy.cmd.Wait() })
+	t.Cleanup(func() {
+		_ = proxy.cmd.Process.Signal(os.Interrupt)
+		ended := proxy.cmd.Wait()
+		if t.Failed() {
+			t.Logf("the proxy (%v) has written:\n%s%s", ended, proxy.out, proxy.err)
+		}
+	})
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", at)
 		if err == nil {
