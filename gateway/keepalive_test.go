@@ -201,13 +201,13 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 func TestPingBehindWhatTheKernelHas(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := start(t, func(c *gateway.Config) {
-		c.Shards, c.PingInterval, c.PongTimeout = 1, time.Second, 2*time.Second
+		c.Shards, c.PingInterval, c.PongTimeout = 1, time.Second, 5*time.Second
 	})
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
 	p.in = bufio.NewReaderSize(&pacedReader{p.TCPConn, 25e3, time.Now()}, 1024)
-	const events = 20 // 100 kB, 4 s of reading: the first ping waits for longer than PongTimeout
+	const events = 40 // 200 kB, 8 s of reading: the first ping waits for longer than PongTimeout
 	data := `"` + strings.Repeat("x", 5_000) + `"`
 	for range events {
 		upstream.publishes("news", data)

@@ -44,7 +44,7 @@ func TestPictures(t *testing.T) {
 	browser.awaits("connected")
 	stop := publishPrices(t, publish, admin)
 	defer stop()
-	browser.awaits("EURUSD", "20 events")
+	browser.awaits(`"bid":1.0719`) // of the 20th event, and of each 40th behind it
 	browser.picture("console.png")
 
 	subscriber := start(t, nil, "subscribe", "--url="+url, "prices.fx", "chat.lobby")
