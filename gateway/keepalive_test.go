@@ -200,7 +200,7 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 // pong may take: it is not gone.
 func TestPingBehindWhatTheKernelHas(t *testing.T) {
 	t.Parallel() // it waits most of the time
-	s := start(t, func(c *gateway.Config) {
+	s := start(t, neverSlow, func(c *gateway.Config) {
 		c.Shards, c.PingInterval, c.PongTimeout = 1, time.Second, 5*time.Second
 	})
 	p := s.connectNarrow()
