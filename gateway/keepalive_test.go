@@ -104,7 +104,7 @@ func TestSilentClientIsClosed(t *testing.T) {
 			t.Fatalf("received opcode %#x, want a ping", f.Header.OpCode)
 		}
 		// A gateway that was held up may ping once more before it judges.
-		if rest, err := io.ReadAll(p.in); err != nil || strings.Trim(string(rest), "\x89\x00") != "" {
+		if rest, err := io.ReadAll(p.in); err != nil || strings.ReplaceAll(string(rest), "\x89\x00", "") != "" {
 			t.Fatalf("received %.200q and %v, want the end", rest, err)
 		}
 		longest = max(longest, time.Since(pinged))
