@@ -42,10 +42,14 @@ const (
 )
 
 // lookAt asks what answers at an address, by requests that change nothing and have nothing of
-// the user's in them: what was meant for TLS must not go out in clear text.
-func lookAt(ctx context.Context, address string, patience time.Duration) found {
+// the user's in them: what was meant for TLS must not go out in clear text. secure tells that
+// TLS is likely.
+func lookAt(ctx context.Context, address string, secure bool, patience time.Duration) found {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if secure && lookForTLS(ctx, address) == foundTLS {
+		return foundTLS
+	}
 	for _, request := range []string{
 		fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fleetcast\r\nConnection: close\r\n\r\n", gateway.Path, address),
 		"PING\r\n", // Redis answers no request that has a Host
@@ -53,6 +57,9 @@ func lookAt(ctx context.Context, address string, patience time.Duration) found {
 		if what := lookPlainly(ctx, address, request); what != foundUnknown {
 			return what
 		}
+	}
+	if secure {
+		return foundUnknown
 	}
 	return lookForTLS(ctx, address)
 }
@@ -145,15 +152,8 @@ func (c *subscribeCommand) explain(ctx context.Context, err error) error {
 		return err
 	}
 	secure := u.Scheme == "wss"
-	if secure {
-		ctx, cancel := context.WithTimeout(ctx, min(c.Timeout, lookPatience))
-		defer cancel()
-		if lookForTLS(ctx, hostPort(u)) == foundTLS {
-			return err
-		}
-	}
-	switch what := lookAt(ctx, hostPort(u), min(c.Timeout, lookPatience)); {
-	case what == foundUnknown, what == foundClients && !secure:
+	switch what := lookAt(ctx, hostPort(u), secure, min(c.Timeout, lookPatience)); {
+	case what == foundUnknown, what == foundClients && !secure, what == foundTLS && secure:
 		return err
 	case what == foundTLS:
 		return wrongPortError{fmt.Errorf("connect to %s: it speaks TLS; write wss:// in place of ws://", c.URL)}
@@ -191,7 +191,7 @@ func (c *publishCommand) wrongPort(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, &refused) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil
 	}
-	switch what := lookAt(ctx, c.To, min(c.Timeout, lookPatience)); what {
+	switch what := lookAt(ctx, c.To, false, min(c.Timeout, lookPatience)); what {
 	case foundUnknown, foundPublish:
 		return nil
 	case foundTLS:

@@ -24,7 +24,7 @@ type Authority struct {
 	Tickets *identity.Tickets // nil if there are none
 	// Cookie is the name of the cookie that may hold a token; empty is none.
 	Cookie string
-	// Waiting is how many clients may wait for Decide.
+	// Waiting is how many clients may wait for Begin or Decide.
 	Waiting int
 	Now     func() time.Time
 }

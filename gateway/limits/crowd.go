@@ -25,7 +25,7 @@ func (c *Crowd) Enter(from netip.Addr, limit int) bool {
 	from = crowdAddress(from)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if room := limit - c.all; room <= 0 || (c.froms[from]-1)/crowdShare >= room && c.froms[from] > 0 {
+	if room := limit - c.all; room <= 0 || (c.froms[from]-1)/crowdShare >= room { // a product could overflow
 		return false
 	}
 	if c.froms == nil {

@@ -16,7 +16,9 @@
 // # Who may call what
 //
 // Any goroutine may call the methods of a Verifier. Quick never waits and is for loops:
-// it answers from the caches, or verifies an HMAC. Verify waits for keys and for a
-// place in a bounded pool. A Verifier has goroutines of its own until Close: the pool,
-// one for each set of keys that is fetched, and one that empties the caches.
+// it answers from the caches, or verifies an HMAC. Later, for loops too, has a bounded pool
+// answer what Quick has left, and does not wait for it. Verify waits for keys and for the
+// pool. A Verifier has goroutines of its own until Close: the pool's workers, each on a
+// thread that gives way to others, one for each set of keys that is fetched, and one that
+// empties the caches.
 package token
