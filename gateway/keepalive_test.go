@@ -204,19 +204,23 @@ func (r *pacedReader) Read(p []byte) (int, error) {
 func TestPingBehindWhatTheKernelHas(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := start(t, neverSlow, func(c *gateway.Config) {
-		c.Shards, c.PingInterval, c.PongTimeout = 1, time.Second, 5*time.Second
+		c.Shards, c.PingInterval, c.PongTimeout, c.SendTimeout = 1, time.Second, 10*time.Second, patience
 	})
 	p := s.connectNarrow()
 	p.subscribe("news")
 	upstream := s.publisher()
 	p.in = bufio.NewReaderSize(&pacedReader{p.TCPConn, 25e3, time.Now()}, 1024)
-	const events = 40 // 200 kB, 8 s of reading: the first ping waits for longer than PongTimeout
+	const events = 75 // 375 kB, 15 s of reading: the first ping waits for longer than PongTimeout
 	data := `"` + strings.Repeat("x", 5_000) + `"`
 	for range events {
 		upstream.publishes("news", data)
 	}
 	for offset := uint64(1); offset <= events; {
-		switch f := p.frame(); f.Header.OpCode {
+		f, err := readFrame(p.in)
+		if err != nil {
+			t.Fatalf("%v behind event %d; the ends are %v", err, offset-1, s.stats().Total.Disconnects)
+		}
+		switch f.Header.OpCode {
 		case ws.OpPing:
 			p.sends(clientFrame(ws.OpPong, true, ""))
 		case ws.OpText:
