@@ -207,6 +207,13 @@ func (g *Gateway) Run() {
 			stripe = (stripe + 1) % stream.StripeCount
 		})
 	})
+	history := 0 // the stripe whose events are looked at next
+	loops.Go(func() {
+		g.every(historySweep/stream.StripeCount, func() {
+			g.streams.SweepHistory(history, poller.Now())
+			history = (history + 1) % stream.StripeCount
+		})
+	})
 	loops.Go(func() {
 		g.every(quotaSweep, func() {
 			g.clients.Addresses.Sweep(poller.Now())
@@ -260,6 +267,9 @@ func (g *Gateway) feedStarved() {
 		s.Starved.Feed()
 	}
 }
+
+// historySweep is how often each channel's history is looked at for events that are too old.
+const historySweep = 10 * time.Second
 
 // quotaSweep is how often addresses and users are looked over whose peers have gone.
 const quotaSweep = 5 * time.Second

@@ -49,8 +49,10 @@ func (g *Gateway) Reconfigure(config settings.Config) error {
 	return nil
 }
 
-// setLimits puts the limits on what clients and publishers hold in memory into effect.
+// setLimits puts the limits on what is held in memory into effect: of what clients and
+// publishers send and get, and of what is kept of events.
 func (g *Gateway) setLimits(c *settings.Config) {
+	g.streams.SetHistory(g.settings.Load().Rules, c.HistoryMemory)
 	g.clients.Backlogs.Limit.Store(c.BacklogMemory)
 	g.clients.ClientInput.Limit.Store(c.InputMemory)
 	g.publish.Input.Limit.Store(c.InputMemory)

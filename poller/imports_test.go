@@ -14,7 +14,7 @@ import (
 // rooms are the packages of the gateway from the bottom up, without the prefix
 // fleetcast/gateway: each may import those before it, besides poller and codec. What
 // is not in the list stands on top of it.
-var rooms = []string{"/mem", "/stats", "/limits", "/rules", "/keys", "/identity", "/token", "/hook", "/dialect", "/dialect/fleetcastv1", "/stream", "/settings", "/authority", "/backlog", "/plainhttp", "/ingest", "/shard", "/web/look", "/web/dashboard", "/webport", "/admin"}
+var rooms = []string{"/mem", "/stats", "/limits", "/history", "/rules", "/keys", "/identity", "/token", "/hook", "/dialect", "/dialect/fleetcastv1", "/stream", "/settings", "/authority", "/backlog", "/plainhttp", "/ingest", "/shard", "/web/look", "/web/dashboard", "/webport", "/admin"}
 
 // layers are the folders of packages, with the prefixes of what they may import from
 // this module. What holds for a folder holds for those in it, too.

@@ -39,8 +39,8 @@ func parse(c *command.Command, payload string) (o outcome, err error) {
 	for _, name := range c.Channels {
 		o.channels = append(o.channels, string(name))
 	}
-	if c.HasSince {
-		o.since = fmt.Sprintf("%s@%d", c.Since.Epoch, c.Since.Offset)
+	if c.Start.HasSince {
+		o.since = fmt.Sprintf("%s@%d", c.Start.Since.Epoch, c.Start.Since.Offset)
 	}
 	o.data, o.token = string(c.Data), string(c.Token)
 	return o, nil

@@ -43,7 +43,7 @@ func BenchmarkAppendSubscribed(b *testing.B) {
 	dst, channel := make([]byte, 0, 1024), []byte("news")
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = command.AppendSubscribed(dst[:0], command.NewID(1), channel, "Zx3k", 17, nil)
+		dst = command.AppendSubscribed(dst[:0], command.NewID(1), channel, "Zx3k", 17, nil, nil)
 	}
 }
 

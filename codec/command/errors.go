@@ -54,29 +54,36 @@ func (e *Error) RetryAfterMS() uint64 {
 
 // Refusals with a fixed text. They are made once, so that a refusal allocates nothing.
 var (
-	errRepeatedKey    = &Error{Code: BadRequest, Message: "a key is repeated"}
-	errBadID          = &Error{Code: BadRequest, Message: "id must be an integer from 0 to 9007199254740991"}
-	errBadType        = &Error{Code: BadRequest, Message: "type must be a string"}
-	errNoType         = &Error{Code: BadRequest, Message: "type is missing"}
-	errUnknownType    = &Error{Code: UnknownType, Message: "type must be subscribe, unsubscribe, publish, ping or authenticate"}
-	errChannelType    = &Error{Code: BadRequest, Message: "channel must be a string"}
-	errChannelsType   = &Error{Code: BadRequest, Message: "channels must be an array of strings"}
-	errNoChannels     = &Error{Code: BadRequest, Message: "channels is empty"}
-	errTooMany        = &Error{Code: LimitExceeded, Message: "channels has more than " + strconv.Itoa(MaxChannels) + " names"}
-	errBothChannels   = &Error{Code: BadRequest, Message: "channel and channels exclude each other"}
-	errNoChannel      = &Error{Code: BadRequest, Message: "channel is missing"}
-	errBadSince       = &Error{Code: BadRequest, Message: "since must be an object with epoch, a string, and offset, an integer"}
-	errSinceChannels  = &Error{Code: BadRequest, Message: "since goes with channel, not with channels"}
-	errBadToken       = &Error{Code: BadRequest, Message: "token must be a string that is not empty"}
-	errNoToken        = &Error{Code: BadRequest, Message: "token is missing"}
-	errTokenChannels  = &Error{Code: BadRequest, Message: "token goes with channel, not with channels"}
-	errNoData         = &Error{Code: BadRequest, Message: "data is missing"}
-	errUTF16          = &Error{Code: BadRequest, Message: "the text starts with the byte order mark of UTF-16; send UTF-8"}
-	errNotObject      = &Error{Code: BadRequest, Message: "a message is one JSON object"}
-	errChannelEmpty   = &Error{Code: BadChannel, Message: "a channel name is empty"}
-	errChannelLong    = channelTooLong(MaxChannel)
-	errChannelUTF8    = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8"}
-	errChannelControl = &Error{Code: BadChannel, Message: "a channel name holds a space or a control character"}
+	errRepeatedKey     = &Error{Code: BadRequest, Message: "a key is repeated"}
+	errBadID           = &Error{Code: BadRequest, Message: "id must be an integer from 0 to 9007199254740991"}
+	errBadType         = &Error{Code: BadRequest, Message: "type must be a string"}
+	errNoType          = &Error{Code: BadRequest, Message: "type is missing"}
+	errUnknownType     = &Error{Code: UnknownType, Message: "type must be subscribe, unsubscribe, publish, history, ping or authenticate"}
+	errChannelType     = &Error{Code: BadRequest, Message: "channel must be a string"}
+	errChannelsType    = &Error{Code: BadRequest, Message: "channels must be an array of strings"}
+	errChannelObjects  = &Error{Code: BadRequest, Message: "channels must be an array of strings, or of objects with channel and since or last"}
+	errNoChannels      = &Error{Code: BadRequest, Message: "channels is empty"}
+	errTooMany         = &Error{Code: LimitExceeded, Message: "channels has more than " + strconv.Itoa(MaxChannels) + " names"}
+	errBothChannels    = &Error{Code: BadRequest, Message: "channel and channels exclude each other"}
+	errNoChannel       = &Error{Code: BadRequest, Message: "channel is missing"}
+	errBadSince        = &Error{Code: BadRequest, Message: "since must be an object with epoch, a string, and offset, an integer"}
+	errSinceChannels   = &Error{Code: BadRequest, Message: "since goes with channel; with channels, give each its own: [{\"channel\":...,\"since\":...}]"}
+	errSinceLast       = &Error{Code: BadRequest, Message: "since and last exclude each other"}
+	errSinceBefore     = &Error{Code: BadRequest, Message: "since and before exclude each other"}
+	errBadLast         = &Error{Code: BadRequest, Message: "last must be an integer from 1 to " + strconv.Itoa(MaxLast)}
+	errBadBefore       = &Error{Code: BadRequest, Message: "before must be an offset, from 1 on"}
+	errBadLimit        = &Error{Code: BadRequest, Message: "limit must be an integer from 1 to " + strconv.Itoa(MaxHistory)}
+	errHistoryChannels = &Error{Code: BadRequest, Message: "history: one channel at a time"}
+	errBadToken        = &Error{Code: BadRequest, Message: "token must be a string that is not empty"}
+	errNoToken         = &Error{Code: BadRequest, Message: "token is missing"}
+	errTokenChannels   = &Error{Code: BadRequest, Message: "token goes with channel, not with channels"}
+	errNoData          = &Error{Code: BadRequest, Message: "data is missing"}
+	errUTF16           = &Error{Code: BadRequest, Message: "the text starts with the byte order mark of UTF-16; send UTF-8"}
+	errNotObject       = &Error{Code: BadRequest, Message: "a message is one JSON object"}
+	errChannelEmpty    = &Error{Code: BadChannel, Message: "a channel name is empty"}
+	errChannelLong     = channelTooLong(MaxChannel)
+	errChannelUTF8     = &Error{Code: BadChannel, Message: "a channel name is not valid UTF-8"}
+	errChannelControl  = &Error{Code: BadChannel, Message: "a channel name holds a space or a control character"}
 )
 
 // SyntaxError returns the refusal of a text in which a walk of package jsonscan met err, offset

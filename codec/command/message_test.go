@@ -28,9 +28,9 @@ var messages = []struct {
 	{"authenticated", command.AppendAuthenticated(nil, one, &command.Standing{User: "alice"}), `{"type":"authenticated","id":1,"user":"alice"}`},
 	{"authenticated without a word", command.AppendAuthenticated(nil, none, nil), `{"type":"authenticated"}`},
 	{"withdrawn", command.AppendWithdrawn(nil, "news", command.PermissionDenied), `{"type":"unsubscribed","channel":"news","code":"permission_denied"}`},
-	{"subscribed", command.AppendSubscribed(nil, one, "news", "Zx3k", 17, nil), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17}`},
-	{"subscribed with a token", command.AppendSubscribed(nil, one, "news", "Zx3k", 17, &command.Standing{ExpiresMS: 60_000, RefreshMS: 42_000}), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17,"expires_in_ms":60000,"refresh_in_ms":42000}`},
-	{"subscribed without id", command.AppendSubscribed(nil, none, []byte("news"), "Zx3k", 0, nil), `{"type":"subscribed","channel":"news","epoch":"Zx3k","offset":0}`},
+	{"subscribed", command.AppendSubscribed(nil, one, "news", "Zx3k", 17, nil, nil), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17}`},
+	{"subscribed with a token", command.AppendSubscribed(nil, one, "news", "Zx3k", 17, nil, &command.Standing{ExpiresMS: 60_000, RefreshMS: 42_000}), `{"type":"subscribed","id":1,"channel":"news","epoch":"Zx3k","offset":17,"expires_in_ms":60000,"refresh_in_ms":42000}`},
+	{"subscribed without id", command.AppendSubscribed(nil, none, []byte("news"), "Zx3k", 0, nil, nil), `{"type":"subscribed","channel":"news","epoch":"Zx3k","offset":0}`},
 	{"unsubscribed", command.AppendUnsubscribed(nil, command.NewID(2), "news"), `{"type":"unsubscribed","id":2,"channel":"news"}`},
 	{"published", command.AppendPublished(nil, command.NewID(3), "chat", 18), `{"type":"published","id":3,"channel":"chat","offset":18}`},
 	{"pong", command.AppendPong(nil, command.NewID(4)), `{"type":"pong","id":4}`},
@@ -94,7 +94,7 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 	channel, prefix, data := []byte("news"), command.AppendEventPrefix(nil, "news"), []byte(`{"a":1}`)
 	allocs := testing.AllocsPerRun(100, func() {
 		dst = command.AppendWelcome(dst[:0], "5f0c", 25000, nil, nil)
-		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17, nil)
+		dst = command.AppendSubscribed(dst, one, channel, "Zx3k", 17, nil, nil)
 		dst = command.AppendUnsubscribed(dst, one, channel)
 		dst = command.AppendPublished(dst, one, channel, 18)
 		dst = command.AppendPong(dst, one)

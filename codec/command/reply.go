@@ -60,14 +60,75 @@ func AppendWithdrawn[C jsonscan.Text](dst []byte, channel C, code Code) []byte {
 	return append(appendText(dst, `,"code":`, string(code)), '}')
 }
 
+// Recovery is what becomes of the events before the live ones, for a client that has asked for
+// some.
+type Recovery struct {
+	// Resumes tells that the client has named a position, so that it is told whether it has
+	// recovered: then it gets every event behind that position.
+	Resumes, Recovered bool
+	// LostFrom and LostTo are the first and the last event that it does not get; 0: there are
+	// none, or nothing can be said, because the position is of another epoch.
+	LostFrom, LostTo uint64
+	Latest           uint64 // offset of the latest event
+}
+
+func (r *Recovery) append(dst []byte) []byte {
+	if r == nil {
+		return dst
+	}
+	if r.Resumes {
+		dst = strconv.AppendBool(append(dst, `,"recovered":`...), r.Recovered)
+	}
+	if r.LostFrom > 0 {
+		dst = strconv.AppendUint(append(dst, `,"lost":{"from":`...), r.LostFrom, 10)
+		dst = appendLast(dst, `,"to":`, r.LostTo)
+	}
+	return strconv.AppendUint(append(dst, `,"latest":`...), r.Latest, 10)
+}
+
 // AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.
-// standing is when the subscription's token ends; nil leaves that out.
-func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, offset uint64, standing *Standing) []byte {
+// recovery is for a client that has asked for earlier events, standing is when the
+// subscription's token ends; nil leaves either out.
+func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, offset uint64, recovery *Recovery, standing *Standing) []byte {
 	dst = appendHead(dst, `{"type":"subscribed"`, id)
 	dst = appendText(dst, `,"channel":`, channel)
 	dst = appendText(dst, `,"epoch":`, epoch)
 	dst = strconv.AppendUint(append(dst, `,"offset":`...), offset, 10)
-	return append(standing.append(dst), '}')
+	return append(standing.append(recovery.append(dst)), '}')
+}
+
+// Page is a part of a channel's history.
+type Page struct {
+	Latest uint64      // offset of the channel's latest event
+	Events []PageEvent // in order, without a gap between them
+	More   bool        // there are more in the direction that was asked for
+}
+
+// PageEvent is one event of a Page.
+type PageEvent struct {
+	Offset uint64
+	Data   []byte // valid JSON
+}
+
+// AppendHistory appends the answer to history.
+func AppendHistory[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, page *Page) []byte {
+	dst = appendHead(dst, `{"type":"history"`, id)
+	dst = appendText(dst, `,"channel":`, channel)
+	return append(page.append(appendText(dst, `,"epoch":`, epoch)), '}')
+}
+
+// append appends the members of a page, behind others.
+func (p *Page) append(dst []byte) []byte {
+	dst = strconv.AppendUint(append(dst, `,"latest":`...), p.Latest, 10)
+	dst = append(dst, `,"events":[`...)
+	for i := range p.Events {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendUint(append(dst, `{"offset":`...), p.Events[i].Offset, 10)
+		dst = append(append(append(dst, dataKey...), p.Events[i].Data...), '}')
+	}
+	return strconv.AppendBool(append(dst, `],"more":`...), p.More)
 }
 
 // AppendUnsubscribed appends the answer to unsubscribe.

@@ -24,6 +24,7 @@ const (
 	KindError
 	KindGoodbye
 	KindAuthenticated
+	KindHistory
 )
 
 // ServerMessage is one message from the gateway. Which fields are valid depends on its Kind;
@@ -40,8 +41,15 @@ type ServerMessage struct {
 	RefreshMS      uint64 // welcome, authenticated, subscribed; 0: need not
 	WithinMS       uint64 // welcome: to authenticate; 0: need not
 	Limits         []byte // welcome: raw JSON, which ParseLimits reads; nil if it has none
-	Channel        []byte // subscribed, unsubscribed, published, event, gap
-	Epoch          []byte // subscribed
+	Channel        []byte // subscribed, unsubscribed, published, event, gap, history
+	Epoch          []byte // subscribed, history
+	Resumes        bool   // subscribed: the client has named a position, and Recovered is valid
+	Recovered      bool   // subscribed: every event behind the client's position follows
+	LostFrom       uint64 // subscribed: first event that does not; 0: there is none
+	LostTo         uint64 // subscribed: last one
+	Latest         uint64 // subscribed, history: the channel's latest event
+	Events         []byte // history: raw JSON, an array of objects with offset and data
+	More           bool   // history: there are more in the direction that was asked for
 	Offset         uint64 // subscribed, published, event
 	From, To       uint64 // gap: first and last missing offset
 	Data           []byte // event: raw JSON
@@ -78,6 +86,11 @@ const (
 	fieldExpires
 	fieldRefresh
 	fieldWithin
+	fieldRecovered
+	fieldLost
+	fieldLatest
+	fieldEvents
+	fieldMore
 )
 
 // required lists what a message of each kind must have.
@@ -93,6 +106,7 @@ var required = [...]fields{
 	KindError:         fieldCode | fieldMessage,
 	KindGoodbye:       fieldReason | fieldRetryAfter,
 	KindAuthenticated: 0,
+	KindHistory:       fieldChannel | fieldEpoch | fieldLatest | fieldEvents | fieldMore,
 }
 
 // Faults of a message from the gateway.
@@ -153,8 +167,37 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 		m.Data, ok = member.Value, true
 	case field == fieldLimits:
 		m.Limits, ok = member.Value, true
+	case field == fieldRecovered:
+		m.Recovered, ok = parseBool(member.Value)
+		m.Resumes = true
+	case field == fieldMore:
+		m.More, ok = parseBool(member.Value)
+	case field == fieldEvents:
+		m.Events, ok = member.Value, member.Value[0] == '['
+	case field == fieldLost:
+		ok = m.takeLost(member.Value)
 	}
 	return ok
+}
+
+func parseBool(raw []byte) (value, ok bool) {
+	value = string(raw) == "true"
+	return value, value || string(raw) == "false"
+}
+
+// takeLost reads {"from":N,"to":M}.
+func (m *ServerMessage) takeLost(raw []byte) (ok bool) {
+	object := jsonscan.NewObject(raw)
+	var member jsonscan.Member
+	for object.Next(&member) {
+		switch string(member.Key) {
+		case "from":
+			m.LostFrom, ok = jsonscan.Uint(member.Value)
+		case "to":
+			m.LostTo, ok = jsonscan.Uint(member.Value)
+		}
+	}
+	return ok && object.Err() == nil && m.LostFrom > 0 && m.LostTo >= m.LostFrom
 }
 
 // field returns the field that a key names and, for a text or a number, where to store
@@ -169,6 +212,16 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 		return fieldData, nil, nil
 	case "limits":
 		return fieldLimits, nil, nil
+	case "recovered":
+		return fieldRecovered, nil, nil
+	case "lost":
+		return fieldLost, nil, nil
+	case "events":
+		return fieldEvents, nil, nil
+	case "more":
+		return fieldMore, nil, nil
+	case "latest":
+		return fieldLatest, nil, &m.Latest
 	case "client":
 		return fieldClient, &m.Client, nil
 	case "ping_interval_ms":
@@ -209,7 +262,7 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 var kinds = [...]string{
 	KindWelcome: "welcome", KindSubscribed: "subscribed", KindUnsubscribed: "unsubscribed", KindPublished: "published",
 	KindPong: "pong", KindEvent: "event", KindGap: "gap", KindError: "error", KindGoodbye: "goodbye",
-	KindAuthenticated: "authenticated",
+	KindAuthenticated: "authenticated", KindHistory: "history",
 }
 
 func parseKind(raw []byte, u *jsonscan.Unquoter) (kind Kind, ok bool) {

@@ -16,7 +16,7 @@ func encode(m *command.ServerMessage) []byte {
 	case command.KindAuthenticated:
 		return command.AppendAuthenticated(nil, m.ID, standing(m))
 	case command.KindSubscribed:
-		return command.AppendSubscribed(nil, m.ID, m.Channel, m.Epoch, m.Offset, &command.Standing{ExpiresMS: m.ExpiresMS, RefreshMS: m.RefreshMS})
+		return command.AppendSubscribed(nil, m.ID, m.Channel, m.Epoch, m.Offset, nil, &command.Standing{ExpiresMS: m.ExpiresMS, RefreshMS: m.RefreshMS})
 	case command.KindUnsubscribed:
 		if m.Code != nil {
 			return command.AppendWithdrawn(nil, m.Channel, command.Code(m.Code))

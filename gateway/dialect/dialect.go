@@ -79,9 +79,11 @@ type Reply struct {
 	To      command.Type // what was asked for
 	ID      command.ID   // of the command, if it had one
 	Channel []byte       // nil for a ping and for authenticate
-	Epoch   []byte       // subscribe: of the channel's offsets
+	Epoch   []byte       // subscribe, history: of the channel's offsets
 	Offset  uint64       // subscribe: events behind it follow; publish: the event's
 
+	Recovery *command.Recovery // subscribe: of the events before; nil if none were asked for
+	Page     *command.Page     // history: the events
 	Standing *command.Standing // authenticate: of the client; subscribe: of its token for that, nil if there is none
 }
 

@@ -51,6 +51,12 @@ var keys = [...]key{
 		func(v *Values) string { return v.Publish.String() },
 		func(e *Entry, text string) error { return read(&e.Publish, text, parseAudience) },
 	},
+	ofHistory: {
+		"history", ofHistory,
+		func(e *Entry) bool { return e.History != nil },
+		func(v *Values) string { return v.History.String() },
+		func(e *Entry, text string) error { return read(&e.History, text, parseHistory) },
+	},
 	{
 		"client-publish", ofPublish,
 		func(e *Entry) bool { return e.ClientPublish != nil },

@@ -22,6 +22,7 @@ type Entry struct {
 	// SubscribeHook is the name of the hook that is asked about each subscription of a client
 	// that Subscribe lets in. Without Subscribe that is anyone.
 	SubscribeHook *string
+	History       *History
 	// Final tells that later entries do not count for the channels of this one.
 	Final bool
 	// Source says where the entry was configured.
@@ -36,6 +37,7 @@ type Values struct {
 	// SubscribeHook is the hook that decides about each client of Subscribe; empty is none.
 	SubscribeHook string
 	Publish       Audience
+	History       History
 }
 
 // Rule is what holds for a channel. Channels for which the same holds share one.
@@ -59,6 +61,7 @@ const (
 	ofCompress
 	ofSubscribe
 	ofPublish
+	ofHistory
 	subjectCount
 
 	allSubjects subjects = 1<<subjectCount - 1
@@ -85,6 +88,10 @@ func (e *Entry) decide(of subjects, values *Values) (decided subjects) {
 	if of.has(ofPublish) && (e.Publish != nil || e.ClientPublish != nil) {
 		values.Publish = e.publish()
 		decided |= 1 << ofPublish
+	}
+	if of.has(ofHistory) && e.History != nil {
+		values.History = *e.History
+		decided |= 1 << ofHistory
 	}
 	return decided
 }
@@ -193,6 +200,11 @@ func (e *Entry) Check() error {
 	}
 	if e.Slow != nil {
 		if err := e.Slow.Check(); err != nil {
+			return fmt.Errorf("channel pattern %q has %w", e.Match, err)
+		}
+	}
+	if e.History != nil {
+		if err := e.History.Check(); err != nil {
 			return fmt.Errorf("channel pattern %q has %w", e.Match, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestTable(t *testing.T) {
@@ -115,6 +116,8 @@ func TestEntryFields(t *testing.T) {
 		"a":                                     {Match: "a"},
 		"{user}.* subscribe=user publish=token": {Match: "{user}.*", Subscribe: &users, Publish: &tokens},
 		"room.* subscribe=user subscribe-hook=rooms":                   {Match: "room.*", Subscribe: &users, SubscribeHook: &rooms},
+		"old.* history=20,1m":                                          {Match: "old.*", History: &History{Events: 20, Age: time.Minute}},
+		"new.* history=off":                                            {Match: "new.*", History: new(History)},
 		"a=b slow=drop_oldest compress=on client-publish=off final=on": {Match: "a=b", Slow: &drop, Compress: &on, ClientPublish: &off, Final: true},
 	} {
 		if got := entry.String(); got != text {
@@ -130,13 +133,13 @@ func TestEntryFields(t *testing.T) {
 			t.Errorf("%+v after it was set, want %+v", again, entry)
 		}
 	}
-	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"subscribe", ""}, {"subscribe", "on"}, {"publish", "users"}, {"subscribe-hook", ""}, {"subscribe-hook", "https://a"}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
+	for _, bad := range []Field{{"match", ""}, {"match", "a b"}, {"slow", "never"}, {"slow", ""}, {"compress", "1"}, {"client-publish", ""}, {"subscribe", ""}, {"subscribe", "on"}, {"publish", "users"}, {"subscribe-hook", ""}, {"subscribe-hook", "https://a"}, {"history", ""}, {"history", "many"}, {"final", "maybe"}, {"source", "x"}, {"", ""}} {
 		if err := new(Entry).Set(bad.Key, bad.Value); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
 	for _, key := range Keys() {
-		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "subscribe": true, "publish": true, "client-publish": true, "subscribe-hook": true, "final": true}[key]; !known {
+		if _, known := map[string]bool{"match": true, "slow": true, "compress": true, "subscribe": true, "publish": true, "client-publish": true, "subscribe-hook": true, "history": true, "final": true}[key]; !known {
 			t.Errorf("key %s", key)
 		}
 	}

@@ -15,12 +15,21 @@ type SlowRule struct {
 	Policy  rules.SlowPolicy
 }
 
+// HistoryRule gives the channels of a pattern a history of their own.
+type HistoryRule struct {
+	Pattern string // as in [rules.Patterns]
+	History rules.History
+}
+
 // ChannelRules are the entries of the table of rules: Channels, and behind them what
-// SlowRules, Compress and ClientPublish are short for.
+// SlowRules, HistoryRules, Compress and ClientPublish are short for.
 func (c *Config) ChannelRules() []rules.Entry {
 	entries, on := append([]rules.Entry(nil), c.Channels...), true
 	for _, rule := range c.SlowRules {
 		entries = append(entries, rules.Entry{Match: rule.Pattern, Slow: &rule.Policy, Source: "SlowRules"})
+	}
+	for _, rule := range c.HistoryRules {
+		entries = append(entries, rules.Entry{Match: rule.Pattern, History: &rule.History, Source: "HistoryRules"})
 	}
 	for _, pattern := range c.Compress {
 		if c.compressesAll() {
@@ -48,7 +57,7 @@ func (c *Config) ExplainUser(user, channel string) []rules.Decision {
 func (c *Config) Grants() []rules.Grant { return c.ruleTable().Grants() }
 
 func (c *Config) ruleTable() *rules.Table {
-	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: c.DefaultSubscribe, Publish: rules.Nobody}
+	defaults := rules.Values{Slow: c.SlowPolicy, Compress: c.compressesAll(), Subscribe: c.DefaultSubscribe, Publish: rules.Nobody, History: c.History}
 	if c.Identifies() {
 		defaults.Subscribe, defaults.Publish = rules.Tokens, rules.Tokens
 	}
@@ -78,6 +87,13 @@ func (c *Config) checkRules(errs *OptionErrors) {
 			}
 			errs.add(field, "has a bad entry: %v", err)
 		}
+	}
+}
+
+// checkHistory adds what is wrong with what is kept of events.
+func (c *Config) checkHistory(errs *OptionErrors) {
+	if err := c.History.Check(); err != nil {
+		errs.add("History", "is %v", err)
 	}
 }
 

@@ -90,9 +90,9 @@ type Config struct {
 	// below example.com, * for all.
 	AllowedHosts []string `reload:"live"`
 	// Channels are the rules for channels. Of the rules that match a channel, the first
-	// one that sets a key decides it. SlowRules, Compress and ClientPublish count
-	// behind them; they are short for rules that set one key. A rule with Final ends
-	// the search for its channels: then SlowPolicy counts, ** in Compress, and for
+	// one that sets a key decides it. SlowRules, HistoryRules, Compress and ClientPublish
+	// count behind them; they are short for rules that set one key. A rule with Final ends
+	// the search for its channels: then SlowPolicy counts, History, ** in Compress, and for
 	// clients that subscribe and publish what [Config.Identifies] says.
 	Channels []rules.Entry `reload:"live"`
 	// DefaultSubscribe is who may subscribe where no rule says so, while clients cannot say
@@ -145,6 +145,14 @@ type Config struct {
 	// up, SlowRules the exceptions by channel: the first rule that matches counts.
 	SlowPolicy rules.SlowPolicy `reload:"live"`
 	SlowRules  []SlowRule       `reload:"live"`
+
+	// History is what is kept of a channel's events for clients that come back, HistoryRules
+	// the exceptions by channel: the first rule that matches counts. Channels that are not used
+	// for long lose theirs first if all together would take more than HistoryMemory, in bytes;
+	// 0 keeps nothing.
+	History       rules.History `reload:"live"`
+	HistoryRules  []HistoryRule `reload:"live"`
+	HistoryMemory int64         `reload:"live" least:"0"`
 
 	// Compress are the channels whose events are compressed for clients that offer
 	// permessage-deflate (RFC 7692). The offer is declined if neither these nor Channels
@@ -220,6 +228,7 @@ const (
 	DefaultSlowAfter        = 30 * time.Second
 	DefaultBacklogMemory    = 1 << 30
 	DefaultInputMemory      = 64 << 20
+	DefaultHistoryMemory    = 512 << 20
 	DefaultCompressFrom     = 256
 	DefaultPingInterval     = 25 * time.Second
 )
@@ -251,6 +260,8 @@ func DefaultConfig(maxConnections int) Config {
 		SlowAfter:        DefaultSlowAfter,
 		BacklogMemory:    DefaultBacklogMemory,
 		InputMemory:      DefaultInputMemory,
+		History:          rules.DefaultHistory,
+		HistoryMemory:    DefaultHistoryMemory,
 		MessageTimeout:   30 * time.Second,
 		Compress:         rules.Patterns{"**"},
 		CompressLevel:    1,
@@ -319,6 +330,7 @@ func (c *Config) Check() error {
 		errs.add("MaxChannelName", "is %d, must be 1 to %d bytes", n, command.MaxChannel)
 	}
 	c.checkSlow(&errs)
+	c.checkHistory(&errs)
 	c.checkRules(&errs)
 	if c.CompressLevel < deflate.MinLevel || c.CompressLevel > deflate.MaxLevel {
 		errs.add("CompressLevel", "is %d, must be %d to %d", c.CompressLevel, deflate.MinLevel, deflate.MaxLevel)

@@ -68,7 +68,12 @@ type Publish struct {
 	CreditsUsed int64             `json:"credits_used_bytes" metric:"credits_used_bytes" help:"Credits that events under way hold."`
 	Streams     int64             `json:"streams" metric:"streams" help:"Channels whose offsets the gateway keeps, with or without subscribers."`
 
-	StreamsUnused  int64  `json:"streams_unused" metric:"streams_unused" help:"Of them, those without subscribers, which make room for others."`
+	StreamsUnused int64 `json:"streams_unused" metric:"streams_unused" help:"Of them, those without subscribers, which make room for others."`
+	// Of what is kept of events.
+	HistoryEvents  int64  `json:"history_events" metric:"history_events" help:"Events that are kept for clients that come back."`
+	HistoryBytes   int64  `json:"history_bytes" metric:"history_bytes" help:"Memory that they take."`
+	HistoryEvicted uint64 `json:"history_evicted" metric:"history_evicted_total" help:"Channels whose history was given up early, to make room for that of others."`
+
 	StreamsEvicted uint64 `json:"streams_evicted" metric:"streams_evicted_total" help:"Channels without subscribers that were forgotten early, to make room for others."`
 	EventsUnkept   uint64 `json:"events_unkept" metric:"events_unkept_total" help:"Events to channels without subscribers for which there was no room: their position was not kept."`
 }

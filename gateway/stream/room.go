@@ -140,6 +140,7 @@ func (s *Streams) forget(stripe *stripe, st *Stream) {
 	if st.Offset > 0 {
 		stripe.life++
 	}
+	s.dropLog(stripe, st)
 	s.setUsed(stripe, st)
 	delete(stripe.byName, st.Name)
 	s.room.made[st.maker].Add(-1)
@@ -226,4 +227,5 @@ func (s *Streams) AddStats(to *stats.Publish) {
 	}
 	to.StreamsEvicted += s.room.evicted.Load()
 	to.EventsUnkept += s.room.unkept.Load()
+	s.history.addStats(to)
 }

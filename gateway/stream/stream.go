@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"fleetcast/codec/command"
+	"fleetcast/gateway/history"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 	"fleetcast/gateway/stats"
@@ -65,6 +66,10 @@ type Stream struct {
 
 	earlier, later *Stream // in its stripe's list of unused streams of its maker
 
+	log                  history.Log
+	logUsed              bool    // as usedAgain, of the log
+	logEarlier, logLater *Stream // in its stripe's list of streams with something in their logs
+
 	rule atomic.Pointer[rules.Rule] // see RuleIn; not under the lock
 }
 
@@ -78,6 +83,7 @@ type Streams struct {
 	count   atomic.Int64
 	limit   atomic.Int64
 	room    streamRoom
+	history histories
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -87,6 +93,7 @@ type stripe struct {
 	mu     sync.Mutex
 	byName map[string]*Stream
 	unused [limits.Makers]unusedStreams
+	logs   logList
 	sweeps uint64
 	life   uint64   // grows with every position of events that is forgotten
 	_      [48]byte // keeps neighbours' locks off this cache line
@@ -126,6 +133,7 @@ func (s *Streams) Submit(e *Submission) {
 	}
 	st.Offset++
 	st.recent.Count(len(e.Data), e.At)
+	s.keep(stripe, st, e)
 	p := Position{Epoch: st.epoch, Offset: st.Offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
@@ -189,8 +197,8 @@ func (s *Streams) Leave(c *Interest) {
 }
 
 // Sweep forgets the streams of one stripe that were not used since the sweep
-// before the last. Called for each stripe once per retention time, it keeps an
-// unused stream for at least that time and at most twice as long.
+// before the last and have no history. Called for each stripe once per retention time, it
+// keeps an unused stream for at least that time and at most twice as long.
 func (s *Streams) Sweep(i int) {
 	stripe := &s.stripes[i]
 	stripe.mu.Lock()
@@ -198,7 +206,7 @@ func (s *Streams) Sweep(i int) {
 	for by := range stripe.unused {
 		for st := stripe.unused[by].oldest; st != nil; {
 			later := st.later
-			if st.usedIn < stripe.sweeps {
+			if st.usedIn < stripe.sweeps && st.log.Len() == 0 {
 				s.forget(stripe, st)
 			}
 			st = later

@@ -48,11 +48,13 @@ func (Dialect) AppendReply(dst []byte, r dialect.Reply) []byte {
 	text := websocket.BeginText(dst)
 	switch r.To {
 	case command.Subscribe:
-		text = command.AppendSubscribed(text, r.ID, r.Channel, r.Epoch, r.Offset, r.Standing)
+		text = command.AppendSubscribed(text, r.ID, r.Channel, r.Epoch, r.Offset, r.Recovery, r.Standing)
 	case command.Unsubscribe:
 		text = command.AppendUnsubscribed(text, r.ID, r.Channel)
 	case command.Publish:
 		text = command.AppendPublished(text, r.ID, r.Channel, r.Offset)
+	case command.History:
+		text = command.AppendHistory(text, r.ID, r.Channel, r.Epoch, r.Page)
 	case command.Ping:
 		text = command.AppendPong(text, r.ID)
 	case command.Authenticate:
