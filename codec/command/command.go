@@ -1,6 +1,10 @@
 package command
 
-import "fleetcast/codec/jsonscan"
+import (
+	"bytes"
+
+	"fleetcast/codec/jsonscan"
+)
 
 // Type says what a command asks for.
 type Type uint8
@@ -37,8 +41,15 @@ type Start struct {
 	Last     uint32 // that many events back, at most MaxLast; 0: not given
 }
 
-// IsLive tells whether s is the live position.
-func (s *Start) IsLive() bool { return !s.HasSince && s.Last == 0 }
+// IsLive tells whether s is the live position, as nil is.
+func (s *Start) IsLive() bool { return s == nil || !s.HasSince && s.Last == 0 }
+
+// Clone is a copy that shares no memory with s.
+func (s *Start) Clone() *Start {
+	c := *s
+	c.Since.Epoch = bytes.Clone(s.Since.Epoch)
+	return &c
+}
 
 // MaxLast is how many of the latest events a client may ask for at once.
 const MaxLast = 1_000_000

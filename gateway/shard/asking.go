@@ -27,11 +27,16 @@ type askedName struct {
 	name     string
 	refusal  *command.Error // by the client's rate
 	question int            // its number; -1 if no hook is asked about it
+	start    *command.Start // nil: the live position
 	again    bool           // the client is subscribed to it; see recheck
 }
 
 // askedBytes is about what one channel takes beside its name.
-const askedBytes = 256
+const (
+	askedBytes = 256
+	// askedStartBytes is about what its start takes.
+	askedStartBytes = 64
+)
 
 // add adds a channel about which a hook is asked, unless the name of the hook is empty.
 func (q *asking) add(c *session, name []byte, hookName, token string, refusal *command.Error) {
@@ -44,6 +49,14 @@ func (q *asking) add(c *session, name []byte, hookName, token string, refusal *c
 	}
 	q.names = append(q.names, a)
 	q.bytes += len(name) + len(token) + askedBytes
+}
+
+// startAt notes where the subscription to the last channel begins.
+func (q *asking) startAt(start *command.Start) {
+	if !start.IsLive() {
+		q.names[len(q.names)-1].start = start.Clone()
+		q.bytes += len(start.Since.Epoch) + askedStartBytes
+	}
 }
 
 // hookFor is the name of the hook that is asked whether the client may subscribe to a
@@ -94,9 +107,9 @@ func (c *session) asked(q *asking, failed *authority.Refusal) {
 		case a.refusal != nil:
 			c.refuseChannel(command.Subscribe, name, a.refusal, q.id)
 		case a.question < 0:
-			c.subscribe(name, q.id, nil)
+			c.subscribe(name, q.id, a.start, nil)
 		default:
-			c.subscribeAsked(name, q.id, &q.questions[a.question], failed)
+			c.subscribeAsked(a, q.id, &q.questions[a.question], failed)
 		}
 		if len(c.shard.replies) >= backlog.RepliesHeld {
 			c.flushReplies()
@@ -108,11 +121,11 @@ func (c *session) asked(q *asking, failed *authority.Refusal) {
 }
 
 // subscribeAsked subscribes to a channel if its hook allows it.
-func (c *session) subscribeAsked(name []byte, id command.ID, q *authority.HookQuestion, failed *authority.Refusal) {
-	refusal := q.Outcome.Refusal
+func (c *session) subscribeAsked(a *askedName, id command.ID, q *authority.HookQuestion, failed *authority.Refusal) {
+	name, refusal := []byte(a.name), q.Outcome.Refusal
 	switch {
 	case q.Outcome.Allowed:
-		c.subscribe(name, id, &permit{hook: q.Hook, shown: q.Request.Token != "", expires: q.Outcome.Expires})
+		c.subscribe(name, id, a.start, &permit{hook: q.Hook, shown: q.Request.Token != "", expires: q.Outcome.Expires})
 		return
 	case refusal != nil:
 	case failed != nil:

@@ -93,7 +93,7 @@ func (c *session) subscribeItself(hooks *asking) {
 		name := []byte(text)
 		hookName := c.hookFor(name, false)
 		if hooks == nil && hookName == "" {
-			c.subscribe(name, command.ID{}, nil)
+			c.subscribe(name, command.ID{}, nil, nil)
 			continue
 		}
 		if hooks == nil {

@@ -16,15 +16,18 @@ type channel struct {
 	epoch stream.Epoch
 	begun uint64 // offset of the last event whose fan-out has begun: a new subscriber starts behind it
 
-	roster roster
+	roster   roster
+	catching int  // subscriptions that are not in it, because they catch up
+	runs     runs // of its history; see framed.go
 	waits  mem.Ring[*stream.Event] // posted, their fan-out not begun
 	job    *job                    // the fan-out under way, or nil
 }
 
-// subscription is a session's side of a roster entry.
+// subscription is a session's side of a roster entry, or of a catch-up.
 type subscription struct {
-	channel *channel
-	place   uint32 // in the channel's roster
+	channel  *channel
+	place    uint32 // in the channel's roster, or among the session's catch-ups
+	catching bool   // it catches up
 }
 
 // roster is the list of a channel's subscribers, with the progress of the fan-out under

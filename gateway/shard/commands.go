@@ -69,6 +69,8 @@ func (c *session) command(payload []byte, binary bool) (channels, refused int) {
 		c.refuse(err, cmd)
 	case cmd.Type == command.Publish:
 		c.publish(cmd, payload, binary)
+	case cmd.Type == command.History:
+		c.history(cmd)
 	case cmd.Type == command.Authenticate:
 		c.authenticate(cmd)
 	case cmd.Type == command.Ping:
@@ -96,8 +98,9 @@ func (c *session) takeCommand(others int) (refusal *command.Error) {
 }
 
 // subscribe starts deliveries behind the position that the reply names, or renews a
-// subscription that the client has. by is what allows it beside the client's identity, or nil.
-func (c *session) subscribe(name []byte, id command.ID, by *permit) {
+// subscription that the client has. start is where the client wants it to begin, by what allows
+// it beside the client's identity, or nil.
+func (c *session) subscribe(name []byte, id command.ID, start *command.Start, by *permit) {
 	s := c.shard
 	config := s.shared.Settings.Config()
 	if err := command.CheckChannelWithin(name, config.MaxChannelName); err != nil {
@@ -131,15 +134,23 @@ func (c *session) subscribe(name []byte, id command.ID, by *permit) {
 			return
 		}
 	}
-	place := ch.roster.add(c, len(c.subscriptions))
-	c.subscriptions = append(c.subscriptions, subscription{ch, place})
-	ch.Subscribers.Store(int32(len(ch.roster.entries)))
+	reply := dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun, Standing: s.lasts(by)}
+	if !start.IsLive() {
+		reply.Offset, s.recovery = s.begin(ch, start)
+		reply.Recovery = &s.recovery
+	}
+	if reply.Offset == ch.begun {
+		place := ch.roster.add(c, len(c.subscriptions))
+		c.subscriptions = append(c.subscriptions, subscription{channel: ch, place: place})
+	} else {
+		c.catchUp(ch, reply.Offset)
+	}
+	ch.Subscribers.Store(int32(ch.subscribers()))
 	s.Counters.Subscriptions++
 	if by != nil {
 		s.keepPermit(c, ch, *by)
 	}
-
-	c.reply(dialect.Reply{To: command.Subscribe, ID: id, Channel: name, Epoch: ch.epoch[:], Offset: ch.begun, Standing: s.lasts(by)})
+	c.reply(reply)
 }
 
 func (c *session) unsubscribe(name []byte, id command.ID) {
@@ -323,23 +334,30 @@ func (c *session) find(ch *channel) int {
 
 // leave ends the subscription of that number. The last one takes its number.
 func (c *session) leave(number int) {
-	sub := c.subscriptions[number]
-	sub.channel.roster.remove(sub.place)
-	delete(c.shard.permits[c], sub.channel)
+	s, sub := c.shard, c.subscriptions[number]
+	if sub.catching {
+		s.catchers[c].remove(sub.place)
+	} else {
+		sub.channel.roster.remove(sub.place)
+	}
+	delete(s.permits[c], sub.channel)
 	last := len(c.subscriptions) - 1
 	if number != last {
 		moved := c.subscriptions[last]
 		c.subscriptions[number] = moved
-		moved.channel.roster.entries[moved.place].number = uint32(number)
+		if moved.catching {
+			s.catchers[c].catchUps[moved.place].number = uint32(number)
+		} else {
+			moved.channel.roster.entries[moved.place].number = uint32(number)
+		}
 	}
 	c.subscriptions[last] = subscription{}
 	c.subscriptions = c.subscriptions[:last]
 
-	s := c.shard
 	s.Counters.Subscriptions--
 	s.shared.subscriptions.Add(-1)
-	sub.channel.Subscribers.Store(int32(len(sub.channel.roster.entries)))
-	if len(sub.channel.roster.entries) == 0 {
+	sub.channel.Subscribers.Store(int32(sub.channel.subscribers()))
+	if sub.channel.subscribers() == 0 {
 		s.closeChannel(sub.channel)
 	}
 }

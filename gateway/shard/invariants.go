@@ -90,7 +90,11 @@ func (t *tally) look(c *session) error {
 	}
 	for number, sub := range c.subscriptions {
 		entries := sub.channel.roster.entries
-		if int(sub.place) >= len(entries) || entries[sub.place] != (rosterEntry{c, uint32(number)}) {
+		if sub.catching {
+			if err := c.catchUpViolation(number); err != nil {
+				return err
+			}
+		} else if int(sub.place) >= len(entries) || entries[sub.place] != (rosterEntry{c, uint32(number)}) {
 			return fmt.Errorf("subscription %d to %q is not in the roster at %d", number, sub.channel.Name, sub.place)
 		}
 		if s.channels[sub.channel.Name] != sub.channel {
@@ -111,22 +115,34 @@ func (t *tally) look(c *session) error {
 	return b.Violation()
 }
 
+// catchUpViolation says what does not agree about a subscription that catches up.
+func (c *session) catchUpViolation(number int) error {
+	sub, k := c.subscriptions[number], c.shard.catchers[c]
+	if k == nil || k.session != c || int(sub.place) >= len(k.catchUps) {
+		return fmt.Errorf("subscription %d to %q catches up nowhere", number, sub.channel.Name)
+	}
+	if u := k.catchUps[sub.place]; u.channel != sub.channel || int(u.number) != number {
+		return fmt.Errorf("subscription %d to %q is not the catch-up at %d", number, sub.channel.Name, sub.place)
+	}
+	return nil
+}
+
 // violation says what does not agree in a channel that is open under the name.
 func (c *channel) violation(name string) error {
 	r := &c.roster
 	switch n := len(r.entries); {
 	case c.Name != name:
 		return fmt.Errorf("channel %q is open as %q", c.Name, name)
-	case n == 0:
+	case c.subscribers() == 0 || c.catching < 0:
 		return fmt.Errorf("channel %q is open without subscribers", name)
-	case n != int(c.Subscribers.Load()):
-		return fmt.Errorf("publishers see %d subscribers of %q, there are %d", c.Subscribers.Load(), name, n)
+	case c.subscribers() != int(c.Subscribers.Load()):
+		return fmt.Errorf("publishers see %d subscribers of %q, there are %d", c.Subscribers.Load(), name, c.subscribers())
 	case r.cursor < 0 || r.cursor > r.limit || r.limit > n, c.job == nil && r.limit > 0:
 		return fmt.Errorf("the fan-out of %q is at %d of %d of %d", name, r.cursor, r.limit, n)
 	}
 	for place, e := range r.entries {
 		subs := e.session.subscriptions
-		if int(e.number) >= len(subs) || subs[e.number] != (subscription{c, uint32(place)}) {
+		if int(e.number) >= len(subs) || subs[e.number] != (subscription{channel: c, place: uint32(place)}) {
 			return fmt.Errorf("entry %d of the roster of %q is no subscription of its session", place, name)
 		}
 	}

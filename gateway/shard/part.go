@@ -50,10 +50,11 @@ func (c *session) eachChannel(cmd *command.Command, p part) (refused int) {
 		switch {
 		case hooks != nil:
 			hooks.add(c, name, hookName, "", refusal)
+			hooks.startAt(cmd.StartOf(p.from + i))
 		case refusal != nil:
 			c.refuseChannel(cmd.Type, name, refusal, cmd.ID)
 		case cmd.Type == command.Subscribe:
-			c.subscribe(name, cmd.ID, nil)
+			c.subscribe(name, cmd.ID, cmd.StartOf(p.from+i), nil)
 		default:
 			c.unsubscribe(name, cmd.ID)
 		}

@@ -13,6 +13,7 @@ func (c *session) subscribeByToken(cmd *command.Command) {
 	if hookName := c.hookFor(cmd.Channels[0], true); hookName != "" { // which gets the token as it is
 		hooks := &asking{id: cmd.ID}
 		hooks.add(c, cmd.Channels[0], hookName, string(cmd.Token), nil)
+		hooks.startAt(&cmd.Start)
 		c.ask(hooks)
 		return
 	}
@@ -23,22 +24,22 @@ func (c *session) subscribeByToken(cmd *command.Command) {
 	}
 	verdict, left := a.Tokens.QuickSubscription(cmd.Token)
 	if left == nil {
-		c.subscribeWith(verdict, cmd.Channels[0], cmd.ID)
+		c.subscribeWith(verdict, cmd.Channels[0], cmd.ID, &cmd.Start)
 		return
 	}
-	name, id := string(cmd.Channels[0]), cmd.ID
+	name, id, start := string(cmd.Channels[0]), cmd.ID, cmd.Start.Clone()
 	c.identifyThen(a, authority.Question{Left: left, Client: c.remote(), Subscribing: true}, func(c *session, o authority.Outcome) {
 		verdict := token.SubscriptionVerdict{Subscription: o.Subscription}
 		if r := o.Refusal; r != nil {
 			verdict.Refusal = &token.Refusal{Reason: r.Reason, Message: r.Message, Temporary: r.Temporary}
 		}
-		c.subscribeWith(verdict, []byte(name), id)
+		c.subscribeWith(verdict, []byte(name), id, start)
 	})
 }
 
 // subscribeWith subscribes to a channel if a token for a subscription allows it. The
 // subscription ends with the token, unless the client's own grants allow it too.
-func (c *session) subscribeWith(v token.SubscriptionVerdict, name []byte, id command.ID) {
+func (c *session) subscribeWith(v token.SubscriptionVerdict, name []byte, id command.ID, start *command.Start) {
 	refusal := v.Refusal
 	if refusal == nil {
 		refusal = v.Subscription.Refuses(c.who(), name)
@@ -50,7 +51,7 @@ func (c *session) subscribeWith(v token.SubscriptionVerdict, name []byte, id com
 		c.answerRefusalCounted(named, dialect.Reply{To: command.Subscribe, ID: id, Channel: name}, why.Label())
 		return
 	}
-	c.subscribe(name, id, &permit{shown: true, expires: v.Subscription.Expires})
+	c.subscribe(name, id, start, &permit{shown: true, expires: v.Subscription.Expires})
 }
 
 // permit is what allows a client one subscription, beside its identity: a token for it, or

@@ -31,6 +31,9 @@ func (c *session) renew(number int, name []byte, id command.ID, by *permit) {
 // subscription. Replies go ahead of events that wait for the client.
 func (c *session) reached(sub subscription) uint64 {
 	ch := sub.channel
+	if sub.catching {
+		return c.caughtUpTo(sub)
+	}
 	if c.backlog != nil {
 		if offset, waits := c.backlog.Before(ch.Stream); waits {
 			return offset

@@ -263,10 +263,12 @@ func (c *session) said() {
 // in one write.
 func (c *session) flushReplies() {
 	s := c.shard
-	if len(s.replies) > 0 {
+	if k := s.catcherOf(c); k != nil && c.backlog == nil {
+		c.sendEarlier(k, s.replies)
+	} else if len(s.replies) > 0 {
 		c.write(backlog.OwnReply, s.replies)
-		s.replies = s.replies[:0]
 	}
+	s.replies = s.replies[:0]
 	if c.repliesWait() && c.state == sessionOpen {
 		c.conn.PauseReading() // until they have left
 	}
@@ -362,6 +364,9 @@ func (c *session) caughtUp() {
 	if c.state == sessionClosing {
 		c.said()
 		return
+	}
+	if k := c.shard.catcherOf(c); k != nil {
+		c.shard.goOnCatching(k)
 	}
 	c.goOnReading()
 }

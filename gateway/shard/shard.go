@@ -46,6 +46,10 @@ type Shard struct {
 	postponed mem.Ring[*session]     // clients whose input is handled in the next turn
 	throttled mem.Ring[*session]     // clients that have sent more frames than their rate allows
 	lagging   lagging                // clients with a backlog
+	catchers  map[*session]*catcher  // clients that still get earlier events of some channels
+	catching  mem.Ring[*catcher]     // those that can go on, in turn
+	runs      mem.Ring[*run]         // frames of earlier events, from the oldest on
+	runBytes  int64                  // that those take
 	ledger    backlog.Ledger         // of their backlogs
 	looked    int                    // place in lagging where relieve looked last
 	patrol    patrol                 // looks at them
@@ -91,12 +95,16 @@ type Shard struct {
 	vectors  [][]byte
 	gapText  []byte
 	standing command.Standing
+	recovery command.Recovery
+	earlier  []earlier
 	// wholeInput tells whether there was a moment in this read at which no message of
 	// the client was under way. Then an unfinished message began after that moment.
 	wholeInput bool
 	wakes      stream.WakeSet
 	submit     *stream.Request
 	jobs       []*job // unused ones
+
+	catcherPool []*catcher // unused ones
 }
 
 // New opens a shard of that number. The caller adds it to those that share, gives it
@@ -179,6 +187,7 @@ func (s *Shard) Turn() (busy bool) {
 	busy = s.takeDecisions() || busy
 	s.wakes.Wake()
 	busy = s.fanOut() || busy // behind the work that it shares the time with
+	busy = s.catchUps() || busy
 	busy = s.findSlow() || busy
 	busy = s.relieve() || busy
 	busy = s.endLate() || busy
@@ -226,6 +235,7 @@ func (s *Shard) Tick() {
 	}
 	s.resumeThrottled()
 	s.endEarly()
+	s.trimRuns()
 	s.noteRules(now)
 }
 
@@ -269,6 +279,8 @@ func (s *Shard) forget() {
 	s.unfinishedDue.Clear()
 	s.throttled = mem.Ring[*session]{}
 	s.early = mem.Ring[*decision]{}
+	s.catching = mem.Ring[*catcher]{}
+	s.trimRuns()
 }
 
 // takeMail handles the mail. Events then wait with their channel.

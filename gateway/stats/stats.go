@@ -26,6 +26,10 @@ type Shard struct {
 	Dropped           uint64            `json:"dropped" metric:"dropped_events_total" help:"Events times subscribers that were not delivered because these lag, and are told as gaps."`
 	Gaps              uint64            `json:"gaps" metric:"gaps_total" help:"Gaps told."`
 	Writes            uint64            `json:"writes" metric:"writes_total" help:"Sends to sockets of clients, replies and pings included."`
+	CatchingUp        int64             `json:"catching_up" metric:"subscriptions_catching_up" help:"Subscriptions whose clients still get earlier events."`
+	Recoveries        map[string]uint64 `json:"recoveries" metric:"recoveries_total" label:"outcome" help:"Subscriptions that asked for earlier events, by outcome."`
+	EventsRecovered   uint64            `json:"events_recovered" metric:"recovered_events_total" help:"Events times subscribers that were sent from the history; they count as deliveries too."`
+	EventsFramed      uint64            `json:"events_framed" metric:"history_framed_events_total" help:"Events of the history that were laid out for clients, once for each format, however many clients got them."`
 	FanOutCuts        uint64            `json:"fan_out_cuts" metric:"fan_out_cuts_total" help:"Fan-outs interrupted to let other channels and sockets have their turn."`
 	ReadCuts          uint64            `json:"read_cuts" metric:"read_cuts_total" help:"Times the input of a client was left for the next turn, to let others have theirs."`
 	Throttles         uint64            `json:"throttles" metric:"throttles_total" help:"Times a client was not read for a while, because it had sent far more than its rate allows."`
@@ -133,6 +137,7 @@ func NewShard() Shard {
 		CommandErrors:     make(map[string]uint64),
 		Disconnects:       make(map[string]uint64),
 		HandshakeFailures: make(map[string]uint64),
+		Recoveries:        make(map[string]uint64),
 	}
 }
 
@@ -145,6 +150,7 @@ func NewPublish() Publish {
 func (s *Shard) Snapshot() Shard {
 	c := *s
 	c.CommandErrors, c.Disconnects, c.HandshakeFailures = maps.Clone(s.CommandErrors), maps.Clone(s.Disconnects), maps.Clone(s.HandshakeFailures)
+	c.Recoveries = maps.Clone(s.Recoveries)
 	c.Turns, c.PublishToWrite = s.Turns.Snapshot(), s.PublishToWrite.Snapshot()
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gobwas/ws"
+	"github.com/valyala/bytebufferpool"
 
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
@@ -93,26 +94,38 @@ func (k *Compression) compressLater(e *Event, v *Variant, plain []byte) {
 // compress builds the variant of the frame plain. It is that frame if it is as small.
 func (k *Compression) compress(e *Event, v *Variant, plain []byte) {
 	v.frame = plain
-	if message := websocket.Payload(plain); len(message) >= k.from {
-		window := e.formats.all[v.format].window
-		deflater, ok := k.pools[window].Get().(*deflate.Deflater)
-		if !ok {
-			deflater = deflate.NewDeflater(k.level, int(window))
-		}
-		scratch := mem.TakeBuffer(len(plain) + len(plain)/16 + 64)
-		scratch.B = deflater.Append(scratch.B, message)
-		k.pools[window].Put(deflater)
-		k.work.events.Add(1)
-		k.work.bytesIn.Add(uint64(len(message)))
-		if size := websocket.HeaderSize(len(scratch.B)) + len(scratch.B); size < len(plain) {
-			b := mem.TakeBuffer(size)
-			b.B = websocket.AppendCompressedFrame(b.B, ws.OpCode(plain[0]&0xf), scratch.B)
-			v.own(b, &k.work.Alive)
-		}
-		k.work.bytesOut.Add(uint64(len(v.frame)))
-		mem.GiveBuffer(scratch)
+	if smaller := k.deflate(plain, e.formats.all[v.format].window); smaller != nil {
+		b := mem.TakeBuffer(websocket.HeaderSize(len(smaller.B)) + len(smaller.B))
+		b.B = websocket.AppendCompressedFrame(b.B, ws.OpCode(plain[0]&0xf), smaller.B)
+		v.own(b, &k.work.Alive)
+		mem.GiveBuffer(smaller)
 	}
 	v.finish()
+}
+
+// deflate is the message of a frame, compressed for a window, or nil if the frame is small or
+// would not become smaller. The caller gives the buffer back.
+func (k *Compression) deflate(frame []byte, window uint8) *bytebufferpool.ByteBuffer {
+	message := websocket.Payload(frame)
+	if len(message) < k.from {
+		return nil
+	}
+	deflater, ok := k.pools[window].Get().(*deflate.Deflater)
+	if !ok {
+		deflater = deflate.NewDeflater(k.level, int(window))
+	}
+	out := mem.TakeBuffer(len(frame) + len(frame)/16 + 64)
+	out.B = deflater.Append(out.B, message)
+	k.pools[window].Put(deflater)
+	k.work.events.Add(1)
+	k.work.bytesIn.Add(uint64(len(message)))
+	size := websocket.HeaderSize(len(out.B)) + len(out.B)
+	k.work.bytesOut.Add(uint64(min(size, len(frame))))
+	if size >= len(frame) {
+		mem.GiveBuffer(out)
+		return nil
+	}
+	return out
 }
 
 // End waits for the goroutines. The loops have ended.

@@ -1,0 +1,142 @@
+package shard
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"fleetcast/gateway/mem"
+	"fleetcast/gateway/stream"
+)
+
+const (
+	// runSize is from how many bytes on a run gets no more frames.
+	runSize = 64 << 10
+	// runLife is how long a run is kept: clients that lost their connections together come back
+	// together.
+	runLife = 10 * time.Second
+	// runMemory is how many bytes the runs of a shard keep at most. The oldest ones go first.
+	runMemory = 32 << 20
+	// compressedAtOnce is how many bytes of frames are compressed in one go, some 0.2 ms of work
+	// at usual levels.
+	compressedAtOnce = 16 << 10
+)
+
+// run is a part of a channel's history as frames in one format. It is laid out once for all
+// clients of the shard that need it within runLife.
+type run struct {
+	stream.Frames
+	channel *channel
+	format  stream.Format
+	made    time.Duration // the loop's time
+	counted int           // bytes of memory, of those that the shard counts
+}
+
+// runs are those of one channel: of each format in the order of their offsets, none with an
+// event that another one of the format has.
+type runs map[stream.Format][]*run
+
+// find is the run that has the event, or whose next event it is. at is its place, or that of the
+// one that would come next.
+func (rs runs) find(f stream.Format, offset uint64) (r *run, at int) {
+	list := rs[f]
+	at = sort.Search(len(list), func(i int) bool { return list[i].First > offset })
+	if at > 0 && list[at-1].Next() >= offset {
+		return list[at-1], at - 1
+	}
+	return nil, at
+}
+
+// frames are events that are kept of a channel, in a format, from one offset on up to another
+// one, or up to before it. If the event of that offset is not kept, there are none, and first is
+// the one from which on there are some. The bytes are valid until trimRuns is called.
+func (s *Shard) frames(c *channel, f stream.Format, from, to uint64) (frames []byte, ends []uint32, first uint64) {
+	// Others may have changed what is kept.
+	if first = s.shared.Streams.Kept(&c.Interest, from, s.Loop.Now()).First; first > from {
+		return nil, nil, first
+	}
+	r := s.runWith(c, f, from, to)
+	if r == nil {
+		return nil, nil, from
+	}
+	last := min(to, r.Next()-1)
+	start, end := uint32(0), r.Ends[last-r.First]
+	if from > r.First {
+		start = r.Ends[from-r.First-1]
+	}
+	return r.Bytes[start:end], r.Ends[from-r.First : last-r.First+1], from
+}
+
+// runWith is a run that has the event from, laid out now if there is none. nil tells that the
+// event is not kept any more.
+func (s *Shard) runWith(c *channel, f stream.Format, from, to uint64) *run {
+	r, at := c.runs.find(f, from)
+	if r != nil && from < r.Next() {
+		return r
+	}
+	if r == nil || len(r.Bytes) >= runSize {
+		if r != nil {
+			at++
+		}
+		r = &run{channel: c, format: f, made: s.Loop.Now()}
+		r.First = from
+		if list := c.runs[f]; at < len(list) {
+			to = min(to, list[at].First-1)
+		}
+		if !s.layOutRun(r, from, to) {
+			return nil
+		}
+		if c.runs == nil {
+			c.runs = make(runs)
+		}
+		c.runs[f] = slices.Insert(c.runs[f], at, r)
+		s.runs.Push(r)
+	} else {
+		if list := c.runs[f]; at+1 < len(list) {
+			to = min(to, list[at+1].First-1)
+		}
+		if !s.layOutRun(r, from, to) {
+			return nil
+		}
+	}
+	s.runBytes += int64(cap(r.Bytes) - r.counted)
+	r.counted = cap(r.Bytes)
+	return r
+}
+
+// layOutRun appends frames to a run: the events from one offset on, which is the next one there,
+// up to another one. It is false if there are none.
+func (s *Shard) layOutRun(r *run, from, to uint64) bool {
+	before := len(r.Ends)
+	if plain := s.ledger.Formats.Plain(r.format); r.format != plain {
+		of := s.runWith(r.channel, plain, from, to)
+		if of == nil {
+			return false
+		}
+		k := s.shared.Settings.Load().Compression
+		k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, compressedAtOnce)
+	} else {
+		s.shared.Streams.AppendKept(&r.Frames, &r.channel.Interest, plain, from, to, s.Loop.Now(), runSize)
+	}
+	s.Counters.EventsFramed += uint64(len(r.Ends) - before)
+	return len(r.Ends) > before
+}
+
+// trimRuns gives up the runs that are old, and the oldest ones if all hold too much. Nobody may
+// hold their bytes.
+func (s *Shard) trimRuns() {
+	for s.runs.Len() > 0 {
+		r := *s.runs.At(0)
+		if s.Loop.Now()-r.made < runLife && s.runBytes <= runMemory {
+			return
+		}
+		s.runs.Pop()
+		s.runBytes -= int64(r.counted)
+		list := r.channel.runs[r.format]
+		i := slices.Index(list, r)
+		if r.channel.runs[r.format] = slices.Delete(list, i, i+1); len(list) == 1 {
+			delete(r.channel.runs, r.format)
+		}
+	}
+	s.runs = mem.Ring[*run]{}
+}
