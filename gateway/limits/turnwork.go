@@ -14,6 +14,8 @@ const (
 	ControlWork = 64      // of a ping, for example
 	NameWork    = 512     // of a channel in a command, which may be opened or closed
 	RuleWork    = 8       // for each rule for channels that is looked through for a name
+	KeptWork    = 64      // for each event of a history that is read
+	KeptBytes   = 4       // of its data that are copied are 1
 	InflateWork = 4 << 10 // of a compressed message, besides the work for what is inflated
 )
 

@@ -5,6 +5,7 @@ import (
 
 	"fleetcast/codec/command"
 	"fleetcast/gateway/backlog"
+	"fleetcast/gateway/limits"
 )
 
 // A client that asks for earlier events of a channel gets them from the channel's history, and
@@ -46,6 +47,7 @@ const (
 // client is told about that.
 func (s *Shard) begin(ch *channel, start *command.Start) (behind uint64, r command.Recovery) {
 	streams, now := s.shared.Streams, s.Loop.Now()
+	s.historyWork += limits.NameWork
 	if !start.HasSince {
 		behind = ch.begun - min(uint64(start.Last), ch.begun)
 		kept := streams.Kept(&ch.Interest, behind+1, now)
@@ -341,4 +343,3 @@ func (c *session) caughtUpTo(sub subscription) uint64 {
 
 // subscribers is how many a channel has.
 func (c *channel) subscribers() int { return len(c.roster.entries) + c.catching }
-

@@ -17,10 +17,10 @@ type channel struct {
 	begun uint64 // offset of the last event whose fan-out has begun: a new subscriber starts behind it
 
 	roster   roster
-	catching int  // subscriptions that are not in it, because they catch up
-	runs     runs // of its history; see framed.go
-	waits  mem.Ring[*stream.Event] // posted, their fan-out not begun
-	job    *job                    // the fan-out under way, or nil
+	catching int                     // subscriptions that are not in it, because they catch up
+	runs     runs                    // of its history; see framed.go
+	waits    mem.Ring[*stream.Event] // posted, their fan-out not begun
+	job      *job                    // the fan-out under way, or nil
 }
 
 // subscription is a session's side of a roster entry, or of a catch-up.

@@ -168,9 +168,9 @@ func (c *session) handle(m websocket.Message) (charged, work int) {
 	}
 	switch m.Op {
 	case ws.OpText, ws.OpBinary:
-		s.ledger.Scanned, s.ruled = 0, 0
+		s.ledger.Scanned, s.ruled, s.historyWork = 0, 0, 0
 		channels, refused := c.command(m.Payload, m.Op == ws.OpBinary)
-		work += limits.NameWork*channels + limits.RuleWork*s.ruled + s.ledger.Scanned
+		work += limits.NameWork*channels + limits.RuleWork*s.ruled + s.ledger.Scanned + s.historyWork
 		return refusalCharge(refused, len(m.Payload)), work
 	case ws.OpPing:
 		s.replies = websocket.AppendFrame(s.replies, ws.OpPong, m.Payload)

@@ -23,8 +23,8 @@ func newScene(t *testing.T) *scene {
 	s := newTestShard(t)
 	sc := &scene{Shard: s, first: newTestSession(t, s), second: newTestSession(t, s)}
 	for _, c := range []*session{sc.first, sc.second} {
-		c.subscribe([]byte("other"), noID, nil)
-		c.subscribe([]byte("news"), noID, nil)
+		c.subscribe([]byte("other"), noID, nil, nil)
+		c.subscribe([]byte("news"), noID, nil, nil)
 		s.publishing[c] = &limits.Account{Credits: s.shared.Credits, Starved: &s.Starved}
 	}
 	s.replies = s.replies[:0]

@@ -32,7 +32,7 @@ func (o *rosterOracle) step(operation, operand byte) {
 			c.subscriptions = append(c.subscriptions, subscription{})
 		}
 		number := len(c.subscriptions)
-		c.subscriptions = append(c.subscriptions, subscription{o.channel, r.add(c, number)})
+		c.subscriptions = append(c.subscriptions, subscription{channel: o.channel, place: r.add(c, number)})
 		o.present = append(o.present, c)
 	case 2:
 		o.removeAny(int(operand))

@@ -34,30 +34,31 @@ type Shard struct {
 	Loop   *poller.Loop
 	Port   *stream.Port // where its mail comes
 
-	channels  map[string]*channel
-	rules     map[string]*rules.Rule // of other names that clients publish to; see ruleFor
-	ruled     int                    // rules and patterns that a command has looked through, or a part of it; cleared for each
-	fresh     mem.Ring[*channel]     // that have events to fan out and have not had a turn since they had none
-	active    mem.Ring[*channel]     // that have more, in turn
-	parked    int                    // channels whose fan-out waits for a compressed frame
-	slice     time.Duration          // how long a turn fans out, if there is more than that to do
-	fannedOut time.Duration          // when it last ended
-	Starved   limits.Starved         // clients whose publish waits for credit
-	postponed mem.Ring[*session]     // clients whose input is handled in the next turn
-	throttled mem.Ring[*session]     // clients that have sent more frames than their rate allows
-	lagging   lagging                // clients with a backlog
-	catchers  map[*session]*catcher  // clients that still get earlier events of some channels
-	catching  mem.Ring[*catcher]     // those that can go on, in turn
-	runs      mem.Ring[*run]         // frames of earlier events, from the oldest on
-	runBytes  int64                  // that those take
-	ledger    backlog.Ledger         // of their backlogs
-	looked    int                    // place in lagging where relieve looked last
-	patrol    patrol                 // looks at them
-	drain     drainState
-	drained   func()        // called when the part of a drain that was asked for is done
-	drainBy   time.Duration // the loop's time at which a drain waits for no engine any more
-	leaving   leaving
-	parting   parting
+	channels    map[string]*channel
+	rules       map[string]*rules.Rule // of other names that clients publish to; see ruleFor
+	ruled       int                    // rules and patterns that a command has looked through, or a part of it; cleared for each
+	historyWork int                    // for what a command has read of histories; cleared for each
+	fresh       mem.Ring[*channel]     // that have events to fan out and have not had a turn since they had none
+	active      mem.Ring[*channel]     // that have more, in turn
+	parked      int                    // channels whose fan-out waits for a compressed frame
+	slice       time.Duration          // how long a turn fans out, if there is more than that to do
+	fannedOut   time.Duration          // when it last ended
+	Starved     limits.Starved         // clients whose publish waits for credit
+	postponed   mem.Ring[*session]     // clients whose input is handled in the next turn
+	throttled   mem.Ring[*session]     // clients that have sent more frames than their rate allows
+	lagging     lagging                // clients with a backlog
+	catchers    map[*session]*catcher  // clients that still get earlier events of some channels
+	catching    mem.Ring[*catcher]     // those that can go on, in turn
+	runs        mem.Ring[*run]         // frames of earlier events, from the oldest on
+	runBytes    int64                  // that those take
+	ledger      backlog.Ledger         // of their backlogs
+	looked      int                    // place in lagging where relieve looked last
+	patrol      patrol                 // looks at them
+	drain       drainState
+	drained     func()        // called when the part of a drain that was asked for is done
+	drainBy     time.Duration // the loop's time at which a drain waits for no engine any more
+	leaving     leaving
+	parting     parting
 	// publishing has the accounts of clients that publish, which are few.
 	publishing map[*session]*limits.Account
 	// unconfirmed has what they have published and an engine has not completed.
@@ -96,6 +97,8 @@ type Shard struct {
 	gapText  []byte
 	standing command.Standing
 	recovery command.Recovery
+	page     command.Page
+	pageData []byte
 	earlier  []earlier
 	// wholeInput tells whether there was a moment in this read at which no message of
 	// the client was under way. Then an unfinished message began after that moment.

@@ -18,7 +18,7 @@ func BenchmarkRoster(b *testing.B) {
 	sessions := make([]*session, 0, crowd)
 	add := func() {
 		c := &session{}
-		c.subscriptions = []subscription{{ch, ch.roster.add(c, 0)}}
+		c.subscriptions = []subscription{{channel: ch, place: ch.roster.add(c, 0)}}
 		sessions = append(sessions, c)
 	}
 	for range crowd {
