@@ -44,18 +44,23 @@ func (h History) Check() error {
 	switch {
 	case h == (History{}):
 	case h.Events < 1 || h.Events > MaxHistoryEvents:
-		return fmt.Errorf("a history of %d events, must be 1 to %d", h.Events, MaxHistoryEvents)
+		return fmt.Errorf("a history of %d events, must be 1 to %d, or off", h.Events, MaxHistoryEvents)
 	case h.Age < MinHistoryAge || h.Age > MaxHistoryAge:
-		return fmt.Errorf("a history of %v, must be %v to %v", h.Age, MinHistoryAge, MaxHistoryAge)
+		return fmt.Errorf("a history of %s, must be %s to %s", shortDuration(h.Age), shortDuration(MinHistoryAge), shortDuration(MaxHistoryAge))
 	case h.Bytes != 0 && (h.Bytes < MinHistoryBytes || h.Bytes > MaxHistoryBytes):
-		return fmt.Errorf("a history of %d bytes, must be %d to %d", h.Bytes, MinHistoryBytes, MaxHistoryBytes)
+		return fmt.Errorf("a history of %s, must be %s to %s", sizeText(h.Bytes), sizeText(MinHistoryBytes), sizeText(MaxHistoryBytes))
 	}
 	return nil
 }
 
-// parseHistory reads what String writes. The bounds may come in any order: a number of
-// events, a time such as 10m, a size such as 256KiB. Those that are missing are the
-// default ones.
+// UnmarshalText reads what String writes, and on, which is [DefaultHistory]. The bounds may
+// come in any order: a number of events, a time such as 10m, a size such as 256KiB. Those
+// that are missing are the default ones.
+func (h *History) UnmarshalText(text []byte) (err error) {
+	*h, err = parseHistory(string(text))
+	return err
+}
+
 func parseHistory(text string) (h History, err error) {
 	if on, err := parseOnOff(text); err == nil {
 		if on {
@@ -91,7 +96,10 @@ func parseHistory(text string) (h History, err error) {
 	if h.Events == 0 {
 		return History{}, fmt.Errorf("%.80q keeps no events; write off for that", text)
 	}
-	return h, h.Check()
+	if err := h.Check(); err != nil {
+		return History{}, err
+	}
+	return h, nil
 }
 
 // shortDuration is a duration without the zeroes at its end.
@@ -109,11 +117,12 @@ func shortDuration(d time.Duration) string {
 var sizeUnits = []struct {
 	name  string
 	bytes int
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
 
+// sizeText is a size in the largest binary unit of which it is a multiple.
 func sizeText(n int) string {
 	for _, u := range sizeUnits {
-		if n%u.bytes == 0 {
+		if n%u.bytes == 0 && u.bytes&(u.bytes-1) == 0 {
 			return strconv.Itoa(n/u.bytes) + u.name
 		}
 	}
@@ -123,9 +132,9 @@ func sizeText(n int) string {
 // parseSize reads a whole number with a unit.
 func parseSize(text string) (bytes int, ok bool) {
 	for _, u := range sizeUnits {
-		if number, found := strings.CutSuffix(text, u.name); found {
-			n, err := strconv.Atoi(number)
-			return n * u.bytes, err == nil && n > 0 && n <= MaxHistoryBytes/u.bytes
+		if at := len(text) - len(u.name); at > 0 && strings.EqualFold(text[at:], u.name) {
+			n, err := strconv.Atoi(text[:at])
+			return n * u.bytes, err == nil && n > 0 && n <= MaxHistoryBytes
 		}
 	}
 	return 0, false
