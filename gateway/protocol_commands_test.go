@@ -95,19 +95,6 @@ func TestSubscribePositions(t *testing.T) {
 	})
 }
 
-// Recovery is not there yet: the reply to since says where the stream is, from
-// which the client sees what it has missed.
-func TestSinceIsAnsweredWithTheLivePosition(t *testing.T) {
-	s := start(t)
-	epoch := s.publish("news", "1").Epoch
-	c := dialCoder(s, nil, nil)
-	c.welcome()
-	c.says(`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`)
-	c.wants(subscribed(`"id":1,`, "news", epoch, 1))
-	s.publish("news", "2")
-	c.wants(event("news", 2, "2"))
-}
-
 func TestSubscribeToSeveral(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, open func(*server, ...string) *client) {
 		s := start(t)

@@ -18,6 +18,8 @@ type (
 	Decider        = settings.Decider
 	Key            = keys.Key
 	RuleDecision   = rules.Decision
+	History        = rules.History
+	HistoryRule    = settings.HistoryRule
 	Config         = settings.Config
 	OptionError    = settings.OptionError
 	OptionErrors   = settings.OptionErrors

@@ -34,6 +34,7 @@ type oracleClient struct {
 	mu       sync.Mutex
 	expected []expectation
 	position map[string]uint64 // last offset received, of what is subscribed to
+	lost     map[string]uint64 // last one that the gap must name that comes next, of these
 	leaving  bool              // an abrupt end is this side's doing
 
 	read chan struct{} // closed when the reader has ended
@@ -46,6 +47,7 @@ type expectation struct {
 	id      uint64
 	channel string
 	data    string // of a publish
+	start   command.Start
 }
 
 func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
@@ -56,7 +58,7 @@ func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
 	conn.SetDeadline(time.Now().Add(3 * patience))
 	c := &oracleClient{
 		run: o, conn: conn.(*net.TCPConn), name: name,
-		joined: make(map[string]bool), position: make(map[string]uint64), read: make(chan struct{}),
+		joined: make(map[string]bool), position: make(map[string]uint64), lost: make(map[string]uint64), read: make(chan struct{}),
 	}
 	in := bufio.NewReader(conn)
 	if _, err := io.WriteString(conn, head+o.anyOffer(name)+"\r\n"); err != nil {
@@ -97,8 +99,10 @@ func (o *oracleRun) anyOffer(name string) string {
 func (c *oracleClient) act(random *rand.Rand) {
 	channel := c.run.anyChannel(random)
 	switch random.IntN(10) {
-	case 0, 1, 2, 3:
+	case 0, 1:
 		c.command(command.Subscribe, channel)
+	case 2, 3:
+		c.subscribeFrom(channel, c.run.anyStart(channel, random))
 	case 4, 5:
 		c.command(command.Unsubscribe, channel)
 	case 6:
@@ -116,6 +120,40 @@ func (c *oracleClient) act(random *rand.Rand) {
 	if random.IntN(3) > 0 { // otherwise several go out together
 		c.flush()
 	}
+}
+
+// anyStart is a position at which the channel was, or a number of its latest events.
+func (o *oracleRun) anyStart(channel string, random *rand.Rand) (start command.Start) {
+	o.history.mu.Lock()
+	defer o.history.mu.Unlock()
+	c := o.history.channels[channel]
+	switch {
+	case random.IntN(3) == 0:
+		start.Last = 1 + uint32(random.IntN(1+2*o.setup.keeps))
+	case c.epoch != "":
+		back := random.Uint64N(1 + min(c.last, uint64(2*o.setup.keeps)))
+		start.HasSince, start.Since = true, command.Since{Epoch: []byte(c.epoch), Offset: c.last - back}
+	}
+	return start
+}
+
+// subscribeFrom is command for a subscription that begins at a start.
+func (c *oracleClient) subscribeFrom(channel string, start command.Start) {
+	if c.joined[channel] || start.IsLive() {
+		c.command(command.Subscribe, channel)
+		return
+	}
+	c.commands++
+	c.joined[channel] = true
+	c.expect(expectation{id: c.commands, channel: channel, kind: command.KindSubscribed, start: start})
+	text := command.AppendResume(nil, command.NewID(c.commands), channel, start)
+	c.buffer = websocket.AppendMaskedFrame(c.buffer, ws.OpText, text, ws.NewMask())
+}
+
+func (c *oracleClient) expect(want expectation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expected = append(c.expected, want)
 }
 
 // command sends a command with the next act that flushes.
@@ -146,9 +184,7 @@ func (c *oracleClient) command(kind command.Type, channel string) {
 		want.kind = command.KindPong
 		text = fmt.Appendf(nil, `{"type":"ping","id":%d}`, id)
 	}
-	c.mu.Lock()
-	c.expected = append(c.expected, want)
-	c.mu.Unlock()
+	c.expect(want)
 	c.buffer = websocket.AppendMaskedFrame(c.buffer, ws.OpText, text, ws.NewMask())
 }
 
@@ -277,11 +313,14 @@ func (c *oracleClient) compare(m *command.ServerMessage) error {
 		if !ok {
 			return errors.New("it is not subscribed to")
 		}
-		if m.Offset != last+1 {
-			return fmt.Errorf("the last offset was %d", last)
+		if lost := c.lost[string(m.Channel)]; m.Offset != last+1 || lost > last {
+			return fmt.Errorf("the last offset was %d, lost are those up to %d", last, lost)
 		}
 		c.position[string(m.Channel)] = m.Offset
 		return c.run.history.saw(string(m.Channel), m.Offset, string(m.Data))
+	}
+	if m.Kind == command.KindGap {
+		return c.compareGap(m)
 	}
 	if len(c.expected) == 0 {
 		return errors.New("there was no command")
@@ -293,12 +332,51 @@ func (c *oracleClient) compare(m *command.ServerMessage) error {
 	}
 	switch m.Kind {
 	case command.KindSubscribed:
-		c.position[want.channel] = m.Offset
+		c.position[want.channel], c.lost[want.channel] = m.Offset, m.LostTo
+		if err := want.compareStart(m); err != nil {
+			return err
+		}
 		return c.run.history.sawEpoch(want.channel, string(m.Epoch))
 	case command.KindUnsubscribed:
 		delete(c.position, want.channel)
 	case command.KindPublished:
 		return c.run.history.told(want.channel, m.Offset, want.data)
 	}
+	return nil
+}
+
+// compareStart compares where a subscription begins.
+func (e *expectation) compareStart(m *command.ServerMessage) error {
+	since := e.start.Since.Offset
+	switch {
+	case m.Resumes != e.start.HasSince:
+		return errors.New("it tells of a recovery, or does not")
+	case e.start.IsLive():
+		return nil
+	case m.Offset > m.Latest:
+		return errors.New("it begins behind the latest event")
+	case !e.start.HasSince:
+		if m.Offset+uint64(e.start.Last) < m.Latest {
+			return fmt.Errorf("it begins before the last %d", e.start.Last)
+		}
+		return nil
+	case m.Offset != since:
+		return fmt.Errorf("asked was for events since %d", since)
+	case m.Recovered != (m.LostFrom == 0), m.LostFrom > 0 && m.LostFrom != since+1:
+		return errors.New("what is lost is not what is not recovered")
+	}
+	return nil
+}
+
+// compareGap compares a gap: it names what has been told to be lost, or what is trimmed while
+// the client catches up.
+func (c *oracleClient) compareGap(m *command.ServerMessage) error {
+	channel := string(m.Channel)
+	last, ok := c.position[channel]
+	if !ok || m.From != last+1 || m.To < max(m.From, c.lost[channel]) {
+		return fmt.Errorf("the last offset was %d (%v), lost are those up to %d", last, ok, c.lost[channel])
+	}
+	c.position[channel], c.lost[channel] = m.To, 0
+	c.run.gaps.Add(1)
 	return nil
 }

@@ -138,6 +138,7 @@ type oracleRun struct {
 	history  *history
 	channels []string
 	settled  chan struct{} // closed when publishers and wanderers are through
+	gaps     atomic.Int64
 	failed   atomic.Bool
 }
 
@@ -145,6 +146,7 @@ type oracleSetup struct {
 	shards, clients, channels int
 	lives                     int // connections that each client has, one after the other
 	events                    int // of each publisher
+	keeps                     int // events of each channel's history
 	cut                       bool
 	compressed                bool // most clients offer compression, and even the smallest event is compressed
 }
@@ -154,11 +156,11 @@ func TestOracle(t *testing.T) {
 		name string
 		oracleSetup
 	}{
-		{"several shards", oracleSetup{shards: 3, clients: 24, channels: 4, lives: 5, events: scaled(2_000, 4)}},
-		{"fan-outs in slices", oracleSetup{shards: 1, clients: 80, channels: 2, lives: scaled(4, 2), events: scaled(600, 4), cut: true}},
-		{"compressed", oracleSetup{shards: 3, clients: 24, channels: 3, lives: 4, events: scaled(400, 8), compressed: true}},
-		{"compressed, in slices", oracleSetup{shards: 2, clients: 30, channels: 2, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
-		{"slices on several shards", oracleSetup{shards: 2, clients: 120, channels: 1, lives: scaled(4, 2), events: scaled(400, 4), cut: true}},
+		{"several shards", oracleSetup{shards: 3, clients: 24, channels: 4, keeps: 40, lives: 5, events: scaled(2_000, 4)}},
+		{"fan-outs in slices", oracleSetup{shards: 1, clients: 80, channels: 2, keeps: 3000, lives: scaled(4, 2), events: scaled(600, 4), cut: true}},
+		{"compressed", oracleSetup{shards: 3, clients: 24, channels: 3, keeps: 100, lives: 4, events: scaled(400, 8), compressed: true}},
+		{"compressed, in slices", oracleSetup{shards: 2, clients: 30, channels: 2, keeps: 20, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
+		{"slices on several shards", oracleSetup{shards: 2, clients: 120, channels: 1, keeps: 1000, lives: scaled(4, 2), events: scaled(400, 4), cut: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -179,6 +181,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 			c.ClientPublish = patterns
 			c.Credits, c.PublisherCredits = 64<<10, 16<<10 // so that publishers have to wait, too
 			neverSlow(c)
+			keeps(setup.keeps)(c)
 			c.CompressFrom = 0
 		}),
 		setup:   setup,
@@ -221,6 +224,9 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	o.history.check(t)
 	if setup.cut && o.stats().Total.FanOutCuts == 0 {
 		t.Error("no fan-out was cut")
+	}
+	if g := o.stats().Total; g.Recoveries["recovered"] == 0 || g.Recoveries["rewound"] == 0 || g.EventsRecovered == 0 || (o.gaps.Load() > 0) != (g.Recoveries["lost"] > 0) {
+		t.Errorf("recoveries are %v, of %d events, and %d gaps", g.Recoveries, g.EventsRecovered, o.gaps.Load())
 	}
 	if compressed := o.stats().Compression.Events > 0; compressed != setup.compressed {
 		t.Errorf("events were compressed: %t", compressed)

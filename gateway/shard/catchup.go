@@ -49,10 +49,9 @@ func (s *Shard) begin(ch *channel, start *command.Start) (behind uint64, r comma
 	streams, now := s.shared.Streams, s.Loop.Now()
 	s.historyWork += limits.NameWork
 	if !start.HasSince {
-		behind = ch.begun - min(uint64(start.Last), ch.begun)
-		kept := streams.Kept(&ch.Interest, behind+1, now)
+		kept := streams.Kept(&ch.Interest, 1, now)
 		s.Counters.Recoveries[outcomeRewound]++
-		return max(behind, min(kept.First-1, ch.begun)), command.Recovery{Latest: kept.Last}
+		return max(kept.First-1, kept.Last-min(uint64(start.Last), kept.Last)), command.Recovery{Latest: kept.Last}
 	}
 	behind = start.Since.Offset
 	kept := streams.Kept(&ch.Interest, behind+1, now)

@@ -233,7 +233,7 @@ func TestLeaveRenumbers(t *testing.T) {
 
 // subscribeSilently drops the reply.
 func subscribeSilently(c *session, name []byte) {
-	c.subscribe(name, noID, nil)
+	c.subscribe(name, noID, nil, nil)
 	c.shard.replies = c.shard.replies[:0]
 }
 
