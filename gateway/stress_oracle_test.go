@@ -225,7 +225,7 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	if setup.cut && o.stats().Total.FanOutCuts == 0 {
 		t.Error("no fan-out was cut")
 	}
-	if g := o.stats().Total; g.Recoveries["recovered"] == 0 || g.Recoveries["rewound"] == 0 || g.EventsRecovered == 0 || (o.gaps.Load() > 0) != (g.Recoveries["lost"] > 0) {
+	if g := o.stats().Total; g.Recoveries["recovered"] == 0 || g.Recoveries["rewound"] == 0 || g.EventsRecovered == 0 || setup.keeps < 50 && o.gaps.Load() == 0 {
 		t.Errorf("recoveries are %v, of %d events, and %d gaps", g.Recoveries, g.EventsRecovered, o.gaps.Load())
 	}
 	if compressed := o.stats().Compression.Events > 0; compressed != setup.compressed {

@@ -6,25 +6,38 @@ import (
 	"testing"
 
 	"fleetcast/gateway/limits"
+	"fleetcast/gateway/rules"
 )
 
-// BenchmarkPublishUnheard submits events that nobody subscribes to.
+// BenchmarkPublishUnheard submits events that nobody subscribes to, to 1,000 channels in turn,
+// and with a history of the last 100 of each.
 func BenchmarkPublishUnheard(b *testing.B) {
-	s, from, wakes := NewStreams(1_000, v1), unlimited(), NewWakeSet(2)
-	var names [1_000][]byte
-	for i := range names {
-		names[i] = fmt.Appendf(nil, "channel-%d", i)
-	}
-	r := NewRequest(s, &wakes, new(uint64))
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		name := names[i%len(names)]
-		i++
-		cost := limits.EventCost(name, nil, benchData)
-		from.Take(cost)
-		r.Begin(nil, from, 0)
-		r.Submit(name, nil, benchData)
+	for _, keep := range []rules.History{{}, rules.DefaultHistory} {
+		b.Run("history="+keep.String(), func(b *testing.B) {
+			s, from, wakes := NewStreams(1_000, v1), unlimited(), NewWakeSet(2)
+			s.SetHistory(rules.NewTable(nil, rules.Values{History: keep}), 1<<30)
+			var names [1_000][]byte
+			for i := range names {
+				names[i] = fmt.Appendf(nil, "channel-%d", i)
+			}
+			r := NewRequest(s, &wakes, new(uint64))
+			publish := func(i int) {
+				name := names[i%len(names)]
+				cost := limits.EventCost(name, nil, benchData)
+				from.Take(cost)
+				r.Begin(nil, from, 0)
+				r.Submit(name, nil, benchData)
+			}
+			for i := range 200 * len(names) { // every log is full
+				publish(i)
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				publish(i)
+				i++
+			}
+		})
 	}
 }
 
