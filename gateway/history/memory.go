@@ -81,7 +81,11 @@ func (m *Memory) take(class int) block {
 	return block((s.number*perSlab+int(place))<<classBits | class)
 }
 
-// give gives a block back. Of slabs that nobody uses any more, one of each size is kept.
+// emptyPart is the part of the slabs with free blocks, as a divisor, that are kept although
+// nobody uses them: how much many logs hold together rises and falls.
+const emptyPart = 8
+
+// give gives a block back.
 func (m *Memory) give(b block) {
 	class := b.class()
 	c := &m.classes[class]
@@ -94,7 +98,7 @@ func (m *Memory) give(b block) {
 		c.list(s)
 	}
 	if len(s.free) == perSlab {
-		if c.empty > 0 {
+		if c.empty > len(c.roomy)/emptyPart {
 			c.dropSlab(s)
 		} else {
 			c.empty++

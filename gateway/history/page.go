@@ -41,16 +41,3 @@ func (l *Log) Copy(m *Memory, first, last uint64, dst []byte, visit func(offset 
 	}
 	return dst
 }
-
-// appendData appends the data of the event.
-func (w *walk) appendData(dst []byte) []byte {
-	at := w.at
-	for i, left := w.block, w.length; left > 0; i++ {
-		b := w.memory.bytes(w.log.blocks[i])[at:]
-		b = b[:min(len(b), left)]
-		dst = append(dst, b...)
-		left -= len(b)
-		at = blockHead
-	}
-	return dst
-}

@@ -14,7 +14,6 @@ type histories struct {
 	memory  history.Memory
 	limit   atomic.Int64 // of the memory, in bytes
 	rules   atomic.Pointer[rules.Table]
-	events  atomic.Int64  // that are kept
 	evicted atomic.Uint64 // logs that were given up for others
 	cursor  atomic.Uint32 // the stripe that an eviction looks at next
 }
@@ -82,7 +81,7 @@ func (s *Streams) keep(stripe *stripe, st *Stream, e *Submission) {
 func (s *Streams) countKept(stripe *stripe, st *Stream, before int) {
 	now := st.log.Len()
 	if now != before {
-		s.history.events.Add(int64(now - before))
+		stripe.kept += int64(now - before)
 	}
 	if now == 0 {
 		stripe.logs.remove(st)
@@ -220,11 +219,16 @@ func (s *Streams) Purge(name []byte) (events int, ok bool) {
 	return events, true
 }
 
-// addStats adds what is counted of histories.
-func (h *histories) addStats(to *stats.Publish) {
-	to.HistoryEvents += h.events.Load()
-	to.HistoryBytes += h.memory.Used()
-	to.HistoryEvicted += h.evicted.Load()
+// addHistory adds what is counted of histories.
+func (s *Streams) addHistory(to *stats.Publish) {
+	for i := range s.stripes {
+		stripe := &s.stripes[i]
+		stripe.mu.Lock()
+		to.HistoryEvents += stripe.kept
+		stripe.mu.Unlock()
+	}
+	to.HistoryBytes += s.history.memory.Used()
+	to.HistoryEvicted += s.history.evicted.Load()
 }
 
 // logList are the streams of a stripe that have something in their logs, in about the order of

@@ -227,5 +227,5 @@ func (s *Streams) AddStats(to *stats.Publish) {
 	}
 	to.StreamsEvicted += s.room.evicted.Load()
 	to.EventsUnkept += s.room.unkept.Load()
-	s.history.addStats(to)
+	s.addHistory(to)
 }

@@ -94,9 +94,10 @@ type stripe struct {
 	byName map[string]*Stream
 	unused [limits.Makers]unusedStreams
 	logs   logList
+	kept   int64 // events in them; no atomic number, which would wait for what was written into a log
 	sweeps uint64
 	life   uint64   // grows with every position of events that is forgotten
-	_      [48]byte // keeps neighbours' locks off this cache line
+	_      [56]byte // keeps neighbours' locks off this cache line
 }
 
 // NewStreams keeps up to limit streams, whose events have these formats.
