@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"fleetcast/gateway"
 	"fleetcast/gateway/rules"
@@ -62,6 +63,7 @@ func TestShorthandsOfRules(t *testing.T) {
 	c.Channels = []rules.Entry{{Match: "a", Slow: new(gateway.SlowPolicy), Source: "channels[1]"}}
 	c.SlowRules = []gateway.SlowRule{{Pattern: "**", Policy: gateway.SlowConflate}}
 	c.Compress, c.ClientPublish = nil, gateway.Patterns{"a*"}
+	c.HistoryRules = []gateway.HistoryRule{{Pattern: "a", History: gateway.History{}}}
 	explained := func(channel string) (texts []string) {
 		for _, d := range c.Explain(channel) {
 			by := "default"
@@ -73,8 +75,8 @@ func TestShorthandsOfRules(t *testing.T) {
 		return texts
 	}
 	for channel, want := range map[string][]string{
-		"a":  {"slow disconnect channels[1] a", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*"},
-		"ab": {"slow conflate SlowRules **", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*"},
+		"a":  {"slow disconnect channels[1] a", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*", "history off HistoryRules a"},
+		"ab": {"slow conflate SlowRules **", "compress off default", "subscribe anyone default", "publish anyone ClientPublish a*", "history 100,5m default"},
 	} {
 		if got := explained(channel); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s has %q, want %q", channel, got, want)
@@ -89,8 +91,9 @@ func TestFinalRuleLeavesDefaults(t *testing.T) {
 	c.SlowPolicy = gateway.SlowConflate
 	c.SlowRules = []gateway.SlowRule{{Pattern: "**", Policy: gateway.SlowDropOldest}}
 	c.ClientPublish = gateway.Patterns{"**"}
+	c.History, c.HistoryRules = gateway.History{Events: 7, Age: time.Hour}, []gateway.HistoryRule{{Pattern: "**"}}
 	c.Channels = []rules.Entry{{Match: "**", Final: true}}
-	for i, want := range []string{"conflate", "on", "anyone", "nobody"} {
+	for i, want := range []string{"conflate", "on", "anyone", "nobody", "7,1h"} {
 		if d := c.Explain("a")[i]; d.Value != want || d.By != nil || d.Final == nil {
 			t.Errorf("%s is %s by %+v, want %s by default", d.Key, d.Value, d.By, want)
 		}

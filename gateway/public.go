@@ -16,10 +16,10 @@ type (
 	ConnectRequest = settings.ConnectRequest
 	ConnectRefusal = settings.Refusal
 	Decider        = settings.Decider
-	Key            = keys.Key
-	RuleDecision   = rules.Decision
 	History        = rules.History
 	HistoryRule    = settings.HistoryRule
+	Key            = keys.Key
+	RuleDecision   = rules.Decision
 	Config         = settings.Config
 	OptionError    = settings.OptionError
 	OptionErrors   = settings.OptionErrors
@@ -59,12 +59,16 @@ const Path = settings.Path
 const (
 	DefaultBacklogMemory    = settings.DefaultBacklogMemory
 	DefaultCompressFrom     = settings.DefaultCompressFrom
+	DefaultHistoryMemory    = settings.DefaultHistoryMemory
 	DefaultInputMemory      = settings.DefaultInputMemory
 	DefaultMaxMessage       = settings.DefaultMaxMessage
 	DefaultMaxSubscriptions = settings.DefaultMaxSubscriptions
 	DefaultPingInterval     = settings.DefaultPingInterval
 	DefaultSlowAfter        = settings.DefaultSlowAfter
 )
+
+// DefaultHistory is what is kept of a channel's events where nothing else is configured.
+func DefaultHistory() History { return rules.DefaultHistory }
 
 // DefaultConfig is a configuration for that many connections; see [settings.DefaultConfig].
 func DefaultConfig(maxConnections int) Config { return settings.DefaultConfig(maxConnections) }

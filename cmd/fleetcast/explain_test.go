@@ -22,6 +22,9 @@ func explained(t *testing.T, args ...string) string {
 	return strings.Join(lines, "\n")
 }
 
+// historyByDefault is how what is kept is explained if nothing says it.
+const historyByDefault = "history 100,5m history: 100,5m default"
+
 func TestExplain(t *testing.T) {
 	const file = `
 client-publish: "**.open"
@@ -29,6 +32,7 @@ channels:
   - match: prices.**
     slow: conflate
     compress: off
+    history: {events: 7, age: 10m, bytes: 1MiB}
   - {match: prices.vip.**, slow: disconnect, client-publish: on}
   - match: locked.**
     final: true
@@ -36,28 +40,30 @@ channels:
 	for name, test := range map[string]struct {
 		channel string
 		flags   []string
-		want    []string // slow, compress, subscribe, publish
+		want    []string // slow, compress, subscribe, publish, history
 	}{
 		"defaults": {"news", nil, []string{
-			"slow disconnect slow-policy: disconnect default", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default"}},
+			"slow disconnect slow-policy: disconnect default", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default", historyByDefault}},
 		"the first that sets a key": {"prices.vip.a", nil, []string{
-			"slow conflate prices.** slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
-			"compress off prices.** slow=conflate compress=off channels[1], line 4 of fleetcast.yaml",
-			"subscribe anyone default default", "publish anyone prices.vip.** slow=disconnect client-publish=on channels[2], line 7 of fleetcast.yaml"}},
-		"short forms": {"a.open", []string{"--slow-channels=b=conflate a.**=drop_oldest", "--compress-channels=a.** b.**"}, []string{
+			"slow conflate prices.** slow=conflate compress=off history=7,10m,1MiB channels[1], line 4 of fleetcast.yaml",
+			"compress off prices.** slow=conflate compress=off history=7,10m,1MiB channels[1], line 4 of fleetcast.yaml",
+			"subscribe anyone default default", "publish anyone prices.vip.** slow=disconnect client-publish=on channels[2], line 8 of fleetcast.yaml",
+			"history 7,10m,1MiB prices.** slow=conflate compress=off history=7,10m,1MiB channels[1], line 4 of fleetcast.yaml"}},
+		"short forms": {"a.open", []string{"--slow-channels=b=conflate a.**=drop_oldest", "--compress-channels=a.** b.**", "--history=off a.*=7"}, []string{
 			"slow drop_oldest slow-channels: a.**=drop_oldest --slow-channels", "compress on compress-channels: a.** --compress-channels",
-			"subscribe anyone default default", "publish anyone client-publish: **.open fleetcast.yaml:2"}},
-		"other defaults": {"x", []string{"--slow-policy=conflate", "--compress-channels=a.** b.**"}, []string{
-			"slow conflate slow-policy: conflate --slow-policy", "compress off compress-channels: a.** b.** --compress-channels", "subscribe anyone default default", "publish nobody default default"}},
-		"final": {"locked.open", []string{"--slow-channels=**=conflate"}, []string{
-			"slow disconnect slow-policy: disconnect, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
-			"compress on compression: on, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
-			"subscribe anyone default, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml",
-			"publish nobody default, because locked.** final=on ends the search default; channels[3], line 8 of fleetcast.yaml"}},
+			"subscribe anyone default default", "publish anyone client-publish: **.open fleetcast.yaml:2", "history 7,5m history: a.*=7,5m --history"}},
+		"other defaults": {"x", []string{"--slow-policy=conflate", "--compress-channels=a.** b.**", "--history=a=7 200,1h"}, []string{
+			"slow conflate slow-policy: conflate --slow-policy", "compress off compress-channels: a.** b.** --compress-channels", "subscribe anyone default default", "publish nobody default default", "history 200,1h history: 200,1h --history"}},
+		"final": {"locked.open", []string{"--slow-channels=**=conflate", "--history=**=off"}, []string{
+			"slow disconnect slow-policy: disconnect, because locked.** final=on ends the search default; channels[3], line 9 of fleetcast.yaml",
+			"compress on compression: on, because locked.** final=on ends the search default; channels[3], line 9 of fleetcast.yaml",
+			"subscribe anyone default, because locked.** final=on ends the search default; channels[3], line 9 of fleetcast.yaml",
+			"publish nobody default, because locked.** final=on ends the search default; channels[3], line 9 of fleetcast.yaml",
+			"history 100,5m history: 100,5m, because locked.** final=on ends the search default; channels[3], line 9 of fleetcast.yaml"}},
 		"by a flag": {"a", []string{"--channels=b slow=conflate", "--channels=a slow=drop_oldest"}, []string{
-			"slow drop_oldest a slow=drop_oldest --channels", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default"}},
+			"slow drop_oldest a slow=drop_oldest --channels", "compress on compression: on default", "subscribe anyone default default", "publish nobody default default", historyByDefault}},
 		"compression off before any rule": {"a", []string{"--channels=** compress=on", "--compression=off"}, []string{
-			"slow disconnect slow-policy: disconnect default", "compress off compression: off --compression", "subscribe anyone default default", "publish nobody default default"}},
+			"slow disconnect slow-policy: disconnect default", "compress off compression: off --compression", "subscribe anyone default default", "publish nobody default default", historyByDefault}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			configFileHere(t, file)
@@ -78,6 +84,7 @@ slow       conflate  ü.** slow=conflate  FLEETCAST_CHANNELS
 compress   on        compression: on     default
 subscribe  anyone    default             default
 publish    nobody    default             default
+history    100,5m    history: 100,5m     default
 `
 	if code := c.wait(t); code != 0 || c.out.String() != want || c.err.String() != "" {
 		t.Errorf("exit code %d, output\n%s\nwant\n%s%s", code, c.out, want, c.err)

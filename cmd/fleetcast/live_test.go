@@ -16,7 +16,7 @@ import (
 // options that set it say the same.
 func TestLiveOptionsAreLiveFields(t *testing.T) {
 	// Fields that several options, or options of other names, make up.
-	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}, "DefaultSubscribe": {"listen"}}
+	madeOf := map[string][]string{"Compress": {"compression", "compress-channels"}, "DefaultSubscribe": {"listen"}, "HistoryRules": {"history"}}
 	// Fields that are no options: what the process itself hands over.
 	handedOver := map[string]bool{"ListenFiles": true, "PublishFiles": true, "HTTP": true, "Decider": true, "Dialects": true, "Clock": true}
 	options := map[string]string{} // names to live marks

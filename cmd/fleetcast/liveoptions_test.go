@@ -53,6 +53,8 @@ var liveOptions = map[string]liveOption{
 	"backlog-memory":    {"64MiB", "64KiB", "", (*liveGateway).lookAtSlowClient, "all", "cut", false},
 	"slow-policy":       {"disconnect", "drop_oldest", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
 	"slow-channels":     {"", "slow=conflate", "--backlog=64KiB", (*liveGateway).lookAtSlowClient, "all", "gap", false},
+	"history":           {"off", "chat.*=20,1m", "", (*liveGateway).lookAtHistory, "nothing", "kept", false},
+	"history-memory":    {"64MiB", "1MiB", "", (*liveGateway).lookAtLongHistory, "all", "some", false},
 	"input-memory":      {"64MiB", "66KiB", "--max-event=1KiB", (*liveGateway).lookAtHalfMessages, "kept", "1013", true},
 	"credits":           {"64MiB", "64KiB", "--publisher-credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
 	"publisher-credits": {"64MiB", "64KiB", "--credits=64MiB", (*liveGateway).lookAtPushBack, "", "pushed back", true},
@@ -214,6 +216,31 @@ func (g *liveGateway) lookAtPatience() string {
 		}
 	}
 	return "kept"
+}
+
+// lookAtHistory publishes an event and tells whether it is kept.
+func (g *liveGateway) lookAtHistory() string {
+	upstream := g.publisher()
+	upstream.sends(`{"id":1,"channel":"chat.a","data":1}` + "\n")
+	upstream.line()
+	if g.stats().Publish.HistoryEvents > 0 {
+		return "kept"
+	}
+	return "nothing"
+}
+
+// lookAtLongHistory publishes 4 MB and tells whether all of it is kept.
+func (g *liveGateway) lookAtLongHistory() string {
+	const events = 100
+	upstream := g.publisher()
+	for range events {
+		upstream.sends(`{"id":1,"channel":"a","data":"` + strings.Repeat("x", 40_000) + `"}` + "\n")
+		upstream.line()
+	}
+	if g.stats().Publish.HistoryEvents >= events {
+		return "all"
+	}
+	return "some"
 }
 
 // lookAtHalfMessages has two clients send the most of a long message, and tells what

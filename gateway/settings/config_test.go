@@ -50,6 +50,20 @@ func TestCheck(t *testing.T) {
 	if err := config.Check(); err == nil || !strings.HasPrefix(err.Error(), "DefaultSubscribe is Audience(4)") {
 		t.Errorf("an audience that there is not: %v", err)
 	}
+	for want, set := range map[string]func(*Config){
+		"History is a history of 0 events, must be 1 to":    func(c *Config) { c.History.Events = 0 },
+		"History is a history of 500ms, must be 1s to 720h": func(c *Config) { c.History.Age = time.Second / 2 },
+		"HistoryRules has a bad entry: channel pattern \"a\" has a history of 1B, must be": func(c *Config) {
+			c.HistoryRules = []HistoryRule{{"a", rules.History{Events: 1, Age: time.Hour, Bytes: 1}}}
+		},
+		"HistoryRules has a bad entry: channel pattern is empty; use ** for all channels": func(c *Config) { c.HistoryRules = []HistoryRule{{"", rules.DefaultHistory}} },
+	} {
+		config = DefaultConfig(1000)
+		set(&config)
+		if err := config.Check(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 	config = DefaultConfig(1000)
 	config.MaxMessage, config.Publish, config.IngestLoops, config.MaxPublishers = 127, nil, 0, 0
 	const want = "MaxMessage is 127, must be at least 128"

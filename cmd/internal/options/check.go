@@ -45,7 +45,7 @@ func (o *Options) check() error {
 	if o.isSet("drain-window") && o.DrainWindow > 0 && o.DrainWindow >= o.DrainTimeout && !blamed["drain-window"] && !blamed["drain-timeout"] {
 		errs = append(errs, fmt.Errorf("%s is %v, must be below drain-timeout, %v", o.named("drain-window"), o.DrainWindow, o.DrainTimeout))
 	}
-	errs = slices.Concat(errs, o.checkStars(), o.overlaps(), o.checkIdentity())
+	errs = slices.Concat(errs, o.checkStars(), o.checkHistory(), o.overlaps(), o.checkIdentity())
 	return errors.Join(append(errs, o.exposures()...)...)
 }
 

@@ -26,7 +26,7 @@ func (o *Options) ExplainChannel(to io.Writer, user, channel string) error {
 
 // shorthands are the options that stand for rules, by the source that the gateway
 // gives these.
-var shorthands = map[string]string{"SlowRules": "slow-channels", "Compress": compressChannelsOption, "ClientPublish": "client-publish"}
+var shorthands = map[string]string{"SlowRules": "slow-channels", "HistoryRules": historyOption, "Compress": compressChannelsOption, "ClientPublish": "client-publish"}
 
 const compressChannelsOption = "compress-channels"
 
@@ -50,8 +50,11 @@ func (o *Options) reason(d gateway.RuleDecision) (rule, from string) {
 
 // shorthand is a rule in the form of its option.
 func shorthand(rule *gateway.ChannelRule) string {
-	if rule.Slow != nil {
+	switch {
+	case rule.Slow != nil:
 		return rule.Match + "=" + rule.Slow.String()
+	case rule.History != nil:
+		return rule.Match + "=" + rule.History.String()
 	}
 	return rule.Match
 }
@@ -61,6 +64,8 @@ func (o *Options) byDefault(key string) (rule, from string) {
 	switch {
 	case key == "slow":
 		return o.byOption("slow-policy")
+	case key == historyOption:
+		return o.historyByDefault()
 	case key == "compress" && o.isSet(compressChannelsOption) && len(o.CompressChannels) > 0:
 		return o.byOption(compressChannelsOption)
 	case key == "compress":
@@ -69,6 +74,17 @@ func (o *Options) byDefault(key string) (rule, from string) {
 		return o.byOption(listenOption)
 	}
 	return "default", "default"
+}
+
+// historyByDefault says what decides how much is kept where no rule does.
+func (o *Options) historyByDefault() (rule, from string) {
+	for _, r := range o.History {
+		if r.Pattern == "" {
+			_, from = o.byOption(historyOption)
+			return historyOption + ": " + r.String(), from
+		}
+	}
+	return historyOption + ": " + gateway.DefaultHistory().String(), "default"
 }
 
 // byOption is an option with its value, and where that was set.

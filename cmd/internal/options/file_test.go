@@ -111,6 +111,7 @@ func TestConfigFilesThatAreTaken(t *testing.T) {
 		"rules as texts":   "channels:\n  - prices.** slow=conflate compress=on\n",
 		"one rule":         "channels:\n  match: a\n  slow: conflate\n",
 		"rules as JSON":    "{\"channels\": [{\"match\": \"a\", \"final\": true}]}",
+		"nested mappings":  "channels:\n- match: a\n  history: {events: 1, age: 1m, bytes: 64KiB}\n",
 		"many rules":       "channels:\n" + strings.Repeat("- match: a.b.c\n  slow: conflate\n  compress: on\n  final: true\n", 1200),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +172,7 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"channels:\n- match: a\n  client_publish: on":                  "3: channels: client_publish: no such key of a rule; did you mean client-publish?",
 		"channels:\n- match: a\n  continue: true":                      "3: channels: continue: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
 		"channels:\n- match: a\n  continu: true":                       "3: channels: continu: no such key of a rule; later rules always count for what earlier ones do not set, unless one has final: true",
-		"channels:\n- match: a\n  \"retention of it\": 5":              "3: channels: retention of it: no such key of a rule; there are match, slow, compress, subscribe, publish, client-publish, subscribe-hook and final",
+		"channels:\n- match: a\n  \"retention of it\": 5":              "3: channels: retention of it: no such key of a rule; there are match, slow, compress, subscribe, publish, history, client-publish, subscribe-hook and final",
 		"channels:\n- match: a\n- slow: conflate\n":                    `3: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,
 		"channels:\n- {}\n":                                            `2: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,
 		"channels: {slow: conflate}":                                   `1: channels: a rule has no match; write for example match: prices.**, or match: "**" for all channels`,
@@ -190,8 +191,27 @@ func TestConfigFilesThatAreRefused(t *testing.T) {
 		"channels:\n- {match: a, publish: token, client-publish: off}": `2: channels: channel pattern "a" has publish and client-publish, which is short for it; write publish alone`,
 		"channels: a subscribe=all":                                    `1: channels: subscribe: "all" says of no client that it may; choose anyone, user, token or nobody`,
 		"channels: a***":                                               `1: channels: match: channel pattern "a***" has three * in a row; write ** for any characters, * for any within a segment`,
-		"channels: a match=b":                                          "1: channels: match is given twice in a rule",
-		"channels:\n" + strings.Repeat("- match: a\n", 5001):           "5002: more than 5000 keys of rules",
+		"channels:\n- match: a\n  history: 0":                          `3: channels: history: "0" keeps no events; write off for that`,
+		"channels:\n- match: a\n  history: [1, 2m]":                    "3: channels: history is a list; write one value",
+		"channels:\n- match: a\n  history: {}":                         "3: channels: history: is empty; write bounds, such as events: 100 or age: 10m, or on or off",
+		"channels:\n- match: a\n  history:\n    evnts: 1":              "4: channels: evnts: a history has no such entry; did you mean events?",
+		"channels:\n- match: a\n  history:\n    size: 1":               "4: channels: size: a history has no such entry; there are events, age and bytes",
+		"channels:\n- match: a\n  history: {events: 1.5}":              `3: channels: history: events: "1.5" is not a whole number`,
+		"channels:\n- match: a\n  history: {events: 0}":                "3: channels: history: events: a history of 0 events, must be 1 to 1000000, or off",
+		"channels:\n- match: a\n  history:\n    events: 1\n    age: 10\n    bytes: x": "5: channels: history: age: \"10\" has no unit; write 10s for seconds, or for example 500ms or 5m\n" +
+			"fleetcast.yaml:6: channels: history: bytes: \"x\" is not a size; write for example 65536, 64KiB or 1MiB",
+		"channels:\n- match: a\n  history:\n    age: 500ms":           "4: channels: history: age: a history of 500ms, must be 1s to 720h",
+		"channels:\n- match: a\n  history:\n    bytes: 0":             "4: channels: history: bytes: 0 keeps nothing; write history: off for that",
+		"channels:\n- match: a\n  history:\n    bytes: 100":           "4: channels: history: bytes: a history of 100B, must be 1KiB to 1GiB",
+		"channels:\n- match: a\n  history:\n    age: 1m\n    age: 2m": "5: channels: age is given twice, first in line 4",
+		"channels:\n- match: a\n  history: {events: {a: b}}":          "3: channels: events is a mapping; write one value",
+		"channels:\n- match: a\n  slow: {events: 1}":                  "3: channels: slow is a mapping; write one value",
+		"history: {events: 1}":                                        "1: history: is a mapping; write a value, or a list of values",
+		"history:\n- a=7\n- b=7x":                                     `3: history: "7x" is neither off nor bounds of a history, such as 100,10m or 100,10m,256KiB`,
+		"history:\n- 7\n- a=8\n- 9":                                   "4: history is 9,5m for all channels, and 7,5m already; write a pattern before one of them, such as chat.**=9,5m",
+		"history-memory: 4":                                           "1: history-memory is 4, must be from 1MiB to 1TiB",
+		"channels: a match=b":                                         "1: channels: match is given twice in a rule",
+		"channels:\n" + strings.Repeat("- match: a\n", 5001):          "5002: more than 5000 keys of rules",
 
 		"- max-clients":                    "1: is a list; write one option a line, for example max-clients: 1000",
 		"\nmax-clients 5":                  "2: is text; write one option a line, for example max-clients: 1000",
@@ -289,7 +309,7 @@ func TestConfigFilesThatCannotBeRead(t *testing.T) {
 }
 
 func FuzzConfigFile(f *testing.F) {
-	for _, text := range []string{"max-clients: 5", "a: [b, {c: d}]", "client-publish:\n- a\n- *b", "channels:\n- match: a.*\n  slow: conflate\n- {match: b, final: true}", "? - a\n: |\n  b", "%YAML 1.2\n---\n# x\n", "\"\\x\": 'y"} {
+	for _, text := range []string{"max-clients: 5", "a: [b, {c: d}]", "client-publish:\n- a\n- *b", "channels:\n- match: a.*\n  slow: conflate\n- {match: b, final: true}", "channels: {match: a, history: {events: 7}}\nhistory: [a=7, off]", "? - a\n: |\n  b", "%YAML 1.2\n---\n# x\n", "\"\\x\": 'y"} {
 		f.Add([]byte(text))
 	}
 	all := flagsOf(f)

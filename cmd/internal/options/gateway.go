@@ -53,6 +53,8 @@ func (o *Options) unshared(connections int) gateway.Config {
 	if !o.isSet("backlog") {
 		config.BacklogBytes = int(min(int64(config.BacklogBytes), config.BacklogMemory))
 	}
+	config.History, config.HistoryRules = o.histories()
+	config.HistoryMemory = o.historyMemory()
 	config.Compress = o.compressed()
 	config.Channels = o.channelRules()
 	if o.reachable() {
@@ -157,8 +159,12 @@ func (o *Options) shareConnections(config *gateway.Config, connections int) erro
 // may be twice what is alive.
 const backlogShare = 4
 
-// inputShare is that for the unfinished input of clients, and of publishers.
-const inputShare = 16
+// inputShare is that for the unfinished input of clients, and of publishers, historyShare
+// that for what is kept of events.
+const (
+	inputShare   = 16
+	historyShare = 8
+)
 
 // backlogMemory is what backlogs may hold by default, in bytes; 0 if the memory
 // is not known.

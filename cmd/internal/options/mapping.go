@@ -47,9 +47,8 @@ func (c *configFile) mapping(flag *kong.Flag, line int, into mappingValue, membe
 			continue
 		}
 		lines[key] = at
-		value, plain := memberText(into, key, m.Value)
-		if !plain {
-			c.fail(at, "%s: %s is %s; write one value", flag.Name, shownKey(key), kind(m.Value))
+		value, ok := c.memberValue(flag, at, into, m)
+		if !ok {
 			continue
 		}
 		if err := into.setMember(key, value); err != nil {
@@ -62,6 +61,20 @@ func (c *configFile) mapping(flag *kong.Flag, line int, into mappingValue, membe
 		}
 	}
 	return into.String(), len(c.errs) == before
+}
+
+// memberValue is the text of a member's value, which may be a mapping itself.
+func (c *configFile) memberValue(flag *kong.Flag, line int, into mappingValue, m *ast.MappingValueNode) (text string, ok bool) {
+	key := m.Key.GetToken().Value
+	if of, may := into.(interface{ nested(key string) mappingValue }); may {
+		if inner, members := of.nested(key), membersOf(m.Value); inner != nil && members != nil {
+			return c.mapping(flag, line, inner, members)
+		}
+	}
+	if text, ok = memberText(into, key, m.Value); !ok {
+		c.fail(line, "%s: %s is %s; write one value", flag.Name, shownKey(key), kind(m.Value))
+	}
+	return text, ok
 }
 
 // memberText is the text of a member's value. A member that may be a list has its elements

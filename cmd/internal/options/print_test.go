@@ -29,8 +29,9 @@ var unusual = []string{
 	"--issuers=https://a.test/ secret=env:ITS_SECRET algorithms=\"HS256 HS512\" audience=\"a #b c:d\" claim=https://x/y user-claim=a.b", "--issuers=secret=env:ITS_SECRET issuer=null",
 	"--subscribe-hooks=rooms url=https://app.test/a=b secret=env:ITS_SECRET forward=X-A", "--subscribe-hooks=null url=https://app.test/",
 	"--connect-hook=https://app.test/a=b secret=env:ITS_SECRET forward=\"Cookie X-A\" timeout=3s at-once=5 queue=6",
+	"--history=200,1h a.*=off x=y=7,1h30m,1500B", "--history-memory=3MiB",
 	"--backlog-memory=2GiB", "--slow-policy=conflate", "--slow-channels=a.*=drop_oldest x=y=disconnect",
-	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels={user}.* subscribe=user publish=token",
+	"--channels=* compress=off", "--channels=a=b\\ slow=drop_oldest client-publish=on", `--channels=#"é:{}[],&- final=on`, "--channels=- slow=disconnect compress=on client-publish=off final=true", "--channels=null", "--channels=h history=9,10m,1MiB", "--channels=i history=no", "--channels={user}.* subscribe=user publish=token",
 }
 
 // Digests of keys.

@@ -20,6 +20,7 @@ func (o *Options) WarnOfNoEffect(logger *slog.Logger) {
 	o.warnOfReadableSecrets(logger)
 	o.warnOfInsecure(logger)
 	o.warnOfAudiences(logger)
+	o.warnOfHistories(logger)
 	for i, r := range o.Channels {
 		if r.idle() {
 			logger.Warn("a rule for channels sets nothing and has no effect; with final: true it would end the search for its channels",
