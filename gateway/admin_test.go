@@ -138,7 +138,7 @@ func TestStats(t *testing.T) {
 	if !reflect.DeepEqual(total, want) {
 		t.Errorf("the counters are\n%+v, want\n%+v", total, want)
 	}
-	if stats.Limits != (gateway.Limits{MaxClients: 100, MaxPublishers: 10, MaxChannels: 20, Subscriptions: gateway.DefaultMaxSubscriptions, Credits: 1 << 20, Backlog: 1 << 10, BacklogMemory: gateway.DefaultBacklogMemory, InputMemory: gateway.DefaultInputMemory}) {
+	if stats.Limits != (gateway.Limits{MaxClients: 100, MaxPublishers: 10, MaxChannels: 20, Subscriptions: gateway.DefaultMaxSubscriptions, Credits: 1 << 20, Backlog: 1 << 10, BacklogMemory: gateway.DefaultBacklogMemory, HistoryMemory: gateway.DefaultHistoryMemory, InputMemory: gateway.DefaultInputMemory}) {
 		t.Errorf("the limits are %+v", stats.Limits)
 	}
 	if age := time.Since(stats.StartedAt); !stats.Ready || age < 0 || age > patience {
@@ -154,7 +154,7 @@ func TestStats(t *testing.T) {
 	}
 	publish.BytesOut = 0
 	wantPublish := gateway.PublishStats{
-		Publishers: 1, Requests: 2, Events: 2, BytesIn: uint64(upstreamIn), Streams: 3, StreamsUnused: 1,
+		Publishers: 1, Requests: 2, Events: 2, BytesIn: uint64(upstreamIn), Streams: 3, StreamsUnused: 1, HistoryEvents: 2, HistoryBytes: publish.HistoryBytes,
 		Errors: map[string]uint64{"bad_request": 1}, Refused: map[string]uint64{}, Ended: map[string]uint64{},
 	}
 	if !reflect.DeepEqual(publish, wantPublish) {

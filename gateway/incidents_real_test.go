@@ -119,6 +119,11 @@ func TestIncidents(t *testing.T) {
 				p.publishes(fmt.Sprint("name-", i), "1")
 			}
 		}, `level=WARN msg="channels without subscribers were forgotten before .*count=1 total=1 advice=.*--max-channels`},
+		{"the histories' memory", func(c *gateway.Config) { c.HistoryMemory = 64 << 10 }, func(s *server) {
+			for p, i := s.publisher(), 0; i < 20; i++ {
+				p.publishes(fmt.Sprint("name-", i), `"`+strings.Repeat("x", 10_000)+`"`)
+			}
+		}, `level=WARN msg="histories of channels were given up before .*count=\d+ total=\d+ advice=.*--history-memory`},
 		{"a publisher's mistake", nil, func(s *server) {
 			s.publisher().sends(array("CLIENT", "SETNAME", "billing") + array("PUBLISH", "a b", "1"))
 		}, `level=WARN msg="requests to publish were refused" code=bad_channel .*` + address + ` example\.name=billing example\.message="a channel name`},

@@ -25,6 +25,7 @@ var incidentMessages = map[string]string{
 	stats.MetricDropped:          "events were dropped for clients that do not keep up, which are told of the gap",
 	stats.MetricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
 	stats.MetricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
+	stats.MetricHistoryEvicted:   "histories of channels were given up before their own bounds were reached, to make room for others",
 	stats.MetricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
 	stats.MetricAdminRefused:     "requests to the admin port were refused",
 	stats.CreditWaits:            "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
@@ -160,6 +161,7 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricDropped, Label: ""}:          {advice: adviceSlow, usual: true},
 	{Metric: stats.MetricStreamsEvicted, Label: ""}:   {advice: adviceNames},
 	{Metric: stats.MetricEventsUnkept, Label: ""}:     {advice: adviceNames},
+	{Metric: stats.MetricHistoryEvicted, Label: ""}:   {advice: "clients of channels that were not used for long find less to catch up with; raise --history-memory, or lower the bounds in --history"},
 	{Metric: stats.MetricThrottles, Label: ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
 	{Metric: stats.MetricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }

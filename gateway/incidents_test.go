@@ -87,6 +87,8 @@ func countIn(to *GatewayStats, key stats.IncidentKey, n uint64) {
 		to.Publish.StreamsEvicted = n
 	case stats.MetricEventsUnkept:
 		to.Publish.EventsUnkept = n
+	case stats.MetricHistoryEvicted:
+		to.Publish.HistoryEvicted = n
 	case stats.MetricThrottles:
 		to.Total.Throttles = n
 	case stats.MetricAdminRefused:

@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
-		"streams": 3, "streams_limit": 13, "streams_unused": 1, "users_blocked": 0, "streams_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
+		"streams": 3, "streams_limit": 13, "streams_unused": 1, "users_blocked": 0, "streams_evicted_total": 0, "history_events": 6, "history_bytes": float64(stats.Publish.HistoryBytes), "history_limit_bytes": gateway.DefaultHistoryMemory, "history_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "tokens_accepted_total": 0, "token_verifications_total": 0, "token_verifications_waiting": 0,
 		"token_cache_hits_total": 0, "token_cache_misses_total": 0, "token_cache_entries": 0, "token_cache_bytes": 0, "token_key_fetches_total": 0,
 		"token_key_fetch_failures_total": 0, "token_issuers_failing": 0, "token_issuers_without_keys": 0,

@@ -90,7 +90,7 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("%d channels found no room", n)
 	}
 	limits := s.stats().Limits
-	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Subscriptions: config.MaxSubscriptions, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20, InputMemory: config.InputMemory}); limits != want {
+	if want := (gateway.Limits{MaxClients: 2, MaxPublishers: config.MaxPublishers, MaxChannels: 1, Subscriptions: config.MaxSubscriptions, Credits: 2 << 20, Backlog: config.BacklogBytes, BacklogMemory: 3 << 20, HistoryMemory: config.HistoryMemory, InputMemory: config.InputMemory}); limits != want {
 		t.Errorf("the limits are %+v, want %+v", limits, want)
 	}
 }
@@ -119,6 +119,54 @@ func TestReconfigureWithin(t *testing.T) {
 	}
 	if n := len(s.stats().Shards); n != 1 {
 		t.Errorf("there are %d shards", n)
+	}
+}
+
+// TestReconfigureHistory changes what is kept of channels while there are events.
+func TestReconfigureHistory(t *testing.T) {
+	s, config := reconfigurable(t)
+	upstream := s.publisher()
+	publish := func(events int, channels ...string) gateway.PublishStats {
+		t.Helper()
+		for range events {
+			for _, channel := range channels {
+				upstream.publishes(channel, `"`+strings.Repeat("x", 1000)+`"`)
+			}
+		}
+		return s.stats().Publish
+	}
+	change := func(set func(c *gateway.Config)) {
+		t.Helper()
+		set(&config)
+		if err := s.Reconfigure(config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := publish(10, "a", "b"); got.HistoryEvents != 20 || got.HistoryBytes < 20*1000 {
+		t.Errorf("by default: %d events in %d bytes", got.HistoryEvents, got.HistoryBytes)
+	}
+	change(func(c *gateway.Config) {
+		c.HistoryRules = []gateway.HistoryRule{{Pattern: "a", History: gateway.History{}}}
+	})
+	if got := publish(1, "a", "b"); got.HistoryEvents != 11 {
+		t.Errorf("with nothing of a: %d events", got.HistoryEvents)
+	}
+	change(func(c *gateway.Config) { c.History, c.HistoryRules = gateway.History{}, nil })
+	if got := publish(1, "a", "b"); got.HistoryEvents != 0 || got.HistoryBytes != 0 {
+		t.Errorf("with nothing of any: %d events in %d bytes", got.HistoryEvents, got.HistoryBytes)
+	}
+	change(func(c *gateway.Config) { c.History, c.HistoryMemory = gateway.DefaultHistory(), 0 })
+	if got := publish(1, "a", "b"); got.HistoryEvents != 0 {
+		t.Errorf("without memory: %d events", got.HistoryEvents)
+	}
+	const memory = 64 << 10
+	change(func(c *gateway.Config) { c.HistoryMemory = memory })
+	got := publish(20, "a", "b", "c", "d", "e")
+	if got.HistoryEvents == 0 || got.HistoryBytes > memory || got.HistoryBytes < memory/2 || got.HistoryEvicted == 0 {
+		t.Errorf("with %d bytes: %d events in %d bytes, %d given up", memory, got.HistoryEvents, got.HistoryBytes, got.HistoryEvicted)
+	}
+	if limits := s.stats().Limits; limits.HistoryMemory != memory {
+		t.Errorf("the limits are %+v", limits)
 	}
 }
 

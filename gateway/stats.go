@@ -51,7 +51,7 @@ func (g *Gateway) limits() stats.Limits {
 	c := g.config()
 	return stats.Limits{
 		MaxClients: c.MaxClients, MaxPublishers: c.MaxPublishers, MaxChannels: c.MaxChannels, Subscriptions: c.MaxSubscriptions,
-		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, InputMemory: c.InputMemory, ConnectQueue: g.settings.Load().ConnectQueue,
+		Credits: c.Credits, Backlog: c.BacklogBytes, BacklogMemory: c.BacklogMemory, HistoryMemory: c.HistoryMemory, InputMemory: c.InputMemory, ConnectQueue: g.settings.Load().ConnectQueue,
 	}
 }
 

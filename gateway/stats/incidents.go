@@ -17,5 +17,6 @@ const (
 	MetricThrottles        = "throttles_total"
 	MetricStreamsEvicted   = "streams_evicted_total"
 	MetricEventsUnkept     = "events_unkept_total"
+	MetricHistoryEvicted   = "history_evicted_total"
 	MetricAdminRefused     = "admin_refused_total"
 )

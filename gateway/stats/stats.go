@@ -99,6 +99,7 @@ type Limits struct {
 	Credits       int64 `json:"credits_bytes" metric:"credits_limit_bytes" help:"Credits in all; publishers wait when they are used up."`
 	Backlog       int   `json:"backlog_bytes"` // of one client
 	BacklogMemory int64 `json:"backlog_memory_bytes" metric:"backlog_memory_limit_bytes" help:"The most that backlogs may hold; beyond, the largest are cut."`
+	HistoryMemory int64 `json:"history_memory_bytes" metric:"history_limit_bytes" help:"The most that histories may hold; beyond it those that were not used for the longest time are given up."`
 	InputMemory   int64 `json:"input_memory_bytes" metric:"input_memory_limit_bytes" help:"The most that each of these may hold; beyond it some are closed."`
 	ConnectQueue  int   `json:"connect_queue" metric:"connects_queued_limit" help:"The most that may wait; more are turned away. 0 if connects have no rate."`
 }
