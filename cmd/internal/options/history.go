@@ -150,7 +150,7 @@ func (b *historyBounds) checkMembers() error {
 func (b *historyBounds) String() string { return b.history.String() }
 
 // eventRoom is about how many bytes of memory a kept event with 100 bytes of data takes.
-const eventRoom = 118
+const eventRoom = 115
 
 // roomFor is how many bytes the history of one channel may take: its own bound, or else what
 // its events take if their data are 100 bytes each.
