@@ -145,7 +145,10 @@ func TestCommandErrors(t *testing.T) {
 	refusal := func(id, code, text string) string {
 		return fmt.Sprintf(`{"type":"error",%s"code":%q,"message":"%s"}`, id, code, text)
 	}
-	const badID = "id must be an integer from 0 to 9007199254740991"
+	const (
+		badID      = "id must be an integer from 0 to 9007199254740991"
+		badElement = "channels must be an array of strings, or of objects with channel and since or last"
+	)
 	long := strings.Repeat("x", 256)
 	tests := []struct{ command, want string }{
 		{`[1]`, refusal("", "bad_request", "a message is one JSON object")},
@@ -161,12 +164,14 @@ func TestCommandErrors(t *testing.T) {
 		{`{"type":"ping","id":1.0}`, refusal("", "bad_request", badID)},
 		{`{"type":"ping","id":"1"}`, refusal("", "bad_request", badID)},
 		{`{"type":"ping","id":9007199254740992}`, refusal("", "bad_request", badID)},
-		{`{"type":"dance","id":4}`, refusal(`"id":4,`, "unknown_type", "type must be subscribe, unsubscribe, publish, ping or authenticate")},
+		{`{"type":"dance","id":4}`, refusal(`"id":4,`, "unknown_type", "type must be subscribe, unsubscribe, publish, history, ping or authenticate")},
 		{`{"type":"subscribe","id":4}`, refusal(`"id":4,`, "bad_request", "channel is missing")},
 		{`{"type":"unsubscribe"}`, refusal("", "bad_request", "channel is missing")},
 		{`{"type":"subscribe","channel":1}`, refusal("", "bad_request", "channel must be a string")},
-		{`{"type":"subscribe","channels":"a"}`, refusal("", "bad_request", "channels must be an array of strings")},
-		{`{"type":"subscribe","channels":["a",1]}`, refusal("", "bad_request", "channels must be an array of strings")},
+		{`{"type":"subscribe","channels":"a"}`, refusal("", "bad_request", badElement)},
+		{`{"type":"subscribe","channels":["a",1]}`, refusal("", "bad_request", badElement)},
+		{`{"type":"subscribe","channels":["a",{"channel":1}]}`, refusal("", "bad_request", "channel must be a string")},
+		{`{"type":"subscribe","channels":[{"last":1}]}`, refusal("", "bad_request", "channel is missing")},
 		{`{"type":"subscribe","channels":[]}`, refusal("", "bad_request", "channels is empty")},
 		{`{"type":"subscribe","channel":"a","channels":["b"]}`, refusal("", "bad_request", "channel and channels exclude each other")},
 		{`{"type":"subscribe","id":1,"channels":["a"` + strings.Repeat(`,"a"`, 1024) + `]}`,
@@ -174,7 +179,18 @@ func TestCommandErrors(t *testing.T) {
 		{`{"type":"subscribe","channel":"a","since":3}`,
 			refusal("", "bad_request", "since must be an object with epoch, a string, and offset, an integer")},
 		{`{"type":"subscribe","channels":["a"],"since":{"epoch":"x","offset":1}}`,
-			refusal("", "bad_request", "since goes with channel, not with channels")},
+			refusal("", "bad_request", "since goes with channel; in channels, each object has its own")},
+		{`{"type":"subscribe","id":1,"channels":[{"channel":"a"}` + strings.Repeat(`,{"channel":"a"}`, 1024) + `]}`,
+			refusal(`"id":1,`, "limit_exceeded", "channels has more than 1024 names")},
+		{`{"type":"subscribe","channel":"a","last":1,"since":{"epoch":"x","offset":1}}`, refusal("", "bad_request", "since and last exclude each other")},
+		{`{"type":"subscribe","channels":[{"channel":"a","last":1,"since":{"epoch":"x","offset":1}}]}`, refusal("", "bad_request", "since and last exclude each other")},
+		{`{"type":"subscribe","channel":"a","last":0}`, refusal("", "bad_request", "last must be an integer from 1 to 1000000")},
+		{`{"type":"history","id":5}`, refusal(`"id":5,`, "bad_request", "channel is missing")},
+		{`{"type":"history","channels":["a"]}`, refusal("", "bad_request", "history goes with channel, not with channels")},
+		{`{"type":"history","channel":"a","last":1}`, refusal("", "bad_request", "history takes limit, not last")},
+		{`{"type":"history","channel":"a","before":1,"since":{"epoch":"x","offset":1}}`, refusal("", "bad_request", "since and before exclude each other")},
+		{`{"type":"history","channel":"a","before":0}`, refusal("", "bad_request", "before must be an integer from 1 to 9007199254740991")},
+		{`{"type":"history","channel":"a","limit":1001}`, refusal("", "bad_request", "limit must be an integer from 1 to 1000")},
 		{`{"type":"subscribe","channel":"` + long + `"}`,
 			refusal("", "bad_channel", `subscribe \"`+long[:64]+`\"...: a channel name is longer than 255 bytes`)},
 		{`{"type":"subscribe","channel":"a\tb"}`,

@@ -229,7 +229,7 @@ func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []
 	time.Sleep(s.late)
 	channel := string(c.Channels[0])
 	s.subscribe(conn, deflate, channel, func(offset uint64) []byte {
-		return text(command.AppendSubscribed(nil, c.ID, channel, "epoch", offset, nil))
+		return text(command.AppendSubscribed(nil, c.ID, channel, "epoch", offset, nil, nil))
 	})
 }
 

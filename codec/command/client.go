@@ -1,10 +1,6 @@
 package command
 
-import (
-	"strconv"
-
-	"fleetcast/codec/jsonscan"
-)
+import "fleetcast/codec/jsonscan"
 
 // AppendAuthenticate appends a token by which a client says who it is.
 func AppendAuthenticate[T jsonscan.Text](dst []byte, id ID, token T) []byte {
@@ -15,10 +11,10 @@ func AppendAuthenticate[T jsonscan.Text](dst []byte, id ID, token T) []byte {
 // from their live positions on. Channel names must be valid UTF-8; an ID that is not set is left
 // out, and the gateway's answer then carries none.
 func AppendSubscribe[C jsonscan.Text](dst []byte, id ID, channels ...C) []byte {
-	dst = appendHead(dst, `{"type":"subscribe"`, id)
 	if len(channels) == 1 {
-		return append(appendText(dst, `,"channel":`, channels[0]), '}')
+		return AppendResume(dst, id, channels[0], Start{})
 	}
+	dst = appendHead(dst, `{"type":"subscribe"`, id)
 	separator := `,"channels":[`
 	for _, channel := range channels {
 		dst = appendText(dst, separator, channel)
@@ -27,13 +23,14 @@ func AppendSubscribe[C jsonscan.Text](dst []byte, id ID, channels ...C) []byte {
 	return append(dst, "]}"...)
 }
 
-// AppendResume appends a client's subscription to one channel from a start on.
+// AppendResume appends a client's subscription to one channel, from start on.
 func AppendResume[C jsonscan.Text](dst []byte, id ID, channel C, start Start) []byte {
-	return append(start.append(appendText(appendHead(dst, `{"type":"subscribe"`, id), `,"channel":`, channel)), '}')
+	dst = appendText(appendHead(dst, `{"type":"subscribe"`, id), `,"channel":`, channel)
+	return append(start.append(dst), '}')
 }
 
 // AppendResumes appends a client's subscription to several channels, at least one and at most
-// MaxChannels, each from a start of its own on.
+// MaxChannels. starts has one for each of them.
 func AppendResumes[C jsonscan.Text](dst []byte, id ID, channels []C, starts []Start) []byte {
 	dst = appendHead(dst, `{"type":"subscribe"`, id)
 	separator := `,"channels":[{"channel":`
@@ -44,28 +41,35 @@ func AppendResumes[C jsonscan.Text](dst []byte, id ID, channels []C, starts []St
 	return append(dst, "]}"...)
 }
 
-// AppendHistoryCommand appends a client's question for events of a channel: those behind a
-// position, those before an offset (0: not given), or the latest ones; at most limit (0: not
-// given).
-func AppendHistoryCommand[C jsonscan.Text](dst []byte, id ID, channel C, start Start, before uint64, limit uint32) []byte {
-	dst = start.append(appendText(appendHead(dst, `{"type":"history"`, id), `,"channel":`, channel))
-	if before > 0 {
-		dst = strconv.AppendUint(append(dst, `,"before":`...), before, 10)
-	}
-	if limit > 0 {
-		dst = strconv.AppendUint(append(dst, `,"limit":`...), uint64(limit), 10)
-	}
-	return append(dst, '}')
-}
-
 // append appends the members of a start, behind others.
 func (s *Start) append(dst []byte) []byte {
-	if s.HasSince {
-		dst = appendText(dst, `,"since":{"epoch":`, s.Since.Epoch)
-		dst = appendLast(dst, `,"offset":`, s.Since.Offset)
-	}
-	if s.Last > 0 {
-		dst = strconv.AppendUint(append(dst, `,"last":`...), uint64(s.Last), 10)
+	switch {
+	case s.HasSince:
+		return s.Since.append(dst)
+	case s.Last > 0:
+		return appendNumber(dst, `,"last":`, uint64(s.Last))
 	}
 	return dst
+}
+
+// append appends the member since, behind others.
+func (s *Since) append(dst []byte) []byte {
+	return appendLast(appendText(dst, `,"since":{"epoch":`, s.Epoch), `,"offset":`, s.Offset)
+}
+
+// AppendHistoryCommand appends a client's question for at most limit events of a channel: those
+// behind since, those before an offset, or the latest ones. At most one of since and before is
+// given; nil and 0 leave them out. A limit of 0 leaves it to the gateway.
+func AppendHistoryCommand[C jsonscan.Text](dst []byte, id ID, channel C, since *Since, before uint64, limit uint32) []byte {
+	dst = appendText(appendHead(dst, `{"type":"history"`, id), `,"channel":`, channel)
+	if since != nil {
+		dst = since.append(dst)
+	}
+	if before > 0 {
+		dst = appendNumber(dst, `,"before":`, before)
+	}
+	if limit > 0 {
+		dst = appendNumber(dst, `,"limit":`, uint64(limit))
+	}
+	return append(dst, '}')
 }

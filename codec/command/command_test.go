@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,9 @@ type outcome struct {
 	typ      command.Type
 	id       string // "" if not set
 	channels []string
-	since    string // "" if none, else epoch@offset
+	starts   []string // of each channel; nil if all are live
+	before   uint64
+	limit    uint32
 	data     string
 	token    string
 	code     command.Code // "" if accepted
@@ -36,14 +39,30 @@ func parse(c *command.Command, payload string) (o outcome, err error) {
 		return o, nil
 	}
 	o.typ = c.Type
-	for _, name := range c.Channels {
+	live := true
+	for i, name := range c.Channels {
 		o.channels = append(o.channels, string(name))
+		start := c.StartOf(i)
+		o.starts = append(o.starts, startText(start))
+		live = live && start.IsLive()
 	}
-	if c.Start.HasSince {
-		o.since = fmt.Sprintf("%s@%d", c.Start.Since.Epoch, c.Start.Since.Offset)
+	if live {
+		o.starts = nil
 	}
+	o.before, o.limit = c.Before, c.Limit
 	o.data, o.token = string(c.Data), string(c.Token)
 	return o, nil
+}
+
+// startText is epoch@offset, last N, or empty for the live position.
+func startText(s *command.Start) (text string) {
+	if s.HasSince {
+		text = fmt.Sprintf("%s@%d", s.Since.Epoch, s.Since.Offset)
+	}
+	if s.Last > 0 {
+		text += fmt.Sprintf("last %d", s.Last)
+	}
+	return text
 }
 
 func names(n int) string {
@@ -54,14 +73,17 @@ func nested(depth int) string {
 	return strings.Repeat("[", depth) + strings.Repeat("]", depth)
 }
 
-var commandTests = []struct {
+// commandTest is a message, and what Parse makes of it.
+type commandTest struct {
 	payload string
 	want    outcome
-}{
+}
+
+var commandTests = []commandTest{
 	{`{"type":"subscribe","id":1,"channel":"news"}`, outcome{typ: command.Subscribe, id: "1", channels: []string{"news"}}},
 	{`{"type":"subscribe","channels":["a","b"]}`, outcome{typ: command.Subscribe, channels: []string{"a", "b"}}},
-	{`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`, outcome{typ: command.Subscribe, id: "1", channels: []string{"news"}, since: "Zx3k@17"}},
-	{`{"since":{"x":[],"offset":0,"epoch":"\u0041"},"channel":"n\u00e9\n","type":"sub\u0073cribe"}`, outcome{typ: command.Subscribe, channels: []string{"né\n"}, since: "A@0"}},
+	{`{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3k","offset":17}}`, outcome{typ: command.Subscribe, id: "1", channels: []string{"news"}, starts: []string{"Zx3k@17"}}},
+	{`{"since":{"x":[],"offset":0,"epoch":"\u0041"},"channel":"n\u00e9\n","type":"sub\u0073cribe"}`, outcome{typ: command.Subscribe, channels: []string{"né\n"}, starts: []string{"A@0"}}},
 	{`{"type":"unsubscribe","id":2,"channel":"news"}`, outcome{typ: command.Unsubscribe, id: "2", channels: []string{"news"}}},
 	{`{"type":"unsubscribe","channels":["\n",""]}`, outcome{typ: command.Unsubscribe, channels: []string{"\n", ""}}},
 	{`{"type":"publish","id":3,"channel":"chat","data": {"a": 1} }`, outcome{typ: command.Publish, id: "3", channels: []string{"chat"}, data: `{"a": 1}`}},
@@ -143,7 +165,7 @@ var commandTests = []struct {
 
 func TestParse(t *testing.T) {
 	var c command.Command // one for all: nothing may be left over from the message before
-	for _, tt := range commandTests {
+	for _, tt := range slices.Concat(commandTests, startTests, commandTests) {
 		got, err := parse(&c, tt.payload)
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%.120s:\n got %.200v, %v\nwant %.200v", tt.payload, got, err, tt.want)
@@ -153,8 +175,8 @@ func TestParse(t *testing.T) {
 
 func TestEveryPrefixOfACommandIsRefused(t *testing.T) {
 	var c command.Command
-	for _, tt := range commandTests {
-		if tt.want.code != "" || len(tt.payload) > 200 {
+	for _, tt := range slices.Concat(commandTests, startTests) {
+		if tt.want.code != "" || len(tt.payload) > 300 {
 			continue
 		}
 		payload := strings.TrimSpace(tt.payload)
@@ -224,16 +246,25 @@ func TestParsingAllocatesNothing(t *testing.T) {
 		[]byte(`{"type":"publish","id":3,"channel":"ch\u00e9","data":{"a":"\n"}}`),
 		[]byte(`{"type":"ping","id":4}`),
 		[]byte(`{"type":"dance","id":4}`),
+		[]byte(`{"type":"subscribe","last":20,"channels":` + objects(command.MaxChannels) + `}`),
+		[]byte(`{"type":"subscribe","channels":` + objects(command.MaxChannels+1) + `}`),
+		[]byte(`{"type":"history","channel":"news","before":41,"limit":100}`),
 	}
 	event := command.AppendEvent(nil, command.AppendEventPrefix(nil, "n\"s"), 18, []byte(`{"a":1}`))
 	var c command.Command
+	history := command.AppendHistory(nil, none, "news", "Zx3k", &command.Page{Events: []command.PageEvent{{18, []byte(`1`)}, {19, []byte(`[]`)}}})
 	var m command.ServerMessage
+	var events []command.PageEvent
 	allocs := testing.AllocsPerRun(100, func() {
 		for _, payload := range payloads {
 			_ = c.Parse(payload)
 		}
 		if err := m.Parse(event); err != nil {
 			t.Error(err)
+		}
+		err := m.Parse(history)
+		if events, err = m.AppendEvents(events[:0]); err != nil || len(events) != 2 {
+			t.Error(events, err)
 		}
 	})
 	if allocs != 0 {

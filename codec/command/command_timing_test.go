@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"fmt"
 	"testing"
 
 	"fleetcast/codec/command"
@@ -11,6 +12,9 @@ func BenchmarkParseCommand(b *testing.B) {
 		"subscribe": `{"type":"subscribe","id":1,"channel":"news"}`,
 		"publish":   `{"type":"publish","id":3,"channel":"chat","data":{"user":"alice","text":"hello there, a plain message of text"}}`,
 		"ping":      `{"type":"ping","id":4}`,
+		"since":     `{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3kQ0aB","offset":17}}`,
+		"history":   `{"type":"history","id":1,"channel":"news","before":41,"limit":100}`,
+		"objects":   `{"type":"subscribe","id":1,"channels":` + objects(command.MaxChannels) + `}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			var c command.Command
@@ -44,6 +48,51 @@ func BenchmarkAppendSubscribed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = command.AppendSubscribed(dst[:0], command.NewID(1), channel, "Zx3k", 17, nil, nil)
+	}
+}
+
+func BenchmarkAppendRecovered(b *testing.B) {
+	dst, channel := make([]byte, 0, 1024), []byte("news")
+	recovery := command.Recovery{Resumes: true, LostFrom: 18, LostTo: 29, Latest: 40}
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = command.AppendSubscribed(dst[:0], command.NewID(1), channel, "Zx3k", 17, &recovery, nil)
+	}
+}
+
+// pageOf is a page of n events of 100 bytes.
+func pageOf(n int) *command.Page {
+	page := command.Page{Latest: uint64(n), Events: make([]command.PageEvent, n)}
+	for i := range page.Events {
+		page.Events[i] = command.PageEvent{Offset: uint64(i + 1), Data: fmt.Appendf(nil, `"%098d"`, i)}
+	}
+	return &page
+}
+
+func BenchmarkAppendHistory(b *testing.B) {
+	page, channel := pageOf(100), []byte("news")
+	dst := command.AppendHistory(nil, command.NewID(1), channel, "Zx3k", page)
+	b.SetBytes(int64(len(dst)))
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = command.AppendHistory(dst[:0], command.NewID(1), channel, "Zx3k", page)
+	}
+}
+
+func BenchmarkParseHistory(b *testing.B) {
+	var m command.ServerMessage
+	var events []command.PageEvent
+	text := command.AppendHistory(nil, command.NewID(1), "news", "Zx3k", pageOf(100))
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		err := m.Parse(text)
+		if err == nil {
+			events, err = m.AppendEvents(events[:0])
+		}
+		if err != nil || len(events) != 100 {
+			b.Fatal(len(events), err)
+		}
 	}
 }
 

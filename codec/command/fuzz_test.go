@@ -3,8 +3,10 @@ package command_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"unicode/utf8"
@@ -15,14 +17,14 @@ import (
 
 // oracle reads a command slowly, with encoding/json, and says whether it is to be accepted.
 func oracle(payload []byte) (o outcome, ok bool) {
-	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data", "token")
+	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data", "token", "last", "before", "limit")
 	if !ok {
 		return o, false
 	}
 	typ, ok := oracleText(members["type"])
 	o.typ = map[string]command.Type{
 		"subscribe": command.Subscribe, "unsubscribe": command.Unsubscribe, "publish": command.Publish, "ping": command.Ping,
-		"authenticate": command.Authenticate,
+		"authenticate": command.Authenticate, "history": command.History,
 	}[typ]
 	if !ok || o.typ == 0 {
 		return o, false
@@ -42,18 +44,25 @@ func oracle(payload []byte) (o outcome, ok bool) {
 		o.channels = append(o.channels, name)
 	}
 	if hasChannels {
-		if json.Unmarshal(several, &o.channels) != nil || len(o.channels) == 0 || len(o.channels) > command.MaxChannels {
-			return o, false
-		}
-		if nulls := []any{}; json.Unmarshal(several, &nulls) != nil || bytes.Contains(several, []byte("null")) && containsNil(nulls) {
+		if ok := o.oracleChannels(several); !ok {
 			return o, false
 		}
 	}
 	since, hasSince := members["since"]
-	if hasSince {
-		if o.since, ok = oracleSince(since); !ok {
-			return o, false
-		}
+	last, hasLast := members["last"]
+	start, ok := oracleStart(since, last)
+	if !ok || hasSince && hasLast {
+		return o, false
+	}
+	o.addStarts(start)
+	before, hasBefore := members["before"]
+	limit, hasLimit := members["limit"]
+	var okBefore, okLimit bool
+	o.before, okBefore = oracleCount(before, 1<<53-1)
+	count, okLimit := oracleCount(limit, command.MaxHistory)
+	o.limit = uint32(count)
+	if hasBefore && !okBefore || hasLimit && !okLimit {
+		return o, false
 	}
 	data, hasData := members["data"]
 	o.data = string(data)
@@ -64,7 +73,8 @@ func oracle(payload []byte) (o outcome, ok bool) {
 		}
 	}
 	switch {
-	case hasChannel && hasChannels, hasSince && hasChannels,
+	case hasChannel && hasChannels, hasSince && hasChannels, hasSince && hasBefore,
+		o.typ == command.History && (hasChannels || hasLast),
 		!hasChannel && !hasChannels && o.typ != command.Ping && o.typ != command.Authenticate,
 		o.typ == command.Authenticate && !hasToken, o.typ == command.Subscribe && hasToken && hasChannels,
 		o.typ == command.Publish && !hasData:
@@ -73,13 +83,70 @@ func oracle(payload []byte) (o outcome, ok bool) {
 	return o, true
 }
 
-func containsNil(values []any) bool {
-	for _, v := range values {
-		if v == nil {
-			return true
-		}
+// oracleChannels reads the member channels.
+func (o *outcome) oracleChannels(raw []byte) bool {
+	var elements []json.RawMessage
+	if json.Unmarshal(raw, &elements) != nil || len(elements) == 0 || len(elements) > command.MaxChannels {
+		return false
 	}
-	return false
+	for _, element := range elements {
+		name, isText := oracleText(element)
+		start := ""
+		if !isText {
+			members, ok := oracleMembers(element, "channel", "since", "last")
+			if !ok {
+				return false
+			}
+			_, hasSince := members["since"]
+			_, hasLast := members["last"]
+			var okName, okStart bool
+			name, okName = oracleText(members["channel"])
+			start, okStart = oracleStart(members["since"], members["last"])
+			if !okName || !okStart || hasSince && hasLast {
+				return false
+			}
+		}
+		o.channels, o.starts = append(o.channels, name), append(o.starts, start)
+	}
+	return true
+}
+
+// addStarts gives each channel without a start that of the message.
+func (o *outcome) addStarts(start string) {
+	live := true
+	for i := range o.channels {
+		if i == len(o.starts) {
+			o.starts = append(o.starts, "")
+		}
+		if o.starts[i] == "" {
+			o.starts[i] = start
+		}
+		live = live && o.starts[i] == ""
+	}
+	if live {
+		o.starts = nil
+	}
+}
+
+// oracleStart reads the members since and last, of which each may be nil.
+func oracleStart(since, last []byte) (text string, ok bool) {
+	if since != nil {
+		return oracleSince(since)
+	}
+	if last != nil {
+		n, ok := oracleCount(last, command.MaxLast)
+		return fmt.Sprint("last ", n), ok
+	}
+	return "", true
+}
+
+func oracleCount(raw []byte, most uint64) (n uint64, ok bool) {
+	text, ok := oracleUint(raw)
+	n, err := strconv.ParseUint(text, 10, 64)
+	if !ok || err != nil || n == 0 || n > most {
+		return 0, false
+	}
+	return n, true
 }
 
 // oracleMembers decodes an object; ok is false if it is none or repeats a known key.
@@ -138,8 +205,67 @@ func beyondOracle(text []byte) bool {
 
 var surrogates = regexp.MustCompile(`(?i)\\ud[89a-f]`)
 
+// appendCommand writes a parsed command again, without what only the gateway reads. It returns
+// nil if there is no function for its type.
+func appendCommand(c *command.Command) []byte {
+	switch {
+	case c.Type == command.Authenticate:
+		return command.AppendAuthenticate(nil, c.ID, c.Token)
+	case c.Type == command.History && c.Start.HasSince:
+		return command.AppendHistoryCommand(nil, c.ID, c.Channels[0], &c.Start.Since, c.Before, c.Limit)
+	case c.Type == command.History:
+		return command.AppendHistoryCommand(nil, c.ID, c.Channels[0], nil, c.Before, c.Limit)
+	case c.Type == command.Subscribe && len(c.Channels) == 1:
+		return command.AppendResume(nil, c.ID, c.Channels[0], *c.StartOf(0))
+	case c.Type == command.Subscribe:
+		starts := make([]command.Start, len(c.Channels))
+		for i := range starts {
+			starts[i] = *c.StartOf(i)
+		}
+		return command.AppendResumes(nil, c.ID, c.Channels, starts)
+	}
+	return nil
+}
+
+// sameAgain fails unless a command is the same when it is written and read again.
+func sameAgain(t *testing.T, c *command.Command, o outcome) {
+	t.Helper()
+	payload := appendCommand(c)
+	if payload == nil {
+		return
+	}
+	if c.Type != command.Authenticate {
+		o.token = ""
+	}
+	if c.Type == command.Authenticate {
+		o.channels, o.starts = nil, nil
+	}
+	if c.Type != command.History {
+		o.before, o.limit = 0, 0
+	}
+	o.data = ""
+	var again command.Command
+	if got, err := parse(&again, string(payload)); err != nil || !reflect.DeepEqual(got, o) {
+		t.Errorf("%.200q:\n got %.300v, %v\nwant %.300v", payload, got, err, o)
+	}
+}
+
+func TestCommandsRoundTrip(t *testing.T) {
+	written := map[command.Type]bool{}
+	var c command.Command
+	for _, tt := range slices.Concat(commandTests, startTests) {
+		if got, err := parse(&c, tt.payload); err == nil && got.code == "" && !surrogates.MatchString(tt.payload) {
+			sameAgain(t, &c, got)
+			written[c.Type] = appendCommand(&c) != nil
+		}
+	}
+	if !written[command.Subscribe] || !written[command.History] || !written[command.Authenticate] {
+		t.Errorf("written were %v", written)
+	}
+}
+
 func FuzzCommand(f *testing.F) {
-	for _, tt := range commandTests {
+	for _, tt := range slices.Concat(commandTests, startTests) {
 		f.Add([]byte(tt.payload))
 	}
 	for _, tt := range messages {
@@ -160,6 +286,9 @@ func FuzzCommand(f *testing.F) {
 		}
 		if ok && !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q:\n got %+v\nwant %+v", payload, got, want)
+		}
+		if ok {
+			sameAgain(t, &c, got)
 		}
 	})
 }

@@ -60,18 +60,19 @@ func AppendWithdrawn[C jsonscan.Text](dst []byte, channel C, code Code) []byte {
 	return append(appendText(dst, `,"code":`, string(code)), '}')
 }
 
-// Recovery is what becomes of the events before the live ones, for a client that has asked for
-// some.
+// Recovery is what a client is told that has asked for events before the live ones.
 type Recovery struct {
-	// Resumes tells that the client has named a position, so that it is told whether it has
-	// recovered: then it gets every event behind that position.
+	// Resumes tells that the client has named a position. It is then told whether it has
+	// Recovered: whether it gets every event behind that position.
 	Resumes, Recovered bool
-	// LostFrom and LostTo are the first and the last event that it does not get; 0: there are
-	// none, or nothing can be said, because the position is of another epoch.
+	// LostFrom and LostTo are the first and the last event behind the client's position that it
+	// does not get. They are 0 if there are none, or if the position tells nothing about what
+	// the client has: it is of another epoch, or beyond the latest event.
 	LostFrom, LostTo uint64
-	Latest           uint64 // offset of the latest event
+	Latest           uint64 // offset of the channel's latest event; 0: there was none yet
 }
 
+// append appends the members of a subscribed, behind others; nil appends nothing.
 func (r *Recovery) append(dst []byte) []byte {
 	if r == nil {
 		return dst
@@ -80,10 +81,10 @@ func (r *Recovery) append(dst []byte) []byte {
 		dst = strconv.AppendBool(append(dst, `,"recovered":`...), r.Recovered)
 	}
 	if r.LostFrom > 0 {
-		dst = strconv.AppendUint(append(dst, `,"lost":{"from":`...), r.LostFrom, 10)
+		dst = appendNumber(dst, `,"lost":{"from":`, r.LostFrom)
 		dst = appendLast(dst, `,"to":`, r.LostTo)
 	}
-	return strconv.AppendUint(append(dst, `,"latest":`...), r.Latest, 10)
+	return appendNumber(dst, `,"latest":`, r.Latest)
 }
 
 // AppendSubscribed appends the answer to subscribe: the subscriber gets the events after offset.
@@ -93,42 +94,36 @@ func AppendSubscribed[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E,
 	dst = appendHead(dst, `{"type":"subscribed"`, id)
 	dst = appendText(dst, `,"channel":`, channel)
 	dst = appendText(dst, `,"epoch":`, epoch)
-	dst = strconv.AppendUint(append(dst, `,"offset":`...), offset, 10)
+	dst = appendNumber(dst, `,"offset":`, offset)
 	return append(standing.append(recovery.append(dst)), '}')
 }
 
 // Page is a part of a channel's history.
 type Page struct {
-	Latest uint64      // offset of the channel's latest event
-	Events []PageEvent // in order, without a gap between them
-	More   bool        // there are more in the direction that was asked for
+	Latest uint64      // offset of the channel's latest event; 0: there was none yet
+	Events []PageEvent // with consecutive offsets
+	More   bool        // more are kept in the direction that was asked for
 }
 
 // PageEvent is one event of a Page.
 type PageEvent struct {
 	Offset uint64
-	Data   []byte // valid JSON
+	Data   []byte // valid JSON, which is written byte for byte
 }
 
 // AppendHistory appends the answer to history.
 func AppendHistory[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, page *Page) []byte {
 	dst = appendHead(dst, `{"type":"history"`, id)
 	dst = appendText(dst, `,"channel":`, channel)
-	return append(page.append(appendText(dst, `,"epoch":`, epoch)), '}')
-}
-
-// append appends the members of a page, behind others.
-func (p *Page) append(dst []byte) []byte {
-	dst = strconv.AppendUint(append(dst, `,"latest":`...), p.Latest, 10)
-	dst = append(dst, `,"events":[`...)
-	for i := range p.Events {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = strconv.AppendUint(append(dst, `{"offset":`...), p.Events[i].Offset, 10)
-		dst = append(append(append(dst, dataKey...), p.Events[i].Data...), '}')
+	dst = appendText(dst, `,"epoch":`, epoch)
+	dst = append(appendNumber(dst, `,"latest":`, page.Latest), `,"events":[`...)
+	separator := `{"offset":`
+	for i := range page.Events {
+		dst = appendNumber(dst, separator, page.Events[i].Offset)
+		dst = append(append(append(dst, dataKey...), page.Events[i].Data...), '}')
+		separator = `,{"offset":`
 	}
-	return strconv.AppendBool(append(dst, `],"more":`...), p.More)
+	return append(strconv.AppendBool(append(dst, `],"more":`...), page.More), '}')
 }
 
 // AppendUnsubscribed appends the answer to unsubscribe.
@@ -154,8 +149,7 @@ func AppendPong(dst []byte, id ID) []byte {
 // reach this client.
 func AppendGap[C jsonscan.Text](dst []byte, channel C, from, to uint64) []byte {
 	dst = appendText(dst, `{"type":"gap","channel":`, channel)
-	dst = append(dst, `,"from":`...)
-	dst = strconv.AppendUint(dst, from, 10)
+	dst = appendNumber(dst, `,"from":`, from)
 	return appendLast(dst, `,"to":`, to)
 }
 
@@ -182,8 +176,7 @@ func AppendGoodbye(dst []byte, reason string, retryAfterMS uint64) []byte {
 func appendHead(dst []byte, head string, id ID) []byte {
 	dst = append(dst, head...)
 	if id.Set {
-		dst = append(dst, `,"id":`...)
-		dst = strconv.AppendUint(dst, id.Value, 10)
+		dst = appendNumber(dst, `,"id":`, id.Value)
 	}
 	return dst
 }
@@ -193,15 +186,18 @@ func appendMS(dst []byte, key string, ms uint64) []byte {
 	if ms == 0 {
 		return dst
 	}
-	return strconv.AppendUint(append(dst, key...), ms, 10)
+	return appendNumber(dst, key, ms)
 }
 
 func appendText[T jsonscan.Text](dst []byte, key string, text T) []byte {
 	return jsonscan.AppendString(append(dst, key...), text)
 }
 
+func appendNumber(dst []byte, key string, n uint64) []byte {
+	return strconv.AppendUint(append(dst, key...), n, 10)
+}
+
 // appendLast appends a number and closes the object.
 func appendLast(dst []byte, key string, n uint64) []byte {
-	dst = append(dst, key...)
-	return append(strconv.AppendUint(dst, n, 10), '}')
+	return append(appendNumber(dst, key, n), '}')
 }

@@ -44,12 +44,12 @@ type ServerMessage struct {
 	Channel        []byte // subscribed, unsubscribed, published, event, gap, history
 	Epoch          []byte // subscribed, history
 	Resumes        bool   // subscribed: the client has named a position, and Recovered is valid
-	Recovered      bool   // subscribed: every event behind the client's position follows
-	LostFrom       uint64 // subscribed: first event that does not; 0: there is none
+	Recovered      bool   // subscribed: every event behind that position follows
+	LostFrom       uint64 // subscribed: first event behind it that does not; 0: there is none, or nobody knows
 	LostTo         uint64 // subscribed: last one
-	Latest         uint64 // subscribed, history: the channel's latest event
-	Events         []byte // history: raw JSON, an array of objects with offset and data
-	More           bool   // history: there are more in the direction that was asked for
+	Latest         uint64 // subscribed, history: offset of the channel's latest event; 0: there was none yet, or it does not say
+	Events         []byte // history: raw JSON, an array, which AppendEvents reads
+	More           bool   // history: more are kept in the direction that was asked for
 	Offset         uint64 // subscribed, published, event
 	From, To       uint64 // gap: first and last missing offset
 	Data           []byte // event: raw JSON
@@ -175,7 +175,7 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 	case field == fieldEvents:
 		m.Events, ok = member.Value, member.Value[0] == '['
 	case field == fieldLost:
-		ok = m.takeLost(member.Value)
+		m.LostFrom, m.LostTo, ok = parseLost(member.Value)
 	}
 	return ok
 }
@@ -185,19 +185,75 @@ func parseBool(raw []byte) (value, ok bool) {
 	return value, value || string(raw) == "false"
 }
 
-// takeLost reads {"from":N,"to":M}.
-func (m *ServerMessage) takeLost(raw []byte) (ok bool) {
+// parseLost reads {"from":N,"to":M}; other keys in it are ignored.
+func parseLost(raw []byte) (from, to uint64, ok bool) {
 	object := jsonscan.NewObject(raw)
 	var member jsonscan.Member
 	for object.Next(&member) {
+		number := &from
 		switch string(member.Key) {
 		case "from":
-			m.LostFrom, ok = jsonscan.Uint(member.Value)
 		case "to":
-			m.LostTo, ok = jsonscan.Uint(member.Value)
+			number = &to
+		default:
+			continue
+		}
+		if *number != 0 {
+			return 0, 0, false // repeated
+		}
+		if *number, ok = jsonscan.Uint(member.Value); !ok || *number == 0 {
+			return 0, 0, false
 		}
 	}
-	return ok && object.Err() == nil && m.LostFrom > 0 && m.LostTo >= m.LostFrom
+	return from, to, object.Err() == nil && 0 < from && from <= to
+}
+
+// AppendEvents appends the events of a history message to events. Their data points into the
+// message's payload.
+func (m *ServerMessage) AppendEvents(events []PageEvent) ([]PageEvent, error) {
+	array := jsonscan.NewArray(m.Events)
+	var raw []byte
+	for array.Next(&raw) {
+		event, err := parsePageEvent(raw)
+		if err != nil {
+			return events, fmt.Errorf("reading an event of a history: %w", err)
+		}
+		events = append(events, event)
+	}
+	if err := array.Err(); err != nil {
+		return events, fmt.Errorf("reading the events of a history at byte %d: %w", array.Offset(), err)
+	}
+	return events, nil
+}
+
+// parsePageEvent reads {"offset":N,"data":...}; other keys in it are ignored.
+func parsePageEvent(raw []byte) (event PageEvent, err error) {
+	object := jsonscan.NewObject(raw)
+	var member jsonscan.Member
+	var seen fields
+	for object.Next(&member) {
+		var field fields
+		ok := true
+		switch string(member.Key) {
+		case "offset":
+			field = fieldOffset
+			event.Offset, ok = jsonscan.Uint(member.Value)
+		case "data":
+			field = fieldData
+			event.Data = member.Value
+		}
+		if !ok || seen&field != 0 {
+			return PageEvent{}, fmt.Errorf("%q: %w", member.Key, errField)
+		}
+		seen |= field
+	}
+	if err := object.Err(); err != nil {
+		return PageEvent{}, err
+	}
+	if seen != fieldOffset|fieldData {
+		return PageEvent{}, errNoField
+	}
+	return event, nil
 }
 
 // field returns the field that a key names and, for a text or a number, where to store

@@ -77,7 +77,7 @@ func TestFleetcastMessages(t *testing.T) {
 		{fleetcastEvent("news", `{"a":[1, 2]}`), one(read{kind: profile.Event, channel: "news", data: `{"a":[1, 2]}`, offset: 18})},
 		{fleetcastEvent("a\"b\\é", `"x\n"`), one(read{kind: profile.Event, channel: "a\"b\\é", data: `"x\n"`, offset: 18})},
 		{` { "type" : "\u0065vent" , "data" : null , "channel" : "n\u0065ws" , "new" : [] } `, one(read{kind: profile.Event, channel: "news", data: `null`, offset: -1})},
-		{string(command.AppendSubscribed(nil, id, "news", "Zx3k", 17, nil)), one(read{kind: profile.Subscribed, channel: "news", offset: 17})},
+		{string(command.AppendSubscribed(nil, id, "news", "Zx3k", 17, nil, nil)), one(read{kind: profile.Subscribed, channel: "news", offset: 17})},
 		{string(command.AppendGap(nil, "news", 19, 40)), one(read{kind: profile.Gap, channel: "news", offset: -1, from: 19, to: 40})},
 		{string(command.AppendWelcome(nil, "5f0c", 25000, nil, nil)), one(read{kind: profile.Notice, offset: -1})},
 		{string(command.AppendPong(nil, id)), one(read{kind: profile.Notice, offset: -1})},
