@@ -195,31 +195,43 @@ func parseToken(raw []byte, u *jsonscan.Unquoter) ([]byte, *Error) {
 
 // check looks at what the members amount to together.
 func (c *Command) check() *Error {
-	both := func(members keys) bool { return c.seen&members == members }
-	has := func(members keys) bool { return c.seen&members != 0 }
+	const bothChannels = keyChannel | keyChannels
+	if c.seen&(keySince|keyLast|keyBefore) != 0 {
+		if err := c.checkStart(); err != nil {
+			return err
+		}
+	}
 	switch {
-	case !has(keyType):
+	case c.seen&keyType == 0:
 		return errNoType
-	case both(keyChannel | keyChannels):
+	case c.seen&bothChannels == bothChannels:
 		return errBothChannels
-	case both(keySince | keyChannels):
-		return errSinceChannels
-	case both(keySince | keyLast):
-		return errSinceLast
-	case both(keySince | keyBefore):
-		return errSinceBefore
-	case c.Type < Ping && !has(keyChannel|keyChannels):
+	case c.Type < Ping && c.seen&bothChannels == 0:
 		return errNoChannel
-	case c.Type == Publish && !has(keyData):
+	case c.Type == Publish && c.seen&keyData == 0:
 		return errNoData
-	case c.Type == History && has(keyChannels):
+	case c.Type == History && c.seen&keyChannels != 0:
 		return errHistoryChannels
-	case c.Type == History && has(keyLast):
-		return errHistoryLast
 	case c.Type == Authenticate && c.Token == nil:
 		return errNoToken
-	case c.Type == Subscribe && both(keyToken|keyChannels):
+	case c.Type == Subscribe && c.Token != nil && c.seen&keyChannels != 0:
 		return errTokenChannels
+	}
+	return nil
+}
+
+// checkStart looks at what of since, last and before stands in one message.
+func (c *Command) checkStart() *Error {
+	has := func(members keys) bool { return c.seen&members == members }
+	switch {
+	case has(keySince | keyChannels):
+		return errSinceChannels
+	case has(keySince | keyLast):
+		return errSinceLast
+	case has(keySince | keyBefore):
+		return errSinceBefore
+	case c.Type == History && has(keyLast):
+		return errHistoryLast
 	}
 	return nil
 }

@@ -262,7 +262,10 @@ func TestParsingAllocatesNothing(t *testing.T) {
 		if err := m.Parse(event); err != nil {
 			t.Error(err)
 		}
-		err := m.Parse(history)
+		if err := m.Parse(history); err != nil {
+			t.Error(err)
+		}
+		var err error
 		if events, err = m.AppendEvents(events[:0]); err != nil || len(events) != 2 {
 			t.Error(events, err)
 		}
