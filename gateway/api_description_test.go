@@ -96,6 +96,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 		o.get(path)
 		o.get(path + "?nonsense=1")
 	}
+	o.operateHistory("news")
 	const nobody = "/api/clients/0123456789abcdef"
 	o.get(nobody)
 	o.post(nobody+"/disconnect", "{}")

@@ -107,7 +107,8 @@ func (o *operator) call(method, path, body string, headers ...string) apiReply {
 func (o *operator) check(request *http.Request, body string, reply apiReply) {
 	o.Helper()
 	noPath := reply.status == http.StatusNotFound && strings.Contains(reply.body, "/api/openapi.yaml")
-	if noPath || request.Method == http.MethodHead || !strings.HasPrefix(request.URL.Path, "/api/") {
+	encoded := strings.Contains(request.URL.EscapedPath(), "%2F") // the router would take it for a slash
+	if noPath || encoded || request.Method == http.MethodHead || !strings.HasPrefix(request.URL.Path, "/api/") {
 		return // described in words
 	}
 	switch reply.status {

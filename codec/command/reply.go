@@ -115,15 +115,25 @@ type PageEvent struct {
 func AppendHistory[C, E jsonscan.Text](dst []byte, id ID, channel C, epoch E, page *Page) []byte {
 	dst = appendHead(dst, `{"type":"history"`, id)
 	dst = appendText(dst, `,"channel":`, channel)
-	dst = appendText(dst, `,"epoch":`, epoch)
-	dst = append(appendNumber(dst, `,"latest":`, page.Latest), `,"events":[`...)
+	return append(page.append(appendText(dst, `,"epoch":`, epoch)), '}')
+}
+
+// AppendPage appends a page as an object of its own, as programs get it that are not clients.
+func AppendPage[C, E jsonscan.Text](dst []byte, channel C, epoch E, page *Page) []byte {
+	dst = appendText(dst, `{"channel":`, channel)
+	return append(page.append(appendText(dst, `,"epoch":`, epoch)), '}')
+}
+
+// append appends the members of a page, behind others.
+func (p *Page) append(dst []byte) []byte {
+	dst = append(appendNumber(dst, `,"latest":`, p.Latest), `,"events":[`...)
 	separator := `{"offset":`
-	for i := range page.Events {
-		dst = appendNumber(dst, separator, page.Events[i].Offset)
-		dst = append(append(append(dst, dataKey...), page.Events[i].Data...), '}')
+	for i := range p.Events {
+		dst = appendNumber(dst, separator, p.Events[i].Offset)
+		dst = append(append(append(dst, dataKey...), p.Events[i].Data...), '}')
 		separator = `,{"offset":`
 	}
-	return append(strconv.AppendBool(append(dst, `],"more":`...), page.More), '}')
+	return strconv.AppendBool(append(dst, `],"more":`...), p.More)
 }
 
 // AppendUnsubscribed appends the answer to unsubscribe.

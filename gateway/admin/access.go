@@ -40,6 +40,10 @@ var (
 		status: http.StatusForbidden, code: command.PermissionDenied, challenge: challengeScope, reason: OtherScope,
 		message: "this key may only read; this needs a key of --admin-keys with access: write",
 	}
+	errOnlyFigures = &apiError{
+		status: http.StatusForbidden, code: command.PermissionDenied, challenge: challengeScope, reason: OtherScope,
+		message: "this key may read figures, but not events; this needs a key of --admin-keys with access: write",
+	}
 	errOnlyPublish = &apiError{
 		status: http.StatusForbidden, code: command.PermissionDenied, challenge: challengeScope, reason: OtherScope,
 		message: "this is a key of --publish-keys, which is for " + publishPath + " and the publish port; this needs one of --admin-keys",
@@ -89,8 +93,11 @@ func (a *guard) holder(in *settings.Settings, r *http.Request, publishes bool, t
 		return publisher, nil
 	case operator == nil:
 		return nil, errOnlyPublish
-	case operator.Scope != keys.Write && changes(r):
+	case operator.Scope == keys.Write:
+	case changes(r):
 		return nil, errOnlyRead
+	case strings.HasPrefix(r.URL.Path, channelPath):
+		return nil, errOnlyFigures
 	}
 	return operator, nil
 }

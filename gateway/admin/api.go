@@ -55,6 +55,8 @@ type apiRoute struct {
 var apiRoutes = []apiRoute{
 	{"GET", "/api/stats", nil, (*api).stats},
 	{"GET", "/api/channels", []string{"prefix", "after", "limit", "order"}, (*api).channels},
+	{"GET", channelPath + "{name}/history", []string{"since", "before", "limit"}, (*api).history},
+	{"DELETE", channelPath + "{name}/history", nil, (*api).purge},
 	{"GET", "/api/clients/{id}", nil, (*api).client},
 	{"POST", "/api/clients/{id}/disconnect", nil, (*api).disconnect},
 	{"GET", "/api/users/{user}", nil, (*api).user},
@@ -117,10 +119,13 @@ func (a *api) dispatch(routes []apiRoute, w http.ResponseWriter, r *http.Request
 		w.Header().Set("Allow", allowed(routes))
 		return &apiError{status: http.StatusMethodNotAllowed, code: codeMethodNotAllowed, message: "this path takes " + allowed(routes)}
 	}
-	if method == http.MethodPost {
+	switch {
+	case method == http.MethodPost:
 		if err := checkType(r); err != nil {
 			return err
 		}
+	case method == http.MethodDelete && r.ContentLength != 0:
+		return bodyTooLarge(0)
 	}
 	if err := checkQuery(r, routes[i].query); err != nil {
 		return err

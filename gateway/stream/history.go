@@ -204,9 +204,9 @@ func (s *Streams) readKept(st *Stream, from uint64, now time.Duration, scratch [
 	return first, scratch
 }
 
-// Purge gives up the events that are kept of the channel of that name. It returns how many those
-// were, and whether there is such a channel.
-func (s *Streams) Purge(name []byte) (events int, ok bool) {
+// Purge gives up the events that are kept of the channel of that name at a time of the loops'
+// clock. It returns how many those were, and whether there is such a channel.
+func (s *Streams) Purge(name []byte, now time.Duration) (events int, ok bool) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -214,7 +214,7 @@ func (s *Streams) Purge(name []byte) (events int, ok bool) {
 	if st == nil {
 		return 0, false
 	}
-	events = st.log.Len()
+	events = int(st.Offset + 1 - s.firstKept(st, 1, now))
 	s.dropLog(stripe, st)
 	return events, true
 }

@@ -109,7 +109,9 @@ func TestPage(t *testing.T) {
 	p.publish(time.Minute, "news", "a6", "a7", "a8", "a9", "a10")
 	for _, channel := range []string{"purged", "again"} {
 		p.publish(time.Minute, channel, "b1", "b2", "b3")
-		p.streams.Purge([]byte(channel))
+		if n, ok := p.streams.Purge([]byte(channel), time.Minute); n != 3 || !ok {
+			t.Errorf("%d events of %s were purged (%t), want 3", n, channel, ok)
+		}
 	}
 	p.publish(time.Minute, "again", "b4")
 	if _, err := p.streams.Join(&Interest{Name: "empty", Port: NewPort(0)}); err != nil {
@@ -246,6 +248,31 @@ func (p *pageTest) check(t *testing.T) {
 		if want := strings.Repeat(fmt.Sprint(i%10), 1+i*i%5000); string(e.Data) != want {
 			t.Fatalf("event %d has %d bytes %.10q, want %d", e.Offset, len(e.Data), e.Data, len(want))
 		}
+	}
+}
+
+// TestPurgeCountsWhatIsShown: the log may still have events that are too many or too old.
+func TestPurgeCountsWhatIsShown(t *testing.T) {
+	for name, test := range map[string]struct {
+		now  time.Duration
+		want int
+	}{
+		"those in the rule's bounds": {time.Minute, 5},
+		"some aged":                  {61 * time.Second, 2},
+		"all aged":                   {time.Hour, 0},
+	} {
+		p := newPageTest(rules.History{Events: 5, Age: time.Minute})
+		p.publish(0, "news", "1", "2", "3", "4", "5", "6")
+		p.publish(time.Minute, "news", "7", "8")
+		if n, ok := p.streams.Purge([]byte("news"), test.now); n != test.want || !ok {
+			t.Errorf("%s: %d events were purged (%t), want %d", name, n, ok, test.want)
+		}
+		if n, ok := p.streams.Purge([]byte("news"), test.now); n != 0 || !ok {
+			t.Errorf("%s: %d events were purged again (%t), want 0", name, n, ok)
+		}
+	}
+	if n, ok := newPageTest(rules.History{}).streams.Purge([]byte("news"), 0); n != 0 || ok {
+		t.Errorf("%d events were purged of a channel that there is not (%t)", n, ok)
 	}
 }
 
