@@ -30,8 +30,10 @@ type client struct {
 	queued    bool // it is about to be dialled
 	served    bool // it has got an event in this life
 	proved    bool // it has seen a probe in this life, if there are any
+	placed    bool // the server has told it a position
 	offers    bool // it offers compression in its handshake
 	form      form // of what it gets in this life
+	origin    int8 // of its offsets, in those of its channel
 	attempts  int8 // in a row, that failed
 	life      uint32
 	dialled   int64 // time of the clock
@@ -41,10 +43,11 @@ type client struct {
 	wire      int64 // bytes that have arrived of the message that comes next, headers included
 	sequence  sequence
 	unsent    poller.Unsent
-	opening   *opening // while it is opening
-	echo      *echo    // in the scenario echo
-	pinger    *pinger  // nil: it has never pinged
-	ticket    *ticket  // nil: it has none
+	opening   *opening  // while it is opening
+	echo      *echo     // in the scenario echo
+	pinger    *pinger   // nil: it has never pinged
+	ticket    *ticket   // nil: it has none
+	recovery  *recovery // nil: it has never come back with a position
 }
 
 // opening is what a client needs until its handshake is done.
@@ -109,10 +112,14 @@ func (c *client) enter(next clientState) {
 
 // name is what notes call the client.
 func (c *client) name() string {
-	if c.cohort.plan.Name == "" {
-		return fmt.Sprintf("client %d", c.number)
+	name := fmt.Sprintf("client %d", c.number)
+	if c.cohort.plan.Name != "" {
+		name = c.cohort.plan.Name + " " + name
 	}
-	return fmt.Sprintf("%s client %d", c.cohort.plan.Name, c.number)
+	if c.recovery != nil && c.recovery.state > recoveryAsked {
+		return fmt.Sprintf("%s, back with offset %d", name, c.recovery.from)
+	}
+	return name
 }
 
 // Connected implements poller.DialHandler.
@@ -189,6 +196,9 @@ func (c *client) takeReferenced(p []byte, now int64) int {
 	c.sequence.next++
 	c.cohort.tally.deliver(c.form, known.size)
 	c.arrived(f, seq, f.schedule.dues[seq].Load(), now)
+	if c.recovery != nil {
+		c.trace(arrivalFresh, c.sequence.next-1, span{}, now)
+	}
 	return len(known.frames)
 }
 
@@ -342,8 +352,7 @@ func (c *client) takeMessage(m *profile.Message, text []byte, w wire, whole bool
 	case m.Kind == profile.Greeted && c.state == clientGreeting:
 		c.subscribe()
 	case m.Kind == profile.Subscribed && c.state == clientSubscribing:
-		c.startAt(m.Offset, m.HasOffset)
-		c.becomeLive()
+		c.takeAnswer(m, w, now)
 	case m.Kind == profile.Refused && c.state.underWay():
 		c.Close(fmt.Errorf("the server refused: %s", m.Text))
 	case m.Kind == profile.Event:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
 	"fleetcast/poller"
 
 	"github.com/gobwas/ws"
@@ -62,7 +63,11 @@ func (c *client) begin() {
 
 func (c *client) subscribe() {
 	w, f := c.cohort.worker, c.cohort.flow
-	w.scratch = w.codec.AppendSubscribe(w.scratch[:0], f.plan.Channels[c.channel])
+	if c.recovers() {
+		w.scratch = c.appendRecover(w.scratch[:0])
+	} else {
+		w.scratch = w.codec.AppendSubscribe(w.scratch[:0], f.plan.Channels[c.channel])
+	}
 	if len(w.scratch) > 0 {
 		c.sendFrame(ws.OpText, w.scratch)
 	}
@@ -70,23 +75,25 @@ func (c *client) subscribe() {
 		c.enter(clientSubscribing)
 		return
 	}
-	c.startAt(0, false)
+	c.startAt(&profile.Message{})
 	c.becomeLive()
 }
 
-// startAt sets which event must be the client's first. Offsets count from the channel's
-// offset before the first event of the run, because no other program publishes to the
-// run's channels.
-func (c *client) startAt(offset uint64, hasOffset bool) {
+// startAt sets which event must be the client's first, by the answer to its subscription.
+// Offsets count from the channel's offset before the first event of the run, because no other
+// program publishes to the run's channels.
+func (c *client) startAt(m *profile.Message) {
 	f := c.cohort.flow
 	before := f.schedule.published.Load() == 0
-	base := &f.bases[c.channel]
-	if before && hasOffset {
-		*base = int64(offset)
+	c.origin = f.originOf(c.channel, m.Epoch)
+	base := c.base()
+	if before && m.HasOffset {
+		*base = int64(m.Offset)
 	}
+	c.placed = m.HasOffset && *base != unknownBase
 	switch {
-	case hasOffset && *base != unknownBase:
-		c.resume(int64(offset) - *base)
+	case c.placed:
+		c.resume(int64(m.Offset) - *base)
 	case before:
 		c.resume(0)
 	default:
@@ -178,6 +185,7 @@ func (c *client) ended(err error) {
 		return
 	}
 	c.forgetPings(true)
+	c.endRecovery(0)
 	if c.echo != nil {
 		c.abandonEcho()
 	}

@@ -23,8 +23,10 @@ type cohort struct {
 	untilServed bool
 	// compressing is how many of those have a server that agreed to compress.
 	compressing int
-	finished    bool // what did not come is counted
-	lagging     bool // its clients were told to stall, so the server may cut them off
+	recovering  int   // clients that have named their position and are not whole yet
+	away        int64 // how long those stay away that leave in turn, in nanoseconds
+	finished    bool  // what did not come is counted
+	lagging     bool  // its clients were told to stall, so the server may cut them off
 	churn       churn
 	pings       pings
 
@@ -136,6 +138,9 @@ func (h *cohort) drop() {
 		if c.state == clientLive {
 			c.vanish()
 		}
+		if h.plan.Rewinds {
+			c.rewind()
+		}
 	}
 }
 
@@ -169,9 +174,12 @@ func (h *cohort) comeBack(over time.Duration, untilServed bool) {
 	}
 }
 
-// startChurn makes clients leave and come back, rate of them per second in the whole
+// startChurn makes clients leave and come back after a time, rate of them per second in the whole
 // group. 0 ends it; clients that are away still come back.
-func (h *cohort) startChurn(rate float64) { h.churn.interval, h.churn.next = h.pace(rate) }
+func (h *cohort) startChurn(rate float64, away time.Duration) {
+	h.churn.interval, h.churn.next = h.pace(rate)
+	h.away = int64(away)
+}
 
 // pace is the time between this cohort's parts of what happens rate times per second in
 // the whole group, and when the next is due; 0 for never.
@@ -189,13 +197,14 @@ func (h *cohort) pace(rate float64) (interval, next int64) {
 func (h *cohort) turnOver(now int64) {
 	for h.churn.interval > 0 && h.churn.next <= now {
 		h.churn.next += h.churn.interval
-		switch c := h.nextLive(&h.churn.turn); {
-		case c == nil:
-		case h.churn.left%2 == 0:
-			h.churn.left++
+		c := h.nextLive(&h.churn.turn)
+		if c == nil {
+			continue
+		}
+		c.returnsAt = now + h.away
+		if h.churn.left++; h.churn.left%2 == 1 {
 			c.leave()
-		default:
-			h.churn.left++
+		} else {
 			c.vanish()
 		}
 	}
@@ -273,12 +282,19 @@ func (h *cohort) finish(cut bool) {
 		lost, ahead := c.sequence.lost(), c.sequence.ahead(until)
 		if cut {
 			h.tally.InFlight += ahead
+			until = 0
 		} else {
 			lost += ahead
 		}
-		if lost > 0 {
-			h.tally.Lost += lost
-			h.tally.Examples.once(kindLost, func() (where, expected, got string) { return c.describeLoss(lost) })
-		}
+		c.countLoss(lost)
+		c.endRecovery(until)
+	}
+}
+
+// countLoss counts what the client never got.
+func (c *client) countLoss(lost int64) {
+	if lost > 0 {
+		c.cohort.tally.Lost += lost
+		c.cohort.tally.Examples.once(kindLost, func() (where, expected, got string) { return c.describeLoss(lost) })
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fleetcast/codec/command"
 	"fleetcast/codec/deflate"
 	"fleetcast/codec/websocket"
+	"fleetcast/loadtest/profile"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -57,7 +58,7 @@ func newBenchOf(tb testing.TB, clients, events int, of Data, payload int) *bench
 		if err := b.worker.loop.Register(&c.Conn, pair[0], c); err != nil {
 			tb.Fatal(err)
 		}
-		c.startAt(0, true)
+		c.startAt(&profile.Message{HasOffset: true})
 		c.becomeLive()
 	}
 	b.worker.prepare()

@@ -263,8 +263,10 @@ func (d *portDoor) confirm(channel string) bool {
 	if d.publishing.profile.PublishVia() != profile.NDJSON || d.closed {
 		return false
 	}
+	before := len(d.batch)
 	d.batch = appendConfirmed(d.batch, channel, []byte("null"))
-	d.unconfirmed = true
+	d.note(noEvent, before)
+	d.unconfirmed, d.confirmed = true, false
 	d.flush()
 	return true
 }

@@ -44,6 +44,9 @@ const (
 	kindNotTaken      = "not_taken"
 	kindRewritten     = "rewritten"
 	kindUnanswered    = "unanswered"
+	kindReset         = "resets"
+	kindRecoveryWrong = "recovery_wrong"
+	kindLostWrong     = "lost_wrong"
 )
 
 // examples holds one of each kind, in the order in which they occurred.

@@ -46,6 +46,9 @@ type faultyServer struct {
 	published func(channel string, by net.Conn)
 	// connected is told of every client's connection; nil: nobody is.
 	connected func(net.Conn)
+	kept      int                    // events of a channel that are kept for those who come back
+	misleads  func(*comeback)        // changes what they are told; nil: nothing does
+	log       map[string][]keptEvent // by channel
 
 	mu          sync.Mutex
 	subscribers []*subscriber
@@ -63,6 +66,7 @@ type subscriber struct {
 	channel string
 	deflate *deflating // nil: it gets plain frames
 	held    []byte     // for a fault to keep something
+	late    []byte     // frames that it gets behind the next event
 	backlog *backlog   // nil: what it gets is written at once
 }
 
@@ -70,7 +74,7 @@ func faithful(_ *subscriber, _ uint64, payload []byte) [][]byte { return [][]byt
 
 func startFaulty(t *testing.T, s *faultyServer) *faultyServer {
 	t.Helper()
-	s.offsets = make(map[string]uint64)
+	s.offsets, s.log = make(map[string]uint64), make(map[string][]keptEvent)
 	for _, l := range []*net.Listener{&s.clients, &s.publish} {
 		var err error
 		if *l, err = net.Listen("tcp4", cmp.Or(s.host, "127.0.0.1")+":0"); err != nil {
@@ -228,8 +232,12 @@ func (s *faultyServer) takeMessage(conn net.Conn, deflate *deflating, payload []
 	}
 	time.Sleep(s.late)
 	channel := string(c.Channels[0])
+	if c.Start.HasSince {
+		s.resume(conn, deflate, c.ID, channel, &c.Start.Since)
+		return
+	}
 	s.subscribe(conn, deflate, channel, func(offset uint64) []byte {
-		return text(command.AppendSubscribed(nil, c.ID, channel, "epoch", offset, nil, nil))
+		return text(command.AppendSubscribed(nil, c.ID, channel, testEpoch, offset, nil, nil))
 	})
 }
 
@@ -379,6 +387,7 @@ func (s *faultyServer) broadcast(channel, key string, payload func(offset uint64
 		return false
 	}
 	p := payload(offset)
+	s.keep(channel, offset, p)
 	for _, sub := range s.subscribers {
 		if sub.channel != channel {
 			continue
@@ -387,6 +396,7 @@ func (s *faultyServer) broadcast(channel, key string, payload func(offset uint64
 		for _, one := range s.fault(sub, offset-offsetBefore, p) {
 			out = append(out, sub.deflate.frames(one)...)
 		}
+		out, sub.late = append(out, sub.late...), nil
 		if sub.backlog != nil {
 			sub.backlog.add(waitingEvent{offset, key, out})
 			continue

@@ -29,12 +29,32 @@ var figures = map[string][]Figure{
 	},
 }
 
-// Figures returns the figures of a scenario's own, without values.
-func Figures(scenario string) []Figure { return append([]Figure(nil), figures[scenario]...) }
+// recoveryFigures are those that a scenario has if clients recover.
+var recoveryFigures = map[string][]Figure{
+	"fanout": {
+		{Name: "p99_ratio", Title: "p99 while clients recover, as a multiple of before"},
+		{Name: "catch_ups", Title: "times that one client recovered all that it had missed"},
+		{Name: "seconds_to_catch_up", Title: "the longest of these", Unit: "s"},
+	},
+	"storm": {
+		{Name: "seconds_to_whole", Title: "time until the last client that came back had all that it had missed", Unit: "s"},
+		{Name: "recoveries_per_second", Title: "clients that recovered, a second"},
+	},
+}
+
+// Figures returns the figures of a scenario's own, without values. Some are only there if its
+// clients recover.
+func Figures(scenario string, recovers bool) []Figure {
+	own := append([]Figure(nil), figures[scenario]...)
+	if recovers {
+		own = append(own, recoveryFigures[scenario]...)
+	}
+	return own
+}
 
 // figure notes a figure of the scenario's own.
 func (r *run) figure(name string, value float64) {
-	for _, f := range figures[r.scenario] {
+	for _, f := range Figures(r.scenario, true) {
 		if f.Name == name {
 			f.Value = value
 			r.figures = append(r.figures, f)

@@ -10,8 +10,11 @@ import (
 // events would: behind the last event before it, ahead of the next one.
 func (c *client) takeGap(m *profile.Message, now int64) {
 	f, tally := c.cohort.flow, &c.cohort.tally
-	base := f.bases[c.channel]
-	if base == unknownBase || c.state != clientLive {
+	base := int64(unknownBase)
+	if c.state == clientLive {
+		base = *c.base()
+	}
+	if base == unknownBase {
 		tally.Unexpected++
 		c.example(kindUnexpected, "no gap before the first offset is known", fmt.Sprintf("one from %d to %d", m.From, m.To))
 		return
@@ -35,6 +38,9 @@ func (c *client) takeGap(m *profile.Message, now int64) {
 	tally.Missing += c.sequence.missing() - missing
 	c.judgeGap(m, gap, fault, uint64(base+next+1))
 	c.passAll(passed, now)
+	if c.recovery != nil {
+		c.traceGap(gap, told, now)
+	}
 }
 
 // judgeGap counts what is wrong with a gap. next is the expected offset.
@@ -59,7 +65,7 @@ func (c *client) judgeGap(m *profile.Message, gap span, fault gapFault, next uin
 // latestOffset is the offset of the latest event of the client's channel.
 func (c *client) latestOffset() uint64 {
 	f := c.cohort.flow
-	return uint64(f.bases[c.channel] + f.published(c.channel))
+	return uint64(*c.base() + f.published(c.channel))
 }
 
 // newestOf is how many of a gap's events are the newest of their key. A server that

@@ -42,14 +42,16 @@ type times struct {
 	Latency   histogram // from an event's due time to its arrival
 	Handshake histogram // from dialling to the subscription
 	Pong      histogram // from a ping's due time to its pong
+	Recovery  histogram // from dialling until a client has all that it had missed
 }
 
-func newTimes() times { return times{newHistogram(), newHistogram(), newHistogram()} }
+func newTimes() times { return times{newHistogram(), newHistogram(), newHistogram(), newHistogram()} }
 
 func (t *times) merge(other *times) {
 	t.Latency.merge(other.Latency)
 	t.Handshake.merge(other.Handshake)
 	t.Pong.merge(other.Pong)
+	t.Recovery.merge(other.Recovery)
 }
 
 // reset forgets all counts.
@@ -57,6 +59,7 @@ func (t *times) reset() {
 	t.Latency.counts.Reset()
 	t.Handshake.counts.Reset()
 	t.Pong.counts.Reset()
+	t.Recovery.counts.Reset()
 }
 
 // GobEncode implements gob.GobEncoder: histograms travel between the processes

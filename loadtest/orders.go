@@ -11,8 +11,10 @@ type order struct {
 	Rate  float64 // orderConnect, orderChurn, orderPing: per second, of the whole group; 0: as fast as it goes
 	// Served has orderReturn wait until all have got an event, too.
 	Served bool
-	Cut    bool          // orderFinish: the run was cut short
-	Over   time.Duration // orderReturn: the time over which the clients come back, each when it likes
+	Cut    bool // orderFinish: the run was cut short
+	// Over is the time over which the clients come back, each when it likes, of orderReturn. Of
+	// orderChurn it is how long each is away.
+	Over time.Duration
 }
 
 type orderKind uint8
@@ -31,16 +33,30 @@ const (
 	orderLeave                     // the group says goodbye; wait until the server has answered
 	orderBehind                    // say how many clients of the group have not got all that is due to them
 	orderUnproved                  // say how many clients have not seen a probe
+	orderWhole                     // say how many clients of the group are not whole since they came back
 	orderFinish                    // count what never came
 )
+
+// isQuestion tells whether a swarm has something to say to the order.
+func (k orderKind) isQuestion() bool {
+	switch k {
+	case orderPrepare, orderSample, orderBehind, orderUnproved, orderWhole:
+		return true
+	}
+	return false
+}
 
 // answer is what a swarm says to an order.
 type answer struct {
 	Groups  []groupAnswer
 	Absent  [][]int32     // orderPrepare: by flow and channel, workers without a client for it
 	OwnTime time.Duration // processor time that the process has used
-	Last    int64         // orderSample: when the latest event arrived, time of the clock
-	Behind  int           // orderBehind, orderUnproved
+	// Last is when the latest event arrived, of orderSample; when the latest client was whole, of
+	// orderWhole. It is a time of the clock.
+	Last   int64
+	Behind int // orderBehind, orderUnproved, orderWhole; orderPrepare: clients that need a position and have none
+	// Recovered is missed events and clients that are whole, of orderWhole.
+	Recovered int64
 }
 
 // groupAnswer is what is known of one group.
@@ -61,6 +77,7 @@ func (a *answer) add(other *answer) {
 	a.OwnTime += other.OwnTime
 	a.Last = max(a.Last, other.Last)
 	a.Behind += other.Behind
+	a.Recovered += other.Recovered
 }
 
 // merge adds what is by group or flow.

@@ -28,6 +28,7 @@ func (r *run) result(o outcome) *Result {
 		total.Delivered -= total.Misplaced
 	} else {
 		total.GapWrong, total.GapSplit, total.NewestDropped = 0, 0, 0
+		total.RecoveryWrong, total.LostWrong = 0, 0
 	}
 	// What the publish port refuses is the cause of what clients miss.
 	described.add(total.Examples)
@@ -136,6 +137,10 @@ func (r *run) describe(result *Result, total *tally) {
 	d.Figures = append([]Figure{}, r.figures...)
 	d.Examples, d.Notes = []Example{}, []string{}
 	for _, e := range total.Examples {
+		if e.Kind == kindReset {
+			r.warnings = append(r.warnings, fmt.Sprintf("%d of %d recoveries are resets, without %d missed events; the first: %s", total.Resets, total.Recoveries, total.ResetEvents, e))
+			continue
+		}
 		if e.Kind == kindRewritten {
 			r.warnings = append(r.warnings, fmt.Sprintf("the server writes the JSON of events anew (%d of those taken apart): the same values in other bytes; %s", total.Rewritten, e))
 			continue
@@ -144,6 +149,7 @@ func (r *run) describe(result *Result, total *tally) {
 		d.Notes = append(d.Notes, e.String())
 	}
 	d.Warnings = []string{}
+	r.describeRecovery(d, total)
 	d.FramePayloadBytes = mean(total.FrameBytes, result.Delivered)
 	d.CompressedPayloadBytes = mean(total.InflatedBytes, total.Inflated)
 	d.PlainPayloadBytes = mean(total.FrameBytes-total.InflatedBytes, total.Delivered-total.Inflated)
@@ -246,6 +252,7 @@ func (r *run) phaseResult(p *phase) Phase {
 		Latency:   r.latency(p).percentiles(),
 		Handshake: all.Handshake.percentiles(),
 		Pong:      all.Pong.percentiles(),
+		Recovery:  all.Recovery.percentiles(),
 	}
 	if result.Seconds > 0 {
 		result.DeliveriesPerSecond = float64(result.Delivered) / result.Seconds
@@ -253,6 +260,7 @@ func (r *run) phaseResult(p *phase) Phase {
 	if r.meter.server != nil {
 		server, _ := r.meter.busy(&p.from, &p.to)
 		result.ServerBusy = &server
+		result.ServerSeconds = measured(p.to.server.Since(p.from.server).Seconds())
 	}
 	return result
 }

@@ -49,6 +49,9 @@ type groupPlan struct {
 	Awaited bool // an event is in flight until all of them have it
 	Apart   bool // they have a loop of their own, in the first process; all others are nice to it
 	Returns bool // clients come back when an attempt fails or the server ends a connection
+	// Recovers has clients that come back name the position that they have. Rewinds has them
+	// name the first that they had, each time.
+	Recovers, Rewinds bool
 	// Second is the place in plan.Tokens of the first client's second token, which clients
 	// show from when they are dropped on, if Renews.
 	Renews bool

@@ -54,6 +54,7 @@ type publisher struct {
 	untaken  int64    // events that it did not take, as far as is known
 	examples examples
 	stall    stall
+	detour
 }
 
 // publisherState is the life of a publisher; see enter.
@@ -180,15 +181,20 @@ func (p *publisher) mayPublish() bool {
 	if p.state != publisherRunning || p.held() || p.doors.sum(door.unsent) > maxUnsent {
 		return false
 	}
-	if p.window > 0 {
+	switch {
+	case p.window > 0:
 		return p.inFlight < p.window
+	case p.burst > 0:
+		return true
+	case p.halted != 0:
+		return false
 	}
 	return p.dueAt(p.published()) <= p.publishing.clock.now()
 }
 
 // nextDue is when the next event at a rate is due; 0 if none is.
 func (p *publisher) nextDue() int64 {
-	if p.state != publisherRunning || p.window > 0 || p.held() || p.doors.sum(door.unsent) > maxUnsent {
+	if p.state != publisherRunning || p.window > 0 || p.halted != 0 || p.held() || p.doors.sum(door.unsent) > maxUnsent {
 		return 0
 	}
 	return p.dueAt(p.published())
@@ -197,14 +203,18 @@ func (p *publisher) nextDue() int64 {
 // dueAt is when event seq is due at a rate. It is computed from the start, so
 // that no error accumulates.
 func (p *publisher) dueAt(seq int64) int64 {
-	return p.start + int64(float64(seq)*p.interval)
+	return p.start + p.later + int64(float64(seq-p.extra)*p.interval)
 }
 
 // publish adds the next event to the batch.
 func (p *publisher) publish() {
 	clock := &p.publishing.clock
 	due := clock.now()
-	if p.window == 0 {
+	switch {
+	case p.burst > 0:
+		p.burst--
+		p.extra++
+	case p.window == 0:
 		due = p.dueAt(p.published())
 	}
 	seq := p.schedule.publish(due)

@@ -73,30 +73,33 @@ type Phase struct {
 	Latency             Percentiles `json:"latency_ms"`
 	Handshake           Percentiles `json:"handshake_ms"`     // of connections made in it
 	Pong                Percentiles `json:"pong_ms"`          // of pings answered in it
+	Recovery            Percentiles `json:"recovery_ms"`      // from dialling until a client has all that it had missed
 	ServerBusy          *float64    `json:"server_cpu_share"` // of one processor
+	ServerSeconds       *float64    `json:"server_cpu_seconds"`
 	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
 }
 
 // Detail is what a reader of the figures may want to know beside them.
 type Detail struct {
-	ClientsWanted     int     `json:"clients_wanted"`
-	Connected         int64   `json:"connected"`            // connections made in all: more than clients if some came back
-	Refused           int64   `json:"refused"`              // attempts to connect that failed
-	TurnedAway        int64   `json:"turned_away"`          // attempts that were answered with 503 or 429 and a time to come back at, which clients obey; not among those refused
-	Disconnected      int64   `json:"disconnected"`         // clients whose connection the server ended unasked
-	Unexpected        int64   `json:"unexpected"`           // messages that nobody asked for or published
-	Taken             int64   `json:"taken"`                // events that the server took, as far as is known
-	Rejected          int64   `json:"rejected"`             // events that the server answered with an error; these are not lost
-	NotTaken          int64   `json:"not_taken"`            // events that did not reach the server, or that it never answered, and that no client got; these are not lost
-	Pings             int64   `json:"pings"`                // that clients sent, for the scenario
-	Unanswered        int64   `json:"unanswered"`           // of those, the ones that got no pong
-	GapMessages       int64   `json:"gap_messages"`         // messages that told of gaps
-	GapWrong          int64   `json:"gap_wrong"`            // of those, the ones that tell of what came before them, was told of or never published
-	GapSplit          int64   `json:"gap_split"`            // of those, the ones that follow another without an event between the two
-	NewestDropped     int64   `json:"newest_dropped"`       // events told of as gaps that were the newest of their key
-	Compressing       int     `json:"compressed_clients"`   // clients, of those connected, whose server agreed to compress
-	Declined          int64   `json:"compression_declined"` // handshakes in which it was offered and the server did not agree
-	FramePayloadBytes float64 `json:"frame_payload_bytes"`  // mean, of delivered events, as they arrived
+	ClientsWanted     int       `json:"clients_wanted"`
+	Connected         int64     `json:"connected"`            // connections made in all: more than clients if some came back
+	Refused           int64     `json:"refused"`              // attempts to connect that failed
+	TurnedAway        int64     `json:"turned_away"`          // attempts that were answered with 503 or 429 and a time to come back at, which clients obey; not among those refused
+	Disconnected      int64     `json:"disconnected"`         // clients whose connection the server ended unasked
+	Unexpected        int64     `json:"unexpected"`           // messages that nobody asked for or published
+	Taken             int64     `json:"taken"`                // events that the server took, as far as is known
+	Rejected          int64     `json:"rejected"`             // events that the server answered with an error; these are not lost
+	NotTaken          int64     `json:"not_taken"`            // events that did not reach the server, or that it never answered, and that no client got; these are not lost
+	Pings             int64     `json:"pings"`                // that clients sent, for the scenario
+	Unanswered        int64     `json:"unanswered"`           // of those, the ones that got no pong
+	GapMessages       int64     `json:"gap_messages"`         // messages that told of gaps
+	GapWrong          int64     `json:"gap_wrong"`            // of those, the ones that tell of what came before them, was told of or never published
+	GapSplit          int64     `json:"gap_split"`            // of those, the ones that follow another without an event between the two
+	NewestDropped     int64     `json:"newest_dropped"`       // events told of as gaps that were the newest of their key
+	Recovery          *Recovery `json:"recovery"`             // nil: no client came back with a position
+	Compressing       int       `json:"compressed_clients"`   // clients, of those connected, whose server agreed to compress
+	Declined          int64     `json:"compression_declined"` // handshakes in which it was offered and the server did not agree
+	FramePayloadBytes float64   `json:"frame_payload_bytes"`  // mean, of delivered events, as they arrived
 	// The same, of those delivered to clients that agreed on compression, and of
 	// the others; 0 if there were none.
 	CompressedPayloadBytes float64     `json:"frame_payload_bytes_compressed"`
@@ -178,6 +181,10 @@ type FaultCount struct {
 
 // Faults lists the kinds of faults that occurred.
 func (r *Result) Faults() (faults []FaultCount) {
+	recovery := r.Detail.Recovery
+	if recovery == nil {
+		recovery = &Recovery{}
+	}
 	for _, f := range []FaultCount{
 		{"missing_clients", r.missingClients(), "clients not connected"},
 		{"disconnected", r.Detail.Disconnected, "clients disconnected"},
@@ -189,6 +196,8 @@ func (r *Result) Faults() (faults []FaultCount) {
 		{"gap_wrong", r.Detail.GapWrong, "gaps that contradict what came before them"},
 		{"gap_split", r.Detail.GapSplit, "gaps split in two"},
 		{"newest_dropped", r.Detail.NewestDropped, "events dropped that were the newest of their key"},
+		{"recovery_wrong", recovery.Wrong, "recoveries that are not what the server said"},
+		{"lost_wrong", recovery.LostWrong, "losses that the server told wrongly"},
 		{"unanswered", r.Detail.Unanswered, "pings without a pong"},
 		{"rejected", r.Detail.Rejected, "events rejected by the server"},
 		{"not_taken", r.Detail.NotTaken, "events not taken by the server"},

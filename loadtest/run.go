@@ -105,6 +105,9 @@ func (r *run) open(traffic []Traffic) (err error) {
 	if len(r.plan.Flows) > 1 && !r.profile.ManyChannels() {
 		return fmt.Errorf("a server of profile %s has no channels: the scenario %s needs two", r.profile.Name(), r.scenario)
 	}
+	if r.plan.recovers() && !r.profile.Recovers() {
+		return fmt.Errorf("profile %s cannot recover: it does not say how a client subscribes with a position (subscribe.recover)", r.profile.Name())
+	}
 	for _, f := range r.plan.Flows {
 		switch {
 		case len(f.Channels) > 1 && !r.profile.ManyChannels():
@@ -305,6 +308,9 @@ func (r *run) prepare() error {
 	a, err := r.crew.do(r.ctx, order{What: orderPrepare})
 	if err != nil {
 		return err
+	}
+	if a.Behind > 0 {
+		return fmt.Errorf("%d clients cannot recover: the answer to their subscription has no position (does the server keep a history of the channel?)", a.Behind)
 	}
 	for i, p := range r.publishing.publishers {
 		p.absent = a.Absent[i]

@@ -14,7 +14,9 @@ type Fanout struct {
 	Clients int // subscribers, 1 to MaxClients; default 1
 	// Duration is how long events are published with Rate; default DefaultDuration.
 	// Without Rate it is a bound on that time; 0 is no bound.
+	// With Cuts it is the time of each part: events flow to all, and clients recover beside.
 	Duration time.Duration
+	Cuts     Cuts
 }
 
 // Name of a phase that several scenarios have: events flow.
@@ -24,7 +26,11 @@ func (f Fanout) complete() (*Fanout, error) {
 	f.Common.complete()
 	f.Traffic.complete()
 	setDefault(&f.Clients, 1)
-	if f.Rate > 0 {
+	f.completeCuts()
+	switch {
+	case f.Cuts.Recover:
+		f.Events = ofRate(f.Rate, 2*f.Duration+maxCatchUp)
+	case f.Rate > 0:
 		setDefault(&f.Duration, DefaultDuration)
 		f.Events = ofRate(f.Rate, f.Duration)
 	}
@@ -37,6 +43,7 @@ func (f Fanout) complete() (*Fanout, error) {
 	if f.Channels > f.Clients {
 		c = append(c, fmt.Errorf("%d channels need as many clients, not %d", f.Channels, f.Clients))
 	}
+	c.cuts(&f)
 	return &f, c.err()
 }
 
@@ -49,16 +56,24 @@ func RunFanout(ctx context.Context, config Fanout) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRun(ctx, "fanout", &f.Common, plan{
+	p, traffic := plan{
 		Flows:  []flowPlan{f.flow()},
 		Groups: []groupPlan{{Clients: f.Clients, Awaited: true}},
-	}, []Traffic{f.Traffic})
+	}, []Traffic{f.Traffic}
+	if f.Cuts.Recover {
+		p, traffic = f.recoverPlan()
+	}
+	r, err := newRun(ctx, "fanout", &f.Common, p, traffic)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
 	r.parameter("clients", f.Clients)
 	r.trafficParameters(&f.Traffic, f.Duration)
+	if f.Cuts.Recover {
+		r.recoverParameters(f)
+		return r.finished(outcome{[]string{phaseEvents, phaseRecovery}, 0}, r.fanoutRecovered(f))
+	}
 	o := outcome{[]string{phaseEvents}, 0}
 	return r.finished(o, r.fanout(f))
 }

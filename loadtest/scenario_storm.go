@@ -26,15 +26,28 @@ type Storm struct {
 	// which the server does not know from the first connect. It shows that one until it is
 	// in. Both are made before the run.
 	NewTokens bool
+	// Missed is how many events are published to each of the fleet's channels while the fleet is
+	// away. Then these channels get no others until all are back, unless FleetRate is given.
+	Missed int
+	// Recover has the clients of the fleet come back with the position that they have, so that the
+	// server sends them what they have missed; Missed is 100 by default then.
+	Recover       bool
+	FleetChannels int // of the fleet, 1 to MaxChannels; default 1
+
+	halts bool // the fleet's channels get no other events meanwhile
 }
 
 const (
 	phaseBefore = "before"
+	phaseAway   = "away" // the fleet is, if events are published meanwhile
 	phaseStorm  = "storm"
 	phaseAfter  = "after"
 
 	// maxStorm is how long the fleet may take to come back, after the jitter.
 	maxStorm = 2 * time.Minute
+
+	// defaultMissed is how many events clients miss that recover: as many as a gateway keeps.
+	defaultMissed = 100
 
 	witnesses, fleet = 0, 1 // the groups, and their flows
 )
@@ -45,8 +58,13 @@ func (s Storm) complete() (*Storm, error) {
 	setDefault(&s.Clients, 1)
 	setDefault(&s.Witnesses, 1)
 	setDefault(&s.Rate, 10)
+	if s.Recover {
+		setDefault(&s.Missed, defaultMissed)
+	}
+	s.halts = s.Missed > 0 && s.FleetRate == 0
 	setDefault(&s.FleetRate, s.Rate)
 	setDefault(&s.Calm, 3*time.Second)
+	setDefault(&s.FleetChannels, 1)
 	s.Channels = 1
 	s.Events = s.eventsOf(s.Rate)
 	var c checks
@@ -54,9 +72,12 @@ func (s Storm) complete() (*Storm, error) {
 	c.traffic(&s.Traffic)
 	c.within("clients", s.Clients, 1, MaxClients)
 	c.within("witnesses", s.Witnesses, 1, MaxClients)
-	if s.FleetRate != s.Rate {
-		ofFleet := s.ofFleet()
+	c.within("missed", s.Missed, 0, MaxEvents)
+	if ofFleet := s.ofFleet(); ofFleet != s.Traffic {
 		c.traffic(&ofFleet)
+	}
+	if s.FleetChannels > s.Clients {
+		c = append(c, fmt.Errorf("%d channels need as many clients, not %d", s.FleetChannels, s.Clients))
 	}
 	c.notNegative("jitter", s.Jitter.Seconds())
 	c.notNegative("calm", s.Calm.Seconds())
@@ -77,10 +98,14 @@ func (c *checks) newTokens(s *Storm) {
 // eventsOf is the most events that a rate makes in the run.
 func (s *Storm) eventsOf(rate float64) int { return ofRate(rate, 2*s.Calm+s.Jitter+maxStorm) }
 
-// ofFleet is the traffic of the fleet's channel.
+// missed is how many events are published while the fleet is away.
+func (s *Storm) missed() int { return min(s.Missed, MaxEvents) * s.FleetChannels }
+
+// ofFleet is the traffic of the fleet's channels.
 func (s *Storm) ofFleet() Traffic {
 	t := s.Traffic
-	t.Rate, t.Events = s.FleetRate, s.eventsOf(s.FleetRate)
+	t.Channels, t.Rate = s.FleetChannels, s.FleetRate
+	t.Events = min(s.eventsOf(s.FleetRate), MaxEvents+1) + s.missed()
 	return t
 }
 
@@ -95,7 +120,7 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 		Flows: []flowPlan{s.openFlow(), ofFleet.openFlow()},
 		Groups: []groupPlan{
 			{Name: "witness", Clients: s.Witnesses, Awaited: true, Apart: true},
-			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true, Renews: s.NewTokens},
+			{Name: "fleet", Clients: s.Clients, Flow: fleet, Returns: true, Unmeasured: true, Renews: s.NewTokens, Recovers: s.Recover},
 		},
 	}, []Traffic{s.Traffic, ofFleet})
 	if err != nil {
@@ -106,6 +131,9 @@ func RunStorm(ctx context.Context, config Storm) (*Result, error) {
 	r.parameter("witnesses", s.Witnesses)
 	r.parameter("jitter", s.Jitter)
 	r.parameter("rate", fmt.Sprintf("%v events/s on the witnesses' channel, %v on the fleet's", s.Rate, s.FleetRate))
+	if s.Missed > 0 {
+		r.parameter("missed", fmt.Sprintf("%d events on each of %d channels of the fleet", s.Missed, s.FleetChannels))
+	}
 	r.payloadParameter(&s.Traffic)
 	return r.finished(outcome{[]string{phaseBefore, phaseAfter, phaseStorm}, 0}, r.storm(s))
 }
@@ -118,19 +146,8 @@ func (r *run) storm(s *Storm) error {
 		r.toPublish(witnesses),
 		r.toPublish(fleet),
 		r.toSleep(s.Calm),
-		r.toBegin(phaseStorm),
-	)
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	err = inOrder(r.toDo(order{What: orderDrop, Group: fleet}), func() error { return r.awaitReturn(s.Jitter) })
-	if err != nil {
-		return err
-	}
-	r.figure("seconds_to_full_service", time.Since(began).Seconds())
-	err = inOrder(
-		r.toBegin(phaseAfter),
+		func() error { return r.dropAndReturn(s) },
+		func() error { r.publishing.call(r.publishing.publishers[fleet].resume); return nil },
 		r.toSleep(s.Calm),
 		r.toFinish(witnesses),
 		r.toFinish(fleet),
@@ -148,13 +165,61 @@ func (r *run) storm(s *Storm) error {
 	return nil
 }
 
-// awaitReturn has the fleet come back, and does not wait for ever.
-func (r *run) awaitReturn(jitter time.Duration) error {
-	ctx, cancel := context.WithTimeout(r.ctx, jitter+maxStorm)
+// dropAndReturn is the storm itself. What follows is the phase after it.
+func (r *run) dropAndReturn(s *Storm) error {
+	if s.Missed > 0 {
+		if err := r.missWhileAway(s); err != nil {
+			return err
+		}
+	}
+	r.samples.begin(phaseStorm)
+	clock := clockAt(r.plan.Base)
+	began := clock.now()
+	if s.Missed == 0 {
+		if err := r.do(order{What: orderDrop, Group: fleet}); err != nil {
+			return err
+		}
+	}
+	if err := r.awaitReturn(s); err != nil {
+		return err
+	}
+	whole := int64(0)
+	if s.Recover {
+		var err error
+		if whole, err = r.awaitWhole(fleet, maxStorm); err != nil {
+			return err
+		}
+	}
+	r.figure("seconds_to_full_service", time.Duration(clock.now()-began).Seconds())
+	r.samples.begin(phaseAfter)
+	if seconds := time.Duration(whole - began).Seconds(); seconds > 0 {
+		r.figure("seconds_to_whole", seconds)
+		r.figure("recoveries_per_second", float64(r.samples.tally(fleet).Whole)/seconds)
+	}
+	return nil
+}
+
+// missWhileAway drops the fleet and has events published that it misses.
+func (r *run) missWhileAway(s *Storm) error {
+	r.samples.begin(phaseAway)
+	if s.halts {
+		r.publishing.call(r.publishing.publishers[fleet].halt)
+	}
+	return inOrder(
+		r.toDo(order{What: orderDrop, Group: fleet}),
+		func() error { return r.publishNow(fleet, s.missed()) },
+	)
+}
+
+// awaitReturn has the fleet come back, and does not wait for ever. A client is back when it has got
+// an event, or is subscribed if there are none or those it has missed are awaited next.
+func (r *run) awaitReturn(s *Storm) error {
+	limit := s.Jitter + maxStorm
+	ctx, cancel := context.WithTimeout(r.ctx, limit)
 	defer cancel()
-	_, err := r.crew.do(ctx, order{What: orderReturn, Group: fleet, Over: jitter, Served: true})
+	_, err := r.crew.do(ctx, order{What: orderReturn, Group: fleet, Over: s.Jitter, Served: !s.Recover && !s.halts})
 	if err != nil && r.ctx.Err() == nil && ctx.Err() != nil {
-		r.ended = fmt.Errorf("the fleet was not back after %v", jitter+maxStorm)
+		r.ended = fmt.Errorf("the fleet was not back after %v", limit)
 		return nil
 	}
 	return err

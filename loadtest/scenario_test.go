@@ -94,7 +94,7 @@ func checkFigures(t *testing.T, r *loadtest.Result) {
 	for i := range got {
 		got[i].Value = 0
 	}
-	if want := loadtest.Figures(r.Scenario); !slices.Equal(got, want) {
+	if want := loadtest.Figures(r.Scenario, r.Detail.Recovery != nil); !slices.Equal(got, want) {
 		t.Errorf("figures are %+v, want %+v", got, want)
 	}
 }

@@ -97,6 +97,18 @@ func (q *sequence) resumeAt(index int64) (found int64) {
 // missing is how many indices below next have not arrived.
 func (q *sequence) missing() int64 { return q.holesBy(span.size) }
 
+// lostIn is how many of the indices of s that are below next have not arrived, although the
+// server took them.
+func (q *sequence) lostIn(s span) (count int64) {
+	if q.holes == nil {
+		return 0
+	}
+	for _, hole := range q.holes.spans {
+		count += q.taken(span{max(hole.from, s.from), min(hole.to, s.to)})
+	}
+	return count
+}
+
 // lost is how many of the indices below next never arrived, although the server took
 // them.
 func (q *sequence) lost() int64 { return q.holesBy(q.taken) }
@@ -125,17 +137,20 @@ func (q *sequence) taken(s span) int64 {
 }
 
 // firstLost returns the lowest index that never arrived, although the server took it.
-func (q *sequence) firstLost() int64 {
+func (q *sequence) firstLost() int64 { return q.firstLostFrom(0) }
+
+// firstLostFrom returns the lowest one that is not below an index.
+func (q *sequence) firstLostFrom(from int64) int64 {
 	if q.holes != nil {
 		for _, s := range q.holes.spans {
-			for index := s.from; index < s.to; index++ {
+			for index := max(s.from, from); index < s.to; index++ {
 				if q.taken(span{index, index + 1}) > 0 {
 					return index
 				}
 			}
 		}
 	}
-	return q.next
+	return max(q.next, from)
 }
 
 // miss adds indices at or above next.

@@ -97,7 +97,7 @@ func (s *swarm) do(ctx context.Context, o order) (*answer, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if o.What != orderPrepare && o.What != orderSample && o.What != orderBehind && o.What != orderUnproved {
+	if !o.What.isQuestion() {
 		return &answer{}, nil
 	}
 	total := &answer{}
@@ -133,7 +133,7 @@ func (w *worker) obey(o order, done chan struct{}) (waits bool) {
 	case orderDrop:
 		h.drop()
 	case orderChurn:
-		h.startChurn(o.Rate)
+		h.startChurn(o.Rate, o.Over)
 	case orderPing:
 		h.startPings(o.Rate)
 	case orderPause, orderResume:
@@ -151,9 +151,13 @@ func (w *worker) answer(o order) *answer {
 	a := &answer{}
 	switch o.What {
 	case orderPrepare:
-		a.Absent = w.prepare()
+		a.Absent, a.Behind = w.prepare()
 	case orderBehind:
 		a.Behind = w.cohorts[o.Group].behind()
+		return a
+	case orderWhole:
+		h := w.cohorts[o.Group]
+		a.Behind, a.Last, a.Recovered = h.recovering, w.whole, h.tally.Recovered+h.tally.Whole
 		return a
 	case orderUnproved:
 		for _, h := range w.cohorts {

@@ -50,6 +50,9 @@ func (r *Result) WriteTable(to io.Writer) error {
 		row("gaps", "%d events in %d messages; wrong %d, split %d, newest of a key dropped %d",
 			r.Gaps, d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped)
 	}
+	if d.Recovery != nil {
+		d.Recovery.rows(row)
+	}
 	r.latencyRows(row)
 	for _, f := range d.Figures {
 		row(f.Title, "%s %s", humanize.FtoaWithDigits(f.Value, 3), f.Unit)
@@ -83,6 +86,18 @@ func (r *Result) latencyRows(row func(name, format string, values ...any)) {
 			row("ping to pong, "+p.Name, "%s", p.Pong)
 		}
 	}
+	for _, p := range r.Phases {
+		if p.ServerSeconds != nil {
+			row("server, "+p.Name, "%.3f s of a processor in %.1f s", *p.ServerSeconds, p.Seconds)
+		}
+	}
+}
+
+func (r *Recovery) rows(row func(name, format string, values ...any)) {
+	row("recovered", "%s missed events; whole %s times of %s; told as lost %s; resets %s, without %s events", humanize.Comma(r.Events),
+		humanize.Comma(r.Whole), humanize.Comma(r.Recoveries), humanize.Comma(r.Lost), humanize.Comma(r.Resets), humanize.Comma(r.ResetEvents))
+	row("", "wrong %d, losses told wrongly %d", r.Wrong, r.LostWrong)
+	row("recovery, from dialling", "%s", r.Time)
 }
 
 func (s *ServerCost) rows(row func(name, format string, values ...any), d *Detail) {

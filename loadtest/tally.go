@@ -24,6 +24,14 @@ type tally struct {
 	// NewestDropped is how many of the events told of were the newest of their
 	// key, if events have keys.
 	NewestDropped int64
+	Recoveries    int64 // answers to clients that came back with a position
+	Whole         int64 // of those, the ones after which a client had, or was told of, all that it had missed
+	Recovered     int64 // missed events that clients got
+	RecoveryLost  int64 // missed events that the server said it has lost
+	Resets        int64 // answers that neither recover nor say what is lost
+	ResetEvents   int64 // missed events of those
+	RecoveryWrong int64 // recoveries that are not what the answer said
+	LostWrong     int64 // losses in answers that are not what is missing
 	Disconnected  int64 // connections that the server ended unasked
 	Pings         int64 // that were sent
 	Unanswered    int64 // of those, the ones that got no pong; known only in the end
@@ -60,7 +68,8 @@ func (t *tally) addFrame(f form, size int) {
 
 // faults are those that are known as they occur.
 func (t *tally) faults() int64 {
-	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected + t.GapWrong + t.GapSplit + t.NewestDropped
+	return t.Duplicated + t.Reordered + t.Corrupted + t.Unexpected + t.Disconnected + t.GapWrong + t.GapSplit + t.NewestDropped +
+		t.RecoveryWrong + t.LostWrong
 }
 
 // add adds the counts of other: each of the numbers.

@@ -6,10 +6,10 @@ type flow struct {
 	plan       *flowPlan
 	layout     layout
 	schedule   *schedule
-	bases      []int64 // by channel: its offset before the first event; unknownBase
-	counting   bool    // orderPrepare was given: events are due to clients
-	awaited    []int32 // by channel: clients that events wait for
-	tracks     []track // by sequence number; made by prepare
+	origins    [][]origin // by channel, and by the epochs that have been seen of it
+	counting   bool       // orderPrepare was given: events are due to clients
+	awaited    []int32    // by channel: clients that events wait for
+	tracks     []track    // by sequence number; made by prepare
 	references [comparedForms]references
 	// untaken counts, by channel, the events of a span of its indices that the server
 	// did not take.
@@ -26,9 +26,9 @@ func newFlow(index int, plan *flowPlan, schedule *schedule) *flow {
 		plan:     plan,
 		layout:   layout{int64(len(plan.Channels))},
 		schedule: schedule,
-		bases:    make([]int64, len(plan.Channels)),
+		origins:  make([][]origin, len(plan.Channels)),
 	}
-	for channel := range f.bases {
+	for channel := range f.origins {
 		f.untaken = append(f.untaken, func(s span) (count int64) {
 			for index := s.from; index < s.to; index++ {
 				if schedule.untaken.has(f.layout.seq(int32(channel), index)) {
@@ -41,11 +41,38 @@ func newFlow(index int, plan *flowPlan, schedule *schedule) *flow {
 	for i := range f.references {
 		f.references[i] = newReferences(plan.Payload)
 	}
-	for i := range f.bases {
-		f.bases[i] = unknownBase
-	}
 	return f
 }
+
+// origin is where the offsets of a channel begin in an epoch.
+type origin struct {
+	epoch  string
+	before int64 // the offset before the first event of the run; unknownBase
+}
+
+// maxOrigins bounds the epochs that are told apart; more count as the last.
+const maxOrigins = 100
+
+// originOf is the place of an epoch in a channel's origins.
+func (f *flow) originOf(channel int32, epoch []byte) int8 {
+	known := f.origins[channel]
+	for i := range known {
+		if known[i].epoch == string(epoch) {
+			return int8(i)
+		}
+	}
+	if len(known) == maxOrigins {
+		return maxOrigins - 1
+	}
+	f.origins[channel] = append(known, origin{string(epoch), unknownBase})
+	return int8(len(known))
+}
+
+// base is the offset before the first event of the run, as the client's offsets count.
+func (c *client) base() *int64 { return &c.cohort.flow.origins[c.channel][c.origin].before }
+
+// epoch is that of the client's offsets.
+func (c *client) epoch() string { return c.cohort.flow.origins[c.channel][c.origin].epoch }
 
 // published is how many events of a channel are on their way.
 func (f *flow) published(channel int32) int64 {

@@ -20,7 +20,7 @@ func (c *client) takeEvent(m *profile.Message, text []byte, w wire, whole bool, 
 	switch {
 	case ours && is.known:
 		f.schedule.seen.set(is.seq)
-		wrong, want := f.wrongOffset(m, channel, index)
+		wrong, want := c.wrongOffset(m, index)
 		if is.rewritten {
 			c.rewritten(c.cohort.worker.data, m.Data, is.seq)
 		}
@@ -69,12 +69,15 @@ func (c *client) keepReference(seq int64, text []byte, w wire) {
 }
 
 // wrongOffset tells whether an event carries an offset other than its own.
-func (f *flow) wrongOffset(m *profile.Message, channel int32, index int64) (wrong bool, want uint64) {
-	base := f.bases[channel]
-	if !m.HasOffset || base == unknownBase {
+func (c *client) wrongOffset(m *profile.Message, index int64) (wrong bool, want uint64) {
+	base := c.base()
+	if m.HasOffset && *base == unknownBase && c.origin > 0 {
+		*base = int64(m.Offset) - index - 1 // the first event of an epoch that is new tells it
+	}
+	if !m.HasOffset || *base == unknownBase {
 		return false, 0
 	}
-	want = uint64(base + index + 1)
+	want = uint64(*base + index + 1)
 	return m.Offset != want, want
 }
 
@@ -89,6 +92,9 @@ func (c *client) place(seq, index int64, intact bool, data []byte, size int, now
 	order, skipped := c.sequence.take(index)
 	tally.Missing += skipped.size()
 	c.passAll(skipped, now)
+	if c.recovery != nil {
+		defer c.trace(order, index, skipped, now) // when what is wrong with the event is counted
+	}
 	if order == arrivalRepeated {
 		tally.Duplicated++
 		c.example(kindDuplicated, fmt.Sprintf("event %d once", seq), "it when it had come or been told of as missing")

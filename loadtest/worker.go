@@ -31,6 +31,7 @@ type worker struct {
 	echoing   echoing
 	completed []completion // in this turn, not yet told
 	last      int64        // when the latest event arrived, time of the clock
+	whole     int64        // when the latest client had all that it had missed, time of the clock
 
 	scratch []byte // what goes out next
 	data    []byte // what an event's data should be
@@ -197,7 +198,7 @@ func (w *worker) source(number int32) netip.AddrPort {
 
 // prepare begins the counting of events and returns, by flow and channel, 1
 // where no client of this worker is awaited.
-func (w *worker) prepare() (absent [][]int32) {
+func (w *worker) prepare() (absent [][]int32, unplaced int) {
 	for _, f := range w.flows {
 		awaited := make([]int32, f.layout.channels)
 		for _, h := range w.cohorts {
@@ -218,7 +219,10 @@ func (w *worker) prepare() (absent [][]int32) {
 		}
 		absent = append(absent, none)
 	}
-	return absent
+	for _, h := range w.cohorts {
+		unplaced += h.unplaced()
+	}
+	return absent, unplaced
 }
 
 // track returns the track of an event that is published.

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/term"
 )
 
-// play makes a run of the scenario of that name and prints what it found. common is
-// the part of its configuration to which the flags of clients go, if it has clients.
-func (f *commonFlags) play(std streams, name string, common *loadtest.Common, clients *clientFlags, run func() (*loadtest.Result, error)) error {
+// play makes a run of a scenario and prints what it found. figures are the scenario's own. common
+// is the part of its configuration to which the flags of clients go, if it has clients.
+func (f *commonFlags) play(std streams, figures []loadtest.Figure, common *loadtest.Common, clients *clientFlags, run func() (*loadtest.Result, error)) error {
 	if clients != nil {
 		if err := clients.apply(common); err != nil {
 			return err
@@ -32,7 +32,7 @@ func (f *commonFlags) play(std streams, name string, common *loadtest.Common, cl
 		return err
 	}
 	f.warn(std, clients, key != nil)
-	expectations, err := expect.Parse(f.Expect, loadtest.Figures(name)...)
+	expectations, err := expect.Parse(f.Expect, figures...)
 	if err != nil {
 		return fmt.Errorf("--expect: %w", err)
 	}

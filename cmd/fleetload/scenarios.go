@@ -20,7 +20,7 @@ type connectCommand struct {
 // Run makes the run and prints its result.
 func (c *connectCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Connect{Common: c.common(), Clients: c.Clients, Channels: c.Channels, Rate: c.Rate, Hold: c.Hold}
-	return c.play(std, "connect", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunConnect(ctx, config) })
+	return c.play(std, loadtest.Figures("connect", false), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunConnect(ctx, config) })
 }
 
 type fanoutCommand struct {
@@ -32,12 +32,29 @@ type fanoutCommand struct {
 	Window   int           `default:"1" help:"Events in flight at most; one is out of flight when all subscribers have it."`
 	Rate     float64       `help:"Events per second, open loop: instead of --events and --window."`
 	Duration time.Duration `help:"How long to publish: 10s with --rate; without it, until all events are published."`
+	cutFlags
+}
+
+// cutFlags are those of a fan-out in which clients recover.
+type cutFlags struct {
+	Recover  bool          `help:"After --duration with all, cut some clients off now and then for as long again. They come back with the position that they have and must get what they have missed. Events come at --rate, 100 a second without it."`
+	CutShare float64       `default:"0.1" help:"With --recover: share of the clients that is cut off, in turn."`
+	Cuts     float64       `default:"20" help:"With --recover: clients that are cut off per second; every second one vanishes without a word."`
+	Away     time.Duration `default:"500ms" help:"With --recover: how long each stays away."`
+	Missed   int           `placeholder:"EVENTS" help:"With --recover: one more client, on a channel of its own, has missed so many events. It recovers all of them once a second."`
+}
+
+func (c *cutFlags) cuts() loadtest.Cuts {
+	return loadtest.Cuts{Recover: c.Recover, Share: c.CutShare, Rate: c.Cuts, Away: c.Away, Missed: c.Missed}
 }
 
 // Validate is called by the parser.
 func (c *fanoutCommand) Validate() error {
-	if c.Duration < 0 {
+	switch {
+	case c.Duration < 0:
 		return errors.New("duration must not be negative")
+	case c.Missed > 0 && !c.Recover:
+		return errors.New("--missed is for clients that --recover")
 	}
 	return nil
 }
@@ -45,10 +62,10 @@ func (c *fanoutCommand) Validate() error {
 // Run makes the run and prints its result.
 func (c *fanoutCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Fanout{
-		Common: c.common(), Clients: c.Clients, Duration: c.Duration,
+		Common: c.common(), Clients: c.Clients, Duration: c.Duration, Cuts: c.cuts(),
 		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Events: c.Events, Window: c.Window, Rate: c.Rate},
 	}
-	return c.play(std, "fanout", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFanout(ctx, config) })
+	return c.play(std, loadtest.Figures("fanout", c.Recover), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFanout(ctx, config) })
 }
 
 type echoCommand struct {
@@ -69,7 +86,7 @@ func (c *echoCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Messages: c.Messages, Window: c.Window, Payload: c.Payload,
 		Binary: c.Binary, Rate: c.Rate, Duration: c.Duration,
 	}
-	return c.play(std, "echo", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunEcho(ctx, config) })
+	return c.play(std, loadtest.Figures("echo", false), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunEcho(ctx, config) })
 }
 
 type churnCommand struct {
@@ -89,7 +106,7 @@ func (c *churnCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Churners: c.Churners, Churn: c.Churn, Duration: c.Duration,
 		Traffic: loadtest.Traffic{Channels: c.Channels, Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
-	return c.play(std, "churn", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunChurn(ctx, config) })
+	return c.play(std, loadtest.Figures("churn", false), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunChurn(ctx, config) })
 }
 
 type stormCommand struct {
@@ -104,6 +121,9 @@ type stormCommand struct {
 	Payload   int           `default:"128" help:"Bytes of an event's data."`
 	Calm      time.Duration `default:"3s" help:"How long events flow before the storm, and after it."`
 	NewTokens bool          `help:"Each client comes back with a token that it has not shown before, with --token-secret or --token-key. Both are made before the run."`
+	Recover   bool          `help:"The clients come back with the position that they have, and must get what they have missed."`
+	Missed    int           `placeholder:"EVENTS" help:"Events that are published to each channel of the clients that come back, while they are away; 100 with --recover. These channels get no others then until all are back, unless --fleet-rate is given. Without --recover nobody asks for them, for comparison."`
+	Channels  int           `default:"1" help:"Channels of the clients that come back."`
 }
 
 // Validate is called by the parser.
@@ -122,9 +142,10 @@ func (c *stormCommand) Validate() error {
 func (c *stormCommand) Run(ctx context.Context, std streams) error {
 	config := loadtest.Storm{
 		Common: c.common(), Clients: c.Clients, Witnesses: c.Witnesses, FleetRate: c.FleetRate, Jitter: c.Jitter, Calm: c.Calm, NewTokens: c.NewTokens,
+		Recover: c.Recover, Missed: c.Missed, FleetChannels: c.Channels,
 		Traffic: loadtest.Traffic{Payload: c.Payload, Data: c.data(), Rate: c.Rate},
 	}
-	return c.play(std, "storm", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunStorm(ctx, config) })
+	return c.play(std, loadtest.Figures("storm", c.Recover), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunStorm(ctx, config) })
 }
 
 type slowCommand struct {
@@ -156,7 +177,7 @@ func (c *slowCommand) Run(ctx context.Context, std streams) error {
 	} else {
 		config.Events = c.Events
 	}
-	return c.play(std, "slow", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunSlow(ctx, config) })
+	return c.play(std, loadtest.Figures("slow", false), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunSlow(ctx, config) })
 }
 
 type fairnessCommand struct {
@@ -181,7 +202,7 @@ func (c *fairnessCommand) Run(ctx context.Context, std streams) error {
 		Common: c.common(), Clients: c.Clients, Watchers: c.Watchers, Visitors: c.Visitors,
 		Rate: c.Rate, Pings: c.Pings, Window: c.Window, Publishers: c.Publishers, Payload: c.Payload, Data: c.data(), Duration: c.Duration,
 	}
-	return c.play(std, "fairness", &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFairness(ctx, config) })
+	return c.play(std, loadtest.Figures("fairness", false), &config.Common, &c.clientFlags, func() (*loadtest.Result, error) { return loadtest.RunFairness(ctx, config) })
 }
 
 // usualIntake is the publish port of a gateway on this machine.
@@ -200,7 +221,7 @@ func (c *intakeCommand) Run(ctx context.Context, std streams) error {
 		c.Publish = usualIntake
 	}
 	config := loadtest.Intake{Common: c.common(), Events: c.Events, Connections: c.Connections, Payload: c.Payload}
-	return c.play(std, "intake", &config.Common, nil, func() (*loadtest.Result, error) { return loadtest.RunIntake(ctx, config) })
+	return c.play(std, loadtest.Figures("intake", false), &config.Common, nil, func() (*loadtest.Result, error) { return loadtest.RunIntake(ctx, config) })
 }
 
 // memberCommand is how a run of several processes starts the others.

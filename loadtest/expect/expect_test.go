@@ -38,9 +38,9 @@ func measured() *loadtest.Result {
 		Harness: loadtest.HarnessCost{CPUPerDelivery: 0.25},
 		Phases: []loadtest.Phase{
 			{Name: "calm", Seconds: 5, Delivered: 100, Latency: loadtest.Percentiles{P99: 1}},
-			{Name: "stalled 1.5", Seconds: 6, Delivered: 200, DeliveriesPerSecond: 33, ServerBusy: float(0.5),
+			{Name: "stalled 1.5", Seconds: 6, Delivered: 200, DeliveriesPerSecond: 33, ServerBusy: float(0.5), ServerSeconds: float(3),
 				Latency:   loadtest.Percentiles{P50: 1, P90: 2, P99: 9, P999: 10, Max: 11},
-				Handshake: loadtest.Percentiles{Max: 21}, Pong: loadtest.Percentiles{Max: 22}},
+				Handshake: loadtest.Percentiles{Max: 21}, Pong: loadtest.Percentiles{Max: 22}, Recovery: loadtest.Percentiles{Max: 23}},
 		},
 		Detail: loadtest.Detail{
 			Compressing: 600, Declined: 11,
@@ -48,6 +48,10 @@ func measured() *loadtest.Result {
 			ClientsWanted: 1_000, Connected: 1_100, Refused: 6, Disconnected: 7, Unexpected: 8, Rejected: 9, Taken: 20, NotTaken: 21,
 			TurnedAway: 18, Pings: 1_700, Unanswered: 15,
 			GapMessages: 16, GapWrong: 12, GapSplit: 13, NewestDropped: 14,
+			Recovery: &loadtest.Recovery{
+				Recoveries: 71, Whole: 72, Events: 73, Lost: 74, Resets: 75, ResetEvents: 76, Wrong: 77, LostWrong: 78,
+				Time: loadtest.Percentiles{P50: 81, P90: 82, P99: 83, P999: 84, Max: 85},
+			},
 			FirstLatency: loadtest.Percentiles{P50: 0.1, P90: 0.2, P99: 0.3, P999: 0.4, Max: 0.5},
 			LastLatency:  loadtest.Percentiles{P50: 41, P90: 42, P99: 43, P999: 44, Max: 45},
 			ServerBusy:   float(0.85), HarnessBusy: 1.25,
@@ -82,12 +86,14 @@ var exact = []string{
 	"last_p50=41ms", "last_p90=42ms", "last_p99=43ms", "last_p999=44ms", "last_max=45ms",
 	"handshake_p50=101ms", "handshake_p90=102ms", "handshake_p99=103ms", "handshake_p999=104ms", "handshake_max=105ms",
 	"pong_p50=61ms", "pong_p90=62ms", "pong_p99=63ms", "pong_p999=64ms", "pong_max=65ms",
+	"recoveries=71", "whole=72", "recovered=73", "recovery_lost=74", "resets=75", "reset_events=76", "recovery_wrong=77", "lost_wrong=78",
+	"recovery_p50=81ms", "recovery_p90=82ms", "recovery_p99=83ms", "recovery_p999=84ms", "recovery_max=85ms",
 	"cpu_per_delivery=0.75us", "cpu_per_event=740us", "cpu_per_connection=35us",
 	"rss=20MB", "rss_base=10MiB", "rss_peak=30720KiB", "rss_per_connection=0.45kB",
 	"socket_per_connection=4.5KB", "socket_peak=2MB",
 	"server_cpu=0.85", "harness_cpu=125%", "harness_cpu_per_delivery=0.25us",
 	"stalled 1.5.p50=1ms", "stalled 1.5.p90=2ms", "stalled 1.5.p99=9ms", "stalled 1.5.p999=10ms", "stalled 1.5.max=11ms",
-	"stalled 1.5.handshake_max=21ms", "stalled 1.5.pong_max=22ms", "stalled 1.5.seconds=6s", "stalled 1.5.delivered=200",
+	"stalled 1.5.handshake_max=21ms", "stalled 1.5.pong_max=22ms", "stalled 1.5.recovery_max=23ms", "stalled 1.5.server_cpu_seconds=3s", "stalled 1.5.seconds=6s", "stalled 1.5.delivered=200",
 	"stalled 1.5.deliveries_per_second=33", "stalled 1.5.server_cpu=50%", "calm.p99=1ms",
 	"seconds_to_full_service=4.5", "seconds_to_full_service=4500ms", "returned=1.5k", "spare=15%", "spare=15",
 }

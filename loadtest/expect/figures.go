@@ -54,6 +54,14 @@ var ofRun = slices.Concat(
 		counted("rejected", func(r *loadtest.Result) int64 { return r.Detail.Rejected }),
 		counted("taken", func(r *loadtest.Result) int64 { return r.Detail.Taken }),
 		counted("not_taken", func(r *loadtest.Result) int64 { return r.Detail.NotTaken }),
+		ofRecovery("recoveries", func(r *loadtest.Recovery) int64 { return r.Recoveries }),
+		ofRecovery("whole", func(r *loadtest.Recovery) int64 { return r.Whole }),
+		ofRecovery("recovered", func(r *loadtest.Recovery) int64 { return r.Events }),
+		ofRecovery("recovery_lost", func(r *loadtest.Recovery) int64 { return r.Lost }),
+		ofRecovery("resets", func(r *loadtest.Recovery) int64 { return r.Resets }),
+		ofRecovery("reset_events", func(r *loadtest.Recovery) int64 { return r.ResetEvents }),
+		ofRecovery("recovery_wrong", func(r *loadtest.Recovery) int64 { return r.Wrong }),
+		ofRecovery("lost_wrong", func(r *loadtest.Recovery) int64 { return r.LostWrong }),
 		counted("in_flight", func(r *loadtest.Result) int64 { return r.InFlight }),
 		payload("frame_bytes", func(r *loadtest.Result) float64 { return r.Detail.FramePayloadBytes }),
 		payload("frame_bytes_compressed", func(r *loadtest.Result) float64 { return r.Detail.CompressedPayloadBytes }),
@@ -67,6 +75,12 @@ var ofRun = slices.Concat(
 	percentiles("last_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Detail.LastLatency }),
 	percentiles("handshake_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Handshake }),
 	percentiles("pong_", func(r *loadtest.Result) *loadtest.Percentiles { return &r.Pong }),
+	percentiles("recovery_", func(r *loadtest.Result) *loadtest.Percentiles {
+		if r.Detail.Recovery == nil {
+			return &loadtest.Percentiles{}
+		}
+		return &r.Detail.Recovery.Time
+	}),
 	[]figure[loadtest.Result]{
 		maybe("cpu_per_delivery", duration, microsecond, func(r *loadtest.Result) *float64 { return r.Server.CPUPerDelivery }),
 		maybe("cpu_per_event", duration, microsecond, func(r *loadtest.Result) *float64 { return r.Server.CPUPerEvent }),
@@ -92,10 +106,12 @@ var ofPhase = slices.Concat(
 		known("seconds", seconds, 1e3, func(p *loadtest.Phase) float64 { return p.Seconds }),
 		known("deliveries_per_second", count, 1, func(p *loadtest.Phase) float64 { return p.DeliveriesPerSecond }),
 		maybe("server_cpu", share, 1, func(p *loadtest.Phase) *float64 { return p.ServerBusy }),
+		maybe("server_cpu_seconds", seconds, 1e3, func(p *loadtest.Phase) *float64 { return p.ServerSeconds }),
 	},
 	percentiles("", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Latency }),
 	percentiles("handshake_", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Handshake }),
 	percentiles("pong_", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Pong }),
+	percentiles("recovery_", func(p *loadtest.Phase) *loadtest.Percentiles { return &p.Recovery }),
 )
 
 // microsecond is in the base unit of times.
@@ -108,6 +124,16 @@ func known[T any](name string, k kind, factor float64, read func(of *T) float64)
 
 func counted[T any](name string, read func(of *T) int64) figure[T] {
 	return figure[T]{name, count, func(of *T) (float64, bool) { return float64(read(of)), true }}
+}
+
+// ofRecovery is a count of a run in which clients come back with their positions.
+func ofRecovery(name string, read func(r *loadtest.Recovery) int64) figure[loadtest.Result] {
+	return figure[loadtest.Result]{name, count, func(r *loadtest.Result) (float64, bool) {
+		if r.Detail.Recovery == nil {
+			return 0, false
+		}
+		return float64(read(r.Detail.Recovery)), true
+	}}
 }
 
 // payload is a mean size in bytes, which is 0 if there was nothing of that kind.

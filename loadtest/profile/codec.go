@@ -11,6 +11,7 @@ import (
 type Codec struct {
 	*Profile
 	values   [][]byte // what the message at hand holds at its matcher's paths, raw; nil where nothing
+	elements [][]byte // the same of an element of Message.Missed
 	unquoter jsonscan.Unquoter
 	text     []byte // of the latest refusal
 }
@@ -18,7 +19,11 @@ type Codec struct {
 // NewCodec returns a Codec for one goroutine.
 func (p *Profile) NewCodec() *Codec {
 	slots := max(p.messages.paths.slots, p.publish.responses.paths.slots)
-	return &Codec{Profile: p, values: make([][]byte, slots)}
+	c := &Codec{Profile: p, values: make([][]byte, slots)}
+	if p.missed != nil {
+		c.elements = make([][]byte, p.missed.paths.slots)
+	}
+	return c
 }
 
 // Next reads the first message of a frame's payload. rest is what follows it: nothing, or, where a

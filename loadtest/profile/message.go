@@ -12,7 +12,8 @@ const (
 	Notice
 	// Greeted: the answer to hello.
 	Greeted
-	// Subscribed: the answer to a subscription. Channel; Offset of the channel's latest event.
+	// Subscribed: the answer to a subscription. Channel; Epoch; Offset: the events behind it follow.
+	// To a client that has named its position: Recovered, Latest, From and To, Missed.
 	Subscribed
 	// Refused: the server reports an error. Text.
 	Refused
@@ -38,6 +39,12 @@ type Message struct {
 	Data      []byte // of an event: byte for byte as it came
 	Offset    uint64 // valid if HasOffset
 	From, To  uint64 // of a gap: the first and the last offset that is missing
+	Epoch     []byte // of an answer's position; empty if the message does not tell
+	Recovered bool   // the client gets all events behind its position
+	HasLost   bool   // From and To are the first and the last offset that an answer says are lost
+	HasLatest bool
+	Latest    uint64 // offset of the channel's latest event; valid if HasLatest
+	Missed    []byte // a list of events in an answer, raw; see Codec.EachMissed
 	Text      []byte // of a refusal, for people
 	Answer    []byte // to a ping: a text message; empty if none is wanted
 }

@@ -66,6 +66,7 @@ func (p *Profile) parseMessages(s section) {
 	event := p.messages.parse(s.needed("event"), Event)
 	p.parseSubscribe(s, event)
 	p.messages.parse(s.at("gap"), Gap)
+	p.tellsGaps = s.at("gap").present()
 	p.messages.parse(s.at("ping"), Ping)
 	if e := s.at("hello"); e.present() {
 		hello := e.section("send", "answer")
@@ -89,15 +90,19 @@ func (p *Profile) parseSubscribe(s section, event rule) {
 		}
 		return
 	}
-	subscribe := e.section("send", "answer", "refusal")
+	subscribe := e.section("send", "recover", "answer", "refusal")
 	send := subscribe.needed("send")
 	p.subscribe = send.template(holeChannel, holeChannelJSON)
 	p.needChannel(send, p.subscribe)
+	answered := rule{offset: none, epoch: none, recovered: none}
 	if answer := subscribe.at("answer"); answer.present() {
-		r := p.messages.parse(answer, Subscribed)
+		answered = p.messages.parse(answer, Subscribed)
 		p.confirms = true
-		p.offsets = event.offset != none && r.offset != none
+		p.offsets = event.offset != none && answered.offset != none
+		p.missed = answered.missed
+		p.tellsLatest = answered.latest != none || answered.missed != nil
 	}
+	p.parseRecover(subscribe, answered)
 	p.messages.parse(subscribe.at("refusal"), Refused)
 }
 

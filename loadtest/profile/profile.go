@@ -24,6 +24,11 @@ type Profile struct {
 	hello       template
 	helloWaits  bool
 	subscribe   template
+	recover     template // subscribe, with a position; empty if the server knows none
+	needsEpoch  bool     // recover names the epoch
+	tellsLatest bool
+	tellsGaps   bool
+	missed      *missed // nil: the answer to a subscription holds no events
 	confirms    bool
 	offsets     bool
 	messages    matcher
@@ -95,13 +100,13 @@ func (p *Profile) ManyChannels() bool { return !p.oneChannel }
 // AppendHello appends the text message to send first on an open connection, if there is one.
 // Where awaited, subscribing waits for a Greeted message.
 func (p *Profile) AppendHello(dst []byte) (out []byte, awaited bool) {
-	return p.hello.append(dst, "", nil), p.helloWaits
+	return p.hello.append(dst, &values{}), p.helloWaits
 }
 
 // AppendSubscribe appends the text message that subscribes to channel; nothing, if the server needs
 // none.
 func (p *Profile) AppendSubscribe(dst []byte, channel string) []byte {
-	return p.subscribe.append(dst, channel, nil)
+	return p.subscribe.append(dst, &values{channel: channel})
 }
 
 // Confirms reports whether the server answers a subscription with a Subscribed message. Where not,

@@ -62,7 +62,7 @@ func (p *Profile) WithPort(via Via) *Profile {
 
 // AppendPublishHello appends what is to be sent first on a TCP connection; often nothing.
 func (p *Profile) AppendPublishHello(dst []byte) []byte {
-	return p.publish.hello.append(dst, "", nil)
+	return p.publish.hello.append(dst, &values{})
 }
 
 // Keys tells whether events can be given keys.
@@ -93,7 +93,7 @@ func (p *Profile) AppendPublish(dst []byte, channel, key string, data []byte) []
 		dst = appendBulk(dst, channel)
 		return appendBulk(dst, data)
 	}
-	return p.publish.text.append(dst, channel, data)
+	return p.publish.text.append(dst, &values{channel: channel, data: data})
 }
 
 // appendBulk appends a bulk string of RESP.

@@ -23,7 +23,7 @@ var (
 	recognition = []string{"when", "prefix", "equals", "pattern"}
 	fieldsOf    = map[Kind][]string{
 		Event:      {"channel", "data", "offset"},
-		Subscribed: {"channel", "offset"},
+		Subscribed: {"channel", "offset", "epoch", "recovered", "latest", "lost", "missed"},
 		Gap:        {"channel", "from", "to"},
 		Refused:    {"text"},
 		Ping:       {"answer"},
@@ -32,7 +32,10 @@ var (
 
 // parse reads the rule for messages of a kind, if it is there.
 func (m *matcher) parse(e entry, kind Kind) rule {
-	r := rule{kind: kind, at: e, line: e.line, channel: none, data: none, offset: none, from: none, to: none}
+	r := rule{
+		kind: kind, at: e, line: e.line, channel: none, data: none, offset: none, from: none, to: none,
+		epoch: none, recovered: none, latest: none,
+	}
 	if !e.present() {
 		return r
 	}
@@ -44,6 +47,7 @@ func (m *matcher) parse(e entry, kind Kind) rule {
 		r.offset = m.path(s, &r, "offset", false)
 	case Subscribed:
 		r.offset = m.path(s, &r, "offset", false)
+		m.parseRecovery(s, &r)
 	case Gap:
 		r.from = m.path(s, &r, "from", r.form != formPattern)
 		r.to = m.path(s, &r, "to", r.form != formPattern)

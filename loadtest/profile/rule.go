@@ -19,7 +19,9 @@ type rule struct {
 
 	// Slots of the values, or none. Those that are required are none only where the form is not JSON.
 	channel, data, offset, from, to int
-	text                            []int // of a refusal; if empty, the whole message is the text
+	epoch, recovered, latest        int     // of an answer to a subscription; from and to are what is lost
+	missed                          *missed // the same; nil: it holds no events
+	text                            []int   // of a refusal; if empty, the whole message is the text
 
 	answer []byte // to a ping
 }
@@ -88,6 +90,8 @@ func (c *Codec) message(r *rule, text, after []byte) Message {
 			m.Data = c.values[r.data]
 			ok = ok && m.Data != nil
 		}
+	case Subscribed:
+		ok = ok && c.answer(r, &m)
 	case Gap:
 		ok = ok && c.span(r, &m)
 	case Refused:

@@ -27,6 +27,8 @@ const (
 	holeChannelJSON hole = "{channel_json}" // the same as a JSON string, quotes included
 	holeData        hole = "{data}"         // the event's data as they are
 	holeLength      hole = "{length}"       // the number of the data's bytes
+	holeEpoch       hole = "{epoch}"        // of a position, as it is
+	holeEpochJSON   hole = "{epoch_json}"   // the same as a JSON string, quotes included
 )
 
 // placeholder matches what looks like one. JSON's own braces do not: a quote, a brace or a space
@@ -72,17 +74,31 @@ func (t template) has(h hole) bool {
 	return slices.ContainsFunc(t, func(p part) bool { return p.hole == h })
 }
 
-func (t template) append(dst []byte, channel string, data []byte) []byte {
+// values are what placeholders become.
+type values struct {
+	channel string
+	data    []byte
+	epoch   string
+	offset  uint64
+}
+
+func (t template) append(dst []byte, v *values) []byte {
 	for _, p := range t {
 		switch p.hole {
 		case holeChannel:
-			dst = append(dst, channel...)
+			dst = append(dst, v.channel...)
 		case holeChannelJSON:
-			dst = jsonscan.AppendString(dst, channel)
+			dst = jsonscan.AppendString(dst, v.channel)
 		case holeData:
-			dst = append(dst, data...)
+			dst = append(dst, v.data...)
 		case holeLength:
-			dst = strconv.AppendInt(dst, int64(len(data)), 10)
+			dst = strconv.AppendInt(dst, int64(len(v.data)), 10)
+		case holeEpoch:
+			dst = append(dst, v.epoch...)
+		case holeEpochJSON:
+			dst = jsonscan.AppendString(dst, v.epoch)
+		case holeOffset:
+			dst = strconv.AppendUint(dst, v.offset, 10)
 		default:
 			dst = append(dst, p.text...)
 		}

@@ -82,6 +82,15 @@ func phaseTable(phases []loadtest.Phase) *table {
 	for i, name := range percentileNames {
 		add("Ping to pong "+name, "", func(p loadtest.Phase) string { return percentileCell(p.Pong, i) })
 	}
+	for i, name := range percentileNames {
+		add("Recovery "+name, "from dialling until a client has what it had missed", func(p loadtest.Phase) string { return percentileCell(p.Recovery, i) })
+	}
+	add("Server CPU time", "", func(p loadtest.Phase) string {
+		if p.ServerSeconds == nil {
+			return ""
+		}
+		return quantity(*p.ServerSeconds) + " s"
+	})
 	add("Server CPU", "of one processor", func(p loadtest.Phase) string {
 		if p.ServerBusy == nil {
 			return ""

@@ -35,7 +35,7 @@ func addIf[T int64 | float64](t *table, name, hint string, value *T, print func(
 
 // tables are those that follow the plots.
 func tables(r *loadtest.Result) []table {
-	all := []table{latencyTable(r), deliveryTable(r), connectionTable(r), serverTable(r), harnessTable(r)}
+	all := []table{latencyTable(r), deliveryTable(r), connectionTable(r), recoveryTable(r), serverTable(r), harnessTable(r)}
 	shown := all[:0]
 	for _, t := range all {
 		if len(t.Rows) > 0 {
@@ -68,6 +68,9 @@ func latencyTable(r *loadtest.Result) table {
 	add("Last subscriber", "of each event, the last to get it", r.Detail.LastLatency)
 	add("Handshake", "from dialling to the subscription's answer", r.Handshake)
 	add("Ping to pong", "from the moment a ping was due to its answer", r.Pong)
+	if r.Detail.Recovery != nil {
+		add("Recovery", "from dialling until a client has all that it had missed", r.Detail.Recovery.Time)
+	}
 	return t
 }
 
@@ -125,6 +128,23 @@ func connectionTable(r *loadtest.Result) table {
 		t.add("Turned away", "attempts answered with a time to come back at, which clients obey", count(r.Detail.TurnedAway))
 	}
 	t.add("Disconnected", "by the server, unasked", count(r.Detail.Disconnected))
+	return t
+}
+
+func recoveryTable(r *loadtest.Result) table {
+	t := table{ID: "recovery", Caption: "Recovery"}
+	v := r.Detail.Recovery
+	if v == nil {
+		return t
+	}
+	t.add("Recoveries", "times that a client came back with the position that it had", count(v.Recoveries))
+	t.add("Whole", "of those: the client got, or was told of, all that it had missed", count(v.Whole))
+	t.add("Recovered", "missed events that clients got", count(v.Events))
+	t.add("Told as lost", "missed events that the server said it has lost", count(v.Lost))
+	t.add("Resets", "answers that neither recover nor say what is lost", count(v.Resets))
+	t.add("Missed by resets", "events that are not lost, because none was promised", count(v.ResetEvents))
+	t.add("Recoveries, wrong", "they are not what the server said", count(v.Wrong))
+	t.add("Losses, wrong", "what the server said is lost is not what is missing", count(v.LostWrong))
 	return t
 }
 
