@@ -193,12 +193,12 @@ func (h *cohort) pace(rate float64) (interval, next int64) {
 }
 
 // turnOver makes the clients leave whose time has come. Every second one closes its
-// connection properly, the others vanish.
+// connection properly, the others vanish. Clients that have come back stay until they are whole.
 func (h *cohort) turnOver(now int64) {
 	for h.churn.interval > 0 && h.churn.next <= now {
 		h.churn.next += h.churn.interval
 		c := h.nextLive(&h.churn.turn)
-		if c == nil {
+		if c == nil || c.recovery != nil && c.recovery.state.underWay() {
 			continue
 		}
 		c.returnsAt = now + h.away

@@ -1,5 +1,7 @@
 package loadtest
 
+import "slices"
+
 // figures are those that a scenario has beside the common ones, without their
 // values.
 var figures = map[string][]Figure{
@@ -50,6 +52,18 @@ func Figures(scenario string, recovers bool) []Figure {
 		own = append(own, recoveryFigures[scenario]...)
 	}
 	return own
+}
+
+// ownFigures are those that were noted, in the order of their declaration.
+func (r *run) ownFigures() []Figure {
+	noted := []Figure{}
+	for _, f := range Figures(r.scenario, true) {
+		at := slices.IndexFunc(r.figures, func(one Figure) bool { return one.Name == f.Name })
+		if at >= 0 {
+			noted = append(noted, r.figures[at])
+		}
+	}
+	return noted
 }
 
 // figure notes a figure of the scenario's own.

@@ -134,7 +134,7 @@ func (r *run) describe(result *Result, total *tally) {
 	d.Disconnected, d.Unexpected = total.Disconnected, total.Unexpected
 	d.Pings, d.Unanswered = total.Pings, total.Unanswered
 	d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped = total.GapMessages, total.GapWrong, total.GapSplit, total.NewestDropped
-	d.Figures = append([]Figure{}, r.figures...)
+	d.Figures = r.ownFigures()
 	d.Examples, d.Notes = []Example{}, []string{}
 	for _, e := range total.Examples {
 		if e.Kind == kindReset {

@@ -208,11 +208,13 @@ func (c *client) traceGap(gap span, told, now int64) {
 	if r.state != recoveryUnderWay {
 		return
 	}
-	if r.lost.size() > 0 && gap != r.lost {
-		base := *c.base()
-		c.wrongLoss(c.lossText(), fmt.Sprintf("a gap from %d to %d", base+gap.from+1, base+gap.to))
+	if r.lost.size() > 0 {
+		if base := *c.base(); gap != r.lost {
+			c.wrongLoss(c.lossText(), fmt.Sprintf("a gap from %d to %d", base+gap.from+1, base+gap.to))
+		}
+		// More may be lost since the answer, which the next gap then tells.
+		r.lost, c.sequence.told = span{}, 0
 	}
-	r.lost = span{}
 	within := span{max(gap.from, r.gap.from), min(gap.to, r.gap.to)}
 	c.cohort.tally.RecoveryLost += min(within.size(), told)
 	c.checkWhole(now)

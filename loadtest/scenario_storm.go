@@ -204,6 +204,9 @@ func (r *run) missWhileAway(s *Storm) error {
 	r.samples.begin(phaseAway)
 	if s.halts {
 		r.publishing.call(r.publishing.publishers[fleet].halt)
+		if err := r.awaitAll(fleet, maxCatchUp); err != nil { // what is under way is not missed
+			return err
+		}
 	}
 	return inOrder(
 		r.toDo(order{What: orderDrop, Group: fleet}),

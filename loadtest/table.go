@@ -50,9 +50,7 @@ func (r *Result) WriteTable(to io.Writer) error {
 		row("gaps", "%d events in %d messages; wrong %d, split %d, newest of a key dropped %d",
 			r.Gaps, d.GapMessages, d.GapWrong, d.GapSplit, d.NewestDropped)
 	}
-	if d.Recovery != nil {
-		d.Recovery.rows(row)
-	}
+	d.Recovery.rows(row)
 	r.latencyRows(row)
 	for _, f := range d.Figures {
 		row(f.Title, "%s %s", humanize.FtoaWithDigits(f.Value, 3), f.Unit)
@@ -94,6 +92,9 @@ func (r *Result) latencyRows(row func(name, format string, values ...any)) {
 }
 
 func (r *Recovery) rows(row func(name, format string, values ...any)) {
+	if r == nil {
+		return
+	}
 	row("recovered", "%s missed events; whole %s times of %s; told as lost %s; resets %s, without %s events", humanize.Comma(r.Events),
 		humanize.Comma(r.Whole), humanize.Comma(r.Recoveries), humanize.Comma(r.Lost), humanize.Comma(r.Resets), humanize.Comma(r.ResetEvents))
 	row("", "wrong %d, losses told wrongly %d", r.Wrong, r.LostWrong)
