@@ -4,8 +4,9 @@
 // Client of a fleetcast gateway (protocol fleetcast.v1) for browsers and Node.
 //
 // One Fleetcast keeps one WebSocket open: it connects again when the connection ends, subscribes
-// anew from the last event seen, and says what was missed. Everything runs on the event loop that
-// made it; callbacks are never called from within a method of the client.
+// from the last event seen, so that the gateway sends what was missed, and says what the gateway
+// does not have any more. Everything runs on the event loop that made it; callbacks are never called
+// from within a method of the client.
 //
 // From the top: limits, errors, listeners, the back-off, rates, the watch over a silent
 // connection, tokens, subscriptions, the channels that they need, and the client, which owns all
@@ -36,6 +37,10 @@ const BATCH_BYTES = 4096;
 const MAX_BATCH_CHANNELS = 1024; // whatever the gateway allows
 const COMMAND_BYTES = 64; // of such a command without the names
 const MAX_CHANNEL_BYTES = 255;
+
+// Limits of what can be asked of a history.
+const MAX_LAST = 1_000_000; // events before the live ones
+const MAX_HISTORY = 1000; // events of one answer
 
 // Calls for tokens of subscriptions that are under way at a time.
 const TOKEN_CALLS = 8;
@@ -208,6 +213,11 @@ class Bucket {
   wait(n) {
     const missing = Math.min(n, this.burst) - this.left;
     return missing > 0 ? Math.ceil(missing / this.#perMS) : 0;
+  }
+
+  /** n of those that were taken were not counted by the gateway. */
+  give(n) {
+    this.#left = Math.min(this.burst, this.left + n);
   }
 
   /** How many are allowed in so many milliseconds, on average. */
@@ -452,6 +462,9 @@ class Subscription {
   #handler;
   #listeners;
   #position;
+  #last;
+  #recover;
+  #begun = false; // it was subscribed before
   #getToken;
   #state = "pending";
   #error = null;
@@ -459,8 +472,16 @@ class Subscription {
   constructor(channels, channel, handler, options) {
     this.#channels = channels;
     this.#handler = handler;
-    this.#listeners = new Listeners({ gap: options.onGap, state: options.onState, subscribed: options.onSubscribed });
-    this.#position = options.since && { epoch: options.since.epoch, offset: options.since.offset };
+    this.#listeners = new Listeners({
+      gap: options.onGap,
+      reset: options.onReset,
+      recovered: options.onRecovered,
+      state: options.onState,
+      subscribed: options.onSubscribed,
+    });
+    this.#position = options.since ? { epoch: options.since.epoch, offset: options.since.offset } : null;
+    this.#last = options.last;
+    this.#recover = options.recover ?? true;
     this.#getToken = options.getToken;
     this.channel = channel;
   }
@@ -484,7 +505,7 @@ class Subscription {
     return this.#state !== "unsubscribed";
   }
 
-  /** Listens to gap, state or subscribed; returns the function that stops it. */
+  /** Listens to gap, reset, recovered, state or subscribed; returns the function that stops it. */
   on(name, listener) {
     return this.#listeners.add(name, listener);
   }
@@ -512,6 +533,23 @@ class Subscription {
     return this.#getToken;
   }
 
+  // What is under way to get earlier events while the channel is live already: {offset, reset, begun},
+  // offset being that of the last event that it has. Until then live events are not for it.
+  /** @private */
+  _behind = null;
+
+  /** @private How many of the latest events it wants if it has no position; undefined if none. */
+  get _last() {
+    return this.#begun && !this.#recover ? undefined : this.#last;
+  }
+
+  /** @private What it wants before live events: {since}, {last}, or null. */
+  get _wish() {
+    if (this.#begun && !this.#recover) return null;
+    if (this.#position) return { since: this.#position };
+    return this.#last === undefined ? null : { last: this.#last };
+  }
+
   /** @private Returns whether the state is another than before. */
   _enter(state, error) {
     this.#error = error;
@@ -520,13 +558,10 @@ class Subscription {
     return true;
   }
 
-  // The gateway's deliveries go on after answer; returns the gap up to it, or null.
-  /** @private */
-  _start(answer) {
-    const last = this.#position;
-    if (last && last.epoch === answer.epoch) return this._advance(answer.offset + 1);
-    this.#position = { epoch: answer.epoch, offset: answer.offset };
-    return last ? { channel: this.channel, from: 1, to: answer.offset, reset: true } : null;
+  /** @private It goes on from there. */
+  _begin(epoch, offset) {
+    this.#position = { epoch, offset };
+    this.#begun = true;
   }
 
   // Everything before offset has passed; returns the gap that this leaves, or null.
@@ -574,12 +609,15 @@ class Channels {
   #client;
   // name -> {name, subscriptions, state, position, error, liveSince, and for tokens: getToken, call,
   // token, refresh; auto: the gateway has subscribed the client by itself; awaited: live although the
-  // answer to a subscribe is not here yet; muted: a refusal was reported before}
+  // answer to a subscribe is not here yet; muted: a refusal was reported before; and of the last
+  // subscribe: asked: {since} or {last}, while it is under way; latest: the offset up to which events
+  // are recovered ones; lost: {from, to} of those that do not come; epoch}
   #entries = new Map();
 
   #open = false;
   #limits = null;
   #pace = null; // of all commands; null: one message at a time
+  #history = false; // the gateway keeps events, as far as is known
   #inFlight = 0; // messages
   #namesInFlight = 0;
   #timer; // of the next flush
@@ -592,6 +630,7 @@ class Channels {
   #calls = 0; // for tokens
   #due = new Set(); // live, and to be asked for with another token, which is to be got
   #ready = new Set(); // the same, with the token
+  #behind = new Set(); // subscriptions of live channels for which earlier events are to be asked for
   #random;
   #held = 0;
   #leaving = 0;
@@ -602,8 +641,8 @@ class Channels {
   #retryWhenSeen = null; // a retry that is put off because the page is hidden
 
   /**
-   * client has nextId(), send(id, text, waiting), later(call), call(callback, ...), report(error), gapListeners(),
-   * autoListeners(), and patience(delay), which is longer than delay while the page is hidden.
+   * client has nextId(), send(id, text, waiting), later(call), call(callback, ...), report(error), listeners(name),
+   * and patience(delay), which is longer than delay while the page is hidden.
    */
   constructor(clock, random, client) {
     this.#clock = clock;
@@ -621,6 +660,7 @@ class Channels {
     this.#open = true;
     this.#limits = limits;
     this.#pace = limits && pace;
+    this.#history = limits !== null; // gateways that do not tell their limits are older
     this.#reported.clear();
     this.#retryBackoff.reset();
     this.#flush();
@@ -678,7 +718,7 @@ class Channels {
   }
 
   #newEntry(name) {
-    const entry = { name, subscriptions: new Set(), state: "idle", position: null, error: null };
+    const entry = { name, subscriptions: new Set(), state: "idle", position: null, error: null, asked: null, latest: 0, lost: null };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -692,10 +732,9 @@ class Channels {
     const { epoch } = entry.position;
     entry.position.offset = Math.max(entry.position.offset, offset);
     if (entry.state !== "live") return;
+    const recovered = offset <= entry.latest;
     for (const subscription of [...entry.subscriptions]) {
-      this.#tellGap(subscription, subscription._advance(offset));
-      if (!subscription.active || !subscription._take(offset)) continue;
-      this.#client.call(subscription._handler, data, { channel, epoch, offset });
+      if (!subscription._behind) this.#deliver(subscription, { epoch, offset, recovered }, data);
     }
   }
 
@@ -704,28 +743,152 @@ class Channels {
     if (!entry?.position) return;
     entry.position.offset = Math.max(entry.position.offset, to);
     if (entry.state !== "live") return;
-    for (const subscription of [...entry.subscriptions]) this.#tellGap(subscription, subscription._advance(to + 1));
+    for (const subscription of [...entry.subscriptions]) {
+      if (!subscription._behind) this.#skip(subscription, to);
+    }
   }
 
-  #tellGap(subscription, gap) {
-    if (!gap || !subscription.active) return;
-    for (const listener of [...subscription._listeners("gap"), ...this.#client.gapListeners()]) this.#client.call(listener, gap);
+  #deliver(subscription, { epoch, offset, recovered }, data) {
+    if (subscription.state !== "subscribed") return;
+    this.#skip(subscription, offset - 1);
+    if (subscription.state !== "subscribed" || !subscription._take(offset)) return;
+    this.#client.call(subscription._handler, data, { channel: subscription.channel, epoch, offset, recovered });
   }
 
-  // The subscription gets what comes behind the channel's position.
-  #begin(subscription, entry) {
-    const resumes = subscription.position !== null;
+  // The subscription does not get what it has not up to that offset.
+  #skip(subscription, to) {
+    if (subscription.state === "subscribed") this.#tell(subscription, "gap", subscription._advance(to + 1));
+  }
+
+  // To the listeners of the subscription, and to those of the client.
+  #tell(subscription, name, what) {
+    if (!what || !subscription.active) return;
+    for (const listener of [...subscription._listeners(name), ...this.#client.listeners(name)]) this.#client.call(listener, what);
+  }
+
+  // Where subscriptions begin ------------------------------------------------------------------
+
+  // The channel is live, and its events go on behind its position. latest is for an answer that tells
+  // the offset of the channel's latest event.
+  #begin(subscription, entry, latest) {
+    const start = this.#startOf(subscription, entry, latest);
+    this.#behind.delete(subscription);
+    subscription._behind = null;
+    if (!start.behind) {
+      this.#go(subscription, entry, start);
+      return;
+    }
+    subscription._behind = { offset: start.from, reset: start.reset, begun: false };
+    this.#behind.add(subscription);
+    this.#flushSoon();
+  }
+
+  // From where a subscription goes on. reset: nobody knows what it has missed. behind: what it wants
+  // lies before the channel's events that come, so it is to be asked for.
+  #startOf(subscription, { position, latest: recent, lost, asked }, latest) {
+    const mine = subscription.position;
+    const { epoch, offset } = position;
+    const top = Math.max(offset, recent);
+    const foreign = mine !== null && mine.epoch !== epoch;
+    const reset = foreign || mine?.offset > latest;
+    if (mine && !reset) {
+      if (subscription._wish === null) return { from: Math.max(mine.offset, top), reset };
+      if (mine.offset >= offset) return { from: mine.offset, reset };
+      // The gateway has left out what it was asked for.
+      const covered = asked?.since?.epoch === epoch && asked.since.offset <= mine.offset;
+      return covered || !this.#history ? { from: offset, reset } : { from: mine.offset, reset, behind: true };
+    }
+    const last = mine && !foreign ? undefined : subscription._last;
+    if (last === undefined) return { from: top, reset };
+    const from = Math.max(0, top - last, lost?.to ?? 0);
+    if (from >= offset) return { from, reset };
+    // The gateway has no more.
+    if (asked?.last >= last || !this.#history) return { from: offset, reset };
+    return { from, reset, behind: true };
+  }
+
+  // The subscription gets what comes behind from.
+  #go(subscription, entry, { from, reset }, latest = Math.max(entry.position.offset, entry.latest)) {
+    const before = subscription.position;
+    const asks = subscription._wish !== null;
+    const { channel } = subscription;
+    const { epoch } = entry.position;
     this.#enter(subscription, "subscribed", null);
-    const gap = subscription._start(entry.position);
-    const place = { channel: entry.name, ...subscription.position, recovered: resumes && !gap };
+    subscription._begin(epoch, from);
+    let gap = null;
+    if (reset) gap = { channel, from: 1, to: from, reset };
+    else if (before && from > before.offset) gap = { channel, from: before.offset + 1, to: from, reset };
+    let lost = null; // also what the gateway will tell as a gap
+    if (before && !reset) lost = gap ? { from: gap.from, to: gap.to } : behindOffset(entry.lost, before.offset);
+    const recovered = !reset && lost === null;
+    const place = { channel, epoch, offset: from, recovered: recovered && before !== null };
+    const start = before && !reset ? before.offset : from;
+    const recovery = { channel, epoch, recovered, lost, from: start, latest: Math.max(start, latest) };
     this.#client.later(() => {
-      this.#tellGap(subscription, gap);
+      if (reset) this.#tell(subscription, "reset", { channel, epoch, offset: from, previous: before });
+      this.#tell(subscription, "gap", gap);
       if (!subscription.active) return;
       for (const listener of subscription._listeners("subscribed")) this.#client.call(listener, place);
+      if (asks) this.#tell(subscription, "recovered", recovery);
     });
   }
 
+  // Earlier events for those who come to a live channel -----------------------------------------
+
+  #sendCatchUps() {
+    for (const subscription of this.#behind) {
+      if (this.#allowed(1, this.#behind.size) === 0) return;
+      this.#behind.delete(subscription);
+      const entry = this.#entries.get(subscription.channel);
+      const { epoch } = entry.position;
+      const behind = subscription._behind;
+      const id = this.#client.nextId();
+      const since = { epoch, offset: behind.offset };
+      const text = JSON.stringify({ type: "history", id, channel: entry.name, since, limit: MAX_HISTORY });
+      if (byteLength(text) > (this.#limits?.messageBytes ?? Infinity)) this.#endCatchUp(subscription, entry);
+      else this.#send("history", id, text, [entry], { subscription, behind });
+    }
+  }
+
+  // An answer is as new as the last event that has come, so that nothing is between its last page and
+  // the live events.
+  #caughtUp(entry, { epoch, latest, events, more }, { subscription, behind }) {
+    if (subscription._behind !== behind) return; // it has ended, or begun anew
+    if (epoch !== entry.position.epoch || !Array.isArray(events)) {
+      this.#endCatchUp(subscription, entry);
+      return;
+    }
+    const fresh = events.filter(({ offset }) => offset > behind.offset);
+    if (!behind.begun) {
+      const from = fresh.length > 0 ? fresh[0].offset - 1 : entry.position.offset;
+      this.#go(subscription, entry, { from, reset: behind.reset }, latest);
+      behind.begun = true;
+    }
+    this.#client.later(() => {
+      for (const { offset, data } of fresh) this.#deliver(subscription, { epoch, offset, recovered: true }, data);
+    });
+    if (more && fresh.length > 0) {
+      behind.offset = fresh.at(-1).offset;
+      this.#behind.add(subscription);
+    } else {
+      this.#client.later(() => subscription._behind === behind && this.#endCatchUp(subscription, entry));
+    }
+  }
+
+  // The subscription gets live events from now on. What it has not got by now it does not get.
+  #endCatchUp(subscription, entry) {
+    const { begun, reset } = subscription._behind;
+    subscription._behind = null;
+    const from = entry.position.offset;
+    if (begun) this.#skip(subscription, from);
+    else this.#go(subscription, entry, { from, reset });
+  }
+
   #enter(subscription, state, error) {
+    if (state !== "subscribed") {
+      subscription._behind = null;
+      this.#behind.delete(subscription);
+    }
     if (!subscription._enter(state, error)) return;
     this.#client.later(() => {
       for (const listener of subscription._listeners("state")) this.#client.call(listener, state);
@@ -799,8 +962,9 @@ class Channels {
       this.#ask(type, queue, Math.min(most, allowed));
     }
     this.#sendRefreshes();
+    this.#sendCatchUps();
     const { tokenless, idle, deferred } = this.#byState;
-    if (this.#inFlight + this.#calls + this.#toLeave.size + tokenless.size + idle.size + deferred.size === 0) {
+    if (this.#inFlight + this.#calls + this.#toLeave.size + this.#behind.size + tokenless.size + idle.size + deferred.size === 0) {
       this.#reported.clear();
       this.#retryBackoff.reset();
     }
@@ -851,7 +1015,8 @@ class Channels {
     const entries = [];
     let bytes = COMMAND_BYTES;
     for (const entry of queue) {
-      bytes += byteLength(JSON.stringify(entry.name)) + 1;
+      entry.asked = type === "subscribe" ? wishOf(entry) : null;
+      bytes += byteLength(JSON.stringify(this.#element(entry))) + 1;
       if (entries.length === most || (entries.length > 0 && bytes > mostBytes)) break;
       // A token travels with one name.
       if (entry.token !== undefined && entries.length > 0) break;
@@ -863,32 +1028,45 @@ class Channels {
       this.#turn(entry, type === "subscribe" ? "asked" : "leaving");
     }
     const id = this.#client.nextId();
-    const text = this.#command(type, id, entries);
+    const text = entries.length > 1 ? this.#batch(type, id, entries) : this.#command(type, id, entries[0]);
     if (text === null) {
       const error = new FleetcastError("limit_exceeded", `${type}: a message for this channel is longer than the gateway takes`, { channel: entries[0].name });
       this.#turn(entries[0], "refused", error);
       this.#client.report(error);
       return;
     }
-    this.#send(type, id, text, entries);
+    this.#send(type, id, text, entries, { objects: entries.length > 1 && entries.some(({ asked }) => asked) });
   }
 
-  #send(type, id, text, entries) {
+  #send(type, id, text, entries, more) {
     this.#inFlight++;
     this.#namesInFlight += entries.length;
     const taken = this.#pace?.take(entries.length);
     const channels = new Map(entries.map((entry) => [entry.name, entry]));
-    const waiting = { type, channels, names: entries.length, taken, refusals: new Map(), pause: undefined };
+    const waiting = { type, channels, names: entries.length, taken, refusals: new Map(), pause: undefined, ...more };
     this.#client.send(id, text, waiting);
   }
 
-  // The text of a command, or null if the gateway would close the connection for its length.
-  #command(type, id, entries) {
-    if (entries.length > 1) return JSON.stringify({ type, id, channels: entries.map((entry) => entry.name) });
-    const [{ name: channel, subscriptions, token: held }] = entries;
-    const [since, token] = type === "subscribe" ? [earliest(subscriptions), held] : [];
-    const texts = [JSON.stringify({ type, id, channel, since, token }), JSON.stringify({ type, id, channel, token })];
-    return texts.find((text) => byteLength(text) <= (this.#limits?.messageBytes ?? Infinity)) ?? null;
+  // A channel among others in a command. Older gateways take only names there.
+  #element({ name, asked }) {
+    return asked && this.#history ? { channel: name, ...asked } : name;
+  }
+
+  #batch(type, id, entries) {
+    const text = JSON.stringify({ type, id, channels: entries.map((entry) => this.#element(entry)) });
+    if (!this.#history) for (const entry of entries) entry.asked = null;
+    return text;
+  }
+
+  // The text of a command for one channel, or null if the gateway would close the connection for its length.
+  #command(type, id, entry) {
+    const fits = (text) => byteLength(text) <= (this.#limits?.messageBytes ?? Infinity);
+    const command = { type, id, channel: entry.name, token: type === "subscribe" ? entry.token : undefined };
+    const whole = JSON.stringify({ ...command, ...entry.asked });
+    if (fits(whole)) return whole;
+    entry.asked = null;
+    const short = JSON.stringify(command);
+    return fits(short) ? short : null;
   }
 
   // Answers -----------------------------------------------------------------------------------
@@ -896,7 +1074,8 @@ class Channels {
   /** Takes an answer to a command. Returns whether it was the last one. */
   answer(message, waiting) {
     if (message.type === "error" && MALFORMED.has(message.code)) {
-      for (const entry of waiting.channels.values()) this.#refused(entry, message, waiting);
+      if (waiting.objects) this.#withoutHistory(waiting);
+      else for (const entry of waiting.channels.values()) this.#refused(entry, message, waiting);
       waiting.channels.clear();
     } else {
       // There is one answer for each name, in their order. Errors do not name the channel.
@@ -905,6 +1084,7 @@ class Channels {
       if (!waiting.channels.delete(name)) return false;
       if (message.type === "error") this.#refused(entry, message, waiting);
       else if (waiting.type === "refresh") this.#refreshed(message);
+      else if (waiting.type === "history") this.#caughtUp(entry, message, waiting);
       else if (message.type === "subscribed") this.#subscribed(entry, message);
       else this.#left(entry);
     }
@@ -932,15 +1112,32 @@ class Channels {
     }, this.#quietUntil - now);
   }
 
-  #subscribed(entry, { epoch, offset, refresh_in_ms: refresh }) {
+  #subscribed(entry, message) {
     this.#turn(entry, "live");
     entry.awaited = entry.muted = false;
     entry.token = undefined;
-    entry.liveSince = this.#clock.now();
-    entry.position = { epoch, offset };
-    this.#refreshIn(entry, refresh);
-    for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
+    this.#refreshIn(entry, message.refresh_in_ms);
+    this.#goLive(entry, message);
     this.#settle(entry);
+  }
+
+  // The channel's subscriptions begin. A gateway that does not answer what it was asked has no history.
+  #goLive(entry, { epoch, offset, latest, lost }) {
+    if (entry.asked && latest === undefined) this.#history = false;
+    entry.liveSince = this.#clock.now();
+    entry.epoch = epoch;
+    entry.position = { epoch, offset };
+    entry.latest = latest ?? offset;
+    entry.lost = lost ?? null;
+    for (const subscription of entry.subscriptions) this.#begin(subscription, entry, latest);
+    entry.asked = null; // it says nothing of those who join
+  }
+
+  // The gateway is an older one, which takes only names for channels, and has counted one command.
+  #withoutHistory({ channels, names }) {
+    this.#history = false;
+    this.#pace?.give(names - 1);
+    for (const entry of channels.values()) this.#turn(entry, "idle");
   }
 
   // The gateway has room for another channel. See #fill, too.
@@ -971,6 +1168,10 @@ class Channels {
       this.#notLeft(entry, message, waiting);
       return;
     }
+    if (waiting.type === "history") {
+      this.#notCaughtUp(entry, code, waiting);
+      return;
+    }
     if (waiting.type === "refresh") {
       if (entry.refresh) this.#refreshLater(entry, new FleetcastError(code, message.message, { channel: entry.name, retryAfter: pause }));
       return;
@@ -998,6 +1199,14 @@ class Channels {
     const passes = code !== "already_subscribed" && entry.state !== "refused";
     if (passes && entry.subscriptions.size > 0) this.#gather(error, waiting);
     this.#settle(entry);
+  }
+
+  // Earlier events were refused: the subscription does without them.
+  #notCaughtUp(entry, code, { subscription, behind }) {
+    if (code === "unknown_type") this.#history = false;
+    if (subscription._behind !== behind) return;
+    if (code === "rate_limited") this.#behind.add(subscription);
+    else this.#endCatchUp(subscription, entry);
   }
 
   // An unsubscribe was refused.
@@ -1180,7 +1389,7 @@ class Channels {
   #refreshed(message) {
     const entry = this.#entries.get(message.channel) ?? this.#newEntry(message.channel);
     if (entry.state === "live" && entry.position) this.#refreshIn(entry, message.refresh_in_ms);
-    else if (entry.state !== "leaving") this.#subscribed(entry, message);
+    else if (entry.state !== "leaving") this.#subscribed(Object.assign(entry, { asked: null }), message);
   }
 
   // The subscription lasts until its last token ends.
@@ -1200,12 +1409,11 @@ class Channels {
     if (entry.state === "live" || entry.state === "leaving") return; // the answer to a command tells
     entry.awaited = entry.state === "asked";
     entry.auto = true;
+    entry.asked = null;
     this.#turn(entry, "live");
-    entry.liveSince = this.#clock.now();
-    entry.position = { epoch, offset };
-    for (const subscription of entry.subscriptions) this.#begin(subscription, entry);
+    this.#goLive(entry, { epoch, offset });
     if (entry.subscriptions.size > 0) return;
-    for (const listener of this.#client.autoListeners()) this.#client.call(listener, { channel, epoch, offset });
+    for (const listener of this.#client.listeners("auto")) this.#client.call(listener, { channel, epoch, offset });
   }
 
   /** The gateway has ended a subscription. */
@@ -1327,7 +1535,14 @@ class Fleetcast {
     this.#tokenBackoff = new Backoff(random, options.backoff);
     this.#credentials = new Credentials(this.#clock, options);
     this.#window = options.window === undefined ? globalThis : options.window;
-    this.#listeners = new Listeners({ state: options.onState, gap: options.onGap, error: options.onError, auto: options.onAuto });
+    this.#listeners = new Listeners({
+      state: options.onState,
+      gap: options.onGap,
+      reset: options.onReset,
+      recovered: options.onRecovered,
+      error: options.onError,
+      auto: options.onAuto,
+    });
     this.#channels = new Channels(this.#clock, random, {
       nextId: () => this.#nextId++,
       send: (id, text, waiting) => {
@@ -1337,8 +1552,7 @@ class Fleetcast {
       later: (call) => this.#later(call),
       call: (callback, ...args) => this.#call(callback, ...args),
       report: (error) => this.#report(error),
-      gapListeners: () => this.#listeners.of("gap"),
-      autoListeners: () => this.#listeners.of("auto"),
+      listeners: (name) => this.#listeners.of(name),
       patience: (delay) => this.#patience(delay),
     });
     this.#listen();
@@ -1370,7 +1584,7 @@ class Fleetcast {
     return this.#channels.subscriptions;
   }
 
-  /** Listens to state, gap, auto or error; returns the function that stops it. */
+  /** Listens to state, gap, reset, recovered, auto or error; returns the function that stops it. */
   on(name, listener) {
     return this.#listeners.add(name, listener);
   }
@@ -1379,12 +1593,17 @@ class Fleetcast {
     this.#listeners.remove(name, listener);
   }
 
-  /** Calls handler(data, {channel, epoch, offset}) for each event of channel from now on. */
+  /**
+   * Calls handler(data, {channel, epoch, offset, recovered}) for each event of channel from now on,
+   * before those for the ones behind the position since, or for the last ones.
+   */
   subscribe(channel, handler, options = {}) {
     this.#mustNotBeClosed();
     checkChannel(channel);
     if (typeof handler !== "function") throw new TypeError("subscribe: the handler is not a function");
     if (options.since) checkPosition(options.since);
+    checkCount("subscribe: last", options.last, MAX_LAST);
+    if (options.recover !== undefined && typeof options.recover !== "boolean") throw new TypeError("subscribe: recover is not true or false");
     if (options.getToken !== undefined && typeof options.getToken !== "function") throw new TypeError("subscribe: getToken is not a function");
     const subscription = new Subscription(this.#channels, channel, handler, options);
     this.#channels.add(subscription);
@@ -1407,6 +1626,30 @@ class Fleetcast {
     this.#takeCommand(what, channel, this.#publishes);
     const { offset } = await this.#request(id, text, what, channel, options);
     return { offset };
+  }
+
+  /**
+   * Resolves to {epoch, latest, events, more}: events [{offset, data}] that the gateway still has of a
+   * channel, in order: those behind the position since, those before the offset before, or the latest
+   * ones, and at most limit. Other options are those of publish.
+   */
+  async history(channel, options = {}) {
+    this.#mustNotBeClosed();
+    checkChannel(channel);
+    const { since, before, limit } = options;
+    if (since) checkPosition(since);
+    checkCount("history: before", before, Number.MAX_SAFE_INTEGER);
+    checkCount("history: limit", limit, MAX_HISTORY);
+    if (since && before !== undefined) throw new TypeError("history: since and before exclude each other");
+    const what = `history ${channel}`;
+    this.#mustBeReady(what, channel, options);
+    const id = this.#nextId++;
+    const position = since ? { epoch: since.epoch, offset: since.offset } : undefined;
+    const text = JSON.stringify({ type: "history", id, channel, since: position, before, limit });
+    this.#mustFit(what, channel, "", text);
+    this.#takeCommand(what, channel);
+    const { epoch, latest, events, more } = await this.#request(id, text, what, channel, options);
+    return { epoch, latest, events, more };
   }
 
   /** Resolves to the milliseconds that a message to the gateway and its answer take. Options are those of publish. */
@@ -1906,6 +2149,7 @@ class Fleetcast {
         else this.#reply(message);
         break;
       case "published":
+      case "history":
       case "authenticated":
       case "error":
         this.#reply(message);
@@ -1935,6 +2179,8 @@ class Fleetcast {
       if (this.#channels.answer(message, waiting)) this.#replies.delete(id);
     } else if (type === "published") {
       waiting?.resolve({ offset: message.offset });
+    } else if (type === "history") {
+      waiting?.resolve(message);
     } else if (type === "authenticated") {
       if (!waiting) return; // it was given up
       this.#authenticated(message);
@@ -2098,9 +2344,14 @@ function checkChannel(channel) {
 }
 
 function checkPosition({ epoch, offset }) {
-  if (typeof epoch !== "string" || !Number.isSafeInteger(offset) || offset < 0) {
+  if (typeof epoch !== "string" || /\p{Surrogate}/u.test(epoch) || !Number.isSafeInteger(offset) || offset < 0) {
     throw new TypeError("since is {epoch, offset}, as a subscription's position gives it");
   }
+}
+
+function checkCount(what, n, most) {
+  if (n === undefined || (Number.isSafeInteger(n) && n > 0 && n <= most)) return;
+  throw new TypeError(`${what} must be an integer from 1 to ${most}`);
 }
 
 function encodeData(what, channel, data) {
@@ -2116,13 +2367,28 @@ function encodeData(what, channel, data) {
   return json;
 }
 
-// Where a channel's subscriptions left off: those further on drop what they have seen.
-function earliest(subscriptions) {
+// What to ask for, for all subscriptions of a channel: {since}, {last} or null. It is where the one that
+// is furthest behind left off: those further on drop what they have seen. Of positions in several
+// epochs, those in the channel's last one may still be known.
+function wishOf({ subscriptions, epoch }) {
   let since;
-  for (const { position } of subscriptions) {
-    if (position && (!since || position.offset < since.offset)) since = position;
+  let last = 0;
+  for (const { _wish: wish } of subscriptions) {
+    if (wish?.since) {
+      const earlier = wish.since.epoch === since?.epoch ? wish.since.offset < since.offset : wish.since.epoch === epoch;
+      if (!since || earlier) since = wish.since;
+    } else if (wish) {
+      last = Math.max(last, wish.last);
+    }
   }
-  return since;
+  if (since) return { since };
+  return last > 0 ? { last } : null;
+}
+
+// What of the lost events {from, to} lies behind an offset, or null.
+function behindOffset(lost, offset) {
+  if (!lost || lost.to <= offset) return null;
+  return { from: Math.max(lost.from, offset + 1), to: lost.to };
 }
 
 module.exports = { FleetcastError, Fleetcast, connect };

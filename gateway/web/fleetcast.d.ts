@@ -7,18 +7,45 @@ export interface Position {
 /** Where an event came from. */
 export interface EventInfo extends Position {
   channel: string;
+  /** It was published before the subscription was made, or made again; otherwise it is live. */
+  recovered: boolean;
 }
 
 /**
  * Events that this subscription will not get: from..to, both included. With reset the stream
  * began anew: they are those of the new epoch (none if to is 0), and nobody knows how many of
- * the old one were missed.
+ * the old one were missed. See Reset, too.
  */
 export interface Gap {
   channel: string;
   from: number;
   to: number;
   reset: boolean;
+}
+
+/**
+ * The stream has begun anew, or the gateway does not know the position: what was missed since
+ * previous cannot be named. Events after offset follow.
+ */
+export interface Reset extends Position {
+  channel: string;
+  previous: Position;
+}
+
+/**
+ * What became of the events that a subscription has asked for, told before the first of them. Those
+ * after from, up to latest, follow: each as an event with recovered, or in a gap.
+ */
+export interface Recovery {
+  channel: string;
+  epoch: string;
+  /** Nothing was missed. Always so without a position, with last. */
+  recovered: boolean;
+  /** The events that the gateway has no more, both included; null if there are none, or after a reset. */
+  lost: { from: number; to: number } | null;
+  from: number;
+  /** The offset of the latest event. */
+  latest: number;
 }
 
 /**
@@ -47,7 +74,7 @@ export type SubscriptionState = "pending" | "subscribed" | "refused" | "unsubscr
 /** From where a subscription goes on: its handler gets the events after offset. */
 export interface Subscribed extends Position {
   channel: string;
-  /** It goes on from its own position, and no event was missed. */
+  /** It goes on from its own position, and no event is missed. */
   recovered: boolean;
 }
 
@@ -169,6 +196,10 @@ export interface Options {
   onState?(state: State): void;
   /** Every gap of every subscription, after the subscription's own onGap. */
   onGap?(gap: Gap): void;
+  /** Every reset of every subscription, after the subscription's own onReset. */
+  onReset?(reset: Reset): void;
+  /** The same for what becomes of earlier events. */
+  onRecovered?(recovery: Recovery): void;
   /** Refused subscriptions and what callbacks throw. Without any listener: console.error. */
   onError?(error: FleetcastError): void;
   /** The gateway has subscribed the client by itself, to a channel for which there is no subscription. */
@@ -190,9 +221,17 @@ export interface Options {
 }
 
 export interface SubscribeOptions {
-  /** The last event already seen. What came since is delivered or told as a gap. */
+  /** The last event already seen. What came since is delivered, or told as a gap. */
   since?: Position | null;
+  /** So many of the latest events are wanted, up to 1,000,000, if there is no since, or its epoch is over. */
+  last?: number;
+  /** false: after a reconnect it goes on with live events; what it does not get is told as a gap. true by default. */
+  recover?: boolean;
   onGap?(gap: Gap): void;
+  /** Told before the gap that says the same. */
+  onReset?(reset: Reset): void;
+  /** After each answer to a subscription that has asked for earlier events: before any of them. */
+  onRecovered?(recovery: Recovery): void;
   /** The gateway has confirmed, with each connection anew: before any event that comes from there. */
   onSubscribed?(place: Subscribed): void;
   /** Every change of the subscription's state. */
@@ -203,6 +242,8 @@ export interface SubscribeOptions {
 
 export interface SubscriptionListeners {
   gap(gap: Gap): void;
+  reset(reset: Reset): void;
+  recovered(recovery: Recovery): void;
   subscribed(place: Subscribed): void;
   state(state: SubscriptionState): void;
 }
@@ -210,6 +251,8 @@ export interface SubscriptionListeners {
 export interface ClientListeners {
   state(state: State): void;
   gap(gap: Gap): void;
+  reset(reset: Reset): void;
+  recovered(recovery: Recovery): void;
   error(error: FleetcastError): void;
   auto(place: Auto): void;
 }
@@ -221,6 +264,26 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+export interface HistoryOptions extends RequestOptions {
+  /** The events behind this position, in order. All that are kept, if its epoch is over. */
+  since?: Position | null;
+  /** The events right before this offset, in order. Not with since. */
+  before?: number;
+  /** How many events at most, up to 1,000; 100 by default. */
+  limit?: number;
+}
+
+/** A part of the events that the gateway keeps of a channel. */
+export interface History<T = unknown> {
+  epoch: string;
+  /** The offset of the channel's latest event, kept or not. */
+  latest: number;
+  /** In order. */
+  events: { offset: number; data: T }[];
+  /** There are more: behind the last one with since, otherwise before the first one. */
+  more: boolean;
+}
+
 export interface Subscription {
   readonly channel: string;
   readonly state: SubscriptionState;
@@ -228,7 +291,7 @@ export interface Subscription {
   readonly error: FleetcastError | null;
   /** False after unsubscribe, and when the client is closed. */
   readonly active: boolean;
-  /** The last event seen; null until the gateway has answered. A copy. */
+  /** The last event seen, which the next since may be; null until the gateway has answered. A copy. */
   readonly position: Position | null;
   /** Adds a listener, beside those of the options. Returns the function that removes it. */
   on<Name extends keyof SubscriptionListeners>(name: Name, listener: SubscriptionListeners[Name]): () => void;
@@ -259,6 +322,8 @@ export class Fleetcast {
   ): Subscription;
   /** Rejected with a FleetcastError. Never sent twice. */
   publish(channel: string, data: unknown, options?: RequestOptions): Promise<{ offset: number }>;
+  /** Events that the gateway keeps: behind since, before an offset, or the latest. Rejected with a FleetcastError. */
+  history<T = unknown>(channel: string, options?: HistoryOptions): Promise<History<T>>;
   /** The round trip to the gateway in milliseconds. Rejected with a FleetcastError if there is no connection. */
   ping(options?: RequestOptions): Promise<number>;
   /** Ends the connection until resume. Subscriptions stay, with their positions. */

@@ -1,7 +1,7 @@
 // Subscriptions with tokens of their own, those that the gateway ends, and those that it makes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LIMITS, microtasks, Rig } from "./testdata/fakes.mjs";
+import { LIMITS, microtasks, namesOf, Rig } from "./testdata/fakes.mjs";
 
 const nothing = () => {};
 const codes = (rig) => rig.errors.map(({ code }) => code);
@@ -250,12 +250,13 @@ test("a subscription that ends while another token is shown begins anew", async 
   await withdraw(rig, "x", "token_expired"); // has crossed the command
   rig.say({ type: "subscribed", id, channel: "x", epoch: "E1", offset: 3, refresh_in_ms: 10_000 });
   rig.event("x", 4);
-  const [{ id: again }] = subscribes(rig);
-  rig.say({ type: "subscribed", id: again, channel: "x", epoch: "E1", offset: 4, refresh_in_ms: 10_000 });
-  rig.event("x", 5);
+  const [{ id: again, since }] = subscribes(rig);
+  assert.deepEqual(since, { epoch: "E1", offset: 1 });
+  rig.say({ type: "subscribed", id: again, channel: "x", epoch: "E1", offset: 1, recovered: true, latest: 4, refresh_in_ms: 10_000 });
+  for (const offset of [2, 3, 4, 5]) rig.event("x", offset);
   await microtasks();
-  assert.deepEqual([got, subscription.state], [[1, 4, 5], "subscribed"]);
-  assert.deepEqual(rig.gaps.map(({ from, to }) => [from, to]), [[2, 3]]);
+  assert.deepEqual([got, subscription.state], [[1, 2, 3, 4, 5], "subscribed"]);
+  assert.deepEqual(rig.gaps, []);
   rig.client.close();
   assert.equal(rig.clock.timers, 0);
 });
@@ -315,7 +316,7 @@ test("a subscription that grants do not cover any more is refused, with a reason
     if (again) rig.say({ type: "unsubscribed", channel: "news", code: "permission_denied" }); // right behind it
     await microtasks();
     const [command, ...more] = subscribes(rig);
-    assert.deepEqual([command.channel ?? command.channels, more], [again ? "orders" : ["orders", "news"], []], "not what the new token has ended");
+    assert.deepEqual([namesOf(command), more], [again ? ["orders"] : ["orders", "news"], []], "not what the new token has ended");
     if (again) rig.say({ type: "error", id: command.id, code: again, message: "" });
     else rig.accept(command);
     await microtasks();
@@ -416,15 +417,18 @@ test("a channel that the page has already is taken as it comes", async () => {
   await microtasks();
   assert.deepEqual([seen, subscription.state, codes(rig), rig.heard(), autos], [[6, 7], "subscribed", [], [], []]);
 
-  // With the next connection it continues where it was.
+  // With the next connection it continues where it was: the client asks for what was missed.
   await rig.back();
   auto(rig, 9);
   await microtasks();
-  assert.deepEqual(rig.gaps, [{ channel: "inbox", from: 8, to: 9, reset: false }]);
+  rig.event("inbox", 10); // while the question is under way
+  rig.events("inbox", [8, 9, 10]);
+  rig.event("inbox", 11);
+  assert.deepEqual([seen, rig.gaps], [[6, 7, 8, 9, 10, 11], []]);
   subscription.unsubscribe();
   await microtasks();
-  const [command, ...more] = rig.heard();
-  assert.deepEqual([command.type, more], ["subscribe", []], "its answer is awaited first");
+  const [command, question, ...more] = rig.heard();
+  assert.deepEqual([command.type, question.since, more], ["subscribe", { epoch: "E1", offset: 7 }, []], "its answer is awaited first");
   rig.say({ type: "error", id: command.id, code: "already_subscribed", message: "" });
   await microtasks();
   assert.deepEqual(rig.heard().map(({ type }) => type), ["unsubscribe"]);
@@ -438,7 +442,10 @@ test("a channel that comes by itself and is ended while the page asks for it", a
   await withdraw(rig, "inbox", "permission_denied");
   assert.equal(subscription.state, "pending");
   rig.answer("inbox", 8);
+  await microtasks();
+  rig.events("inbox", [7, 8]);
   assert.deepEqual([subscription.state, subscription.position.offset], ["subscribed", 8]);
+  assert.deepEqual(rig.gaps.map(({ from, to }) => [from, to]), [[6, 6]], "what is not kept any more");
 });
 
 test("a channel that comes by itself stays, although the page has given up to ask for it", async () => {

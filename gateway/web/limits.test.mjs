@@ -7,18 +7,19 @@ const nothing = () => {};
 const rooms = (n) => Array.from({ length: n }, (_, i) => `room:${i}`);
 
 // A rig with a gateway that keeps to one rate and tells another, or none.
-async function crowd({ channels, told, rate, room = channels }) {
+async function crowd({ channels, told, rate, room = channels, history = true }) {
   const rig = new Rig();
   rig.limits = told && { ...LIMITS, commands_per_second: told.perSecond, commands_burst: told.burst, channels: room };
   const subscriptions = rooms(channels).map((name) => rig.client.subscribe(name, nothing));
   await rig.open();
-  const gateway = new FakeGateway(rig, { ...rate, channels: room });
+  const gateway = Object.assign(new FakeGateway(rig, { ...rate, channels: room }), { history });
   return { rig, gateway, subscriptions };
 }
 
 // However many there are, the number of messages and of reports is bounded.
 const crowds = [
   { name: "as told", channels: 3000, told: { perSecond: 100, burst: 2000 }, rate: { perSecond: 100, burst: 2000 }, messages: 50, reports: 0, ms: 12_000 },
+  { name: "without history", history: false, channels: 3000, told: { perSecond: 100, burst: 2000 }, rate: { perSecond: 100, burst: 2000 }, messages: 60, reports: 0, ms: 12_000 },
   { name: "without a rate", channels: 5000, told: {}, rate: {}, messages: 5, reports: 0, ms: 0 },
   { name: "one a second", channels: 20, told: { perSecond: 1, burst: 1 }, rate: { perSecond: 1, burst: 1 }, messages: 20, reports: 0, ms: 20_000 },
   { name: "a high rate and a small burst", channels: 500, told: { perSecond: 1000, burst: 10 }, rate: { perSecond: 1000, burst: 10 }, messages: 70, reports: 0, ms: 1000 },

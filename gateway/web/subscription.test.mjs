@@ -1,7 +1,7 @@
 // What subscribers and publishers see, on one connection and across several.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LIMITS, microtasks, Rig } from "./testdata/fakes.mjs";
+import { LIMITS, microtasks, namesOf, Rig } from "./testdata/fakes.mjs";
 
 const nothing = () => {};
 
@@ -12,7 +12,7 @@ test("events reach their handlers with their place in the stream", async () => {
   assert.deepEqual(subscription.position, { epoch: "E1", offset: 17 });
   rig.say({ type: "event", channel: "news", offset: 18, data: { a: 1 } });
   rig.say({ type: "event", channel: "other", offset: 1, data: 0 }, { type: "novelty" }, "7", "null");
-  assert.deepEqual(seen, [[{ a: 1 }, { channel: "news", epoch: "E1", offset: 18 }]]);
+  assert.deepEqual(seen, [[{ a: 1 }, { channel: "news", epoch: "E1", offset: 18, recovered: false }]]);
   assert.deepEqual(subscription.position, { epoch: "E1", offset: 18 });
   assert.deepEqual([rig.gaps, rig.errors], [[], []]);
 });
@@ -146,7 +146,7 @@ test("since goes out with the first subscribe, and a gap up to the answer is tol
   assert.deepEqual(rig.gaps, [{ channel: "news", from: 4, to: 5, reset: false }]);
 });
 
-test("since on a channel that is already live is settled without the gateway", async () => {
+test("since on a channel that is already live, at a gateway without history", async () => {
   const rig = await new Rig().open();
   await rig.live("news", nothing, { offset: 6 });
   rig.event("news", 7);
@@ -158,6 +158,9 @@ test("since on a channel that is already live is settled without the gateway", a
   assert.deepEqual(gaps, [], "not before subscribe has returned");
   rig.client.subscribe("news", nothing, { since: { epoch: "E2", offset: 7 }, onGap: assert.fail }).unsubscribe();
   await microtasks();
+  const [{ type, id }] = rig.heard();
+  assert.equal(type, "history");
+  rig.say({ type: "error", id, code: "unknown_type", message: "" });
   assert.deepEqual(gaps, [{ channel: "news", from: 8, to: 9, reset: false }]);
   assert.deepEqual([rig.heard(), rig.errors], [[], []]);
   rig.event("news", 10);
@@ -204,7 +207,7 @@ test("what is done while away is made good on return", async () => {
   rig.clock.advance(30_000);
   await rig.open();
   const sent = rig.heard();
-  assert.deepEqual(sent.map((m) => m.channels), [["stays", "new:a", "new:b"]]);
+  assert.deepEqual(sent.map((m) => m.channels), [[{ channel: "stays", since: { epoch: "E1", offset: 0 } }, "new:a", "new:b"]]);
   assert.equal(stays.position.offset, 0);
 });
 
@@ -226,7 +229,7 @@ test("refusals name their channel, in batches too, and are tried on the next con
   rig.clock.advance(40_000);
   assert.deepEqual(rig.heard(), []);
   await rig.back();
-  assert.deepEqual(rig.heard().map((m) => m.channels), [["a", "b", "c", "d"]]);
+  assert.deepEqual(rig.heard().map(namesOf), [["a", "b", "c", "d"]]);
 });
 
 test("refusals that may pass are tried again with back-off, and told once", async () => {

@@ -80,6 +80,9 @@ export const LIMITS = {
   channel_bytes: 255,
 };
 
+// The names of channels in a command, whose elements may be objects.
+export const namesOf = ({ channel, channels = [channel] }) => channels.map((element) => element.channel ?? element);
+
 // A client on fakes. sockets are all it ever made; log is what its callbacks heard.
 export class Rig {
   clock = new FakeClock();
@@ -94,7 +97,8 @@ export class Rig {
   constructor(options = {}) {
     const rig = this;
     class FakeWebSocket {
-      sent = [];
+      sent = []; // and not heard yet
+      all = [];
       closed = null;
       constructor(url, protocols) {
         Object.assign(this, { url, protocols });
@@ -102,6 +106,7 @@ export class Rig {
       }
       send(text) {
         this.sent.push(JSON.parse(text));
+        this.all.push(this.sent.at(-1));
       }
       close(code, reason) {
         this.closed ??= { code, reason };
@@ -153,16 +158,28 @@ export class Rig {
     return subscription;
   }
 
-  // accept answers a command: all that it asks for is done.
-  accept({ type, id, channel, channels = [channel] }) {
-    const answer = { type: `${type}d`, id, epoch: "E1", offset: 0 };
-    this.say(...channels.map((name) => ({ ...answer, channel: name })));
+  // last is the latest command of that type, about that channel alone.
+  last(type, channel) {
+    return this.socket.all.findLast((m) => m.type === type && m.channel === channel);
   }
 
-  // answer answers the subscribe command that names channel alone.
-  answer(channel, offset, epoch = "E1") {
-    const command = this.socket.sent.findLast((m) => m.type === "subscribe" && m.channel === channel);
-    this.say({ type: "subscribed", id: command.id, channel, epoch, offset });
+  // accept answers a command: all that it asks for is done.
+  accept({ type, id, ...command }) {
+    const answer = { type: `${type}d`, id, epoch: "E1", offset: 0 };
+    this.say(...namesOf(command).map((name) => ({ ...answer, channel: name })));
+  }
+
+  // answer answers the subscribe command that names channel alone. more is what a gateway with
+  // history adds.
+  answer(channel, offset, epoch = "E1", more = {}) {
+    const { id } = this.last("subscribe", channel);
+    this.say({ type: "subscribed", id, channel, epoch, offset, ...more });
+  }
+
+  // events answers the history command about channel.
+  events(channel, offsets, { epoch = "E1", latest = offsets.at(-1) ?? 0, more = false } = {}) {
+    const { id } = this.last("history", channel);
+    this.say({ type: "history", id, channel, epoch, latest, events: offsets.map((offset) => ({ offset, data: offset })), more });
   }
 
   event(channel, offset, data = offset) {
@@ -189,11 +206,12 @@ export class Rig {
 }
 
 // A gateway that answers what a rig's client sends, under a rate and a limit of channels, as the
-// real one does. heard are all the commands that it got.
+// real one does. heard are all the commands that it got. Without history it is an older one.
 export class FakeGateway {
   heard = [];
   refused = 0; // names
   channels = new Set();
+  history = true;
   #rig;
   #socket;
   #limits;
@@ -213,17 +231,24 @@ export class FakeGateway {
     }
     for (const command of this.#rig.heard()) {
       this.heard.push(command);
-      const names = command.channels ?? [command.channel];
+      if (!this.history && command.channels?.some((element) => element.channel)) {
+        const pause = this.#take(0);
+        const refusal = pause > 0 ? { code: "rate_limited", retry_after_ms: Math.ceil(pause) } : { code: "bad_request" };
+        this.#rig.say({ type: "error", id: command.id, message: "", ...refusal });
+        continue;
+      }
+      const names = namesOf(command);
       let behind = 0;
       this.#rig.say(...names.map((channel) => {
         const pause = this.#take(behind);
         if (pause > 0) behind++;
-        return this.#answer(command, channel, pause);
+        const asks = this.history && (command.since || command.channels?.some((element) => element.channel === channel));
+        return this.#answer(command, channel, pause, asks ? { recovered: true, latest: 0 } : {});
       }));
     }
   }
 
-  #answer({ type, id }, channel, pause) {
+  #answer({ type, id }, channel, pause, recovery) {
     const refusal = { type: "error", id, message: "" };
     if (pause > 0) {
       this.refused++;
@@ -234,7 +259,7 @@ export class FakeGateway {
     if (type === "unsubscribe") this.channels.delete(channel);
     else if (this.channels.size >= (this.#limits.channels ?? Infinity)) return { ...refusal, code: "limit_exceeded" };
     else this.channels.add(channel);
-    return { type: `${type}d`, id, channel, epoch: "E1", offset: 0 };
+    return { type: `${type}d`, id, channel, epoch: "E1", offset: 0, ...recovery };
   }
 
   #take(behind) {
@@ -261,5 +286,104 @@ export class FakeGateway {
       if (this.#rig.clock.time - start > most) throw new Error(`not done after ${most} ms`);
       this.#rig.clock.advance(step);
     }
+  }
+}
+
+// A gateway with history: streams of numbered events, of which each keeps the latest ones, and a
+// connection whose events and answers come one by one, in any order that the real one may have.
+export class FakeStreams {
+  channels = new Map(); // name -> {epoch, top}
+  #rig;
+  #keep;
+  #socket;
+  #commands = [];
+  #cursors = new Map(); // name -> the offset of the next event
+
+  constructor(rig, names, keep) {
+    this.#rig = rig;
+    this.#keep = keep;
+    for (const name of names) this.channels.set(name, { epoch: "E1", top: 0 });
+  }
+
+  publish(name) {
+    this.channels.get(name).top++;
+  }
+
+  // restart loses a stream: its subscribers are gone.
+  restart(name) {
+    const stream = this.channels.get(name);
+    stream.epoch = `E${Number(stream.epoch.slice(1)) + 1}`;
+    stream.top = 0;
+  }
+
+  // first is the offset of the first event that is kept.
+  first(name) {
+    return Math.max(1, this.channels.get(name).top - this.#keep + 1);
+  }
+
+  // answer answers the oldest command. Returns false if there is none.
+  answer() {
+    this.#listen();
+    const command = this.#commands.shift();
+    if (!command) return false;
+    if (command.type === "history") this.#history(command);
+    else for (const element of command.channels ?? [command]) this.#do(command, element.channel ?? element, element.channel ? element : {});
+    return true;
+  }
+
+  // deliver sends the next event of a channel, or the gap before it. Returns false if there is none.
+  deliver(name) {
+    this.#listen();
+    const next = this.#cursors.get(name);
+    const { top } = this.channels.get(name);
+    if (next === undefined || next > top) return false;
+    const first = this.first(name);
+    this.#cursors.set(name, Math.max(next + 1, first));
+    if (next < first) this.#rig.say({ type: "gap", channel: name, from: next, to: first - 1 });
+    else this.#rig.say({ type: "event", channel: name, offset: next, data: this.#data(name, next) });
+    return true;
+  }
+
+  #listen() {
+    if (this.#socket !== this.#rig.socket) {
+      this.#socket = this.#rig.socket;
+      this.#commands = [];
+      this.#cursors.clear();
+    }
+    if (this.#socket?.onmessage) this.#commands.push(...this.#rig.heard());
+  }
+
+  #do({ type, id }, channel, { since, last }) {
+    if (type === "unsubscribe") {
+      this.#cursors.delete(channel);
+      this.#rig.say({ type: "unsubscribed", id, channel });
+      return;
+    }
+    const { epoch, top } = this.channels.get(channel);
+    const first = this.first(channel);
+    const answer = { type: "subscribed", id, channel, epoch, offset: top };
+    if (since || last) answer.latest = top;
+    if (last) answer.offset = Math.max(first - 1, top - last);
+    if (since) answer.recovered = false;
+    if (since?.epoch === epoch && since.offset <= top) {
+      answer.offset = since.offset;
+      answer.recovered = since.offset + 1 >= first;
+      if (!answer.recovered) answer.lost = { from: since.offset + 1, to: first - 1 };
+    }
+    this.#cursors.set(channel, answer.offset + 1);
+    this.#rig.say(answer);
+  }
+
+  #history({ id, channel, since }) {
+    const { epoch, top } = this.channels.get(channel);
+    const from = Math.max(this.first(channel), since.epoch === epoch ? since.offset + 1 : 1);
+    const to = Math.min(top, from + 2);
+    const events = [];
+    for (let offset = from; offset <= to; offset++) events.push({ offset, data: this.#data(channel, offset) });
+    this.#rig.say({ type: "history", id, channel, epoch, latest: top, events, more: to < top });
+  }
+
+  #data(channel, offset) {
+    return `${channel} ${this.channels.get(channel).epoch} ${offset}`;
   }
 }

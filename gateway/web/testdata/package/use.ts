@@ -1,5 +1,5 @@
 // What TypeScript must accept, as an ES module (as use.mts) and as CommonJS (as use.cts).
-import { connect, Fleetcast, FleetcastError, type Gap, type Position, type State, type Subscribed, type Subscription, type SubscriptionState, type TokenRequest } from "fleetcast";
+import { connect, Fleetcast, FleetcastError, type Gap, type History, type Position, type Recovery, type Reset, type State, type Subscribed, type Subscription, type SubscriptionState, type TokenRequest } from "fleetcast";
 
 interface Message {
   text: string;
@@ -10,14 +10,19 @@ const client: Fleetcast = connect(new URL("wss://push.example.com/ws"), {
     if (state.state === "waiting") console.log(state.retryAt?.toFixed(), state.code);
   },
   getToken: async ({ reason, signal }: TokenRequest) => (reason === "refused" || signal.aborted ? null : "token"),
+  onReset: ({ previous }) => console.log(previous.epoch),
   onAuto: ({ channel, offset }) => console.log(channel, offset.toFixed()),
   backoff: { initial: 100, max: 1000 },
   window: null,
 });
-const subscription: Subscription = client.subscribe<Message>("chat", (data, { channel, epoch, offset }) => {
-  console.log(data.text.length, channel, epoch, offset.toFixed());
+const subscription: Subscription = client.subscribe<Message>("chat", (data, { channel, epoch, offset, recovered }) => {
+  console.log(data.text.length, channel, epoch, offset.toFixed(), recovered);
 }, {
   since: { epoch: "x", offset: 1 },
+  last: 20,
+  recover: true,
+  onRecovered: ({ recovered, lost, from, latest }: Recovery) => console.log(recovered, lost?.to.toFixed(), latest - from),
+  onReset: ({ epoch, offset, previous }: Reset) => console.log(epoch, previous.offset - offset),
   onSubscribed: ({ recovered, offset }: Subscribed) => console.log(recovered, offset),
   onGap: (gap: Gap) => console.log(gap.reset),
   getToken: ({ channel }) => `for-${channel}`,
@@ -35,6 +40,10 @@ client.publish("chat", { text: "hello" }, { timeout: 1000, signal: new AbortCont
     if (error instanceof FleetcastError) console.log(error.code, error.cause);
   },
 );
+client.history<Message>("chat", { before: 41, limit: 10 }).then(({ epoch, latest, events, more }: History<Message>) => {
+  for (const { offset, data } of events) console.log(epoch, latest - offset, data.text, more);
+});
+client.on("recovered", ({ channel }) => console.log(channel));
 for (const { channel, error } of client.subscriptions) console.log(channel, error?.code);
 stop();
 client.pause();
@@ -47,6 +56,8 @@ client.close();
 client.on("event", () => {});
 // @ts-expect-error: the handler is missing
 client.subscribe("chat");
+// @ts-expect-error: last is a number
+client.subscribe("chat", () => {}, { last: "20" });
 // @ts-expect-error: a number is no URL
 connect(7);
 // @ts-expect-error: a token is text
