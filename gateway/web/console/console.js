@@ -2,7 +2,7 @@
 // status line, the chips and the publish panel have modules of their own.
 import { connect } from "../fleetcast.js";
 import { Chip } from "./channels.js";
-import { channelsOf, count, dataText, fragmentOf } from "./format.js";
+import { channelsOf, count, counted, dataText, fragmentOf } from "./format.js";
 import { Log } from "./log.js";
 import { PublishPanel } from "./publish.js";
 import { Status, whyClosed } from "./status.js";
@@ -18,7 +18,9 @@ class Console {
   #url;
   #client;
   #message = ""; // the one that is being handled, as it came
-  #chips = new Map(); // name -> {chip, subscription}
+  // name -> {chip, subscription, last: how many events to begin with, latest: the offset up to which
+  // events are those that were missed}
+  #chips = new Map();
   #selected = "";
   #wasOpen = false;
   #lost = false; // since it was open last
@@ -40,15 +42,17 @@ class Console {
     this.#client = this.#connect();
     this.#status.watch(() => this.#client);
     $("identity").hidden = $("user").hidden = !config.tokens;
+    const last = remembered("last");
+    if ([...$("last").options].some(({ value }) => value === last)) $("last").value = last;
     this.#follow();
     addEventListener("hashchange", () => this.#follow());
     this.#bindControls();
     this.#bindKeys();
-    let last = performance.now();
+    let ticked = performance.now();
     setInterval(() => {
       const now = performance.now();
-      for (const { chip } of this.#chips.values()) chip.tick((now - last) / 1000);
-      last = now;
+      for (const { chip } of this.#chips.values()) chip.tick((now - ticked) / 1000);
+      ticked = now;
     }, TICK);
   }
 
@@ -83,7 +87,7 @@ class Console {
     }
     complain("token", "");
     for (const [name, entry] of this.#chips) {
-      entry.subscription = this.#follows(name, entry.subscription.position ?? undefined);
+      entry.subscription = this.#follows(name, entry.last, entry.subscription.position);
     }
     before.close();
     this.#panel.identify(text !== "");
@@ -108,9 +112,10 @@ class Console {
     try {
       const most = this.#client.limits?.channels ?? MAX_CHANNELS;
       if (this.#chips.size >= most) throw new Error(`the gateway takes ${most} channels of a page at most`);
-      const subscription = this.#follows(name);
+      const last = Number($("last").value);
+      const subscription = this.#follows(name, last);
       const chip = new Chip(name, () => this.#show(name), () => this.#remove(name));
-      this.#chips.set(name, { chip, subscription });
+      this.#chips.set(name, { chip, subscription, last, latest: 0 });
       $("chips").append(chip.element);
       complain("channel", "");
       return true;
@@ -120,10 +125,16 @@ class Console {
     }
   }
 
-  #follows(name, since) {
+  #follows(name, last, since = null) {
+    let begun = since !== null;
     return this.#client.subscribe(name, (data, info) => this.#event(data, info), {
       since,
+      last: last > 0 ? last : undefined,
       onSubscribed: () => this.#chips.get(name)?.chip.accept(),
+      onRecovered: (recovery) => {
+        if (begun) this.#recovered(recovery);
+        begun = true;
+      },
     });
   }
 
@@ -157,7 +168,7 @@ class Console {
 
   // What the client says -----------------------------------------------------------------------
 
-  #event(data, { channel, offset }) {
+  #event(data, { channel, offset, recovered }) {
     const at = Date.now();
     const arrived = performance.now();
     this.#chips.get(channel).chip.event();
@@ -165,24 +176,32 @@ class Console {
     const sentAt = this.#published.get(key);
     this.#published.delete(key);
     const sent = typeof data?.sent === "number" ? at - data.sent : null;
-    const latency = sentAt === undefined ? sent : arrived - sentAt;
+    const latency = sentAt !== undefined ? arrived - sentAt : recovered ? null : sent;
     const text = dataText(this.#message, data);
-    this.#log.add({ kind: "event", at, arrived, channel, offset, latency, own: sentAt !== undefined, text });
+    this.#log.add({ kind: "event", at, arrived, channel, offset, latency, recovered, own: sentAt !== undefined, text });
   }
 
   #hear(message) {
     this.#message = message;
   }
 
+  // The missed events follow, and a gap for those that are lost.
+  #recovered({ channel, from, latest, lost }) {
+    this.#chips.get(channel).latest = latest;
+    const events = latest - from - (lost ? lost.to - lost.from + 1 : 0);
+    if (events > 0) this.#log.add(row("recovered", channel, `${counted(events, "event")} of the time in which this page was not connected.`));
+  }
+
   #gap({ channel, from, to, reset }) {
-    this.#chips.get(channel).chip.gap();
+    const { chip, latest } = this.#chips.get(channel);
+    chip.gap();
     const events = from === to ? `Event ${from} was missed` : `Events ${from} to ${to} were missed`;
     let text;
     if (reset) {
       text = "The channel began anew: the gateway has lost its count, and how many events were missed nobody knows.";
       if (to > 0) text += ` Of the new count: ${events.toLowerCase()}.`;
-    } else if (this.#message.startsWith('{"type":"subscribed"')) {
-      text = `${events}: published while this page was not connected.`;
+    } else if (to <= latest || /^\{"type":"(subscribed|history)"/.test(this.#message)) {
+      text = `${events}: published while this page was not connected, and not kept by the gateway.`;
     } else {
       text = `${events}: the gateway left them out.`;
     }
@@ -244,6 +263,7 @@ class Console {
     $("expand-all").addEventListener("click", () => this.#expandAll());
     $("filter").addEventListener("input", () => this.#log.filter($("filter").value));
     $("help-open").addEventListener("click", () => $("help").showModal());
+    $("last").addEventListener("change", () => remember("last", $("last").value));
     $("shortcuts").checked = remembered("shortcuts") !== "off";
     $("shortcuts").addEventListener("change", () => remember("shortcuts", $("shortcuts").checked ? "on" : "off"));
   }
@@ -260,7 +280,7 @@ class Console {
     };
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("help").open) return;
-      if (event.target.matches("input, textarea")) {
+      if (event.target.matches("input, select, textarea")) {
         if (event.key === "Escape") event.target.blur();
         return;
       }

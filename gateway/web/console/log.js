@@ -1,7 +1,7 @@
 // The log of events: rows that are drawn once a frame, in bounded number.
 //
-// A record is {kind, at, channel, text}; an event's also has offset, arrived (performance.now())
-// and latency (milliseconds or null). at is its time as Date.now() gives it.
+// A record is {kind, at, channel, text}; an event's also has offset, arrived (performance.now()),
+// latency (milliseconds or null) and recovered. at is its time as Date.now() gives it.
 import { count, counted, duration, pretty, timeOfDay } from "./format.js";
 
 const MAX_ROWS = 1000;
@@ -11,8 +11,9 @@ const PER_FRAME = 100; // rows: more would not be seen, and would hold up the pa
 const MAX_LINE = 300; // characters of data in a row that is not expanded
 const NEAR = 8; // pixels from the end that count as the end
 
-const KINDS = { gap: "gap", error: "error", state: "connection", skipped: "not shown" };
+const KINDS = { gap: "gap", recovered: "recovered", error: "error", state: "connection", skipped: "not shown" };
 const NO_LATENCY = "The data has no number “sent” (milliseconds since 1970)";
+const EARLIER = "It was published before this page had subscribed, or while it was not connected";
 const CLOCKS = "Measured from “sent” in the data; the clocks of sender and reader must agree";
 
 const weight = (record) => record.text.length;
@@ -351,6 +352,7 @@ function build(record) {
     element.append(words);
     return element;
   }
+  element.classList.toggle("earlier", record.recovered);
   element.setAttribute("aria-expanded", "false");
   element.append(cell("offset number", String(record.offset)), cell("latency number", ""), cell("data", ""));
   showLatency(element.children[3], record);
@@ -358,9 +360,11 @@ function build(record) {
   return element;
 }
 
-function showLatency(element, { latency, own }) {
-  element.textContent = latency === null ? "–" : duration(latency);
-  element.title = latency === null ? NO_LATENCY : own ? "From sending on this page to arrival" : CLOCKS;
+function showLatency(element, { latency, own, recovered }) {
+  const none = recovered ? "recovered" : "–";
+  element.textContent = latency === null ? none : duration(latency);
+  if (latency === null) element.title = recovered ? EARLIER : NO_LATENCY;
+  else element.title = own ? "From sending on this page to arrival" : CLOCKS;
 }
 
 function showData(element, { text }, expanded) {
