@@ -61,10 +61,15 @@ func (s *Streams) open(stripe *stripe, name []byte, by limits.Maker, subscribed 
 		return nil
 	}
 	st := &Stream{Name: string(name), epoch: newEpoch(s.seed, string(name), stripe.life), maker: by}
-	stripe.byName[st.Name] = st
-	s.room.made[by].Add(1)
-	s.setUnused(stripe, st)
+	s.add(stripe, st)
 	return st
+}
+
+// add puts a new stream, which is counted already, among the unused ones.
+func (s *Streams) add(stripe *stripe, st *Stream) {
+	stripe.byName[st.Name] = st
+	s.room.made[st.maker].Add(1)
+	s.setUnused(stripe, st)
 }
 
 // makeRoom counts one more stream, and forgets an unused one for it if necessary.

@@ -84,6 +84,8 @@ type Streams struct {
 	limit   atomic.Int64
 	room    streamRoom
 	history histories
+	// keepsEmpty tells that streams are kept that never had an event; see KeepEmpty.
+	keepsEmpty atomic.Bool
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -190,7 +192,7 @@ func (s *Streams) Leave(c *Interest) {
 		return
 	}
 	s.setUnused(stripe, st)
-	if st.Offset == 0 {
+	if st.Offset == 0 && !s.keepsEmpty.Load() {
 		// There is no position to keep. And a client that subscribes to one new name
 		// after the other must not fill the table.
 		s.forget(stripe, st)
