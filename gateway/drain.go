@@ -29,6 +29,7 @@ const (
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.Unready()
 	g.publish.API.End()
+	g.streams.KeepEmpty()
 	defer g.Close()
 	// The clients get their time even if the publishers could not end in theirs.
 	return errors.Join(g.drainPublishers(ctx), g.drainClients(ctx))

@@ -36,6 +36,7 @@ var layers = []struct {
 	{"cmd/internal/build", nil},
 	{"cmd/internal/stdio", nil},
 	{"cmd/internal/keyfile", nil},
+	{"cmd/internal/historyfile", nil},
 	{"cmd/internal/credential", []string{"fleetcast/gateway/identity", "fleetcast/gateway/token", "fleetcast/cmd/internal/stdio"}},
 	{"cmd/internal/shellhelp", nil},
 	{"cmd/internal/host", []string{"fleetcast/gateway"}},

@@ -35,6 +35,7 @@ type server struct {
 	gateway *gateway.Gateway
 	site    *site
 	admin   *webport.Port // or nil
+	history handover
 	notify  *notifier
 	logger  *slog.Logger
 	log     *logWriter // of the logger
@@ -46,6 +47,9 @@ type server struct {
 // Run serves until ctx ends, then drains.
 func (c *serveCommand) Run(ctx context.Context, std streams, args arguments, received signals) error {
 	err := c.serve(ctx, std, args, received)
+	if errors.Is(err, errStoppedEarly) {
+		return nil // it was told to
+	}
 	if err != nil && c.LogFormat.JSON {
 		newLogger(std.err, c.LogFormat, slog.LevelInfo).Error("cannot serve", "error", err)
 		if errors.As(err, new(usageError)) {
@@ -86,9 +90,10 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 	s.ports.clients.bound, s.ports.publish.bound = s.gateway.ClientAddrs(), s.gateway.PublishAddrs()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := s.openAdmin(stop); err != nil {
+	defer s.history.close()
+	if err := s.openRest(ctx, stop); err != nil {
 		s.gateway.Close()
-		return withCure(err, servePorts)
+		return err
 	}
 	s.site.show(s)
 	s.warnOfOpenPorts()
@@ -98,10 +103,24 @@ func (c *serveCommand) serve(ctx context.Context, std streams, args arguments, r
 	return s.run(ctx, received, r, func() { s.announce(announcement, config.MaxClients) })
 }
 
+// openRest opens what the gateway needs besides its ports.
+func (s *server) openRest(ctx context.Context, stop func()) error {
+	s.history.logger, s.history.gateway = s.logger, s.gateway
+	if err := s.history.open(string(s.options.HistoryFile)); err != nil {
+		return err
+	}
+	if err := s.history.load(ctx); err != nil {
+		return err
+	}
+	return withCure(s.openAdmin(stop), servePorts)
+}
+
 // run serves until ctx ends, then drains. announce is called once clients are
 // served.
 func (s *server) run(ctx context.Context, received signals, r reloader, announce func()) error {
-	ended := make(chan struct{})
+	s.history.begin()
+	ended, left := make(chan struct{}), make(chan struct{})
+	defer close(left)
 	go func() { s.gateway.Run(); close(ended) }()
 	// A reader of the announcement may ask at once whether the gateway is ready. So
 	// every loop must answer first. An error means that the gateway is already told to
@@ -119,10 +138,11 @@ func (s *server) run(ctx context.Context, received signals, r reloader, announce
 	select {
 	case <-ended:
 	default:
-		go s.explainSignals(received.again, ended)
+		go s.explainSignals(received.again, left)
 		s.leave(ended)
 	}
 	<-ended
+	s.history.save()
 	if s.admin != nil {
 		s.admin.Close()
 	}
@@ -159,7 +179,7 @@ func (s *server) wait(ctx context.Context, hangups <-chan os.Signal, r reloader,
 // so that load balancers send no more clients. Then it drains.
 func (s *server) leave(ended <-chan struct{}) {
 	delay, drain := time.Duration(s.options.ShutdownDelay), time.Duration(s.options.DrainTimeout)
-	s.notify.stopping(delay + drain)
+	s.notify.stopping(delay + drain + s.history.patience())
 	if delay > 0 {
 		s.gateway.Unready()
 		s.logger.Info("stopping soon: not ready any more, and serving as before until the shutdown delay is over", "shutdown_delay", delay)
@@ -188,12 +208,12 @@ func (s *server) drain(timeout time.Duration, ended <-chan struct{}) {
 
 // explainSignals says that signals to stop change nothing while the gateway
 // stops already.
-func (s *server) explainSignals(again <-chan os.Signal, ended <-chan struct{}) {
+func (s *server) explainSignals(again <-chan os.Signal, left <-chan struct{}) {
 	for {
 		select {
 		case sig := <-again:
 			s.logger.Warn("a signal to stop has come again and changes nothing; a third one, or SIGINT twice, stops at once and cuts clients off", "signal", sig.String())
-		case <-ended:
+		case <-left:
 			return
 		}
 	}

@@ -108,7 +108,7 @@ func (s *tokenSecret) UnmarshalText(text []byte) error {
 
 func (s tokenSecret) String() string { return cmp.Or(s.Secret.String(), "off") }
 
-// nameOrOff is the name of a cookie or a folder, or empty.
+// nameOrOff is the name of a cookie, a folder or a file, or empty.
 type nameOrOff string
 
 // UnmarshalText takes any name. The gateway's configuration says which can be.

@@ -91,6 +91,8 @@ type Options struct {
 	Channels []channelRule `group:"rules" live:"yes" sep:"none" field:"-" placeholder:"RULE" help:"A rule for the channels of a pattern: prices.** slow=conflate compress=on." detail:"Keys are slow, compress, subscribe, publish, history, client-publish, subscribe-hook and final. Of the rules that match a channel, the first one that sets a key decides it. A rule with final=on ends the search for its channels. After the rules, --slow-channels, --history, --compress-channels and --client-publish count, then the defaults."`
 	Patterns stars         `group:"rules" live:"yes" field:"-" choices:"checked,segments" default:"checked" placeholder:"KIND" help:"What a single * in a pattern is: an error (checked), or any characters within a segment (segments)." detail:"Segments end at . : and /. Before there was **, a single * stood for any characters, those three included. A configuration of that time would now match fewer channels, so a * in --channels, --client-publish, --slow-channels and --compress-channels is refused unless you say that you know. ** needs no such word. Patterns in tokens, in keys and in --history are newer than **, and not checked."`
 
+	HistoryFile nameOrOff `group:"history" live:"no" field:"-" default:"off" placeholder:"FILE" help:"Hand offsets and histories to the next gateway by this file when the gateway stops, or off." detail:"A gateway that is told to stop writes it, and the next one removes it when it has read it. So there is no file after a crash: channels then begin anew. Beside it are FILE.lock, and FILE.bad, which is the last file that could not be used. Each gateway needs a file of its own."`
+
 	TrustedProxies  []network           `group:"connections" live:"yes" sep:" " placeholder:"NETWORK" help:"Proxies (addresses or networks) that are believed when they say whose connection they pass on." detail:"They never count as addresses of clients."`
 	ProxyHeader     gateway.ProxyHeader `group:"connections" live:"yes" choices:"off,proxy-protocol,x-forwarded-for,forwarded" default:"off" placeholder:"KIND" help:"How trusted proxies say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header. Otherwise it gets 400."`
 	AddressClients  count               `group:"connections" span:"0 to 1000000000" live:"yes" default:"0" placeholder:"N" help:"Connections of clients from one address; 0 for no limit." detail:"Beyond that, 429. The first 64 bits of an IPv6 address count as one address. Off by default, because many clients share an address behind NAT, and all do behind a proxy that is not trusted."`
@@ -137,6 +139,7 @@ var groups = []kong.Group{
 	{Key: "slow", Title: "Slow clients"},
 	{Key: "history", Title: "History of channels"},
 	{Key: "rules", Title: "Rules for channels"},
+	{Key: "history", Title: "History of channels"},
 	{Key: "connections", Title: "Connections of clients"},
 	{Key: "compression", Title: "Compression"},
 	{Key: "times", Title: "Times"},

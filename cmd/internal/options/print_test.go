@@ -25,7 +25,7 @@ var unusual = []string{
 	"--compression=off", "--compress-channels=a.* b", "--compression-level=6", "--compression-from=1KiB", "--client-context=4KiB",
 	"--publish-keys=backend sha256=" + strings.Repeat("ab", 32) + " users=true", "--publish-keys=billing sha256=" + digest + " channels=invoices.**", "--publish-keys=a.b@c-d_e key=env:PATH_TO channels=\"* #a 'b' c:d\" rate=\"100/s burst 7\"",
 	"--admin-keys=ops sha256=" + digest + " access=write", "--admin-keys=null sha256=" + strings.ToUpper(other) + " access=read", "--insecure=admin",
-	"--token-secret=env:ITS_SECRET", "--token-cookie=session", "--user-clients=3", "--user-connects=4/m burst 5", "--ticket-keys=env:ITS_SECRET", "--keys-dir=/",
+	"--token-secret=env:ITS_SECRET", "--token-cookie=session", "--user-clients=3", "--user-connects=4/m burst 5", "--ticket-keys=env:ITS_SECRET", "--keys-dir=/", "--history-file=/a b/#c",
 	"--issuers=https://a.test/ secret=env:ITS_SECRET algorithms=\"HS256 HS512\" audience=\"a #b c:d\" claim=https://x/y user-claim=a.b", "--issuers=secret=env:ITS_SECRET issuer=null",
 	"--subscribe-hooks=rooms url=https://app.test/a=b secret=env:ITS_SECRET forward=X-A", "--subscribe-hooks=null url=https://app.test/",
 	"--connect-hook=https://app.test/a=b secret=env:ITS_SECRET forward=\"Cookie X-A\" timeout=3s at-once=5 queue=6",
