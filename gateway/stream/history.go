@@ -219,14 +219,20 @@ func (s *Streams) Purge(name []byte, now time.Duration) (events int, ok bool) {
 	return events, true
 }
 
-// addHistory adds what is counted of histories.
-func (s *Streams) addHistory(to *stats.Publish) {
+// keptEvents is how many events are kept.
+func (s *Streams) keptEvents() (n int64) {
 	for i := range s.stripes {
 		stripe := &s.stripes[i]
 		stripe.mu.Lock()
-		to.HistoryEvents += stripe.kept
+		n += stripe.kept
 		stripe.mu.Unlock()
 	}
+	return n
+}
+
+// addHistory adds what is counted of histories.
+func (s *Streams) addHistory(to *stats.Publish) {
+	to.HistoryEvents += s.keptEvents()
 	to.HistoryBytes += s.history.memory.Used()
 	to.HistoryEvicted += s.history.evicted.Load()
 }

@@ -123,7 +123,7 @@ func (s *Streams) Load(r *history.SnapshotReader, now Moment) (Loaded, error) {
 		switch {
 		case err == io.EOF:
 			l.finish()
-			return Loaded{Streams: int(s.count.Load()), LeftOut: l.leftOut, Events: s.history.events.Load()}, nil
+			return Loaded{Streams: int(s.count.Load()), LeftOut: l.leftOut, Events: s.keptEvents()}, nil
 		case err == nil && st != nil:
 			l.finish()
 			err = l.begin(st)
