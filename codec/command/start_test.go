@@ -256,3 +256,24 @@ func TestStartsOfManyMessages(t *testing.T) {
 		}
 	}
 }
+
+func TestCloneOfAStart(t *testing.T) {
+	payload := []byte(`{"type":"subscribe","channel":"a","since":{"epoch":"Zx3k","offset":17}}`)
+	var c command.Command
+	if err := c.Parse(payload); err != nil {
+		t.Fatal(err)
+	}
+	kept := c.StartOf(0).Clone()
+	for i := range payload {
+		payload[i] = 'x'
+	}
+	if got := startText(c.StartOf(0)); got != "xxxx@17" {
+		t.Fatalf("the start is %s", got) // it is a copy already, so the clone proves nothing
+	}
+	if got := startText(kept); got != "Zx3k@17" {
+		t.Errorf("the clone is %s", got)
+	}
+	if live := (*command.Start)(nil); !live.IsLive() {
+		t.Error("nil is not live")
+	}
+}
