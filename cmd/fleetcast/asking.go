@@ -14,10 +14,11 @@ import (
 // answer, after the longest pause that one of the answers asks for.
 type asking struct {
 	channels []string
-	waiting  []int // indices of the channels to ask for
-	asked    []int // indices of the channels in the message under way, in its order
-	answered int   // of asked
-	refused  []int // of asked, to be asked for again
+	at       places // where their subscriptions begin
+	waiting  []int  // indices of the channels to ask for
+	asked    []int  // indices of the channels in the message under way, in its order
+	answered int    // of asked
+	refused  []int  // of asked, to be asked for again
 	pause    time.Duration
 	id       uint64
 	refusal  string // the first of them
@@ -35,10 +36,12 @@ const (
 	batchBytes = 4096
 	// commandBytes is the most that a subscribe takes beside its names.
 	commandBytes = 64
+	// startBytes is the most that a name takes more with the beginning of its subscription, beside the epoch.
+	startBytes = 64
 )
 
-func newAsking(channels []string) *asking {
-	a := &asking{channels: channels, names: batchNames, bytes: firstBytes}
+func newAsking(channels []string, at places) *asking {
+	a := &asking{channels: channels, at: at, names: batchNames, bytes: firstBytes}
 	for i := range channels {
 		a.waiting = append(a.waiting, i)
 	}
@@ -58,14 +61,20 @@ func (a *asking) limit(l command.Limits) {
 
 // next returns the next message, nil if there is none.
 func (a *asking) next() []byte {
-	n, size := 0, commandBytes
+	n, size, live := 0, commandBytes, true
 	var names []string
+	var starts []command.Start
 	for ; n < len(a.waiting) && n < a.names; n++ {
 		name := a.channels[a.waiting[n]]
-		if size += len(jsonscan.AppendString(nil, name)) + 1; n > 0 && size > a.bytes {
+		start := a.at.start(name)
+		if size += len(jsonscan.AppendString(nil, name)) + 1; !start.IsLive() {
+			size += startBytes + len(jsonscan.AppendString(nil, start.Since.Epoch))
+		}
+		if n > 0 && size > a.bytes {
 			break
 		}
-		names = append(names, name)
+		live = live && start.IsLive()
+		names, starts = append(names, name), append(starts, start)
 	}
 	if n == 0 {
 		return nil
@@ -73,7 +82,14 @@ func (a *asking) next() []byte {
 	a.asked, a.waiting = a.waiting[:n:n], a.waiting[n:]
 	a.answered, a.refused, a.pause = 0, nil, 0
 	a.id++
-	return command.AppendSubscribe(nil, command.NewID(a.id), names...)
+	switch id := command.NewID(a.id); {
+	case live:
+		return command.AppendSubscribe(nil, id, names...)
+	case n == 1:
+		return command.AppendResume(nil, id, names[0], starts[0])
+	default:
+		return command.AppendResumes(nil, id, names, starts)
+	}
 }
 
 // again has a channel asked for again. It tells whether that can be now: no message is under

@@ -24,6 +24,9 @@ var completions = []struct {
 }{
 	{"fleetcast pu", []string{"publish"}, ""},
 	{"fleetcast subscribe --tim", []string{"--timeout"}, ""},
+	{"fleetcast his", []string{"history"}, ""},
+	{"fleetcast history --be", []string{"--before"}, ""},
+	{"fleetcast subscribe --si", []string{"--since"}, ""},
 	{"fleetcast --max-cl", []string{"--max-clients"}, ""},
 	{"fleetcast serve --drain-w", []string{"--drain-window"}, ""},
 	{"fleetcast --slow-policy ", []string{"conflate", "disconnect", "drop_oldest"}, ""},

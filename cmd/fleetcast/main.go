@@ -35,6 +35,7 @@ type commands struct {
 	Config     configCommand     `cmd:"" help:"Print the effective configuration of serve as YAML, check it, or explain what holds for a channel."`
 	Publish    publishCommand    `cmd:"" help:"Publish events to a channel."`
 	Subscribe  subscribeCommand  `cmd:"" help:"Print the events of channels, one JSON message a line."`
+	History    historyCommand    `cmd:"" help:"Print earlier events of a channel, one JSON message a line."`
 	Key        keyCommand        `cmd:"" help:"Make a key for a publisher or an operator."`
 	Token      tokenCommand      `cmd:"" help:"Make a token for a client, or explain one."`
 	Echo       echoCommand       `cmd:"" serves:"" help:"Run a WebSocket echo server, for conformance suites and latency baselines."`

@@ -4,50 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/gobwas/ws"
 
-	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/stdio"
 	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
 )
 
 // subscribeCommand prints the events of channels until it is stopped.
 type subscribeCommand struct {
-	Channels []string      `arg:"" name:"channel" help:"Channels to subscribe to."`
-	URL      gatewayURL    `default:"ws://localhost:8080/ws" placeholder:"URL" help:"Where the gateway takes clients (${default})."`
-	Data     bool          `short:"d" help:"Print only the data of each event."`
-	Timeout  time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect (${default})."`
-	credential.TokenFlags
+	Channels []string `arg:"" name:"channel" help:"Channels to subscribe to."`
+	clientFlags
+	Last    int           `placeholder:"N" help:"Begin with the last N events of each channel that the gateway keeps."`
+	Since   position      `placeholder:"EPOCH:OFFSET" help:"Begin behind this position of the channel, of which there must be one only."`
+	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect (${default})."`
 }
 
 const (
-	// subscribeMaxMessage is the longest message taken from a gateway, in bytes.
-	subscribeMaxMessage = 64 << 20
 	// silenceFactor is how many ping intervals may pass without a byte before
 	// the gateway is held to be gone.
 	silenceFactor = 2
 	minRetry      = 250 * time.Millisecond
 	maxRetry      = 15 * time.Second
-	// Close codes of a gateway that does not want this client, or not with this token.
-	closeUnauthenticated = 4401
-	closeForbidden       = 4403
-	// closePatience is how long the gateway may take to answer our close frame.
-	closePatience = time.Second
 )
+
+// Help is shown below the command's help.
+func (*subscribeCommand) Help() string {
+	return "When the connection is lost, it connects again and goes on behind the last event, without a gap if the gateway still keeps what came meanwhile. " +
+		"When it is stopped, it says where to go on with --since."
+}
 
 // Validate is called by the parser.
 func (c *subscribeCommand) Validate() error {
 	var bad outOfRange
 	bad.timeout("--timeout", c.Timeout)
+	if c.Last < 0 || c.Last > command.MaxLast {
+		bad.add("--last is %d, must be from 0 to %d", c.Last, command.MaxLast)
+	}
+	switch since := c.Since.Epoch != nil; {
+	case since && c.Last > 0:
+		bad.add("--since and --last exclude each other")
+	case since && len(c.Channels) > 1:
+		bad.add("--since goes with one channel: each has its own positions")
+	}
 	if err := c.Check(); err != nil {
 		bad.add("%w", err)
 	}
@@ -65,21 +67,32 @@ func (c *subscribeCommand) Run(ctx context.Context, std streams) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if out, ok := std.out.(*stdio.Output); ok {
+	out, _ := std.out.(*stdio.Output)
+	if out != nil {
 		out.WhenUnread(func() { stop(out.Err()) })
 	}
 	for _, warning := range c.Warnings(string(c.URL)) {
 		fmt.Fprintf(std.err, "fleetcast subscribe: %s\n", warning)
 	}
+	reached := newPlaces(c)
+	err := c.follow(ctx, std, reached)
+	if told := reached.tell(c.Channels); told != "" && (out == nil || out.Err() == nil) {
+		fmt.Fprintf(std.err, "fleetcast subscribe: %s\n", told)
+	}
+	return err
+}
+
+// follow is Run, for one connection after the other.
+func (c *subscribeCommand) follow(ctx context.Context, std streams, at places) error {
 	shown, reached := &tokens{flags: &c.TokenFlags, std: std}, false
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = minRetry, maxRetry
 	for {
-		s := subscriber{command: c, std: std, tokens: shown, due: make(chan refresh, 1), reader: websocket.ReaderConfig{Client: true, MaxMessage: subscribeMaxMessage}}
+		s := subscriber{command: c, std: std, tokens: shown, at: at, due: make(chan refresh, 1)}
 		began := time.Now()
 		err := s.follow(ctx)
-		if reached = reached || s.conn != nil; !reached && ctx.Err() == nil {
-			err = c.explain(ctx, err)
+		if reached = reached || s.clientConn != nil; !reached && ctx.Err() == nil {
+			err = c.explain(ctx, c.Timeout, err)
 		}
 		var lost outputError
 		var refused refusedError
@@ -145,25 +158,20 @@ func (e refusedError) is(status int) bool { return strings.HasPrefix(e.code, str
 
 // subscriber is one connection of subscribe.
 type subscriber struct {
+	*clientConn
 	command  *subscribeCommand
 	std      streams
 	tokens   *tokens
+	at       places
 	due      chan refresh // of the token, for renew
-	conn     net.Conn
-	reader   websocket.ReaderConfig
-	silence  time.Duration // without a byte, after which the gateway is gone; 0: not known yet
 	welcomed bool
 	asking   *asking
 	retryAt  time.Time // when the gateway wants us back: by its goodbye, or its refusal
-
-	sending sync.Mutex
-	closing bool // our close frame was sent, the last of our frames
 }
 
 // follow connects, subscribes and prints until the connection ends.
 func (s *subscriber) follow(ctx context.Context) error {
-	early, err := s.connect(ctx)
-	if err != nil {
+	if err := s.connect(ctx); err != nil {
 		return fmt.Errorf("connect to %s: %w", s.command.URL, err)
 	}
 	defer s.conn.Close()
@@ -174,11 +182,24 @@ func (s *subscriber) follow(ctx context.Context) error {
 		go s.renew(life)
 	}
 
-	s.asking = newAsking(s.command.Channels)
+	s.asking = newAsking(s.command.Channels, s.at)
 	if err := s.ask(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	return s.read(early)
+	return s.read(s.print)
+}
+
+func (s *subscriber) connect(ctx context.Context) error {
+	shown, err := s.tokens.current(ctx)
+	if err != nil {
+		return err
+	}
+	s.clientConn, err = dialGateway(ctx, s.command.URL, s.command.Timeout, shown)
+	var refused refusedHandshake
+	if errors.As(err, &refused) {
+		s.retryAt = time.Now().Add(refused.pause)
+	}
+	return err
 }
 
 // ask sends the next channels to ask for, if there are any, after the pause that the
@@ -189,138 +210,7 @@ func (s *subscriber) ask() error {
 	if text == nil {
 		return nil
 	}
-	frame := websocket.AppendMaskedFrame(nil, ws.OpText, text, ws.NewMask())
-	if pause == 0 {
-		return s.send(frame)
-	}
-	time.AfterFunc(pause, func() { _ = s.send(frame) }) // if the connection is gone, the reader reports that
-	return nil
-}
-
-// send sends frames, unless ours was the last word. Any goroutine may call it.
-func (s *subscriber) send(frames []byte) error {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if s.closing {
-		return nil
-	}
-	_, err := s.conn.Write(frames)
-	return err
-}
-
-// close sends the one close frame, as the start or the answer of the closing
-// handshake (RFC 6455, 5.5.1). Any goroutine may call it.
-func (s *subscriber) close(code ws.StatusCode) {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if !s.closing {
-		s.closing = true
-		_, _ = s.conn.Write(websocket.AppendMaskedClose(nil, code, "", ws.NewMask()))
-	}
-}
-
-// stop ends the conversation in good order: what the gateway has sent before it
-// answers our close frame is still printed. One that does not answer, or does not
-// take the frame, is left after closePatience.
-func (s *subscriber) stop() {
-	time.AfterFunc(closePatience, func() { s.conn.Close() })
-	s.close(ws.StatusNormalClosure)
-}
-
-// connect performs the handshake; early is what came right behind it.
-func (s *subscriber) connect(ctx context.Context) (early []byte, err error) {
-	shown, err := s.tokens.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var refused error
-	dialer := ws.Dialer{
-		Protocols: []string{"fleetcast.v1"},
-		Timeout:   s.command.Timeout,
-		OnStatusError: func(status int, _ []byte, response io.Reader) {
-			var pause time.Duration
-			pause, refused = refusal(status, response)
-			s.retryAt = time.Now().Add(pause)
-		},
-	}
-	if shown != "" {
-		dialer.Header = ws.HandshakeHeaderHTTP{"Authorization": {"Bearer " + shown}}
-	}
-	conn, buffered, _, err := dialer.Dial(ctx, string(s.command.URL))
-	if refused != nil {
-		return nil, refused
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.conn = conn
-	if buffered != nil {
-		early = make([]byte, buffered.Buffered())
-		if _, err := io.ReadFull(buffered, early); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		ws.PutReader(buffered)
-	}
-	return early, nil
-}
-
-// read handles frames until the connection ends.
-func (s *subscriber) read(early []byte) error {
-	var reader websocket.Reader
-	defer reader.Release()
-	buffer := make([]byte, 64<<10)
-	input := buffer[:copy(buffer, early)]
-	for {
-		for len(input) > 0 {
-			message, n, ok, err := reader.Next(input, &s.reader)
-			input = input[n:]
-			if err != nil {
-				s.violated(err)
-				return fmt.Errorf("the gateway broke the protocol: %w", err)
-			}
-			if !ok {
-				continue // a fragment
-			}
-			if err := s.handle(message); err != nil {
-				return err
-			}
-			reader.Recycle()
-		}
-		if s.silence > 0 {
-			_ = s.conn.SetReadDeadline(time.Now().Add(s.silence))
-		}
-		n, err := s.conn.Read(buffer)
-		if err != nil {
-			return fmt.Errorf("connection lost: %w", err)
-		}
-		input = buffer[:n]
-	}
-}
-
-// violated tells the gateway what it did wrong (RFC 6455, 7.1.7).
-func (s *subscriber) violated(err error) {
-	var violation *websocket.CloseError
-	if errors.As(err, &violation) {
-		s.close(violation.Code)
-	}
-}
-
-func (s *subscriber) handle(m websocket.Message) error {
-	switch m.Op {
-	case ws.OpText:
-		return s.print(m.Payload)
-	case ws.OpPing:
-		return s.send(websocket.AppendMaskedFrame(nil, ws.OpPong, m.Payload, ws.NewMask()))
-	case ws.OpClose:
-		code, reason, _ := websocket.ParseClose(m.Payload) // Next has validated it
-		s.close(code)
-		if code == closeUnauthenticated || code == closeForbidden {
-			return refusedError{fmt.Sprint(code), stdio.Printable(string(reason))}
-		}
-		return fmt.Errorf("the gateway closed the connection: %d %q", code, reason)
-	}
-	return nil
+	return s.sayAfter(pause, text)
 }
 
 // print handles one message of the client protocol.
@@ -332,14 +222,19 @@ func (s *subscriber) print(payload []byte) error {
 	switch m.Kind {
 	case command.KindEvent:
 		if s.command.Data {
-			return s.printLine(m.Data)
+			payload = m.Data
 		}
-		return s.printLine(payload)
+		if err := printLine(s.std.out, payload); err != nil {
+			return err
+		}
+		s.at.reach(m.Channel, m.Offset)
 	case command.KindGap:
-		if !s.command.Data {
-			return s.printLine(payload)
+		if s.command.Data {
+			fmt.Fprintf(s.std.err, "fleetcast subscribe: events %d to %d of %s were missed\n", m.From, m.To, m.Channel)
+		} else if err := printLine(s.std.out, payload); err != nil {
+			return err
 		}
-		fmt.Fprintf(s.std.err, "fleetcast subscribe: events %d to %d of %s were missed\n", m.From, m.To, m.Channel)
+		s.at.reach(m.Channel, m.To)
 	case command.KindWelcome:
 		s.welcomed = true
 		s.silence = silenceFactor * time.Duration(m.PingIntervalMS) * time.Millisecond
@@ -354,7 +249,7 @@ func (s *subscriber) print(payload []byte) error {
 	case command.KindUnsubscribed:
 		return s.withdrawn(&m)
 	case command.KindSubscribed:
-		fmt.Fprintf(s.std.err, "fleetcast subscribe: subscribed to %s, behind offset %d\n", m.Channel, m.Offset)
+		fmt.Fprintf(s.std.err, "fleetcast subscribe: subscribed to %s, behind offset %d%s\n", m.Channel, m.Offset, s.at.begin(&m))
 		return s.answered(&m)
 	case command.KindGoodbye:
 		s.retryAt = time.Now().Add(pauseOf(m.RetryAfterMS))
@@ -392,19 +287,4 @@ func (s *subscriber) answered(m *command.ServerMessage) error {
 		fmt.Fprintf(s.std.err, "fleetcast subscribe: %s\n", told)
 	}
 	return s.ask()
-}
-
-// printLine prints a JSON value as one line. Line ends in it can only be white
-// space between its tokens: in strings they are escaped (RFC 8259, 7). Spaces
-// take their place, in value itself.
-func (s *subscriber) printLine(value []byte) error {
-	for i, c := range value {
-		if c == '\n' || c == '\r' {
-			value[i] = ' '
-		}
-	}
-	if _, err := fmt.Fprintf(s.std.out, "%s\n", value); err != nil {
-		return outputError{err}
-	}
-	return nil
 }

@@ -8,12 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"fleetcast/cmd/internal/credential"
 	"fleetcast/cmd/internal/stdio"
 	"fleetcast/codec/command"
-	"fleetcast/codec/websocket"
 	"fleetcast/gateway/token"
 )
 
@@ -208,8 +205,7 @@ func (s *subscriber) renew(ctx context.Context) {
 			s.refreshIn(refresh{failed: true})
 			continue
 		}
-		message := command.AppendAuthenticate(nil, command.NewID(authenticationID), text)
-		_ = s.send(websocket.AppendMaskedFrame(nil, ws.OpText, message, ws.NewMask())) // if the connection is gone, the reader reports that
+		_ = s.say(command.AppendAuthenticate(nil, command.NewID(authenticationID), text)) // if the connection is gone, the reader reports that
 	}
 }
 

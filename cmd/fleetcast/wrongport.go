@@ -136,7 +136,7 @@ type wrongPortError struct{ error }
 func (e wrongPortError) Unwrap() error { return e.error }
 
 // explain adds to the failure to connect what is wrong with the address, if that can be told.
-func (c *subscribeCommand) explain(ctx context.Context, err error) error {
+func (c *clientFlags) explain(ctx context.Context, timeout time.Duration, err error) error {
 	var none tokenError
 	var later laterError
 	var refused refusedError
@@ -152,7 +152,7 @@ func (c *subscribeCommand) explain(ctx context.Context, err error) error {
 		return err
 	}
 	secure := u.Scheme == "wss"
-	switch what := lookAt(ctx, hostPort(u), secure, min(c.Timeout, lookPatience)); {
+	switch what := lookAt(ctx, hostPort(u), secure, min(timeout, lookPatience)); {
 	case what == foundUnknown, what == foundClients && !secure, what == foundTLS && secure:
 		return err
 	case what == foundTLS:
