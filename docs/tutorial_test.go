@@ -35,6 +35,7 @@ func newTutorial(t *testing.T) *reader {
 		"../evening", r.folder,
 		"fleetcast publish", "fleetcast publish --to=localhost:"+r.ports[2],
 		"fleetcast subscribe prices", "fleetcast subscribe --url=ws://localhost:"+r.ports[0]+"/ws prices",
+		"fleetcast history prices", "fleetcast history --url=ws://localhost:"+r.ports[0]+"/ws prices",
 	)
 	return r
 }

@@ -72,8 +72,8 @@ func said(start *command.Start, m *command.ServerMessage) string {
 	case !start.HasSince:
 		return following("earlier", m.Offset, m.Latest)
 	case string(m.Epoch) != string(since.Epoch):
-		return fmt.Sprintf("; the channel has begun anew, with epoch %s after %s: what came behind offset %d of that one is lost",
-			stdio.Printable(string(m.Epoch)), stdio.Printable(string(since.Epoch)), since.Offset)
+		return fmt.Sprintf("; the channel has begun anew, with epoch %s: what came behind offset %d of epoch %s is lost%s",
+			stdio.Printable(string(m.Epoch)), since.Offset, stdio.Printable(string(since.Epoch)), missedAnew(m.Offset))
 	case m.Offset < since.Offset:
 		return fmt.Sprintf("; the gateway does not know offset %d: what came behind it is lost", since.Offset)
 	case m.LostFrom > 0:
@@ -94,6 +94,14 @@ func following(which string, behind, latest uint64) string {
 		return fmt.Sprintf("; 1 %s event follows", which)
 	}
 	return fmt.Sprintf("; %d %s events follow", latest-behind, which)
+}
+
+// missedAnew says which events of the new epoch are lost.
+func missedAnew(offset uint64) string {
+	if offset == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and events 1 to %d of this one; fleetcast history prints those that are kept", offset)
 }
 
 // tell says where to go on. Only one channel can. What it says goes into a shell, so it is

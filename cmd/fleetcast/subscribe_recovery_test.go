@@ -95,7 +95,7 @@ func TestSubscribeRecovers(t *testing.T) {
 		"events 19 to 30 of news were missed",
 		"subscribed to news, behind offset 40; events 31 to 40 are lost",
 		"subscribed to news, behind offset 20; the gateway does not know offset 40: what came behind it is lost",
-		"subscribed to news, behind offset 3; the channel has begun anew, with epoch two after one: what came behind offset 20 of that one is lost",
+		"subscribed to news, behind offset 3; the channel has begun anew, with epoch two: what came behind offset 20 of epoch one is lost, and events 1 to 3 of this one; fleetcast history prints those that are kept",
 		"to go on from here, add --since two:4",
 	}
 	if got := strings.Join(told, "\n"); got != strings.Join(want, "\n") {
