@@ -34,13 +34,17 @@ type fakeCentrifugo struct {
 	bytes       int // of frames with an event, each once
 	pongs       int
 	subscribers map[string][]net.Conn // by channel
+
+	history  bool                    // it is kept, and clients recover from it
+	misleads func(*centrifugoAnswer) // changes what those are told who recover; nil: nothing does
+	kept     map[string][]json.RawMessage
 }
 
 const centrifugoPath = "/connection/websocket"
 
 func startCentrifugo(t *testing.T, answer func(n int) (int, string)) (*fakeCentrifugo, loadtest.Common) {
 	t.Helper()
-	f := &fakeCentrifugo{answer: answer, subscribers: make(map[string][]net.Conn)}
+	f := &fakeCentrifugo{answer: answer, subscribers: make(map[string][]net.Conn), kept: make(map[string][]json.RawMessage)}
 	var err error
 	if f.clients, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -101,7 +105,7 @@ func (f *fakeCentrifugo) take(conn net.Conn, message []byte) {
 	var command struct {
 		ID        int
 		Connect   *struct{}
-		Subscribe *struct{ Channel string }
+		Subscribe *centrifugoSubscribe
 	}
 	if err := json.Unmarshal(message, &command); err != nil {
 		conn.Close()
@@ -114,7 +118,7 @@ func (f *fakeCentrifugo) take(conn net.Conn, message []byte) {
 		channel := command.Subscribe.Channel
 		f.subscribers[channel] = append(f.subscribers[channel], conn)
 		// With a line that is no business of the client's.
-		conn.Write(text(fmt.Appendf(nil, `{"id":%d,"subscribe":{}}`+"\n"+`{"push":{"channel":%q,"join":{}}}`+"\n", command.ID, channel)))
+		conn.Write(text(fmt.Appendf(nil, `{"id":%d,"subscribe":%s}`+"\n"+`{"push":{"channel":%q,"join":{}}}`+"\n", command.ID, f.answerTo(command.Subscribe), channel)))
 	}
 }
 
@@ -145,11 +149,16 @@ func (f *fakeCentrifugo) publish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	frame := fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s}}}`, event.Channel, event.Data)
+	if f.history {
+		f.kept[event.Channel] = append(f.kept[event.Channel], event.Data)
+		frame = fmt.Appendf(nil, `{"push":{"channel":%q,"pub":{"data":%s,"offset":%d}}}`, event.Channel, event.Data, len(f.kept[event.Channel]))
+	}
 	if f.requests%10 == 0 {
 		frame = append(frame, "\n{}"...)
 	}
 	f.bytes += len(frame)
 	for _, conn := range f.subscribers[event.Channel] {
+		conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
 		conn.Write(text(frame))
 	}
 	io.WriteString(w, `{"result":{}}`)

@@ -1,13 +1,15 @@
-// Command centrifuge is centrifugal/centrifuge as a library, without history or
-// presence. Clients speak its JSON protocol on /connection/websocket, connect
+// Command centrifuge is centrifugal/centrifuge as a library, without presence.
+// Clients speak its JSON protocol on /connection/websocket, connect
 // without credentials and may subscribe to any channel. Events are published as
-// to Centrifugo: POST /api/publish {"channel":"x","data":{...}}.
+// to Centrifugo: POST /api/publish {"channel":"x","data":{...}}. With the argument
+// history, it keeps the events of each channel in memory, and clients can recover.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/centrifugal/centrifuge"
 
@@ -19,11 +21,15 @@ const (
 	readBuffer = 1 << 10
 	// maxRequest is the longest request to publish, in bytes.
 	maxRequest = 1 << 20
+	// historySize and historyTTL are how much it keeps of a channel with the argument
+	// history.
+	historySize = 20_000
+	historyTTL  = 10 * time.Minute
 )
 
 func main() {
-	listener := peer.Listen()
-	node, err := newNode()
+	listener, history := peer.ListenOr(peer.HistoryArgument)
+	node, err := newNode(history)
 	if err != nil {
 		peer.Fail(err)
 	}
@@ -36,12 +42,13 @@ func main() {
 		UseWriteBufferPool:         true,
 		ProcessCommandsOffReadLoop: true,
 	}))
-	mux.Handle("POST /api/publish", publisher{node})
+	mux.Handle("POST /api/publish", publisher{node, history})
 	peer.Fail(http.Serve(listener, mux))
 }
 
-// newNode returns a running node that lets everyone in.
-func newNode() (*centrifuge.Node, error) {
+// newNode returns a running node that lets everyone in. history tells that clients can
+// recover.
+func newNode(history bool) (*centrifuge.Node, error) {
 	node, err := centrifuge.New(centrifuge.Config{})
 	if err != nil {
 		return nil, err
@@ -51,14 +58,17 @@ func newNode() (*centrifuge.Node, error) {
 	})
 	node.OnConnect(func(client *centrifuge.Client) {
 		client.OnSubscribe(func(_ centrifuge.SubscribeEvent, answer centrifuge.SubscribeCallback) {
-			answer(centrifuge.SubscribeReply{}, nil)
+			answer(centrifuge.SubscribeReply{Options: centrifuge.SubscribeOptions{EnableRecovery: history}}, nil)
 		})
 	})
 	return node, node.Run()
 }
 
 // publisher answers requests to publish.
-type publisher struct{ node *centrifuge.Node }
+type publisher struct {
+	node    *centrifuge.Node
+	history bool
+}
 
 // ServeHTTP implements http.Handler.
 func (p publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +84,11 @@ func (p publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "channel and data are required", http.StatusBadRequest)
 		return
 	}
-	if _, err := p.node.Publish(request.Channel, request.Data); err != nil {
+	var options []centrifuge.PublishOption
+	if p.history {
+		options = append(options, centrifuge.WithHistory(historySize, historyTTL))
+	}
+	if _, err := p.node.Publish(request.Channel, request.Data, options...); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -15,15 +15,23 @@ const Mark = 'P'
 // broadcasting.
 const EchoArgument = "echo"
 
+// HistoryArgument is the second argument of a server that keeps events for clients that
+// come back.
+const HistoryArgument = "history"
+
 // ListenOrEcho is [Listen] for a server that has both: echo tells that a second
 // argument asks for an echo server.
-func ListenOrEcho() (listener net.Listener, echo bool) {
+func ListenOrEcho() (listener net.Listener, echo bool) { return ListenOr(EchoArgument) }
+
+// ListenOr is [Listen] for a server that may have a second argument; given tells that
+// it has.
+func ListenOr(argument string) (listener net.Listener, given bool) {
 	arguments := os.Args[1:]
-	if len(arguments) == 2 && arguments[1] == EchoArgument {
+	if len(arguments) == 2 && arguments[1] == argument {
 		return listen(arguments[0]), true
 	}
 	if len(arguments) != 1 {
-		misused("PORT [" + EchoArgument + "]")
+		misused("PORT [" + argument + "]")
 	}
 	return listen(arguments[0]), false
 }
