@@ -154,6 +154,16 @@ func TestHistoryOfWhom(t *testing.T) {
 	p.says(`{"type":"unsubscribe","channel":"orders.17"}`)
 	p.text()
 	wants("orders.17", "permission_denied")
+
+	// A token may grant the history alone.
+	p = s.shows("Authorization: Bearer " + signed(claims{"sub": "alice", "fleetcast": map[string]any{"history": []string{"orders.*"}}}))
+	p.welcomed()
+	wants("orders.17", "history")
+	wants("chat.a", "permission_denied")
+	p.says(`{"type":"subscribe","channel":"orders.17"}`)
+	if got := decode[message](p, p.text()); got.Code != "permission_denied" {
+		t.Errorf("with a grant of the history, subscribe is answered with %+v", got)
+	}
 }
 
 // TestHistoryOfHook: where a hook decides about each subscription, who is subscribed gets the

@@ -150,18 +150,18 @@ func (h *historyReader) follow(ctx context.Context, shown *tokens) (err error) {
 // ask asks for the next page, after a pause.
 func (h *historyReader) ask(pause time.Duration) error {
 	c := h.command
-	var start command.Start
+	var since *command.Since
 	var before uint64
 	limit := c.Limit - h.printed
 	if h.ascending {
-		start = command.Start{HasSince: true, Since: command.Since{Epoch: h.epoch, Offset: h.behind}}
+		since = &command.Since{Epoch: h.epoch, Offset: h.behind}
 		limit += int(min(h.skip-min(h.skip, h.behind), 1)) // the one that tells whether there are earlier ones
 	} else if c.Before != nil {
 		before = *c.Before
 	}
 	h.id++
 	h.conn.silence = c.Timeout + pause
-	return h.conn.sayAfter(pause, command.AppendHistoryCommand(nil, command.NewID(h.id), c.Channel, start, before, uint32(min(limit, command.MaxHistory))))
+	return h.conn.sayAfter(pause, command.AppendHistoryCommand(nil, command.NewID(h.id), c.Channel, since, before, uint32(min(limit, command.MaxHistory))))
 }
 
 // take handles one message of the client protocol.

@@ -31,7 +31,7 @@ type Grants struct {
 	text string // see Text
 	// How many bytes the patterns have that are not plain names. A match may take as long as
 	// their product with the length of the name.
-	subscribeBytes, publishBytes int
+	subscribeBytes, publishBytes, historyBytes int
 }
 
 // stepsPerLook is how many steps of matching, each a byte of a pattern with a byte of a name,
@@ -47,6 +47,11 @@ func (g *Grants) SubscribeWork(name []byte) int {
 // PublishWork is the same of MayPublish.
 func (g *Grants) PublishWork(name []byte) int {
 	return len(g.Publish) + g.publishBytes*len(name)/stepsPerLook
+}
+
+// HistoryWork is the same of MayRead.
+func (g *Grants) HistoryWork(name []byte) int {
+	return len(g.History) + g.historyBytes*len(name)/stepsPerLook
 }
 
 // matchedBytes are those of patterns with a star.
@@ -103,7 +108,7 @@ func GrantsOf(lists Lists) (*Grants, error) {
 			return nil, fmt.Errorf(`"auto": %w`, err)
 		}
 	}
-	g.subscribeBytes, g.publishBytes = matchedBytes(g.Subscribe), matchedBytes(g.Publish)
+	g.subscribeBytes, g.publishBytes, g.historyBytes = matchedBytes(g.Subscribe), matchedBytes(g.Publish), matchedBytes(g.History)
 	var canonical []byte
 	if canonical, err = json.Marshal(lists); err != nil {
 		return nil, fmt.Errorf("writing grants: %w", err)

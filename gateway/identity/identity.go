@@ -65,5 +65,9 @@ func (i *Identity) MayPublish(channel []byte) bool {
 	return i.Grants.Publish.MatchUser(i.User, channel)
 }
 
+// MayRead tells whether the identity's own grants allow to ask for the history of a channel
+// that it may not subscribe to.
+func (i *Identity) MayRead(channel []byte) bool { return i.Grants.History.MatchUser(i.User, channel) }
+
 // Over tells whether the identity has ended at a moment in Unix seconds.
 func (i *Identity) Over(now int64) bool { return i.Expires != 0 && now >= i.Expires }

@@ -9,8 +9,9 @@ import (
 
 var errHistoryOfHook = &command.Error{Code: command.PermissionDenied, Message: "the application decides who may have this channel; subscribe first"}
 
-// history answers a client's question for earlier events of a channel. Who may subscribe to
-// it may ask: where a hook decides about that, those that are subscribed.
+// history answers a client's question for earlier events of a channel. Those may ask that may
+// subscribe to it (where a hook decides about that, those that are subscribed), and those whose
+// token grants the history.
 func (c *session) history(cmd *command.Command) {
 	s, name := c.shard, cmd.Channels[0]
 	if err := c.mayRead(name); err != nil {
@@ -40,7 +41,14 @@ func (c *session) mayRead(name []byte) error {
 		return nil
 	}
 	err := c.maySubscribe(name, ch, nil)
-	if err == errNotAsked {
+	if err == nil || err == errSubscribeNobody {
+		return err
+	}
+	c.shard.ruled += c.who().Grants.HistoryWork(name)
+	switch {
+	case c.who().MayRead(name):
+		return nil
+	case err == errNotAsked:
 		return errHistoryOfHook
 	}
 	return err
