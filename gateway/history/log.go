@@ -34,6 +34,10 @@ type Log struct {
 	tail   uint32         // how many bytes of the last block are used
 	bytes  uint32         // of the blocks
 	tick   uint32         // of the newest event
+	spare  block          // for the next event that needs one, if hasSpare
+	// hasSpare tells that the log holds a block that nothing of it is in. A log that is full
+	// gives one back as often as it takes one, and does not go to the shared memory for that.
+	hasSpare bool
 }
 
 // Last is the offset of the newest event that was appended. Whether it is still there tells
@@ -115,10 +119,16 @@ func (l *Log) current() *held { return l.blocks.At(l.blocks.Len() - 1) }
 
 // grow adds a block, before so many bytes are written into it.
 func (l *Log) grow(m *Memory, left int) {
-	b := m.take(classFor(int(l.bytes) + left))
+	class := classFor(int(l.bytes) + left)
+	l.tail = 0
+	if l.hasSpare && l.spare.class() == class {
+		l.hasSpare = false
+		l.blocks.Push(held{block: l.spare})
+		return
+	}
+	b := m.take(class)
 	l.blocks.Push(held{block: b})
 	l.bytes += uint32(b.size())
-	l.tail = 0
 }
 
 // classFor is the class of a further block of a log that will have so many bytes. A log has
@@ -152,7 +162,8 @@ func (l *Log) DropBefore(m *Memory, offset uint64) {
 
 // Shrink gives back the oldest blocks until it holds at most so many bytes, or none.
 func (l *Log) Shrink(m *Memory, bytes int) {
-	n, left := 0, int(l.bytes)
+	l.dropSpare(m)
+	n, left := 0, l.Bytes()
 	for ; left > bytes && n < l.blocks.Len(); n++ {
 		left -= l.blocks.At(n).block.size()
 	}
@@ -170,15 +181,34 @@ func (l *Log) drop(m *Memory, n int) {
 	}
 	for range n {
 		b := l.blocks.Pop().block
-		l.bytes -= uint32(b.size())
-		m.give(b)
+		if !l.hasSpare && l.blocks.Len() >= spareFrom && b.class() == l.current().block.class() {
+			l.spare, l.hasSpare = b, true
+			continue
+		}
+		l.give(m, b)
 	}
 	if l.blocks.Len() == 0 {
+		l.dropSpare(m)
 		l.blocks, l.first, l.tail = mem.Ring[held]{}, 0, 0
 		return
 	}
 	l.blocks.Shrink()
 	l.first = l.offsetOf(0)
+}
+
+// spareFrom is how many blocks a log has that keeps a spare one.
+const spareFrom = 16
+
+func (l *Log) give(m *Memory, b block) {
+	l.bytes -= uint32(b.size())
+	m.give(b)
+}
+
+func (l *Log) dropSpare(m *Memory) {
+	if l.hasSpare {
+		l.hasSpare = false
+		l.give(m, l.spare)
+	}
 }
 
 // Since is the offset of the first event that is there from an offset on and was published at

@@ -111,7 +111,7 @@ func compare(t *testing.T, m *Memory, l *Log, model []modelEvent, random *rand.R
 
 // TestMemoryOfLogs states what a retained event takes.
 func TestMemoryOfLogs(t *testing.T) {
-	for _, test := range []struct{ events, size, most int }{{1, 100, 28}, {100, 100, 20}, {100, 1000, 30}, {10_000, 100, 12}} {
+	for _, test := range []struct{ events, size, most int }{{1, 100, 28}, {100, 100, 20}, {100, 1000, 70}, {10_000, 100, 12}} {
 		m, data := new(Memory), make([]byte, test.size)
 		logs := 100_000 / test.events
 		for range logs {
