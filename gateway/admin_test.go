@@ -133,7 +133,7 @@ func TestStats(t *testing.T) {
 		Connections: 2, Clients: 2, Subscriptions: 3, Deliveries: 2, ClientMessages: 5, CommandErrors: map[string]uint64{"bad_request": 1},
 		BytesIn: bytesIn, Accepted: 4,
 		Disconnects:       map[string]uint64{"handshake_failed": 1, "client_closed": 1},
-		HandshakeFailures: map[string]uint64{"not_websocket": 1},
+		HandshakeFailures: map[string]uint64{"not_websocket": 1}, Recoveries: map[string]uint64{},
 	}
 	if !reflect.DeepEqual(total, want) {
 		t.Errorf("the counters are\n%+v, want\n%+v", total, want)

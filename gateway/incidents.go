@@ -69,14 +69,14 @@ func (in *incidents) observe(sum *GatewayStats, now time.Duration, last bool) {
 	look := incidentLook{now: now, last: last, mass: uint64(max(massLeast, massShare*float64(sum.Total.Clients)))}
 	for _, m := range stats.Metrics() {
 		switch {
-		case m.Each != "": // whom these refuse, others count too
+		case m.Each != "", incidentMessages[m.Name] == "": // no refusals, or whom these refuse others count too
 		case m.Label != "":
 			for value, n := range m.Values(sum) {
 				if key := (stats.IncidentKey{Metric: m.Name, Label: value}); notIncidents[key] == "" {
 					in.count(key, m.Label, n, look)
 				}
 			}
-		case incidentMessages[m.Name] != "":
+		default:
 			in.count(stats.IncidentKey{Metric: m.Name, Label: ""}, "", uint64(m.Value(sum)), look)
 		}
 	}

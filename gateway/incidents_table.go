@@ -166,8 +166,8 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }
 
-// notIncidents are the other counters, each with the reason why it is not logged. A
-// metric with an empty label is left out with all values of its label.
+// notIncidents are the other counters of metrics that have a message, each with the reason
+// why it is not logged.
 var notIncidents = map[stats.IncidentKey]string{
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.ClientClosed]}:    "the client wants it",
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.ClientVanished]}:  "the client or its network does it",

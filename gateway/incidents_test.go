@@ -19,7 +19,7 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		"token_key_fetches_total": true, "token_key_fetch_failures_total": true, "connect_hook_opened_total": true, "subscribe_hook_opened_total": true,
 		"client_connections_accepted_total": true, "client_received_bytes_total": true, "client_sent_bytes_total": true,
 		"client_messages_total": true, "client_published_events_total": true, "shard_events_total": true, "deliveries_total": true,
-		"gaps_total": true, "writes_total": true, "fan_out_cuts_total": true, "read_cuts_total": true,
+		"gaps_total": true, "recovered_events_total": true, "history_framed_events_total": true, "writes_total": true, "fan_out_cuts_total": true, "read_cuts_total": true,
 		"compressed_events_total": true, "compression_input_bytes_total": true, "compression_output_bytes_total": true,
 		"publish_requests_total": true, "publish_events_total": true, "publish_received_bytes_total": true, "publish_reply_bytes_total": true,
 		"publish_read_cuts_total": true,
@@ -35,8 +35,8 @@ func TestEveryRefusalHasALine(t *testing.T) {
 			t.Errorf("%v has no message", key)
 		}
 	}
-	// Whom these count, the handshakes or the commands count too.
-	countedElsewhere := map[string]bool{stats.MetricTokensRefused: true, stats.MetricConnectHook: true, stats.MetricSubscribeHook: true}
+	// Whom these count, the handshakes or the commands count too, or they are no refusals.
+	countedElsewhere := map[string]bool{stats.MetricTokensRefused: true, stats.MetricConnectHook: true, stats.MetricSubscribeHook: true, stats.MetricRecoveries: true}
 	known := make(map[stats.IncidentKey]bool)
 	for _, m := range stats.Metrics() {
 		if countedElsewhere[m.Name] {
@@ -165,6 +165,21 @@ func TestIncidentLines(t *testing.T) {
 		countIn(stats, key, n)
 		in.observe(stats, 201*time.Second, true) // the end
 		wants(201*time.Second, "count=2", "total=8")
+	}
+}
+
+// What is counted elsewhere too, or is no refusal, has no line.
+func TestNoIncidents(t *testing.T) {
+	var text bytes.Buffer
+	in := newIncidents(slog.New(slog.NewTextHandler(&text, nil)))
+	all := &GatewayStats{Total: stats.NewShard(), Publish: stats.NewPublish()}
+	for _, counts := range []*map[string]uint64{&all.Tokens.Refused, &all.ConnectHook.Requests, &all.Total.Recoveries} {
+		*counts = map[string]uint64{"any": 1000}
+	}
+	all.Total.EventsRecovered = 1000
+	in.observe(all, time.Second, true)
+	if text.Len() > 0 {
+		t.Errorf("the log is\n%s", text.String())
 	}
 }
 

@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
-		"streams": 3, "streams_limit": 13, "streams_unused": 1, "users_blocked": 0, "streams_evicted_total": 0, "history_events": 6, "history_bytes": float64(stats.Publish.HistoryBytes), "history_limit_bytes": gateway.DefaultHistoryMemory, "history_evicted_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
+		"streams": 3, "streams_limit": 13, "streams_unused": 1, "users_blocked": 0, "streams_evicted_total": 0, "history_events": 6, "history_bytes": float64(stats.Publish.HistoryBytes), "history_limit_bytes": gateway.DefaultHistoryMemory, "history_evicted_total": 0, "subscriptions_catching_up": 0, "recovered_events_total": 0, "history_framed_events_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
 		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "tokens_accepted_total": 0, "token_verifications_total": 0, "token_verifications_waiting": 0,
 		"token_cache_hits_total": 0, "token_cache_misses_total": 0, "token_cache_entries": 0, "token_cache_bytes": 0, "token_key_fetches_total": 0,
 		"token_key_fetch_failures_total": 0, "token_issuers_failing": 0, "token_issuers_without_keys": 0,
@@ -124,6 +124,7 @@ func TestMetrics(t *testing.T) {
 	for metric, values := range map[string]map[string]float64{
 		"admin_refused_total{reason": {"forbidden_host": 0, "forbidden_origin": 0, "too_large": 0, "not_available": 0, "authentication_required": 0, "invalid_key": 0, "other_scope": 0,
 			"tls": 0, "malformed_request": 0, "bad_http_version": 0, "head_too_large": 0},
+		"recoveries_total{outcome":      {"recovered": 0, "lost": 0, "unknown": 0, "rewound": 0},
 		"publishers_ended_total{reason": {"silent": 0, "unfinished": 0, "replaced": 0, "input_full": 0, "no_key": 0},
 		"client_disconnects_total{reason": {"message_timeout": 0, "input_full": 0, "client_closed": 1, "client_vanished": 0, "handshake_failed": 1, "http_request": 0, "protocol_error": 0,
 			"message_too_big": 0, "slow_consumer": 0, "backlogs_full": 0, "ping_timeout": 0, "send_timeout": 0, "draining": 0, "disconnected": 0, "unauthenticated": 0, "token_expired": 0},

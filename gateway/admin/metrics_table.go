@@ -38,6 +38,7 @@ var LabelValues = map[string][]string{
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
 		string(command.AuthenticationRequired), authority.Refused, authority.Unavailable, shard.ReasonUserBlocked, shard.ReasonUserFull, shard.ReasonUserRate,
 	},
+	stats.MetricRecoveries:      shard.RecoveryOutcomes,
 	stats.MetricTokensRefused:   token.Reasons(),
 	stats.MetricConnectHook:     hook.Outcomes,
 	stats.MetricSubscribeHook:   hook.Outcomes,

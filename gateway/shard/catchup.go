@@ -43,6 +43,9 @@ const (
 	outcomeRewound   = "rewound"   // the latest events
 )
 
+// RecoveryOutcomes are all of them.
+var RecoveryOutcomes = []string{outcomeRecovered, outcomeLost, outcomeUnknown, outcomeRewound}
+
 // begin decides behind which offset the events begin that a new subscription gets, and what its
 // client is told about that.
 func (s *Shard) begin(ch *channel, start *command.Start) (behind uint64, r command.Recovery) {

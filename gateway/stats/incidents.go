@@ -18,5 +18,6 @@ const (
 	MetricStreamsEvicted   = "streams_evicted_total"
 	MetricEventsUnkept     = "events_unkept_total"
 	MetricHistoryEvicted   = "history_evicted_total"
+	MetricRecoveries       = "recoveries_total"
 	MetricAdminRefused     = "admin_refused_total"
 )
