@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,9 @@ const client = %s(%q, {
     if (code === 1001) window.back = { at: retryAt, pause: retryAt - Date.now() };
     if (state === "connecting" && window.back) seen.push(Date.now() >= window.back.at ? "back in time" : "back too early");
   },
-  onGap: ({ channel, from, to }) => seen.push(["gap", channel, from, to].join(" ")),
+  onGap: ({ channel, from, to, reset }) => seen.push([reset ? "reset" : "gap", channel, from, to].join(" ")),
 });
-client.subscribe("news", (data, { offset }) => seen.push(["event", offset, JSON.stringify(data)].join(" ")));
+client.subscribe("news", (data, { offset, recovered }) => seen.push([recovered ? "recovered" : "event", offset, JSON.stringify(data)].join(" ")));
 </script>`
 
 // Both forms of the client work in a browser, on a page of another origin, come
@@ -68,11 +69,15 @@ func TestInBrowser(t *testing.T) {
 			line.cut()
 			awaitSubscribers(t, g, 0)
 			connectFirst(t, g)
-			publish(t, g, `2`)
+			const missed = 50
+			for n := range missed {
+				publish(t, g, strconv.Itoa(n))
+			}
 			line.route(g.ClientAddrs()[0].String())
-			expectSeen(t, ctx, "gap news 2 2")
-			publish(t, g, `3`)
-			expectSeen(t, ctx, "event 3 3")
+			expectSeen(t, ctx, fmt.Sprintf("recovered %d %d", missed+1, missed-1))
+			publish(t, g, `"live"`)
+			expectSeen(t, ctx, fmt.Sprintf(`event %d "live"`, missed+2))
+			wantWhole(t, ctx, missed+2)
 
 			next := startGateway(t)
 			line.route(next.ClientAddrs()[0].String())
@@ -95,6 +100,31 @@ func TestInBrowser(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantWhole checks that the page has got the events 1 to n in order, each once, and no gap.
+func wantWhole(t *testing.T, ctx context.Context, n int) {
+	t.Helper()
+	seen, err := chromedp.Run(ctx, chromedp.Evaluate[[]string]("window.seen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 1
+	for _, line := range seen {
+		words := strings.Fields(line)
+		switch words[0] {
+		case "event", "recovered":
+			if words[1] != strconv.Itoa(next) {
+				t.Errorf("the page has seen %q, want offset %d there", line, next)
+			}
+			next++
+		case "gap", "reset":
+			t.Errorf("the page has seen %q", line)
+		}
+	}
+	if next != n+1 {
+		t.Errorf("the page has seen %d events, want %d", next-1, n)
 	}
 }
 

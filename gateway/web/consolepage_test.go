@@ -43,6 +43,7 @@ func TestConsole(t *testing.T) {
 		{"first visit", firstVisit},
 		{"connection cut", connectionCut},
 		{"gateway stops", gatewayStops},
+		{"opened late", openedLate},
 		{"pause, filter and clear", pauseFilterClear},
 		{"keyboard", keyboardOnly},
 		{"address", channelsInAddress},
@@ -106,14 +107,44 @@ func connectionCut(r *consoleRig) {
 	awaitSubscribers(r.t, r.gateway, 0)
 	r.publish("news", `"second"`, `"third"`)
 	r.line.route(r.gateway.ClientAddrs()[0].String())
-	r.await(shows("news", "Events 2 to 3 were missed", "while this page was not connected"))
+	r.await(shows("news", "2 events", "this page was not connected"))
+	r.await(shows("news", "3", "recovered", `"third"`))
 	r.publish("news", `"fourth"`)
 	r.await(`document.querySelector("#rows").lastChild.textContent.includes("fourth")`)
 	order := eval[[]string](r, `[...document.querySelectorAll("#rows > *")].map((row) => row.className)`)
-	if got := strings.Join(order, " "); got != "event state state gap event" {
+	if got := strings.Join(order, ", "); got != "event, state, state, recovered, event earlier, event earlier, event" {
 		r.t.Errorf("the rows are %s", got)
 	}
+	// More than is kept.
+	r.line.cut()
+	awaitSubscribers(r.t, r.gateway, 0)
+	r.publish("news", numbered(110)...)
+	r.line.route(r.gateway.ClientAddrs()[0].String())
+	r.await(shows("news", "Events 5 to 14 were missed", "while this page was not connected", "not kept"))
+	r.await(shows("news", "100 events", "this page was not connected"))
+	r.await(shows("news", "114", "recovered", `{"n":110}`))
 	r.await(`document.querySelector("#chips").innerText.includes("1 gap")`)
+}
+
+// A page that is opened late shows the latest events, as many as its reader likes.
+func openedLate(r *consoleRig) {
+	r.publish("news", numbered(30)...)
+	r.publish("chat", numbered(150)...)
+	r.open("", 1, desk, "light")
+	r.await(rows(20))
+	r.await(shows("news", "11", "recovered", `{"n":11}`))
+	r.publish("news", `"live"`)
+	r.await(shows("news", "31", "–", `"live"`))
+	r.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#last").value = "100"; document.querySelector("#last").dispatchEvent(new Event("change"))`))
+	r.do(chromedp.SendKeys("#channel", "chat\r"))
+	r.await(rows(121))
+	r.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#last").value = "0"; document.querySelector("#last").dispatchEvent(new Event("change"))`))
+	r.do(chromedp.Navigate("about:blank"))
+	awaitSubscribers(r.t, r.gateway, 0)
+	r.open("#news,chat", 2, desk, "light") // it remembers what was chosen
+	r.publish("news", `"new"`)
+	r.await(shows("news", "32", `"new"`))
+	r.await(rows(1))
 }
 
 func gatewayStops(r *consoleRig) {

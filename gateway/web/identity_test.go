@@ -217,6 +217,34 @@ func TestTokenEnds(t *testing.T) {
 	client.end()
 }
 
+// TestAutoRecovers: a channel that comes by itself misses nothing while the client is away.
+func TestAutoRecovers(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	path := node(t)
+	g := startGateway(t, identified, stopClock)
+	page := issue(t, func(string, string) string {
+		return signed([]byte(secret), time.Hour, jwt.MapClaims{"sub": "alice", "fleetcast": map[string]any{"auto": []string{"inbox"}}})
+	})
+	line := newProxy(t, g.ClientAddrs()[0].String())
+	client := startClient(t, path, "identity.mjs", "ws://"+line.addr()+gateway.Path, page.URL)
+	client.expect("shows a token", "open alice true", "auto inbox", "inbox subscribed")
+	publishTo(t, g, "inbox", `1`)
+	client.expect("event inbox 1")
+	line.hold()
+	publishTo(t, g, "inbox", `2`)
+	publishTo(t, g, "inbox", `3`)
+	line.route(g.ClientAddrs()[0].String())
+	for line := client.next(); line != "event inbox 2"; line = client.next() {
+		if strings.HasPrefix(line, "gap") {
+			t.Errorf("the client wrote %q", line)
+		}
+	}
+	client.expect("event inbox 3")
+	publishTo(t, g, "inbox", `4`)
+	client.expect("event inbox 4")
+	client.end()
+}
+
 // stopClock has no token end however long a client takes that is starved of processor time.
 func stopClock(c *gateway.Config) {
 	start := time.Now()

@@ -11,12 +11,13 @@ const client = connect(process.argv[2], {
     if (s.state === "waiting" && s.code !== 1006) say("waiting", s.code, s.reason);
     if (s.state === "closed") say("closed");
   },
+  onReset: ({ channel, previous, offset }) => say("reset", channel, previous.offset, offset),
   onGap: (gap) => say("gap", gap.channel, gap.from, gap.to, gap.reset ? "reset" : "missed"),
   onError: (error) => say("error", error.code, error.channel),
 });
 
-client.subscribe("news", async (data, { channel, offset }) => {
-  say("event", channel, offset, JSON.stringify(data));
+client.subscribe("news", async (data, { channel, offset, recovered }) => {
+  say(recovered ? "recovered" : "event", channel, offset, JSON.stringify(data));
   if (!data.echo) return;
   const { offset: published } = await client.publish("chat", data);
   say("published", published);
