@@ -166,11 +166,12 @@ func TestHistoryOfAScriptedGateway(t *testing.T) {
 	}
 }
 
-// TestHistoryWithAToken: who may subscribe may have the history, and an expired token is
-// replaced by the next one.
+// TestHistoryWithAToken: who may subscribe may have the history, and whoever has a grant for it. An
+// expired token is replaced by the next one.
 func TestHistoryWithAToken(t *testing.T) {
 	url := tokenGateway(t)
 	good, nothing, old := signedGranting(t, time.Hour), signedFor(t, time.Hour), signedFor(t, -time.Hour)
+	only, _ := ranToken(t, "", 0, "--secret=file:"+fileWith(t, "secret", tokenSecret), "--user=alice", "--history=news", "--ttl=1h")
 	anew, _ := printsTokens(t, old, good)
 	again, _ := printsTokens(t, old)
 	for _, test := range []struct {
@@ -179,6 +180,7 @@ func TestHistoryWithAToken(t *testing.T) {
 		want string
 	}{
 		{"--token=-", 0, "the gateway knows no events of news"},
+		{"--token=file:" + fileWith(t, "only", only), 0, "the gateway knows no events of news"},
 		{"--token-command=" + anew, 0, "the gateway knows no events of news"},
 		{"--token-command=" + again, exitFailure, "the token has expired, and --token-command gives the same"},
 		{"--token=file:" + fileWith(t, "old", old), exitFailure, "the token has expired, and --token gives the same"},
