@@ -209,7 +209,7 @@ func TestAuthenticateByMessage(t *testing.T) {
 	}
 	p.says(ping)
 	p.wants(pong)
-	for _, command := range []string{`{"type":"subscribe","id":7,"channel":"chat.a"}`, `{"type":"publish","id":7,"channel":"chat.a","data":1}`} {
+	for _, command := range []string{`{"type":"subscribe","id":7,"channel":"chat.a"}`, `{"type":"publish","id":7,"channel":"chat.a","data":1}`, `{"type":"history","id":7,"channel":"chat.a"}`} {
 		p.says(command)
 		if e := decode[standing](p, p.text()); e.ID != 7 || e.Code != "authentication_required" {
 			t.Errorf("%s is answered with %+v", command, e)
