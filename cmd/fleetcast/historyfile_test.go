@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/coder/websocket"
 )
 
 // keeping is a gateway with a history file, in a process of its own.
@@ -252,4 +255,64 @@ func TestStopWhileLoading(t *testing.T) {
 		t.Errorf("%d events are kept: %s", events, second.err)
 	}
 	second.crash(t)
+}
+
+// asks subscribes as a client that comes back, and compares what it is told.
+func (k *keeping) asks(t *testing.T, channel, since string, want ...string) *websocket.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	epoch, offset, _ := strings.Cut(since, ":")
+	conn, _, err := websocket.Dial(ctx, k.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseNow() })
+	command := `{"type":"subscribe","channel":"` + channel + `","since":{"epoch":"` + epoch + `","offset":` + offset + `}}`
+	if err := conn.Write(ctx, websocket.MessageText, []byte(command)); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, conn, append([]string{`"type":"welcome"`}, want...)...)
+	return conn
+}
+
+func wants(t *testing.T, conn *websocket.Conn, want ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, text := range want {
+		if _, got, err := conn.Read(ctx); err != nil || !strings.Contains(string(got), text) {
+			t.Fatalf("told %s, %v, want %s", got, err, text)
+		}
+	}
+}
+
+// Clients that come back to the next gateway get what they have missed. After a crash they are
+// told that they have missed something.
+func TestClientsRecoverOverARestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history")
+	first := startKeeping(t, file)
+	quiet := start(t, nil, "subscribe", "--url="+first.url, "quiet")
+	quiet.err.await(t, "subscribed to quiet")
+	first.publish(t, "news", "1", "2", "3")
+	positions := map[string]string{}
+	for _, p := range strings.Split(first.channels(t), ", ") {
+		channel, position, _ := strings.Cut(p, " ")
+		positions[channel] = position
+	}
+	epoch := strings.TrimSuffix(positions["news"], ":3")
+	first.end(t)
+
+	second := startKeeping(t, file)
+	news := second.asks(t, "news", epoch+":1", `"offset":1,"recovered":true,"latest":3}`, `"offset":2,"data":2}`, `"offset":3,"data":3}`)
+	nothing := second.asks(t, "quiet", positions["quiet"], `"offset":0,"recovered":true,"latest":0}`)
+	second.publish(t, "news", "4")
+	second.publish(t, "quiet", "5")
+	wants(t, news, `"offset":4,"data":4}`)
+	wants(t, nothing, `"offset":1,"data":5}`)
+	second.crash(t)
+
+	third := startKeeping(t, file)
+	third.asks(t, "news", epoch+":3", `"offset":0,"recovered":false,"latest":0}`)
+	third.end(t)
 }
