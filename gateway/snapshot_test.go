@@ -118,6 +118,7 @@ func TestNothingAnsweredIsUnsaid(t *testing.T) {
 
 // Clients that were on a channel without events find it as it was, after a drain.
 func TestEmptyChannelsOverARestart(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t)
 	c := s.connect()
 	epoch, _ := c.subscribe("quiet")
