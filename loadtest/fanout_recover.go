@@ -166,7 +166,7 @@ func (r *run) catchUps(f *Fanout) error {
 			whole = clock.now() // it is not
 		}
 		longest = max(longest, time.Duration(whole-began))
-		next := time.Duration(count) * catchUpEvery
+		next := max(time.Duration(count)*catchUpEvery, time.Duration(clock.now()-begin))
 		if next >= f.Duration {
 			r.figure("catch_ups", float64(count))
 			r.figure("seconds_to_catch_up", longest.Seconds())

@@ -211,6 +211,7 @@ func (r *run) missWhileAway(s *Storm) error {
 	return inOrder(
 		r.toDo(order{What: orderDrop, Group: fleet}),
 		func() error { return r.publishNow(fleet, s.missed()) },
+		r.toSleep(r.config.Settle), // the server may still be busy with those who left
 	)
 }
 

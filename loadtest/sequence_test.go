@@ -28,6 +28,20 @@ func (n *naive) take(index int64) (arrival, span) {
 	return arrivalRepeated, span{}
 }
 
+// within counts what is missing in s, and returns the first that is missing from its start on.
+func (n *naive) within(s span) (count, first int64) {
+	first = max(n.next, s.from)
+	for i := range n.missing {
+		if i >= s.from && i < s.to {
+			count++
+		}
+		if i >= s.from {
+			first = min(first, i)
+		}
+	}
+	return count, first
+}
+
 func (n *naive) tell(gap span) (told int64, fault gapFault) {
 	switch {
 	case gap.size() == 0 || gap.from < n.next:
@@ -72,6 +86,11 @@ func TestSequenceAgainstNaive(t *testing.T) {
 			}
 			if q.next != n.next || q.lost()+q.ahead(q.next+3) != int64(len(n.missing))+3 {
 				t.Fatalf("round %d: next %d lost %d, want %d %d", round, q.next, q.lost()+q.ahead(q.next+3), n.next, len(n.missing)+3)
+			}
+			from := random.Int64N(n.next + 1)
+			within := span{from, from + random.Int64N(8)}
+			if count, first := n.within(within); q.lostIn(within) != count || q.firstLostFrom(from) != first {
+				t.Fatalf("round %d: lost in %v %d, the first %d; want %d, %d", round, within, q.lostIn(within), q.firstLostFrom(from), count, first)
 			}
 		}
 	}

@@ -18,6 +18,9 @@ import (
 const exact = "lost=0,duplicated=0,reordered=0,corrupted=0,unexpected=0,disconnected=0,rejected=0,missing_clients=0," +
 	"gap_wrong=0,gap_split=0,newest_dropped=0,unanswered=0,delivered>0"
 
+// whole are those of a run in which clients that come back recover all that they have missed.
+const whole = "recoveries>0,recovery_lost=0,resets=0,reset_events=0,recovery_wrong=0,lost_wrong=0,recovery_max>0ms,"
+
 // The scenarios that make it hard for a server, small, against the gateway's
 // binary: order and completeness hold, however busy the machine is.
 func TestSmoke(t *testing.T) {
@@ -30,6 +33,9 @@ func TestSmoke(t *testing.T) {
 		cutOff:                  "slow --clients 8 --share 0.25 --rate 10 --duration 9s --payload 61440 --receive-buffer 65536 --expect cut_off=2," + exact,
 		"storm":                 "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --expect back=300," + exact,
 		"storm, jitter":         "storm --clients 300 --witnesses 10 --rate 20 --calm 500ms --jitter 500ms --expect back=300," + exact,
+		"storm, recover":        "storm --recover --clients 300 --witnesses 10 --rate 20 --calm 500ms --expect back=300,recoveries=300,recovered=30000," + whole + exact,
+		"storm, missed":         "storm --missed 100 --clients 300 --witnesses 10 --rate 20 --calm 500ms --expect back=300," + exact,
+		"fanout, recover":       "fanout --recover --clients 100 --rate 20 --duration 1100ms --away 100ms --missed 100 --expect catch_ups>1,recovered>=200," + whole + exact,
 		"fairness":              "fairness --clients 300 --duration 500ms --expect pings>0," + exact,
 		"fairness, several":     "fairness --clients 300 --publishers 4 --duration 500ms --expect pings>0," + exact,
 		"fairness, compression": "fairness --clients 100 --deflate 0.5 --data records --payload 1024 --duration 500ms --expect pings>0," + exact,

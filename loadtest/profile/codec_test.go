@@ -201,6 +201,8 @@ func FuzzNext(f *testing.F) {
 		for _, payload := range []string{
 			fleetcastEvent("news", `{"a":1}`), `{"type":"event","channel":"news","offset":18,"data":{"a":`,
 			`{"type":"error","code":"x","message":"\ud800"}`, "P1\nP2", "{}\n\n{\"push\":{\"channel\":\"\\u0061\",\"pub\":{\"data\":[[[]]],\"offset\":1}}}\n",
+			`{"id":2,"subscribe":{"epoch":"x","recovered":true,"publications":[{"data":1,"offset":2},{}]}}`,
+			`{"type":"subscribed","channel":"a","epoch":"x","offset":1,"recovered":false,"lost":{"from":2,"to":3},"latest":4}`,
 			`{"id":2,"error":{"code":103,"message":"permission denied"}}`, `["ok",{"room":"a"}]`,
 		} {
 			f.Add(name, []byte(payload))
@@ -218,6 +220,7 @@ func FuzzNext(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		readAnswer(p.NewCodec(), string(payload))
 		all := readAll(t, p.NewCodec(), payload)
 		for _, r := range all {
 			if (r.kind == profile.Event) != (r.data != "") && name != "raw" {

@@ -215,6 +215,7 @@ func FuzzParse(f *testing.F) {
 		case p != nil:
 			p.AppendHello(nil)
 			p.AppendSubscribe(nil, "a")
+			p.AppendRecover(nil, "a", "e", 1)
 			p.AppendPublish(nil, "a", "", []byte("1"))
 			p.NewCodec().Next([]byte(`{"type":"e","d":[1]}`))
 		}

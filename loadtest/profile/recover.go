@@ -44,12 +44,16 @@ func (p *Profile) parseRecover(subscribe section, answer rule) {
 	}
 	p.needsEpoch = p.recover.has(holeEpoch) || p.recover.has(holeEpochJSON)
 	of := subscribe.at("answer").section()
-	for name, slot := range map[string]int{"offset": answer.offset, "recovered": answer.recovered} {
-		if slot == none && !subscribe.at("answer").failed() {
-			of.at(name).fail("missing key: recover needs it")
-		}
+	if of.failed() {
+		return
 	}
-	if p.needsEpoch && answer.epoch == none && !subscribe.at("answer").failed() {
+	if answer.offset == none {
+		of.at("offset").fail("missing key: recover needs it")
+	}
+	if answer.recovered == none {
+		of.at("recovered").fail("missing key: recover needs it")
+	}
+	if p.needsEpoch && answer.epoch == none {
 		of.at("epoch").fail("missing key: recover names the epoch")
 	}
 }

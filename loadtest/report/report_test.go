@@ -206,6 +206,38 @@ func TestCompressionInTables(t *testing.T) {
 	})
 }
 
+func TestRecoveryInTables(t *testing.T) {
+	r := phased()
+	r.Detail.Recovery = &loadtest.Recovery{
+		Recoveries: 71, Whole: 70, Events: 7000, Lost: 74, Resets: 1, ResetEvents: 76, Wrong: 2, LostWrong: 3, Time: percentiles(8),
+	}
+	r.Phases[1].Recovery, r.Phases[1].ServerSeconds = percentiles(8), ptr(2.5)
+	d := write(t, r)
+	d.expect("recovery", d.rows("recovery"), []string{
+		"Recoveries times that a client came back with the position that it had | 71",
+		"Whole of those: the client got, or was told of, all that it had missed | 70",
+		"Recovered missed events that clients got | 7,000",
+		"Told as lost missed events that the server said it has lost | 74",
+		"Resets answers that neither recover nor say what is lost | 1",
+		"Missed by resets events that are not lost, because none was promised | 76",
+		"Recoveries, wrong they are not what the server said | 2",
+		"Losses, wrong what the server said is lost is not what is missing | 3",
+	})
+	phases, latency := strings.Join(d.rows("phases"), "\n"), strings.Join(d.rows("latency"), "\n")
+	for _, want := range []string{"Recovery p50", "Server CPU time |  | 2.50 s |"} {
+		if !strings.Contains(phases, want) {
+			t.Errorf("%q is missing in %s", want, phases)
+		}
+	}
+	if !strings.Contains(latency, "Recovery from dialling until a client has all that it had missed") {
+		t.Errorf("the latencies are %s", latency)
+	}
+	d = write(t, phased())
+	if found := d.rows("recovery"); len(found) > 0 {
+		t.Errorf("without recovery there is %q", found)
+	}
+}
+
 func TestPlotsInWords(t *testing.T) {
 	d := write(t, full())
 	for id, want := range map[string]string{
