@@ -44,6 +44,11 @@
 // ended the connection is lost. If the server sends no offsets, the first event that such a
 // client gets counts as its first.
 //
+// A client that comes back with the position that it has (recovery.go) is owed all that it has missed. Its sequence goes on
+// where it was, so an event that comes twice, late or never is found as any other. What the server
+// says in its answer is noted beside: how far the missed events go, and which of them are lost. When
+// the client leaves again, or at the end, that is compared with what came.
+//
 // A gap must be in the place of its events: after all before it, before the next one, and next
 // to no other gap. So every event is delivered, told in a gap, or lost, and the harness finds an
 // event that is two of these.
