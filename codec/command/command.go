@@ -38,6 +38,8 @@ type Command struct {
 	Before   uint64   // of a History: the events before this offset are asked for; 0: not given
 	Limit    uint32   // of a History: how many events at most, up to MaxHistory; 0: not given
 
+	Conditions Conditions // of a Publish
+
 	// starts are those of the elements of channels, up to the last element that has one.
 	starts []Start
 
@@ -59,6 +61,8 @@ const (
 	keyLast
 	keyBefore
 	keyLimit
+	keyIdempotency
+	keyExpect
 )
 
 // Parse reads one message and overwrites c with it. A known key must have the right
@@ -133,6 +137,10 @@ func (c *Command) take(m *jsonscan.Member) (err *Error) {
 		err = CheckData(m)
 	case keyToken:
 		c.Token, err = parseToken(m.Value, &c.texts)
+	case keyIdempotency:
+		err = c.Conditions.TakeIdempotency(m.Value, &c.texts)
+	case keyExpect:
+		err = c.Conditions.TakeExpect(m.Value, &c.texts)
 	}
 	return err
 }
@@ -159,6 +167,10 @@ func commandKey(key []byte) keys {
 		return keyBefore
 	case "limit":
 		return keyLimit
+	case "idempotency":
+		return keyIdempotency
+	case "expect":
+		return keyExpect
 	}
 	return 0
 }

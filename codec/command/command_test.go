@@ -23,6 +23,8 @@ type outcome struct {
 	data     string
 	token    string
 	code     command.Code // "" if accepted
+
+	conditions string // "" if none
 }
 
 func parse(c *command.Command, payload string) (o outcome, err error) {
@@ -51,6 +53,7 @@ func parse(c *command.Command, payload string) (o outcome, err error) {
 	}
 	o.before, o.limit = c.Before, c.Limit
 	o.data, o.token = string(c.Data), string(c.Token)
+	o.conditions = conditions(&c.Conditions)
 	return o, nil
 }
 

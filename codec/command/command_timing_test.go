@@ -9,12 +9,13 @@ import (
 
 func BenchmarkParseCommand(b *testing.B) {
 	for name, payload := range map[string]string{
-		"subscribe": `{"type":"subscribe","id":1,"channel":"news"}`,
-		"publish":   `{"type":"publish","id":3,"channel":"chat","data":{"user":"alice","text":"hello there, a plain message of text"}}`,
-		"ping":      `{"type":"ping","id":4}`,
-		"since":     `{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3kQ0aB","offset":17}}`,
-		"history":   `{"type":"history","id":1,"channel":"news","before":41,"limit":100}`,
-		"objects":   `{"type":"subscribe","id":1,"channels":` + objects(command.MaxChannels) + `}`,
+		"subscribe":               `{"type":"subscribe","id":1,"channel":"news"}`,
+		"publish":                 `{"type":"publish","id":3,"channel":"chat","data":{"user":"alice","text":"hello there, a plain message of text"}}`,
+		"ping":                    `{"type":"ping","id":4}`,
+		"since":                   `{"type":"subscribe","id":1,"channel":"news","since":{"epoch":"Zx3kQ0aB","offset":17}}`,
+		"history":                 `{"type":"history","id":1,"channel":"news","before":41,"limit":100}`,
+		"objects":                 `{"type":"subscribe","id":1,"channels":` + objects(command.MaxChannels) + `}`,
+		"publish with conditions": `{"type":"publish","id":3,"channel":"chat","data":{"user":"alice","text":"hello there, a plain message of text"},"idempotency":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6","expect":{"epoch":"Zx3kQ0aB","offset":17}}`,
 	} {
 		b.Run(name, func(b *testing.B) {
 			var c command.Command

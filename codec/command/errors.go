@@ -24,6 +24,8 @@ const (
 	RateLimited       Code = "rate_limited"
 	NotAvailable      Code = "not_available"
 	Internal          Code = "internal"
+	// Conflict is for an event whose channel is not where its publisher expects it.
+	Conflict Code = "conflict"
 	// Withdrawn is for a subscription that an operator has ended.
 	Withdrawn Code = "withdrawn"
 	// PermissionExpired is for a subscription that a hook has allowed for a time, which is over.
@@ -42,6 +44,8 @@ type Error struct {
 	// RetryAfter is the time after which the same is worth another try; 0 if that
 	// is not known.
 	RetryAfter time.Duration
+	// Now is where the channel is, with Conflict; otherwise nil.
+	Now *Since
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }

@@ -17,7 +17,7 @@ import (
 
 // oracle reads a command slowly, with encoding/json, and says whether it is to be accepted.
 func oracle(payload []byte) (o outcome, ok bool) {
-	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data", "token", "last", "before", "limit")
+	members, ok := oracleMembers(payload, "type", "id", "channel", "channels", "since", "data", "token", "last", "before", "limit", "idempotency", "expect")
 	if !ok {
 		return o, false
 	}
@@ -62,6 +62,9 @@ func oracle(payload []byte) (o outcome, ok bool) {
 	count, okLimit := oracleCount(limit, command.MaxHistory)
 	o.limit = uint32(count)
 	if hasBefore && !okBefore || hasLimit && !okLimit {
+		return o, false
+	}
+	if o.conditions, ok = oracleConditions(members); !ok {
 		return o, false
 	}
 	data, hasData := members["data"]
@@ -270,6 +273,9 @@ func FuzzCommand(f *testing.F) {
 	}
 	for _, tt := range messages {
 		f.Add([]byte(tt.want))
+	}
+	for _, tt := range conditionTests {
+		f.Add([]byte(`{"type":"publish","channel":"a","data":1,` + tt.members + `}`))
 	}
 	var c command.Command
 	f.Fuzz(func(t *testing.T, payload []byte) {

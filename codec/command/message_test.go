@@ -51,6 +51,8 @@ var messages = []struct {
 		`{"type":"history","channel":"news","epoch":"Zx3k","latest":0,"events":[],"more":false}`},
 	{"unsubscribed", command.AppendUnsubscribed(nil, command.NewID(2), "news"), `{"type":"unsubscribed","id":2,"channel":"news"}`},
 	{"published", command.AppendPublished(nil, command.NewID(3), "chat", 18), `{"type":"published","id":3,"channel":"chat","offset":18}`},
+	{"published with conditions", command.AppendPublishedAt(nil, command.NewID(3), "chat", "Zx3k", 18, false), `{"type":"published","id":3,"channel":"chat","epoch":"Zx3k","offset":18}`},
+	{"published before", command.AppendPublishedAt(nil, none, []byte("chat"), []byte("Zx3k"), 18, true), `{"type":"published","channel":"chat","epoch":"Zx3k","offset":18,"duplicate":true}`},
 	{"pong", command.AppendPong(nil, command.NewID(4)), `{"type":"pong","id":4}`},
 	{"pong without id", command.AppendPong(nil, none), `{"type":"pong"}`},
 	{"pong to id 0", command.AppendPong(nil, command.NewID(0)), `{"type":"pong","id":0}`},
@@ -60,6 +62,8 @@ var messages = []struct {
 	{"error", command.AppendRefusal(nil, one, &command.Error{Code: command.PermissionDenied, Message: `not "here"`}), `{"type":"error","id":1,"code":"permission_denied","message":"not \"here\""}`},
 	{"error for a while", command.AppendRefusal(nil, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: 1500_001 * time.Microsecond}),
 		`{"type":"error","id":1,"code":"rate_limited","message":"no","retry_after_ms":1501}`},
+	{"conflict", command.AppendRefusal(nil, one, &command.Error{Code: command.Conflict, Message: "no", Now: &command.Since{Epoch: []byte("Zx3k"), Offset: 40}}),
+		`{"type":"error","id":1,"code":"conflict","message":"no","epoch":"Zx3k","offset":40}`},
 	{"error for good", command.AppendRefusal(nil, none, &command.Error{Code: command.BadRequest, Message: "no"}), `{"type":"error","code":"bad_request","message":"no"}`},
 	{"goodbye", command.AppendGoodbye(nil, "draining", 1234), `{"type":"goodbye","reason":"draining","retry_after_ms":1234}`},
 
@@ -114,9 +118,10 @@ func TestErrorCodes(t *testing.T) {
 		command.AlreadySubscribed: "already_subscribed", command.NotSubscribed: "not_subscribed",
 		command.PermissionDenied: "permission_denied", command.LimitExceeded: "limit_exceeded",
 		command.RateLimited: "rate_limited", command.AuthenticationRequired: "authentication_required", command.Withdrawn: "withdrawn", command.PermissionExpired: "permission_expired", command.NotAvailable: "not_available", command.Internal: "internal",
+		command.Conflict: "conflict",
 	}
-	if len(codes) != 13 {
-		t.Errorf("%d distinct codes, want 13", len(codes))
+	if len(codes) != 14 {
+		t.Errorf("%d distinct codes, want 14", len(codes))
 	}
 	for code, want := range codes {
 		message := string(command.AppendRefusal(nil, none, &command.Error{Code: code, Message: "x"}))
@@ -151,6 +156,7 @@ func TestAppendingAllocatesNothing(t *testing.T) {
 		dst = command.AppendHistory(dst, one, channel, "Zx3k", &page)
 		dst = command.AppendUnsubscribed(dst, one, channel)
 		dst = command.AppendPublished(dst, one, channel, 18)
+		dst = command.AppendPublishedAt(dst, one, channel, channel, 18, true)
 		dst = command.AppendPong(dst, one)
 		dst = command.AppendGap(dst, channel, 19, 40)
 		dst = command.AppendRefusal(dst, one, &command.Error{Code: command.RateLimited, Message: "no", RetryAfter: time.Second})

@@ -168,7 +168,7 @@ func AppendGap[C jsonscan.Text](dst []byte, channel C, from, to uint64) []byte {
 func AppendRefusal(dst []byte, id ID, e *Error) []byte {
 	dst = appendHead(dst, `{"type":"error"`, id)
 	dst = appendText(dst, `,"code":`, string(e.Code))
-	dst = appendText(dst, `,"message":`, e.Message)
+	dst = e.AppendNow(appendText(dst, `,"message":`, e.Message))
 	if e.RetryAfter > 0 {
 		return appendLast(dst, `,"retry_after_ms":`, e.RetryAfterMS())
 	}

@@ -42,7 +42,7 @@ type ServerMessage struct {
 	WithinMS       uint64 // welcome: to authenticate; 0: need not
 	Limits         []byte // welcome: raw JSON, which ParseLimits reads; nil if it has none
 	Channel        []byte // subscribed, unsubscribed, published, event, gap, history
-	Epoch          []byte // subscribed, history
+	Epoch          []byte // subscribed, history; published with conditions; error with the code conflict
 	Resumes        bool   // subscribed: the client has named a position, and Recovered is valid
 	Recovered      bool   // subscribed: every event behind that position follows
 	LostFrom       uint64 // subscribed: first event behind it that does not; 0: there is none, or nobody knows
@@ -50,7 +50,8 @@ type ServerMessage struct {
 	Latest         uint64 // subscribed, history: offset of the channel's latest event; 0: there was none yet, or it does not say
 	Events         []byte // history: raw JSON, an array, which AppendEvents reads
 	More           bool   // history: more are kept in the direction that was asked for
-	Offset         uint64 // subscribed, published, event
+	Offset         uint64 // subscribed, published, event; error with the code conflict: where the channel is
+	Duplicate      bool   // published: the event stood there before
 	From, To       uint64 // gap: first and last missing offset
 	Data           []byte // event: raw JSON
 	Code           []byte // error; unsubscribed, if the gateway has ended the subscription
@@ -91,6 +92,7 @@ const (
 	fieldLatest
 	fieldEvents
 	fieldMore
+	fieldDuplicate
 )
 
 // required lists what a message of each kind must have.
@@ -170,6 +172,8 @@ func (m *ServerMessage) take(member *jsonscan.Member) bool {
 	case field == fieldRecovered:
 		m.Recovered, ok = parseBool(member.Value)
 		m.Resumes = true
+	case field == fieldDuplicate:
+		m.Duplicate, ok = parseBool(member.Value)
 	case field == fieldMore:
 		m.More, ok = parseBool(member.Value)
 	case field == fieldEvents:
@@ -276,6 +280,8 @@ func (m *ServerMessage) field(key []byte) (field fields, text *[]byte, number *u
 		return fieldEvents, nil, nil
 	case "more":
 		return fieldMore, nil, nil
+	case "duplicate":
+		return fieldDuplicate, nil, nil
 	case "latest":
 		return fieldLatest, nil, &m.Latest
 	case "client":

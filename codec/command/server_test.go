@@ -31,6 +31,9 @@ func encode(m *command.ServerMessage) []byte {
 		}
 		return command.AppendUnsubscribed(nil, m.ID, m.Channel)
 	case command.KindPublished:
+		if m.Epoch != nil {
+			return command.AppendPublishedAt(nil, m.ID, m.Channel, m.Epoch, m.Offset, m.Duplicate)
+		}
 		return command.AppendPublished(nil, m.ID, m.Channel, m.Offset)
 	case command.KindPong:
 		return command.AppendPong(nil, m.ID)
@@ -39,9 +42,11 @@ func encode(m *command.ServerMessage) []byte {
 	case command.KindGap:
 		return command.AppendGap(nil, m.Channel, m.From, m.To)
 	case command.KindError:
-		return command.AppendRefusal(nil, m.ID, &command.Error{
-			Code: command.Code(m.Code), Message: string(m.Message), RetryAfter: time.Duration(m.RetryAfterMS) * time.Millisecond,
-		})
+		e := &command.Error{Code: command.Code(m.Code), Message: string(m.Message), RetryAfter: time.Duration(m.RetryAfterMS) * time.Millisecond}
+		if m.Epoch != nil {
+			e.Now = &command.Since{Epoch: m.Epoch, Offset: m.Offset}
+		}
+		return command.AppendRefusal(nil, m.ID, e)
 	case command.KindGoodbye:
 		return command.AppendGoodbye(nil, string(m.Reason), m.RetryAfterMS)
 	}

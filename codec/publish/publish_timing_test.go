@@ -16,6 +16,7 @@ const (
 
 func TestHotPathsAllocateNothing(t *testing.T) {
 	line := []byte(`{"id":1,"channels":["a","b\u0041"],"data":` + record + `}` + "\n")
+	once := []byte(`{"id":1,"channel":"a","idempotency":"b\u0041","expect":{"epoch":"b\u0041","offset":17},"data":1}`)
 	array, inline := encodeRESP([]string{"PUBLISH", "news", record}), []byte("PUBLISH news \"a b\"\r\n")
 	payloads := [][]byte{[]byte(record), []byte("plain text")}
 	dst, scratch := make([]byte, 0, 1024), make([]byte, 0, 1024)
@@ -25,6 +26,9 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		lines := publish.Lines{Limit: 1 << 16}
 		one, _, _ := lines.Next(line)
 		if err := r.Parse(one, publish.RequestLimits{Data: 1 << 16, Channel: command.MaxChannel}); err != nil {
+			t.Error(err)
+		}
+		if err := r.Parse(once, publish.RequestLimits{Data: 1 << 16, Channel: command.MaxChannel}); err != nil || r.Conditions() == nil {
 			t.Error(err)
 		}
 		for _, b := range [][]byte{array, inline} {
@@ -38,6 +42,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		publish.Sniff(line)
 		publish.IsHTTP(inline)
 		dst = appendResults(dst[:0], r.ID)
+		dst = publish.AppendResultsEnd(publish.AppendDuplicate(publish.AppendResultsBegin(dst, r.ID), "news", "Zx3k", 18, 0))
 		dst = publish.AppendError(dst, r.ID, 1, command.BadRequest, "no")
 		dst = publish.AppendRESPInt(dst, 7)
 		dst = publish.AppendRESPSimple(dst, "OK")
@@ -52,7 +57,11 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkParseRequest(b *testing.B) {
-	for name, data := range map[string]string{"record": record, "text": text} {
+	for name, data := range map[string]string{
+		"record": record, "text": text,
+		"once": text + `,"idempotency":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"`,
+		"at":   text + `,"expect":{"epoch":"Zx3kQ0aB","offset":1234567}`,
+	} {
 		b.Run(name, func(b *testing.B) {
 			line := []byte(`{"channel":"news","data":` + data + `}`)
 			var r publish.Request

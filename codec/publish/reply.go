@@ -25,6 +25,17 @@ func AppendResultsBegin(dst []byte, id command.ID) []byte {
 // AppendResult appends the result for one channel: the event's position, and how many
 // subscribers it went to, approximately while people come and go.
 func AppendResult[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, subscribers uint64) []byte {
+	return append(appendResult(dst, channel, epoch, offset, subscribers), '}')
+}
+
+// AppendDuplicate is AppendResult for a channel in which the event stood before, and was not
+// published again.
+func AppendDuplicate[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, subscribers uint64) []byte {
+	return append(appendResult(dst, channel, epoch, offset, subscribers), `,"duplicate":true}`...)
+}
+
+// appendResult appends a result that is still open.
+func appendResult[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, subscribers uint64) []byte {
 	if dst[len(dst)-1] != '[' {
 		dst = append(dst, ',')
 	}
@@ -35,8 +46,7 @@ func AppendResult[C, E jsonscan.Text](dst []byte, channel C, epoch E, offset, su
 	dst = append(dst, `,"offset":`...)
 	dst = strconv.AppendUint(dst, offset, 10)
 	dst = append(dst, `,"subscribers":`...)
-	dst = strconv.AppendUint(dst, subscribers, 10)
-	return append(dst, '}')
+	return strconv.AppendUint(dst, subscribers, 10)
 }
 
 // AppendResultsEnd appends the end of the answer.
@@ -74,8 +84,8 @@ func AppendError(dst []byte, id command.ID, line uint64, code command.Code, mess
 }
 
 // AppendRefusal appends the refusal of a request, which it identifies by its id or, if that is not set, by
-// the number of its line in the connection, counted from 1, with the time after which the request may be
-// tried again, if that is known.
+// the number of its line in the connection, counted from 1, with what else it says: when the request
+// may be tried again, or where the channel is.
 func AppendRefusal(dst []byte, id command.ID, line uint64, e *command.Error) []byte {
 	if id.Set {
 		dst = append(dst, `{"id":`...)
@@ -87,7 +97,7 @@ func AppendRefusal(dst []byte, id command.ID, line uint64, e *command.Error) []b
 	dst = append(dst, `,"error":{"code":`...)
 	dst = jsonscan.AppendString(dst, string(e.Code))
 	dst = append(dst, `,"message":`...)
-	dst = jsonscan.AppendString(dst, e.Message)
+	dst = e.AppendNow(jsonscan.AppendString(dst, e.Message))
 	if e.RetryAfter > 0 {
 		dst = append(dst, `,"retry_after_ms":`...)
 		dst = strconv.AppendUint(dst, e.RetryAfterMS(), 10)

@@ -28,6 +28,8 @@ type Request struct {
 	// without one) are of a line about a user; see IsUser.
 	User, Disconnect, Unsubscribe []byte
 
+	conditions command.Conditions // valid if seen has one of conditionKeys; see Conditions
+
 	seen  keys
 	texts jsonscan.Unquoter
 }
@@ -45,6 +47,10 @@ const (
 	keyUser
 	keyDisconnect
 	keyUnsubscribe
+	keyIdempotency
+	keyExpect
+
+	conditionKeys = keyIdempotency | keyExpect
 
 	userKeys = keyUser | keyDisconnect | keyUnsubscribe
 	// userTwice is seen if one of userKeys is repeated.
@@ -115,6 +121,14 @@ func (r *Request) reset() {
 	r.texts.Reset()
 }
 
+// Conditions are those under which the event is published, nil if there are none.
+func (r *Request) Conditions() *command.Conditions {
+	if r.seen&conditionKeys == 0 {
+		return nil
+	}
+	return &r.conditions
+}
+
 // IsBarrier tells whether the parsed line has an id and nothing else. It is refused,
 // since it names no channel, and its sender learns from the answer that all lines
 // before it were handled.
@@ -169,6 +183,9 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 		}
 		return errRepeatedKey
 	}
+	if key&conditionKeys != 0 {
+		return r.takeCondition(key, m.Value)
+	}
 	r.seen |= key
 	switch key {
 	case keyID:
@@ -205,6 +222,18 @@ func (r *Request) take(m *jsonscan.Member) (err *command.Error) {
 	return err
 }
 
+// takeCondition stores a member of the conditions. The first one makes room.
+func (r *Request) takeCondition(key keys, value []byte) *command.Error {
+	if r.seen&conditionKeys == 0 {
+		r.conditions = command.Conditions{}
+	}
+	r.seen |= key
+	if key == keyIdempotency {
+		return r.conditions.TakeIdempotency(value, &r.texts)
+	}
+	return r.conditions.TakeExpect(value, &r.texts)
+}
+
 func requestKey(key []byte) keys {
 	switch string(key) {
 	case "id":
@@ -225,6 +254,10 @@ func requestKey(key []byte) keys {
 		return keyDisconnect
 	case "unsubscribe":
 		return keyUnsubscribe
+	case "idempotency":
+		return keyIdempotency
+	case "expect":
+		return keyExpect
 	}
 	return 0
 }
@@ -245,6 +278,8 @@ func (r *Request) check(limits RequestLimits) *command.Error {
 		return errNoChannel
 	case r.seen&keyData == 0:
 		return errNoData
+	case r.seen&(keyChannels|keyExpect) == keyChannels|keyExpect:
+		return command.ErrExpectChannels
 	case len(r.Data) > limits.Data:
 		return dataTooLong(limits.Data)
 	}

@@ -41,6 +41,8 @@ type outcome struct {
 	key      string
 	auth     string
 	code     command.Code // "" if accepted
+
+	conditions string // "" if none
 }
 
 func parse(r *publish.Request, line string, maxData int) (o outcome, message string, err error) {
@@ -55,6 +57,9 @@ func parse(r *publish.Request, line string, maxData int) (o outcome, message str
 		}
 		o.code = refusal.Code
 		return o, refusal.Message, nil
+	}
+	if c := r.Conditions(); c != nil {
+		o.conditions = fmt.Sprintf("%q %v %q@%d", c.Idempotency, c.HasExpect, c.Expect.Epoch, c.Expect.Offset)
 	}
 	for _, name := range r.Channels {
 		o.channels = append(o.channels, string(name))
@@ -128,6 +133,19 @@ var requestTests = []struct {
 	{`{"id":7,"channel":"\ufffd","data":1}`, outcome{id: "7", channels: []string{"\ufffd"}, data: "1"}, ""},
 	{`{"id":7,"channel":"a","key":"\ud800\ud800","data":1}`, outcome{id: "7", code: command.BadRequest}, "surrogate"},
 	{`{"id":7,"channel":"a","key":"k","data":"\ud800"}`, outcome{id: "7", channels: []string{"a"}, data: `"\ud800"`, key: "k"}, ""},
+	{`{"channel":"a","idempotency":"order-17","data":1}`, outcome{channels: []string{"a"}, data: "1", conditions: `"order-17" false ""@0`}, ""},
+	{`{"expect":{"epoch":"Zx3k","offset":17},"channel":"a","data":1}`, outcome{channels: []string{"a"}, data: "1", conditions: `"" true "Zx3k"@17`}, ""},
+	{`{"idempotency":"\u00e9","expect":{"offset":0,"epoch":""},"channel":"a","data":1}`, outcome{channels: []string{"a"}, data: "1", conditions: `"é" true ""@0`}, ""},
+	{`{"channels":["a","b"],"idempotency":"x","data":1}`, outcome{channels: []string{"a", "b"}, data: "1", conditions: `"x" false ""@0`}, ""},
+	{`{"id":7,"channels":["a"],"expect":{"epoch":"Zx3k","offset":17},"data":1}`, outcome{id: "7", code: command.BadRequest}, "expect goes with channel"},
+	{`{"id":7,"channel":"a","idempotency":"","data":1}`, outcome{id: "7", code: command.BadRequest}, "1 to 64 bytes"},
+	{`{"channel":"a","idempotency":"` + strings.Repeat("x", 65) + `","data":1,"id":7}`, outcome{id: "7", code: command.BadRequest}, "1 to 64 bytes"},
+	{`{"id":7,"channel":"a","idempotency":"\udfff","data":1}`, outcome{id: "7", code: command.BadRequest}, "1 to 64 bytes"},
+	{`{"id":7,"channel":"a","idempotency":"x","idempotency":"x","data":1}`, outcome{id: "7", code: command.BadRequest}, "repeated"},
+	{`{"id":7,"channel":"a","expect":{"epoch":"x"},"data":1}`, outcome{id: "7", code: command.BadRequest}, "expect must be"},
+	{`{"id":7,"channel":"a","expect":{"epoch":"x","offset":1,"offset":1},"data":1}`, outcome{id: "7", code: command.BadRequest}, "repeated"},
+	{`{"id":7,"idempotency":"x"}`, outcome{id: "7", code: command.BadRequest}, "channel is missing"},
+	{`{"id":3,"auth":"a","idempotency":"x"}`, outcome{id: "3", code: command.BadRequest}, "a line with auth publishes nothing"},
 	{`{"auth":"fck_x"}`, outcome{auth: "fck_x"}, ""},
 	{`{"id":3,"auth":"fck\u005fx","extra":1}`, outcome{id: "3", auth: "fck_x"}, ""},
 	{`{"auth":"` + strings.Repeat("x", 255) + `"}`, outcome{auth: strings.Repeat("x", 255)}, ""},
@@ -161,6 +179,10 @@ func TestReplies(t *testing.T) {
 		{publish.AppendResultsEnd(publish.AppendResult(publish.AppendResultsBegin(nil, one), []byte("news"), "Zx3k", 18, 1200)), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200}]}`},
 		{publish.AppendResultsEndRate(publish.AppendResult(publish.AppendResultsBegin(nil, one), "a", "e", 1, 2), 0), `{"id":1,"results":[{"channel":"a","epoch":"e","offset":1,"subscribers":2}],"rate_left":0}`},
 		{publish.AppendResultsEnd(publish.AppendResult(publish.AppendResult(publish.AppendResultsBegin(nil, one), "news", "Zx3k", 18, 1200), []byte(`q"é`), "a", 1, 0)), `{"id":1,"results":[{"channel":"news","epoch":"Zx3k","offset":18,"subscribers":1200},{"channel":"q\"é","epoch":"a","offset":1,"subscribers":0}]}`},
+		{publish.AppendResultsEnd(publish.AppendResult(publish.AppendDuplicate(publish.AppendResultsBegin(nil, one), "a", "e", 1, 2), "b", "e", 3, 4)),
+			`{"id":1,"results":[{"channel":"a","epoch":"e","offset":1,"subscribers":2,"duplicate":true},{"channel":"b","epoch":"e","offset":3,"subscribers":4}]}`},
+		{publish.AppendRefusal(nil, one, 7, &command.Error{Code: command.Conflict, Message: "x", Now: &command.Since{Epoch: []byte("Zx3k"), Offset: 40}}),
+			`{"id":1,"error":{"code":"conflict","message":"x","epoch":"Zx3k","offset":40}}`},
 		{publish.AppendError(nil, one, 7, command.BadRequest, "no\nway"), `{"id":1,"error":{"code":"bad_request","message":"no\nway"}}`},
 		{publish.AppendError(nil, command.ID{}, 7, command.LimitExceeded, "x"), `{"line":7,"error":{"code":"limit_exceeded","message":"x"}}`},
 		{publish.AppendRefusal(nil, one, 7, &command.Error{Code: command.RateLimited, Message: "x", RetryAfter: time.Nanosecond}),
@@ -226,7 +248,7 @@ func oracle(line []byte) (o outcome, ok bool) {
 		if decoder.Decode(&value) != nil {
 			return o, false
 		}
-		known := slices.Contains([]string{"id", "channel", "channels", "data", "key", "auth"}, key)
+		known := slices.Contains([]string{"id", "channel", "channels", "data", "key", "auth", "idempotency", "expect"}, key)
 		if _, repeated := members[key]; repeated && known {
 			return o, false
 		}
@@ -243,8 +265,11 @@ func oracle(line []byte) (o outcome, ok bool) {
 			return o, false
 		}
 	}
+	if o.conditions, ok = oracleConditions(members); !ok {
+		return o, false
+	}
 	if raw, has := members["auth"]; has {
-		for _, other := range []string{"channel", "channels", "data", "key"} {
+		for _, other := range []string{"channel", "channels", "data", "key", "idempotency", "expect"} {
 			if _, beside := members[other]; beside {
 				return o, false
 			}
@@ -273,6 +298,47 @@ func oracle(line []byte) (o outcome, ok bool) {
 	data, hasData := members["data"]
 	o.data = string(data)
 	return o, hasData && len(data) <= maxData
+}
+
+// oracleConditions reads the members of conditions slowly; ok tells whether they are to be accepted.
+func oracleConditions(members map[string]json.RawMessage) (text string, ok bool) {
+	name, hasName := members["idempotency"]
+	at, hasAt := members["expect"]
+	if !hasName && !hasAt {
+		return "", true
+	}
+	var once string
+	if hasName && (name[0] != '"' || json.Unmarshal(name, &once) != nil || once == "" || len(once) > command.MaxIdempotency) {
+		return "", false
+	}
+	if _, both := members["channels"]; hasAt && both {
+		return "", false
+	}
+	var epoch, offset string
+	offset = "0"
+	seen := map[string]bool{}
+	decoder := json.NewDecoder(bytes.NewReader(at))
+	if start, _ := decoder.Token(); hasAt && start != json.Delim('{') {
+		return "", false
+	}
+	for hasAt && decoder.More() {
+		token, _ := decoder.Token()
+		var value json.RawMessage
+		_ = decoder.Decode(&value)
+		switch key := token.(string); {
+		case key != "epoch" && key != "offset":
+			continue
+		case seen[key], key == "epoch" && (value[0] != '"' || json.Unmarshal(value, &epoch) != nil):
+			return "", false
+		case key == "offset":
+			n, err := strconv.ParseUint(string(value), 10, 53)
+			if offset = strconv.FormatUint(n, 10); err != nil || offset != string(value) {
+				return "", false
+			}
+		}
+		seen[token.(string)] = true
+	}
+	return fmt.Sprintf("%q %v %q@%s", once, hasAt, epoch, offset), !hasAt || len(seen) == 2
 }
 
 // beyondOracle tells whether text may hold what encoding/json reads otherwise: halves of surrogate
