@@ -219,6 +219,7 @@ func (g *Gateway) Run() {
 			g.clients.Addresses.Sweep(poller.Now())
 			g.clients.Users.Sweep(poller.Now())
 			g.publish.Tries.Sweep(poller.Now())
+			g.streams.SweepIdempotency(poller.Now())
 		})
 	})
 	loops.Go(g.watch.run)

@@ -26,6 +26,7 @@ var incidentMessages = map[string]string{
 	stats.MetricStreamsEvicted:   "channels without subscribers were forgotten before --retention was over, to make room for others",
 	stats.MetricEventsUnkept:     "positions of channels without subscribers were not kept, for want of room",
 	stats.MetricHistoryEvicted:   "histories of channels were given up before their own bounds were reached, to make room for others",
+	stats.MetricTextsEvicted:     "idempotency texts were forgotten early, for want of room",
 	stats.MetricThrottles:        "clients were not read for a while: they had sent far more than their rate allows",
 	stats.MetricAdminRefused:     "requests to the admin port were refused",
 	stats.CreditWaits:            "publishers were not read for so many seconds in all, because they waited for credit: their events come faster than they go out",
@@ -162,6 +163,7 @@ var incidentKinds = map[stats.IncidentKey]incidentKind{
 	{Metric: stats.MetricStreamsEvicted, Label: ""}:   {advice: adviceNames},
 	{Metric: stats.MetricEventsUnkept, Label: ""}:     {advice: adviceNames},
 	{Metric: stats.MetricHistoryEvicted, Label: ""}:   {advice: "clients of channels that were not used for long find less to catch up with; raise --history-memory, or lower the bounds in --history"},
+	{Metric: stats.MetricTextsEvicted, Label: ""}:     {advice: "more events with idempotency texts come than the gateway remembers for 5 minutes: one that is repeated late may be published twice", usual: true},
 	{Metric: stats.MetricThrottles, Label: ""}:        {advice: "they flood, or --client-commands is too low for them", usual: true},
 	{Metric: stats.MetricAddressesUnknown, Label: ""}: {advice: "see the proxies' configuration and --proxy-header"},
 }
@@ -178,5 +180,7 @@ var notIncidents = map[stats.IncidentKey]string{
 	{Metric: stats.MetricDisconnects, Label: shard.DisconnectNames[shard.TokenExpired]}:    "the client was told when it would be",
 	{Metric: stats.MetricHandshakes, Label: shard.ErrDraining.Reason}:                      "the drain has lines of its own",
 	{Metric: stats.MetricHandshakes, Label: shard.ReasonVanished}:                          "the client does it, as probes of load balancers do",
+	{Metric: stats.MetricPublishErrors, Label: string(command.Conflict)}:                   "the publisher has asked for it",
+	{Metric: stats.MetricCommandErrors, Label: string(command.Conflict)}:                   "the client has asked for it",
 	{Metric: stats.MetricPublishers, Label: ingest.RefusedDraining}:                        "the drain has lines of its own",
 }

@@ -22,7 +22,7 @@ func TestEveryRefusalHasALine(t *testing.T) {
 		"gaps_total": true, "recovered_events_total": true, "history_framed_events_total": true, "writes_total": true, "fan_out_cuts_total": true, "read_cuts_total": true,
 		"compressed_events_total": true, "compression_input_bytes_total": true, "compression_output_bytes_total": true,
 		"publish_requests_total": true, "publish_events_total": true, "publish_received_bytes_total": true, "publish_reply_bytes_total": true,
-		"publish_read_cuts_total": true,
+		"publish_read_cuts_total": true, "publish_duplicates_total": true, "client_duplicate_events_total": true,
 	}
 	check := func(key stats.IncidentKey) {
 		_, logged := incidentKinds[key]
@@ -89,6 +89,8 @@ func countIn(to *GatewayStats, key stats.IncidentKey, n uint64) {
 		to.Publish.EventsUnkept = n
 	case stats.MetricHistoryEvicted:
 		to.Publish.HistoryEvicted = n
+	case stats.MetricTextsEvicted:
+		to.Publish.TextsEvicted = n
 	case stats.MetricThrottles:
 		to.Total.Throttles = n
 	case stats.MetricAdminRefused:

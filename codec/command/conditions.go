@@ -28,6 +28,14 @@ var (
 	ErrExpectChannels = &Error{Code: BadRequest, Message: "expect goes with channel, not with channels"}
 )
 
+// OrNil is c, or nil if c has no conditions.
+func (c *Conditions) OrNil() *Conditions {
+	if len(c.Idempotency) == 0 && !c.HasExpect {
+		return nil
+	}
+	return c
+}
+
 // TakeIdempotency reads the member idempotency.
 func (c *Conditions) TakeIdempotency(raw []byte, u *jsonscan.Unquoter) *Error {
 	text, err := u.Text(raw)

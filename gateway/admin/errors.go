@@ -54,6 +54,8 @@ func apiErrorOf(err error) *apiError {
 		status = http.StatusRequestEntityTooLarge
 	case command.RateLimited:
 		status = http.StatusTooManyRequests
+	case command.Conflict:
+		status = http.StatusConflict
 	case command.NotAvailable:
 		status = http.StatusServiceUnavailable
 	}
@@ -78,6 +80,9 @@ func answerError(w http.ResponseWriter, err error) {
 	if after > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10))
 		fields["retry_after_ms"] = (&command.Error{RetryAfter: after}).RetryAfterMS()
+	}
+	if refusal, ok := errors.AsType[*command.Error](err); ok && refusal.Now != nil {
+		fields["epoch"], fields["offset"] = string(refusal.Now.Epoch), refusal.Now.Offset
 	}
 	answerJSON(w, e.status, map[string]any{"error": fields})
 }

@@ -30,13 +30,13 @@ var LabelValues = map[string][]string{
 	stats.MetricPublishErrors: {
 		string(command.BadRequest), string(command.BadChannel), string(command.LimitExceeded),
 		string(command.PermissionDenied), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
-		string(command.AuthenticationRequired), string(command.InvalidKey),
+		string(command.AuthenticationRequired), string(command.InvalidKey), string(command.Conflict),
 	},
 	stats.MetricCommandErrors: {
 		string(command.BadRequest), string(command.UnknownType), string(command.BadChannel),
 		string(command.AlreadySubscribed), string(command.NotSubscribed), string(command.PermissionDenied),
 		string(command.LimitExceeded), string(command.RateLimited), string(command.NotAvailable), string(command.Internal),
-		string(command.AuthenticationRequired), authority.Refused, authority.Unavailable, shard.ReasonUserBlocked, shard.ReasonUserFull, shard.ReasonUserRate,
+		string(command.AuthenticationRequired), string(command.Conflict), authority.Refused, authority.Unavailable, shard.ReasonUserBlocked, shard.ReasonUserFull, shard.ReasonUserRate,
 	},
 	stats.MetricRecoveries:      shard.RecoveryOutcomes,
 	stats.MetricTokensRefused:   token.Reasons(),

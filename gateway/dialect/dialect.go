@@ -79,8 +79,10 @@ type Reply struct {
 	To      command.Type // what was asked for
 	ID      command.ID   // of the command, if it had one
 	Channel []byte       // nil for a ping and for authenticate
-	Epoch   []byte       // subscribe, history: of the channel's offsets
+	Epoch   []byte       // subscribe, history: of the channel's offsets; publish: of the event's, nil if it had no conditions
 	Offset  uint64       // subscribe: events behind it follow; publish: the event's
+
+	Duplicate bool // publish: the event stood there before, and was not published again
 
 	Recovery *command.Recovery // subscribe: of the events before; nil if none were asked for
 	Page     *command.Page     // history: the events

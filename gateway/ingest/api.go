@@ -26,7 +26,7 @@ var errStopped = &command.Error{Code: command.NotAvailable, Message: "the gatewa
 // submitPatience is how long a request waits for what completes its events.
 const submitPatience = 5 * time.Second
 
-var publishKeys = []string{"id", "channel", "channels", "key", "data"}
+var publishKeys = []string{"id", "channel", "channels", "key", "data", "idempotency", "expect"}
 
 // API publishes for POST /api/publish. All of its requests are one publisher,
 // with one share of the credits. Unlike publishers of the publish port it does not wait
@@ -54,8 +54,13 @@ func NewAPI(port *Port) *API {
 		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 		counters: stats.NewPublish(),
 	}
-	p.submit = stream.NewRequest(port.Engine, &p.wakes, &p.counters.Events)
+	p.useEngine(port.Engine)
 	return p
+}
+
+func (p *API) useEngine(e stream.Engine) {
+	p.submit = stream.NewRequest(e, &p.wakes, &p.counters.Events)
+	p.submit.Duplicates = &p.counters.Duplicates
 }
 
 // publishReply is the publish port's reply to a request.
@@ -69,6 +74,7 @@ type publishResult struct {
 	Epoch       stream.Epoch `json:"epoch"`
 	Offset      uint64       `json:"offset"`
 	Subscribers int          `json:"subscribers"`
+	Duplicate   bool         `json:"duplicate,omitempty"`
 }
 
 // Publish handles one request from an address and counts what became of it. holder is what its
@@ -119,6 +125,7 @@ func (p *API) sequence(ctx context.Context, body []byte, holder *keys.Holder) (r
 	}
 	by, submit := &apiSubmitter{p, make(chan struct{})}, p.submit
 	submit.Begin(by, p.account, poller.Now())
+	submit.Require(r.Conditions())
 	for _, name := range r.Channels {
 		submit.Submit(name, r.Key, r.Data)
 	}
@@ -132,7 +139,7 @@ func (p *API) sequence(ctx context.Context, body []byte, holder *keys.Holder) (r
 	}
 	for i := range submit.Results {
 		at := &submit.Results[i].At
-		reply.Results = append(reply.Results, publishResult{string(submit.Results[i].Channel), at.Epoch, at.Offset, at.Subscribers})
+		reply.Results = append(reply.Results, publishResult{string(submit.Results[i].Channel), at.Epoch, at.Offset, at.Subscribers, at.Duplicate})
 	}
 	return reply, nil
 }

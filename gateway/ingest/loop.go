@@ -95,7 +95,7 @@ func NewLoop(port *Port) (*Loop, error) {
 		closing:  poller.NewDeadlines[*publisher](publisherPatience),
 		wakes:    stream.NewWakeSet(port.Settings.Config().Shards),
 	}
-	in.submit = stream.NewRequest(port.Engine, &in.wakes, &in.counters.Events)
+	in.useEngine(port.Engine)
 	var err error
 	in.Loop, err = poller.NewLoop(in, poller.LoopConfig{
 		ReadBuffer:    ingestReadBuffer,
@@ -104,6 +104,11 @@ func NewLoop(port *Port) (*Loop, error) {
 	})
 	in.Starved.Loop, in.Starved.Samples = in.Loop, &in.Samples
 	return in, err
+}
+
+func (in *Loop) useEngine(e stream.Engine) {
+	in.submit = stream.NewRequest(e, &in.wakes, &in.counters.Events)
+	in.submit.Duplicates = &in.counters.Duplicates
 }
 
 // Post has the loop's goroutine call f soon. Any goroutine may call it.

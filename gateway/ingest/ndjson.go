@@ -67,7 +67,7 @@ func (p *publisher) line(line []byte, status publish.Status) verdict {
 	} else if !ok {
 		return stepWait
 	}
-	p.publish(reply{id: r.ID, line: p.lines.Number()}, r.Channels, r.Key, r.Data)
+	p.publish(reply{id: r.ID, line: p.lines.Number()}, r.Conditions(), r.Channels, r.Key, r.Data)
 	return stepDone
 }
 
@@ -80,6 +80,10 @@ func (p *publisher) answerLine(id command.ID, results []stream.Result) {
 	in.replies = publish.AppendResultsBegin(in.replies, id)
 	for i := range results {
 		at := &results[i].At
+		if at.Duplicate {
+			in.replies = publish.AppendDuplicate(in.replies, results[i].Channel, at.Epoch[:], at.Offset, uint64(at.Subscribers))
+			continue
+		}
 		in.replies = publish.AppendResult(in.replies, results[i].Channel, at.Epoch[:], at.Offset, uint64(at.Subscribers))
 	}
 	if left, limited := p.rateLeft(); limited {

@@ -45,12 +45,13 @@ func (w *pendingReplies) abandon() {
 	w.bytes = 0
 }
 
-// publish submits an event to each channel of a request that has its credits, and
-// answers it: at once, as a rule.
-func (p *publisher) publish(to reply, channels [][]byte, key, data []byte) {
+// publish submits an event to each channel of a request that has its credits, under conditions if
+// they are not nil, and answers it: at once, as a rule.
+func (p *publisher) publish(to reply, under *command.Conditions, channels [][]byte, key, data []byte) {
 	in, r := p.ingest, p.ingest.submit
 	in.counters.Requests++
 	r.Begin(p, p.account, in.Loop.Now())
+	r.Require(under)
 	for _, channel := range channels {
 		r.Submit(channel, key, data)
 		in.work += eventWork

@@ -53,7 +53,7 @@ func (p *Port) isStopping() bool {
 func (p *Port) UseEngine(e stream.Engine) {
 	p.Engine = e
 	for _, in := range p.Loops {
-		in.submit = stream.NewRequest(e, &in.wakes, &in.counters.Events)
+		in.useEngine(e)
 	}
-	p.API.submit = stream.NewRequest(e, &p.API.wakes, &p.API.counters.Events)
+	p.API.useEngine(e)
 }

@@ -198,7 +198,7 @@ func (p *publisher) respPublish(args [][]byte) verdict {
 			return stepWait
 		}
 	}
-	p.publish(reply{silent: p.resp.replying.silent()}, args[1:2], nil, data)
+	p.publish(reply{silent: p.resp.replying.silent()}, nil, args[1:2], nil, data)
 	return stepDone
 }
 

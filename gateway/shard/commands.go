@@ -242,6 +242,7 @@ func (c *session) sequence(cmd *command.Command, payload []byte, binary bool, ac
 	}
 	r := s.submit
 	r.Begin(c, account, s.Loop.Now())
+	r.Require(cmd.Conditions.OrNil())
 	r.Submit(name, nil, cmd.Data)
 	if r.Settled() {
 		c.answerPublish(r, cmd.ID)

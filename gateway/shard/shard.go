@@ -142,7 +142,7 @@ func New(all *Shared, index int) (*Shard, error) {
 	}
 	s.ledger.Memory, s.ledger.Counters = &all.Backlogs, &s.Counters
 	s.patrol.ledger = &s.ledger
-	s.submit = stream.NewRequest(all.Engine, &s.wakes, &s.Counters.ClientPublished)
+	s.useEngine(all.Engine)
 	s.ledger.Formats = all.Streams.Formats
 	var err error
 	s.Loop, err = poller.NewLoop(s, poller.LoopConfig{

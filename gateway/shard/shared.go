@@ -53,8 +53,13 @@ type Shared struct {
 func (a *Shared) UseEngine(e stream.Engine) {
 	a.Engine = e
 	for _, s := range a.Shards {
-		s.submit = stream.NewRequest(e, &s.wakes, &s.Counters.ClientPublished)
+		s.useEngine(e)
 	}
+}
+
+func (s *Shard) useEngine(e stream.Engine) {
+	s.submit = stream.NewRequest(e, &s.wakes, &s.Counters.ClientPublished)
+	s.submit.Duplicates = &s.Counters.ClientDuplicates
 }
 
 // contextMemory bounds the memory of the windows of all clients that compress with

@@ -22,7 +22,11 @@ func (c *session) answerPublish(r *stream.Request, id command.ID) {
 		c.refuseChannel(command.Publish, result.Channel, refusal, id)
 		return
 	}
-	c.reply(dialect.Reply{To: command.Publish, ID: id, Channel: result.Channel, Offset: result.At.Offset})
+	reply := dialect.Reply{To: command.Publish, ID: id, Channel: result.Channel, Offset: result.At.Offset}
+	if r.Conditional() {
+		reply.Epoch, reply.Duplicate = result.At.Epoch[:], result.At.Duplicate
+	}
+	c.reply(reply)
 }
 
 // confirmLater makes the client wait for an engine.

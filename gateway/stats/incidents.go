@@ -20,4 +20,5 @@ const (
 	MetricHistoryEvicted   = "history_evicted_total"
 	MetricRecoveries       = "recoveries_total"
 	MetricAdminRefused     = "admin_refused_total"
+	MetricTextsEvicted     = "idempotency_texts_evicted_total"
 )

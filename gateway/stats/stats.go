@@ -35,6 +35,7 @@ type Shard struct {
 	Throttles         uint64            `json:"throttles" metric:"throttles_total" help:"Times a client was not read for a while, because it had sent far more than its rate allows."`
 	ClientMessages    uint64            `json:"client_messages" metric:"client_messages_total" help:"Messages received from clients."`
 	ClientPublished   uint64            `json:"client_published" metric:"client_published_events_total" help:"Events published by clients."`
+	ClientDuplicates  uint64            `json:"client_duplicates" metric:"client_duplicate_events_total" help:"Events of clients that were not published, because they have the idempotency text of an earlier one."`
 	CommandErrors     map[string]uint64 `json:"command_errors" metric:"client_command_errors_total" label:"code" help:"Commands of clients that were answered with an error, by code."`
 	BytesIn           uint64            `json:"bytes_in" metric:"client_received_bytes_total" help:"Bytes received from clients."`
 	BytesOut          uint64            `json:"bytes_out" metric:"client_sent_bytes_total" help:"Bytes that the sockets of clients have taken."`
@@ -62,6 +63,7 @@ type Publish struct {
 	CreditWait  float64           `json:"credit_wait_seconds" metric:"credit_wait_seconds_total" help:"For how long publishers and clients that publish waited for credit, all added up."`
 	Requests    uint64            `json:"requests" metric:"publish_requests_total" help:"Well-formed requests to publish, on the publish port or by the API, that found credit."`
 	Events      uint64            `json:"events" metric:"publish_events_total" help:"Events sequenced for the publish port and the API."`
+	Duplicates  uint64            `json:"duplicates" metric:"publish_duplicates_total" help:"Events for the publish port and the API that were not published, because they have the idempotency text of an earlier one."`
 	BytesIn     uint64            `json:"bytes_in" metric:"publish_received_bytes_total" help:"Bytes received on the publish port."`
 	BytesOut    uint64            `json:"bytes_out" metric:"publish_reply_bytes_total" help:"Bytes of replies on the publish port, those that still wait included."`
 	ReadCuts    uint64            `json:"read_cuts" metric:"publish_read_cuts_total" help:"Times the input of a publisher was left for a later turn, to let others have theirs."`
@@ -77,6 +79,10 @@ type Publish struct {
 	HistoryEvents  int64  `json:"history_events" metric:"history_events" help:"Events that are kept for clients that come back."`
 	HistoryBytes   int64  `json:"history_bytes" metric:"history_bytes" help:"Memory that they take."`
 	HistoryEvicted uint64 `json:"history_evicted" metric:"history_evicted_total" help:"Channels whose history was given up early, to make room for that of others."`
+
+	// Of idempotency texts.
+	TextsKept    int64  `json:"idempotency_texts" metric:"idempotency_texts" help:"Idempotency texts that are remembered."`
+	TextsEvicted uint64 `json:"idempotency_texts_evicted" metric:"idempotency_texts_evicted_total" help:"Idempotency texts that were forgotten early, to make room for others."`
 
 	StreamsEvicted uint64 `json:"streams_evicted" metric:"streams_evicted_total" help:"Channels without subscribers that were forgotten early, to make room for others."`
 	EventsUnkept   uint64 `json:"events_unkept" metric:"events_unkept_total" help:"Events to channels without subscribers for which there was no room: their position was not kept."`

@@ -233,4 +233,5 @@ func (s *Streams) AddStats(to *stats.Publish) {
 	to.StreamsEvicted += s.room.evicted.Load()
 	to.EventsUnkept += s.room.unkept.Load()
 	s.addHistory(to)
+	s.idempotency.addStats(to)
 }

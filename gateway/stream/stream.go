@@ -48,6 +48,9 @@ type Position struct {
 	Epoch       Epoch
 	Offset      uint64
 	Subscribers int // approximate while clients come and go
+	// Duplicate tells that nothing was published: the event of the same idempotency text
+	// stands there.
+	Duplicate bool
 }
 
 // Stream is a channel as publishers see it: the sequence of its events, and
@@ -86,6 +89,8 @@ type Streams struct {
 	history histories
 	// keepsEmpty tells that streams are kept that never had an event; see KeepEmpty.
 	keepsEmpty atomic.Bool
+
+	idempotency idempotency
 }
 
 // stripe is the part of the streams that one lock guards. Sequencing an event
@@ -106,6 +111,7 @@ type stripe struct {
 func NewStreams(limit int, fs *Formats) *Streams {
 	s := &Streams{Formats: fs, seed: maphash.MakeSeed()}
 	s.limit.Store(int64(limit))
+	s.idempotency.init()
 	for i := range s.stripes {
 		s.stripes[i].byName = make(map[string]*Stream)
 	}
@@ -120,10 +126,16 @@ func (s *Streams) Submit(e *Submission) {
 	stripe := s.stripe(e.Channel)
 	stripe.mu.Lock()
 	st := stripe.byName[string(e.Channel)]
+	if e.Conditions != nil && s.declines(stripe, st, e) {
+		return
+	}
 	switch {
 	case st == nil:
 		if st = s.open(stripe, e.Channel, e.From.Maker, false); st == nil {
 			p := s.pass(stripe, e.Channel)
+			if e.Conditions != nil {
+				s.remember(e, p)
+			}
 			stripe.mu.Unlock()
 			e.From.Give(e.Cost)
 			e.done(p)
@@ -140,6 +152,9 @@ func (s *Streams) Submit(e *Submission) {
 	p := Position{Epoch: st.epoch, Offset: st.Offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
+		if e.Conditions != nil {
+			s.remember(e, p)
+		}
 		stripe.mu.Unlock()
 		e.From.Give(e.Cost)
 		e.done(p)
@@ -150,6 +165,9 @@ func (s *Streams) Submit(e *Submission) {
 		c.Port.Post(Mail{Event: event, Interest: c})
 		p.Subscribers += int(c.Subscribers.Load())
 		e.Wakes.add(c.Port)
+	}
+	if e.Conditions != nil {
+		s.remember(e, p)
 	}
 	stripe.mu.Unlock()
 	e.done(p)

@@ -1,10 +1,12 @@
 package stream
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
 
+	"fleetcast/codec/command"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/rules"
 )
@@ -36,6 +38,48 @@ func BenchmarkPublishUnheard(b *testing.B) {
 			for b.Loop() {
 				publish(i)
 				i++
+			}
+		})
+	}
+}
+
+// BenchmarkConditions submits events with conditions, beside such without.
+func BenchmarkConditions(b *testing.B) {
+	var next [8]byte
+	counter := uint64(0)
+	fresh := command.Conditions{Idempotency: make([]byte, 36)} // as long as a UUID
+	same := command.Conditions{Idempotency: []byte("f81d4fae-7dec-11d0-a765-00a0c91e6bf6")}
+	at := command.Conditions{HasExpect: true}
+	for _, kind := range []struct {
+		name string
+		c    *command.Conditions
+		each func(at Position)
+	}{
+		{"none", nil, func(Position) {}},
+		{"text", &fresh, func(Position) {
+			counter++
+			binary.LittleEndian.PutUint64(next[:], counter)
+			copy(fresh.Idempotency, next[:])
+		}},
+		{"duplicate", &same, func(Position) {}},
+		{"expect", &at, func(p Position) {
+			at.Expect.Epoch, at.Expect.Offset = append(at.Expect.Epoch[:0], p.Epoch[:]...), p.Offset
+		}},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			s, from, wakes, name := NewStreams(1_000, v1), unlimited(), NewWakeSet(2), []byte("news")
+			r := NewRequest(s, &wakes, new(uint64))
+			cost := limits.EventCost(name, nil, benchData)
+			from.Take(cost)
+			r.Begin(nil, from, 0)
+			r.Submit(name, nil, benchData)
+			b.ReportAllocs()
+			for b.Loop() {
+				kind.each(r.Results[0].At)
+				from.Take(cost)
+				r.Begin(nil, from, 0)
+				r.Require(kind.c)
+				r.Submit(name, nil, benchData)
 			}
 		})
 	}

@@ -26,9 +26,16 @@ type Submission struct {
 	Cost               int64           // in credits
 	At                 time.Duration   // the loops' clock
 	Wakes              *WakeSet        // gets the shards that the event is posted to
+	// Conditions are those under which it is published, nil if there are none. The idempotency
+	// text is looked at first: an event that was published with the same text, to the channel
+	// and by the same kind of maker, completes it with its position, as a Duplicate. Then comes
+	// the position that is expected: another one completes it with a *command.Error with
+	// [command.Conflict]. In either case nothing is published.
+	Conditions *command.Conditions
 
 	request *Request
-	part    int // the number of the result
+	part    int    // the number of the result
+	text    textID // of Conditions, for the embedded streams
 }
 
 // Ticket is for an engine that completes a submission later.
@@ -52,7 +59,17 @@ func (s *Submission) done(at Position) {
 	s.request.count()
 }
 
-// Complete says where the event stands, or why it was not published. It must be called once.
+// decline is done for an event that is not published.
+func (s *Submission) decline(at Position, err error) {
+	result := &s.request.Results[s.part]
+	result.At, result.Err = at, err
+	if at.Duplicate {
+		s.request.countDuplicate()
+	}
+}
+
+// Complete says where the event stands, or why it was not published. An error that is a
+// *command.Error goes to the publisher as it is. It must be called once.
 // Any goroutine may call it. The submitter hears of it on its own goroutine, where the credits go back.
 func (t Ticket) Complete(at Position, err error) {
 	t.request.by.Post(func() { t.request.complete(t.part, at, err) })
@@ -80,6 +97,9 @@ const (
 // that reads requests has one as scratch. It belongs to the goroutine of its submitter.
 type Request struct {
 	Results []Result
+	// Duplicates counts events that were not published because they are duplicates. It belongs
+	// to the goroutine of the submitters, and may be nil.
+	Duplicates *uint64
 
 	engine    Engine
 	by        Submitter
@@ -89,13 +109,15 @@ type Request struct {
 	size      int     // of the data, in bytes
 	each      int64   // the credits of each event, without those for its channel's name
 	published *uint64 // counts events
+
+	conditional bool // it has conditions
 }
 
 // Result is what became of the event for one channel.
 type Result struct {
 	Channel []byte
 	At      Position
-	Err     error // the engine's; nil: it was published
+	Err     error // the engine's; nil: it was published, or is a duplicate
 
 	pending bool
 }
@@ -117,8 +139,16 @@ func NewRequest(engine Engine, wakes *WakeSet, published *uint64) *Request {
 // from an account.
 func (r *Request) Begin(by Submitter, from *limits.Account, at time.Duration) {
 	r.Results, r.by = r.Results[:0], by
-	r.scratch.From, r.scratch.At = from, at
+	r.scratch.From, r.scratch.At, r.scratch.Conditions = from, at, nil
+	r.conditional = false
 }
+
+// Require has the events be published under conditions, which stay as they are until these are
+// submitted; nil for none. A text counts for each channel by itself.
+func (r *Request) Require(c *command.Conditions) { r.scratch.Conditions, r.conditional = c, c != nil }
+
+// Conditional tells whether the request has conditions.
+func (r *Request) Conditional() bool { return r.conditional }
 
 // Submit publishes an event with a key, which may be empty, to one channel.
 func (r *Request) Submit(channel, key, data []byte) {
@@ -152,7 +182,11 @@ func (r *Request) complete(part int, at Position, err error) {
 		panic(errCompletedTwice)
 	}
 	r.scratch.From.Give(r.each + int64(len(result.Channel)))
-	if err == nil {
+	switch {
+	case err != nil:
+	case at.Duplicate:
+		r.countDuplicate()
+	default:
 		r.count()
 	}
 	result.At, result.Err, result.pending = at, err, false
@@ -166,6 +200,12 @@ func (r *Request) complete(part int, at Position, err error) {
 func (r *Request) count() {
 	*r.published++
 	r.scratch.From.Sent.Count(r.size, r.scratch.At)
+}
+
+func (r *Request) countDuplicate() {
+	if r.Duplicates != nil {
+		*r.Duplicates++
+	}
 }
 
 // moveTo is the one place where a request's state changes.
@@ -187,7 +227,8 @@ func (r *Request) Keep() (scratch *Request) {
 		r.Results[i].Channel = bytes.Clone(r.Results[i].Channel)
 	}
 	scratch = NewRequest(r.engine, r.scratch.Wakes, r.published)
-	r.scratch.Channel, r.scratch.Key, r.scratch.Data = nil, nil, nil
+	scratch.Duplicates = r.Duplicates
+	r.scratch.Channel, r.scratch.Key, r.scratch.Data, r.scratch.Conditions = nil, nil, nil, nil
 	return scratch
 }
 
@@ -216,6 +257,8 @@ func (r *Request) Refusal() *command.Error {
 	err, where := first.Err, ""
 	if first.pending {
 		err = errUnconfirmed
+	} else if refusal, ok := errors.AsType[*command.Error](err); ok && len(r.Results) == 1 {
+		return refusal
 	}
 	if n := len(r.Results); n > 1 {
 		where = fmt.Sprintf(" for %d of %d channels, first %s", failed, n, command.QuoteChannel(first.Channel))

@@ -52,7 +52,11 @@ func (Dialect) AppendReply(dst []byte, r dialect.Reply) []byte {
 	case command.Unsubscribe:
 		text = command.AppendUnsubscribed(text, r.ID, r.Channel)
 	case command.Publish:
-		text = command.AppendPublished(text, r.ID, r.Channel, r.Offset)
+		if r.Epoch == nil {
+			text = command.AppendPublished(text, r.ID, r.Channel, r.Offset)
+		} else {
+			text = command.AppendPublishedAt(text, r.ID, r.Channel, r.Epoch, r.Offset, r.Duplicate)
+		}
 	case command.History:
 		text = command.AppendHistory(text, r.ID, r.Channel, r.Epoch, r.Page)
 	case command.Ping:
