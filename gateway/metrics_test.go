@@ -101,6 +101,7 @@ func TestMetrics(t *testing.T) {
 	want := map[string]float64{
 		"client_connections": 2, "client_connections_limit": 11, "clients": 2, "subscriptions": 3, "subscriptions_limit": 14,
 		"streams": 3, "streams_limit": 13, "streams_unused": 1, "users_blocked": 0, "streams_evicted_total": 0, "history_events": 6, "history_bytes": float64(stats.Publish.HistoryBytes), "history_limit_bytes": gateway.DefaultHistoryMemory, "history_evicted_total": 0, "subscriptions_catching_up": 0, "recovered_events_total": 0, "history_framed_events_total": 0, "events_unkept_total": 0, "backlog_bytes": 0, "client_connections_accepted_total": 4,
+		"idempotency_texts": 0, "idempotency_texts_evicted_total": 0, "publish_duplicates_total": 0, "client_duplicate_events_total": 0,
 		"connects_queued": 0, "connects_queued_limit": 0, "handshakes_deciding": 0, "tokens_accepted_total": 0, "token_verifications_total": 0, "token_verifications_waiting": 0,
 		"token_cache_hits_total": 0, "token_cache_misses_total": 0, "token_cache_entries": 0, "token_cache_bytes": 0, "token_key_fetches_total": 0,
 		"token_key_fetch_failures_total": 0, "token_issuers_failing": 0, "token_issuers_without_keys": 0,
@@ -139,10 +140,10 @@ func TestMetrics(t *testing.T) {
 			"token_not_yet_valid": 0, "token_no_expiry": 0, "token_wrong_audience": 0, "token_too_large": 0, "token_bad_claims": 0, "token_wrong_use": 0,
 			"ticket_invalid": 0, "ticket_expired": 0, "verification_busy": 0, "keys_unavailable": 0},
 		"connect_hook_requests_total{outcome": {"allowed": 0, "refused": 0, "hook_busy": 0, "hook_timeout": 0, "hook_failed": 0, "hook_open": 0, "hook_cancelled": 0},
-		"publish_errors_total{code":           {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0, "authentication_required": 0, "invalid_key": 0},
+		"publish_errors_total{code":           {"bad_request": 1, "bad_channel": 1, "limit_exceeded": 0, "permission_denied": 0, "rate_limited": 0, "not_available": 0, "internal": 0, "authentication_required": 0, "invalid_key": 0, "conflict": 0},
 		"client_command_errors_total{code": {"bad_request": 1, "unknown_type": 0, "bad_channel": 0, "already_subscribed": 0,
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0,
-			"authentication_required": 0, "token_refused": 0, "identity_unavailable": 0, "user_blocked": 0, "user_full": 0, "user_rate": 0},
+			"authentication_required": 0, "conflict": 0, "token_refused": 0, "identity_unavailable": 0, "user_blocked": 0, "user_full": 0, "user_rate": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},
 		"recoveries_total{outcome":        {"recovered": 0, "lost": 0, "unknown": 0, "rewound": 0},
 	} {

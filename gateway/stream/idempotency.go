@@ -93,14 +93,17 @@ func conflict(now Position) error {
 	}
 }
 
-// remember notes where an event with conditions was published. The caller holds the stripe's
-// lock, and has asked declines.
+// remember notes where an event was published, if it has an idempotency text. The caller holds
+// the stripe's lock, and has asked declines.
 func (s *Streams) remember(e *Submission, p Position) {
-	if len(e.Conditions.Idempotency) > 0 {
-		x := &s.idempotency
-		first := firstEvent{id: e.text, epoch: p.Epoch, offset: p.Offset, subscribers: uint32(p.Subscribers), at: historyTime(e.At)}
-		x.table(e).add(x, first, textRoom[e.From.Maker])
+	if e.Conditions != nil && len(e.Conditions.Idempotency) > 0 {
+		s.idempotency.remember(e, p)
 	}
+}
+
+func (x *idempotency) remember(e *Submission, p Position) {
+	first := firstEvent{id: e.text, epoch: p.Epoch, offset: p.Offset, subscribers: uint32(p.Subscribers), at: historyTime(e.At)}
+	x.table(e).add(x, first, textRoom[e.From.Maker])
 }
 
 func (x *idempotency) id(channel, text []byte) textID {

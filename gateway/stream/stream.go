@@ -133,9 +133,7 @@ func (s *Streams) Submit(e *Submission) {
 	case st == nil:
 		if st = s.open(stripe, e.Channel, e.From.Maker, false); st == nil {
 			p := s.pass(stripe, e.Channel)
-			if e.Conditions != nil {
-				s.remember(e, p)
-			}
+			s.remember(e, p)
 			stripe.mu.Unlock()
 			e.From.Give(e.Cost)
 			e.done(p)
@@ -152,9 +150,7 @@ func (s *Streams) Submit(e *Submission) {
 	p := Position{Epoch: st.epoch, Offset: st.Offset}
 	if len(st.interested) == 0 {
 		st.usedIn = stripe.sweeps
-		if e.Conditions != nil {
-			s.remember(e, p)
-		}
+		s.remember(e, p)
 		stripe.mu.Unlock()
 		e.From.Give(e.Cost)
 		e.done(p)
@@ -166,9 +162,7 @@ func (s *Streams) Submit(e *Submission) {
 		p.Subscribers += int(c.Subscribers.Load())
 		e.Wakes.add(c.Port)
 	}
-	if e.Conditions != nil {
-		s.remember(e, p)
-	}
+	s.remember(e, p)
 	stripe.mu.Unlock()
 	e.done(p)
 }
