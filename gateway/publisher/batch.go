@@ -23,11 +23,11 @@ func (p *Publisher) NewBatch() *Batch { return &Batch{p: p} }
 // Add adds an event. It refuses what Publish would refuse before sending; the
 // error then matches [*Error], and the batch is as it was.
 func (b *Batch) Add(channel string, data []byte, options ...EventOption) error {
-	data, key, _, err := b.p.checkEvent([]string{channel}, bodyLength(channel), data, options)
+	data, o, _, err := b.p.checkEvent([]string{channel}, bodyLength(channel), data, options)
 	if err != nil {
 		return err
 	}
-	b.bodies = appendBody(b.bodies, channel, key, data)
+	b.bodies = appendBody(b.bodies, channel, &o, data)
 	b.ends = append(b.ends, len(b.bodies))
 	b.channels = append(b.channels, channel)
 	return nil

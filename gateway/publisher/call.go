@@ -13,6 +13,9 @@ type Result struct {
 	Epoch       string // identifies the life of the channel's stream
 	Offset      uint64 // position in the stream, from 1
 	Subscribers uint64 // clients subscribed at that moment, approximately
+	// Duplicate tells that the event was not published, because one of the same name had been;
+	// the rest is of that one. See WithIdempotency.
+	Duplicate bool
 }
 
 // Outcome is what became of one event of a batch.
@@ -138,7 +141,7 @@ func (c *call) answer(index int, r *reply, epochs *epochCache) error {
 	}
 	for i := range r.Results {
 		from := &r.Results[i]
-		outcomes[i] = Outcome{Result: Result{channels[i], epochs.intern(from.Epoch), from.Offset, from.Subscribers}}
+		outcomes[i] = Outcome{Result: Result{channels[i], epochs.intern(from.Epoch), from.Offset, from.Subscribers, from.Duplicate}}
 	}
 	c.finish(1)
 	return nil

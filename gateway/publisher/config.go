@@ -60,6 +60,14 @@ type Config struct {
 	// while there is no connection, instead of waiting for the next one.
 	FailFast bool
 
+	// Repeat has Publish and PublishMany send an event again when the connection breaks before
+	// the answer has come, as long as their context allows. Each event gets an idempotency text
+	// of its own, if it has none (see WithIdempotency), so that the gateway publishes it once.
+	// But a gateway that was restarted between the two has forgotten it, and publishes it
+	// again, and so does one of a version that knows no such texts. Send and batches do not
+	// repeat.
+	Repeat bool
+
 	// OnError is called for events given to Send that were refused or lost. Refusals in
 	// a row with one code that wait together come in one call. Calls come one after the
 	// other. While one blocks, at most 1,024 further reports wait. More are dropped,

@@ -12,11 +12,13 @@
 //
 // # Delivery
 //
-// An event is written at most once. The Publisher never repeats it, not even
-// after a reconnection. When the connection breaks, an event that was handed
+// An event is written at most once, unless [Config].Repeat says otherwise. The Publisher does not
+// repeat it, not even after a reconnection. When the connection breaks, an event that was handed
 // over and not yet answered may or may not have been sequenced. Its call fails
 // with [ErrDisconnected]. An error that also matches [ErrNotSent] means that the
-// event never left the process, so it is safe to repeat it.
+// event never left the process, so it is safe to repeat it. An event with a name, see
+// [WithIdempotency], may be repeated in any case: the gateway remembers for 5 minutes that it was
+// published. With Config.Repeat, Publish and PublishMany do that by themselves.
 //
 // Events of one goroutine reach the gateway in the order of the calls. Between
 // goroutines there is no order.

@@ -38,6 +38,9 @@ const (
 // caller may, after Error.RetryAfter. See also Publisher.RateLeft.
 const CodeRateLimited = "rate_limited"
 
+// CodeConflict is the code of an event whose channel is not where WithExpect says.
+const CodeConflict = "conflict"
+
 // Error is the refusal of a request. Its event was not sequenced in any channel.
 type Error struct {
 	Code    string // for programs, as in the publish protocol: "bad_request", ...
@@ -45,6 +48,9 @@ type Error struct {
 	// RetryAfter is the time after which the event may be published again, where
 	// the gateway says so, as with CodeRateLimited; else 0.
 	RetryAfter time.Duration
+	// Epoch and Offset are where the channel is, with CodeConflict.
+	Epoch  string
+	Offset uint64
 }
 
 // Error implements error.

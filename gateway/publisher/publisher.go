@@ -144,31 +144,42 @@ func (p *Publisher) unlink(l *link, cause error) {
 //
 // If the error matches [*Error], the event was refused; if it matches
 // [ErrNotSent], it never left. Otherwise (the context ended, the connection
-// broke, the Publisher was closed) it may or may not have been sequenced.
+// broke, the Publisher was closed) it may or may not have been sequenced. With
+// [Config].Repeat it is published again when the connection breaks, until ctx ends.
 func (p *Publisher) Publish(ctx context.Context, channel string, data []byte, options ...EventOption) (Result, error) {
-	data, key, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, options)
+	data, o, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, p.named(options))
 	if err != nil {
 		return Result{}, err
 	}
-	l, err := p.acquire(ctx, room{size, 1}, nil)
+	var outcome Outcome
+	err = p.repeat(ctx, func() error {
+		outcome = p.publish(ctx, channel, &o, data, size)
+		return outcome.Err
+	})
 	if err != nil {
 		return Result{}, fmt.Errorf("publishing to channel %q: %w", channel, err)
 	}
+	return outcome.Result, nil
+}
+
+// publish is one attempt of Publish, with what checkEvent returns.
+func (p *Publisher) publish(ctx context.Context, channel string, o *eventOptions, data []byte, size int) Outcome {
+	l, err := p.acquire(ctx, room{size, 1}, nil)
+	if err != nil {
+		return Outcome{Err: err}
+	}
 	c := newCall(channel)
 	l.put(c, 0)
-	l.pending = appendBody(l.pending, channel, key, data)
+	l.pending = appendBody(l.pending, channel, o, data)
 	l.rouse()
 	p.mu.Unlock()
 
 	if err := p.await(ctx, c); err != nil {
-		return Result{}, fmt.Errorf("publishing to channel %q: %w", channel, err)
+		return Outcome{Err: err}
 	}
 	outcome := c.outcome[0]
 	c.recycle()
-	if outcome.Err != nil {
-		return Result{}, fmt.Errorf("publishing to channel %q: %w", channel, outcome.Err)
-	}
-	return outcome.Result, nil
+	return outcome
 }
 
 // PublishMany publishes data to each of the channels, in one request, and waits
@@ -181,29 +192,45 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 	if len(channels) == 0 {
 		return nil, fmt.Errorf("publishing: %w", &Error{Code: CodeBadRequest, Message: "no channel"})
 	}
-	data, key, size, err := p.checkEvent(channels, bodyLengthMany(channels), data, options)
+	data, o, size, err := p.checkEvent(channels, bodyLengthMany(channels), data, p.named(options))
 	if err != nil {
 		return nil, err
 	}
-	l, err := p.acquire(ctx, room{size, 1}, nil)
+	if o.expects {
+		return nil, fmt.Errorf("publishing: %w", &Error{Code: CodeBadRequest, Message: "WithExpect is for one channel: use Publish"})
+	}
+	var results []Result
+	err = p.repeat(ctx, func() (err error) {
+		results, err = p.publishMany(ctx, channels, &o, data, size)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("publishing to %d channels: %w", len(channels), err)
 	}
+	return results, nil
+}
+
+// publishMany is one attempt of PublishMany, with what checkEvent returns.
+func (p *Publisher) publishMany(ctx context.Context, channels []string, o *eventOptions, data []byte, size int) ([]Result, error) {
+	l, err := p.acquire(ctx, room{size, 1}, nil)
+	if err != nil {
+		return nil, err
+	}
 	c := newCallOf(callAll, channels)
 	l.put(c, 0)
-	l.pending = appendBodyMany(l.pending, channels, key, data)
+	l.pending = appendBodyMany(l.pending, channels, o, data)
 	l.rouse()
 	p.mu.Unlock()
 
 	if err := p.await(ctx, c); err != nil {
-		return nil, fmt.Errorf("publishing to %d channels: %w", len(channels), err)
+		return nil, err
 	}
 	outcomes := c.outcomes
 	c.recycle()
 	results := make([]Result, len(outcomes))
 	for i := range outcomes {
 		if err := outcomes[i].Err; err != nil {
-			return nil, fmt.Errorf("publishing to %d channels: %w", len(channels), err)
+			return nil, err
 		}
 		results[i] = outcomes[i].Result
 	}
@@ -219,7 +246,7 @@ func (p *Publisher) PublishMany(ctx context.Context, channels []string, data []b
 // and to the next Flush. An error of Send itself says that the event was not
 // sent: it matches [ErrNotSent] or [*Error].
 func (p *Publisher) Send(ctx context.Context, channel string, data []byte, options ...EventOption) error {
-	data, key, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, options)
+	data, o, size, err := p.checkEvent([]string{channel}, bodyLength(channel), data, options)
 	if err != nil {
 		return err
 	}
@@ -228,16 +255,16 @@ func (p *Publisher) Send(ctx context.Context, channel string, data []byte, optio
 		return fmt.Errorf("sending to channel %q: %w", channel, err)
 	}
 	l.put(nil, 0)
-	l.pending = appendBody(l.pending, channel, key, data)
+	l.pending = appendBody(l.pending, channel, &o, data)
 	l.rouse()
 	p.mu.Unlock()
 	return nil
 }
 
-// checkEvent returns the data to write, the key, and a bound of the request's size, whose
+// checkEvent returns the data to write, the options, and a bound of the request's size, whose
 // body has overhead bytes beside both.
-func (p *Publisher) checkEvent(channels []string, overhead int, given []byte, options []EventOption) (data []byte, key string, size int, err error) {
-	key, err = keyOf(options)
+func (p *Publisher) checkEvent(channels []string, overhead int, given []byte, options []EventOption) (data []byte, o eventOptions, size int, err error) {
+	o, err = optionsOf(options)
 	for _, channel := range channels {
 		if err == nil {
 			err = checkChannel(channel)
@@ -246,15 +273,15 @@ func (p *Publisher) checkEvent(channels []string, overhead int, given []byte, op
 	if err == nil {
 		data, err = checkData(given)
 	}
-	size = requestOverhead + overhead + keyLength(key) + len(data)
+	size = requestOverhead + overhead + o.length() + len(data)
 	if err == nil && size > p.cfg.WriteBuffer {
 		err = &Error{Code: CodeLimitExceeded,
 			Message: fmt.Sprintf("a request of %d bytes exceeds the write buffer of %d", size, p.cfg.WriteBuffer)}
 	}
 	if err != nil {
-		return nil, "", 0, fmt.Errorf("publishing: %w", err)
+		return nil, o, 0, fmt.Errorf("publishing: %w", err)
 	}
-	return data, key, size, nil
+	return data, o, size, nil
 }
 
 // await returns nil when c has ended; its outcomes are then the caller's. If ctx

@@ -178,7 +178,7 @@ func TestPublishMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []publisher.Result{{"a", "e-a", 1, 1200}, {"b", "e-b", 1, 1200}, {"a", "e-a", 2, 1200}}
+	want := []publisher.Result{{"a", "e-a", 1, 1200, false}, {"b", "e-b", 1, 1200, false}, {"a", "e-a", 2, 1200, false}}
 	if !slices.Equal(got, want) {
 		t.Errorf("results %v, want %v", got, want)
 	}

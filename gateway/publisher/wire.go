@@ -73,16 +73,15 @@ func appendHead(dst []byte, id uint64) []byte {
 	return append(dst, ',')
 }
 
-// appendBody ends a request to one channel. The arguments were checked; the key may
-// be none.
-func appendBody(dst []byte, channel, key string, data []byte) []byte {
+// appendBody ends a request to one channel. The arguments were checked.
+func appendBody(dst []byte, channel string, o *eventOptions, data []byte) []byte {
 	dst = append(dst, `"channel":`...)
 	dst = jsonscan.AppendString(dst, channel)
-	return appendData(appendKey(dst, key), data)
+	return appendData(o.append(dst), data)
 }
 
 // appendBodyMany is appendBody for several channels.
-func appendBodyMany(dst []byte, channels []string, key string, data []byte) []byte {
+func appendBodyMany(dst []byte, channels []string, o *eventOptions, data []byte) []byte {
 	dst = append(dst, `"channels":[`...)
 	for i, channel := range channels {
 		if i > 0 {
@@ -91,7 +90,7 @@ func appendBodyMany(dst []byte, channels []string, key string, data []byte) []by
 		dst = jsonscan.AppendString(dst, channel)
 	}
 	dst = append(dst, ']')
-	return appendData(appendKey(dst, key), data)
+	return appendData(o.append(dst), data)
 }
 
 func appendData(dst, data []byte) []byte {
@@ -100,7 +99,7 @@ func appendData(dst, data []byte) []byte {
 	return append(dst, '}', '\n')
 }
 
-// bodyLength bounds the length of appendBody's text without key and data. A checked name has
+// bodyLength bounds the length of appendBody's text without options and data. A checked name has
 // no control characters, so that an escape makes two bytes of one at most.
 func bodyLength(channel string) int { return len(`"channel":"","data":}`) + 1 + 2*len(channel) }
 
@@ -138,12 +137,15 @@ type wireResult struct {
 	Epoch       string `json:"epoch"`
 	Offset      uint64 `json:"offset"`
 	Subscribers uint64 `json:"subscribers"`
+	Duplicate   bool   `json:"duplicate"`
 }
 
 type wireError struct {
 	Code         string `json:"code"`
 	Message      string `json:"message"`
 	RetryAfterMS uint64 `json:"retry_after_ms"`
+	Epoch        string `json:"epoch"`
+	Offset       uint64 `json:"offset"`
 }
 
 // replyDecoder decodes lines into one reply that it reuses, without allocating.
@@ -199,5 +201,7 @@ func (r *reply) refusal() *Error {
 		Code:       string([]byte(r.Error.Code)),
 		Message:    string([]byte(r.Error.Message)),
 		RetryAfter: time.Duration(min(r.Error.RetryAfterMS, maxRetryAfterMS)) * time.Millisecond,
+		Epoch:      string([]byte(r.Error.Epoch)),
+		Offset:     r.Error.Offset,
 	}
 }

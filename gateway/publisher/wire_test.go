@@ -32,16 +32,23 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		if _, err := keyOf([]EventOption{WithKey(key)}); err != nil {
-			key = ""
+		var given []EventOption // what of the key is allowed as such
+		for _, option := range []EventOption{WithKey(key), WithIdempotency(key), WithExpect(key, id)} {
+			if _, err := optionsOf([]EventOption{option}); err == nil {
+				given = append(given, option)
+			}
+		}
+		o, err := optionsOf(given)
+		if err != nil {
+			t.Fatal(err)
 		}
 		head := appendHead(nil, id)
 		if len(head) > requestOverhead {
 			t.Fatalf("head of %d bytes", len(head))
 		}
-		one := appendBody(nil, channel, key, checked)
-		many := appendBodyMany(nil, []string{channel, channel}, key, checked)
-		if rest := keyLength(key) + len(checked); len(one) > bodyLength(channel)+rest || len(many) > bodyLengthMany([]string{channel, channel})+rest {
+		one := appendBody(nil, channel, &o, checked)
+		many := appendBodyMany(nil, []string{channel, channel}, &o, checked)
+		if rest := o.length() + len(checked); len(one) > bodyLength(channel)+rest || len(many) > bodyLengthMany([]string{channel, channel})+rest {
 			t.Fatalf("bodies of %d and %d bytes exceed their bounds", len(one), len(many))
 		}
 		for _, body := range [][]byte{one, many} {
@@ -52,13 +59,13 @@ func FuzzRequest(f *testing.F) {
 			if !json.Valid(line) || !utf8.Valid(line) {
 				t.Fatalf("not JSON in UTF-8: %q", line)
 			}
-			checkRequest(t, line, channel, key, data, id)
+			checkRequest(t, line, channel, o, data, id)
 		}
 	})
 }
 
 // checkRequest parses line as encoding/json does and compares.
-func checkRequest(t *testing.T, line []byte, channel, key string, data []byte, id uint64) {
+func checkRequest(t *testing.T, line []byte, channel string, o eventOptions, data []byte, id uint64) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(line, &members); err != nil {
 		t.Fatalf("%q: %v", line, err)
@@ -86,11 +93,23 @@ func checkRequest(t *testing.T, line []byte, channel, key string, data []byte, i
 			t.Fatalf("id %s, want %d", members["id"], id)
 		}
 	}
-	if key != "" {
+	for member, want := range map[string]string{"key": o.key, "idempotency": o.idempotency} {
+		if want != "" {
+			n++
+			var got string
+			if _ = json.Unmarshal(members[member], &got); got != want {
+				t.Fatalf("%s %q, want %q", member, got, want)
+			}
+		}
+	}
+	if o.expects {
 		n++
-		var got string
-		if _ = json.Unmarshal(members["key"], &got); got != key {
-			t.Fatalf("key %q, want %q", got, key)
+		var at struct {
+			Epoch  string
+			Offset uint64
+		}
+		if _ = json.Unmarshal(members["expect"], &at); at.Epoch != o.epoch || at.Offset != o.offset {
+			t.Fatalf("expect %+v, want %+v", at, o)
 		}
 	}
 	if len(members) != n {
