@@ -29,7 +29,7 @@ type publishCommand struct {
 	Data    string  `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
 	To      string  `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
 	Text    bool    `help:"Take the data as plain text and publish it as a JSON string."`
-	Key     *string `placeholder:"KEY" help:"What the event is about in its channel: where slow clients get the newest only, they get it for each key."`
+	eventFlags
 	Quiet   bool    `short:"q" help:"Print nothing on success."`
 	keyfile.Flag
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect, for the gateway to take an event, and to get the answer to the last (${default})."`
@@ -63,6 +63,7 @@ func (c *publishCommand) Validate() error {
 		bad.add("--key is what the event is about, which its subscribers see; the key that lets you publish goes into a file for --key-file. " +
 			"Others may have seen this one (ps, the shell's history): replace it")
 	}
+	c.eventFlags.check(&bad, c.Data == "-")
 	if c.To == "" {
 		bad.add("--to is empty; write for example localhost:8082")
 	}
@@ -87,6 +88,7 @@ func (c *publishCommand) Run(ctx context.Context, std streams) error {
 		DialTimeout:  c.Timeout,
 		CloseTimeout: publishCloseTimeout,
 		WriteBuffer:  publishBuffer,
+		Repeat:       c.Idempotency != nil,
 	}
 	if c.Data == "-" {
 		config.Logger = logger // of one event, its error says all
@@ -122,8 +124,12 @@ func (c *publishCommand) publishOne(ctx context.Context, p *publisher.Publisher,
 		return c.withHint(c.outcome(err, "the event"), data)
 	}
 	if !c.Quiet {
-		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d %s\n", result.Offset, result.Channel, result.Epoch,
-			result.Subscribers, english.PluralWord(int(result.Subscribers), "subscriber", ""))
+		before := ""
+		if result.Duplicate {
+			before = ", published before"
+		}
+		fmt.Fprintf(out, "offset %d of %s (epoch %s), to %d %s%s\n", result.Offset, result.Channel, result.Epoch,
+			result.Subscribers, english.PluralWord(int(result.Subscribers), "subscriber", ""), before)
 	}
 	return nil
 }
@@ -168,7 +174,7 @@ func (c *publishCommand) outcome(err error, what string) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("the gateway at %s did not answer within %v: %w", c.To, c.Timeout, err)
 	}
-	return unknownOutcomeError{fmt.Errorf("%w\nNobody knows what became of %s: it may have been published or not. Publishing again may publish twice", err, what)}
+	return unknownOutcomeError{fmt.Errorf("%w\nNobody knows what became of %s: it may have been published or not. %s", err, what, c.again())}
 }
 
 // publishLines publishes line by line without waiting for each answer, until
@@ -341,14 +347,6 @@ func (c *publishCommand) withHint(err error, data []byte) error {
 		return err
 	}
 	return fmt.Errorf("%w (to publish plain text, use --text)", err)
-}
-
-// options are those of each event.
-func (c *publishCommand) options() []publisher.EventOption {
-	if c.Key == nil {
-		return nil
-	}
-	return []publisher.EventOption{publisher.WithKey(*c.Key)}
 }
 
 // data turns what the user gave into an event's data.

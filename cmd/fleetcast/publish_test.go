@@ -165,6 +165,11 @@ func TestPublishRefusesEmptyValues(t *testing.T) {
 		{[]string{"--key=", "news", "1"}, "--key is empty; leave it out"},
 		{[]string{"--key=", "news", "-"}, "--key is empty; leave it out"},
 		{[]string{"--key=" + keys.New(), "news", "1"}, "goes into a file for --key-file"},
+		{[]string{"--idempotency=", "news", "1"}, "--idempotency has 0 bytes, must have 1 to 64"},
+		{[]string{"--idempotency=" + strings.Repeat("x", 65), "news", "1"}, "--idempotency has 65 bytes, must have 1 to 64"},
+		{[]string{"--idempotency=x", "news", "-"}, "--idempotency names one event"},
+		{[]string{"--expect=x:1", "news", "-"}, "--expect is for one event"},
+		{[]string{"--expect=17", "news", "1"}, "--expect: a position is EPOCH:OFFSET, such as ZbTWIsyu:17"},
 		{[]string{"--to=", "news", "1"}, "--to is empty"},
 		{[]string{"", "1"}, "the channel is empty"},
 	} {
@@ -262,4 +267,53 @@ func TestSubscribeSurvivesOddEvents(t *testing.T) {
 		t.Errorf("100 levels: exit code %d, want %d", code, exitFailure)
 	}
 	c.err.await(t, `bad_request: data is nested deeper than 99 levels`)
+}
+
+// An event with a name is published once, and one that expects a position where the channel is.
+func TestPublishOnce(t *testing.T) {
+	_, url, publish, _ := startGateway(t)
+	subscriber := start(t, nil, "subscribe", "--data", "--url="+url, "news")
+	subscriber.err.await(t, "subscribed to news")
+	run := func(code int, args ...string) (out, err string) {
+		t.Helper()
+		c := start(t, nil, append([]string{"publish", "--to=" + publish}, args...)...)
+		if got := c.wait(t); got != code {
+			t.Errorf("%q: exit code %d, want %d: %s", args, got, code, c.err)
+		}
+		return c.out.String(), c.err.String()
+	}
+	first, _ := run(0, "--idempotency=a", "news", "1")
+	again, _ := run(0, "--idempotency=a", "news", "1")
+	if want := strings.TrimSuffix(first, "\n") + ", published before\n"; again != want || !strings.HasPrefix(first, "offset 1 of news (epoch ") {
+		t.Errorf("published: %s, again: %s", first, again)
+	}
+	epoch, _, _ := strings.Cut(strings.TrimPrefix(first, "offset 1 of news (epoch "), ")")
+	if out, _ := run(0, "--expect="+epoch+":1", "news", "2"); !strings.HasPrefix(out, "offset 2 of news") {
+		t.Errorf("where it is: %s", out)
+	}
+	if _, err := run(exitFailure, "--expect="+epoch+":1", "news", "3"); !strings.Contains(err, "conflict: the channel is at offset 2 of epoch "+epoch) {
+		t.Errorf("where it was: %s", err)
+	}
+	run(0, "news", "4")
+	subscriber.out.await(t, "4\n")
+	if got := subscriber.out.String(); got != "1\n2\n4\n" {
+		t.Errorf("the subscriber got %q", got)
+	}
+}
+
+// An event with a name that is not answered is sent again if the connection breaks, and the advice is another one.
+func TestPublishOnceWithoutAnswer(t *testing.T) {
+	for name, listener := range map[string]func(*testing.T) string{"hung": hungListener, "broken": breakingListener} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			c := start(t, nil, "publish", "--to="+listener(t), "--timeout=500ms", "--idempotency=x", "a", "1")
+			if code := c.wait(t); code != exitUnknown {
+				t.Errorf("exit code %d, want %d", code, exitUnknown)
+			}
+			text := c.err.String()
+			if !strings.Contains(text, "did not answer within 500ms") || !strings.Contains(text, "with the same --idempotency") || strings.Contains(text, "may publish twice") {
+				t.Errorf("it says %q", text)
+			}
+		})
+	}
 }
