@@ -109,7 +109,6 @@ func TestMetrics(t *testing.T) {
 		"client_addresses": 0, "client_addresses_unknown_total": 0,
 		"client_messages_total": 7, "client_published_events_total": 2,
 		"log_lines_lost_total": 0, "deliveries_total": 8, "fan_out_cuts_total": 0, "dropped_events_total": 0, "gaps_total": 0,
-		"subscriptions_catching_up": 0, "recovered_events_total": 0, "history_framed_events_total": 0,
 		"client_input_bytes": 0, "client_context_bytes": 0, "publish_input_bytes": 0, "input_memory_limit_bytes": gateway.DefaultInputMemory, "backlog_memory_bytes": 0, "backlog_memory_limit_bytes": 1 << 30,
 		"shards": float64(len(stats.Shards)), "shard_mailbox_depth": 0, "shard_queued_events": 0, "clients_lagging": 0, "clients_paused": 0,
 		"clients_compressed": 0, "compressed_events_total": 0, "compression_input_bytes_total": 0, "compression_output_bytes_total": 0, "read_cuts_total": 0, "throttles_total": 0,
@@ -145,7 +144,6 @@ func TestMetrics(t *testing.T) {
 			"not_subscribed": 0, "permission_denied": 0, "limit_exceeded": 0, "rate_limited": 0, "not_available": 0, "internal": 0,
 			"authentication_required": 0, "conflict": 0, "token_refused": 0, "identity_unavailable": 0, "user_blocked": 0, "user_full": 0, "user_rate": 0},
 		"publishers_refused_total{reason": {"full": 0, "draining": 0},
-		"recoveries_total{outcome":        {"recovered": 0, "lost": 0, "unknown": 0, "rewound": 0},
 	} {
 		for label, value := range values {
 			want[fmt.Sprintf("%s=%q}", metric, label)] = value
