@@ -8,6 +8,7 @@ import (
 	"fleetcast/gateway/dialect"
 	"fleetcast/gateway/limits"
 	"fleetcast/gateway/mem"
+	"fleetcast/gateway/settings"
 	"fleetcast/gateway/stats"
 	"fleetcast/gateway/stream"
 )
@@ -116,14 +117,8 @@ func (c *session) subscribe(name []byte, id command.ID, start *command.Start, by
 		c.refuseChannel(command.Subscribe, name, err, id)
 		return
 	}
-	if len(c.subscriptions) >= config.ClientChannels {
-		c.refuseChannel(command.Subscribe, name, errTooManyChannels, id)
-		return
-	}
-	limit := int64(config.MaxSubscriptions)
-	if used := s.shared.subscriptions.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
-		s.shared.subscriptions.Add(-1)
-		c.refuseChannel(command.Subscribe, name, tooManySubscriptions(limit, limit-used), id)
+	if err := c.countSubscription(config); err != nil {
+		c.refuseChannel(command.Subscribe, name, err, id)
 		return
 	}
 	if ch == nil {
@@ -151,6 +146,19 @@ func (c *session) subscribe(name []byte, id command.ID, start *command.Start, by
 		s.keepPermit(c, ch, *by)
 	}
 	c.reply(reply)
+}
+
+// countSubscription counts one more subscription of the client, or refuses that.
+func (c *session) countSubscription(config *settings.Config) error {
+	if len(c.subscriptions) >= config.ClientChannels {
+		return errTooManyChannels
+	}
+	all, limit := &c.shard.shared.subscriptions, int64(config.MaxSubscriptions)
+	if used := all.Add(1) - 1; used >= limit || !stream.Grants(limit-used, len(c.subscriptions)) {
+		all.Add(-1)
+		return tooManySubscriptions(limit, limit-used)
+	}
+	return nil
 }
 
 func (c *session) unsubscribe(name []byte, id command.ID) {
