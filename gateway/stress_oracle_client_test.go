@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -51,7 +52,8 @@ type expectation struct {
 }
 
 func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
-	conn, err := net.Dial("tcp", o.clientAddr())
+	slow := o.setup.slow && name[len(name)-1]%2 == 0
+	conn, err := o.dialOracle(slow)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +71,9 @@ func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
 			return nil, fmt.Errorf("handshake: %w", err)
 		}
 	}
+	if slow {
+		in = bufio.NewReaderSize(&pacedReader{in, 400e3, time.Now()}, 1024)
+	}
 	go func() {
 		defer close(c.read)
 		err := c.receive(in)
@@ -79,6 +84,20 @@ func (o *oracleRun) oracleClient(name string) (*oracleClient, error) {
 		}
 	}()
 	return c, nil
+}
+
+// dialOracle connects, with a small receive buffer if the client is to be slow.
+func (o *oracleRun) dialOracle(slow bool) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: patience}
+	if slow {
+		dialer.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			controlErr := c.Control(func(fd uintptr) {
+				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+			})
+			return errors.Join(controlErr, err)
+		}
+	}
+	return dialer.Dial("tcp", o.clientAddr())
 }
 
 // anyOffer is what a client of that name offers: nothing, or one of several

@@ -144,9 +144,11 @@ type oracleRun struct {
 
 type oracleSetup struct {
 	shards, clients, channels int
-	lives                     int // connections that each client has, one after the other
-	events                    int // of each publisher
-	keeps                     int // events of each channel's history
+	lives                     int   // connections that each client has, one after the other
+	events                    int   // of each publisher
+	keeps                     int   // events of each channel's history
+	memory                    int64 // of all histories; 0 is enough for all
+	slow                      bool  // some clients read slowly, so that they catch up in many parts, behind which events are trimmed
 	cut                       bool
 	compressed                bool // most clients offer compression, and even the smallest event is compressed
 }
@@ -161,6 +163,9 @@ func TestOracle(t *testing.T) {
 		{"compressed", oracleSetup{shards: 3, clients: 24, channels: 3, keeps: 100, lives: 4, events: scaled(400, 8), compressed: true}},
 		{"compressed, in slices", oracleSetup{shards: 2, clients: 30, channels: 2, keeps: 20, lives: scaled(4, 2), events: scaled(120, 8), cut: true, compressed: true}},
 		{"slices on several shards", oracleSetup{shards: 2, clients: 120, channels: 1, keeps: 1000, lives: scaled(4, 2), events: scaled(400, 4), cut: true}},
+		{"slow readers", oracleSetup{shards: 2, clients: 30, channels: 2, keeps: 1500, lives: 3, events: scaled(1_500, 4), slow: true}},
+		{"slow readers, compressed, in slices", oracleSetup{shards: 2, clients: 20, channels: 2, keeps: 800, lives: 2, events: scaled(600, 4), slow: true, cut: true, compressed: true}},
+		{"evictions", oracleSetup{shards: 2, clients: 24, channels: 12, keeps: 500, lives: 8, events: scaled(1_500, 4), memory: 16 << 10}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -182,6 +187,9 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 			c.Credits, c.PublisherCredits = 64<<10, 16<<10 // so that publishers have to wait, too
 			neverSlow(c)
 			keeps(setup.keeps)(c)
+			if setup.memory > 0 {
+				c.HistoryMemory = setup.memory
+			}
 			c.CompressFrom = 0
 		}),
 		setup:   setup,
@@ -225,8 +233,11 @@ func runOracle(t *testing.T, setup oracleSetup, seed uint64) {
 	if setup.cut && o.stats().Total.FanOutCuts == 0 {
 		t.Error("no fan-out was cut")
 	}
-	if g := o.stats().Total; g.Recoveries["recovered"] == 0 || g.Recoveries["rewound"] == 0 || g.EventsRecovered == 0 || setup.keeps < 50 && o.gaps.Load() == 0 {
+	if g := o.stats().Total; g.Recoveries["recovered"] == 0 || g.Recoveries["rewound"] == 0 || g.EventsRecovered == 0 || (setup.keeps < 50 || setup.memory > 0) && o.gaps.Load() == 0 {
 		t.Errorf("recoveries are %v, of %d events, and %d gaps", g.Recoveries, g.EventsRecovered, o.gaps.Load())
+	}
+	if n := o.stats().Publish.HistoryEvicted; (n > 0) != (setup.memory > 0) {
+		t.Errorf("%d histories were given up", n)
 	}
 	if compressed := o.stats().Compression.Events > 0; compressed != setup.compressed {
 		t.Errorf("events were compressed: %t", compressed)
