@@ -87,11 +87,10 @@ type Options struct {
 
 	History       []historyRule `group:"history" live:"yes" sep:" " field:"-" derived:"100,5m" placeholder:"PATTERN=BOUNDS" help:"What is kept of each channel's events for clients that come back: a number, an age and a size, or off." detail:"For example, 200,1h is for all channels, and chat.**=1000,24h,1MiB for those of a pattern. The first pattern that matches counts. The newest events are kept, as many as all bounds allow. Without a number, these are 100 events, without an age 5m; without a size, the channel has no bound in bytes. A channel that is not used for long may lose its history early: see --history-memory."`
 	HistoryMemory Size          `group:"history" span:"1MiB to 1TiB" live:"yes" field:"-" default:"0" derived:"an eighth of the memory of the machine or the control group" placeholder:"SIZE" help:"What the histories of all channels together may hold." detail:"Beyond that, channels that were not used for the longest time lose theirs. Their offsets go on."`
+	HistoryFile   nameOrOff     `group:"history" live:"no" field:"-" default:"off" placeholder:"FILE" help:"Hand offsets and histories to the next gateway by this file when the gateway stops, or off." detail:"A gateway that is told to stop writes it, and the next one removes it when it has read it. So there is no file after a crash: channels then begin anew. Beside it are FILE.lock, and FILE.bad, which is the last file that could not be used. Each gateway needs a file of its own."`
 
 	Channels []channelRule `group:"rules" live:"yes" sep:"none" field:"-" placeholder:"RULE" help:"A rule for the channels of a pattern: prices.** slow=conflate compress=on." detail:"Keys are slow, compress, subscribe, publish, history, client-publish, subscribe-hook and final. Of the rules that match a channel, the first one that sets a key decides it. A rule with final=on ends the search for its channels. After the rules, --slow-channels, --history, --compress-channels and --client-publish count, then the defaults."`
 	Patterns stars         `group:"rules" live:"yes" field:"-" choices:"checked,segments" default:"checked" placeholder:"KIND" help:"What a single * in a pattern is: an error (checked), or any characters within a segment (segments)." detail:"Segments end at . : and /. Before there was **, a single * stood for any characters, those three included. A configuration of that time would now match fewer channels, so a * in --channels, --client-publish, --slow-channels and --compress-channels is refused unless you say that you know. ** needs no such word. Patterns in tokens, in keys and in --history are newer than **, and not checked."`
-
-	HistoryFile nameOrOff `group:"history" live:"no" field:"-" default:"off" placeholder:"FILE" help:"Hand offsets and histories to the next gateway by this file when the gateway stops, or off." detail:"A gateway that is told to stop writes it, and the next one removes it when it has read it. So there is no file after a crash: channels then begin anew. Beside it are FILE.lock, and FILE.bad, which is the last file that could not be used. Each gateway needs a file of its own."`
 
 	TrustedProxies  []network           `group:"connections" live:"yes" sep:" " placeholder:"NETWORK" help:"Proxies (addresses or networks) that are believed when they say whose connection they pass on." detail:"They never count as addresses of clients."`
 	ProxyHeader     gateway.ProxyHeader `group:"connections" live:"yes" choices:"off,proxy-protocol,x-forwarded-for,forwarded" default:"off" placeholder:"KIND" help:"How trusted proxies say it: off, proxy-protocol, x-forwarded-for or forwarded." detail:"With proxy-protocol (version 1 or 2), a connection of a trusted proxy must begin with that header. Otherwise it gets 400."`
@@ -139,7 +138,6 @@ var groups = []kong.Group{
 	{Key: "slow", Title: "Slow clients"},
 	{Key: "history", Title: "History of channels"},
 	{Key: "rules", Title: "Rules for channels"},
-	{Key: "history", Title: "History of channels"},
 	{Key: "connections", Title: "Connections of clients"},
 	{Key: "compression", Title: "Compression"},
 	{Key: "times", Title: "Times"},
