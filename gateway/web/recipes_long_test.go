@@ -3,6 +3,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"fleetcast/gateway"
+	"fleetcast/gateway/web"
 	"fleetcast/gateway/web/browsertest"
 )
 
@@ -78,6 +80,84 @@ func TestLongRecipes(t *testing.T) {
 			}
 			awaitSubscribers(t, g, 0)
 		})
+	}
+}
+
+// TestLongPageRecipes runs the recipes for pages: one is loaded again and has missed nothing, the other
+// pages back to the first message.
+func TestLongPageRecipes(t *testing.T) {
+	g := startGateway(t)
+	url := "ws://" + g.ClientAddrs()[0].String() + gateway.Path
+	pages := map[string]string{}
+	for _, name := range []string{"reload", "older"} {
+		pages["/"+name] = `<!doctype html><title>test</title><link rel="icon" href="data:,"><button id="older">older</button><ul id="messages"></ul><script type="module">` +
+			recipe(t, name, url) + `</script>`
+	}
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fleetcast.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write(web.JavaScript)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte(pages[r.URL.Path]))
+	}))
+	defer site.Close()
+	say := func(from, to int) {
+		t.Helper()
+		for n := from; n <= to; n++ {
+			publishTo(t, g, "chat", fmt.Sprintf(`{"text":"%d"}`, n))
+		}
+	}
+	say(1, 90)
+	ctx, console := browsertest.Start(t, "the recipes for pages are")
+	shows := func(from, to int) {
+		t.Helper()
+		want := make([]string, 0, to)
+		for n := from; n <= to; n++ {
+			want = append(want, fmt.Sprint(n))
+		}
+		var got string
+		defer func() {
+			if t.Failed() {
+				t.Logf("the page shows %s", got)
+			}
+		}()
+		await(t, fmt.Sprintf("%d to %d", from, to), func() bool {
+			var err error
+			if got, err = chromedp.Run(ctx, chromedp.Evaluate[string](`[...document.querySelectorAll("li")].map((li) => li.textContent).join()`)); err != nil {
+				t.Fatal(err)
+			}
+			return got == strings.Join(want, ",")
+		})
+	}
+	open := func(page string) {
+		t.Helper()
+		if err := chromedp.Do(ctx, chromedp.Navigate(site.URL+page)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open("/reload")
+	shows(71, 90)
+	say(91, 95)
+	shows(71, 95)
+	open("/older")
+	shows(76, 95)
+	for _, first := range []int{26, 1} {
+		if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector("#older").click()`)); err != nil {
+			t.Fatal(err)
+		}
+		shows(first, 95)
+	}
+	await(t, "the button to go", func() bool {
+		hidden, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.querySelector("#older").hidden`))
+		return err == nil && hidden
+	})
+	say(96, 125)
+	open("/reload")
+	shows(71, 125)
+	for _, complaint := range console.Take() {
+		t.Errorf("the console says: %s", complaint)
 	}
 }
 
