@@ -41,6 +41,22 @@ test("a runtime that tells why an attempt failed is quoted", async () => {
   assert.equal(rig.client.state.reason, "", "not that of an earlier connection");
 });
 
+test("an attempt that fails without a close has failed", async () => {
+  const rig = new Rig();
+  await microtasks();
+  rig.socket.onerror({ message: "connect ECONNREFUSED" });
+  rig.clock.advance(999);
+  assert.equal(rig.client.state.state, "connecting");
+  rig.clock.advance(1);
+  const { state, code, reason } = rig.client.state;
+  assert.deepEqual([state, code, reason, rig.clock.timers], ["waiting", 0, "connect ECONNREFUSED", 1]);
+  await rig.attempt();
+  await rig.open();
+  rig.socket.onerror({}); // of a connection that is open a close follows
+  rig.clock.advance(1000);
+  assert.equal(rig.client.state.state, "open");
+});
+
 test("failures double the range of the delay up to the cap", async () => {
   for (const random of [0, 0.5, 0.999]) {
     const rig = new Rig();

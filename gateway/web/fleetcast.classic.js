@@ -21,6 +21,7 @@ const BACKOFF_INITIAL = 500;
 const BACKOFF_MAX = 30_000;
 const STABLE_AFTER = 10_000; // a connection that was open this long starts the back-off anew
 const CONNECT_TIMEOUT = 15_000; // from the attempt to the gateway's welcome
+const CLOSE_TIMEOUT = 1000; // from an attempt's error to its close, which Node 20 leaves out
 const PONG_TIMEOUT = 10_000; // of silence, while a pong is awaited
 const TICK = 10_000; // how often the watch looks at the clock
 const LATE = 5_000; // a timer this much behind tells of sleep or a frozen tab
@@ -1788,7 +1789,12 @@ class Fleetcast {
     // A close always follows an error. Browsers do not tell pages what failed; the package ws and
     // Node do, with the status of a refused handshake or the network's error.
     let failure = "";
-    socket.onerror = (event) => (failure = event?.message || failure);
+    socket.onerror = (event) => {
+      failure = event?.message || failure;
+      if (this.#watch) return;
+      this.#clock.clearTimeout(this.#timer);
+      this.#timer = this.#clock.setTimeout(() => this.#lose(0, failure || "the attempt failed"), CLOSE_TIMEOUT);
+    };
     socket.onclose = (event) => this.#lose(event.code, event.reason || failure);
   }
 
