@@ -189,7 +189,7 @@ class Console {
   #recovered({ channel, from, latest, lost }) {
     this.#chips.get(channel).latest = latest;
     const events = latest - from - (lost ? lost.to - lost.from + 1 : 0);
-    if (events > 0) this.#log.add(row("recovered", channel, `${counted(events, "event")} of the time in which this page was not connected.`));
+    if (events > 0) this.#log.add(row("recovered", channel, `${counted(events, "event")} published while this page was not connected.`));
   }
 
   #gap({ channel, from, to, reset }) {
