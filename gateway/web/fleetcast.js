@@ -544,7 +544,7 @@ class Subscription {
   /** @private What it wants before live events: {since}, {last}, or null. */
   get _wish() {
     if (this.#begun && !this.#recover) return null;
-    if (this.#position) return { since: this.#position };
+    if (this.#position) return { since: this.position };
     return this.#last === undefined ? null : { last: this.#last };
   }
 
@@ -1120,13 +1120,14 @@ class Channels {
   }
 
   // The channel's subscriptions begin. A gateway that does not answer what it was asked has no history.
-  #goLive(entry, { epoch, offset, latest, lost }) {
+  #goLive(entry, { epoch, offset, latest, recovered, lost }) {
     if (entry.asked && latest === undefined) this.#history = false;
     entry.liveSince = this.#clock.now();
     entry.epoch = epoch;
     entry.position = { epoch, offset };
-    entry.latest = latest ?? offset;
     entry.lost = lost ?? null;
+    // If the position is not known, what comes are live events.
+    entry.latest = recovered === false && !lost ? offset : (latest ?? offset);
     for (const subscription of entry.subscriptions) this.#begin(subscription, entry, latest);
     entry.asked = null; // it says nothing of those who join
   }
