@@ -384,30 +384,52 @@ func TestPurgeWhileSaving(t *testing.T) {
 	}
 }
 
-// FuzzLoad loads what is made of a snapshot.
+// FuzzLoad loads snapshots of streams and events that may not go together. Of the bytes, 4 make a
+// stream or an event each.
 func FuzzLoad(f *testing.F) {
-	one := newLife(100, keepsAll, wallStart)
-	for i := range 20 {
-		one.publish(limits.Maker(i%2), 0, fmt.Sprint("c", i%5), strings.Repeat("x", i*10))
-	}
-	var b bytes.Buffer
-	w := history.NewSnapshotWriter(&b, wallStart.UnixMilli())
-	if err := one.Save(w, one.at(0)); err != nil {
-		f.Fatal(err)
-	}
-	if _, err := w.Close(); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b.Bytes())
-	f.Fuzz(func(t *testing.T, file []byte) {
-		r, err := history.NewSnapshotReader(bytes.NewReader(file))
+	f.Add([]byte("\x00a\x05\x00\x01\x03\x01\x01\x01\x01\x01\x01\x01\x01\x02\x02\x00b\x01\x01\x01\x01\x10\x10\x00a\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var file bytes.Buffer
+		w := history.NewSnapshotWriter(&file, wallStart.UnixMilli())
+		offset, at := uint64(0), wallStart.UnixMilli()-10_000
+		for ; len(b) >= 4; b = b[4:] {
+			if b[0]%2 == 0 {
+				offset = 0
+				w.Stream(history.SavedStream{Name: b[1:2], Epoch: [8]byte{'a', 'b', 'c', 'd', 'e', 'f', 'g', '1' + b[3]/8}, Maker: b[3] % 3, Offset: uint64(b[2])})
+				continue
+			}
+			offset += uint64(b[1] % 4)
+			at += int64(b[2])*1000 - 100_000
+			w.Event(history.SavedEvent{Offset: offset, At: at, Data: make([]byte, 100*int(b[3]))})
+		}
+		if _, err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := history.NewSnapshotReader(&file)
 		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLife(5, keepsAll, wallStart)
+		l.SetHistory(keepsAll, 20_000)
+		loaded, err := l.Load(r, l.at(0))
+		if err != nil {
+			l.isEmpty(t)
 			return
 		}
-		l := newLife(3, keepsAll, wallStart)
-		if _, err := l.Load(r, l.at(0)); err != nil {
-			l.isEmpty(t)
+		if loaded.Streams > 5 || l.history.memory.Used() > 20_000 {
+			t.Fatalf("loaded %+v, %d bytes", loaded, l.history.memory.Used())
 		}
+		for i := range l.stripes {
+			for name, st := range l.stripes[i].byName {
+				if st.log.Len() > 0 && (st.log.Last() != st.Offset || st.log.First() == 0) {
+					t.Fatalf("the events %d to %d of %d are kept", st.log.First(), st.log.Last(), st.Offset)
+				}
+				l.tell(name, 0)
+				l.publish(limits.ByPublisher, 0, name, "next")
+			}
+		}
+		l.Clear()
+		l.isEmpty(t)
 	})
 }
 
