@@ -19,6 +19,7 @@ type keptEvent struct {
 
 // comeback is what a server says to a client that has named its position.
 type comeback struct {
+	channel  string
 	epoch    string
 	offset   uint64
 	recovery command.Recovery
@@ -32,7 +33,7 @@ const testEpoch = "epoch"
 // comesBack is what a faithful server says; it runs under the server's lock.
 func (s *faultyServer) comesBack(channel string, since *command.Since) *comeback {
 	latest := s.offsets[channel]
-	b := &comeback{epoch: testEpoch, offset: latest, recovery: command.Recovery{Resumes: true, Latest: latest}}
+	b := &comeback{channel: channel, epoch: testEpoch, offset: latest, recovery: command.Recovery{Resumes: true, Latest: latest}}
 	if string(since.Epoch) != testEpoch || since.Offset > latest {
 		return b
 	}
@@ -113,6 +114,20 @@ func TestStormRecovers(t *testing.T) {
 				b.offset, b.then, b.recovery.Recovered = lastOf(b), nil, false
 			},
 			recovers: recovered{resets: fleet, resetEvents: fleet * missed},
+		},
+		"trimmed before it began": { // more is lost than when the answer was written
+			kept: 5,
+			misleads: func(b *comeback) {
+				b.then[1] = command.AppendGap(nil, b.channel, b.recovery.LostTo+1, b.recovery.LostTo+2)
+				b.then = slices.Delete(b.then, 2, 3)
+			},
+			want:     counts{gaps: fleet * 17},
+			recovers: recovered{whole: fleet, events: fleet * 3, lost: fleet * 17},
+		},
+		"trimmed beneath": {
+			misleads: func(b *comeback) { b.then[5] = command.AppendGap(nil, b.channel, b.offset+6, b.offset+6) },
+			want:     counts{gaps: fleet},
+			recovers: recovered{whole: fleet, events: fleet * (missed - 1), lost: fleet},
 		},
 		"another epoch": {
 			misleads: func(b *comeback) {

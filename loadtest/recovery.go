@@ -251,9 +251,6 @@ func (c *client) endRecovery(until int64) {
 			first := *c.base() + c.sequence.firstLostFrom(r.gap.from) + 1
 			c.wrongRecovery(c.promise(), fmt.Sprintf("all but %d of them, of which %d is the first", missing, first))
 		}
-		if r.lost.size() > 0 && until > c.sequence.next {
-			c.wrongLoss(c.lossText(), "none")
-		}
 	}
 	c.recoverTo(recoveryNone)
 }
