@@ -274,6 +274,30 @@ func TestStormRecovers(t *testing.T) {
 	}
 }
 
+// A client that has recovered is owed what is published from then on.
+func TestStormLosesBehindRecovery(t *testing.T) {
+	t.Parallel()
+	const fleet, missed = 4, 20
+	s := startFaulty(t, &faultyServer{kept: 100, fault: func(s *subscriber, _ uint64, p []byte) [][]byte {
+		if s.number > fleet { // it has come back
+			return nil
+		}
+		return [][]byte{p}
+	}})
+	config := loadtest.Storm{
+		Common: common(s), Traffic: loadtest.Traffic{Rate: 100}, Clients: fleet, Witnesses: 1,
+		Calm: 150 * time.Millisecond, Recover: true, Missed: missed,
+	}
+	config.Stall = 700 * time.Millisecond
+	r := scenario(t, loadtest.RunStorm, config)
+	if got, want := recoveredOf(t, r), (recovered{whole: fleet, events: fleet * missed}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if r.Lost == 0 || r.Lost%fleet != 0 || r.Fault() == nil {
+		t.Errorf("lost %d, fault %v", r.Lost, r.Fault())
+	}
+}
+
 // Without recovery the same events are missed, and nobody asks for them.
 func TestStormMisses(t *testing.T) {
 	t.Parallel()
