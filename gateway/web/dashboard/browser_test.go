@@ -320,6 +320,52 @@ func flood(t *testing.T, addr, name, channel string) {
 	}()
 }
 
+// TestHistory shows what a gateway keeps of events, and what came of it.
+func TestHistory(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	g := startGateway(t)
+	f := newFront(t, g)
+	events := publisherOf(t, g)
+	for range 5 {
+		if _, err := events.Publish(t.Context(), "news", []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := open(t, f, "light", 1280)
+	p.await(`#kept [data-fact="events"]`, "5")
+	p.await("#recoveries tbody", "none")
+	for _, start := range []object{{"last": 3}, {"since": object{"epoch": "another", "offset": 1}}} {
+		start["type"], start["channel"] = "subscribe", "news"
+		conn := connect(t, g)
+		say(t, conn, start)
+		expect(t, conn, "subscribed")
+	}
+	for row, want := range []string{"rewound11", "unknown11"} {
+		p.await(fmt.Sprintf("#recoveries tbody tr:nth-child(%d)", row+1), want)
+	}
+	for fact, want := range map[string]string{"events": "5", "bytes": " B of 512 MiB", "evicted": "0", "catching": "0", "recovered": "3"} {
+		p.await(`#kept [data-fact="`+fact+`"]`, want)
+	}
+	f.set(func(f *front) {
+		f.change = func(stats object) {
+			stats["total"].(object)["catching_up"] = 7
+			publish := stats["publish"].(object)
+			publish["history_evicted"] = publish["requests"].(float64) + 3
+		}
+	})
+	p.await(`#kept [data-fact="catching"]`, "7")
+	p.await("#matters li[data-id=history]", "8 channels lost the history early in the last ")
+	f.set(func(f *front) { // an older gateway
+		f.change = func(stats object) { delete(stats["publish"].(object), "history_events") }
+	})
+	for start := time.Now(); !ask[bool](p, "document.querySelector('#kept').hidden"); time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatal("figures of a history are shown where there is none")
+		}
+	}
+	p.quiet(true)
+}
+
 // TestWhoClientsAre shows tokens, hooks and users where there are any.
 func TestWhoClientsAre(t *testing.T) {
 	t.Parallel() // it waits most of the time

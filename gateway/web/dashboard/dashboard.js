@@ -2,7 +2,7 @@
 
 import { Failure, ask, open } from "./api.js";
 import * as dialogs from "./dialogs.js";
-import { Course, History, MINUTE, at, hookRows, identityFigures, rates, shardRows, sum } from "./figures.js";
+import { Course, History, MINUTE, at, hookRows, identityFigures, keptFigures, rates, shardRows, sum } from "./figures.js";
 import { findFlood } from "./flood.js";
 import * as format from "./format.js";
 import * as key from "./key.js";
@@ -141,7 +141,8 @@ function show() {
   redraw();
   const { last, before } = history;
   if (!last) return;
-  showTiles(last.stats, before && rates(before, last));
+  const rate = before && rates(before, last);
+  showTiles(last.stats, rate);
   tables.shards(shardRows(before, last));
   const minute = history.minute(), { total: all, publish } = last.stats;
   const { http_request: pages, ...ends } = all.disconnects ?? {}; // whoever opens a page is no client
@@ -150,6 +151,8 @@ function show() {
   tables.counts("commands", all.command_errors, minute.commands);
   tables.counts("publish", publish?.errors, minute.publish);
   tables.counts("refused", publish?.refused, minute.refused);
+  tables.kept(keptFigures(last.stats), rate?.recovered);
+  tables.counts("recoveries", all.recoveries, minute.recoveries);
   tables.identity(identityFigures(last.stats), hookRows(history.since(MINUTE), last));
   tables.counts("tokens", last.stats.tokens?.refused, minute.tokens);
 }

@@ -94,6 +94,7 @@ export function rates(before, after) {
     deliveries: rate(deliveries),
     deliveriesPerWrite: deliveries > 0 && writes > 0 ? deliveries / writes : null,
     bytesOut: rate(grown("total.bytes_out")),
+    recovered: rate(grown("total.events_recovered")),
     p50: quantile(latency, 0.5),
     p99: quantile(latency, 0.99),
   };
@@ -162,6 +163,20 @@ export function identityFigures(stats) {
     waiting: at(stats, "tokens.waiting"),
     failing: at(stats, "tokens.issuers_failing"),
     blocked,
+  };
+}
+
+// keptFigures are the figures of what is kept of events, and of the clients that come back
+// for them; null if the gateway does not keep any.
+export function keptFigures(stats) {
+  const events = at(stats, "publish.history_events");
+  return events === null ? null : {
+    events,
+    bytes: at(stats, "publish.history_bytes"),
+    most: at(stats, "limits.history_memory_bytes"),
+    evicted: at(stats, "publish.history_evicted"),
+    catching: at(stats, "total.catching_up"),
+    recovered: at(stats, "total.events_recovered"),
   };
 }
 
@@ -252,6 +267,8 @@ export class History {
       publish: grown((s) => s.publish?.errors),
       refused: grown((s) => s.publish?.refused),
       tokens: grown((s) => s.tokens?.refused),
+      recoveries: grown((s) => s.total?.recoveries),
+      evicted: from ? growth(at(from.stats, "publish.history_evicted"), at(to.stats, "publish.history_evicted")) : null,
       requests: from ? growth(at(from.stats, "publish.requests"), at(to.stats, "publish.requests")) : null,
     };
   }

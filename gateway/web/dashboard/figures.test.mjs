@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Course, History, MINUTE, REACH, grownBy, hookRows, identityFigures, imbalance, quantile, rates, restarted, shardRows, spread } from "./figures.js";
+import { Course, History, MINUTE, REACH, grownBy, hookRows, identityFigures, imbalance, keptFigures, quantile, rates, restarted, shardRows, spread } from "./figures.js";
 
 const histogram = (count, sum, ...counts) => ({ count, sum, buckets: counts.map((n, i) => ({ le: [0.001, 0.01, 0.1][i], count: n })) });
 const sample = (at, total = {}, more = {}) => ({ at, stats: { total, publish: {}, ...more } });
@@ -34,10 +34,10 @@ test("what was observed between two histograms", () => {
 });
 
 test("rates", () => {
-  const total = { deliveries: 100, writes: 50, bytes_out: 1000, client_published: 1, publish_to_write_seconds: histogram(10, 1, 10, 10, 10) };
+  const total = { deliveries: 100, writes: 50, bytes_out: 1000, client_published: 1, events_recovered: 7, publish_to_write_seconds: histogram(10, 1, 10, 10, 10) };
   const before = sample(1000, total, { publish: { events: 10 } });
-  const after = sample(3000, { ...total, deliveries: 300, writes: 100, bytes_out: 5000, client_published: 2 }, { publish: { events: 19 } });
-  assert.deepEqual(rates(before, after), { seconds: 2, events: 5, deliveries: 100, deliveriesPerWrite: 4, bytesOut: 2000, p50: null, p99: null });
+  const after = sample(3000, { ...total, deliveries: 300, writes: 100, bytes_out: 5000, client_published: 2, events_recovered: 47 }, { publish: { events: 19 } });
+  assert.deepEqual(rates(before, after), { seconds: 2, events: 5, deliveries: 100, deliveriesPerWrite: 4, bytesOut: 2000, recovered: 20, p50: null, p99: null });
   assert.equal(rates(before, { ...after, at: 1000 }), null, "no time passed");
   const bare = rates(sample(0), sample(1000));
   assert.deepEqual([bare.events, bare.deliveries, bare.bytesOut, bare.p99], [null, null, null, null], "figures are missing");
@@ -159,6 +159,16 @@ test("hooks", () => {
   assert.deepEqual([clubs.asked, clubs.failed, clubs.p99], [null, null, null], "it was not there before");
   assert.equal(hookRows(null, after)[0].asked, null);
   assert.deepEqual(hookRows(null, { at: 0, stats: { connect_hook: { requests: null } } }), [], "no hook is configured");
+});
+
+test("what is kept of events", () => {
+  assert.equal(keptFigures({ publish: { events: 3 }, total: {} }), null, "an older gateway");
+  const publish = { history_events: 5, history_bytes: 640, history_evicted: 1 };
+  assert.deepEqual(keptFigures({ publish, total: { catching_up: 2, events_recovered: 9 }, limits: { history_memory_bytes: 4096 } }),
+    { events: 5, bytes: 640, most: 4096, evicted: 1, catching: 2, recovered: 9 });
+  const history = new History();
+  for (const [s, lost] of [[0, 1], [30, 4]]) history.add(sample(s * 1000, { recoveries: { lost } }, { publish: { history_evicted: 2 * lost } }));
+  assert.deepEqual([history.minute().recoveries.lost, history.minute().evicted], [3, 6]);
 });
 
 test("who clients are", () => {

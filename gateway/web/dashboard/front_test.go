@@ -100,7 +100,7 @@ func (f *front) serveStats(w http.ResponseWriter, r *http.Request) {
 	stats["ready"] = true
 	stats["version"] = "v1.2.3"
 	stats["started_at"] = "2026-01-02T03:04:05.678Z"
-	stats["limits"] = object{"max_clients": 1000, "max_publishers": 100, "max_channels": 1000, "credits_bytes": 64 << 20, "backlog_bytes": 1 << 20, "backlog_memory_bytes": 1 << 30}
+	stats["limits"] = object{"max_clients": 1000, "max_publishers": 100, "max_channels": 1000, "credits_bytes": 64 << 20, "backlog_bytes": 1 << 20, "backlog_memory_bytes": 1 << 30, "history_memory_bytes": 512 << 20}
 	for _, part := range append([]any{stats["total"]}, stats["shards"].([]any)...) {
 		part := part.(object)
 		delete(part, "turn_seconds")
@@ -133,23 +133,36 @@ func startGateway(t *testing.T) *gateway.Gateway {
 // subscribe connects a client that is subscribed to channels.
 func subscribe(t *testing.T, g *gateway.Gateway, channels ...string) *websocket.Conn {
 	t.Helper()
+	conn := connect(t, g)
+	say(t, conn, object{"type": "subscribe", "channels": channels})
+	for range channels {
+		expect(t, conn, "subscribed")
+	}
+	return conn
+}
+
+// connect connects a client.
+func connect(t *testing.T, g *gateway.Gateway) *websocket.Conn {
+	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), "ws://"+g.ClientAddrs()[0].String()+gateway.Path, nil)
 	if err != nil {
 		t.Fatalf("connecting a client: %v", err)
 	}
 	t.Cleanup(func() { conn.CloseNow() })
-	command, err := json.Marshal(object{"type": "subscribe", "channels": channels})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Write(t.Context(), websocket.MessageText, command); err != nil {
-		t.Fatalf("subscribing: %v", err)
-	}
 	expect(t, conn, "welcome")
-	for range channels {
-		expect(t, conn, "subscribed")
-	}
 	return conn
+}
+
+// say sends a command.
+func say(t *testing.T, conn *websocket.Conn, command object) {
+	t.Helper()
+	text, err := json.Marshal(command)
+	if err == nil {
+		err = conn.Write(t.Context(), websocket.MessageText, text)
+	}
+	if err != nil {
+		t.Fatalf("sending %v: %v", command, err)
+	}
 }
 
 // expect reads a message of the given type.

@@ -190,6 +190,19 @@ export function laggards(list, total, words, open) {
   write($("laggards-empty"), !list ? words : !list.length ? "Every client keeps up." : more > 0 ? `and ${format.count(more)} more` : "");
 }
 
+// kept shows what figures.keptFigures returns. rate is how many events a second clients get
+// from the history. Without figures there is nothing to show.
+export function kept(figures, rate) {
+  $("kept").hidden = !figures;
+  if (!figures) return;
+  const fact = (name, text) => write($("kept").querySelector(`[data-fact="${name}"]`), text);
+  fact("events", format.count(figures.events));
+  fact("bytes", format.bytes(figures.bytes) + (figures.most === null ? "" : ` of ${format.bytes(figures.most)}`));
+  fact("evicted", format.count(figures.evicted));
+  fact("catching", format.count(figures.catching));
+  fact("recovered", format.count(figures.recovered) + (rate > 0 ? `, ${format.measure(rate)}/s` : ""));
+}
+
 // identity shows who clients are: what figures.identityFigures and figures.hookRows return.
 // Without figures there is nothing to show.
 export function identity(figures, hooks) {

@@ -171,6 +171,10 @@ function tellMinute(add, history) {
     const advice = (Object.hasOwn(handshakeAdvice, failures[0][0]) && handshakeAdvice[failures[0][0]]) || "Look at what the clients send; --log-connections tells of each.";
     add(level, "handshakes", `Handshakes fail ${when}: ${listed(failures)}.`, advice);
   }
+  if (minute.evicted > 0) {
+    add("warn", "history", `${plural(minute.evicted, "channel", "channels")} lost the history early ${when}: all histories together are beyond --history-memory.`,
+      "Clients that come back to these channels are told what is lost. Raise --history-memory if there is memory, or lower the bounds in --history.");
+  }
   tellRefusals(add, minute, when);
 }
 

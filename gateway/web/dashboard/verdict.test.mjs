@@ -58,6 +58,8 @@ test("what is not well", () => {
     ["publish", "warn", "limit_exceeded 1", (s, t) => { s.publish.errors.limit_exceeded = Number(t > 5); }],
     ["publish", "warn", "bad_request 12", (s, t) => { s.publish.errors.bad_request = t; }],
     ["refused", "warn", "full 12", (s, t) => { s.publish.refused.full = t; }],
+    ["history", "warn", "12 channels lost the history early in the last 12 s", (s, t) => { s.publish.history_evicted = t; }],
+    ["history", "warn", "1 channel lost", (s, t) => { s.publish.history_evicted = 7 + Number(t > 5); }],
     ["latency", "warn", "p99 991 ms", (s, t) => { s.total.publish_to_write_seconds = histogram(t, 0.5); }],
     ["latency", "warn", "p99 > 1 s", (s, t) => { s.total.publish_to_write_seconds = histogram(t, 5); }],
     ["turns", "warn", "shard 1, p99 99.1 ms", (s, t) => { s.shards = [{ turn_seconds: histogram(t, 0.001) }, { turn_seconds: histogram(t, 0.05) }]; }],
@@ -74,6 +76,7 @@ test("what is no reason for alarm", () => {
   for (const [name, change] of [
     ["a moment of waiting", (s, t) => { s.publish.paused = t % 4; }],
     ["old counts", (s) => { s.total.disconnects.slow_consumer = 9; s.total.handshake_failures.full = 9; s.publish.errors.limit_exceeded = 9; }],
+    ["histories that were given up before", (s) => { s.publish.history_evicted = 9; }],
     ["few probes", (s, t) => { s.total.handshake_failures.not_found = t >> 2; }],
     ["drained handshakes", (s, t) => { s.total.handshake_failures.draining = t * 9; }],
     ["a backlog that shrinks", (s, t) => { s.backlog_memory_bytes = (20 - t) << 20; }],
