@@ -20,5 +20,10 @@
 // Events come by mail from the streams. The shard groups those of a channel and sends each
 // group to all subscribers, in slices (fanout.go). What a socket does not take becomes the
 // session's backlog; patrol.go and relieve.go end clients that are slow or hold too much.
+//
+// A client that asks for earlier events gets them by a catch-up (catchup.go), which reads
+// runs of frames that the shard has laid out for all its clients (framed.go), and joins the
+// roster when it has reached the fan-out.
+//
 // leaving.go sends clients away in a drain.
 package shard

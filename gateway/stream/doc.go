@@ -1,7 +1,8 @@
 // Package stream keeps the order of events. A stream is a channel as publishers see it:
 // each of its events gets the next offset and goes, in that order, to the shards that have
 // subscribers. The package lays out each event once in each format, and counts its holders.
-// It knows a shard as a [Port] to post to, and no sockets, sessions or subscribers.
+// It knows a shard as a [Port] to post to, and no sockets, sessions or subscribers. It also
+// keeps the last events of each stream, as the rules say, for those who ask for them later.
 //
 // Events come in by a [Request], which the goroutine of its submitter owns. Another
 // [Engine] than the streams may complete a request later.
