@@ -261,6 +261,30 @@ test("a publish can be aborted, before and after it is sent", async () => {
   assert.deepEqual(removed, ["abort"]);
 });
 
+test("a publish may have a name and an expected position", async () => {
+  const rig = await new Rig().open();
+  const expect = { epoch: "E1", offset: 17 };
+  for (const [options, asked, answer, want] of [
+    [{ idempotency: 'a"é' }, { idempotency: 'a"é' }, { duplicate: true }, { epoch: "E1", offset: 18, duplicate: true }],
+    [{ expect: { ...expect, more: 1 }, timeout: 500 }, { expect }, {}, { epoch: "E1", offset: 18, duplicate: false }],
+    [{ idempotency: "x".repeat(64), expect }, { idempotency: "x".repeat(64), expect }, { epoch: undefined }, { epoch: undefined, offset: 18, duplicate: false }],
+    [{ expect: null }, {}, {}, { offset: 18 }],
+  ]) {
+    const published = rig.client.publish("chat", { x: 1 }, options);
+    const [{ id, ...command }] = rig.heard();
+    assert.deepEqual(command, { type: "publish", channel: "chat", data: { x: 1 }, ...asked });
+    rig.say({ type: "published", id, channel: "chat", epoch: "E1", offset: 18, ...answer });
+    assert.deepEqual(await published, want);
+  }
+  const refused = assert.rejects(rig.client.publish("chat", 1, { expect }), { code: "conflict", channel: "chat", position: { epoch: "E1", offset: 18 } });
+  rig.say({ type: "error", id: rig.heard()[0].id, code: "conflict", message: "", epoch: "E1", offset: 18 });
+  await refused;
+  for (const options of [{ idempotency: "" }, { idempotency: 7 }, { idempotency: "é".repeat(33) }, { idempotency: "\ud800" }, { expect: {} }, { expect: { epoch: "E1", offset: -1 } }]) {
+    await assert.rejects(rig.client.publish("chat", 1, options), TypeError, JSON.stringify(options));
+  }
+  assert.deepEqual(rig.heard(), []);
+});
+
 test("options of requests are checked", async () => {
   const rig = await new Rig().open();
   for (const options of [{ timeout: 0 }, { timeout: -1 }, { timeout: NaN }, { timeout: "soon" }, { timeout: Infinity }, { signal: {} }, { signal: "x" }]) {

@@ -44,6 +44,8 @@ const MAX_CHANNEL_BYTES = 255;
 const MAX_LAST = 1_000_000; // events before the live ones
 const MAX_HISTORY = 1000; // events of one answer
 
+const MAX_IDEMPOTENCY = 64; // bytes of the name of an event
+
 // Calls for tokens of subscriptions that are under way at a time.
 const TOKEN_CALLS = 8;
 
@@ -70,10 +72,10 @@ const NOT_NOW = new Set(["not_available", "internal", "rate_limited", "timeout"]
  * An error with a `code`: one of the protocol's, or one of the client's own. `channel` is the
  * channel that it is about, `channels` are all of them if it is about several. retryAfter is for
  * how many milliseconds the gateway asks not to try again, if it does. An error with the code
- * refused has the gateway's `reason`.
+ * refused has the gateway's `reason`, one with the code conflict the channel's `position`.
  */
 class FleetcastError extends Error {
-  constructor(code, message, { channel, channels, cause, retryAfter, reason } = {}) {
+  constructor(code, message, { channel, channels, cause, retryAfter, reason, position } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = "FleetcastError";
     this.code = code;
@@ -81,6 +83,7 @@ class FleetcastError extends Error {
     this.channels = channels;
     this.retryAfter = retryAfter;
     this.reason = reason;
+    this.position = position;
   }
 }
 
@@ -548,7 +551,7 @@ class Subscription {
   /** @private What it wants before live events: {since}, {last}, or null. */
   get _wish() {
     if (this.#begun && !this.#recover) return null;
-    if (this.#position) return { since: this.#position };
+    if (this.#position) return { since: this.position };
     return this.#last === undefined ? null : { last: this.#last };
   }
 
@@ -1124,13 +1127,14 @@ class Channels {
   }
 
   // The channel's subscriptions begin. A gateway that does not answer what it was asked has no history.
-  #goLive(entry, { epoch, offset, latest, lost }) {
+  #goLive(entry, { epoch, offset, latest, recovered, lost }) {
     if (entry.asked && latest === undefined) this.#history = false;
     entry.liveSince = this.#clock.now();
     entry.epoch = epoch;
     entry.position = { epoch, offset };
-    entry.latest = latest ?? offset;
     entry.lost = lost ?? null;
+    // If the position is not known, what comes are live events.
+    entry.latest = recovered === false && !lost ? offset : (latest ?? offset);
     for (const subscription of entry.subscriptions) this.#begin(subscription, entry, latest);
     entry.asked = null; // it says nothing of those who join
   }
@@ -1614,20 +1618,22 @@ class Fleetcast {
 
   /**
    * Resolves to {offset} when the gateway has sequenced the event. Never sends twice. Options are
-   * timeout, in milliseconds, and signal, an AbortSignal.
+   * timeout, in milliseconds, and signal, an AbortSignal; and idempotency, a name of the event, and
+   * expect, the channel's position: with one of them it resolves to {epoch, offset, duplicate}.
    */
   async publish(channel, data, options = {}) {
     this.#mustNotBeClosed();
     checkChannel(channel);
     const what = `publish ${channel}`;
+    const conditions = conditionsOf(options);
     this.#mustBeReady(what, channel, options);
     const json = encodeData(what, channel, data);
     const id = this.#nextId++;
-    const text = `{"type":"publish","id":${id},"channel":${JSON.stringify(channel)},"data":${json}}`;
+    const text = `{"type":"publish","id":${id},"channel":${JSON.stringify(channel)},"data":${json}${conditions}}`;
     this.#mustFit(what, channel, json, text);
     this.#takeCommand(what, channel, this.#publishes);
-    const { offset } = await this.#request(id, text, what, channel, options);
-    return { offset };
+    const { epoch, offset, duplicate = false } = await this.#request(id, text, what, channel, options);
+    return conditions === "" ? { offset } : { epoch, offset, duplicate };
   }
 
   /**
@@ -2184,9 +2190,7 @@ class Fleetcast {
     const waiting = this.#replies.get(id);
     if (waiting?.channels) {
       if (this.#channels.answer(message, waiting)) this.#replies.delete(id);
-    } else if (type === "published") {
-      waiting?.resolve({ offset: message.offset });
-    } else if (type === "history") {
+    } else if (type === "published" || type === "history") {
       waiting?.resolve(message);
     } else if (type === "authenticated") {
       if (!waiting) return; // it was given up
@@ -2199,8 +2203,9 @@ class Fleetcast {
 
   // A command about no subscription was refused.
   #refused(message, waiting) {
-    const { id, code } = message;
-    const error = new FleetcastError(code, message.message, { channel: waiting?.channel, retryAfter: pauseOf(message) });
+    const { id, code, epoch, offset } = message;
+    const position = code === "conflict" ? { epoch, offset } : undefined;
+    const error = new FleetcastError(code, message.message, { channel: waiting?.channel, retryAfter: pauseOf(message), position });
     if (waiting) waiting.reject(error);
     else if (id !== undefined && id === this.#probe) this.#watch?.pong(); // as good a sign of life
     else if (id === undefined) this.#report(error); // else whoever has asked has given up
@@ -2350,10 +2355,27 @@ function checkChannel(channel) {
   }
 }
 
-function checkPosition({ epoch, offset }) {
-  if (typeof epoch !== "string" || /\p{Surrogate}/u.test(epoch) || !Number.isSafeInteger(offset) || offset < 0) {
-    throw new TypeError("since is {epoch, offset}, as a subscription's position gives it");
+const isText = (text) => typeof text === "string" && !/\p{Surrogate}/u.test(text);
+
+function checkPosition({ epoch, offset }, name = "since") {
+  if (isText(epoch) && Number.isSafeInteger(offset) && offset >= 0) return;
+  throw new TypeError(`${name} is {epoch, offset}, as a subscription's position gives it`);
+}
+
+// The members of a publish that say under which conditions.
+function conditionsOf({ idempotency, expect }) {
+  let members = "";
+  if (idempotency !== undefined) {
+    if (!isText(idempotency) || idempotency === "" || byteLength(idempotency) > MAX_IDEMPOTENCY) {
+      throw new TypeError(`publish: idempotency must be text of 1 to ${MAX_IDEMPOTENCY} bytes`);
+    }
+    members += `,"idempotency":${JSON.stringify(idempotency)}`;
   }
+  if (expect) {
+    checkPosition(expect, "expect");
+    members += `,"expect":${JSON.stringify({ epoch: expect.epoch, offset: expect.offset })}`;
+  }
+  return members;
 }
 
 function checkCount(what, n, most) {

@@ -139,6 +139,7 @@ export type ErrorCode =
   | "not_subscribed"
   | "permission_denied"
   | "limit_exceeded"
+  | "conflict"
   | "not_available"
   | "rate_limited"
   | "internal";
@@ -156,10 +157,12 @@ export interface FleetcastError extends Error {
   readonly retryAfter?: number;
   /** With the code refused: the gateway's reason, or no_token. */
   readonly reason?: string;
+  /** With the code conflict: where the channel is. */
+  readonly position?: Position;
 }
 
 export const FleetcastError: {
-  new (code: string, message: string, details?: { channel?: string; channels?: readonly string[]; cause?: unknown; retryAfter?: number; reason?: string }): FleetcastError;
+  new (code: string, message: string, details?: { channel?: string; channels?: readonly string[]; cause?: unknown; retryAfter?: number; reason?: string; position?: Position }): FleetcastError;
   readonly prototype: FleetcastError;
 };
 
@@ -264,6 +267,23 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** Conditions of a publish, of which it has one at least. */
+export interface PublishConditions extends RequestOptions {
+  /** A name of the event, random text of 1 to 64 bytes: the same one within 5 minutes publishes nothing. */
+  idempotency?: string;
+  /** The event is published only if the channel's latest event is at this position. */
+  expect?: Position;
+}
+
+/** Where an event is that was published under conditions. */
+export interface Published {
+  /** undefined: the gateway is an older one, and has taken no notice of the conditions. */
+  epoch: string | undefined;
+  offset: number;
+  /** It was published before under its name. */
+  duplicate: boolean;
+}
+
 export interface HistoryOptions extends RequestOptions {
   /** The events behind this position, in order. All that are kept, if its epoch is over. */
   since?: Position | null;
@@ -321,6 +341,7 @@ export class Fleetcast {
     options?: SubscribeOptions,
   ): Subscription;
   /** Rejected with a FleetcastError. Never sent twice. */
+  publish(channel: string, data: unknown, options: PublishConditions & ({ idempotency: string } | { expect: Position })): Promise<Published>;
   publish(channel: string, data: unknown, options?: RequestOptions): Promise<{ offset: number }>;
   /** Events that the gateway keeps: behind since, before an offset, or the latest. Rejected with a FleetcastError. */
   history<T = unknown>(channel: string, options?: HistoryOptions): Promise<History<T>>;

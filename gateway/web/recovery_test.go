@@ -80,6 +80,8 @@ func TestRecovery(t *testing.T) {
 	client.expect("late 272-291 in order recovered, 262-291 in order recovered, 291-291 in order recovered")
 	client.write("history")
 	client.expect("history 40,40,20 since 7 latest true")
+	client.write("publish")
+	client.expect("published false true true 2 conflict 2")
 	client.end()
 }
 

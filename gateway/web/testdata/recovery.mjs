@@ -1,9 +1,10 @@
 // A client of a real gateway that counts what it gets of its channels. Its arguments are the gateway's
-// URL, the number of channels, and the offset from which it says so at first. Its input are lines:
+// URL and the number of channels. Its input are lines:
 //
 //	N        write what came since the last time, when all channels have got to offset N
 //	late     subscribe to the first channel again, from several places, and write what comes
 //	history  write how many events the pages of the first channel's history have
+//	publish  publish to "chat" under conditions, and write what becomes of it
 import { createInterface } from "node:readline";
 import { connect } from "../fleetcast.js";
 
@@ -86,10 +87,20 @@ async function history() {
   console.log("history", pages.join(), "since", (await client.history(name, { since })).events.length, "latest", events[0].data.n === latest);
 }
 
+async function publish() {
+  const first = await client.publish("chat", 1, { idempotency: "one" });
+  const again = await client.publish("chat", 1, { idempotency: "one" });
+  const same = first.epoch === again.epoch && first.offset === again.offset;
+  const next = await client.publish("chat", 2, { expect: { epoch: first.epoch, offset: first.offset } });
+  const late = await client.publish("chat", 3, { expect: { epoch: first.epoch, offset: first.offset } }).catch(({ code, position }) => `${code} ${position.offset}`);
+  console.log("published", first.duplicate, again.duplicate, same, next.offset, late);
+}
+
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     if (line === "late") void late();
     else if (line === "history") void history();
+    else if (line === "publish") void publish();
     else wanted = Number(line);
     check();
   })

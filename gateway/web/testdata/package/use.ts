@@ -40,6 +40,8 @@ client.publish("chat", { text: "hello" }, { timeout: 1000, signal: new AbortCont
     if (error instanceof FleetcastError) console.log(error.code, error.cause);
   },
 );
+client.publish("chat", { text: "hello" }, { idempotency: "9b2e", timeout: 1000 }).then(({ epoch, duplicate }) => console.log(epoch?.length, duplicate));
+client.publish("chat", 1, { expect: { epoch: "x", offset: 1 } }).catch((error: FleetcastError) => console.log(error.position?.offset));
 client.history<Message>("chat", { before: 41, limit: 10 }).then(({ epoch, latest, events, more }: History<Message>) => {
   for (const { offset, data } of events) console.log(epoch, latest - offset, data.text, more);
 });
