@@ -92,6 +92,26 @@ func (n *notifier) watch(ctx context.Context, alive func(context.Context) error)
 	}
 }
 
+// during answers the watchdog while work takes its time, when no loop is left to be asked.
+func (n *notifier) during(work func()) {
+	if n.watchdog == 0 {
+		work()
+		return
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); work() }()
+	ticker := time.NewTicker(max(n.watchdog/2, time.Microsecond))
+	defer ticker.Stop()
+	for {
+		n.send(daemon.SdNotifyWatchdog)
+		select {
+		case <-ticker.C:
+		case <-done:
+			return
+		}
+	}
+}
+
 func (n *notifier) send(state string) {
 	if err := notify(state); err != nil {
 		n.logger.Warn("systemd cannot be told of the service's state: its socket, NOTIFY_SOCKET, does not take it", "error", err)

@@ -133,6 +133,31 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
+// TestWatchdogDuringWork has work that ends when the watchdog has been answered several times.
+func TestWatchdogDuringWork(t *testing.T) {
+	next := notifySocket(t)
+	t.Setenv("WATCHDOG_USEC", "2000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	ended := false
+	newNotifier(quietLogger()).during(func() {
+		for range 3 {
+			if got := next(); got != "WATCHDOG=1" {
+				t.Errorf("%q, want WATCHDOG=1", got)
+			}
+		}
+		ended = true
+	})
+	if !ended {
+		t.Error("the work is not waited for")
+	}
+	t.Setenv("WATCHDOG_USEC", "")
+	ended = false
+	newNotifier(quietLogger()).during(func() { ended = true })
+	if !ended {
+		t.Error("without a watchdog there is no work")
+	}
+}
+
 // TestWatchdogBoundsTheQuestion has a loop that never answers.
 func TestWatchdogBoundsTheQuestion(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")

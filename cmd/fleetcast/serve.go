@@ -142,7 +142,7 @@ func (s *server) run(ctx context.Context, received signals, r reloader, announce
 		s.leave(ended)
 	}
 	<-ended
-	s.history.save()
+	s.notify.during(s.history.save)
 	if s.admin != nil {
 		s.admin.Close()
 	}
