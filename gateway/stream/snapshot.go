@@ -43,12 +43,13 @@ func (s *Streams) KeepEmpty() { s.keepsEmpty.Store(true) }
 // Save writes the position of every stream, and what is kept of its events. Nothing
 // may be published any more, or the positions are not the last ones.
 func (s *Streams) Save(w *history.SnapshotWriter, now Moment) error {
+	v := saver{s: s, to: w, now: now}
 	var streams []*Stream
 	for i := range s.stripes {
 		stripe := &s.stripes[i]
 		streams = stripe.all(streams[:0])
 		for _, st := range streams {
-			if err := s.saveStream(stripe, st, w, now); err != nil {
+			if err := v.save(stripe, st); err != nil {
 				return err
 			}
 		}
@@ -56,8 +57,8 @@ func (s *Streams) Save(w *history.SnapshotWriter, now Moment) error {
 	return nil
 }
 
-// all are the stripe's streams. Those that were used last and have events come last, because
-// whoever loads them gives up what came first if there is no room.
+// all are the stripe's streams. Those with events come in about the order of their last use,
+// because whoever loads more than the memory has room for gives up events that came first.
 func (stripe *stripe) all(streams []*Stream) []*Stream {
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -72,32 +73,43 @@ func (stripe *stripe) all(streams []*Stream) []*Stream {
 	return streams
 }
 
-// saveStream writes one stream. The lock is not held while something is written.
-func (s *Streams) saveStream(stripe *stripe, st *Stream, w *history.SnapshotWriter, now Moment) error {
+// saver writes one stream after the other.
+type saver struct {
+	s       *Streams
+	to      *history.SnapshotWriter
+	now     Moment
+	name    []byte // scratch, like
+	scratch []byte
+}
+
+// save writes one stream. The lock is not held while something is written.
+func (v *saver) save(stripe *stripe, st *Stream) error {
 	stripe.mu.Lock()
-	w.Stream(history.SavedStream{Name: []byte(st.Name), Epoch: st.epoch, Maker: uint8(st.maker), Offset: st.Offset})
-	next := s.saveEvents(st, 1, w, now)
+	v.name = append(v.name[:0], st.Name...)
+	v.to.Stream(history.SavedStream{Name: v.name, Epoch: st.epoch, Maker: uint8(st.maker), Offset: st.Offset})
+	next := v.events(st, 1)
 	stripe.mu.Unlock()
 	for {
-		if err := w.Flush(); err != nil || next == 0 {
+		if err := v.to.Flush(); err != nil || next == 0 {
 			return err
 		}
 		stripe.mu.Lock()
-		next = s.saveEvents(st, next, w, now)
+		next = v.events(st, next)
 		stripe.mu.Unlock()
 	}
 }
 
-// saveEvents gives the writer events from an offset on, and returns the offset from which to go
-// on, or 0. The caller holds the stripe's lock.
-func (s *Streams) saveEvents(st *Stream, from uint64, w *history.SnapshotWriter, now Moment) (next uint64) {
-	first := s.firstKept(st, from, now.Loop)
+// events gives the writer events from an offset on, and returns the offset from which to go on,
+// or 0. The caller holds the stripe's lock.
+func (v *saver) events(st *Stream, from uint64) (next uint64) {
+	s := v.s
+	first := s.firstKept(st, from, v.now.Loop)
 	if first > st.Offset || st.log.Last() != st.Offset {
 		return 0
 	}
-	st.log.Read(&s.history.memory, first, nil, func(offset uint64, tick uint32, data []byte) bool {
-		w.Event(history.SavedEvent{Offset: offset, At: now.wall(tick), Data: data})
-		if w.Pending() >= savedStep && offset < st.Offset {
+	v.scratch = st.log.Read(&s.history.memory, first, v.scratch, func(offset uint64, tick uint32, data []byte) bool {
+		v.to.Event(history.SavedEvent{Offset: offset, At: v.now.wall(tick), Data: data})
+		if v.to.Pending() >= savedStep && offset < st.Offset {
 			next = offset + 1
 		}
 		return next == 0
