@@ -84,7 +84,10 @@ func TestCentrifugoRecovers(t *testing.T) {
 			t.Parallel()
 			fake, common := startCentrifugo(t, accepted)
 			fake.history, fake.misleads = true, c.misleads
-			common.NoYield, common.Stall = true, 700*time.Millisecond
+			common.NoYield, common.Stall = true, hung
+			if c.note != "" {
+				common.Stall = 3 * time.Second // somebody is waited for in vain
+			}
 			r := scenario(t, loadtest.RunStorm, loadtest.Storm{
 				Common: common, Traffic: loadtest.Traffic{Rate: 100}, Clients: fleet, Witnesses: 1,
 				Calm: 150 * time.Millisecond, Recover: true, Missed: missed,

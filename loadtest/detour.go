@@ -73,8 +73,8 @@ func (r *run) awaitTaken(flow int) error {
 		if left != unsent {
 			unsent, since = left, time.Now()
 		}
-		if waited := time.Since(since); waited > 2*r.config.Stall {
-			return fmt.Errorf("publishing: the server has not taken the events that clients are to miss within %v", waited.Round(time.Millisecond))
+		if limit := max(2*r.config.Stall, requestTimeout); time.Since(since) > limit {
+			return fmt.Errorf("publishing: the server has taken none of the events that clients are to miss for %v", limit)
 		}
 		if err := r.sleep(pollInterval); err != nil {
 			return err

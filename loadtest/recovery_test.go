@@ -79,7 +79,7 @@ func TestStormOfGatewayTellsLoss(t *testing.T) {
 
 func TestFanoutOfGatewayRecovers(t *testing.T) {
 	t.Parallel()
-	const missed = 10_000
+	const missed = 2_000 // more than one turn of the gateway sends
 	for name, deflate := range map[string]float64{"plain": 0, "compressed": 0.5} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,7 +92,7 @@ func TestFanoutOfGatewayRecovers(t *testing.T) {
 			r := scenario(t, loadtest.RunFanout, f)
 			faultless(t, r, []string{"connect", "events", "recovery", "end"}, []string{"events", "recovery"})
 			d := wholeAgain(t, r)
-			if catchUps := int64(figure(t, r, "catch_ups")); catchUps < 2 || d.Events < catchUps*missed || d.Recoveries <= catchUps {
+			if catchUps := int64(figure(t, r, "catch_ups")); catchUps < 1 || d.Events < catchUps*missed || d.Recoveries <= catchUps {
 				t.Errorf("%d times, recovery %+v", catchUps, *d)
 			}
 		})
