@@ -138,7 +138,7 @@ func (s *Streams) evictLogFrom(stripe *stripe) bool {
 }
 
 // SweepHistory gives up the events of one stripe that are too old, or that its rules do not
-// keep any more.
+// keep any more, and logs of it if all hold more memory than they may since a reload.
 func (s *Streams) SweepHistory(i int, now time.Duration) {
 	stripe := &s.stripes[i]
 	if stripe.logs.count.Load() == 0 {
@@ -150,6 +150,8 @@ func (s *Streams) SweepHistory(i int, now time.Duration) {
 		next := st.logLater
 		s.dropBefore(stripe, st, s.firstKept(st, 1, now))
 		st = next
+	}
+	for s.history.memory.Used() > s.history.limit.Load() && s.evictLogFrom(stripe) {
 	}
 }
 
