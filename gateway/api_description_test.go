@@ -91,6 +91,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	o.post("/api/publish", `{"id":1,"channel":"news","data":{"a":1}}`)
 	s.eventually("no event under way", func(g gateway.GatewayStats) bool { return g.Publish.CreditsUsed == 0 })
 	o.post("/api/publish", `{"channels":["one","two"],"data":null}`)
+	o.post("/api/publish", `{"channel":"one","data":1,"expect":{"epoch":"other","offset":1}}`)
 	o.post("/api/publish", `{"channel":"one","data":"over the rate"}`)
 	for _, path := range []string{"/api/stats", "/api/channels", "/api/clients/" + id, "/api/laggards", "/api/publishers", "/api/openapi.yaml", "/api/users/alice"} {
 		o.get(path)
