@@ -29,7 +29,7 @@ const client = connect(url, {
     if (s.state === "closed") say("closed");
   },
   onError: ({ code, reason = "", channel = "" }) => code !== "get_token" && say("error", code, reason || channel),
-  onGap: ({ channel, from, to }) => say("gap", channel, from, to),
+  onGap: ({ channel, from, to, reset }) => !reset && say("gap", channel, from, to),
   onAuto({ channel }) {
     say("auto", channel);
     subscribe(channel);
