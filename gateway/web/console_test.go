@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -81,12 +80,7 @@ func startPatientGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Ga
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}
-	var running sync.WaitGroup
-	running.Go(g.Run)
-	t.Cleanup(func() {
-		g.Close()
-		running.Wait()
-	})
+	runGateway(t, g)
 	return g
 }
 

@@ -60,6 +60,13 @@ func TestEndToEnd(t *testing.T) {
 // configuration before.
 func startGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 	t.Helper()
+	g := newGateway(t, set...)
+	runGateway(t, g)
+	return g
+}
+
+func newGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
+	t.Helper()
 	config := gateway.DefaultConfig(1000)
 	config.Shards = 1
 	config.ClientPublish = gateway.Patterns{"chat"}
@@ -72,13 +79,20 @@ func startGateway(t *testing.T, set ...func(*gateway.Config)) *gateway.Gateway {
 	if err != nil {
 		t.Fatalf("starting a gateway: %v", err)
 	}
+	return g
+}
+
+// runGateway runs a gateway until stop is called or the test ends.
+func runGateway(t *testing.T, g *gateway.Gateway) (stop func()) {
+	t.Helper()
 	var running sync.WaitGroup
 	running.Go(g.Run)
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		g.Close()
 		running.Wait()
 	})
-	return g
+	t.Cleanup(stop)
+	return stop
 }
 
 func publish(t *testing.T, g *gateway.Gateway, data string) {
