@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,8 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
+
+	"fleetcast/gateway/web/browsertest"
 )
 
 // keeping is a gateway with a history file, in a process of its own.
@@ -315,4 +320,42 @@ func TestClientsRecoverOverARestart(t *testing.T) {
 	third := startKeeping(t, file)
 	third.asks(t, "news", epoch+":3", `"offset":0,"recovered":false,"latest":0}`)
 	third.end(t)
+}
+
+// A page is open while its gateway is replaced by another one, to which events are published, and
+// that one by a third. The page gets these events, and misses none.
+func TestPageOverARestart(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	ctx, _ := browsertest.Start(t, "a page that is open while gateways are replaced")
+	page := browserPage{t, ctx}
+	file := filepath.Join(t.TempDir(), "history")
+	first := startKeeping(t, file)
+	page.open(first.out.await(t, `open in a browser +(http://\S+)`)[1])
+	page.awaits("connected")
+	awaitSubscription(t, "http://"+first.admin+"/")
+	first.publish(t, "news", `{"text":"first words"}`)
+	page.awaits("first words")
+	first.end(t)
+	page.awaits("waiting")
+
+	second := startKeeping(t, file)
+	for i := range 50 {
+		writeLine(t, second.publishers, fmt.Sprintf(`{"channel":"news","data":{"text":"meanwhile %d"}}`, i+1))
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(patience); second.kept(t) < 51 && time.Now().Before(deadline); {
+		<-poll.C
+	}
+	second.end(t)
+
+	third := startProcess(t, "--listen="+hostOf(t, first.url), "--publish=localhost:0", "--admin=off", "--history-file="+file)
+	publish := third.out.await(t, `publish to +(\S+)`)[1]
+	third.out.await(t, "stop with")
+	page.awaits("50 events published while this page was not connected", "meanwhile 1\"", "meanwhile 50")
+	writeLine(t, publish, `{"channel":"news","data":{"text":"last words"}}`)
+	page.awaits("last words", "52 events")
+	if text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`)); err != nil || strings.Contains(text, "missed") || strings.Contains(text, "anew") {
+		t.Errorf("the page says that something is missing, %v: %s", err, text)
+	}
 }
