@@ -83,7 +83,7 @@ func TestEveryDescribedAnswer(t *testing.T) {
 	}
 
 	s := start(t, func(c *gateway.Config) {
-		c.PublisherRate, c.PublisherCredits = gateway.Rate{PerSecond: 1.0 / 3600, Burst: 3}, 1
+		c.PublisherRate, c.PublisherCredits = gateway.Rate{PerSecond: 1.0 / 3600, Burst: 4}, 1
 	})
 	o := operate(t, s.Gateway, gateway.Admin{Drain: func() {}})
 	p, id := s.connectKnown(0)

@@ -25,12 +25,12 @@ import (
 
 // publishCommand publishes one event, or the lines of the standard input.
 type publishCommand struct {
-	Channel string  `arg:"" help:"Channel to publish to."`
-	Data    string  `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
-	To      string  `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
-	Text    bool    `help:"Take the data as plain text and publish it as a JSON string."`
+	Channel string `arg:"" help:"Channel to publish to."`
+	Data    string `arg:"" name:"json" help:"Data of the event, any JSON; or - to publish each line of the standard input."`
+	To      string `default:"localhost:8082" placeholder:"HOST:PORT" help:"The gateway's publish port (${default})."`
+	Text    bool   `help:"Take the data as plain text and publish it as a JSON string."`
 	eventFlags
-	Quiet   bool    `short:"q" help:"Print nothing on success."`
+	Quiet bool `short:"q" help:"Print nothing on success."`
 	keyfile.Flag
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect, for the gateway to take an event, and to get the answer to the last (${default})."`
 }
