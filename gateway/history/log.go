@@ -220,6 +220,9 @@ func (l *Log) Since(m *Memory, offset uint64, tick uint32) uint64 {
 	}
 	// Behind the block whose first event is too old come those that may be new enough.
 	n := sort.Search(l.blocks.Len(), func(i int) bool { return l.blocks.At(i).tick >= tick }) - 1
+	if n+1 < l.blocks.Len() && l.offsetOf(n+1) <= offset {
+		return offset
+	}
 	w := l.from(m, max(offset, l.firstIn(n)))
 	for w.next() {
 		if w.tick >= tick {

@@ -13,9 +13,12 @@ const (
 )
 
 var (
-	blockSizes = [blockClasses]int{128, 512, 4 << 10, 32 << 10}
+	blockSizes = [blockClasses]int{MinLog, 512, 4 << 10, 32 << 10}
 	slabSizes  = [blockClasses]int{64 << 10, 64 << 10, 256 << 10, 1 << 20}
 )
+
+// MinLog is how many bytes a log has at least that has an event.
+const MinLog = 128
 
 // block names a block: its class in the low bits, its number in the others.
 type block uint32

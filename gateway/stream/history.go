@@ -24,8 +24,11 @@ const (
 	// beforeStart is how long before the start of the process an event may have been published
 	// that it knows.
 	beforeStart = rules.MaxHistoryAge + 24*time.Hour
-	// evictionsPerEvent bounds how many logs are given up for one event.
+	// evictionsPerEvent bounds how many logs are given up for one event, besides those for the
+	// memory that it has taken.
 	evictionsPerEvent = 4
+	// evictionsPerSweep bounds how many are given up in one go after a reload.
+	evictionsPerSweep = 4096
 )
 
 // historyTime is a time of the loops' clock as logs have it.
@@ -57,7 +60,7 @@ func (s *Streams) keep(stripe *stripe, st *Stream, e *Submission) {
 		s.dropLog(stripe, st)
 		return
 	}
-	m, before := &s.history.memory, st.log.Len()
+	m, before, bytes := &s.history.memory, st.log.Len(), st.log.Bytes()
 	if before == 0 {
 		stripe.logs.add(st)
 	}
@@ -70,8 +73,15 @@ func (s *Streams) keep(stripe *stripe, st *Stream, e *Submission) {
 		st.log.Shrink(m, kept.Bytes)
 	}
 	s.countKept(stripe, st, before)
-	for range evictionsPerEvent {
-		if m.Used() <= s.history.limit.Load() || !s.evictLog(stripe) {
+	// All others may be as small as logs can be.
+	s.evictLogs(stripe, evictionsPerEvent+max(st.log.Bytes()-bytes, 0)/history.MinLog)
+}
+
+// evictLogs gives up so many logs at most while all hold too much. The caller holds the lock of
+// held, which may be nil, and of no other stripe.
+func (s *Streams) evictLogs(held *stripe, most int) {
+	for range most {
+		if s.history.memory.Used() <= s.history.limit.Load() || !s.evictLog(held) {
 			return
 		}
 	}
@@ -101,7 +111,7 @@ func (s *Streams) dropBefore(stripe *stripe, st *Stream, offset uint64) {
 }
 
 // evictLog gives up a log that was not used for long, of the next stripe that is not locked,
-// or of the one whose lock the caller holds.
+// or of the one whose lock the caller holds, if held is not nil.
 func (s *Streams) evictLog(held *stripe) bool {
 	for range StripeCount {
 		next := &s.stripes[s.history.cursor.Add(1)%StripeCount]
@@ -138,21 +148,20 @@ func (s *Streams) evictLogFrom(stripe *stripe) bool {
 }
 
 // SweepHistory gives up the events of one stripe that are too old, or that its rules do not
-// keep any more, and logs of it if all hold more memory than they may since a reload.
+// keep any more, and logs of any stripe if all hold more memory than they may since a reload.
 func (s *Streams) SweepHistory(i int, now time.Duration) {
 	stripe := &s.stripes[i]
 	if stripe.logs.count.Load() == 0 {
 		return
 	}
 	stripe.mu.Lock()
-	defer stripe.mu.Unlock()
 	for st := stripe.logs.oldest; st != nil; {
 		next := st.logLater
 		s.dropBefore(stripe, st, s.firstKept(st, 1, now))
 		st = next
 	}
-	for s.history.memory.Used() > s.history.limit.Load() && s.evictLogFrom(stripe) {
-	}
+	stripe.mu.Unlock()
+	s.evictLogs(nil, evictionsPerSweep) // of all stripes, and with a lock for each only
 }
 
 // firstKept is the first offset from one on whose event is kept and may be shown: that of the
