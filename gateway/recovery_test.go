@@ -203,3 +203,34 @@ func TestUnsubscribeWhileCatchingUp(t *testing.T) {
 		c.wants(event("news", n, data))
 	}
 }
+
+// TestCatchUpOverManyStarts: clients that began at one event each before the last one, which is
+// laid out for each of them, do not make another one's catch-up a write for each event.
+func TestCatchUpOverManyStarts(t *testing.T) {
+	const events = 500
+	s := start(t, keeps(events), oneShard, noRates)
+	p := s.publisher()
+	var epoch string
+	for n := 1; n <= events; n++ {
+		epoch = p.publishes("news", fmt.Sprint(n)).Epoch
+	}
+	stays, before := s.connect(), s.connect() // or the channel would go with the other one
+	stays.subscribe("news")
+	for n := events; n > 0; n-- {
+		before.says(fmt.Sprintf(`{"type":"subscribe","channel":"news","last":%d}`, events+1-n))
+		for range events + 2 - n {
+			before.text()
+		}
+		before.says(`{"type":"unsubscribe","channel":"news"}`)
+		before.text()
+	}
+	c, writes := s.connect(), s.stats().Total.Writes
+	c.says(`{"type":"subscribe","channel":"news","since":{"epoch":"` + epoch + `","offset":0}}`)
+	c.wants(recoveredReply("news", epoch, 0, fmt.Sprintf(`"recovered":true,"latest":%d`, events)))
+	for n := 1; n <= events; n++ {
+		c.wants(event("news", uint64(n), fmt.Sprint(n)))
+	}
+	if writes = s.stats().Total.Writes - writes; writes > events/10 {
+		t.Errorf("%d writes for %d events", writes, events)
+	}
+}

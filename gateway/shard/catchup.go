@@ -191,7 +191,7 @@ type earlier struct {
 	place int      // of the catch-up
 	ends  []uint32 // of its frames, behind base; nil if it is a gap
 	base  uint32
-	to    uint64 // last event of a gap
+	next  uint64 // offset behind its last event
 	bytes int
 }
 
@@ -211,13 +211,13 @@ func (c *session) sendEarlier(k *catcher, replies []byte) (progress bool) {
 	for n := 0; n < len(k.catchUps) && budget > 0 && len(vectors) < backlog.FlushVectors; n++ {
 		place := (k.turn + n) % len(k.catchUps)
 		u := &k.catchUps[place]
-		if u.next > u.channel.begun {
-			continue
+		// Clients that begin at different events leave runs of few events each.
+		for next := u.next; next <= u.channel.begun && budget > 0 && len(vectors) < backlog.FlushVectors; {
+			part, bytes := c.earlierOf(u.channel, next, budget)
+			part.place, next = place, part.next
+			budget -= max(len(bytes), 1)
+			vectors, parts = append(vectors, bytes), append(parts, part)
 		}
-		part, bytes := c.earlierOf(u, budget)
-		part.place = place
-		budget -= max(len(bytes), 1)
-		vectors, parts = append(vectors, bytes), append(parts, part)
 	}
 	k.turn++
 	if len(vectors) > 0 {
@@ -233,19 +233,19 @@ func (c *session) sendEarlier(k *catcher, replies []byte) (progress bool) {
 	return progress
 }
 
-// earlierOf is what a catch-up sends next: frames, or a gap.
-func (c *session) earlierOf(u *catchUp, budget int) (part earlier, bytes []byte) {
-	s, ch := c.shard, u.channel
+// earlierOf is what a catch-up sends from an event on: frames, or a gap.
+func (c *session) earlierOf(ch *channel, from uint64, budget int) (part earlier, bytes []byte) {
+	s := c.shard
 	of, f := s.shared.Settings.Load(), c.format
 	if !ch.Stream.RuleIn(of.Rules).Compress {
 		f = s.ledger.Formats.Plain(f)
 	}
-	frames, ends, first := s.frames(ch, f, u.next, ch.begun)
+	frames, ends, first := s.frames(ch, f, from, ch.begun)
 	if len(frames) == 0 {
-		to := min(max(first-1, u.next), ch.begun)
+		to := min(max(first-1, from), ch.begun)
 		start := len(s.gapText)
-		s.gapText = c.dialect().AppendGap(s.gapText, ch.Name, u.next, to)
-		return earlier{to: to, bytes: len(s.gapText) - start}, s.gapText[start:]
+		s.gapText = c.dialect().AppendGap(s.gapText, ch.Name, from, to)
+		return earlier{next: to + 1, bytes: len(s.gapText) - start}, s.gapText[start:]
 	}
 	n := len(ends)
 	base := ends[n-1] - uint32(len(frames))
@@ -253,7 +253,7 @@ func (c *session) earlierOf(u *catchUp, budget int) (part earlier, bytes []byte)
 		n--
 	}
 	frames = frames[:ends[n-1]-base]
-	return earlier{ends: ends[:n], base: base, bytes: len(frames)}, frames
+	return earlier{ends: ends[:n], base: base, next: from + uint64(n), bytes: len(frames)}, frames
 }
 
 // sendParts sends replies and parts, and notes how far the catch-ups have come. Of what the
@@ -291,7 +291,7 @@ func (c *session) sent(k *catcher, p *earlier, events int) {
 	s := c.shard
 	u := &k.catchUps[p.place]
 	if p.ends == nil {
-		u.next = p.to + 1
+		u.next = p.next
 		s.Counters.Gaps++
 		return
 	}

@@ -17,6 +17,9 @@ const (
 	runLife = 10 * time.Second
 	// runMemory is how many bytes the runs of a shard keep at most. The oldest ones go first.
 	runMemory = 32 << 20
+	// runOverhead is about what a run takes beside its bytes, and endSize what each frame does.
+	runOverhead = 512
+	endSize     = 4
 	// compressedAtOnce is how many bytes of frames are compressed in one go, some 0.2 ms of work
 	// at usual levels.
 	compressedAtOnce = 16 << 10
@@ -99,8 +102,9 @@ func (s *Shard) runWith(c *channel, f stream.Format, from, to uint64) *run {
 			return nil
 		}
 	}
-	s.runBytes += int64(cap(r.Bytes) - r.counted)
-	r.counted = cap(r.Bytes)
+	memory := runOverhead + cap(r.Bytes) + endSize*cap(r.Ends)
+	s.runBytes += int64(memory - r.counted)
+	r.counted = memory
 	return r
 }
 
