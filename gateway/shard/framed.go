@@ -130,17 +130,28 @@ func (s *Shard) layOutRun(r *run, from, to uint64) bool {
 // hold their bytes.
 func (s *Shard) trimRuns() {
 	for s.runs.Len() > 0 {
-		r := *s.runs.At(0)
-		if s.Loop.Now()-r.made < runLife && s.runBytes <= runMemory {
+		if r := *s.runs.At(0); s.Loop.Now()-r.made < runLife && s.runBytes <= runMemory {
 			return
 		}
-		s.runs.Pop()
-		s.runBytes -= int64(r.counted)
-		list := r.channel.runs[r.format]
-		i := slices.Index(list, r)
-		if r.channel.runs[r.format] = slices.Delete(list, i, i+1); len(list) == 1 {
-			delete(r.channel.runs, r.format)
-		}
+		s.dropRun()
+	}
+}
+
+// dropRun gives up the oldest run.
+func (s *Shard) dropRun() {
+	r := s.runs.Pop()
+	s.runBytes -= int64(r.counted)
+	list := r.channel.runs[r.format]
+	i := slices.Index(list, r)
+	if r.channel.runs[r.format] = slices.Delete(list, i, i+1); len(list) == 1 {
+		delete(r.channel.runs, r.format)
+	}
+}
+
+// forgetRuns gives up all runs.
+func (s *Shard) forgetRuns() {
+	for s.runs.Len() > 0 {
+		s.dropRun()
 	}
 	s.runs = mem.Ring[*run]{}
 }

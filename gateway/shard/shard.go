@@ -283,7 +283,7 @@ func (s *Shard) forget() {
 	s.throttled = mem.Ring[*session]{}
 	s.early = mem.Ring[*decision]{}
 	s.catching = mem.Ring[*catcher]{}
-	s.trimRuns()
+	s.forgetRuns()
 }
 
 // takeMail handles the mail. Events then wait with their channel.
