@@ -24,7 +24,7 @@ func (a *api) history(w http.ResponseWriter, r *http.Request) error {
 	}
 	var page command.Page
 	var scratch []byte
-	epoch, known := a.of.Streams.Page([]byte(name), q, poller.Now(), &page, &scratch)
+	epoch, _, known := a.of.Streams.Page([]byte(name), q, poller.Now(), &page, &scratch)
 	if !known {
 		return noSuchChannel(name)
 	}

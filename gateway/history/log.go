@@ -254,6 +254,11 @@ func (l *Log) Read(m *Memory, offset uint64, scratch []byte, visit func(offset u
 	return w.scratch
 }
 
+// blockOf is the last block in which an event begins whose offset is not larger.
+func (l *Log) blockOf(offset uint64) int {
+	return sort.Search(l.blocks.Len(), func(i int) bool { return l.offsetOf(i) > offset }) - 1
+}
+
 // walk goes over the events of a log.
 type walk struct {
 	log     *Log
@@ -268,8 +273,7 @@ type walk struct {
 
 // from is a walk whose first event has that offset, which is there.
 func (l *Log) from(m *Memory, offset uint64) walk {
-	// The last block in which an event begins whose offset is not larger.
-	n := sort.Search(l.blocks.Len(), func(i int) bool { return l.offsetOf(i) > offset }) - 1
+	n := l.blockOf(offset)
 	w := walk{log: l, memory: m, block: n, at: int(l.blocks.At(n).at), offset: l.offsetOf(n) - 1}
 	for w.offset+1 < offset {
 		w.next()

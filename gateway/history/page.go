@@ -1,5 +1,9 @@
 package history
 
+// Passed is how many events are passed on the way to one that is there: those before it in its
+// block.
+func (l *Log) Passed(offset uint64) int { return int(offset - l.offsetOf(l.blockOf(offset))) }
+
 // FitFirst is the last of the events from first to last, which are there, up to which their
 // data has at most so many bytes, and how many it has. The first one always fits.
 func (l *Log) FitFirst(m *Memory, first, last uint64, bytes int) (to uint64, size int) {

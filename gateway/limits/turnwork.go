@@ -16,6 +16,7 @@ const (
 	RuleWork    = 8       // for each rule for channels that is looked through for a name
 	KeptWork    = 64      // for each event of a history that is read
 	KeptBytes   = 4       // of its data that are copied are 1
+	PassedWork  = 4       // for each event of a history that is passed on the way to others
 	InflateWork = 4 << 10 // of a compressed message, besides the work for what is inflated
 )
 

@@ -19,7 +19,8 @@ func (c *session) history(cmd *command.Command) {
 		return
 	}
 	q := stream.PageQuery{Since: cmd.Start.Since, HasSince: cmd.Start.HasSince, Before: cmd.Before, Limit: int(cmd.Limit)}
-	epoch, ok := s.shared.Streams.Page(name, q, s.Loop.Now(), &s.page, &s.pageData)
+	epoch, passed, ok := s.shared.Streams.Page(name, q, s.Loop.Now(), &s.page, &s.pageData)
+	s.historyWork += limits.PassedWork * passed
 	reply := dialect.Reply{To: command.History, ID: cmd.ID, Channel: name, Page: &s.page}
 	if ok {
 		reply.Epoch = epoch[:]

@@ -28,14 +28,18 @@ type PageQuery struct {
 // Page makes p the part of the history of the channel of that name that is asked for, at a time
 // of the loops' clock. The events are in order, without a gap between them. Their data is in
 // scratch, which grows if it must; p and scratch are used again. The result is the epoch, and
-// whether there is such a channel. It counts as a use of the history. The stripe's lock is held
-// while it looks at up to command.MaxHistory events and copies the page.
-func (s *Streams) Page(name []byte, q PageQuery, now time.Duration, p *command.Page, scratch *[]byte) (epoch Epoch, ok bool) {
+// whether there is such a channel. passed is how many events were passed on the way to those of
+// the page. It counts as a use of the history. The stripe's lock is held while it looks at up to
+// command.MaxHistory events and those that it passes, and copies the page.
+func (s *Streams) Page(name []byte, q PageQuery, now time.Duration, p *command.Page, scratch *[]byte) (epoch Epoch, passed int, ok bool) {
 	for {
 		p.Events = p.Events[:0]
-		count, size := 0, 0
-		if epoch, count, size, ok = s.tryPage(name, &q, now, p, *scratch); count <= cap(p.Events) && size <= cap(*scratch) {
-			return epoch, ok
+		var in span
+		epoch, in, ok = s.tryPage(name, &q, now, p, *scratch)
+		count, size := in.count, in.size
+		passed += in.passed
+		if count <= cap(p.Events) && size <= cap(*scratch) {
+			return epoch, passed, ok
 		}
 		// The memory is allocated without the lock. Meanwhile a channel may get events, so
 		// the page may be larger the next time.
@@ -46,23 +50,25 @@ func (s *Streams) Page(name []byte, q PageQuery, now time.Duration, p *command.P
 	}
 }
 
-// tryPage is Page if p and scratch have room for so many events and bytes of their data as it
-// returns. Otherwise p has no events.
-func (s *Streams) tryPage(name []byte, q *PageQuery, now time.Duration, p *command.Page, scratch []byte) (epoch Epoch, count, size int, ok bool) {
+// tryPage is Page if p and scratch have room for what it returns. Otherwise p has no events.
+func (s *Streams) tryPage(name []byte, q *PageQuery, now time.Duration, p *command.Page, scratch []byte) (epoch Epoch, in span, ok bool) {
 	stripe := s.stripe(name)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
 	st := stripe.byName[string(name)]
 	if st == nil {
 		p.Latest, p.More = 0, false
-		return Epoch{}, 0, 0, false
+		return Epoch{}, span{}, false
 	}
 	st.logUsed = true
-	var in span
-	if oldest := s.firstKept(st, 1, now); q.HasSince {
+	oldest := s.firstKept(st, 1, now)
+	if q.HasSince {
 		in = s.spanSince(st, q, oldest)
 	} else {
 		in = s.spanBefore(st, q, oldest)
+	}
+	if oldest <= st.Offset {
+		in.passed += st.log.Passed(oldest) // those that are too old
 	}
 	p.Latest, p.More = st.Offset, in.more
 	if in.count > 0 && in.count <= cap(p.Events) && in.size <= cap(scratch) {
@@ -70,15 +76,16 @@ func (s *Streams) tryPage(name []byte, q *PageQuery, now time.Duration, p *comma
 			p.Events = append(p.Events, command.PageEvent{Offset: offset, Data: data})
 		})
 	}
-	return st.epoch, in.count, in.size, true
+	return st.epoch, in, true
 }
 
 // span is what a page has.
 type span struct {
-	first uint64
-	count int
-	size  int // of the events' data, in bytes
-	more  bool
+	first  uint64
+	count  int
+	size   int // of the events' data, in bytes
+	more   bool
+	passed int // events, on the way to these
 }
 
 func (in *span) last() uint64 { return in.first + uint64(in.count) - 1 }
@@ -101,7 +108,7 @@ func (s *Streams) spanSince(st *Stream, q *PageQuery, oldest uint64) span {
 		return span{}
 	}
 	last, size := st.log.FitFirst(&s.history.memory, first, min(st.Offset, first+q.limit()-1), MaxPageBytes)
-	return span{first, int(last + 1 - first), size, last < st.Offset}
+	return span{first, int(last + 1 - first), size, last < st.Offset, 2 * st.log.Passed(first)}
 }
 
 // spanBefore is the page before an offset, or the latest one. The caller holds the stripe's
@@ -118,6 +125,7 @@ func (s *Streams) spanBefore(st *Stream, q *PageQuery, oldest uint64) span {
 	if last > q.limit() {
 		first = max(first, last+1-q.limit())
 	}
-	first, size := st.log.FitLast(&s.history.memory, first, last, MaxPageBytes)
-	return span{first, int(last + 1 - first), size, first > oldest}
+	from, size := st.log.FitLast(&s.history.memory, first, last, MaxPageBytes)
+	passed := 2*(st.log.Passed(first)+int(from-first)) + st.log.Passed(from)
+	return span{from, int(last + 1 - from), size, from > oldest, passed}
 }

@@ -36,7 +36,7 @@ func (p *pageTest) publish(at time.Duration, channel string, data ...string) {
 // ask returns the page as text: its events, the latest offset, and "more" if there are more.
 func (p *pageTest) ask(t *testing.T, channel string, q PageQuery, now time.Duration) string {
 	t.Helper()
-	epoch, ok := p.streams.Page([]byte(channel), q, now, &p.page, &p.scratch)
+	epoch, _, ok := p.streams.Page([]byte(channel), q, now, &p.page, &p.scratch)
 	if !ok {
 		if len(p.page.Events) > 0 || p.page.Latest != 0 || p.page.More || epoch != (Epoch{}) {
 			t.Errorf("a channel that there is not has %+v, epoch %s", p.page, epoch)
@@ -298,5 +298,26 @@ func TestPageAllocatesNothing(t *testing.T) {
 	}
 	if len(p.page.Events) != 100 {
 		t.Errorf("%d events, want 100", len(p.page.Events))
+	}
+}
+
+// TestPagePasses has a history of many small events, of which one page passes many and the
+// other none.
+func TestPagePasses(t *testing.T) {
+	p := newPageTest(rules.History{Events: 100_000, Age: time.Minute})
+	for range 100_000 {
+		p.publish(0, "a", "1")
+	}
+	most := 0
+	for n := range uint64(4000) {
+		_, passed, _ := p.streams.Page([]byte("a"), PageQuery{Before: 99_000 - n, Limit: 1}, 0, &p.page, &p.scratch)
+		most = max(most, passed)
+		_, passed, _ = p.streams.Page([]byte("a"), PageQuery{Since: command.Since{Epoch: []byte("other")}, HasSince: true, Limit: 1}, 0, &p.page, &p.scratch)
+		if passed != 0 {
+			t.Fatalf("the first page passes %d events", passed)
+		}
+	}
+	if most < 1000 || most > 4*(32<<10)/9 {
+		t.Errorf("a page passes %d events", most)
 	}
 }
