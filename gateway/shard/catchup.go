@@ -208,11 +208,15 @@ func (c *session) sendEarlier(k *catcher, replies []byte) (progress bool) {
 	}
 	s.gapText = s.gapText[:0]
 	budget := catchUpSize - len(replies)
-	for n := 0; n < len(k.catchUps) && budget > 0 && len(vectors) < backlog.FlushVectors; n++ {
+	s.framing = 0
+	more := func() bool {
+		return budget > 0 && len(vectors) < backlog.FlushVectors && s.framing < compressedAtOnce
+	}
+	for n := 0; n < len(k.catchUps) && more(); n++ {
 		place := (k.turn + n) % len(k.catchUps)
 		u := &k.catchUps[place]
 		// Clients that begin at different events leave runs of few events each.
-		for next := u.next; next <= u.channel.begun && budget > 0 && len(vectors) < backlog.FlushVectors; {
+		for next := u.next; next <= u.channel.begun && more(); {
 			part, bytes := c.earlierOf(u.channel, next, budget)
 			part.place, next = place, part.next
 			budget -= max(len(bytes), 1)

@@ -23,6 +23,8 @@ const (
 	// compressedAtOnce is how many bytes of frames are compressed in one go, some 0.2 ms of work
 	// at usual levels.
 	compressedAtOnce = 16 << 10
+	// framingWork is how many bytes of frames take as long to lay out as one to compress.
+	framingWork = 8
 )
 
 // run is a part of a channel's history as frames in one format. It is laid out once for all
@@ -118,9 +120,11 @@ func (s *Shard) layOutRun(r *run, from, to uint64) bool {
 			return false
 		}
 		k := s.shared.Settings.Load().Compression
-		k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, compressedAtOnce)
+		s.framing += k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, compressedAtOnce)
 	} else {
+		size := len(r.Bytes)
 		s.shared.Streams.AppendKept(&r.Frames, &r.channel.Interest, plain, from, to, s.Loop.Now(), runSize)
+		s.framing += (len(r.Bytes) - size) / framingWork
 	}
 	s.Counters.EventsFramed += uint64(len(r.Ends) - before)
 	return len(r.Ends) > before

@@ -51,6 +51,7 @@ type Shard struct {
 	catching    mem.Ring[*catcher]     // those that can go on, in turn
 	runs        mem.Ring[*run]         // frames of earlier events, from the oldest on
 	runBytes    int64                  // that those take
+	framing     int                    // work of laying out runs, in bytes to compress; cleared for each write
 	ledger      backlog.Ledger         // of their backlogs
 	looked      int                    // place in lagging where relieve looked last
 	patrol      patrol                 // looks at them
