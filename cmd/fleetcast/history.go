@@ -232,7 +232,7 @@ func (h *historyReader) enter(m *command.ServerMessage) error {
 	case string(h.epoch) != string(m.Epoch) && (h.printed > 0 || since.Epoch == nil):
 		return errors.New("the channel has begun anew meanwhile")
 	case string(h.epoch) != string(m.Epoch) && len(m.Epoch) > 0:
-		fmt.Fprintf(h.std.err, "fleetcast history: the channel has begun anew since, with epoch %s: these are its events from the first one on that is kept\n",
+		fmt.Fprintf(h.std.err, "fleetcast history: the channel has begun anew since, with epoch %s: these are the first events of it that are kept\n",
 			stdio.Printable(string(m.Epoch)))
 		h.epoch, h.skip, h.behind, h.whole = slices.Clone(m.Epoch), 0, 0, false
 	case since.Epoch != nil && since.Offset > m.Latest && len(m.Epoch) > 0:

@@ -48,7 +48,7 @@ func TestHistory(t *testing.T) {
 		"since, trimmed":          {"numbers --since EPOCH:7 --limit 1", 1002, 1002, "events 8 to 1001 are not kept any more\nfleetcast history: there are more: --since EPOCH:1002\n"},
 		"since the latest":        {"numbers --since EPOCH:5001", 0, 0, ""},
 		"since beyond the latest": {"numbers --since EPOCH:5002", 0, 0, "the gateway does not know offset 5002: the latest event is 5001\n"},
-		"since of another epoch":  {"numbers --since other:4 --limit 1", 1002, 1002, "the channel has begun anew since, with epoch EPOCH: these are its events from the first one on that is kept\nfleetcast history: there are more: --since EPOCH:1002\n"},
+		"since of another epoch":  {"numbers --since other:4 --limit 1", 1002, 1002, "the channel has begun anew since, with epoch EPOCH: these are the first events of it that are kept\nfleetcast history: there are more: --since EPOCH:1002\n"},
 		"many bytes":              {"large", 1, 20, ""},
 		"many bytes, limited":     {"large --limit 13", 8, 20, "there are earlier ones: --before 8\n"},
 		"many bytes, just all":    {"large --limit 20", 1, 20, ""},
@@ -140,7 +140,7 @@ func TestHistoryOfAScriptedGateway(t *testing.T) {
 			exitFailure, "", "fleetcast history: reading a history: an event is an object with offset and data\n"},
 		"an epoch that is none": {"--since x:1 --limit 1", []exchange{
 			{since(1, "x", 1, 1), []string{page(1, "$(x)", 2, `"events":[{"offset":1,"data":1}],"more":true`)}},
-		}, 0, "1\n", "fleetcast history: the channel has begun anew since, with epoch $(x): these are its events from the first one on that is kept\n"},
+		}, 0, "1\n", "fleetcast history: the channel has begun anew since, with epoch $(x): these are the first events of it that are kept\n"},
 		"no answer": {"--timeout 300ms", []exchange{{first, nil}}, exitFailure, "", "fleetcast history: URL has not answered within 300ms\n"},
 		"cut off":   {"", []exchange{{first, nil}}, exitFailure, "", "connection lost"},
 	} {

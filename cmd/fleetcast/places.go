@@ -72,10 +72,10 @@ func said(start *command.Start, m *command.ServerMessage) string {
 	case !start.HasSince:
 		return following("earlier", m.Offset, m.Latest)
 	case string(m.Epoch) != string(since.Epoch):
-		return fmt.Sprintf("; the channel has begun anew, with epoch %s: what came behind offset %d of epoch %s is lost%s",
+		return fmt.Sprintf("; the channel has begun anew, with epoch %s: events behind offset %d of epoch %s are lost%s",
 			stdio.Printable(string(m.Epoch)), since.Offset, stdio.Printable(string(since.Epoch)), missedAnew(m.Offset))
 	case m.Offset < since.Offset:
-		return fmt.Sprintf("; the gateway does not know offset %d: what came behind it is lost", since.Offset)
+		return fmt.Sprintf("; the gateway does not know offset %d, so it is not known what was missed", since.Offset)
 	case m.LostFrom > 0:
 		return fmt.Sprintf("; events %d to %d are lost, because they are not kept any more%s", m.LostFrom, m.LostTo, following("missed", m.LostTo, m.Latest))
 	case m.Offset > since.Offset: // the gateway was not asked, or does not look at since
@@ -101,7 +101,7 @@ func missedAnew(offset uint64) string {
 	if offset == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and events 1 to %d of this one; fleetcast history prints those that are kept", offset)
+	return fmt.Sprintf(", and events 1 to %d of the new epoch do not come; fleetcast history prints those that are kept", offset)
 }
 
 // tell says where to go on. Only one channel can. What it says goes into a shell, so it is

@@ -19,7 +19,7 @@ type subscribeCommand struct {
 	Channels []string `arg:"" name:"channel" help:"Channels to subscribe to."`
 	clientFlags
 	Last    int           `placeholder:"N" help:"Begin with the last N events of each channel that the gateway keeps."`
-	Since   position      `placeholder:"EPOCH:OFFSET" help:"Begin behind this position of the channel, of which there must be one only."`
+	Since   position      `placeholder:"EPOCH:OFFSET" help:"Begin behind this position. Goes with one channel only."`
 	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"Time to connect (${default})."`
 }
 
@@ -34,7 +34,7 @@ const (
 // Help is shown below the command's help.
 func (*subscribeCommand) Help() string {
 	return "When the connection is lost, it connects again and goes on behind the last event, without a gap if the gateway still keeps what came meanwhile. " +
-		"When it is stopped, it says where to go on with --since."
+		"When it is stopped, it says where to go on with --since, if it has one channel only."
 }
 
 // Validate is called by the parser.

@@ -94,8 +94,8 @@ func TestSubscribeRecovers(t *testing.T) {
 		"subscribed to news, behind offset 18; events 19 to 30 are lost, because they are not kept any more; 10 missed events follow",
 		"events 19 to 30 of news were missed",
 		"subscribed to news, behind offset 40; events 31 to 40 are lost",
-		"subscribed to news, behind offset 20; the gateway does not know offset 40: what came behind it is lost",
-		"subscribed to news, behind offset 3; the channel has begun anew, with epoch two: what came behind offset 20 of epoch one is lost, and events 1 to 3 of this one; fleetcast history prints those that are kept",
+		"subscribed to news, behind offset 20; the gateway does not know offset 40, so it is not known what was missed",
+		"subscribed to news, behind offset 3; the channel has begun anew, with epoch two: events behind offset 20 of epoch one are lost, and events 1 to 3 of the new epoch do not come; fleetcast history prints those that are kept",
 		"to go on from here, add --since two:4",
 	}
 	if got := strings.Join(told, "\n"); got != strings.Join(want, "\n") {
