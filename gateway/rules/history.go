@@ -85,7 +85,7 @@ func parseHistory(text string) (h History, err error) {
 		}
 	}
 	if events > 1 || age > 1 || bytes > 1 {
-		return History{}, fmt.Errorf("%.80q has a bound twice", text)
+		return History{}, fmt.Errorf("%.80q has two bounds of one kind; a history has one number of events, one age and one size at most", text)
 	}
 	if events == 0 {
 		h.Events = DefaultHistory.Events

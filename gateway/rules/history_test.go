@@ -32,8 +32,8 @@ func TestHistoryText(t *testing.T) {
 		}
 	}
 	for text, message := range map[string]string{
-		"": "neither off nor", "0": "keeps no events", "-1": "of -1 events", "1000001": "must be 1 to 1000000", "1,2": "twice", "1m,2m": "twice",
-		"1KiB,2KiB": "twice", "500ms": "a history of 500ms, must be 1s to 720h", "721h": "a history of 721h, must be 1s to", "100,10 m": "neither off nor",
+		"": "neither off nor", "0": "keeps no events", "-1": "of -1 events", "1000001": "must be 1 to 1000000", "1,2": "two bounds of one kind", "1m,2m": "two bounds of one kind",
+		"1KiB,2KiB": "two bounds of one kind", "500ms": "a history of 500ms, must be 1s to 720h", "721h": "a history of 721h, must be 1s to", "100,10 m": "neither off nor",
 		"2GiB": "a history of 2GiB, must be 1KiB to 1GiB", "100B": "must be 1KiB to", "9999999999GiB": "neither off nor", "10M": "neither off nor", "KiB": "neither off nor",
 		"0B": "neither off nor", "100,,10m": "neither off nor", "9999999999999999999": "neither off nor",
 	} {

@@ -68,7 +68,7 @@ func TestHistoryThatIsRefused(t *testing.T) {
 		"--history=0":                "keeps no events; write off for that",
 		"--history=a=1000001":        "a history of 1000001 events, must be 1 to 1000000, or off",
 		"--history=100,721h":         "a history of 721h, must be 1s to 720h",
-		"--history=a=1,2":            `"1,2" has a bound twice`,
+		"--history=a=1,2":            `"1,2" has two bounds of one kind; a history has one number of events, one age and one size at most`,
 		"--history=chat.**":          `"chat.**" is neither off nor bounds of a history, such as 100,10m or 100,10m,256KiB; write a pattern with its bounds, for example chat.**=100,10m`,
 		"--history=a***=1":           "three * in a row",
 		"--history==1":               "channel pattern is empty",
