@@ -11,7 +11,7 @@ import (
 )
 
 // errPosition says how a position is written.
-var errPosition = errors.New("a position is EPOCH:OFFSET, such as ZbTWIsyu:17: the epoch of a channel and the offset of the last event that is there")
+var errPosition = errors.New("a position is EPOCH:OFFSET, such as ZbTWIsyu:17: the epoch of a channel and the offset of the last event that you have")
 
 // ParsePosition reads a position as people and query parameters write it: EPOCH:OFFSET. What
 // stands behind the last colon is the offset.
