@@ -234,3 +234,28 @@ func TestCatchUpOverManyStarts(t *testing.T) {
 		t.Errorf("%d writes for %d events", writes, events)
 	}
 }
+
+// TestCatchUpCompressedInParts: a client that catches up with many channels has little compressed
+// for each write.
+func TestCatchUpCompressedInParts(t *testing.T) {
+	const channels, events, size = 60, 40, 400
+	s := start(t, keeps(events), oneShard, noRates)
+	p, data := s.publisher(), `"`+strings.Repeat("much of the same ", size/17)+`"`
+	var names []string
+	for channel := range channels {
+		for range events {
+			p.publishes(fmt.Sprint(channel), data)
+		}
+		names = append(names, fmt.Sprintf("%q", fmt.Sprint(channel)))
+	}
+	c := s.deflating(bareOffer)
+	before := s.stats().Total.Writes
+	c.says(`{"type":"subscribe","channels":[` + strings.Join(names, ",") + `],"last":1000}`)
+	for range channels * (1 + events) {
+		c.takes()
+	}
+	// For 32 KiB of frames there is a write at least.
+	if writes := s.stats().Total.Writes - before; writes < channels*events*size/(32<<10) {
+		t.Errorf("%d writes", writes)
+	}
+}
