@@ -120,7 +120,7 @@ func (s *Shard) layOutRun(r *run, from, to uint64) bool {
 			return false
 		}
 		k := s.shared.Settings.Load().Compression
-		s.framing += k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, compressedAtOnce)
+		s.framing += k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, to, compressedAtOnce)
 	} else {
 		size := len(r.Bytes)
 		s.shared.Streams.AppendKept(&r.Frames, &r.channel.Interest, plain, from, to, s.Loop.Now(), runSize)

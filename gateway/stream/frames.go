@@ -63,12 +63,12 @@ func (s *Streams) AppendKept(f *Frames, c *Interest, of Format, from, to uint64,
 	return first
 }
 
-// AppendCompressed appends the frames of plain from an offset on, compressed for a format, until
-// limit bytes of them are, but at least one. A frame that does not become smaller stays as it
+// AppendCompressed appends the frames of plain from an offset on up to another one, compressed for
+// a format, until limit bytes of them are, but at least one. A frame that does not become smaller stays as it
 // is, and so does one that would take too long. It returns how many bytes of plain they were.
-func (k *Compression) AppendCompressed(f, plain *Frames, fs *Formats, of Format, from uint64, limit int) (bytes int) {
+func (k *Compression) AppendCompressed(f, plain *Frames, fs *Formats, of Format, from, to uint64, limit int) (bytes int) {
 	window, began := fs.all[of].window, int(plain.start(from))
-	for ; from < plain.Next() && int(plain.start(from)) < began+max(limit, 1); from++ {
+	for ; from <= to && from < plain.Next() && int(plain.start(from)) < began+max(limit, 1); from++ {
 		frame := plain.Bytes[plain.start(from):plain.Ends[from-plain.First]]
 		var smaller *bytebufferpool.ByteBuffer
 		if len(frame) <= k.InTurn || k.level < slowLevel {
