@@ -83,7 +83,9 @@ func TestCentrifugoRecovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake, common := startCentrifugo(t, accepted)
+			fake.mu.Lock()
 			fake.history, fake.misleads = true, c.misleads
+			fake.mu.Unlock()
 			common.NoYield, common.Stall = true, hung
 			if c.note != "" {
 				common.Stall = 3 * time.Second // somebody is waited for in vain
