@@ -64,12 +64,8 @@ func (s *Shard) frames(c *channel, f stream.Format, from, to uint64) (frames []b
 	if r == nil {
 		return nil, nil, from
 	}
-	last := min(to, r.Next()-1)
-	start, end := uint32(0), r.Ends[last-r.First]
-	if from > r.First {
-		start = r.Ends[from-r.First-1]
-	}
-	return r.Bytes[start:end], r.Ends[from-r.First : last-r.First+1], from
+	frames, ends = r.Part(from, min(to, r.Next()-1))
+	return frames, ends, from
 }
 
 // runWith is a run that has the event from, laid out now if there is none. nil tells that the
@@ -79,30 +75,26 @@ func (s *Shard) runWith(c *channel, f stream.Format, from, to uint64) *run {
 	if r != nil && from < r.Next() {
 		return r
 	}
-	if r == nil || len(r.Bytes) >= runSize {
-		if r != nil {
-			at++
-		}
+	goesOn := r != nil && len(r.Bytes) < runSize
+	if r != nil {
+		at++
+	}
+	if list := c.runs[f]; at < len(list) {
+		to = min(to, list[at].First-1)
+	}
+	if !goesOn {
 		r = &run{channel: c, format: f, made: s.Loop.Now()}
 		r.First = from
-		if list := c.runs[f]; at < len(list) {
-			to = min(to, list[at].First-1)
-		}
-		if !s.layOutRun(r, from, to) {
-			return nil
-		}
+	}
+	if !s.layOutRun(r, to) {
+		return nil
+	}
+	if !goesOn {
 		if c.runs == nil {
 			c.runs = make(runs)
 		}
 		c.runs[f] = slices.Insert(c.runs[f], at, r)
 		s.runs.Push(r)
-	} else {
-		if list := c.runs[f]; at+1 < len(list) {
-			to = min(to, list[at+1].First-1)
-		}
-		if !s.layOutRun(r, from, to) {
-			return nil
-		}
 	}
 	memory := runOverhead + cap(r.Bytes) + endSize*cap(r.Ends)
 	s.runBytes += int64(memory - r.counted)
@@ -110,20 +102,20 @@ func (s *Shard) runWith(c *channel, f stream.Format, from, to uint64) *run {
 	return r
 }
 
-// layOutRun appends frames to a run: the events from one offset on, which is the next one there,
-// up to another one. It is false if there are none.
-func (s *Shard) layOutRun(r *run, from, to uint64) bool {
+// layOutRun appends frames of the next events to a run, up to an offset. It is false if there
+// are none.
+func (s *Shard) layOutRun(r *run, to uint64) bool {
 	before := len(r.Ends)
 	if plain := s.ledger.Formats.Plain(r.format); r.format != plain {
-		of := s.runWith(r.channel, plain, from, to)
+		of := s.runWith(r.channel, plain, r.Next(), to)
 		if of == nil {
 			return false
 		}
 		k := s.shared.Settings.Load().Compression
-		s.framing += k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, from, to, compressedAtOnce)
+		s.framing += k.AppendCompressed(&r.Frames, &of.Frames, s.ledger.Formats, r.format, to, compressedAtOnce)
 	} else {
 		size := len(r.Bytes)
-		s.shared.Streams.AppendKept(&r.Frames, &r.channel.Interest, plain, from, to, s.Loop.Now(), runSize)
+		s.shared.Streams.AppendKept(&r.Frames, &r.channel.Interest, plain, to, s.Loop.Now(), runSize)
 		s.framing += (len(r.Bytes) - size) / framingWork
 	}
 	s.Counters.EventsFramed += uint64(len(r.Ends) - before)
