@@ -95,25 +95,31 @@ func TestSinceOfMany(t *testing.T) {
 	}
 }
 
+// catchesUp publishes so many events with data of so many bytes, and has a client subscribe from
+// the first one on that does not read.
+func (s *server) catchesUp(events, size int) (publisher, client *peer, epoch, data string) {
+	s.Helper()
+	publisher, data = s.publisher(), `"`+strings.Repeat("x", size-2)+`"`
+	for range events {
+		epoch = publisher.publishes("news", data).Epoch
+	}
+	client = s.connectNarrow()
+	client.says(fmt.Sprintf(`{"type":"subscribe","channel":"news","since":{"epoch":%q,"offset":0}}`, epoch))
+	s.eventually("a catch-up", func(g gateway.GatewayStats) bool { return g.Total.CatchingUp == 1 && g.Total.Lagging == 1 })
+	return publisher, client, epoch, data
+}
+
 // TestCatchUp: a client that reads slowly gets a long history at its own pace. Nothing of it
 // waits in a backlog, the client is not slow, and live events follow without a seam.
 func TestCatchUp(t *testing.T) {
 	const events, size = 3000, 10_000
 	s := start(t, keeps(events), oneShard, func(c *gateway.Config) { c.SlowAfter = 200 * time.Millisecond })
-	p := s.publisher()
-	data := `"` + strings.Repeat("x", size-2) + `"`
-	epoch := ""
-	for range events {
-		epoch = p.publishes("news", data).Epoch
-	}
-	c := s.connectNarrow()
-	c.says(fmt.Sprintf(`{"type":"subscribe","channel":"news","since":{"epoch":%q,"offset":0}}`, epoch))
-	s.eventually("a catch-up", func(g gateway.GatewayStats) bool { return g.Total.CatchingUp == 1 && g.Total.Lagging == 1 })
+	p, c, epoch, data := s.catchesUp(events, size)
 	if g := s.stats(); g.Total.BacklogBytes > 2*size+1000 {
 		t.Errorf("%d bytes wait for the client", g.Total.BacklogBytes)
 	}
-	p.publishes("news", `"live"`) // while it does not read
-	time.Sleep(600 * time.Millisecond)
+	p.publishes("news", `"live"`)      // while it does not read
+	time.Sleep(600 * time.Millisecond) // three times as long as an event may wait
 	c.wants(recoveredReply("news", epoch, 0, fmt.Sprintf(`"recovered":true,"latest":%d`, events)))
 	for n := uint64(2); n <= events; n++ { // the first one is trimmed with the live one, unless it has left already
 		got := c.text()
@@ -139,15 +145,7 @@ func TestCatchUp(t *testing.T) {
 func TestTrimmedWhileCatchingUp(t *testing.T) {
 	const events, size = 300, 10_000
 	s := start(t, keeps(events), oneShard)
-	p := s.publisher()
-	data := `"` + strings.Repeat("x", size-2) + `"`
-	epoch := ""
-	for range events {
-		epoch = p.publishes("news", data).Epoch
-	}
-	c := s.connectNarrow()
-	c.says(fmt.Sprintf(`{"type":"subscribe","channel":"news","since":{"epoch":%q,"offset":0}}`, epoch))
-	s.eventually("a catch-up", func(g gateway.GatewayStats) bool { return g.Total.CatchingUp == 1 && g.Total.Lagging == 1 })
+	p, c, epoch, _ := s.catchesUp(events, size)
 	for range events {
 		p.publishes("news", "0")
 	}
@@ -175,15 +173,7 @@ func TestTrimmedWhileCatchingUp(t *testing.T) {
 func TestUnsubscribeWhileCatchingUp(t *testing.T) {
 	const events, size = 100, 10_000
 	s := start(t, keeps(events), oneShard)
-	p := s.publisher()
-	data := `"` + strings.Repeat("x", size-2) + `"`
-	epoch := ""
-	for range events {
-		epoch = p.publishes("news", data).Epoch
-	}
-	c := s.connectNarrow()
-	c.says(fmt.Sprintf(`{"type":"subscribe","channel":"news","since":{"epoch":%q,"offset":0}}`, epoch))
-	s.eventually("a catch-up", func(g gateway.GatewayStats) bool { return g.Total.CatchingUp == 1 && g.Total.Lagging == 1 })
+	_, c, epoch, data := s.catchesUp(events, size)
 	c.says(`{"type":"unsubscribe","channel":"news"}`)
 	s.eventually("no catch-up", func(g gateway.GatewayStats) bool { return g.Total.CatchingUp == 0 && g.Total.Subscriptions == 0 })
 	c.wants(recoveredReply("news", epoch, 0, fmt.Sprintf(`"recovered":true,"latest":%d`, events)))

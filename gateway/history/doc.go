@@ -6,5 +6,9 @@
 // which lie in slabs without pointers, so a million retained events cost the garbage
 // collector nothing, and what they take is known to the byte.
 //
-// A Log belongs to whoever guards its stream. Any goroutine may use a Memory.
+// A snapshot is a file with streams and their events. A [SnapshotWriter] and a [SnapshotReader]
+// stream it, and know no more of a stream than what is in it.
+//
+// A Log belongs to whoever guards its stream. Any goroutine may use a Memory. A writer or reader
+// belongs to one goroutine.
 package history
