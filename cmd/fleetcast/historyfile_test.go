@@ -158,17 +158,24 @@ func TestHistoryOverARestart(t *testing.T) {
 	third.end(t)
 }
 
-// TestHistoryFileThatCannotBeUsed starts with what is no history file, or a damaged one.
-func TestHistoryFileThatCannotBeUsed(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "history")
-	first := startKeeping(t, file)
-	first.publish(t, "news", "1", "2")
-	first.end(t)
+// savedHistory has a gateway leave a file with two events, and returns what is in it.
+func savedHistory(t *testing.T, file string) []byte {
+	t.Helper()
+	k := startKeeping(t, file)
+	k.publish(t, "news", "1", "2")
+	k.end(t)
 	whole, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return whole
+}
+
+// TestHistoryFileThatCannotBeUsed starts with what is no history file, or a damaged one.
+func TestHistoryFileThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "history")
+	whole := savedHistory(t, file)
 	damaged := slices.Clone(whole)
 	damaged[len(damaged)/2] ^= 1
 	for name, test := range map[string]struct {
@@ -182,6 +189,7 @@ func TestHistoryFileThatCannotBeUsed(t *testing.T) {
 		"another version": {append([]byte("fleetHST\x09\x00\x00\x00"), whole[12:]...), "its format is version 9, and this program reads version 1"},
 		"a link":          {nil, "it is no regular file"},
 	} {
+		var err error
 		if name == "a link" {
 			err = os.Symlink(dir+"/history.bad", file)
 		} else {
@@ -240,13 +248,7 @@ func TestHistoryThatCannotBeSaved(t *testing.T) {
 // A signal while the history is loaded ends the start, and the file stays.
 func TestStopWhileLoading(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history")
-	first := startKeeping(t, file)
-	first.publish(t, "news", "1", "2")
-	first.end(t)
-	whole, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := savedHistory(t, file)
 	c := start(t, nil, "--listen=localhost:0", "--publish=off", "--admin=off", "--history-file="+file)
 	c.stop() // before or after it has loaded
 	if code := c.wait(t); code != 0 {
